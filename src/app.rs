@@ -1,0 +1,151 @@
+//! Opens the store, furnishes the domain, builds the route.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+
+use crate::clock::Clock;
+use crate::config::{Config, Registration};
+use crate::domain::accounts::{self, Application, RegisterError, Username};
+use crate::domain::passwords::{FEWEST_CHARS, HashCost, Hasher, PasswordRules};
+use crate::domain::sessions::{Credentials, LogInError, SessionRules};
+use crate::domain::tokens::{KeyError, Keys};
+use crate::domain::{Domain, Rules};
+use crate::fault::Fault;
+use crate::http::{Front, Origins, SessionCookie, route};
+use crate::secret::Password;
+use crate::store::{OpenError, Store};
+
+/// What the settings cannot say: tests turn the clock and hash cheaply.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    pub clock: Clock,
+    pub hash_cost: HashCost,
+}
+
+impl Surroundings {
+    /// The system's clock and the full price of a hash.
+    pub fn real() -> Self {
+        Self { clock: Clock::System, hash_cost: HashCost::PRODUCTION }
+    }
+}
+
+/// Why the service does not start; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot make the folder {0}: {1}")]
+    Folder(PathBuf, io::Error),
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Makes the data folder, which only its owner may enter, and the folder of the keys in it.
+pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
+    let keys = config.data_dir.join("keys");
+    for folder in [&config.data_dir, &keys] {
+        make_folder(folder).map_err(|error| StartError::Folder(folder.clone(), error))?;
+    }
+    Ok(keys)
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
+        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+    }
+}
+
+/// Opens everything that the domain needs; what is missing is made.
+pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
+    let folder = make_folders(config)?;
+    let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+    let keys = keys(&folder, config, &store, &surroundings.clock).await?;
+    let threads = available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(Domain {
+        store,
+        hasher: Hasher::start(surroundings.hash_cost, threads),
+        keys,
+        clock: surroundings.clock,
+        rules: Rules {
+            sessions: SessionRules::default(),
+            passwords: PasswordRules { fewest_chars: FEWEST_CHARS },
+            registration: match config.registration {
+                Registration::Open => accounts::Registration::Open,
+                Registration::Closed => accounts::Registration::Closed,
+            },
+        },
+    })
+}
+
+/// Reads the keys, and makes the first one; never a second first one (that would log everybody out).
+async fn keys(
+    folder: &Path,
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Keys, StartError> {
+    let issuer = config.public_url.origin();
+    if let Some(keys) = Keys::read(folder, &issuer)? {
+        return Ok(keys);
+    }
+    if store.has_accounts().await? {
+        return Err(KeyError::Gone(folder.to_owned()).into());
+    }
+    Keys::create(folder, clock.now())?;
+    Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
+}
+
+/// The service as one endpoint.
+pub fn furnish(config: &Config, domain: Domain, is_demo: bool) -> BoxEndpoint<'static, Response> {
+    route(Arc::new(Front {
+        domain,
+        cookie: SessionCookie::new(&config.cookie, &config.public_url),
+        origins: Origins::new(config.public_url.origins()),
+        is_secure: config.public_url.is_secure(),
+        is_demo,
+    }))
+}
+
+/// The users of the snippet that Cloakroom grew from, short passwords and all.
+pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
+
+/// Is there a user who still has the password that everybody knows?
+pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
+    for (username, password) in DEMO_USERS {
+        if domain.store.account_named(username).await?.is_none() {
+            continue; // no hash is computed for a name that is not there
+        }
+        let credentials = Credentials::parse(username, Password::new(password.to_owned()));
+        if domain.knows(credentials.expect("a name and a password")).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Adds the demo users that are not there yet.
+pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
+    let as_short_as_they_are = PasswordRules { fewest_chars: 1 };
+    for (username, password) in DEMO_USERS {
+        let application = Application {
+            username: Username::parse(username),
+            password: as_short_as_they_are.check(&Password::new(password.to_owned())),
+        };
+        match domain.add_account(application).await {
+            Ok(_) | Err(RegisterError::UsernameTaken) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! `cloakroom migrate`.
+
+use super::Outcome;
+use crate::app;
+use crate::config::Config;
+use crate::store::Store;
+
+/// Opening the database brings it up to date.
+pub async fn run(config: &Config) -> Outcome {
+    app::make_folders(config)?;
+    let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+    let versions = store.migrations().await?;
+    store.close().await;
+    let last = versions.last().copied().unwrap_or_default();
+    println!("{} is up to date at migration {last}", config.database_url);
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! `cloakroom openapi`.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use crate::http::{document, yaml};
+
+#[derive(Debug, Args)]
+pub struct Openapi {
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+impl Openapi {
+    pub fn run(&self) -> Outcome {
+        let json = document();
+        let text = match self.format {
+            Format::Json => json,
+            Format::Yaml => yaml(&json),
+        };
+        io::stdout().write_all(text.as_bytes())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! Passwords come from a prompt or from standard input, never from an argument.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use super::Failed;
+use crate::secret::Password;
+
+/// Asks twice on a terminal; else takes the first line of the standard input.
+pub fn read_new() -> Result<Password, Failed> {
+    if !io::stdin().is_terminal() {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map_err(|error| {
+            Failed(format!("cannot read the password from the standard input: {error}"))
+        })?;
+        if line.is_empty() {
+            return Err(Failed("the standard input holds no password".to_owned()));
+        }
+        let typed = line.strip_suffix('\n').unwrap_or(&line);
+        let typed = typed.strip_suffix('\r').unwrap_or(typed);
+        return Ok(Password::new(typed.to_owned()));
+    }
+    let ask = |prompt| rpassword::prompt_password(prompt).map(Password::new);
+    let first = ask("New password: ")?;
+    let second = ask("Again, to be sure: ")?;
+    // compared to catch a slip of the finger
+    if first.expose() == second.expose() {
+        Ok(first)
+    } else {
+        Err(Failed("the two passwords differ; nothing was changed".to_owned()))
+    }
+}

@@ -1,0 +1,149 @@
+//! `cloakroom user`.
+
+use clap::Subcommand;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Failed, Outcome, password};
+use crate::app::{self, Surroundings};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::domain::accounts::{
+    Account, Application, BadUsername, RegisterError, ResetError, Username,
+};
+use crate::domain::passwords::{BadPassword, MOST_CHARS};
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Add a user; the password is asked for, or read from the standard input
+    Add {
+        /// 1 to 64 letters, digits, dots, hyphens and underscores
+        name: String,
+    },
+    /// List the users by name
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a user a new password, which ends all their sessions
+    Passwd { name: String },
+}
+
+impl User {
+    pub async fn run(self, config: &Config) -> Outcome {
+        let domain = app::open(config, Surroundings::real()).await?;
+        let outcome = match self {
+            Self::Add { name } => add(&domain, &name).await,
+            Self::List { json } => list(&domain, json).await,
+            Self::Passwd { name } => passwd(&domain, &name).await,
+        };
+        domain.store.close().await;
+        outcome
+    }
+}
+
+async fn add(domain: &Domain, name: &str) -> Outcome {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let typed = password::read_new()?;
+    let checked = domain.rules.passwords.check(&typed);
+    let application = Application { username: Ok(username.clone()), password: checked };
+    match domain.add_account(application).await {
+        Ok(_) => {
+            println!("added {username}");
+            Ok(())
+        }
+        Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
+        Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(about_password(bad))),
+        Err(RegisterError::Fault(fault)) => Err(fault.into()),
+        Err(
+            error @ (RegisterError::Closed | RegisterError::Unfit { .. } | RegisterError::Busy),
+        ) => Err(Failed(format!("cannot add {username}: {error:?}"))),
+    }
+}
+
+async fn list(domain: &Domain, json: bool) -> Outcome {
+    let mut after = String::new();
+    loop {
+        let page = domain.accounts_after(&after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        for account in &page {
+            print(account, json);
+        }
+        after.clone_from(&last.username);
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    username: &'a str,
+    id: &'a str,
+    created_at: String,
+    disabled_at: Option<String>,
+}
+
+fn print(account: &Account, json: bool) {
+    let line = Line {
+        username: &account.username,
+        id: account.id.as_str(),
+        created_at: rfc3339(account.created_at),
+        disabled_at: account.disabled_at.map(rfc3339),
+    };
+    if json {
+        println!("{}", serde_json::to_string(&line).expect("strings make JSON"));
+    } else {
+        let state = if line.disabled_at.is_some() { "disabled" } else { "" };
+        let text = format!("{:<24} {}  {state}", line.username, line.created_at);
+        println!("{}", text.trim_end());
+    }
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    let at =
+        OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    at.format(&Rfc3339).expect("a date of ours can be written")
+}
+
+async fn passwd(domain: &Domain, name: &str) -> Outcome {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let typed = password::read_new()?;
+    let checked =
+        domain.rules.passwords.check(&typed).map_err(|bad| Failed(about_password(bad)))?;
+    match domain.reset_password(&username, checked).await {
+        Ok(()) => {
+            println!("{username} has a new password; all their sessions have ended");
+            Ok(())
+        }
+        Err(ResetError::NoSuchAccount) => Err(Failed(format!("there is no user {username}"))),
+        Err(ResetError::Busy) => Err(Failed("the hashing is busy; try again".to_owned())),
+        Err(ResetError::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+fn about_name(name: &str, bad: BadUsername) -> String {
+    let rule = match bad {
+        BadUsername::Empty => "a user name must not be empty",
+        BadUsername::TooLong => "a user name has at most 64 characters",
+        BadUsername::NotAllowed => {
+            "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
+             begins and ends with a letter or digit"
+        }
+    };
+    format!("{name:?} cannot be a user name: {rule}")
+}
+
+fn about_password(bad: BadPassword) -> String {
+    match bad {
+        BadPassword::TooShort(fewest) => {
+            format!("the password must have at least {fewest} characters; a few words will do")
+        }
+        BadPassword::TooLong => {
+            format!("the password must have at most {MOST_CHARS} characters")
+        }
+        BadPassword::NotAllowed => {
+            "the password holds a control character or one that Unicode does not know".to_owned()
+        }
+    }
+}

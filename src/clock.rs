@@ -1,0 +1,80 @@
+//! The clock: the system's, or one that a test turns by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// An instant of the world's time, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded down: what a JWT calls a `NumericDate`.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How much later this is than `earlier`; zero if it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// Where the domain reads the time.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    System,
+    Turned(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands still until it is turned.
+    pub fn at(start: Timestamp) -> Self {
+        Self::Turned(Arc::new(AtomicI64::new(start.millis())))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Self::Turned(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a clock that is turned by hand; the system's clock stays as it is.
+    pub fn turn(&self, by: Duration) {
+        match self {
+            Self::System => {}
+            Self::Turned(millis) => {
+                let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+                millis.fetch_add(by, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+/// Hours as a duration, for constants that say what they mean.
+pub const fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 60 * 60)
+}
+
+/// Days as a duration.
+pub const fn days(n: u64) -> Duration {
+    hours(n * 24)
+}

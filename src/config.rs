@@ -1,0 +1,350 @@
+//! Settings: defaults ← `cloakroom.toml` ← environment `CLOAKROOM_*` ← flags, checked once.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use url::{Origin, Url};
+
+/// The settings of one source; what it leaves out comes from the one before.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub listen: Option<SocketAddr>,
+    pub public_url: Option<String>,
+    pub database_url: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub registration: Option<Registration>,
+    pub insecure_http: Option<bool>,
+    pub cookie: CookieSettings,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CookieSettings {
+    pub name: Option<String>,
+    pub domain: Option<String>,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    Open,
+    Closed,
+}
+
+/// The settings in force. Printed, it is a `cloakroom.toml` with its secrets masked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub public_url: PublicUrl,
+    pub database_url: DatabaseUrl,
+    pub data_dir: PathBuf,
+    pub registration: Registration,
+    pub insecure_http: bool,
+    pub cookie: Cookie,
+}
+
+/// The name and the reach of the session cookie.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cookie {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+}
+
+/// Where users reach the service: an http or https origin.
+#[derive(Debug, Clone)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Is it https? Then cookies are `Secure`.
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// As it stands in the header `Origin`.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The origins of one and the same place: on loopback its other names count, too.
+    pub fn origins(&self) -> Vec<String> {
+        let Origin::Tuple(scheme, _, port) = self.0.origin() else { return Vec::new() };
+        if !self.is_loopback() {
+            return vec![self.origin()];
+        }
+        ["localhost", "127.0.0.1", "[::1]"]
+            .iter()
+            .filter_map(|host| Url::parse(&format!("{scheme}://{host}:{port}")).ok())
+            .map(|url| url.origin().ascii_serialization())
+            .collect()
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let refused = |why| ConfigError::new(format!("public_url = {text:?} {why}"));
+        let url = Url::parse(text).map_err(|_| refused("is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(refused("must start with http:// or https:// and name a host"));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(refused("must end after the host and port"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refused("must not hold a user or a password"));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.origin())
+    }
+}
+
+/// The address of the database. Shown, its password is masked.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// For the driver that connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.0) {
+            Ok(mut url) if url.password().is_some() => {
+                let _ = url.set_password(Some("…"));
+                f.write_str(&url.as_str().replace("%E2%80%A6", "…"))
+            }
+            Ok(_) | Err(_) => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What is wrong with the settings, in one sentence that names the setting.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// The file that is read when it is there and no other is named.
+const FILE: &str = "cloakroom.toml";
+
+impl Config {
+    /// Puts the sources together. A file that was named must be there.
+    pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new(FILE));
+        let source =
+            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
+        let from_file = read(source, &path.display().to_string())?;
+        let environment = config::Environment::with_prefix("CLOAKROOM")
+            .prefix_separator("_")
+            .separator("__")
+            .try_parsing(true);
+        let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
+        if from_environment.database_url.is_none() {
+            from_environment.database_url = std::env::var("DATABASE_URL").ok();
+        }
+        Self::check(from_file.overlaid(from_environment).overlaid(flags))
+    }
+
+    /// Fills the gaps with the defaults and refuses what cannot be meant.
+    pub fn check(settings: Settings) -> Result<Self, ConfigError> {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
+        let listen = settings.listen.unwrap_or(loopback);
+        let insecure_http = settings.insecure_http.unwrap_or(false);
+        let public_url = match &settings.public_url {
+            Some(text) => PublicUrl::parse(text)?,
+            None => PublicUrl::parse(&format!("http://{}", reachable(listen)))?,
+        };
+        if !public_url.is_secure() && !listen.ip().is_loopback() && !insecure_http {
+            return Err(ConfigError::new(format!(
+                "public_url = \"{}\" is clear text, but listen = \"{listen}\" faces a network: \
+                 give an https public_url, or set insecure_http = true",
+                public_url.origin()
+            )));
+        }
+        let data_dir = settings.data_dir.unwrap_or_else(|| "cloakroom-data".into());
+        let database_url = settings
+            .database_url
+            .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("cloakroom.db").display()));
+        let cookie = Cookie::check(settings.cookie, &public_url)?;
+        Ok(Self {
+            listen,
+            public_url,
+            database_url: DatabaseUrl(database_url),
+            data_dir,
+            registration: settings.registration.unwrap_or(Registration::Open),
+            insecure_http,
+            cookie,
+        })
+    }
+}
+
+impl Settings {
+    /// What `over` sets, else what this sets.
+    fn overlaid(self, over: Self) -> Self {
+        Self {
+            listen: over.listen.or(self.listen),
+            public_url: over.public_url.or(self.public_url),
+            database_url: over.database_url.or(self.database_url),
+            data_dir: over.data_dir.or(self.data_dir),
+            registration: over.registration.or(self.registration),
+            insecure_http: over.insecure_http.or(self.insecure_http),
+            cookie: CookieSettings {
+                name: over.cookie.name.or(self.cookie.name),
+                domain: over.cookie.domain.or(self.cookie.domain),
+            },
+        }
+    }
+}
+
+impl Cookie {
+    /// RFC 6265bis, section 4.1.3: a prefix makes the browser insist on what the name promises.
+    fn check(settings: CookieSettings, public_url: &PublicUrl) -> Result<Self, ConfigError> {
+        let CookieSettings { name, domain } = settings;
+        let prefix = match (public_url.is_secure(), &domain) {
+            (true, None) => "__Host-",
+            (true, Some(_)) => "__Secure-",
+            (false, _) => "",
+        };
+        let name = name.unwrap_or_else(|| format!("{prefix}session"));
+        let refused = |why: &str| ConfigError::new(format!("cookie.name = {name:?} {why}"));
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return Err(refused("is no cookie name (RFC 6265, section 4.1.1)"));
+        }
+        let lower = name.to_ascii_lowercase();
+        let promises = lower.starts_with("__host-") || lower.starts_with("__secure-");
+        if promises && !public_url.is_secure() {
+            return Err(refused("needs an https public_url; browsers refuse it otherwise"));
+        }
+        if let Some(domain) = &domain {
+            let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            if domain.is_empty() || !domain.chars().all(is_host) {
+                return Err(ConfigError::new(format!(
+                    "cookie.domain = {domain:?} is no host name"
+                )));
+            }
+            if !lower.starts_with("__secure-") {
+                return Err(refused("must start with __Secure- when cookie.domain is set"));
+            }
+        }
+        Ok(Self { name, domain })
+    }
+}
+
+/// The address to type for one that means every interface.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        ip if ip.is_unspecified() => {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port())
+        }
+        _ => listen,
+    }
+}
+
+fn read(
+    source: impl config::Source + Send + Sync + 'static,
+    name: &str,
+) -> Result<Settings, ConfigError> {
+    config::Config::builder()
+        .add_source(source)
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| ConfigError::new(format!("{name}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(toml: &str) -> Result<Config, String> {
+        let settings = toml::from_str(toml).map_err(|error| error.to_string())?;
+        Config::check(settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = checked("").unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.public_url.origin(), "http://127.0.0.1:8000");
+        assert_eq!(config.database_url.to_string(), "sqlite://cloakroom-data/cloakroom.db");
+        assert_eq!(config.cookie.name, "session");
+        assert_eq!(
+            config.public_url.origins(),
+            ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"]
+        );
+    }
+
+    #[test]
+    fn the_cookie_is_named_after_what_the_browser_guarantees() {
+        let https = "public_url = 'https://id.example.org'";
+        assert_eq!(checked(https).unwrap().cookie.name, "__Host-session");
+        let domain = format!("{https}\ncookie.domain = 'example.org'");
+        assert_eq!(checked(&domain).unwrap().cookie.name, "__Secure-session");
+        let named = format!("{https}\ncookie.name = 'sid'");
+        assert_eq!(checked(&named).unwrap().cookie.name, "sid");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_in_a_sentence_that_names_it() {
+        for (toml, about) in [
+            ("listen = '0.0.0.0:80'", "faces a network"),
+            ("public_url = 'ftp://x'", "public_url"),
+            ("public_url = 'https://x/path'", "must end after the host"),
+            ("public_url = 'nonsense'", "is not a URL"),
+            ("cookie.name = '__Host-session'", "needs an https"),
+            ("cookie.name = 'a b'", "is no cookie name"),
+            ("cookie.domain = 'example.org'", "must start with __Secure-"),
+            ("lisen = '127.0.0.1:1'", "lisen"),
+            ("listen = 8000", "listen"),
+            ("registration = 'invite-only'", "registration"),
+        ] {
+            let error = checked(toml).unwrap_err();
+            assert!(error.contains(about), "{toml}: {error}");
+        }
+        assert!(checked("listen = '0.0.0.0:80'\ninsecure_http = true").is_ok());
+    }
+
+    #[test]
+    fn a_database_password_is_masked_when_it_is_shown() {
+        let config = checked("database_url = 'postgres://me:canary@db/x'").unwrap();
+        assert_eq!(config.database_url.to_string(), "postgres://me:…@db/x");
+        assert!(!format!("{config:?}").contains("canary"));
+        assert!(!toml::to_string(&config).unwrap().contains("canary"));
+    }
+}

@@ -1,0 +1,278 @@
+//! Accounts: who may sign in, and how they come to be.
+
+use std::fmt;
+
+use super::Domain;
+use super::passwords::{BadPassword, NewPassword};
+use super::sessions::{LogInError, Remember, Ticket};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::secret::{PasswordHash, random_id};
+use crate::store::{AccountRow, NewAccountRow};
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Nobody but the operator, by the command line.
+    Closed,
+}
+
+/// The random name of an account. It never changes and tells nothing about the person.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccountId(String);
+
+impl AccountId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for AccountId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+/// The fewest and the most characters of a user name.
+pub const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
+
+/// A user name in its canonical form: 1 to 64 of `a-z 0-9 . _ -`, first and last a letter or digit.
+///
+/// Upper-case letters are taken for their lower-case ones (RFC 8265, `UsernameCaseMapped`); the
+/// alphabet has no two names that look alike to a careful reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(String);
+
+/// Why a text is no user name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadUsername {
+    Empty,
+    TooLong,
+    NotAllowed,
+}
+
+impl Username {
+    pub fn parse(text: &str) -> Result<Self, BadUsername> {
+        let chars = text.chars().count();
+        if chars < *USERNAME_CHARS.start() {
+            return Err(BadUsername::Empty);
+        }
+        if chars > *USERNAME_CHARS.end() {
+            return Err(BadUsername::TooLong);
+        }
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let is_name =
+            text.chars().all(inside) && edge(text.chars().next()) && edge(text.chars().last());
+        if is_name { Ok(Self(text.to_ascii_lowercase())) } else { Err(BadUsername::NotAllowed) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An account as its owner may see it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub id: AccountId,
+    pub username: String,
+    pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl Account {
+    /// Takes the hash off the row: it goes its own way, towards the hasher.
+    pub(super) fn from_row(row: AccountRow) -> (Self, PasswordHash) {
+        let account = Self {
+            id: row.id.into(),
+            username: row.username,
+            created_at: Timestamp::from_millis(row.created_at),
+            disabled_at: row.disabled_at.map(Timestamp::from_millis),
+        };
+        (account, row.password_hash)
+    }
+}
+
+/// What somebody asks for who wants an account.
+#[derive(Debug)]
+pub struct Application {
+    pub username: Result<Username, BadUsername>,
+    pub password: Result<NewPassword, BadPassword>,
+}
+
+/// Why no account was made.
+#[derive(Debug)]
+pub enum RegisterError {
+    Closed,
+    /// The name, the password or both break a rule.
+    Unfit {
+        username: Option<BadUsername>,
+        password: Option<BadPassword>,
+    },
+    UsernameTaken,
+    Busy,
+    Fault(Fault),
+}
+
+impl From<Fault> for RegisterError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Domain {
+    /// Makes an account for whoever asks, if that is open to all, and signs them in.
+    pub async fn register(
+        &self,
+        application: Application,
+        remember: Remember,
+    ) -> Result<(Account, Ticket), RegisterError> {
+        match self.rules.registration {
+            Registration::Open => {}
+            Registration::Closed => return Err(RegisterError::Closed),
+        }
+        let (account, hash) = self.add_account(application).await?;
+        let ticket = self.open_session(&account, &hash, remember).await;
+        let ticket = ticket.map_err(|error| match error {
+            // Somebody changed the account within this blink: the name is theirs to keep.
+            LogInError::WrongCredentials => RegisterError::UsernameTaken,
+            LogInError::Busy => RegisterError::Busy,
+            LogInError::Fault(fault) => RegisterError::Fault(fault),
+        })?;
+        Ok((account, ticket))
+    }
+
+    /// Makes an account, whoever may register: the operator's way.
+    pub async fn add_account(
+        &self,
+        application: Application,
+    ) -> Result<(Account, PasswordHash), RegisterError> {
+        let (username, password) = match (application.username, application.password) {
+            (Ok(username), Ok(password)) => (username, password),
+            (username, password) => {
+                return Err(RegisterError::Unfit {
+                    username: username.err(),
+                    password: password.err(),
+                });
+            }
+        };
+        let hash = self.hasher.hash(password).await.map_err(|_busy| RegisterError::Busy)?;
+        let account = Account {
+            id: random_id().into(),
+            username: username.as_str().to_owned(),
+            created_at: self.clock.now(),
+            disabled_at: None,
+        };
+        let row = NewAccountRow {
+            id: account.id.as_str(),
+            username: &account.username,
+            password_hash: &hash,
+            created_at: account.created_at.millis(),
+        };
+        if self.store.add_account(&row).await? {
+            Ok((account, hash))
+        } else {
+            Err(RegisterError::UsernameTaken)
+        }
+    }
+
+    /// A page of the accounts in the order of their names, after the name `after`.
+    pub async fn accounts_after(&self, after: &str) -> Result<Vec<Account>, Fault> {
+        const PAGE: i64 = 500; // a few hundred kilobytes at the most
+        let rows = self.store.accounts_after(after, PAGE).await?;
+        Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
+    }
+
+    /// Gives an account a new password and ends all its sessions: the operator's way.
+    pub async fn reset_password(
+        &self,
+        username: &Username,
+        password: NewPassword,
+    ) -> Result<(), ResetError> {
+        let row = self.store.account_named(username.as_str()).await.map_err(ResetError::Fault)?;
+        let row = row.ok_or(ResetError::NoSuchAccount)?;
+        let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Busy)?;
+        let now = self.clock.now().millis();
+        let set = self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Fault)?;
+        if set { Ok(()) } else { Err(ResetError::NoSuchAccount) }
+    }
+}
+
+/// Why a password was not reset.
+#[derive(Debug)]
+pub enum ResetError {
+    NoSuchAccount,
+    Busy,
+    Fault(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_in_capitals_is_the_same_name() {
+        assert_eq!(Username::parse("Alice"), Username::parse("aLICE"));
+        assert_eq!(Username::parse("Alice").unwrap().as_str(), "alice");
+    }
+
+    #[test]
+    fn names_that_look_like_others_or_cannot_be_seen_are_refused() {
+        let names = [
+            "аlice",
+            "ａｌｉｃｅ",
+            "ﬁ",
+            "straße",
+            "İ",
+            "\u{212a}elvin",
+            "al\u{200b}ice",
+            "\u{202e}alice",
+            "\u{301}",
+            "\u{e0041}",
+            " alice",
+            "alice ",
+            "ali ce",
+            "alice\t",
+            "alice\n",
+            "   ",
+            "a\0b",
+            ".alice",
+            "alice-",
+            "_",
+            "a/b",
+            "a@b",
+        ];
+        for name in names {
+            assert_eq!(Username::parse(name), Err(BadUsername::NotAllowed), "{name:?}");
+        }
+        assert_eq!(Username::parse(""), Err(BadUsername::Empty));
+        assert_eq!(Username::parse(&"a".repeat(65)), Err(BadUsername::TooLong));
+        assert!(Username::parse(&"a".repeat(64)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_a_name_twice_changes_nothing(text in ".{0,70}") {
+            if let Ok(name) = Username::parse(&text) {
+                prop_assert_eq!(Username::parse(name.as_str()), Ok(name.clone()));
+                prop_assert!(name.as_str().bytes().all(|b| b"abcdefghijklmnopqrstuvwxyz0123456789._-".contains(&b)));
+            }
+        }
+
+        #[test]
+        fn every_name_of_the_documented_pattern_is_taken(text in "[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?") {
+            prop_assert!(Username::parse(&text).is_ok());
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The rules. No JSON, no SQL, no clock of its own.
+
+pub mod accounts;
+pub mod passwords;
+pub mod sessions;
+pub mod tokens;
+
+use self::accounts::Registration;
+use self::passwords::{Hasher, PasswordRules};
+use self::sessions::SessionRules;
+use self::tokens::Keys;
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::store::Store;
+
+/// The door of this floor: what may be done with accounts and sessions.
+#[derive(Debug)]
+pub struct Domain {
+    pub store: Store,
+    pub hasher: Hasher,
+    pub keys: Keys,
+    pub clock: Clock,
+    pub rules: Rules,
+}
+
+/// What the settings decide.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub sessions: SessionRules,
+    pub passwords: PasswordRules,
+    pub registration: Registration,
+}
+
+impl Domain {
+    /// Everything that answering needs is there.
+    pub async fn is_ready(&self) -> Result<(), Fault> {
+        self.store.ping().await
+    }
+}

@@ -1,0 +1,220 @@
+//! `register` and `getMe`.
+
+use std::sync::Arc;
+
+use poem::Request;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use time::OffsetDateTime;
+
+use super::body::{Body, Fields, FromFields};
+use super::guard::SignedIn;
+use super::password_text::PasswordText;
+use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use super::sessions::date_time;
+use super::{Front, Tag};
+use crate::domain::accounts::{Account, Application, BadUsername, RegisterError, Username};
+use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS};
+use crate::domain::sessions::Remember;
+use crate::secret::Password;
+
+pub struct AccountsApi(pub Arc<Front>);
+
+/// The account that somebody would like to have.
+#[derive(Object)]
+#[oai(rename = "NewAccount", deny_unknown_fields, example)]
+pub struct NewAccountView {
+    /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
+    /// are taken for small letters.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+    ))]
+    pub username: String,
+    /// At least 15 characters, of any kind, spaces included: a few words are a good password.
+    pub password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
+    /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
+    #[oai(default)]
+    pub remember: bool,
+}
+
+impl Example for NewAccountView {
+    fn example() -> Self {
+        Self {
+            username: "alice".into(),
+            password: PasswordText(Password::new("correct horse battery staple".into())),
+            remember: false,
+        }
+    }
+}
+
+impl FromFields for NewAccountView {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            username: fields.text("username"),
+            password: PasswordText(fields.password("password")),
+            remember: fields.flag("remember"),
+        }
+    }
+}
+
+impl NewAccountView {
+    pub fn parsed(self, front: &Front) -> (Application, Remember) {
+        let application = Application {
+            username: Username::parse(&self.username),
+            password: front.domain.rules.passwords.check(&self.password.0),
+        };
+        let remember = if self.remember { Remember::Yes } else { Remember::No };
+        (application, remember)
+    }
+}
+
+/// What breaks a rule, field by field, in sentences that help.
+pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Vec<FieldError> {
+    let username = username.map(|bad| match bad {
+        BadUsername::Empty => {
+            FieldError::new("username", FieldCode::TooShort, "Choose a user name.")
+        }
+        BadUsername::TooLong => FieldError::new(
+            "username",
+            FieldCode::TooLong,
+            "The user name must have at most 64 characters.",
+        ),
+        BadUsername::NotAllowed => FieldError::new(
+            "username",
+            FieldCode::NotAllowed,
+            "The user name may have letters a to z, digits, dots, hyphens and underscores, and \
+             must begin and end with a letter or digit.",
+        ),
+    });
+    let password = password.map(|bad| match bad {
+        BadPassword::TooShort(fewest) => FieldError::new(
+            "password",
+            FieldCode::TooShort,
+            format!("The password must have at least {fewest} characters; a few words will do."),
+        ),
+        BadPassword::TooLong => FieldError::new(
+            "password",
+            FieldCode::TooLong,
+            format!("The password must have at most {MOST_CHARS} characters."),
+        ),
+        BadPassword::NotAllowed => FieldError::new(
+            "password",
+            FieldCode::NotAllowed,
+            "The password holds a character that cannot be typed again reliably; leave out \
+             control characters.",
+        ),
+    });
+    [username, password].into_iter().flatten().collect()
+}
+
+/// An account, as its owner sees it.
+#[derive(Object)]
+#[oai(rename = "Account")]
+pub struct AccountView {
+    /// The account's lasting name, 22 characters of base64url; it is in the tokens as `sub`.
+    #[oai(validator(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]{22}$"))]
+    pub id: String,
+    /// The user name in small letters.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    pub username: String,
+    /// When the account was made.
+    pub created_at: OffsetDateTime,
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.as_str().to_owned(),
+            username: account.username.clone(),
+            created_at: date_time(account.created_at),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum RegisterAnswer {
+    /// The account is made and signed in.
+    #[oai(status = 201, content_type = "application/json")]
+    Registered(
+        Json<AccountView>,
+        /// The session cookie, as `login` sets it.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+    /// `registration_closed`: the operator makes the accounts of this service.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Closed(Json<Problem>),
+    /// `username_taken`: somebody has this name already.
+    #[oai(status = 409, content_type = "application/problem+json")]
+    Taken(Json<Problem>),
+    /// `policy_violation`: the name or the password breaks a rule; `errors` says which, and what
+    /// to do.
+    #[oai(status = 422, content_type = "application/problem+json")]
+    Unfit(Json<Problem>),
+    /// `overloaded`: too many sign-ins at once; no account was made.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Overloaded(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum MeAnswer {
+    /// The account that is signed in.
+    #[oai(status = 200, content_type = "application/json")]
+    Me(Json<AccountView>),
+}
+
+#[OpenApi]
+impl AccountsApi {
+    /// Make an account
+    ///
+    /// Makes an account and signs it in. A session that the request's own cookie stood for ends.
+    /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
+    /// browser's form post is answered 303.
+    #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Accounts")]
+    async fn register(
+        &self,
+        request: &Request,
+        body: Body<NewAccountView>,
+    ) -> Result<RegisterAnswer, Failure> {
+        let problem = |code| Json(Problem::of(code));
+        let (application, remember) = body.0.parsed(&self.0);
+        match self.0.domain.register(application, remember).await {
+            Ok((account, ticket)) => {
+                self.0.end_presented(request).await?;
+                let set = self.0.handing_out(&ticket);
+                Ok(RegisterAnswer::Registered(Json(AccountView::from(&account)), set))
+            }
+            Err(RegisterError::Closed) => {
+                Ok(RegisterAnswer::Closed(problem(Code::RegistrationClosed)))
+            }
+            Err(RegisterError::UsernameTaken) => {
+                Ok(RegisterAnswer::Taken(problem(Code::UsernameTaken)))
+            }
+            Err(RegisterError::Unfit { username, password }) => {
+                let errors = unfit(username, password);
+                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
+                Ok(RegisterAnswer::Unfit(Json(problem)))
+            }
+            Err(RegisterError::Busy) => {
+                Ok(RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
+            }
+            Err(RegisterError::Fault(fault)) => Err(fault.into()),
+        }
+    }
+
+    /// Who am I?
+    ///
+    /// The account of the request's session.
+    #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
+    async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, Failure> {
+        Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
+    }
+}

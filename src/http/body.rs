@@ -1,0 +1,291 @@
+//! A request's body: JSON or a form with the same fields under the same rules.
+//!
+//! Only JSON is documented: two media types break a third of the client generators.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use poem::http::header;
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+use zeroize::Zeroizing;
+
+use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
+use crate::secret::Password;
+
+/// The most bytes of a body; `Code::PayloadTooLarge` says so, too.
+pub const LIMIT: usize = 16 * 1024;
+
+pub const JSON: &str = "application/json";
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A body whose fields are read by `T`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+// `poem_openapi::types::Type` stays out of scope here: its `is_empty` says false of every `&&str`.
+
+/// Takes its fields out of a body. What is missing or wrong, `fields` remembers.
+pub trait FromFields: poem_openapi::types::Type + Sized {
+    fn from_fields(fields: &mut Fields) -> Self;
+}
+
+impl<'a, T: FromFields> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let mut fields = Fields::read(request, body).await?;
+        let value = T::from_fields(&mut fields);
+        fields.finish()?;
+        Ok(Self(value))
+    }
+}
+
+/// The fields of a body, and what was found wrong with them.
+#[derive(Default)]
+pub struct Fields {
+    rest: Vec<(String, Value)>,
+    is_form: bool,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads the body by its media type.
+    pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
+        let is_form = match media_type(request) {
+            Some(kind) if kind == JSON => false,
+            Some(kind) if kind == FORM => true,
+            _ => return Err(Failure::of(Code::UnsupportedMediaType)),
+        };
+        let declared = request.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > LIMIT) {
+            return Err(Failure::of(Code::PayloadTooLarge));
+        }
+        let body = body.take().map_err(|_| invalid("The body was read before."))?;
+        let bytes = body.into_bytes_limit(LIMIT).await.map_err(|error| match error {
+            poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
+            _ => invalid("The body ended before it was complete."),
+        })?;
+        let bytes = Zeroizing::new(bytes.to_vec()); // it may hold a password
+        let pairs = if is_form { form(&bytes)? } else { json(&bytes)? };
+        let mut fields = Self { is_form, ..Self::default() };
+        for (name, value) in pairs {
+            fields.add(name, value);
+        }
+        Ok(fields)
+    }
+
+    fn add(&mut self, name: String, value: Value) {
+        if self.rest.iter().any(|(known, _)| *known == name) {
+            let already = self.errors.iter().any(|error| error.field == name);
+            if !already {
+                self.error(&name, FieldCode::Repeated, "It is there more than once.");
+            }
+            return;
+        }
+        self.rest.push((name, value));
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str) -> String {
+        match self.take(name) {
+            Some(Value::String(text)) => return text,
+            Some(_) => self.error(name, FieldCode::WrongType, "It must be a string."),
+            None => self.error(name, FieldCode::Missing, "It must be there."),
+        }
+        String::new()
+    }
+
+    /// A password that must be there.
+    pub fn password(&mut self, name: &str) -> Password {
+        Password::new(self.text(name))
+    }
+
+    /// A yes or no that may be left out. A form says yes by `true` or `on`.
+    pub fn flag(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            None => return false,
+            Some(Value::Bool(flag)) => return flag,
+            Some(Value::String(text)) if self.is_form => match text.as_str() {
+                "true" | "on" => return true,
+                "false" => return false,
+                _ => {}
+            },
+            Some(_) => {}
+        }
+        self.error(name, FieldCode::WrongType, "It must be true or false.");
+        false
+    }
+
+    /// A text of a form alone, which no program sends.
+    pub fn form_only(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if self.is_form => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text as it was sent, to be shown again.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.rest.iter().find(|(known, _)| known == name)?.1.as_str()
+    }
+
+    /// Fails if anything was wrong, or if a field is there that nobody asked for.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        for (name, _) in std::mem::take(&mut self.rest) {
+            self.error(&name, FieldCode::Unknown, "There is no such field; leave it out.");
+        }
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        self.errors.truncate(20);
+        Err(Problem::of(Code::InvalidRequest).with_errors(self.errors).into())
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.rest.iter().position(|(known, _)| known == name)?;
+        Some(self.rest.swap_remove(at).1)
+    }
+
+    fn error(&mut self, field: &str, code: FieldCode, detail: &str) {
+        self.errors.push(FieldError::new(field, code, detail));
+    }
+}
+
+/// The media type without its parameters; nothing if the body is encoded or not in UTF-8.
+pub fn media_type(request: &Request) -> Option<String> {
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return None;
+    }
+    let mut parts = request.header(header::CONTENT_TYPE)?.split(';').map(str::trim);
+    let kind = parts.next()?.to_ascii_lowercase();
+    let in_utf8 = parts.filter(|parameter| !parameter.is_empty()).all(|parameter| {
+        parameter.split_once('=').is_none_or(|(name, value)| {
+            !name.eq_ignore_ascii_case("charset")
+                || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    });
+    in_utf8.then_some(kind)
+}
+
+fn invalid(detail: impl Into<String>) -> Failure {
+    Problem { detail: detail.into(), ..Problem::of(Code::InvalidRequest) }.into()
+}
+
+fn json(bytes: &[u8]) -> Result<Vec<(String, Value)>, Failure> {
+    let members = serde_json::from_slice::<Members>(bytes).map_err(|error| {
+        invalid(match error.classify() {
+            Category::Data => "The body must be one JSON object.".to_owned(),
+            Category::Eof => "The JSON ends too early.".to_owned(),
+            Category::Syntax | Category::Io => format!(
+                "The body is not valid JSON in UTF-8: line {}, column {}.",
+                error.line(),
+                error.column()
+            ),
+        })
+    })?;
+    Ok(members.0)
+}
+
+/// The members of a JSON object as they stand, repeated ones included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// <https://url.spec.whatwg.org/#urlencoded-parsing>, but what is not UTF-8 is refused.
+fn form(bytes: &[u8]) -> Result<Vec<(String, Value)>, Failure> {
+    let not_utf8 = || invalid("The form is not in UTF-8.");
+    let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
+    let decoded = |part: &str| {
+        let spaced = part.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| not_utf8())
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(name)?, Value::String(decoded(value)?)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(pairs: Vec<(String, Value)>) -> Vec<(String, String)> {
+        pairs.into_iter().map(|(k, v)| (k, v.as_str().unwrap().to_owned())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_gives_back_what_was_put_in(pairs in prop::collection::vec((".{1,8}", ".{0,12}"), 0..6)) {
+            let encoded = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&pairs).finish();
+            let read = form(encoded.as_bytes()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(texts(read), pairs);
+        }
+
+        #[test]
+        fn no_bytes_make_the_readers_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = form(&bytes);
+            let _ = json(&bytes);
+        }
+    }
+
+    #[test]
+    fn an_empty_form_has_no_fields() {
+        assert!(form(b"").is_ok_and(|fields| fields.is_empty()));
+        assert!(form(b"&&").is_ok_and(|fields| fields.is_empty()));
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused_and_not_followed() {
+        let deep = format!("{{\"a\":{}", "[".repeat(16_000));
+        assert!(json(deep.as_bytes()).is_err());
+    }
+}

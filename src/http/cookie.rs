@@ -1,0 +1,147 @@
+//! The session cookie: its name, its attributes, how it is read, set and cleared.
+
+use std::time::Duration;
+
+use poem::Request;
+use poem::http::{HeaderMap, HeaderValue, header};
+
+use crate::config::{Cookie, PublicUrl};
+use crate::secret::SessionToken;
+
+/// The session cookie of this service.
+#[derive(Debug, Clone)]
+pub struct SessionCookie {
+    name: String,
+    /// Everything behind the value that does not change.
+    attributes: String,
+}
+
+/// What a request says about its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// No cookie of our name.
+    Nothing,
+    /// This token, once or more often.
+    Token(&'a str),
+    /// Two tokens that differ: somebody planted one of them.
+    Contradiction,
+}
+
+impl SessionCookie {
+    pub fn new(cookie: &Cookie, public_url: &PublicUrl) -> Self {
+        let mut attributes = "; Path=/; HttpOnly; SameSite=Lax".to_owned();
+        if public_url.is_secure() {
+            attributes.push_str("; Secure");
+        }
+        if let Some(domain) = &cookie.domain {
+            attributes.push_str("; Domain=");
+            attributes.push_str(domain);
+        }
+        Self { name: cookie.name.clone(), attributes }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `Set-Cookie` for a new session (RFC 6265bis, section 4.1).
+    pub fn set(&self, token: &SessionToken, keep_for: Option<Duration>) -> String {
+        let value = token.expose(); // the cookie is what the token is for
+        let set = format!("{}={value}{}", self.name, self.attributes);
+        match keep_for {
+            Some(time) => format!("{set}; Max-Age={}", time.as_secs()),
+            None => set,
+        }
+    }
+
+    /// `Set-Cookie` that makes the browser forget it.
+    pub fn clear(&self) -> String {
+        format!("{}={}; Max-Age=0", self.name, self.attributes)
+    }
+
+    /// [`Self::clear`] as a header's value.
+    pub fn clearing(&self) -> HeaderValue {
+        HeaderValue::try_from(self.clear()).expect("a checked name and domain make a header")
+    }
+
+    pub fn of<'a>(&self, request: &'a Request) -> Presented<'a> {
+        self.read(request.headers())
+    }
+
+    /// Reads the raw header: names are compared to the letter, values are not decoded.
+    fn read<'a>(&self, headers: &'a HeaderMap) -> Presented<'a> {
+        let mut found = Presented::Nothing;
+        for field in headers.get_all(header::COOKIE) {
+            // what is not ASCII cannot hold a token of ours, but may hold other cookies
+            for pair in field.as_bytes().split(|byte| *byte == b';') {
+                let Some(token) = self.token(pair.trim_ascii()) else { continue };
+                found = match found {
+                    Presented::Nothing => Presented::Token(token),
+                    Presented::Token(first) if first == token => found,
+                    Presented::Token(_) | Presented::Contradiction => {
+                        return Presented::Contradiction;
+                    }
+                };
+            }
+        }
+        found
+    }
+
+    fn token<'a>(&self, pair: &'a [u8]) -> Option<&'a str> {
+        let value = pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")?;
+        Some(std::str::from_utf8(value).unwrap_or("")) // no token, and so refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cookie() -> SessionCookie {
+        SessionCookie { name: "session".into(), attributes: "; Path=/".into() }
+    }
+
+    fn headers(fields: &[&[u8]]) -> HeaderMap {
+        let values = fields.iter().filter_map(|field| HeaderValue::from_bytes(field).ok());
+        values.map(|value| (header::COOKIE, value)).collect()
+    }
+
+    #[test]
+    fn one_value_counts_however_often_it_is_sent() {
+        let read = |fields: &[&[u8]]| match cookie().read(&headers(fields)) {
+            Presented::Nothing => "nothing".to_owned(),
+            Presented::Token(token) => format!("token {token}"),
+            Presented::Contradiction => "contradiction".to_owned(),
+        };
+        assert_eq!(read(&[]), "nothing");
+        assert_eq!(read(&[b"a=b; session=x; c=d"]), "token x");
+        assert_eq!(read(&[b"session=x; session=x", b"session=x"]), "token x");
+        assert_eq!(read(&[b"session=x; session=y"]), "contradiction");
+        assert_eq!(read(&[b"session=x", b"session=y"]), "contradiction");
+        assert_eq!(read(&[b"session=x; session=y; session=x"]), "contradiction");
+        assert_eq!(read(&[b"Session=x; session =x; xsession=x; session%20=x"]), "nothing");
+        assert_eq!(read(&[b"session=\"x\""]), "token \"x\"");
+        assert_eq!(read(&[b"session=%78"]), "token %78");
+        assert_eq!(read(&[b"session=\xff"]), "token ");
+        assert_eq!(read(&[b"\xff=1; session=x"]), "token x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
+            let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+            let _ = cookie().read(&headers(&fields));
+        }
+
+        #[test]
+        fn a_token_is_found_among_any_others(
+            before in "([a-z]{1,5}=[a-z]{0,5}; ){0,3}", token in "[A-Za-z0-9_.-]{1,40}", after in "(; [a-z]{1,5}=[a-z]{0,5}){0,3}",
+        ) {
+            let field = format!("{before}session={token}{after}");
+            let headers = headers(&[field.as_bytes()]);
+            prop_assert_eq!(cookie().read(&headers), Presented::Token(token.as_str()));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Swagger UI and the document, as static files.
+//!
+//! The files of Swagger UI are vendored, compressed; see `docs/README.md` beside this file.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::Arc;
+
+use askama::Template;
+use flate2::read::GzDecoder;
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, EndpointExt, Request, Response, Result};
+
+use super::{Front, Table, document, pages};
+
+/// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
+/// A browser may use its copy when the tag still fits: files change with the release only.
+const REVALIDATE: &str = "no-cache";
+const TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-ui-5.35.0\"");
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const ICON: &[u8] = include_bytes!("docs/favicon.png");
+
+#[derive(Template)]
+#[template(path = "docs/index.html")]
+struct Page {
+    demo: bool,
+}
+
+/// A file as it is sent.
+struct File {
+    kind: &'static str,
+    bytes: Cow<'static, [u8]>,
+    is_gzip: bool,
+    policy: Option<&'static str>,
+}
+
+impl File {
+    fn plain(kind: &'static str, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { kind, bytes: bytes.into(), is_gzip: false, policy: None }
+    }
+
+    fn gzip(kind: &'static str, bytes: &'static [u8]) -> Self {
+        Self { kind, bytes: bytes.into(), is_gzip: true, policy: None }
+    }
+}
+
+/// Adds the page, its files and the document.
+pub fn add(front: &Arc<Front>, table: &mut Table) {
+    let json = document::served(&front.cookie);
+    let yaml = document::yaml(&json);
+    let page = Page { demo: front.is_demo }.render().expect("the page needs nothing to render");
+    let page =
+        File { policy: Some(POLICY), ..File::plain("text/html; charset=utf-8", page.into_bytes()) };
+    let files = [
+        ("/docs", page),
+        ("/openapi.json", File::plain("application/json", json.into_bytes())),
+        ("/openapi.yaml", File::plain("application/yaml", yaml.into_bytes())),
+        ("/docs/favicon.png", File::plain("image/png", ICON)),
+        ("/favicon.ico", File::plain("image/png", ICON)),
+        ("/docs/init.js", File::plain(SCRIPT, include_bytes!("docs/init.js").as_slice())),
+        ("/docs/page.css", File::plain(STYLE, include_bytes!("docs/page.css").as_slice())),
+        (
+            "/docs/swagger-ui-bundle.js",
+            File::gzip(SCRIPT, include_bytes!("docs/swagger-ui-bundle.js.gz")),
+        ),
+        ("/docs/swagger-ui.css", File::gzip(STYLE, include_bytes!("docs/swagger-ui.css.gz"))),
+        ("/assets/page.css", File::plain(STYLE, pages::STYLE.as_bytes())),
+    ];
+    for (path, file) in files {
+        table.entry(path.to_owned()).or_default().insert(Method::GET, file.boxed());
+    }
+}
+
+impl Endpoint for File {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        // pages and documents may differ from one setting to the next: only files have a tag
+        let is_file = self.policy.is_none() && !self.kind.starts_with("application/");
+        let mut response = Response::builder().content_type(self.kind);
+        if is_file {
+            response = response
+                .header(header::ETAG, TAG)
+                .header(header::CACHE_CONTROL, REVALIDATE)
+                .header(header::VARY, "Accept-Encoding");
+            if request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(TAG)) {
+                return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+            }
+        } else {
+            response = response.header(header::CACHE_CONTROL, REVALIDATE);
+        }
+        if let Some(policy) = self.policy {
+            response = response.header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if !self.is_gzip {
+            return Ok(response.body(self.bytes.to_vec()));
+        }
+        if takes_gzip(request.headers()) {
+            let gzip = HeaderValue::from_static("gzip");
+            let response = response.header(header::CONTENT_ENCODING, gzip);
+            return Ok(response.body(self.bytes.to_vec()));
+        }
+        let mut bytes = Vec::new();
+        GzDecoder::new(&self.bytes[..])
+            .read_to_end(&mut bytes)
+            .expect("a file that was embedded can be unpacked");
+        Ok(response.body(bytes))
+    }
+}
+
+/// RFC 9110, section 12.5.3, as far as one coding needs it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    codings.into_iter().flat_map(|codings| codings.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let refused = parts.any(|parameter| {
+            parameter
+                .strip_prefix("q=")
+                .and_then(|q| q.parse::<f32>().ok())
+                .is_some_and(|q| q <= 0.0)
+        });
+        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    })
+}

@@ -1,0 +1,322 @@
+//! The OpenAPI document, made of the operations alone: no setting, no database.
+//!
+//! poem-openapi prints what the operations say of themselves; here is added what the floor answers
+//! for all of them, and mended what generators trip over.
+
+use std::marker::PhantomData;
+
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService};
+use serde_json::{Map, Value, json};
+
+use super::cookie::SessionCookie;
+use super::guard::SCHEME;
+use super::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
+use super::{Operations, Table, pages};
+
+const DESCRIPTION: &str = "\
+Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \
+session cookie, and every other operation knows by it who calls.
+
+**The cookie** is called `session` (`__Host-session` behind https), `HttpOnly`, `SameSite=Lax` \
+and `Path=/`. A browser keeps and sends it by itself; a program keeps it in a cookie jar. Its \
+value is opaque. A session ends at the server: after `logout` every copy of its cookie is refused.
+
+**Refusals** are `application/problem+json` (RFC 9457). Tell them apart by `code`; new codes may be \
+added, so treat an unknown one by its `status`. Whatever is not listed with an operation is not \
+answered by it.
+
+**Requests from pages of other origins** that would change something are refused with \
+`cross_origin`. Programs, which send neither `Sec-Fetch-Site` nor `Origin`, are not affected.
+
+**Every answer** carries `X-Request-Id`, which the service's log carries too, and \
+`Cache-Control: no-store`. A `HEAD` request is answered wherever a `GET` is.";
+
+/// The document as it is committed in `openapi/openapi.json`.
+pub fn document() -> String {
+    pretty(&build())
+}
+
+/// The same document in YAML.
+pub fn yaml(document: &str) -> String {
+    let document: Value = serde_json::from_str(document).expect("the document is JSON");
+    serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
+}
+
+/// The document of a running service: it names the cookie as the settings do.
+pub fn served(cookie: &SessionCookie) -> String {
+    let mut document = build();
+    document["components"]["securitySchemes"][SCHEME]["name"] = cookie.name().into();
+    pretty(&document)
+}
+
+fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).expect("a value can be printed") + "\n"
+}
+
+/// What operations say of themselves, without anything to run them on.
+struct Described<T>(PhantomData<T>);
+
+impl<T: OpenApi> OpenApi for Described<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(self, _: &mut Table) {}
+}
+
+fn build() -> Value {
+    let operations = Described::<Operations>(PhantomData);
+    let service = OpenApiService::new(operations, "Cloakroom", env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .contact(ContactObject::new().name("The Cloakroom project"))
+        .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://spdx.org/licenses/"))
+        .server("/"); // relative: the page works under every name of the host
+    let mut document: Value =
+        serde_json::from_str(&service.spec()).expect("poem-openapi prints JSON");
+    for (path, operations) in members_in(&mut document, "paths") {
+        for (method, operation) in members(operations) {
+            complete(path, method, operation);
+        }
+    }
+    for (name, schema) in members(&mut document["components"]["schemas"]) {
+        for (_, property) in members_in(schema, "properties") {
+            mend_format(property);
+        }
+        // poem-openapi refuses unknown fields where it is told to, and does not print it
+        if REQUESTS.contains(&name.as_str()) {
+            schema["additionalProperties"] = false.into();
+        }
+    }
+    document["tags"] = in_order(document["tags"].take());
+    let schemas = &mut document["components"]["schemas"];
+    schemas["ProblemCode"]["x-extensible-enum"] = Code::ALL.map(Code::name).to_vec().into();
+    schemas["FieldErrorCode"]["x-extensible-enum"] =
+        FieldCode::ALL.map(FieldCode::name).to_vec().into();
+    document
+}
+
+/// The schemas of bodies that clients send.
+const REQUESTS: [&str; 2] = ["Credentials", "NewAccount"];
+
+/// The groups in the order in which somebody tries them.
+fn in_order(mut tags: Value) -> Value {
+    let place = |tag: &Value| {
+        let order = ["Sessions", "Private", "Accounts", "Health"];
+        order.iter().position(|name| tag["name"] == *name)
+    };
+    if let Some(tags) = tags.as_array_mut() {
+        tags.sort_by_key(place);
+    }
+    tags
+}
+
+/// Adds to an operation what this floor answers around it.
+fn complete(path: &str, method: &str, operation: &mut Value) {
+    let is_guarded = operation.get("security").is_some();
+    let has_body = operation.get("requestBody").is_some();
+    let is_unsafe = !matches!(method, "get" | "head" | "options");
+    let asks_the_store = operation["operationId"] != "getLiveness";
+    if !is_guarded {
+        operation["security"] = json!([]); // said, not left out
+    }
+    let responses = &mut operation["responses"];
+    for (_, response) in members(responses) {
+        mend_headers(response);
+    }
+    if is_unsafe && pages::takes_forms(path) {
+        responses["303"] = form_posted();
+    }
+    let mut may_answer = |condition: bool, code: Code, sentence: &str, header: Option<Header>| {
+        if condition {
+            add(responses, code, sentence, header);
+        }
+    };
+    let invalid = if has_body {
+        "`invalid_request`: the body is malformed or breaks the schema, and `errors` says where; \
+         or the request has not exactly one `Host`."
+    } else {
+        "`invalid_request`: the request has not exactly one `Host` (RFC 9112, section 3.2)."
+    };
+    may_answer(true, Code::InvalidRequest, invalid, None);
+    may_answer(
+        is_guarded,
+        Code::NotAuthenticated,
+        "`not_authenticated`: the request has no session cookie. Sign in.",
+        Some(("WWW-Authenticate", "Names the cookie and where to get it.", string())),
+    );
+    may_answer(
+        is_guarded,
+        Code::SessionRefused,
+        "`session_refused`: the session cookie is tampered with, expired, revoked or unknown. \
+         Which of these is not said. Sign in again.",
+        Some(("Set-Cookie", "Makes the browser forget the cookie.", string())),
+    );
+    may_answer(
+        is_unsafe,
+        Code::CrossOrigin,
+        "`cross_origin`: a browser sent this from a page of another origin.",
+        None,
+    );
+    may_answer(
+        has_body,
+        Code::PayloadTooLarge,
+        "`payload_too_large`: the body is larger than 16 KiB.",
+        None,
+    );
+    may_answer(
+        has_body,
+        Code::UnsupportedMediaType,
+        "`unsupported_media_type`: the body is neither JSON nor a form, or it is compressed.",
+        None,
+    );
+    may_answer(
+        true,
+        Code::InternalError,
+        "`internal_error`: something broke here; the operator finds it by `X-Request-Id`.",
+        None,
+    );
+    may_answer(
+        asks_the_store,
+        Code::Unavailable,
+        "`unavailable`: the database does not answer. Try again soon.",
+        Some(("Retry-After", "Seconds after which to try again.", seconds())),
+    );
+    members_of(responses).sort_keys();
+    for (status, response) in members(responses) {
+        if status.as_str() >= "400" {
+            add_examples(response);
+        }
+    }
+}
+
+type Header = (&'static str, &'static str, Value);
+
+/// Adds a refusal, or its sentence to what has the same status already.
+fn add(responses: &mut Value, code: Code, sentence: &str, header: Option<Header>) {
+    let status = code.status().as_str().to_owned();
+    let is_new = responses.get(&status).is_none();
+    let response = &mut responses[&status];
+    if is_new {
+        let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+        *response = json!({ "description": sentence, "content": { PROBLEM_JSON: problem } });
+    } else {
+        let first = response["description"].as_str().unwrap_or_default();
+        response["description"] = format!("{first}\n\n{sentence}").into();
+    }
+    if let Some((name, description, schema)) = header
+        && response["headers"].get(name).is_none()
+    {
+        response["headers"][name] =
+            json!({ "description": description, "required": is_new, "schema": schema });
+    }
+    if !is_new && response.get("headers").is_some() {
+        // answered by some of the codes, not by all
+        for (_, header) in members(&mut response["headers"]) {
+            header["required"] = (status == "503").into();
+        }
+    }
+}
+
+/// Gives a refusal one example for each code that its description names.
+fn add_examples(response: &mut Value) {
+    let description = response["description"].as_str().unwrap_or_default();
+    let codes: Vec<Code> = description.split('`').filter_map(Code::named).collect();
+    let examples: Map<String, Value> = codes
+        .into_iter()
+        .map(|code| (code.name().to_owned(), json!({ "value": example(code) })))
+        .collect();
+    response["content"][PROBLEM_JSON]["examples"] = examples.into();
+}
+
+fn example(code: Code) -> Value {
+    use poem_openapi::types::ToJSON;
+
+    let errors = match code {
+        Code::InvalidRequest => {
+            vec![FieldError::new("password", FieldCode::Missing, "It must be there.")]
+        }
+        Code::PolicyViolation => vec![FieldError::new(
+            "password",
+            FieldCode::TooShort,
+            "The password must have at least 15 characters; a few words will do.",
+        )],
+        _ => Vec::new(),
+    };
+    Problem::of(code).with_errors(errors).to_json().expect("a problem is an object")
+}
+
+/// The answer to a browser's form post.
+fn form_posted() -> Value {
+    json!({
+        "description": "The answer to a browser's form post, instead of the above: go on at the \
+            next page.",
+        "headers": {
+            "Location": {
+                "description": "The path of the next page.", "required": true, "schema": string(),
+            },
+            "Set-Cookie": {
+                "description": "The session cookie, set or cleared.", "required": true,
+                "schema": string(),
+            },
+        },
+    })
+}
+
+fn string() -> Value {
+    json!({ "type": "string" })
+}
+
+fn seconds() -> Value {
+    json!({ "type": "integer", "format": "int32", "minimum": 0 })
+}
+
+/// Header names as everybody writes them, and seconds as seconds.
+fn mend_headers(response: &mut Value) {
+    let Some(Value::Object(headers)) = response.get_mut("headers") else { return };
+    for (name, mut header) in std::mem::take(headers) {
+        let name = name.split('-').map(capitalised).collect::<Vec<_>>().join("-");
+        if name == "Retry-After" {
+            header["schema"] = seconds();
+        }
+        headers.insert(name, header);
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(1.min(word.len()));
+    first.to_uppercase() + &rest.to_lowercase()
+}
+
+/// OpenAPI knows signed integers only.
+fn mend_format(property: &mut Value) {
+    let format = match property.get("format").and_then(Value::as_str) {
+        Some("uint8" | "uint16") => "int32",
+        Some("uint32" | "uint64") => "int64",
+        _ => return,
+    };
+    property["format"] = format.into();
+}
+
+fn members_of(value: &mut Value) -> &mut Map<String, Value> {
+    if value.is_null() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("the document has an object here")
+}
+
+fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flatten()
+}
+
+/// The members of a member, if it is there.
+fn members_in<'a>(
+    value: &'a mut Value,
+    name: &str,
+) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
+    value.get_mut(name).into_iter().flat_map(members)
+}

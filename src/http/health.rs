@@ -1,0 +1,50 @@
+//! `getLiveness` and `getReadiness`, as Kubernetes asks for them.
+
+use std::sync::Arc;
+
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::problem::Failure;
+use super::{Front, Tag};
+
+pub struct HealthApi(pub Arc<Front>);
+
+/// A sign of life.
+#[derive(Object)]
+pub struct Health {
+    /// `live` or `ready`.
+    #[oai(validator(max_length = 16, pattern = "^(live|ready)$"))]
+    pub status: String,
+}
+
+#[derive(ApiResponse)]
+enum HealthAnswer {
+    /// Yes.
+    #[oai(status = 200, content_type = "application/json")]
+    Yes(Json<Health>),
+}
+
+fn yes(status: &str) -> HealthAnswer {
+    HealthAnswer::Yes(Json(Health { status: status.to_owned() }))
+}
+
+#[OpenApi]
+impl HealthApi {
+    /// Is the process alive?
+    ///
+    /// Answers as long as the process can; restart it when this fails. The database is not asked.
+    #[oai(path = "/livez", method = "get", operation_id = "getLiveness", tag = "Tag::Health")]
+    async fn get_liveness(&self) -> Result<HealthAnswer, Failure> {
+        Ok(yes("live"))
+    }
+
+    /// Can it serve?
+    ///
+    /// Send it requests while this answers 200. Asks the database.
+    #[oai(path = "/readyz", method = "get", operation_id = "getReadiness", tag = "Tag::Health")]
+    async fn get_readiness(&self) -> Result<HealthAnswer, Failure> {
+        self.0.domain.is_ready().await?;
+        Ok(yes("ready"))
+    }
+}

@@ -1,0 +1,188 @@
+//! `login` and `logout`.
+
+use std::sync::Arc;
+
+use poem::Request;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::body::{Body, Fields, FromFields};
+use super::cookie::Presented;
+use super::password_text::PasswordText;
+use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use super::sessions::SessionView;
+use super::{Front, Tag};
+use crate::domain::passwords::MOST_CHARS;
+use crate::domain::sessions::{
+    BadCredentials, BadLength, Credentials, LogInError, Remember, Ticket,
+};
+use crate::fault::Fault;
+use crate::secret::Password;
+
+pub struct LoginApi(pub Arc<Front>);
+
+/// A user name and its password.
+#[derive(Object)]
+#[oai(rename = "Credentials", deny_unknown_fields, example)]
+pub struct CredentialsView {
+    /// The user name; capitals do not matter.
+    #[oai(validator(min_length = 1, max_length = 256))]
+    pub username: String,
+    /// The password, exactly as it was chosen.
+    pub password: PasswordText<1, MOST_CHARS>,
+    /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
+    #[oai(default)]
+    pub remember: bool,
+}
+
+impl Example for CredentialsView {
+    fn example() -> Self {
+        Self {
+            username: "tiangolo".into(),
+            password: PasswordText(Password::new("secret2".into())),
+            remember: false,
+        }
+    }
+}
+
+impl FromFields for CredentialsView {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            username: fields.text("username"),
+            password: PasswordText(fields.password("password")),
+            remember: fields.flag("remember"),
+        }
+    }
+}
+
+impl CredentialsView {
+    /// Within the documented sizes, or 400.
+    pub fn parsed(self) -> Result<(Credentials, Remember), Failure> {
+        let remember = if self.remember { Remember::Yes } else { Remember::No };
+        match Credentials::parse(&self.username, self.password.0) {
+            Ok(credentials) => Ok((credentials, remember)),
+            Err(bad) => Err(Problem::of(Code::InvalidRequest).with_errors(errors(bad)).into()),
+        }
+    }
+}
+
+fn errors(bad: BadCredentials) -> Vec<FieldError> {
+    let error = |field, bad: Option<BadLength>| {
+        bad.map(|length| match length {
+            BadLength::Empty => {
+                FieldError::new(field, FieldCode::TooShort, "It must not be empty.")
+            }
+            BadLength::LongerThan(most) => FieldError::new(
+                field,
+                FieldCode::TooLong,
+                format!("It must have at most {most} characters."),
+            ),
+        })
+    };
+    let fields = [error("username", bad.username), error("password", bad.password)];
+    fields.into_iter().flatten().collect()
+}
+
+/// What a good login answers.
+#[derive(Object)]
+pub struct LoggedIn {
+    /// Always true; the seed of this service answered so.
+    pub ok: bool,
+    pub session: SessionView,
+}
+
+#[derive(ApiResponse)]
+enum LoginAnswer {
+    /// Signed in. The cookie carries the session from now on.
+    #[oai(status = 200, content_type = "application/json")]
+    SignedIn(
+        Json<LoggedIn>,
+        /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` gone when the
+        /// browser closes.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+    /// `invalid_credentials`: the password is wrong, or there is no such user, or the account is
+    /// disabled. Which of these is not said.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    WrongCredentials(Json<Problem>),
+    /// `overloaded`: too many sign-ins at once; nothing was checked.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Overloaded(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum LogoutAnswer {
+    /// The session has ended; every copy of its cookie is refused from now on.
+    #[oai(status = 204)]
+    SignedOut(
+        /// Makes the browser forget the cookie.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[OpenApi]
+impl LoginApi {
+    /// Sign in
+    ///
+    /// Checks a user name and its password and answers with a new session and its cookie. A
+    /// session that the request's own cookie stood for ends. A form
+    /// (`application/x-www-form-urlencoded`) with the same fields is taken, too; a browser's form
+    /// post is answered 303.
+    #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Sessions")]
+    async fn login(
+        &self,
+        request: &Request,
+        body: Body<CredentialsView>,
+    ) -> Result<LoginAnswer, Failure> {
+        let (credentials, remember) = body.0.parsed()?;
+        match self.0.domain.log_in(credentials, remember).await {
+            Ok(ticket) => {
+                self.0.end_presented(request).await?;
+                let set = self.0.handing_out(&ticket);
+                let session = SessionView::current(&ticket.session);
+                Ok(LoginAnswer::SignedIn(Json(LoggedIn { ok: true, session }), set))
+            }
+            Err(LogInError::WrongCredentials) => {
+                Ok(LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials))))
+            }
+            Err(LogInError::Busy) => {
+                Ok(LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER))
+            }
+            Err(LogInError::Fault(fault)) => Err(fault.into()),
+        }
+    }
+
+    /// Sign out
+    ///
+    /// Ends the session of the request's cookie at the server and makes the browser forget the
+    /// cookie. Without a session it does the same and answers the same. A browser's form post is
+    /// answered 303.
+    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Sessions")]
+    async fn logout(&self, request: &Request) -> Result<LogoutAnswer, Failure> {
+        self.0.end_presented(request).await?;
+        Ok(LogoutAnswer::SignedOut(self.0.cookie.clear()))
+    }
+}
+
+impl Front {
+    /// Ends the session whose cookie came with the request, if one did.
+    pub async fn end_presented(&self, request: &Request) -> Result<(), Fault> {
+        match self.cookie.of(request) {
+            Presented::Token(token) => self.domain.log_out(token).await,
+            Presented::Nothing | Presented::Contradiction => Ok(()),
+        }
+    }
+
+    /// `Set-Cookie` for a ticket.
+    pub fn handing_out(&self, ticket: &Ticket) -> String {
+        self.cookie.set(&ticket.token, ticket.keep_for)
+    }
+}

@@ -1,0 +1,192 @@
+//! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
+
+mod accounts;
+mod body;
+mod cookie;
+mod docs;
+mod document;
+mod guard;
+mod health;
+mod login;
+mod origin;
+mod pages;
+mod password_text;
+mod private;
+mod problem;
+mod sessions;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::error::ResponseError;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::middleware::CatchPanic;
+use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
+use poem_openapi::{OpenApi, Tags};
+use tracing::Instrument;
+
+pub use self::cookie::SessionCookie;
+pub use self::document::{document, served, yaml};
+pub use self::origin::Origins;
+use self::problem::{Code, Failure};
+use crate::domain::Domain;
+use crate::secret::random_id;
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Front {
+    pub domain: Domain,
+    pub cookie: SessionCookie,
+    pub origins: Origins,
+    /// Is the public address https?
+    pub is_secure: bool,
+    /// Are the demo users there?
+    pub is_demo: bool,
+}
+
+/// The groups of the document.
+#[derive(Tags)]
+enum Tag {
+    /// Sign in, sign out, and the session in between.
+    #[oai(rename = "Sessions")]
+    Sessions,
+    /// The accounts that sign in.
+    #[oai(rename = "Accounts")]
+    Accounts,
+    /// What a session is for.
+    #[oai(rename = "Private")]
+    Private,
+    /// For whoever carries the pager.
+    #[oai(rename = "Health")]
+    Health,
+}
+
+/// Every operation, in the order of the document.
+type Operations = (
+    login::LoginApi,
+    accounts::AccountsApi,
+    sessions::SessionsApi,
+    private::PrivateApi,
+    health::HealthApi,
+);
+
+fn operations(front: &Arc<Front>) -> Operations {
+    (
+        login::LoginApi(Arc::clone(front)),
+        accounts::AccountsApi(Arc::clone(front)),
+        sessions::SessionsApi,
+        private::PrivateApi,
+        health::HealthApi(Arc::clone(front)),
+    )
+}
+
+/// Paths, their methods, and what answers.
+type Table = HashMap<String, HashMap<Method, BoxEndpoint<'static>>>;
+
+/// The whole service as one endpoint that always answers.
+pub fn route(front: Arc<Front>) -> BoxEndpoint<'static, Response> {
+    let mut table = Table::new();
+    operations(&front).add_routes(&mut table);
+    pages::add(&front, &mut table);
+    docs::add(&front, &mut table);
+    let route = table
+        .into_iter()
+        .fold(Route::new(), |route, (path, methods)| route.at(path, Methods::new(methods)));
+    let edge = Edge { front: Arc::clone(&front) };
+    route
+        .data(front)
+        .with(CatchPanic::new().with_handler(|_| problem::panicked()))
+        .catch_all_error(|error| async move { problem::catch(&error) })
+        .around(move |endpoint, request| edge.clone().answer(endpoint, request))
+        .map_to_response()
+        .catch_all_error(|error| async move { problem::catch(&error) })
+        .boxed()
+}
+
+/// The methods of one path. A method that is not there is refused with `Allow`.
+struct Methods {
+    endpoints: HashMap<Method, BoxEndpoint<'static>>,
+    allow: HeaderValue,
+}
+
+impl Methods {
+    fn new(endpoints: HashMap<Method, BoxEndpoint<'static>>) -> Self {
+        let mut names: BTreeSet<&str> = endpoints.keys().map(Method::as_str).collect();
+        if names.contains("GET") {
+            names.insert("HEAD");
+        }
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let allow = HeaderValue::try_from(names).expect("methods make a header");
+        Self { endpoints, allow }
+    }
+}
+
+impl Endpoint for Methods {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let is_head = *request.method() == Method::HEAD;
+        let method = if is_head { &Method::GET } else { request.method() };
+        let Some(endpoint) = self.endpoints.get(method) else {
+            let refusal = Failure::of(Code::MethodNotAllowed);
+            return Err(refusal.with_header(header::ALLOW, self.allow.clone()).into());
+        };
+        endpoint.call(request).await // hyper leaves out the body that answers HEAD
+    }
+}
+
+/// What happens around every request: where it comes from, and the headers of every answer.
+#[derive(Clone)]
+struct Edge {
+    front: Arc<Front>,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Edge {
+    async fn answer<E>(self, endpoint: Arc<E>, request: Request) -> Result<Response>
+    where
+        E: Endpoint<Output = Response>,
+    {
+        let id = random_id();
+        let span = tracing::info_span!("request", id);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let mut response = match self.refusal(&request) {
+            None => endpoint.call(request).instrument(span).await?,
+            Some(code) => Failure::of(code).as_response(),
+        };
+        let status = response.status().as_u16();
+        tracing::info!(id, %method, path, status, "answered");
+        let id = HeaderValue::try_from(id).expect("base64url makes a header");
+        response.headers_mut().insert(REQUEST_ID, id);
+        self.add_headers(response.headers_mut());
+        Ok(response)
+    }
+
+    /// Why the request is not even looked at, if it is not.
+    fn refusal(&self, request: &Request) -> Option<Code> {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts != 1 {
+            return Some(Code::InvalidRequest); // RFC 9112, section 3.2
+        }
+        (!self.front.origins.allow(request)).then_some(Code::CrossOrigin)
+    }
+
+    /// Adds what every answer carries, unless the answer says otherwise itself.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        let mut default = |name: HeaderName, value: &'static str| {
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        };
+        default(header::CACHE_CONTROL, "no-store");
+        default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+        default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        default(header::REFERRER_POLICY, "no-referrer");
+        default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+        default(header::VARY, origin::VARY);
+        if self.front.is_secure {
+            // two years, as the preload list asks for; subdomains are not ours to decide
+            default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Does the client want a page rather than JSON? (RFC 9110, section 12.5.1)
+
+/// `text/html` is asked for by name, and for nothing less than JSON is.
+pub fn prefers_html(accept: &str) -> bool {
+    let html = quality(accept, |kind| kind == "text/html");
+    let json = quality(accept, |kind| kind == "application/json" || kind.ends_with("+json"));
+    html.is_some_and(|html| html > 0.0 && json.is_none_or(|json| html >= json))
+}
+
+/// The highest weight that a media type for which `is_it` holds is given.
+fn quality(accept: &str, is_it: impl Fn(&str) -> bool) -> Option<f32> {
+    accept
+        .split(',')
+        .filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next()?.to_ascii_lowercase();
+            let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
+            let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok())?;
+            is_it(&kind).then_some(weight)
+        })
+        .fold(None, |most: Option<f32>, weight| Some(most.map_or(weight, |most| most.max(weight))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefers_html;
+
+    #[test]
+    fn browsers_get_pages_and_programs_get_json() {
+        for browser in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+            "text/html",
+            "application/json;q=0.5, text/html",
+        ] {
+            assert!(prefers_html(browser), "{browser}");
+        }
+        for program in [
+            "*/*",
+            "application/json",
+            "application/json, text/html;q=0.9",
+            "text/html;q=0",
+            "application/problem+json, text/html;q=0.1",
+            "",
+        ] {
+            assert!(!prefers_html(program), "{program}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `readPrivate`: the guarded read that shows that a session works.
+
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::Tag;
+use super::guard::SignedIn;
+use super::problem::Failure;
+
+pub struct PrivateApi;
+
+/// Something for signed-in people only.
+#[derive(Object)]
+pub struct PrivateData {
+    /// Who is signed in.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    pub username: String,
+    /// The data.
+    #[oai(validator(max_length = 200))]
+    pub private: String,
+}
+
+#[derive(ApiResponse)]
+enum PrivateAnswer {
+    /// The data, and who reads it.
+    #[oai(status = 200, content_type = "application/json")]
+    Data(Json<PrivateData>),
+}
+
+#[OpenApi]
+impl PrivateApi {
+    /// Read something private
+    ///
+    /// The smallest guarded operation: try your session on it.
+    #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
+    async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, Failure> {
+        Ok(PrivateAnswer::Data(Json(PrivateData {
+            username: who.0.account.username,
+            private: "get some private data".to_owned(),
+        })))
+    }
+}

@@ -1,0 +1,396 @@
+//! Every refusal is one body: problem details (RFC 9457). The catcher at the outer edge turns
+//! whatever failed into one, and is the one place where errors are logged.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+
+use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{Error, IntoResponse, Response};
+use poem_openapi::payload::Json;
+use poem_openapi::registry::{MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::{ApiResponse, Object};
+use serde_json::Value;
+
+use crate::fault::Fault;
+
+/// The media type of every refusal.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Who was told that something is busy or broken may ask again after this many seconds.
+pub const RETRY_AFTER: u64 = 1;
+
+/// Why a request was refused. The strings are part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    InvalidRequest,
+    NotAuthenticated,
+    SessionRefused,
+    InvalidCredentials,
+    RegistrationClosed,
+    CrossOrigin,
+    NotFound,
+    MethodNotAllowed,
+    UsernameTaken,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    PolicyViolation,
+    InternalError,
+    Overloaded,
+    Unavailable,
+}
+
+/// What the contract says of a code: its name, its status, its title, its sentence.
+struct Entry {
+    name: &'static str,
+    status: u16,
+    title: &'static str,
+    detail: &'static str,
+}
+
+impl Code {
+    pub const ALL: [Self; 15] = [
+        Self::InvalidRequest,
+        Self::NotAuthenticated,
+        Self::SessionRefused,
+        Self::InvalidCredentials,
+        Self::RegistrationClosed,
+        Self::CrossOrigin,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UsernameTaken,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::PolicyViolation,
+        Self::InternalError,
+        Self::Overloaded,
+        Self::Unavailable,
+    ];
+
+    #[rustfmt::skip]
+    fn entry(self) -> Entry {
+        let entry = |name, status, title, detail| Entry { name, status, title, detail };
+        match self {
+            Self::InvalidRequest => entry("invalid_request", 400, "Invalid request",
+                "The request does not have the documented form; see `errors`."),
+            Self::NotAuthenticated => entry("not_authenticated", 401, "Sign-in needed",
+                "Not authenticated"),
+            Self::SessionRefused => entry("session_refused", 403, "Session refused",
+                "Invalid authentication"),
+            Self::InvalidCredentials => entry("invalid_credentials", 403, "Wrong credentials",
+                "Invalid user or password"),
+            Self::RegistrationClosed => entry("registration_closed", 403, "Registration closed",
+                "New accounts are made by the operator of this service; ask there."),
+            Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
+                "A page of another origin may not do this; open this service itself."),
+            Self::NotFound => entry("not_found", 404, "Not found",
+                "There is nothing at this path."),
+            Self::MethodNotAllowed => entry("method_not_allowed", 405, "Method not allowed",
+                "This path does not take this method; see the header `Allow`."),
+            Self::UsernameTaken => entry("username_taken", 409, "User name taken",
+                "Somebody has this user name already; choose another."),
+            Self::PayloadTooLarge => entry("payload_too_large", 413, "Body too large",
+                "The body is larger than 16 KiB."),
+            Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
+                "Send the body as application/json or as a form, without a Content-Encoding."),
+            Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
+                "The user name or the password breaks a rule; see `errors`."),
+            Self::InternalError => entry("internal_error", 500, "Internal error",
+                "Something broke here. Tell the operator the header `X-Request-Id`."),
+            Self::Overloaded => entry("overloaded", 503, "Too busy",
+                "Too many sign-ins at once; try again in a moment."),
+            Self::Unavailable => entry("unavailable", 503, "Unavailable",
+                "The service cannot answer at the moment; try again soon."),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.entry().status).expect("the table holds statuses")
+    }
+
+    /// What a client may do about it, for the page that `type` names.
+    pub fn detail(self) -> &'static str {
+        self.entry().detail
+    }
+
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
+/// Why a request was refused, in the form of RFC 9457. Tell refusals apart by `code`.
+#[derive(Debug, Clone, Object)]
+pub struct Problem {
+    /// A URI reference that names the kind of problem and leads to its explanation.
+    #[oai(rename = "type", validator(max_length = 200))]
+    pub kind: String,
+    /// The kind of problem in a few words.
+    #[oai(validator(max_length = 200))]
+    pub title: String,
+    /// The HTTP status of the answer.
+    #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
+    pub status: u16,
+    /// What is wrong and what to do, for people.
+    #[oai(validator(max_length = 1000))]
+    pub detail: String,
+    pub code: CodeName,
+    /// What is wrong in the body, field by field.
+    #[oai(skip_serializing_if_is_none, validator(max_items = 20))]
+    pub errors: Option<Vec<FieldError>>,
+}
+
+/// One thing that is wrong in a body.
+#[derive(Debug, Clone, Object)]
+pub struct FieldError {
+    /// The name of the field.
+    #[oai(validator(max_length = 64))]
+    pub field: String,
+    pub code: FieldCodeName,
+    /// What is wrong with it and what to do, for people.
+    #[oai(validator(max_length = 1000))]
+    pub detail: String,
+}
+
+/// What is wrong with a field. The strings are part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldCode {
+    Missing,
+    Unknown,
+    Repeated,
+    WrongType,
+    TooShort,
+    TooLong,
+    NotAllowed,
+}
+
+impl FieldCode {
+    pub const ALL: [Self; 7] = [
+        Self::Missing,
+        Self::Unknown,
+        Self::Repeated,
+        Self::WrongType,
+        Self::TooShort,
+        Self::TooLong,
+        Self::NotAllowed,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+            Self::Repeated => "repeated",
+            Self::WrongType => "wrong_type",
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
+}
+
+impl FieldError {
+    pub fn new(field: &str, code: FieldCode, detail: impl Into<String>) -> Self {
+        let field = field.chars().take(64).collect(); // a client's own key can be any length
+        Self { field, code: FieldCodeName(code.name().to_owned()), detail: detail.into() }
+    }
+}
+
+/// A string of a known list that may grow: an enum in prose, so that no generated client breaks
+/// when it meets a new one. `document()` writes the list beside it.
+macro_rules! open_enum {
+    ($name:ident, $title:literal, $description:literal) => {
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(pub String);
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                $title.into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Reference($title.to_owned())
+            }
+
+            fn register(registry: &mut Registry) {
+                registry.create_schema::<Self, _>($title.to_owned(), |_| MetaSchema {
+                    description: Some($description),
+                    pattern: Some("^[a-z_]+$".to_owned()),
+                    max_length: Some(64),
+                    ..MetaSchema::new("string")
+                });
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(Value::String(self.0.clone()))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value {
+                    Some(Value::String(text)) => Ok(Self(text)),
+                    other => Err(ParseError::expected_type(other.unwrap_or_default())),
+                }
+            }
+        }
+    };
+}
+
+open_enum!(
+    CodeName,
+    "ProblemCode",
+    "The kind of problem, for programs. New ones may be added: treat an unknown one by its `status`."
+);
+open_enum!(
+    FieldCodeName,
+    "FieldErrorCode",
+    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one."
+);
+
+impl Problem {
+    /// The problem as the contract words it.
+    pub fn of(code: Code) -> Self {
+        Self {
+            kind: format!("/problems/{}", code.name()),
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            detail: code.detail().to_owned(),
+            code: CodeName(code.name().to_owned()),
+            errors: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = (!errors.is_empty()).then_some(errors);
+        self
+    }
+}
+
+/// A refusal that any operation may meet, on its way to the catcher.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problem.detail)]
+pub struct Failure {
+    pub problem: Box<Problem>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    #[source]
+    cause: Option<Fault>,
+}
+
+impl Failure {
+    pub fn of(code: Code) -> Self {
+        Self::from(Problem::of(code))
+    }
+
+    /// The header comes beside the others of the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), headers: Vec::new(), cause: None }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let failure = if fault.may_pass() {
+            Self::of(Code::Unavailable).with_header(header::RETRY_AFTER, RETRY_AFTER.into())
+        } else {
+            Self::of(Code::InternalError)
+        };
+        Self { cause: Some(fault), ..failure }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).expect("a problem's status is one")
+    }
+
+    fn as_response(&self) -> Response {
+        let mut response = Json(Problem::clone(&self.problem)).into_response();
+        response.set_status(self.status());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        response
+    }
+}
+
+/// What any operation may answer is added by `document()`: here is nothing to say.
+impl ApiResponse for Failure {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
+
+/// Turns what failed into a problem, ours and poem's alike, and logs what the operator must know.
+pub fn catch(error: &Error) -> Response {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        log(failure);
+        return failure.as_response();
+    }
+    let code = if error.is::<NotFoundError>() {
+        Code::NotFound
+    } else if error.is::<MethodNotAllowedError>() {
+        Code::MethodNotAllowed
+    } else if matches!(error.downcast_ref(), Some(ReadBodyError::PayloadTooLarge)) {
+        Code::PayloadTooLarge
+    } else if error.status().is_client_error() {
+        Code::InvalidRequest
+    } else {
+        tracing::error!(%error, "an operation failed");
+        Code::InternalError
+    };
+    Failure::of(code).as_response()
+}
+
+/// What a client gets when an operation panics; the panic itself is in the log.
+pub fn panicked() -> Response {
+    tracing::error!("an operation panicked");
+    Failure::of(Code::InternalError).as_response()
+}
+
+fn log(failure: &Failure) {
+    let Some(fault) = &failure.cause else { return };
+    let mut chain = fault.to_string();
+    let mut source = fault.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    tracing::error!(code = failure.problem.code.0, "{chain}");
+}

@@ -1,0 +1,151 @@
+//! Every secret type, and the randomness of the operating system.
+//!
+//! A secret has no `Serialize` and no `Clone`, its `Debug` prints `…`, and its memory is
+//! overwritten when it is dropped. Whoever calls an `expose` has the reason beside it.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// A password as somebody typed it.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    pub fn new(typed: String) -> Self {
+        Self(Zeroizing::new(typed))
+    }
+
+    /// For hashing it and for checking it against the rules.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A password's hash in PHC string form, as it stands in its row.
+pub struct PasswordHash(Zeroizing<String>);
+
+impl PasswordHash {
+    /// For comparing a password with it, and for the row that holds it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for PasswordHash {
+    fn from(phc: String) -> Self {
+        Self(Zeroizing::new(phc))
+    }
+}
+
+/// The secret name of a session: 256 random bits. It stands in the token and nowhere else.
+pub struct Sid(Zeroizing<[u8; 32]>);
+
+impl Sid {
+    pub fn random() -> Self {
+        Self(Zeroizing::new(random_bytes()))
+    }
+
+    /// The one way from a session's secret name to what the store may know of it.
+    pub fn digest(&self) -> SidDigest {
+        SidDigest(Sha256::digest(&self.0[..]).into())
+    }
+
+    /// For the token's claim `sid`.
+    pub fn expose(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(&self.0[..])
+    }
+
+    /// Reads a token's claim `sid`; only the canonical spelling counts.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let read = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes[..]);
+        (read == Ok(32)).then_some(Self(bytes))
+    }
+}
+
+/// SHA-256 of a [`Sid`]: finds the session's row and tells nothing about the token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SidDigest([u8; 32]);
+
+impl SidDigest {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A signed session token: what the cookie carries.
+pub struct SessionToken(Zeroizing<String>);
+
+impl SessionToken {
+    pub fn new(jwt: String) -> Self {
+        Self(Zeroizing::new(jwt))
+    }
+
+    /// For `Set-Cookie`, and for verifying it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! hides_itself {
+    ($($secret:ident),*) => {$(
+        impl fmt::Debug for $secret {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($secret), "(…)"))
+            }
+        }
+    )*};
+}
+hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken);
+
+/// Bytes from the operating system's generator.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// A name that nobody guesses and that tells nothing: 128 random bits, 22 characters of base64url.
+pub fn random_id() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sid_is_read_back_only_in_its_canonical_spelling() {
+        let sid = Sid::random();
+        let text = sid.expose();
+        let again = Sid::parse(&text).expect("its own spelling");
+        assert!(again.digest() == sid.digest());
+
+        let last = text.chars().last().unwrap();
+        let others = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ ";
+        for other in others.chars().filter(|c| *c != last) {
+            let forged = format!("{}{other}", &text[..text.len() - 1]);
+            let read = Sid::parse(&forged).map(|sid| sid.digest());
+            assert!(read != Some(sid.digest()), "{forged} was taken for {text}");
+        }
+        assert!(Sid::parse("").is_none());
+        assert!(Sid::parse(&text[1..]).is_none());
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let shown = format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            Password::new("canary".into()),
+            PasswordHash::from("canary".to_owned()),
+            SessionToken::new("canary".into()),
+            Sid::random(),
+            Sid::random().digest(),
+        );
+        assert!(!shown.contains("canary"));
+        assert_eq!(shown.matches('…').count(), 5);
+    }
+}

@@ -1,0 +1,116 @@
+//! Accounts as rows.
+
+use sqlx::FromRow;
+
+use super::{Store, broken, on_engine};
+use crate::fault::Fault;
+use crate::secret::PasswordHash;
+
+#[derive(Debug, FromRow)]
+pub struct AccountRow {
+    pub id: String,
+    pub username: String,
+    #[sqlx(try_from = "String")]
+    pub password_hash: PasswordHash,
+    pub created_at: i64,
+    pub disabled_at: Option<i64>,
+}
+
+#[derive(Debug)]
+pub struct NewAccountRow<'a> {
+    pub id: &'a str,
+    pub username: &'a str,
+    pub password_hash: &'a PasswordHash,
+    pub created_at: i64,
+}
+
+impl Store {
+    /// The account that has this canonical name.
+    pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select id, username, password_hash, created_at, disabled_at
+                 from accounts where username = $1",
+            )
+            .bind(username)
+            .fetch_optional(pool)
+            .await
+        })
+        .map_err(broken("looking an account up by its name"))
+    }
+
+    /// Every account in the order of the names, at most `limit` of them, after a given name.
+    pub async fn accounts_after(&self, name: &str, limit: i64) -> Result<Vec<AccountRow>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select id, username, password_hash, created_at, disabled_at
+                 from accounts where username > $1 order by username limit $2",
+            )
+            .bind(name)
+            .bind(limit)
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("listing the accounts"))
+    }
+
+    /// Is there any account?
+    pub async fn has_accounts(&self) -> Result<bool, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar::<_, i64>("select count(*) from (select 1 from accounts limit 1) a")
+                .fetch_one(pool)
+                .await
+                .map(|found| found > 0)
+        })
+        .map_err(broken("looking for accounts"))
+    }
+
+    /// Adds the account; false if somebody has the name already.
+    pub async fn add_account(&self, account: &NewAccountRow<'_>) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "insert into accounts (id, username, password_hash, created_at)
+                 values ($1, $2, $3, $4) on conflict (username) do nothing",
+            )
+            .bind(account.id)
+            .bind(account.username)
+            .bind(account.password_hash.expose()) // this row is where the hash is kept
+            .bind(account.created_at)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected() == 1)
+        })
+        .map_err(broken("adding an account"))
+    }
+
+    /// Gives the account a new password and ends all its sessions, both or neither; false if the
+    /// account is gone.
+    pub async fn set_password(
+        &self,
+        account_id: &str,
+        hash: &PasswordHash,
+        now: i64,
+    ) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let set = sqlx::query("update accounts set password_hash = $2 where id = $1")
+                    .bind(account_id)
+                    .bind(hash.expose()) // this row is where the hash is kept
+                    .execute(&mut *both)
+                    .await?;
+                sqlx::query(
+                    "update sessions set ended_at = $2 where account_id = $1 and ended_at is null",
+                )
+                .bind(account_id)
+                .bind(now)
+                .execute(&mut *both)
+                .await?;
+                both.commit().await?;
+                Ok(set.rows_affected() == 1)
+            }
+            .await
+        })
+        .map_err(broken("changing a password"))
+    }
+}

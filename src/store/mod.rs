@@ -1,0 +1,166 @@
+//! Rows. The only floor that names sqlx.
+//!
+//! A query is written once, literal, beside its row; [`on_engine!`] expands it for both drivers.
+//! Time comes in as a parameter, and what comes out are rows: no rules live here.
+
+mod accounts;
+mod postgres;
+mod sessions;
+mod sqlite;
+
+use std::fmt;
+
+use sqlx::migrate::MigrateError;
+
+pub use self::accounts::{AccountRow, NewAccountRow};
+pub use self::sessions::{LiveSessionRow, NewSessionRow, SessionRow};
+use crate::fault::Fault;
+
+/// Runs one body on whichever engine is open.
+macro_rules! on_engine {
+    ($pool:expr, |$name:ident| $body:expr) => {
+        match $pool {
+            $crate::store::Pool::Sqlite($name) => $body,
+            $crate::store::Pool::Postgres($name) => $body,
+        }
+    };
+}
+use on_engine;
+
+/// The open database.
+pub enum Store {
+    Sqlite(sqlite::Pools),
+    Postgres(sqlx::PgPool),
+}
+
+/// What a query runs on.
+enum Pool<'a> {
+    Sqlite(&'a sqlx::SqlitePool),
+    Postgres(&'a sqlx::PgPool),
+}
+
+/// Why a database cannot be opened; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database address starts with neither sqlite: nor postgres:")]
+    UnknownEngine,
+    #[error("the database address is malformed: {0}")]
+    BadAddress(String),
+    #[error(
+        "the database is newer than this program (it has migration {0}); start a newer cloakroom"
+    )]
+    Newer(i64),
+    #[error(
+        "migration {0} was changed after it ran on this database; start the release that ran it"
+    )]
+    Changed(i64),
+    #[error(
+        "this program was built with SQLite {0}, which can corrupt a database; 3.51.3 or newer is needed"
+    )]
+    UnsafeSqlite(String),
+    #[error("cannot open the database: {0}")]
+    Unreachable(String),
+}
+
+impl Store {
+    /// Opens the database at `address`, makes it if it is an SQLite file that is not there yet,
+    /// and brings its schema up to date.
+    pub async fn open(address: &str) -> Result<Self, OpenError> {
+        if address.starts_with("sqlite:") {
+            Ok(Self::Sqlite(sqlite::open(address).await?))
+        } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
+            Ok(Self::Postgres(postgres::open(address).await?))
+        } else {
+            Err(OpenError::UnknownEngine)
+        }
+    }
+
+    /// The database answers.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query("select count(*) from accounts where 1 = 0").execute(pool).await.map(drop)
+        })
+        .map_err(broken("asking the database for a sign of life"))
+    }
+
+    /// The versions of the migrations that have run, oldest first.
+    pub async fn migrations(&self) -> Result<Vec<i64>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar("select version from _sqlx_migrations order by version")
+                .fetch_all(pool)
+                .await
+        })
+        .map_err(broken("reading which migrations ran"))
+    }
+
+    /// Writes what is open to the disk and closes every connection.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pools) => {
+                pools.readers.close().await;
+                pools.writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    fn reader(&self) -> Pool<'_> {
+        match self {
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
+            Self::Postgres(pool) => Pool::Postgres(pool),
+        }
+    }
+
+    fn writer(&self) -> Pool<'_> {
+        match self {
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer),
+            Self::Postgres(pool) => Pool::Postgres(pool),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite(_) => "Store::Sqlite",
+            Self::Postgres(_) => "Store::Postgres",
+        })
+    }
+}
+
+/// Turns a driver's error into a [`Fault`] that says what was being done.
+fn broken(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
+    move |error| {
+        if may_pass(&error) { Fault::passing(doing, error) } else { Fault::new(doing, error) }
+    }
+}
+
+/// Is it the database's state of the moment, rather than our query?
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // SQLite's primary result codes, in the low byte of the extended ones: BUSY 5,
+            // LOCKED 6, READONLY 8, IOERR 10, CORRUPT 11, FULL 13, CANTOPEN 14, NOTADB 26.
+            Some(code) if code.len() < 5 => code
+                .parse::<u32>()
+                .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26)),
+            // PostgreSQL's classes: connection 08, resources 53, operator intervention 57.
+            Some(state) => ["08", "53", "57"].iter().any(|class| state.starts_with(class)),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+/// A migration that did not run, in words for whoever starts the program.
+fn not_migrated(error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::VersionMissing(version) => OpenError::Newer(version),
+        MigrateError::VersionMismatch(version) => OpenError::Changed(version),
+        other => OpenError::Unreachable(other.to_string()),
+    }
+}

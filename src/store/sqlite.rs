@@ -1,0 +1,116 @@
+//! Opens SQLite: one connection that writes, a few that read.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{OpenError, not_migrated};
+
+/// The first release without the corruption by a reset of the write-ahead log.
+const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
+/// How long a connection waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(2);
+/// How long a request waits for a free connection; its caller gets 503 then.
+const ACQUIRE: Duration = Duration::from_secs(1);
+/// Readers never wait for each other; two cores are rarely kept busy by more.
+const READERS: u32 = 4;
+
+#[derive(Debug)]
+pub struct Pools {
+    pub readers: SqlitePool,
+    pub writer: SqlitePool,
+}
+
+/// Opens the file, makes it (mode 0600) if it is not there, and migrates it.
+pub async fn open(address: &str) -> Result<Pools, OpenError> {
+    let options = SqliteConnectOptions::from_str(address)
+        .map_err(|error| OpenError::BadAddress(error.to_string()))?
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true);
+    let file = options.get_filename().to_owned();
+    make(&file).map_err(|error| unreachable(&file, &error))?;
+
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .min_connections(connections)
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    let writer =
+        pool(1).connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
+    let version: String = sqlx::query_scalar("select sqlite_version()")
+        .fetch_one(&writer)
+        .await
+        .map_err(|error| unreachable(&file, &error))?;
+    if !is_safe(&version) {
+        return Err(OpenError::UnsafeSqlite(version));
+    }
+    migrate(&writer, &file).await?;
+    let readers =
+        pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
+    Ok(Pools { readers, writer })
+}
+
+/// Runs the migrations. sqlx takes no lock on SQLite, so two programs that start at once would
+/// both run them: the first one holds a lock on a file beside the database meanwhile.
+async fn migrate(writer: &SqlitePool, file: &Path) -> Result<(), OpenError> {
+    let beside = file.with_added_extension("migrating");
+    let _lock = locked(&beside).await.map_err(|error| unreachable(&beside, &error))?;
+    sqlx::migrate!("./migrations/sqlite").run(writer).await.map_err(not_migrated)
+}
+
+/// Waits for the lock on a thread that may wait; dropping the file gives it back.
+async fn locked(path: &Path) -> io::Result<File> {
+    let path = path.to_owned();
+    let waited = tokio::task::spawn_blocking(move || {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    waited.await.map_err(io::Error::other)?
+}
+
+/// Makes the file with a mode that keeps others out; one that is there stays as it is.
+fn make(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_safe(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next()) >= OLDEST_SAFE
+}
+
+fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
+    OpenError::Unreachable(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe;
+
+    #[test]
+    fn an_sqlite_that_can_corrupt_is_told_from_one_that_cannot() {
+        for safe in ["3.51.3", "3.51.10", "3.52.0", "4.0.0"] {
+            assert!(is_safe(safe), "{safe}");
+        }
+        for unsafe_one in ["3.51.2", "3.46.0", "3.9.99", "", "x"] {
+            assert!(!is_safe(unsafe_one), "{unsafe_one}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Making accounts.
+
+use cloakroom::config::{Registration, Settings};
+use serde_json::json;
+
+use crate::house::{House, PASSWORD};
+
+#[tokio::test]
+async fn registering_makes_an_account_and_signs_it_in() {
+    let house = House::new().await;
+    let client = house.stranger();
+    let body = json!({ "username": "Ann", "password": PASSWORD });
+    let answer = client.post("/register", &body).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.json()["username"], "ann");
+    assert_eq!(answer.json()["created_at"], "2026-01-01T00:00:00Z");
+    assert_eq!(client.get("/me").await.json(), answer.json());
+}
+
+#[tokio::test]
+async fn a_name_is_given_once_whatever_its_capitals() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for name in ["ann", "Ann", "ANN"] {
+        let body = json!({ "username": name, "password": "another long password" });
+        let answer = house.stranger().post("/register", &body).await;
+        assert_eq!(answer.refusal(), (409, "username_taken".into()));
+        assert!(answer.header("set-cookie").is_none());
+    }
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_many_who_want_one_name_at_once_one_gets_it() {
+    let house = House::new().await;
+    let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
+    let body = json!({ "username": "ann", "password": PASSWORD });
+    let answers = clients.iter().map(|client| client.post("/register", &body));
+    let answers = futures_util::future::join_all(answers).await;
+    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(201), of(409)), (1, 31));
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_said_field_by_field() {
+    let house = House::new().await;
+    let long = "x".repeat(257);
+    let wide = "x".repeat(65);
+    for (username, password, errors) in [
+        ("ann", "short", vec![("password", "too_short")]),
+        ("ann", "fourteen chars", vec![("password", "too_short")]),
+        ("ann", &long, vec![("password", "too_long")]),
+        ("ann", "a bell \u{7} rings in here", vec![("password", "not_allowed")]),
+        ("", PASSWORD, vec![("username", "too_short")]),
+        (&wide, PASSWORD, vec![("username", "too_long")]),
+        ("ann lee", PASSWORD, vec![("username", "not_allowed")]),
+        (" ann", PASSWORD, vec![("username", "not_allowed")]),
+        ("аnn", PASSWORD, vec![("username", "not_allowed")]),
+        ("a\0nn", "x", vec![("username", "not_allowed"), ("password", "too_short")]),
+    ] {
+        let body = json!({ "username": username, "password": password });
+        let answer = house.stranger().post("/register", &body).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{body}");
+        let expected: Vec<_> =
+            errors.into_iter().map(|(field, code)| (field.to_owned(), code.to_owned())).collect();
+        assert_eq!(answer.errors(), expected, "{body}");
+        assert!(!answer.text.contains(PASSWORD));
+    }
+}
+
+#[tokio::test]
+async fn pwd_02_a_password_of_1024_bytes_is_taken_and_one_more_is_not() {
+    let house = House::new().await;
+    let longest = "🦀".repeat(256);
+    let body = json!({ "username": "ann", "password": longest });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(house.stranger().log_in("ann", &longest).await.status, 200);
+    let body = json!({ "username": "bob", "password": format!("{longest}x") });
+    assert_eq!(house.stranger().post("/register", &body).await.errors()[0].1, "too_long");
+}
+
+#[tokio::test]
+async fn pwd_03_a_password_is_the_same_however_its_letters_are_composed() {
+    let house = House::new().await;
+    let body = json!({ "username": "ann", "password": "Åströmåströmåström" });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
+    assert_eq!(house.stranger().log_in("ann", decomposed).await.status, 200);
+}
+
+#[tokio::test]
+async fn spaces_around_a_password_are_part_of_it() {
+    let house = House::new().await;
+    let spaced = " correct horse battery ";
+    let body = json!({ "username": "ann", "password": spaced });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(house.stranger().log_in("ann", spaced.trim()).await.status, 403);
+    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_registers_where_registration_is_closed() {
+    let settings = Settings { registration: Some(Registration::Closed), ..Settings::default() };
+    let house = House::with(settings).await;
+    let body = json!({ "username": "ann", "password": PASSWORD });
+    let answer = house.stranger().post("/register", &body).await;
+    assert_eq!(answer.refusal(), (403, "registration_closed".into()));
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+}

@@ -1,0 +1,83 @@
+//! What breaks is answered as documented and tells nothing.
+
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, request};
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    // the file is replaced by what is no database, under the open connections
+    let file = house.data("cloakroom.db");
+    for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
+        let path = house.data(name);
+        let length = std::fs::metadata(&path).unwrap().len();
+        std::fs::write(&path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    }
+    assert!(file.exists());
+    for path in ["/readyz", "/private", "/me", "/session"] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.refusal(), (503, "unavailable".into()), "{path}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    let login = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(login.refusal(), (503, "unavailable".into()));
+    for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
+        assert!(!login.text.contains(word), "{}", login.text);
+    }
+    assert_eq!(client.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn pwd_12_a_stored_hash_that_is_none_is_answered_500_and_tells_nothing() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    tamper(&house, "update accounts set password_hash = 'garbage'").await;
+    let answer = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(answer.refusal(), (500, "internal_error".into()));
+    for word in ["garbage", "hash", "Argon2", "PHC"] {
+        assert!(!answer.text.contains(word), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_refused_like_a_wrong_password_and_its_sessions_end() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let unknown = house.stranger().log_in("bob", PASSWORD).await;
+    tamper(&house, "update accounts set disabled_at = 1").await;
+    let disabled = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(disabled.text, unknown.text);
+    assert_eq!(client.get("/private").await.refusal(), (403, "session_refused".into()));
+}
+
+#[tokio::test]
+async fn a_burst_of_logins_is_refused_in_part_and_loses_nothing() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
+    let logins = (0..400).map(|_| {
+        let login = request(Method::POST, "/login").content_type("application/json");
+        house.send(login.body(body.clone()))
+    });
+    let answers = futures_util::future::join_all(logins).await;
+    for answer in &answers {
+        match answer.status.as_u16() {
+            200 => {}
+            503 => assert_eq!(answer.header("retry-after"), Some("1")),
+            other => panic!("{other}: {}", answer.text),
+        }
+    }
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    assert_eq!(house.signed_in_again("ann").await.get("/private").await.status, 200);
+}
+
+/// Changes the database as only its owner can.
+async fn tamper(house: &House, sql: &'static str) {
+    let address = format!("sqlite://{}", house.data("cloakroom.db").display());
+    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
+    sqlx::query(sql).execute(&pool).await.unwrap();
+    pool.close().await;
+}

@@ -1,0 +1,221 @@
+//! The real route on a fresh database, with a clock turned by hand, and clients by who calls.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::clock::{Clock, Timestamp};
+use cloakroom::config::{Config, Settings};
+use cloakroom::domain::passwords::HashCost;
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderMap, Method, StatusCode, header};
+use poem::{Body, Endpoint, Request, Response};
+use serde_json::{Value, json};
+
+use crate::contract;
+
+/// Long enough for every test, and found by a search for what must not be found.
+pub const PASSWORD: &str = "canary correct horse battery";
+/// 2026-01-01T00:00:00Z
+pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// Production parameters exist once, in the program.
+pub const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+
+pub struct House {
+    pub config: Config,
+    pub clock: Clock,
+    route: BoxEndpoint<'static, Response>,
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(folder, settings).await
+    }
+
+    async fn in_folder(folder: tempfile::TempDir, settings: Settings) -> Self {
+        let data_dir = Some(folder.path().to_owned());
+        let config = Config::check(Settings { data_dir, ..settings }).unwrap();
+        let clock = Clock::at(START);
+        let route = furnished(&config, &clock).await;
+        Self { config, clock, route, folder }
+    }
+
+    /// The same data in a new process, as far as one process can play that.
+    pub async fn restarted(&mut self) {
+        self.route = furnished(&self.config, &self.clock).await;
+    }
+
+    /// A file or folder of the house's data.
+    pub fn data(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Somebody who has no session.
+    pub fn stranger(&self) -> Client<'_> {
+        Client { house: self, cookie: Mutex::default() }
+    }
+
+    /// Somebody who has just made an account.
+    pub async fn signed_in(&self, username: &str) -> Client<'_> {
+        let client = self.stranger();
+        let account = json!({ "username": username, "password": PASSWORD });
+        let answer = client.post("/register", &account).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        client
+    }
+
+    /// Another browser of somebody who has an account.
+    pub async fn signed_in_again(&self, username: &str) -> Client<'_> {
+        let client = self.stranger();
+        let answer = client.log_in(username, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        client
+    }
+
+    /// Lets the time pass.
+    pub fn wait(&self, time: Duration) {
+        self.clock.turn(time);
+    }
+
+    /// Sends a request as it is, and checks the answer against the document.
+    pub async fn send(&self, mut request: Request) -> Answer {
+        if !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, "127.0.0.1:8000".parse().unwrap());
+        }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let wants_page =
+            request.header(header::ACCEPT).is_some_and(|accept| accept.starts_with("text/html"));
+        let answer = Answer::read(self.route.get_response(request).await).await;
+        contract::check(&method, &path, wants_page, &answer);
+        answer
+    }
+}
+
+async fn furnished(config: &Config, clock: &Clock) -> BoxEndpoint<'static, Response> {
+    let surroundings = Surroundings { clock: clock.clone(), hash_cost: CHEAP };
+    let domain = app::open(config, surroundings).await.unwrap();
+    app::furnish(config, domain, false)
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let status = response.status();
+        let headers = response.headers().clone();
+        let text = response.into_body().into_string().await.unwrap();
+        Self { status, headers, text }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// The status and the problem's code.
+    pub fn refusal(&self) -> (u16, String) {
+        (self.status.as_u16(), self.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What is wrong with which field, by code.
+    pub fn errors(&self) -> Vec<(String, String)> {
+        let problem = self.json();
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        let text = |error: &Value, key| error[key].as_str().unwrap().to_owned();
+        errors.iter().map(|error| (text(error, "field"), text(error, "code"))).collect()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The name and value of the cookie it sets.
+    pub fn cookie(&self) -> Option<String> {
+        let set = self.header("set-cookie")?;
+        Some(set.split(';').next().unwrap().to_owned())
+    }
+}
+
+/// Somebody with a cookie jar.
+pub struct Client<'a> {
+    house: &'a House,
+    cookie: Mutex<Option<String>>,
+}
+
+impl Client<'_> {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(request(Method::GET, path).finish()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = request(Method::POST, path).content_type("application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
+    pub async fn post_nothing(&self, path: &str) -> Answer {
+        self.send(request(Method::POST, path).finish()).await
+    }
+
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = request(Method::POST, path).content_type("application/x-www-form-urlencoded");
+        self.send(request.body(form(fields))).await
+    }
+
+    /// Posts a form as a browser does for a person.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = request(Method::POST, path)
+            .content_type("application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
+        self.send(request.body(form(fields))).await
+    }
+
+    pub async fn log_in(&self, username: &str, password: &str) -> Answer {
+        self.post("/login", &json!({ "username": username, "password": password })).await
+    }
+
+    /// Sends what a test made, with the cookie of the jar.
+    pub async fn send(&self, mut request: Request) -> Answer {
+        if let Some(cookie) = self.cookie() {
+            request.headers_mut().append(header::COOKIE, cookie.parse().unwrap());
+        }
+        let answer = self.house.send(request).await;
+        if let Some(set) = answer.cookie() {
+            let is_cleared = set.ends_with('=');
+            *self.cookie.lock().unwrap() = (!is_cleared).then_some(set);
+        }
+        answer
+    }
+
+    /// `name=value` of the session cookie, if there is one.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.lock().unwrap().clone()
+    }
+}
+
+pub fn request(method: Method, path: &str) -> poem::RequestBuilder {
+    Request::builder().method(method).uri_str(path)
+}
+
+/// A guarded read with whatever cookies a test made up.
+pub fn private_with(cookies: &[&str]) -> Request {
+    let mut request = request(Method::GET, "/private").finish();
+    for cookie in cookies {
+        request.headers_mut().append(header::COOKIE, cookie.parse().unwrap());
+    }
+    request
+}
+
+fn form(fields: &[(&str, &str)]) -> Body {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into()
+}

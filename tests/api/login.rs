@@ -1,0 +1,193 @@
+//! Signing in and out, and what a session is good for in between.
+
+use std::time::Duration;
+
+use cloakroom::clock::{days, hours};
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, private_with};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A second less.
+fn almost(time: Duration) -> Duration {
+    time.checked_sub(SECOND).unwrap()
+}
+
+#[tokio::test]
+async fn a_good_login_gives_a_session_that_opens_private() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let client = house.stranger();
+    let answer = client.log_in("ann", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["ok"], true);
+    assert_eq!(answer.json()["session"]["current"], true);
+
+    let private = client.get("/private").await;
+    assert_eq!(private.json(), json!({ "username": "ann", "private": "get some private data" }));
+    assert_eq!(client.get("/session").await.json(), answer.json()["session"]);
+    assert_eq!(client.get("/me").await.json()["username"], "ann");
+}
+
+#[tokio::test]
+async fn wrong_password_and_unknown_user_answer_the_same_bytes() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let wrong = house.stranger().log_in("ann", "something else entirely").await;
+    let unknown = house.stranger().log_in("bob", "something else entirely").await;
+    let impossible = house.stranger().log_in("no name at all!", "something else entirely").await;
+    assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
+    assert_eq!(wrong.json()["detail"], "Invalid user or password");
+    for other in [unknown, impossible] {
+        assert_eq!(other.text, wrong.text);
+        let names = |answer: &crate::house::Answer| {
+            let mut names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&other), names(&wrong));
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_capitals_signs_in_to_the_same_account() {
+    let house = House::new().await;
+    house.signed_in("Ann").await;
+    let client = house.stranger();
+    assert_eq!(client.log_in("ANN", PASSWORD).await.status, 200);
+    assert_eq!(client.get("/me").await.json()["username"], "ann");
+}
+
+#[tokio::test]
+async fn logging_out_ends_every_copy_of_the_cookie() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let copy = client.cookie().unwrap();
+    let answer = client.post_nothing("/logout").await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(
+        answer.header("set-cookie"),
+        Some("session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
+    );
+    let refused = house.send(private_with(&[&copy])).await;
+    assert_eq!(refused.refusal(), (403, "session_refused".into()));
+    assert_eq!(refused.json()["detail"], "Invalid authentication");
+    assert_eq!(client.get("/private").await.refusal(), (401, "not_authenticated".into()));
+}
+
+#[tokio::test]
+async fn logging_out_without_a_session_answers_the_same() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let first = client.post_nothing("/logout").await;
+    for cookie in [None, Some("session=made.up.one"), Some("session=a; session=b")] {
+        let mut request = crate::house::request(poem::http::Method::POST, "/logout").finish();
+        if let Some(cookie) = cookie {
+            request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        }
+        let again = house.send(request).await;
+        assert_eq!(again.status, 204);
+        assert_eq!(again.header("set-cookie"), first.header("set-cookie"));
+    }
+}
+
+#[tokio::test]
+async fn logging_in_again_ends_the_session_of_the_same_browser() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let browser = house.signed_in("bob").await;
+    let before = browser.cookie().unwrap();
+    assert_eq!(browser.log_in("ann", PASSWORD).await.status, 200);
+    assert_ne!(browser.cookie().unwrap(), before);
+    assert_eq!(browser.get("/me").await.json()["username"], "ann");
+    assert_eq!(house.send(private_with(&[&before])).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_failed_login_keeps_the_session_of_the_same_browser() {
+    let house = House::new().await;
+    let browser = house.signed_in("ann").await;
+    assert_eq!(browser.log_in("ann", "something else entirely").await.status, 403);
+    assert_eq!(browser.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_ends_eight_hours_after_its_last_use() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    house.wait(almost(hours(8)));
+    assert_eq!(client.get("/private").await.status, 200);
+    settle().await;
+    house.wait(almost(hours(8)));
+    assert_eq!(client.get("/private").await.status, 200);
+    settle().await;
+    house.wait(hours(8));
+    assert_eq!(client.get("/private").await.refusal(), (403, "session_refused".into()));
+}
+
+#[tokio::test]
+async fn a_session_ends_after_a_day_however_much_it_is_used() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    for _ in 0..23 {
+        house.wait(hours(1));
+        assert_eq!(client.get("/private").await.status, 200);
+        settle().await;
+    }
+    house.wait(almost(hours(1)));
+    assert_eq!(client.get("/private").await.status, 200);
+    house.wait(SECOND);
+    assert_eq!(client.get("/private").await.status, 403);
+}
+
+#[tokio::test]
+async fn remember_gives_thirty_days_and_a_lasting_cookie() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let client = house.stranger();
+    let body = json!({ "username": "ann", "password": PASSWORD, "remember": true });
+    let answer = client.post("/login", &body).await;
+    let set = answer.header("set-cookie").unwrap();
+    assert!(set.ends_with("; Max-Age=2592000"), "{set}");
+    assert_eq!(answer.json()["session"]["remember"], true);
+    assert_eq!(answer.json()["session"]["idle_expires_at"], "2026-01-15T00:00:00Z");
+    assert_eq!(answer.json()["session"]["expires_at"], "2026-01-31T00:00:00Z");
+
+    house.wait(almost(days(14)));
+    assert_eq!(client.get("/private").await.status, 200);
+    settle().await;
+    house.wait(almost(days(14)));
+    assert_eq!(client.get("/private").await.status, 200);
+    settle().await;
+    house.wait(days(2) + 2 * SECOND);
+    assert_eq!(client.get("/private").await.status, 403);
+}
+
+#[tokio::test]
+async fn sessions_outlive_a_restart() {
+    let mut house = House::new().await;
+    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    house.restarted().await;
+    assert_eq!(house.send(private_with(&[&cookie])).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_logs_in_under_the_same_rules_as_json() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let client = house.stranger();
+    let answer = client.post_form("/login", &[("username", "ann"), ("password", PASSWORD)]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["ok"], true);
+    assert_eq!(client.get("/private").await.status, 200);
+
+    let again = [("username", "ann"), ("password", PASSWORD), ("remember", "true")];
+    let answer = house.stranger().post_form("/login", &again).await;
+    assert_eq!(answer.json()["session"]["remember"], true);
+}
+
+/// Lets what was left to be done after the answer be done: noting when a session was seen.
+pub async fn settle() {
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}

@@ -1,0 +1,15 @@
+//! Behaviour, seen from outside: each answer is checked against the committed document.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod accounts;
+mod bodies;
+mod contract;
+mod cookies;
+mod faults;
+mod house;
+mod login;
+mod origins;
+mod pages;
+mod paths;
+mod settings;

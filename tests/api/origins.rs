@@ -1,0 +1,107 @@
+//! Requests from other origins. The ids are those of the attack list.
+
+use cloakroom::config::Settings;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, request};
+
+async fn login_from(house: &House, headers: &[(&str, &str)]) -> u16 {
+    let body = json!({ "username": "ann", "password": PASSWORD });
+    let mut request = request(Method::POST, "/login").content_type("application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = house.send(request.body(body.to_string())).await;
+    if answer.status == 403 {
+        assert_eq!(answer.refusal().1, "cross_origin", "{headers:?}");
+        assert!(answer.header("set-cookie").is_none());
+    }
+    answer.status.as_u16()
+}
+
+#[tokio::test]
+async fn csrf_01_and_02_the_browser_says_where_a_request_comes_from() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for (site, status) in [
+        ("same-origin", 200),
+        ("none", 200),
+        ("same-site", 403),
+        ("cross-site", 403),
+        ("", 403),
+        ("nonsense", 403),
+    ] {
+        assert_eq!(login_from(&house, &[("sec-fetch-site", site)]).await, status, "{site}");
+    }
+    let lying = [("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8000")];
+    assert_eq!(login_from(&house, &lying).await, 403);
+}
+
+#[tokio::test]
+async fn csrf_03_an_old_browser_is_known_by_its_origin() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for (origin, status) in [
+        ("http://127.0.0.1:8000", 200),
+        ("http://localhost:8000", 200),
+        ("http://[::1]:8000", 200),
+        ("http://127.0.0.1:8001", 403),
+        ("https://127.0.0.1:8000", 403),
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("garbage", 403),
+        ("", 403),
+    ] {
+        assert_eq!(login_from(&house, &[("origin", origin)]).await, status, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn csrf_04_a_program_that_sends_neither_is_let_in() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    assert_eq!(login_from(&house, &[]).await, 200);
+    let form = [("username", "ann"), ("password", PASSWORD)];
+    assert_eq!(house.stranger().post_form("/login", &form).await.status, 200);
+}
+
+#[tokio::test]
+async fn csrf_06_nobody_is_signed_out_from_elsewhere() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let elsewhere =
+        request(Method::POST, "/logout").header("sec-fetch-site", "cross-site").finish();
+    assert_eq!(client.send(elsewhere).await.refusal(), (403, "cross_origin".into()));
+    assert_eq!(client.get("/logout").await.refusal(), (405, "method_not_allowed".into()));
+    assert_eq!(client.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn csrf_08_a_method_cannot_be_overridden() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let overridden = request(Method::GET, "/session?_method=DELETE")
+        .header("x-http-method-override", "DELETE")
+        .finish();
+    assert_eq!(client.send(overridden).await.status, 200);
+    assert_eq!(client.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn csrf_10_the_host_header_makes_no_origin_ours() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
+    assert_eq!(login_from(&house, &rebound).await, 403);
+}
+
+#[tokio::test]
+async fn the_public_url_is_the_one_origin_of_a_service_behind_https() {
+    let public_url = Some("https://id.example.org".to_owned());
+    let house = House::with(Settings { public_url, ..Settings::default() }).await;
+    house.signed_in("ann").await;
+    assert_eq!(login_from(&house, &[("origin", "https://id.example.org")]).await, 200);
+    assert_eq!(login_from(&house, &[("origin", "http://127.0.0.1:8000")]).await, 403);
+    assert_eq!(login_from(&house, &[("origin", "http://id.example.org")]).await, 403);
+}

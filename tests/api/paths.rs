@@ -1,0 +1,148 @@
+//! Paths and methods: what is there, what is not, and the headers of every answer.
+
+use poem::http::Method;
+
+use crate::contract::DOCUMENT;
+use crate::house::{House, request};
+
+#[tokio::test]
+async fn a_path_that_is_not_there_is_a_problem() {
+    let house = House::new().await;
+    for path in ["/nothing", "/login/", "/private/x", "/.env", "/docs/../x", "/%00", "/sessions/x"]
+    {
+        let answer = house.stranger().get(path).await;
+        assert_eq!(answer.refusal(), (404, "not_found".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there_is_refused_with_those_that_are() {
+    let house = House::new().await;
+    for (path, allow) in [
+        ("/private", "GET, HEAD"),
+        ("/logout", "POST"),
+        ("/login", "GET, HEAD, POST"),
+        ("/openapi.json", "GET, HEAD"),
+    ] {
+        for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = house.send(request(method, path).finish()).await;
+            assert_eq!(answer.refusal(), (405, "method_not_allowed".into()), "{path}");
+            assert_eq!(answer.header("allow"), Some(allow), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_wherever_get_is() {
+    let house = House::new().await;
+    for path in ["/livez", "/readyz", "/docs", "/login", "/openapi.json"] {
+        let answer = house.send(request(Method::HEAD, path).finish()).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert_eq!(house.send(request(Method::HEAD, "/private").finish()).await.status, 401);
+}
+
+#[tokio::test]
+async fn inj_02_two_hosts_are_refused_everywhere() {
+    let house = House::new().await;
+    for (path, method) in operations(|_| true) {
+        let request = request(method, &path).header("host", "a").header("host", "b").finish();
+        assert_eq!(house.send(request).await.refusal(), (400, "invalid_request".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_probes_answer() {
+    let house = House::new().await;
+    assert_eq!(house.stranger().get("/livez").await.json()["status"], "live");
+    assert_eq!(house.stranger().get("/readyz").await.json()["status"], "ready");
+}
+
+#[tokio::test]
+async fn the_served_document_is_the_committed_one() {
+    let house = House::new().await;
+    let served = house.stranger().get("/openapi.json").await;
+    assert_eq!(served.text, include_str!("../../openapi/openapi.json"));
+    let yaml = house.stranger().get("/openapi.yaml").await;
+    assert_eq!(yaml.text, include_str!("../../openapi/openapi.yaml"));
+}
+
+#[tokio::test]
+async fn every_guarded_operation_refuses_who_has_no_session_and_who_has_a_bad_one() {
+    let house = House::new().await;
+    let mut guarded = 0;
+    for (path, method) in operations(|operation| operation["security"] != serde_json::json!([])) {
+        guarded += 1;
+        let answer = house.send(request(method.clone(), &path).finish()).await;
+        assert_eq!(answer.refusal(), (401, "not_authenticated".into()), "{path}");
+        assert!(answer.header("www-authenticate").is_some());
+        let made_up = request(method, &path).header("cookie", "session=made.up.one").finish();
+        assert_eq!(house.send(made_up).await.refusal(), (403, "session_refused".into()), "{path}");
+    }
+    assert!(guarded >= 3);
+}
+
+#[tokio::test]
+async fn every_unsafe_operation_refuses_other_origins() {
+    let house = House::new().await;
+    let mut unsafe_ones = 0;
+    for (path, method) in operations(|_| true) {
+        if method == Method::GET {
+            continue;
+        }
+        unsafe_ones += 1;
+        let request = request(method, &path).header("origin", "https://evil.example").finish();
+        assert_eq!(house.send(request).await.refusal(), (403, "cross_origin".into()), "{path}");
+    }
+    assert!(unsafe_ones >= 3);
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_protecting_headers() {
+    let house = House::new().await;
+    for path in
+        ["/login", "/docs", "/private", "/nothing", "/livez", "/openapi.json", "/docs/init.js"]
+    {
+        let answer = house.stranger().get(path).await;
+        for (name, part) in [
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("referrer-policy", ""),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert!(answer.header(name).is_some_and(|value| value.contains(part)), "{path} {name}");
+        }
+        assert!(!answer.header("content-security-policy").unwrap().contains("unsafe"));
+        assert!(answer.header("server").is_none());
+        assert!(answer.header("strict-transport-security").is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_swagger_ui_are_sent_packed_and_sent_once() {
+    let house = House::new().await;
+    let path = "/docs/swagger-ui-bundle.js";
+    let plain = house.stranger().get(path).await;
+    assert_eq!(plain.status, 200);
+    assert!(plain.header("content-encoding").is_none());
+    assert!(plain.text.contains("SwaggerUIBundle"));
+    let refusing = request(Method::GET, path).header("accept-encoding", "gzip;q=0").finish();
+    assert!(house.send(refusing).await.header("content-encoding").is_none());
+    let tag = plain.header("etag").unwrap();
+    let again = request(Method::GET, path).header("if-none-match", tag).finish();
+    let again = house.send(again).await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
+}
+
+fn operations(wanted: impl Fn(&serde_json::Value) -> bool) -> Vec<(String, Method)> {
+    let mut found = Vec::new();
+    for (path, methods) in DOCUMENT["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if wanted(operation) {
+                found.push((path.clone(), method.to_uppercase().parse().unwrap()));
+            }
+        }
+    }
+    found
+}

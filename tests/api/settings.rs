@@ -1,0 +1,82 @@
+//! What the folders look like, and what the service refuses to start with.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::clock::Clock;
+
+use crate::house::{CHEAP, House, START};
+
+async fn start_again(house: &House) -> Result<(), String> {
+    let surroundings = Surroundings { clock: Clock::at(START), hash_cost: CHEAP };
+    let opened = app::open(&house.config, surroundings).await;
+    opened.map(drop).map_err(|error| error.to_string())
+}
+
+fn key(house: &House) -> std::path::PathBuf {
+    let mut entries = fs::read_dir(house.data("keys")).unwrap();
+    entries.next().unwrap().unwrap().path()
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn key_01_the_key_and_the_database_are_their_owners_alone() {
+    let house = House::new().await;
+    assert_eq!(mode(&key(&house)), 0o600);
+    assert_eq!(mode(&house.data("keys")), 0o700);
+    assert_eq!(mode(&house.data("cloakroom.db")), 0o600);
+}
+
+#[tokio::test]
+async fn key_01_keys_that_are_gone_are_not_made_anew_while_there_are_accounts() {
+    let house = House::new().await;
+    fs::remove_file(key(&house)).unwrap();
+    assert_eq!(start_again(&house).await, Ok(()), "nobody loses a session");
+    house.signed_in("ann").await;
+    fs::remove_file(key(&house)).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("restore the keys"), "{error}");
+}
+
+#[tokio::test]
+async fn key_02_a_key_that_others_may_read_is_refused_with_the_command_that_mends_it() {
+    let house = House::new().await;
+    let key = key(&house);
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains(&format!("chmod 0600 {}", key.display())), "{error}");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(start_again(&house).await, Ok(()));
+}
+
+#[tokio::test]
+async fn key_03_what_is_no_ed25519_key_is_refused() {
+    let house = House::new().await;
+    let key = key(&house);
+    for text in ["", "changeme", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+        fs::write(&key, text).unwrap();
+        let error = start_again(&house).await.unwrap_err();
+        assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("cloakroom.db");
+    let garbage = vec![0x5a; 8192];
+    fs::write(&file, &garbage).unwrap();
+    let settings = cloakroom::config::Settings {
+        data_dir: Some(elsewhere.path().to_owned()),
+        ..Default::default()
+    };
+    let config = cloakroom::config::Config::check(settings).unwrap();
+    let surroundings = Surroundings { clock: Clock::at(START), hash_cost: CHEAP };
+    let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("cannot open the database"), "{error}");
+    assert!(fs::read(&file).unwrap() == garbage);
+}

@@ -1,0 +1,129 @@
+//! Both folders of migrations agree, and databases made by sqlx itself are accepted.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use cloakroom::store::Store;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+fn files(engine: &str) -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// A migration without comments, spacing and what the engines call their types.
+fn shape(sql: &str) -> Vec<String> {
+    let types = [("integer", "#int"), ("bigint", "#int"), ("blob", "#bytes"), ("bytea", "#bytes")];
+    let code: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
+    let code = code.join(" ").replace(") strict", ")");
+    let mut words = Vec::new();
+    for word in code.split_whitespace() {
+        let (bare, comma) = word.strip_suffix(',').map_or((word, ""), |bare| (bare, ","));
+        let known = types.iter().find(|(name, _)| *name == bare).map_or(bare, |(_, kind)| kind);
+        words.push(format!("{known}{comma}"));
+    }
+    words
+}
+
+#[test]
+fn both_engines_have_the_same_tables_and_columns() {
+    let (sqlite, postgres) = (files("sqlite"), files("postgres"));
+    assert!(sqlite.keys().eq(postgres.keys()), "the same file names");
+    assert!(!sqlite.is_empty());
+    for (name, sql) in &sqlite {
+        assert_eq!(shape(sql), shape(&postgres[name]), "{name}");
+    }
+}
+
+#[test]
+fn every_sqlite_table_is_strict() {
+    for (name, sql) in files("sqlite") {
+        let tables = sql.matches("create table").count();
+        assert_eq!(sql.matches(") strict;").count(), tables, "{name}");
+    }
+}
+
+async fn made_by_sqlx(file: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    Migrator::new(folder).await.unwrap().run(&pool).await.unwrap();
+    pool
+}
+
+fn address(file: &Path) -> String {
+    format!("sqlite://{}", file.display())
+}
+
+#[tokio::test]
+async fn a_database_that_sqlx_migrated_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    made_by_sqlx(&file).await.close().await;
+    let store = Store::open(&address(&file)).await.unwrap();
+    assert_eq!(store.migrations().await.unwrap().len(), files("sqlite").len());
+}
+
+#[tokio::test]
+async fn a_database_that_the_service_migrated_is_accepted_by_sqlx() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    Store::open(&address(&file)).await.unwrap().close().await;
+    let pool = made_by_sqlx(&file).await;
+    let applied: i64 = sqlx::query_scalar("select count(*) from _sqlx_migrations where success")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(applied).unwrap(), files("sqlite").len());
+}
+
+#[tokio::test]
+async fn sta_11_an_older_program_refuses_a_newer_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    let pool = made_by_sqlx(&file).await;
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (9999, 'from the future', true, x'00', 0)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let error = Store::open(&address(&file)).await.unwrap_err().to_string();
+    assert!(error.contains("newer than this program"), "{error}");
+}
+
+#[tokio::test]
+async fn a_migration_that_was_changed_after_it_ran_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    let pool = made_by_sqlx(&file).await;
+    sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&pool).await.unwrap();
+    let error = Store::open(&address(&file)).await.unwrap_err().to_string();
+    assert!(error.contains("was changed after it ran"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_that_start_at_once_migrate_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    let opened: Vec<_> = (0..8)
+        .map(|_| {
+            let address = address(&file);
+            tokio::spawn(async move { Store::open(&address).await.map(drop) })
+        })
+        .collect();
+    for open in opened {
+        open.await.unwrap().unwrap();
+    }
+}

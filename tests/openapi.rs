@@ -1,0 +1,112 @@
+//! The committed document: it is what the program prints, nothing is lost in it, and generators
+//! find what they need.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use cloakroom::http::{document, yaml};
+use serde_json::Value;
+
+const JSON: &str = include_str!("../openapi/openapi.json");
+const YAML: &str = include_str!("../openapi/openapi.yaml");
+
+fn parsed() -> Value {
+    serde_json::from_str(JSON).unwrap()
+}
+
+/// Every operation with `METHOD /path`.
+fn operations(document: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            found.push((format!("{method} {path}"), operation.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_committed_document_is_the_one_the_program_prints() {
+    let mend = "run: cargo run -- openapi > openapi/openapi.json && \
+                cargo run -- openapi --format yaml > openapi/openapi.yaml";
+    assert!(document() == JSON, "openapi/openapi.json is out of date; {mend}");
+    assert!(yaml(&document()) == YAML, "openapi/openapi.yaml is out of date; {mend}");
+}
+
+#[test]
+fn the_yaml_says_the_same_as_the_json() {
+    let from_yaml: Value = serde_saphyr::from_str(YAML).unwrap();
+    assert_eq!(from_yaml, parsed());
+}
+
+#[test]
+fn every_operation_has_a_name_a_summary_a_description_and_its_security() {
+    let document = parsed();
+    let operations = operations(&document);
+    let mut ids: Vec<&str> = Vec::new();
+    for (what, operation) in &operations {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{what} has no name"));
+        assert!(id.chars().all(|c| c.is_ascii_alphanumeric()), "{what}: {id}");
+        assert!(!ids.contains(&id), "{id} names two operations");
+        ids.push(id);
+        for key in ["summary", "description"] {
+            assert!(operation[key].as_str().is_some_and(|text| text.len() > 4), "{what}: {key}");
+        }
+        assert!(operation["security"].is_array(), "{what} says nothing of security");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{what}: one tag");
+    }
+    for id in [
+        "login",
+        "logout",
+        "register",
+        "readPrivate",
+        "getMe",
+        "getSession",
+        "getLiveness",
+        "getReadiness",
+    ] {
+        assert!(ids.contains(&id), "{id} is lost");
+    }
+}
+
+#[test]
+fn every_refusal_is_a_problem_with_an_example_for_each_code() {
+    let document = parsed();
+    let codes = document["components"]["schemas"]["ProblemCode"]["x-extensible-enum"].clone();
+    for (what, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(!responses.contains_key("default"), "{what} answers anything");
+        for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
+            let media = response["content"].as_object().unwrap();
+            assert!(media.keys().eq(["application/problem+json"]), "{what} {status}");
+            let media = &media["application/problem+json"];
+            assert_eq!(media["schema"]["$ref"], "#/components/schemas/Problem");
+            let examples = media["examples"].as_object().unwrap();
+            assert!(!examples.is_empty(), "{what} {status} names no code");
+            for (code, example) in examples {
+                assert!(codes.as_array().unwrap().contains(&code.as_str().into()), "{code}");
+                assert_eq!(example["value"]["code"], code.as_str());
+                assert_eq!(example["value"]["status"].to_string(), *status, "{what} {code}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bodies_are_closed_and_plain_json() {
+    let document = parsed();
+    for (what, operation) in operations(&document) {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        assert!(content.keys().eq(["application/json"]), "{what}: one media type");
+        let schema = content["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let schema = &document["components"]["schemas"][schema.rsplit('/').next().unwrap()];
+        assert_eq!(schema["additionalProperties"], false, "{what} takes unknown fields");
+        assert!(schema["example"].is_object(), "{what}: Swagger UI has nothing to fill in");
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let is_text = property["type"] == "string";
+            assert!(!is_text || property["maxLength"].is_u64(), "{what}: {name} has no limit");
+        }
+    }
+    assert!(!JSON.contains("charset="), "generators trip over parameters");
+    assert!(!JSON.contains("\": null"), "nothing is null");
+    assert!(!JSON.contains("\"nullable\""), "what may be missing is left out");
+}

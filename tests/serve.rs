@@ -1,0 +1,354 @@
+//! The program itself: started, used over a socket, killed and started again.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PASSWORD: &str = "canary correct horse battery";
+
+fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
+    command.args(arguments).current_dir(folder).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end with this on its standard input.
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A running service. It is killed when it is dropped.
+struct Service {
+    child: Child,
+    at: String,
+}
+
+impl Service {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = free.to_string();
+        let mut all = vec!["--listen", &listen];
+        all.extend(arguments);
+        let mut child = cloakroom(folder, &all).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
+        Self { child, at: listen }
+    }
+
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String, Option<String>) {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.at));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let cookie = response
+            .headers()
+            .get("set-cookie")
+            .map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), cookie)
+    }
+
+    fn log_in(&self, username: &str, password: &str) -> (u16, String, Option<String>) {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("username", username)
+            .append_pair("password", password)
+            .finish();
+        self.call("POST", "/login", &form, &body)
+    }
+
+    fn private(&self, cookie: &str) -> (u16, String) {
+        let (status, body, _) = self.call("GET", "/private", &[("cookie", cookie)], "");
+        (status, body)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// The exit code, once the process has ended.
+    fn ended(mut self, within: Duration) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < within {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("still running after {within:?}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_demo_replays_the_snippet() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &["serve", "--demo"]);
+    for (username, password) in [("tiangolo", "secret2"), ("dmontagu", "secret1")] {
+        let (status, body, cookie) = service.log_in(username, password);
+        assert_eq!(status, 200, "{body}");
+        assert!(body.starts_with(r#"{"ok":true"#));
+        let (status, body) = service.private(&cookie.unwrap());
+        assert_eq!(status, 200);
+        assert!(body.contains(&format!(r#""username":"{username}""#)));
+        assert!(body.contains("get some private data"));
+    }
+    let (status, body, _) = service.log_in("tiangolo", "secret1");
+    assert_eq!(status, 403);
+    assert!(body.contains("Invalid user or password"));
+    let (status, body) = service.private("session=made.up.one");
+    assert_eq!(status, 403);
+    assert!(body.contains("Invalid authentication"));
+    let (status, body) = service.private("other=cookie");
+    assert_eq!(status, 401);
+    assert!(body.contains("Not authenticated"));
+    let (_, page, _) = service.call("GET", "/docs", &[], "");
+    assert!(page.contains(r#"id="demo""#));
+}
+
+#[test]
+fn the_demo_does_not_face_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = ["--listen", "0.0.0.0:1", "--public-url", "https://x.example"];
+    let refused = run(folder.path(), &[&open[..], &["serve", "--demo"]].concat(), "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("whose passwords everybody knows"));
+    assert!(!folder.path().join("cloakroom-data").exists(), "nothing was made");
+
+    drop(Service::start(folder.path(), &["serve", "--demo"]));
+    let refused =
+        run(folder.path(), &["--listen", "0.0.0.0:0", "--public-url", "https://x.example"], "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("this database has demo users"));
+}
+
+#[test]
+fn a_session_survives_a_kill_and_ends_with_its_logout() {
+    let folder = tempfile::tempdir().unwrap();
+    let added = run(folder.path(), &["user", "add", "Ann"], &format!("{PASSWORD}\n"));
+    assert_eq!((added.status.code(), text(&added.stdout)), (Some(0), "added ann\n".into()));
+
+    let service = Service::start(folder.path(), &[]);
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    service.signal("KILL");
+    drop(service);
+    // the address is part of the token's issuer, so it stays the same
+    let listen = &["--public-url", "http://127.0.0.1:9"];
+    let service = Service::start(folder.path(), listen);
+    assert_eq!(service.private(&cookie).0, 403, "a token of another address is refused");
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    service.signal("KILL");
+    drop(service);
+    let service = Service::start(folder.path(), listen);
+    assert_eq!(service.private(&cookie).0, 200);
+    assert_eq!(service.call("POST", "/logout", &[("cookie", &cookie)], "").0, 204);
+    service.signal("KILL");
+    drop(service);
+    let service = Service::start(folder.path(), listen);
+    assert_eq!(service.private(&cookie).0, 403);
+}
+
+#[test]
+fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let mut slow = TcpStream::connect(&service.at).unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").unwrap();
+    assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
+    service.signal("TERM");
+    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+}
+
+#[test]
+fn it_serves_on_when_nobody_reads_what_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = cloakroom(folder.path(), &["--listen", &free, "serve", "--demo"]);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take()); // as `cloakroom | head` does
+    let service = Service { child, at: free };
+    let start = Instant::now();
+    while TcpStream::connect(&service.at).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it does not serve");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(service.log_in("tiangolo", "secret2").0, 200);
+}
+
+#[test]
+fn what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let answered = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(&service.at).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(
+        answered(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").contains("400")
+            || answered(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").is_empty()
+    );
+    assert!(answered(b"GET /livez HTTP/1.1\r\n\r\n").contains("400"), "no Host");
+    let large = format!(
+        "GET /private HTTP/1.1\r\nHost: x\r\nCookie: session={}\r\n\r\n",
+        "a".repeat(20_000)
+    );
+    assert!(answered(large.as_bytes()).contains("431"));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(100));
+    assert!(answered(many.as_bytes()).contains("431"));
+}
+
+#[test]
+fn users_are_added_listed_and_given_new_passwords() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
+    assert!(run(&["user", "add", "bob"], "a long enough password").status.success());
+    assert!(run(&["user", "add", "ann"], &format!("{PASSWORD}\r\n")).status.success());
+    let listed = text(&run(&["user", "list"], "").stdout);
+    let names: Vec<_> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["ann", "bob"]);
+    let listed = text(&run(&["user", "list", "--json"], "").stdout);
+    let first: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    assert_eq!(first["username"], "ann");
+
+    let service = Service::start(folder.path(), &[]);
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    assert!(run(&["user", "passwd", "Ann"], "quite another password\n").status.success());
+    assert_eq!(service.private(&cookie).0, 403, "her sessions have ended");
+    assert_eq!(service.log_in("ann", PASSWORD).0, 403);
+    assert_eq!(service.log_in("ann", "quite another password").0, 200);
+}
+
+#[test]
+fn a_command_that_fails_says_why_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["user", "add", "ann"], PASSWORD).status.success());
+    for (arguments, input, code, about) in [
+        (&["user", "add", "ann"][..], PASSWORD, 1, "ann exists already"),
+        (&["user", "add", "a b"], PASSWORD, 1, "cannot be a user name"),
+        (&["user", "add", "bob"], "short", 1, "at least 15 characters"),
+        (&["user", "add", "bob"], "", 1, "holds no password"),
+        (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
+        (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot make the folder"),
+        (&["--database-url", "mysql://x", "migrate"], "", 1, "neither sqlite: nor postgres:"),
+        (&["--config", "nothing.toml", "config"], "", 1, "nothing.toml"),
+        (&["--public-url", "nonsense", "config"], "", 1, "public_url"),
+        (&["--nonsense"], "", 2, "--nonsense"),
+        (&["user", "add", "bob", "password"], "", 2, "unexpected argument"),
+    ] {
+        let failed = run(folder.path(), arguments, input);
+        let said = text(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(about), "{arguments:?}: {said}");
+        assert!(code == 2 || said.lines().count() == 1, "{arguments:?}: {said}");
+        assert!(!said.contains("canary"));
+    }
+}
+
+#[test]
+fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cloakroom.toml");
+    fs::write(&file, "listen = '127.0.0.1:1'\nregistration = 'closed'\ncookie.name = 'a'\n")
+        .unwrap();
+    let mut command = cloakroom(folder.path(), &["--listen", "127.0.0.1:3", "config"]);
+    command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env("CLOAKROOM_COOKIE__NAME", "b");
+    command.env("DATABASE_URL", "postgres://me:canary@db/x");
+    let output = command.output().unwrap();
+    let shown = text(&output.stdout);
+    for line in [
+        "listen = \"127.0.0.1:3\"",
+        "public_url = \"http://127.0.0.1:3\"",
+        "registration = \"closed\"",
+        "name = \"b\"",
+        "database_url = \"postgres://me:…@db/x\"",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown} {}", text(&output.stderr));
+    }
+    for (name, about) in [("CLOAKROOM_LISTEM", "listem"), ("CLOAKROOM_COOKIE__NAM", "nam")] {
+        let refused = cloakroom(folder.path(), &["config"]).env(name, "x").output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused.stderr).contains(about), "{}", text(&refused.stderr));
+    }
+    fs::write(&file, "lisen = 'x'\n").unwrap();
+    let refused = run(folder.path(), &["config"], "");
+    assert!(text(&refused.stderr).contains("cloakroom.toml"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn the_document_is_printed_without_a_database_or_a_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = cloakroom(folder.path(), &["openapi"]);
+    let output = command.env("CLOAKROOM_LISTEN", "nonsense").output().unwrap();
+    assert_eq!(text(&output.stdout), include_str!("../openapi/openapi.json"));
+    let yaml = run(folder.path(), &["openapi", "--format", "yaml"], "");
+    assert_eq!(text(&yaml.stdout), include_str!("../openapi/openapi.yaml"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn migrating_says_where_the_database_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let output = run(folder.path(), &["migrate"], "");
+        assert!(text(&output.stdout).contains("is up to date at migration 1"));
+    }
+}
+
+#[test]
+fn no_password_or_token_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = cloakroom(folder.path(), &["--listen", &free, "serve"]);
+    let mut child = command.env("RUST_LOG", "trace").stderr(log).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    said.next().unwrap().unwrap();
+    let service = Service { child, at: free };
+    let json = [("content-type", "application/json")];
+    let body = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
+    let cookie = service.call("POST", "/register", &json, &body).2.unwrap();
+    assert_eq!(service.private(&cookie).0, 200);
+    service.log_in("ann", "canary but wrong");
+    let form = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")];
+    service.call("POST", "/login", &form, "username=ann&password=canary+by+form");
+    drop(service);
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("answered"), "there is a log: {log}");
+    let token = cookie.strip_prefix("session=").unwrap();
+    for secret in ["canary", token, token.rsplit('.').next().unwrap()] {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+}
