@@ -1,0 +1,195 @@
+// Swagger UI as people use it: what it shows, and the way in and out by Try it out.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { launch, openPage, sessionCookie, takePicture, url } from './browser.mjs';
+
+let browser;
+let operations; // of the served document: { method, path, id, guarded }
+
+before(async () => {
+  browser = await launch();
+  const document = await (await fetch(`${url}/openapi.json`)).json();
+  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, security = document.security ?? [] }]) => ({
+      method: method.toUpperCase(),
+      path,
+      id: operationId,
+      guarded: security.length > 0,
+    })),
+  );
+});
+after(() => browser?.close());
+
+/** Opens /docs and waits until all operations are there. */
+async function openDocs(options) {
+  const page = await openPage(browser, options);
+  await page.goto('/docs');
+  await page.locator('.opblock').nth(operations.length - 1).waitFor();
+  return page;
+}
+
+/** The box of an operation. */
+function block(page, id) {
+  return page.locator(`.opblock[id^="operations-"][id$="-${id}"]`);
+}
+
+/** Presses Execute in an operation's box, with the given body; resolves to what Swagger UI shows. */
+async function tryItOut(page, id, body) {
+  const box = block(page, id);
+  if (!(await box.locator('.opblock-body').isVisible())) {
+    await box.locator('.opblock-summary-control').click();
+  }
+  if (body) await box.locator('textarea.body-param__text').fill(JSON.stringify(body));
+  const clear = box.getByRole('button', { name: 'Clear' });
+  if (await clear.isVisible()) await clear.click(); // an earlier answer is not taken for this one
+  await box.getByRole('button', { name: 'Execute' }).click();
+  const answer = box.locator('.live-responses-table .response').first();
+  const status = Number.parseInt(await answer.locator('.response-col_status').innerText(), 10);
+  const text = await answer.locator('.response-col_description').innerText();
+
+  // All the while the cookie is the browser's affair: no script in the page sees it.
+  assert.equal(await page.evaluate(() => document.cookie), '', `document.cookie after ${id}`);
+  const cookie = await sessionCookie(page);
+  if (cookie) {
+    assert.equal(cookie.httpOnly, true);
+    assert.equal(cookie.sameSite, 'Lax');
+    assert.equal(cookie.path, '/');
+  }
+  return { status, text, cookie };
+}
+
+test('swagger ui shows every operation of the document, each once', async () => {
+  const page = await openDocs();
+  const shown = await page.locator('.opblock').evaluateAll((boxes) =>
+    boxes.map((box) => {
+      const method = box.querySelector('.opblock-summary-method').textContent;
+      const path = box.querySelector('.opblock-summary-path').dataset.path;
+      return `${method} ${path}`;
+    }),
+  );
+  const documented = operations.map(({ method, path }) => `${method} ${path}`);
+  assert.deepEqual(shown.toSorted(), documented.toSorted());
+  await takePicture(page, 'docs', { fullPage: true });
+  assert.deepEqual(page.complaints, []);
+});
+
+test('swagger ui shows padlocks on guarded operations and on no others', async () => {
+  const page = await openDocs();
+  for (const { id, guarded } of operations) {
+    const padlocks = await block(page, id).locator('.authorization__btn').count();
+    assert.equal(padlocks, guarded ? 1 : 0, id);
+  }
+  assert.ok(operations.some(({ guarded }) => guarded));
+});
+
+test('swagger ui shows the cookie scheme and says how to use it', async () => {
+  const page = await openDocs();
+  await page.getByRole('button', { name: 'Authorize' }).first().click();
+  const dialog = page.locator('.dialog-ux .modal-ux');
+  const text = await dialog.innerText();
+  assert.match(text, /^session\s+\(apiKey\)/m);
+  assert.match(text, /Name:\s*session/);
+  assert.match(text, /In:\s*cookie/);
+  assert.match(text, /POST \/login/);
+  assert.match(text, /Try it out/);
+  await takePicture(page, 'docs-authorize');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the demo users are announced above swagger ui', async () => {
+  const page = await openDocs();
+  const note = page.getByRole('note');
+  assert.ok(await note.isVisible());
+  for (const word of ['Demo', 'tiangolo', 'secret2', 'dmontagu', 'secret1']) {
+    assert.ok((await note.innerText()).includes(word), word);
+  }
+});
+
+test('log in, read, log out by try it out, and the cookie stays out of reach of scripts', async () => {
+  const page = await openDocs({ expected: [401] });
+
+  const before = await tryItOut(page, 'readPrivate');
+  assert.equal(before.status, 401);
+  assert.match(before.text, /Not authenticated/);
+
+  const login = await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  assert.equal(login.status, 200);
+  assert.match(login.text, /"ok": true/);
+  assert.ok(login.cookie, 'a session cookie');
+  assert.ok(!login.text.includes(login.cookie.value), 'the ticket is in no body');
+
+  const read = await tryItOut(page, 'readPrivate');
+  assert.equal(read.status, 200);
+  assert.match(read.text, /"username": "tiangolo"/);
+  await pictureForReadme(page);
+
+  const logout = await tryItOut(page, 'logout');
+  assert.equal(logout.status, 204);
+  assert.equal(logout.cookie, undefined);
+
+  const afterwards = await tryItOut(page, 'readPrivate');
+  assert.equal(afterwards.status, 401);
+  assert.match(afterwards.text, /Not authenticated/);
+
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a wrong password by try it out is a 403 with the words of the snippet', async () => {
+  const page = await openDocs({ expected: [403] });
+  const login = await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret1' });
+  assert.equal(login.status, 403);
+  assert.match(login.text, /Invalid user or password/);
+  assert.equal(login.cookie, undefined);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('registering by try it out makes an account and signs in', async () => {
+  const page = await openDocs();
+  const register = await tryItOut(page, 'register', {
+    username: 'swagger-fan',
+    password: 'a long walk by the river',
+  });
+  assert.equal(register.status, 201);
+  assert.match(register.text, /"swagger-fan"/);
+  assert.ok(register.cookie, 'a session cookie');
+
+  const read = await tryItOut(page, 'readPrivate');
+  assert.equal(read.status, 200);
+  assert.match(read.text, /"username": "swagger-fan"/);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the body that swagger ui pre-fills for registering is one that registers', async () => {
+  const page = await openDocs();
+  const register = await tryItOut(page, 'register');
+  assert.equal(register.status, 201, register.text);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the page of swagger ui allows neither inline script nor foreign content', async () => {
+  const answer = await fetch(`${url}/docs`);
+  const policy = Object.fromEntries(
+    answer.headers
+      .get('content-security-policy')
+      .split(';')
+      .map((directive) => directive.trim().split(/\s+(.*)/)),
+  );
+  assert.equal(policy['default-src'], "'none'");
+  assert.equal(policy['script-src'], "'self'");
+  assert.equal(policy['style-src'], "'self'");
+  assert.equal(policy['connect-src'], "'self'");
+});
+
+/**
+ * The picture in the README: an operation, and what it answered. To renew it:
+ * PORT=8000 tests/browser/run && cp target/screenshots/swagger-ui-signed-in.png docs/
+ */
+async function pictureForReadme(page) {
+  await block(page, 'login').locator('.opblock-summary-control').click(); // closes it
+  const body = block(page, 'readPrivate').locator('.live-responses-table .highlight-code').first();
+  const bottom = await body.evaluate((box) => box.getBoundingClientRect().bottom + scrollY);
+  await page.evaluate((y) => scrollTo(0, y - innerHeight), bottom + 12);
+  await page.mouse.move(0, 0);
+  await takePicture(page, 'swagger-ui-signed-in');
+}

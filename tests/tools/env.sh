@@ -1,0 +1,45 @@
+# What all scripts in tests/ share: where things are, and how to speak. Sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+tools=$root/target/tools # what tests/tools/install put there
+modules=$root/tests/tools/node_modules
+
+# The browser of tests/browser.
+export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+
+PATH=$tools/venv/bin:$tools/bin:$modules/.bin:$PATH
+export PATH
+
+# No tool tells its makers that it was run.
+export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true SCARF_ANALYTICS=false
+export PYTHONDONTWRITEBYTECODE=1
+
+# One line for each step.
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*"
+}
+
+# Says on standard error what is wrong, and ends the script.
+fail() {
+    printf '%s: FAILED: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Puts the path of the program under test into $cloakroom: BINARY, or the release build,
+# brought up to date first, so that nobody tests yesterday's.
+find_cloakroom() {
+    if [[ -n ${BINARY:-} ]]; then
+        cloakroom=$(realpath "$BINARY")
+    else
+        say 'cargo build --release'
+        (cd "$root" && cargo build --release --locked --quiet)
+        cloakroom=$target/release/cloakroom
+    fi
+    [[ -x $cloakroom ]] || fail "no program at $cloakroom"
+    # A developer's own settings are not what is tested.
+    local setting
+    for setting in $(compgen -e | grep '^CLOAKROOM_' || true) DATABASE_URL; do
+        unset "$setting"
+    done
+}

@@ -1,0 +1,82 @@
+# Starts and stops the service for a test. Sourced after env.sh; wants find_cloakroom first.
+#
+#   start_server --demo     serves on a free port, with $data as its data folder
+#   $url                    where it answers
+#   stop_server             ends it as an orchestrator would, and reads its log
+#
+# The working folder $scratch is new each time and goes away with the script; so does the server.
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cloakroom-${0##*/}.XXXXXX")
+data=$scratch/data
+log=$scratch/server.log
+url=
+server=
+
+# Puts a port nobody listens on into $port, or the one that the variable PORT names. Another program
+# could take it before we do; then the service says so and start_server fails.
+free_port() {
+    port=${PORT:-}
+    [[ -z $port ]] || return 0
+    for _ in {1..50}; do
+        port=$((20000 + RANDOM % 10000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
+    done
+    fail 'no free port found'
+}
+
+# Starts `cloakroom serve` with the given further arguments and waits until it is ready.
+start_server() {
+    free_port
+    url=http://127.0.0.1:$port
+    say "cloakroom serve --listen 127.0.0.1:$port${*:+ $*}"
+    # Not from here, where a developer's cloakroom.toml may lie.
+    (cd "$scratch" && exec "$cloakroom" serve --listen "127.0.0.1:$port" --data-dir "$data" "$@") \
+        >"$log" 2>&1 </dev/null &
+    server=$!
+    for _ in {1..200}; do
+        kill -0 "$server" 2>/dev/null || fail 'the service ended while it started'
+        if curl --silent --fail --max-time 2 --output /dev/null "$url/readyz"; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    fail "$url/readyz did not answer 200 within 20 seconds"
+}
+
+# Sends SIGTERM, waits for a clean end and reads the log: a panic that was caught is a failure, too.
+stop_server() {
+    local ended=no status=0
+    kill -TERM "$server" || fail 'the service had ended by itself'
+    for _ in {1..150}; do
+        if ! kill -0 "$server" 2>/dev/null; then
+            ended=yes
+            break
+        fi
+        sleep 0.1
+    done
+    [[ $ended == yes ]] || fail 'the service did not end within 15 seconds of SIGTERM'
+    wait "$server" || status=$?
+    server=
+    [[ $status == 0 ]] || fail "the service ended with exit code $status"
+    if grep --ignore-case --quiet 'panicked' "$log"; then
+        fail 'the log of the service tells of a panic'
+    fi
+    say 'the service ended cleanly, no panic in its log'
+}
+
+# However the script ends: no server stays, and after a failure its log is shown.
+clean_up() {
+    local status=$?
+    if [[ -n $server ]]; then
+        kill -KILL "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    if [[ $status != 0 && -s $log ]]; then
+        printf '%s\n' "--- the service's log, its last 40 lines" >&2
+        tail -n 40 "$log" >&2
+    fi
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
