@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::passwords::{FEWEST_CHARS, HashCost, Hasher, PasswordRules};
+use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
@@ -76,6 +77,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         store,
         hasher: Hasher::start(surroundings.hash_cost, threads),
         keys,
+        recognition: Recognition::new(),
         clock: surroundings.clock,
         rules: Rules {
             sessions: SessionRules::default(),
@@ -96,6 +98,9 @@ async fn keys(
     clock: &Clock,
 ) -> Result<Keys, StartError> {
     let issuer = config.public_url.origin();
+    let held = folder.to_owned();
+    let waited = tokio::task::spawn_blocking(move || Keys::hold(&held)).await;
+    let _held = waited.map_err(|error| Fault::new("waiting for the keys", error))??;
     if let Some(keys) = Keys::read(folder, &issuer)? {
         return Ok(keys);
     }
@@ -106,11 +111,20 @@ async fn keys(
     Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
 }
 
-/// The service as one endpoint.
-pub fn furnish(config: &Config, domain: Domain, is_demo: bool) -> BoxEndpoint<'static, Response> {
+/// The service as one endpoint; what goes on beside it ends when it is dropped.
+pub fn furnish(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+) -> BoxEndpoint<'static, Response> {
+    tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,
-        cookie: SessionCookie::new(&config.cookie, &config.public_url),
+        cookie: SessionCookie::new(
+            &config.cookie.name,
+            config.cookie.domain.as_deref(),
+            config.public_url.is_secure(),
+        ),
         origins: Origins::new(config.public_url.origins()),
         is_secure: config.public_url.is_secure(),
         is_demo,

@@ -28,6 +28,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How much later this is than `earlier`; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -59,12 +65,14 @@ impl Clock {
 
     /// Moves a clock that is turned by hand; the system's clock stays as it is.
     pub fn turn(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+
+    /// Sets a clock that is turned by hand, forward or back.
+    pub fn set(&self, to: Timestamp) {
         match self {
             Self::System => {}
-            Self::Turned(millis) => {
-                let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-                millis.fetch_add(by, Ordering::SeqCst);
-            }
+            Self::Turned(millis) => millis.store(to.millis(), Ordering::SeqCst),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use url::{Origin, Url};
 
@@ -13,7 +14,7 @@ use url::{Origin, Url};
 pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub public_url: Option<String>,
-    pub database_url: Option<String>,
+    pub database_url: Option<DatabaseUrl>,
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
@@ -73,17 +74,17 @@ impl PublicUrl {
     /// The origins of one and the same place: on loopback its other names count, too.
     pub fn origins(&self) -> Vec<String> {
         let Origin::Tuple(scheme, _, port) = self.0.origin() else { return Vec::new() };
-        if !self.is_loopback() {
-            return vec![self.origin()];
+        let mut origins = vec![self.origin()];
+        if self.is_loopback() {
+            let names = ["localhost", "127.0.0.1", "[::1]"];
+            let urls = names.map(|host| Url::parse(&format!("{scheme}://{host}:{port}")));
+            origins.extend(urls.iter().flatten().map(|url| url.origin().ascii_serialization()));
         }
-        ["localhost", "127.0.0.1", "[::1]"]
-            .iter()
-            .filter_map(|host| Url::parse(&format!("{scheme}://{host}:{port}")).ok())
-            .map(|url| url.origin().ascii_serialization())
-            .collect()
+        origins
     }
 
-    fn is_loopback(&self) -> bool {
+    /// Does it name this machine only?
+    pub fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(url::Host::Domain(name)) => name == "localhost",
             Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -93,6 +94,9 @@ impl PublicUrl {
     }
 
     fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.contains('@') {
+            return Err(ConfigError::new("public_url must not hold a user or a password"));
+        }
         let refused = |why| ConfigError::new(format!("public_url = {text:?} {why}"));
         let url = Url::parse(text).map_err(|_| refused("is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -100,9 +104,6 @@ impl PublicUrl {
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(refused("must end after the host and port"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused("must not hold a user or a password"));
         }
         Ok(Self(url))
     }
@@ -115,8 +116,15 @@ impl Serialize for PublicUrl {
 }
 
 /// The address of the database. Shown, its password is masked.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
 pub struct DatabaseUrl(String);
+
+impl From<String> for DatabaseUrl {
+    fn from(address: String) -> Self {
+        Self(address)
+    }
+}
 
 impl DatabaseUrl {
     /// For the driver that connects.
@@ -127,13 +135,15 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Url::parse(&self.0) {
-            Ok(mut url) if url.password().is_some() => {
-                let _ = url.set_password(Some("…"));
-                f.write_str(&url.as_str().replace("%E2%80%A6", "…"))
-            }
-            Ok(_) | Err(_) => f.write_str(&self.0),
+        let scheme = self.0.split(':').next().unwrap_or_default();
+        let Ok(mut url) = Url::parse(&self.0) else { return write!(f, "{scheme}:…") };
+        if url.query().is_some_and(|query| query.contains("password")) {
+            url.set_query(Some("…"));
         }
+        if url.password().is_some() {
+            let _ = url.set_password(Some("…"));
+        }
+        f.write_str(&url.as_str().replace("%E2%80%A6", "…"))
     }
 }
 
@@ -170,13 +180,15 @@ impl Config {
         let source =
             config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
         let from_file = read(source, &path.display().to_string())?;
-        let environment = config::Environment::with_prefix("CLOAKROOM")
-            .prefix_separator("_")
-            .separator("__")
-            .try_parsing(true);
+        let environment =
+            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
         let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
         if from_environment.database_url.is_none() {
-            from_environment.database_url = std::env::var("DATABASE_URL").ok();
+            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
+            let address = address.transpose().map_err(|_| {
+                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
+            })?;
+            from_environment.database_url = address.map(DatabaseUrl);
         }
         Self::check(from_file.overlaid(from_environment).overlaid(flags))
     }
@@ -198,14 +210,18 @@ impl Config {
             )));
         }
         let data_dir = settings.data_dir.unwrap_or_else(|| "cloakroom-data".into());
-        let database_url = settings
-            .database_url
-            .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("cloakroom.db").display()));
+        if listen.port() == 0 {
+            return Err(ConfigError::new(format!(
+                "listen = \"{listen}\" leaves the port to chance, but it is part of the public_url: \
+                 name one"
+            )));
+        }
+        let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         Ok(Self {
             listen,
             public_url,
-            database_url: DatabaseUrl(database_url),
+            database_url,
             data_dir,
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
@@ -259,12 +275,25 @@ impl Cookie {
                     "cookie.domain = {domain:?} is no host name"
                 )));
             }
+            let host = public_url.0.host_str().unwrap_or_default();
+            if host != domain && !host.ends_with(&format!(".{domain}")) {
+                return Err(ConfigError::new(format!(
+                    "cookie.domain = {domain:?} does not hold {host}, where users reach the service"
+                )));
+            }
             if !lower.starts_with("__secure-") {
                 return Err(refused("must start with __Secure- when cookie.domain is set"));
             }
         }
         Ok(Self { name, domain })
     }
+}
+
+/// The database in the data folder; what an address gives a meaning to is encoded.
+fn beside(data_dir: &Path) -> DatabaseUrl {
+    const SPECIAL: AsciiSet = CONTROLS.add(b'%').add(b'?').add(b'#');
+    let path = data_dir.join("cloakroom.db").display().to_string();
+    DatabaseUrl(format!("sqlite://{}", utf8_percent_encode(&path, &SPECIAL)))
 }
 
 /// The address to type for one that means every interface.
@@ -306,8 +335,26 @@ mod tests {
         assert_eq!(config.cookie.name, "session");
         assert_eq!(
             config.public_url.origins(),
-            ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"]
+            [
+                "http://127.0.0.1:8000",
+                "http://localhost:8000",
+                "http://127.0.0.1:8000",
+                "http://[::1]:8000"
+            ]
         );
+    }
+
+    #[test]
+    fn a_folder_with_an_odd_name_holds_its_own_database() {
+        let config = checked("data_dir = '/srv/100%20a?b#c'").unwrap();
+        let address = config.database_url.expose();
+        assert_eq!(address, "sqlite:///srv/100%2520a%3Fb%23c/cloakroom.db");
+    }
+
+    #[test]
+    fn any_loopback_address_is_its_own_origin() {
+        let config = checked("listen = '127.0.0.2:8000'").unwrap();
+        assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
     }
 
     #[test]
@@ -329,12 +376,15 @@ mod tests {
             ("public_url = 'nonsense'", "is not a URL"),
             ("cookie.name = '__Host-session'", "needs an https"),
             ("cookie.name = 'a b'", "is no cookie name"),
-            ("cookie.domain = 'example.org'", "must start with __Secure-"),
+            ("cookie.domain = 'example.org'", "does not hold"),
             ("lisen = '127.0.0.1:1'", "lisen"),
             ("listen = 8000", "listen"),
+            ("listen = '127.0.0.1:0'", "name one"),
+            ("public_url = 'https://me:canary@x'", "must not hold"),
             ("registration = 'invite-only'", "registration"),
         ] {
             let error = checked(toml).unwrap_err();
+            assert!(!error.contains("canary"), "{error}");
             assert!(error.contains(about), "{toml}: {error}");
         }
         assert!(checked("listen = '0.0.0.0:80'\ninsecure_http = true").is_ok());
@@ -342,9 +392,18 @@ mod tests {
 
     #[test]
     fn a_database_password_is_masked_when_it_is_shown() {
-        let config = checked("database_url = 'postgres://me:canary@db/x'").unwrap();
-        assert_eq!(config.database_url.to_string(), "postgres://me:…@db/x");
-        assert!(!format!("{config:?}").contains("canary"));
-        assert!(!toml::to_string(&config).unwrap().contains("canary"));
+        for (address, shown) in [
+            ("postgres://me:canary@db/x", "postgres://me:…@db/x"),
+            ("postgres://db/x?user=me&password=canary", "postgres://db/x?…"),
+            ("postgres://me:canary/x@db/x", "postgres:…"),
+        ] {
+            let settings: Settings =
+                toml::from_str(&format!("database_url = '{address}'")).unwrap();
+            assert!(!format!("{settings:?}").contains("canary"));
+            let config = Config::check(settings).unwrap();
+            assert_eq!(config.database_url.to_string(), shown);
+            assert!(!format!("{config:?}").contains("canary"));
+            assert!(!toml::to_string(&config).unwrap().contains("canary"));
+        }
     }
 }

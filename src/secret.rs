@@ -90,6 +90,16 @@ impl SessionToken {
     }
 }
 
+/// SHA-256 of a [`SessionToken`]: what memory keeps of one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+}
+
 macro_rules! hides_itself {
     ($($secret:ident),*) => {$(
         impl fmt::Debug for $secret {
@@ -99,7 +109,7 @@ macro_rules! hides_itself {
         }
     )*};
 }
-hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken);
+hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken, TokenDigest);
 
 /// Bytes from the operating system's generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {

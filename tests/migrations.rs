@@ -26,6 +26,9 @@ fn shape(sql: &str) -> Vec<String> {
     let types = [("integer", "#int"), ("bigint", "#int"), ("blob", "#bytes"), ("bytea", "#bytes")];
     let code: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
     let code = code.join(" ").replace(") strict", ")");
+    let code = code
+        .replace("integer primary key autoincrement", "#counted")
+        .replace("bigint  generated always as identity primary key", "#counted");
     let mut words = Vec::new();
     for word in code.split_whitespace() {
         let (bare, comma) = word.strip_suffix(',').map_or((word, ""), |bare| (bare, ","));

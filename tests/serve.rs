@@ -141,11 +141,14 @@ fn the_demo_does_not_face_a_network() {
     let refused = run(folder.path(), &[&open[..], &["serve", "--demo"]].concat(), "");
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("whose passwords everybody knows"));
+    let proxied = ["--public-url", "https://x.example", "serve", "--demo"];
+    let refused = run(folder.path(), &proxied, "");
+    assert_eq!(refused.status.code(), Some(1), "a proxy may stand in front");
     assert!(!folder.path().join("cloakroom-data").exists(), "nothing was made");
 
     drop(Service::start(folder.path(), &["serve", "--demo"]));
-    let refused =
-        run(folder.path(), &["--listen", "0.0.0.0:0", "--public-url", "https://x.example"], "");
+    let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().to_string();
+    let refused = run(folder.path(), &["--listen", &free, "--public-url", "https://x.example"], "");
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("this database has demo users"));
 }
@@ -204,6 +207,22 @@ fn it_serves_on_when_nobody_reads_what_it_prints() {
 }
 
 #[test]
+fn dos_14_a_log_that_cannot_be_written_stops_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = cloakroom(folder.path(), &["--listen", &free, "serve", "--demo"]);
+    let mut child = command.env("RUST_LOG", "trace").stderr(full).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    said.next().unwrap().unwrap();
+    let service = Service { child, at: free };
+    for _ in 0..10 {
+        assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
+    }
+    assert_eq!(service.log_in("tiangolo", "secret2").0, 200);
+}
+
+#[test]
 fn what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &[]);
@@ -248,6 +267,82 @@ fn users_are_added_listed_and_given_new_passwords() {
     assert_eq!(service.private(&cookie).0, 403, "her sessions have ended");
     assert_eq!(service.log_in("ann", PASSWORD).0, 403);
     assert_eq!(service.log_in("ann", "quite another password").0, 200);
+}
+
+#[test]
+fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
+    assert!(run(&["user", "add", "ann"], PASSWORD).status.success());
+    let service = Service::start(folder.path(), &[]);
+    let refused_soon = |cookie: &str| {
+        let start = Instant::now();
+        while service.private(cookie).0 == 200 {
+            assert!(start.elapsed() < Duration::from_secs(1), "still accepted");
+        }
+        assert_eq!(service.private(cookie).0, 403);
+    };
+    let (one, two) =
+        (service.log_in("ann", PASSWORD).2.unwrap(), service.log_in("ann", PASSWORD).2.unwrap());
+    assert_eq!((service.private(&one).0, service.private(&two).0), (200, 200));
+    let listed = text(&run(&["session", "list", "ann", "--json"], "").stdout);
+    assert_eq!(listed.lines().count(), 2);
+    let newest: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    assert_eq!(newest["address"], "127.0.0.1");
+    let id = newest["id"].as_str().unwrap();
+    assert_eq!(text(&run(&["session", "revoke", "ann", id], "").stdout), "ended 1 session\n");
+    refused_soon(&two);
+    assert_eq!(service.private(&one).0, 200);
+    assert_eq!(run(&["session", "revoke", "ann", id], "").status.code(), Some(1));
+    assert_eq!(text(&run(&["session", "revoke", "ann", "--all"], "").stdout), "ended 1 session\n");
+    refused_soon(&one);
+    let three = service.log_in("ann", PASSWORD).2.unwrap();
+    assert_eq!(service.private(&three).0, 200);
+    assert!(run(&["user", "passwd", "ann"], "quite another password").status.success());
+    refused_soon(&three);
+}
+
+#[test]
+fn keys_are_listed_and_rotated_under_a_running_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
+    assert!(run(&["user", "add", "ann"], PASSWORD).status.success());
+    let service = Service::start(folder.path(), &[]);
+    let before = service.log_in("ann", PASSWORD).2.unwrap();
+    assert!(text(&run(&["key", "rotate"], "").stdout).contains("signs from now on"));
+    let listed = text(&run(&["key", "list"], "").stdout);
+    let does: Vec<_> = listed.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(does, ["verifies", "signs"]);
+    let kid = |cookie: &str| cookie.split('.').next().unwrap().to_owned();
+    let start = Instant::now();
+    while kid(&service.log_in("ann", PASSWORD).2.unwrap()) == kid(&before) {
+        assert!(start.elapsed() < Duration::from_secs(2), "the new key is not taken up");
+    }
+    assert_eq!(service.private(&before).0, 200, "nobody is logged out");
+    let old = listed.lines().next().unwrap().split_whitespace().nth(2).unwrap();
+    fs::remove_file(folder.path().join(old)).unwrap();
+    let start = Instant::now();
+    while service.private(&before).0 == 200 {
+        assert!(start.elapsed() < Duration::from_secs(1), "still accepted");
+    }
+}
+
+#[test]
+fn programs_that_start_at_once_on_an_empty_folder_share_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|n| {
+            let mut command = cloakroom(folder.path(), &["user", "add", &format!("user{n}")]);
+            let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+            child
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert_eq!(text(&run(folder.path(), &["key", "list"], "").stdout).lines().count(), 1);
 }
 
 #[test]
@@ -322,7 +417,7 @@ fn migrating_says_where_the_database_stands() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let output = run(folder.path(), &["migrate"], "");
-        assert!(text(&output.stdout).contains("is up to date at migration 1"));
+        assert!(text(&output.stdout).contains("is up to date at migration 2"));
     }
 }
 

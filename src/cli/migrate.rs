@@ -1,6 +1,6 @@
 //! `cloakroom migrate`.
 
-use super::Outcome;
+use super::{Outcome, say};
 use crate::app;
 use crate::config::Config;
 use crate::store::Store;
@@ -12,6 +12,5 @@ pub async fn run(config: &Config) -> Outcome {
     let versions = store.migrations().await?;
     store.close().await;
     let last = versions.last().copied().unwrap_or_default();
-    println!("{} is up to date at migration {last}", config.database_url);
-    Ok(())
+    say(&format!("{} is up to date at migration {last}", config.database_url))
 }

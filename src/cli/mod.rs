@@ -1,13 +1,15 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
 mod config;
+mod key;
 mod migrate;
 mod openapi;
 mod password;
 mod serve;
+mod session;
 mod user;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Settings};
+use crate::config::{Config, DatabaseUrl, Settings};
 
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
 ///
@@ -46,7 +48,7 @@ struct Flags {
     public_url: Option<String>,
     /// The database: sqlite://… or postgres://… [default: cloakroom.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
-    database_url: Option<String>,
+    database_url: Option<DatabaseUrl>,
     /// The folder of the database and the signing keys [default: cloakroom-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -63,6 +65,12 @@ enum Command {
     /// Add and list users, and give them new passwords
     #[command(subcommand)]
     User(user::User),
+    /// List a user's sessions, and end them
+    #[command(subcommand)]
+    Session(session::Session),
+    /// List the signing keys, and make a new one
+    #[command(subcommand)]
+    Key(key::Key),
     /// Print the settings in force, secrets masked
     Config,
 }
@@ -78,6 +86,15 @@ impl<E: std::error::Error> From<E> for Failed {
 }
 
 type Outcome = Result<(), Failed>;
+
+/// Prints a line. Nobody reads on: then the rest is not wanted.
+fn say(line: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        printed => Ok(printed?),
+    }
+}
 
 /// Runs the program: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
@@ -113,6 +130,8 @@ fn run(cli: Cli) -> Outcome {
             Command::Serve(serve) => serve.run(&config).await,
             Command::Migrate => migrate::run(&config).await,
             Command::User(user) => user.run(&config).await,
+            Command::Session(session) => session.run(&config).await,
+            Command::Key(key) => key.run(&config),
             Command::Config => config::run(&config),
             Command::Openapi(openapi) => openapi.run(),
         }
@@ -128,5 +147,6 @@ fn log_to_stderr() {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        .log_internal_errors(false) // a log that is full or gone must not stop the service
         .init();
 }

@@ -1,15 +1,20 @@
 //! Passwords come from a prompt or from standard input, never from an argument.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Read};
+
+use zeroize::Zeroizing;
 
 use super::Failed;
 use crate::secret::Password;
 
+/// More bytes are not read; no password is as long.
+const LONGEST: u64 = 64 * 1024;
+
 /// Asks twice on a terminal; else takes the first line of the standard input.
 pub fn read_new() -> Result<Password, Failed> {
     if !io::stdin().is_terminal() {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map_err(|error| {
+        let mut line = Zeroizing::new(String::new());
+        io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|error| {
             Failed(format!("cannot read the password from the standard input: {error}"))
         })?;
         if line.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -22,11 +23,12 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(&self, config: &Config) -> Outcome {
-        if self.demo && !config.listen.ip().is_loopback() {
+        if self.demo && faces_a_network(config) {
             return Err(Failed(format!(
-                "--demo adds users whose passwords everybody knows, and {} faces a network; \
-                 listen on 127.0.0.1",
-                config.listen
+                "--demo adds users whose passwords everybody knows, and {} at {} faces a network; \
+                 listen on 127.0.0.1, without a public_url",
+                config.listen,
+                config.public_url.origin()
             )));
         }
         let listener = TcpListener::bind(config.listen)
@@ -41,10 +43,16 @@ impl Serve {
             warn_of_demo_users(config, &domain).await?;
         }
         announce(config, self.demo);
-        server::serve(listener, app::furnish(config, domain, self.demo), asked_to_stop()).await;
+        server::serve(listener, app::furnish(config, Arc::new(domain), self.demo), asked_to_stop())
+            .await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Can anybody but this machine reach it, directly or by a proxy?
+fn faces_a_network(config: &Config) -> bool {
+    !config.listen.ip().is_loopback() || !config.public_url.is_loopback()
 }
 
 /// A data folder that was used for a demonstration must not face a network.
@@ -52,7 +60,7 @@ async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Outcome {
     let found = app::has_demo_users(domain)
         .await
         .map_err(|error| Failed(format!("cannot look for demo users: {error:?}")))?;
-    if found && !config.listen.ip().is_loopback() {
+    if found && faces_a_network(config) {
         return Err(Failed(
             "this database has demo users, whose passwords everybody knows; start with another \
              data_dir, or give them new passwords with `cloakroom user passwd`"

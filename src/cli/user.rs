@@ -5,7 +5,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Failed, Outcome, password};
+use super::{Failed, Outcome, password, say};
 use crate::app::{self, Surroundings};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -51,10 +51,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     let checked = domain.rules.passwords.check(&typed);
     let application = Application { username: Ok(username.clone()), password: checked };
     match domain.add_account(application).await {
-        Ok(_) => {
-            println!("added {username}");
-            Ok(())
-        }
+        Ok(_) => say(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
         Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(about_password(bad))),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
@@ -70,9 +67,9 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
         let page = domain.accounts_after(&after).await?;
         let Some(last) = page.last() else { return Ok(()) };
         for account in &page {
-            print(account, json);
+            say(&line(account, json))?;
         }
-        after.clone_from(&last.username);
+        last.username.as_str().clone_into(&mut after);
     }
 }
 
@@ -84,23 +81,21 @@ struct Line<'a> {
     disabled_at: Option<String>,
 }
 
-fn print(account: &Account, json: bool) {
+fn line(account: &Account, json: bool) -> String {
     let line = Line {
-        username: &account.username,
+        username: account.username.as_str(),
         id: account.id.as_str(),
         created_at: rfc3339(account.created_at),
         disabled_at: account.disabled_at.map(rfc3339),
     };
     if json {
-        println!("{}", serde_json::to_string(&line).expect("strings make JSON"));
-    } else {
-        let state = if line.disabled_at.is_some() { "disabled" } else { "" };
-        let text = format!("{:<24} {}  {state}", line.username, line.created_at);
-        println!("{}", text.trim_end());
+        return serde_json::to_string(&line).expect("strings make JSON");
     }
+    let state = if line.disabled_at.is_some() { "disabled" } else { "" };
+    format!("{:<24} {}  {state}", line.username, line.created_at).trim_end().to_owned()
 }
 
-fn rfc3339(at: Timestamp) -> String {
+pub(super) fn rfc3339(at: Timestamp) -> String {
     let at =
         OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).expect("a date of ours can be written")
@@ -112,17 +107,14 @@ async fn passwd(domain: &Domain, name: &str) -> Outcome {
     let checked =
         domain.rules.passwords.check(&typed).map_err(|bad| Failed(about_password(bad)))?;
     match domain.reset_password(&username, checked).await {
-        Ok(()) => {
-            println!("{username} has a new password; all their sessions have ended");
-            Ok(())
-        }
+        Ok(()) => say(&format!("{username} has a new password; all their sessions have ended")),
         Err(ResetError::NoSuchAccount) => Err(Failed(format!("there is no user {username}"))),
         Err(ResetError::Busy) => Err(Failed("the hashing is busy; try again".to_owned())),
         Err(ResetError::Fault(fault)) => Err(fault.into()),
     }
 }
 
-fn about_name(name: &str, bad: BadUsername) -> String {
+pub(super) fn about_name(name: &str, bad: BadUsername) -> String {
     let rule = match bad {
         BadUsername::Empty => "a user name must not be empty",
         BadUsername::TooLong => "a user name has at most 64 characters",
@@ -142,6 +134,7 @@ fn about_password(bad: BadPassword) -> String {
         BadPassword::TooLong => {
             format!("the password must have at most {MOST_CHARS} characters")
         }
+        BadPassword::Unchanged => "that is the password already".to_owned(),
         BadPassword::NotAllowed => {
             "the password holds a control character or one that Unicode does not know".to_owned()
         }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::Domain;
 use super::passwords::{BadPassword, NewPassword};
-use super::sessions::{LogInError, Remember, Ticket};
+use super::sessions::{LogInError, MOST_SESSIONS, Ticket, Wishes};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::secret::{PasswordHash, random_id};
-use crate::store::{AccountRow, NewAccountRow};
+use crate::secret::{Password, PasswordHash, Sid, random_id};
+use crate::store::{AccountRow, NewAccountRow, NewSessionRow};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 /// Upper-case letters are taken for their lower-case ones (RFC 8265, `UsernameCaseMapped`); the
 /// alphabet has no two names that look alike to a careful reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Username(String);
+pub struct Username(pub(super) String);
 
 /// Why a text is no user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl fmt::Display for Username {
 #[derive(Debug, Clone)]
 pub struct Account {
     pub id: AccountId,
-    pub username: String,
+    pub username: Username,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
 }
@@ -94,11 +94,20 @@ impl Account {
     pub(super) fn from_row(row: AccountRow) -> (Self, PasswordHash) {
         let account = Self {
             id: row.id.into(),
-            username: row.username,
+            username: Username(row.username), // it was parsed before it was stored
             created_at: Timestamp::from_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_millis),
         };
         (account, row.password_hash)
+    }
+
+    fn to_row<'a>(&'a self, password_hash: &'a PasswordHash) -> NewAccountRow<'a> {
+        NewAccountRow {
+            id: self.id.as_str(),
+            username: self.username.as_str(),
+            password_hash,
+            created_at: self.created_at.millis(),
+        }
     }
 }
 
@@ -134,25 +143,35 @@ impl Domain {
     pub async fn register(
         &self,
         application: Application,
-        remember: Remember,
+        wishes: Wishes,
     ) -> Result<(Account, Ticket), RegisterError> {
         match self.rules.registration {
             Registration::Open => {}
             Registration::Closed => return Err(RegisterError::Closed),
         }
-        let (account, hash) = self.add_account(application).await?;
-        let ticket = self.open_session(&account, &hash, remember).await;
-        let ticket = ticket.map_err(|error| match error {
-            // Somebody changed the account within this blink: the name is theirs to keep.
-            LogInError::WrongCredentials => RegisterError::UsernameTaken,
-            LogInError::Busy => RegisterError::Busy,
-            LogInError::Fault(fault) => RegisterError::Fault(fault),
-        })?;
-        Ok((account, ticket))
+        let (account, hash) = self.hashed(application).await?;
+        let sid = Sid::random();
+        let row = self.new_session(&account, wishes);
+        let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
+        if self.store.add_account_signed_in(&account.to_row(&hash), &session).await? {
+            Ok((account, self.ticket(row, sid)))
+        } else {
+            Err(RegisterError::UsernameTaken)
+        }
     }
 
     /// Makes an account, whoever may register: the operator's way.
-    pub async fn add_account(
+    pub async fn add_account(&self, application: Application) -> Result<Account, RegisterError> {
+        let (account, hash) = self.hashed(application).await?;
+        if self.store.add_account(&account.to_row(&hash)).await? {
+            Ok(account)
+        } else {
+            Err(RegisterError::UsernameTaken)
+        }
+    }
+
+    /// The account that is asked for and the hash of its password, if they keep to the rules.
+    async fn hashed(
         &self,
         application: Application,
     ) -> Result<(Account, PasswordHash), RegisterError> {
@@ -166,23 +185,54 @@ impl Domain {
             }
         };
         let hash = self.hasher.hash(password).await.map_err(|_busy| RegisterError::Busy)?;
-        let account = Account {
-            id: random_id().into(),
-            username: username.as_str().to_owned(),
-            created_at: self.clock.now(),
-            disabled_at: None,
+        let created_at = self.clock.now();
+        Ok((Account { id: random_id().into(), username, created_at, disabled_at: None }, hash))
+    }
+
+    /// Changes the password of who is signed in. Every session ends, and one begins.
+    pub async fn change_password(
+        &self,
+        id: &AccountId,
+        current: Password,
+        new: Result<NewPassword, BadPassword>,
+        wishes: Wishes,
+    ) -> Result<Ticket, ChangeError> {
+        let new = match new {
+            Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
+            other => other,
         };
-        let row = NewAccountRow {
-            id: account.id.as_str(),
-            username: &account.username,
-            password_hash: &hash,
-            created_at: account.created_at.millis(),
-        };
-        if self.store.add_account(&row).await? {
-            Ok((account, hash))
-        } else {
-            Err(RegisterError::UsernameTaken)
+        let row = self.store.account(id.as_str()).await.map_err(LogInError::Fault)?;
+        let verified = self.verified(row, current).await?;
+        let (account, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+        let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
+        let sid = Sid::random();
+        let row = self.new_session(&account, wishes);
+        let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
+        let changed = self.store.change_password(&checked, &hash, &session).await;
+        if !changed.map_err(LogInError::Fault)? {
+            return Err(LogInError::WrongCredentials.into());
         }
+        self.recognition.ended(id);
+        Ok(self.ticket(row, sid))
+    }
+
+    /// Closes the account of who is signed in: it is gone, and its sessions with it.
+    pub async fn close(&self, id: &AccountId, current: Password) -> Result<(), LogInError> {
+        let row = self.store.account(id.as_str()).await?;
+        let verified = self.verified(row, current).await?;
+        let (_, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+        let now = self.clock.now().millis();
+        if !self.store.remove_account(id.as_str(), &checked, now).await? {
+            return Err(LogInError::WrongCredentials);
+        }
+        self.recognition.ended(id);
+        Ok(())
+    }
+
+    /// The account of this name, if there is one.
+    pub async fn account_named(&self, username: &Username) -> Result<Option<Account>, Fault> {
+        let row = self.store.account_named(username.as_str()).await?;
+        Ok(row.map(|row| Account::from_row(row).0))
     }
 
     /// A page of the accounts in the order of their names, after the name `after`.
@@ -204,6 +254,27 @@ impl Domain {
         let now = self.clock.now().millis();
         let set = self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Fault)?;
         if set { Ok(()) } else { Err(ResetError::NoSuchAccount) }
+    }
+}
+
+/// Why a password was not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// The current password is wrong, hashing is busy, or something broke.
+    NotVerified(LogInError),
+    /// The new password breaks a rule.
+    Unfit(BadPassword),
+}
+
+impl From<LogInError> for ChangeError {
+    fn from(error: LogInError) -> Self {
+        Self::NotVerified(error)
+    }
+}
+
+impl From<BadPassword> for ChangeError {
+    fn from(bad: BadPassword) -> Self {
+        Self::Unfit(bad)
     }
 }
 

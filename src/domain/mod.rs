@@ -2,11 +2,14 @@
 
 pub mod accounts;
 pub mod passwords;
+pub mod recognition;
 pub mod sessions;
 pub mod tokens;
+mod watch;
 
 use self::accounts::Registration;
 use self::passwords::{Hasher, PasswordRules};
+use self::recognition::Recognition;
 use self::sessions::SessionRules;
 use self::tokens::Keys;
 use crate::clock::Clock;
@@ -19,6 +22,7 @@ pub struct Domain {
     pub store: Store,
     pub hasher: Hasher,
     pub keys: Keys,
+    pub recognition: Recognition,
     pub clock: Clock,
     pub rules: Rules,
 }

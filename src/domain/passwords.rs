@@ -17,6 +17,9 @@ use crate::secret::{Password, PasswordHash, random_bytes};
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
 pub const MOST_CHARS: usize = 256;
+/// The most characters that are read of one to compare: some keyboards type a letter and its marks
+/// one by one.
+pub const MOST_TYPED: usize = 4 * MOST_CHARS;
 /// The fewest characters while a password is all there is (NIST SP 800-63B-4, section 3.1.1.2).
 pub const FEWEST_CHARS: usize = 15;
 
@@ -35,23 +38,34 @@ pub enum BadPassword {
     TooLong,
     /// A control character, or one that Unicode has not assigned.
     NotAllowed,
+    /// It is the current one.
+    Unchanged,
 }
 
 /// A password that keeps to the rules, in the form in which it is hashed.
 #[derive(Debug)]
 pub struct NewPassword(Password);
 
+impl NewPassword {
+    /// Is it what somebody typed?
+    pub fn is(&self, typed: &Password) -> bool {
+        // both were typed by the same person, a moment ago
+        prepare(typed).is_some_and(|typed| typed.expose() == self.0.expose())
+    }
+}
+
 impl PasswordRules {
     pub fn check(self, typed: &Password) -> Result<NewPassword, BadPassword> {
-        // counted and prepared here; the prepared form is what gets hashed
-        let chars = typed.expose().chars().count();
+        // counted in the form that gets hashed, which is the same from every keyboard
+        let prepared = prepare(typed).ok_or(BadPassword::NotAllowed)?;
+        let chars = prepared.expose().chars().count();
         if chars < self.fewest_chars {
             return Err(BadPassword::TooShort(self.fewest_chars));
         }
         if chars > MOST_CHARS {
             return Err(BadPassword::TooLong);
         }
-        prepare(typed).map(NewPassword).ok_or(BadPassword::NotAllowed)
+        Ok(NewPassword(prepared))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Sessions: how they begin, are recognised, and end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Domain;
 use super::accounts::{Account, AccountId, Username};
-use super::passwords::{MOST_CHARS, VerifyError};
+use super::passwords::{MOST_TYPED, VerifyError};
 use super::tokens::Claims;
 use crate::clock::{Timestamp, days, hours};
 use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, SessionToken, Sid, SidDigest, random_id};
-use crate::store::{LiveSessionRow, NewSessionRow, SessionRow};
+use crate::secret::{Password, PasswordHash, SessionToken, Sid, SidDigest, TokenDigest, random_id};
+pub use crate::store::Behind;
+use crate::store::{AccountRow, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,10 @@ impl Default for SessionRules {
     }
 }
 
-/// How often it is written down that a session is in use: a tenth of a percent of the idle time.
+/// As many sessions an account may have; the oldest go first. Nobody has more browsers.
+pub(super) const MOST_SESSIONS: i64 = 100;
+
+/// How often it is written down that a session is in use: often enough for an idle time of hours.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
 /// Did they ask to stay signed in?
@@ -66,6 +71,31 @@ pub struct Session {
     pub idle_at: Timestamp,
     /// When it ends however much it is used.
     pub expires_at: Timestamp,
+    pub origin: Origin,
+}
+
+/// Where a session began: what a person recognises it by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the client.
+    pub address: Option<String>,
+    /// The browser in words.
+    pub browser: Option<String>,
+}
+
+/// What somebody asks for beside signing in.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    pub remember: Remember,
+    pub origin: Origin,
+}
+
+/// A page of sessions.
+#[derive(Debug)]
+pub struct SessionPage {
+    pub sessions: Vec<Session>,
+    /// The last one, if there are more behind it.
+    pub next: Option<Behind>,
 }
 
 /// What a good login gives: the session and its token.
@@ -122,7 +152,7 @@ impl Credentials {
     pub fn parse(username: &str, password: Password) -> Result<Self, BadCredentials> {
         let bad = BadCredentials {
             username: BadLength::of(username, LONGEST_LOGIN_NAME),
-            password: BadLength::of(password.expose(), MOST_CHARS), // its length is looked at
+            password: BadLength::of(password.expose(), MOST_TYPED), // its length is looked at
         };
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
@@ -160,10 +190,10 @@ impl Domain {
     pub async fn log_in(
         &self,
         credentials: Credentials,
-        remember: Remember,
+        wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
         match self.checked(credentials).await? {
-            Some((account, hash)) => self.open_session(&account, &hash, remember).await,
+            Some((account, hash)) => self.open_session(&account, &hash, wishes).await,
             None => Err(LogInError::WrongCredentials),
         }
     }
@@ -182,8 +212,17 @@ impl Domain {
             Some(username) => self.store.account_named(username.as_str()).await?,
             None => None,
         };
+        self.verified(row, credentials.password).await
+    }
+
+    /// The account if the password is its own and it is not disabled.
+    pub(super) async fn verified(
+        &self,
+        row: Option<AccountRow>,
+        password: Password,
+    ) -> Result<Option<(Account, PasswordHash)>, LogInError> {
         let (account, hash) = row.map(Account::from_row).unzip();
-        let same = self.hasher.verify(credentials.password, hash.as_ref()).await?;
+        let same = self.hasher.verify(password, hash.as_ref()).await?;
         let account = account.filter(|account| same && account.disabled_at.is_none());
         Ok(account.zip(hash))
     }
@@ -193,77 +232,175 @@ impl Domain {
         &self,
         account: &Account,
         checked: &PasswordHash,
-        remember: Remember,
+        wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
-        let now = self.clock.now();
-        let lifetimes = self.lifetimes(remember);
         let sid = Sid::random();
-        let row = SessionRow {
-            id: random_id(),
-            account_id: account.id.as_str().to_owned(),
-            remember: i64::from(remember == Remember::Yes),
-            created_at: now.millis(),
-            last_seen_at: now.millis(),
-            expires_at: now.plus(lifetimes.absolute).millis(),
-        };
-        let new = NewSessionRow { digest: sid.digest(), session: &row };
+        let row = self.new_session(account, wishes);
+        let new = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
         if !self.store.add_session(&new, checked).await? {
             return Err(LogInError::WrongCredentials);
         }
+        self.recognition.ended(&account.id); // the oldest may have had to go
+        Ok(self.ticket(row, sid))
+    }
+
+    /// A session that begins now.
+    pub(super) fn new_session(&self, account: &Account, wishes: Wishes) -> SessionRow {
+        let now = self.clock.now();
+        SessionRow {
+            id: random_id(),
+            account_id: account.id.as_str().to_owned(),
+            remember: i64::from(wishes.remember == Remember::Yes),
+            created_at: now.millis(),
+            last_seen_at: now.millis(),
+            expires_at: now.plus(self.lifetimes(wishes.remember).absolute).millis(),
+            address: wishes.origin.address,
+            browser: wishes.origin.browser,
+        }
+    }
+
+    /// The ticket for a session that the store has.
+    pub(super) fn ticket(&self, row: SessionRow, sid: Sid) -> Ticket {
+        let account = AccountId::from(row.account_id.clone());
         let session = self.session(row);
-        let token = self.keys.sign(&Claims {
-            account: account.id.clone(),
-            sid,
-            issued_at: session.created_at,
-            expires_at: session.expires_at,
-        });
-        let keep_for = match remember {
-            Remember::Yes => Some(lifetimes.absolute),
+        let (issued_at, expires_at) = (session.created_at, session.expires_at);
+        let token = self.keys.sign(&Claims { account, sid, issued_at, expires_at });
+        let keep_for = match session.remember {
+            Remember::Yes => Some(self.lifetimes(Remember::Yes).absolute),
             Remember::No => None,
         };
-        Ok(Ticket { session, token, keep_for })
+        Ticket { session, token, keep_for }
     }
 
-    /// Who holds this token, if it stands for a session that is in force.
-    pub async fn recognise(&self, token: &str) -> Result<Option<SignedInAs>, Fault> {
+    /// Who holds this token, if it stands for a session that is in force: from memory if it was
+    /// seen a moment ago, else by its signature and its row.
+    pub async fn recognise(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Option<Arc<SignedInAs>>, Fault> {
+        let digest = TokenDigest::of(token);
         let now = self.clock.now();
+        if let Some(who) = self.recognition.get(&digest)
+            && who.session.is_in_force(now)
+        {
+            return Ok(Some(self.noted(digest, who, now)));
+        }
+        let keys = self.recognition.keys();
         let Some(claims) = self.keys.verify(token, now) else { return Ok(None) };
-        let Some(row) = self.store.live_session(claims.sid.digest()).await? else {
+        let seen = self.recognition.counts(&claims.account, keys);
+        let sid = claims.sid.digest();
+        let Some(row) = self.store.live_session(sid).await? else { return Ok(None) };
+        let who = Arc::new(self.signed_in_as(row));
+        if who.account.id != claims.account {
             return Ok(None);
-        };
-        let who = self.signed_in_as(row);
-        let is_theirs = who.account.id == claims.account;
-        let is_in_force = now < who.session.idle_at && now < who.session.expires_at;
-        Ok((is_theirs && is_in_force).then_some(who))
+        }
+        if now >= claims.expires_at || !who.session.is_in_force(now) {
+            // ended for good, so that a clock set back does not revive it
+            self.end(sid, &who.account.id, now).await?;
+            return Ok(None);
+        }
+        self.recognition.file(digest, Arc::clone(&who), seen);
+        Ok(Some(self.noted(digest, who, now)))
     }
 
-    /// Is it time to write down that the session is in use?
-    pub fn is_worth_noting(&self, session: &Session) -> bool {
-        self.clock.now().since(session.last_seen_at) >= SEEN_EVERY
-    }
-
-    /// Writes down that the session is in use now.
-    pub async fn note_seen(&self, id: &SessionId) -> Result<(), Fault> {
-        self.store.session_seen(id.as_str(), self.clock.now().millis()).await
+    /// Once a minute, remembers and writes down that the session is in use; nobody waits for it.
+    fn noted(
+        self: &Arc<Self>,
+        token: TokenDigest,
+        who: Arc<SignedInAs>,
+        now: Timestamp,
+    ) -> Arc<SignedInAs> {
+        if now.since(who.session.last_seen_at) < SEEN_EVERY {
+            return who;
+        }
+        let mut seen = SignedInAs::clone(&who);
+        seen.session.last_seen_at = now;
+        let idle = self.lifetimes(seen.session.remember).idle;
+        seen.session.idle_at = seen.session.expires_at.min(now.plus(idle));
+        let seen = Arc::new(seen);
+        self.recognition.renew(token, &seen);
+        let (domain, id) = (Arc::clone(self), who.session.id.clone());
+        let since = now.before(SEEN_EVERY).millis();
+        tokio::spawn(async move {
+            if let Err(fault) = domain.store.session_seen(id.as_str(), now.millis(), since).await {
+                tracing::warn!("{fault}"); // the next minute tries again
+            }
+        });
+        seen
     }
 
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
     pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
         let now = self.clock.now();
         match self.keys.verify(token, now) {
-            Some(claims) => self.end(claims.sid.digest(), now).await,
+            Some(claims) => self.end(claims.sid.digest(), &claims.account, now).await,
             None => Ok(()),
         }
     }
 
-    async fn end(&self, digest: SidDigest, now: Timestamp) -> Result<(), Fault> {
-        self.store.end_session(digest, now.millis()).await
+    async fn end(
+        &self,
+        digest: SidDigest,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        self.store.end_session(digest, now.millis()).await?;
+        self.recognition.ended(account);
+        Ok(())
+    }
+
+    /// The account's sessions in force, the newest first.
+    pub async fn list_sessions(
+        &self,
+        account: &AccountId,
+        behind: Option<&Behind>,
+        limit: usize,
+    ) -> Result<SessionPage, Fault> {
+        let now = self.clock.now();
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+        let idle = self.idle_since(now);
+        let page = (behind, one_more);
+        let mut rows = self.store.sessions_of(account.as_str(), now.millis(), idle, page).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| has_more);
+        let next = last.map(|row| Behind { created_at: row.created_at, id: row.id.clone() });
+        Ok(SessionPage { sessions: rows.into_iter().map(|row| self.session(row)).collect(), next })
+    }
+
+    /// Ends one of the account's sessions; false if it has none of this name.
+    pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
+        let now = self.clock.now().millis();
+        let ended = self.store.end_session_named(account.as_str(), id, now).await?;
+        self.recognition.ended(account);
+        Ok(ended)
+    }
+
+    /// Ends every session of the account but this one; how many those were.
+    pub async fn end_others(&self, account: &AccountId, keep: &SessionId) -> Result<u64, Fault> {
+        let now = self.clock.now().millis();
+        let ended = self.store.end_sessions_but(account.as_str(), keep.as_str(), now).await?;
+        self.recognition.ended(account);
+        Ok(ended)
+    }
+
+    /// Ends every session of the account: the operator's way.
+    pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
+        self.end_others(account, &SessionId(String::new())).await
     }
 
     fn lifetimes(&self, remember: Remember) -> Lifetimes {
         match remember {
             Remember::Yes => self.rules.sessions.remembered,
             Remember::No => self.rules.sessions.short,
+        }
+    }
+
+    /// Sessions not seen since have ended.
+    pub(super) fn idle_since(&self, now: Timestamp) -> IdleSince {
+        IdleSince {
+            short: now.before(self.lifetimes(Remember::No).idle).millis(),
+            remembered: now.before(self.lifetimes(Remember::Yes).idle).millis(),
         }
     }
 
@@ -278,16 +415,23 @@ impl Domain {
             last_seen_at,
             idle_at: expires_at.min(last_seen_at.plus(self.lifetimes(remember).idle)),
             expires_at,
+            origin: Origin { address: row.address, browser: row.browser },
         }
     }
 
     fn signed_in_as(&self, row: LiveSessionRow) -> SignedInAs {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
-            username: row.username,
+            username: Username(row.username), // it was parsed before it was stored
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: None,
         };
         SignedInAs { account, session: self.session(row.session) }
+    }
+}
+
+impl Session {
+    fn is_in_force(&self, now: Timestamp) -> bool {
+        now < self.idle_at && now < self.expires_at
     }
 }

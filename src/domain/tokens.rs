@@ -3,13 +3,13 @@
 //! A session token is a JWT (RFC 7519) signed with Ed25519. The library checks the signature;
 //! every other rule is checked here, by our clock, because its defaults forgive too much.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, RwLock};
 
+use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -21,22 +21,50 @@ use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
 use crate::clock::Timestamp;
-use crate::secret::{SessionToken, Sid};
+use crate::secret::{SessionToken, Sid, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
 const TYP: &str = "session+jwt";
 /// A token is 400 bytes or so; the contract promises at most this many.
 const LONGEST: usize = 1024;
-/// The clocks of two nodes may differ by this much.
-const AHEAD: Duration = Duration::from_mins(1);
 /// The label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
 
-/// The keys that sign session tokens and that verify them.
+/// The folder of the keys that sign and verify session tokens, as it was last read.
 pub struct Keys {
-    signing: (String, EncodingKey),
-    verifying: HashMap<String, DecodingKey>,
+    folder: PathBuf,
     issuer: String,
+    set: RwLock<Arc<KeySet>>,
+}
+
+/// The keys of a folder.
+struct KeySet {
+    /// The last one by name signs.
+    signing: usize,
+    keys: Vec<Key>,
+    /// What the folder looked like, to notice a change.
+    listing: Listing,
+}
+
+struct Key {
+    kid: String,
+    path: PathBuf,
+    public: Vec<u8>,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+}
+
+/// The names, sizes and times of the key files.
+type Listing = Vec<(PathBuf, u64, i64, i64)>;
+
+/// A key as anybody may see it.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    pub kid: String,
+    /// The 32 bytes of the Ed25519 public key, in base64url.
+    pub x: String,
+    pub signs: bool,
+    pub path: PathBuf,
 }
 
 /// What a session token says.
@@ -57,6 +85,10 @@ pub enum KeyError {
     OpenToOthers(PathBuf),
     #[error("{0} is no Ed25519 key in PKCS#8 PEM form; restore it from a backup, or remove it")]
     NotAKey(PathBuf),
+    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
+    OfSomebodyElse(PathBuf),
+    #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
+    Weak(PathBuf),
     #[error("cannot write a signing key to {0}: {1}")]
     Unwritable(PathBuf, io::Error),
     #[error("the signing keys in {0} are gone, but there are accounts; restore the keys")]
@@ -83,41 +115,65 @@ struct WireClaims {
 }
 
 impl Keys {
-    /// Reads every `*.pem` of the folder; the last one by name signs. `None` if there is none.
-    pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
-        let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-        let mut paths: Vec<_> = paths.collect::<Result<_, _>>().map_err(unreadable)?;
-        paths.retain(|path| path.extension().is_some_and(|ending| ending == "pem"));
-        paths.sort();
-
-        let mut signing = None;
-        let mut verifying = HashMap::new();
-        for path in paths {
-            let (kid, encoding, decoding) = read_key(&path)?;
-            verifying.insert(kid.clone(), decoding);
-            signing = Some((kid, encoding));
-        }
-        Ok(signing.map(|signing| Self { signing, verifying, issuer: issuer.to_owned() }))
+    /// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
+    pub fn hold(folder: &Path) -> Result<File, KeyError> {
+        let path = folder.join("lock");
+        let held = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let held = held.and_then(|file| file.lock().map(|()| file));
+        held.map_err(|error| KeyError::Unwritable(path, error))
     }
 
-    /// Makes the folder's first key: readable by its owner alone, and on the disk when this returns.
-    pub fn create(folder: &Path, now: Timestamp) -> Result<(), KeyError> {
-        let path = folder.join(format!("session-{:012}.pem", now.seconds()));
-        write_key(folder, &path).map_err(|error| KeyError::Unwritable(path, error))
+    /// Reads every `*.pem` of the folder. `None` if there is none.
+    pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
+        let Some(set) = KeySet::read(folder)? else { return Ok(None) };
+        let set = RwLock::new(Arc::new(set));
+        Ok(Some(Self { folder: folder.to_owned(), issuer: issuer.to_owned(), set }))
+    }
+
+    /// Reads the folder again if it has changed; true if it has.
+    pub fn reread(&self) -> Result<bool, KeyError> {
+        if listing(&self.folder)? == self.set().listing {
+            return Ok(false);
+        }
+        let read =
+            KeySet::read(&self.folder)?.ok_or_else(|| KeyError::Gone(self.folder.clone()))?;
+        *self.set.write().expect("nobody panics while writing") = Arc::new(read);
+        Ok(true)
+    }
+
+    /// The public halves, the oldest first.
+    pub fn public(&self) -> Vec<PublicKey> {
+        let set = self.set();
+        let keys = set.keys.iter().enumerate().map(|(n, key)| PublicKey {
+            kid: key.kid.clone(),
+            x: BASE64_URL_SAFE_NO_PAD.encode(&key.public),
+            signs: n == set.signing,
+            path: key.path.clone(),
+        });
+        keys.collect()
+    }
+
+    fn set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.set.read().expect("nobody panics while writing"))
+    }
+
+    /// Makes a key, which signs from now on: readable by its owner alone, and on the disk when this
+    /// returns. Running services take it up within a second.
+    pub fn create(folder: &Path, now: Timestamp) -> Result<PathBuf, KeyError> {
+        let path = folder.join(format!("session-{:015}-{}.pem", now.millis(), random_id()));
+        match write_key(folder, &path) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(KeyError::Unwritable(path, error)),
+        }
     }
 
     /// Signs a token for the session.
     pub fn sign(&self, claims: &Claims) -> SessionToken {
-        let (kid, key) = &self.signing;
+        let set = self.set();
+        let key = &set.keys[set.signing];
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYP.to_owned());
-        header.kid = Some(kid.clone());
+        header.kid = Some(key.kid.clone());
         let claims = WireClaims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -126,11 +182,11 @@ impl Keys {
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
-        let jwt = jsonwebtoken::encode(&header, &claims, key);
+        let jwt = jsonwebtoken::encode(&header, &claims, &key.signing);
         SessionToken::new(jwt.expect("a key that was read can sign"))
     }
 
-    /// What the token says, if it is one of ours and in force at `now`. Nobody is told why not.
+    /// What the token says, if it is one of ours; not if it is still in force. Nobody is told why not.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;
@@ -139,15 +195,15 @@ impl Keys {
         if header.alg != "EdDSA" || header.typ != TYP {
             return None;
         }
-        let key = self.verifying.get(&header.kid)?;
+        let set = self.set();
+        let key = &set.keys.iter().find(|key| key.kid == header.kid)?.verifying;
         let mut signature_only = Validation::new(Algorithm::EdDSA);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;
         signature_only.validate_aud = false;
         let claims = jsonwebtoken::decode::<WireClaims>(token, key, &signature_only).ok()?.claims;
         let is_ours = claims.iss == self.issuer && claims.aud == self.issuer;
-        let is_in_force = claims.iat <= now.plus(AHEAD).seconds() && now.seconds() < claims.exp;
-        if !is_ours || !is_in_force {
+        if !is_ours || claims.iat > now.seconds() {
             return None;
         }
         Some(Claims {
@@ -159,9 +215,39 @@ impl Keys {
     }
 }
 
+impl KeySet {
+    fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
+        let listing = listing(folder)?;
+        let keys = listing.iter().map(|(path, ..)| read_key(path));
+        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        let Some(signing) = keys.len().checked_sub(1) else { return Ok(None) };
+        Ok(Some(Self { signing, keys, listing }))
+    }
+}
+
+/// What the folder holds, in the order of the names.
+fn listing(folder: &Path) -> Result<Listing, KeyError> {
+    let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut found = Listing::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|ending| ending == "pem") {
+            let meta = fs::symlink_metadata(&path).map_err(unreadable)?;
+            found.push((path, meta.size(), meta.mtime(), meta.ctime_nsec()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("signing", &self.signing.0).finish_non_exhaustive()
+        f.debug_struct("Keys").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -171,7 +257,7 @@ fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-fn read_key(path: &Path) -> Result<(String, EncodingKey, DecodingKey), KeyError> {
+fn read_key(path: &Path) -> Result<Key, KeyError> {
     let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
     let meta = fs::symlink_metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
@@ -179,6 +265,10 @@ fn read_key(path: &Path) -> Result<(String, EncodingKey, DecodingKey), KeyError>
     }
     if meta.mode() & 0o077 != 0 {
         return Err(KeyError::OpenToOthers(path.to_owned()));
+    }
+    let owner = meta.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(KeyError::OfSomebodyElse(path.to_owned()));
     }
     let pem = Zeroizing::new(fs::read(path).map_err(unreadable)?);
     let not_a_key = || KeyError::NotAKey(path.to_owned());
@@ -188,9 +278,19 @@ fn read_key(path: &Path) -> Result<(String, EncodingKey, DecodingKey), KeyError>
         return Err(not_a_key());
     }
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| not_a_key())?;
+    let seed = pair.seed().and_then(|seed| seed.as_be_bytes());
+    let seed: Curve25519SeedBin<'_> = seed.map_err(|_| not_a_key())?;
+    if seed.as_ref().iter().all(|byte| *byte == seed.as_ref()[0]) {
+        return Err(KeyError::Weak(path.to_owned()));
+    }
     let public = pair.public_key().as_ref();
-    let (signing, verifying) = (EncodingKey::from_ed_der(&der), DecodingKey::from_ed_der(public));
-    Ok((thumbprint(public), signing, verifying))
+    Ok(Key {
+        kid: thumbprint(public),
+        path: path.to_owned(),
+        public: public.to_vec(),
+        signing: EncodingKey::from_ed_der(&der),
+        verifying: DecodingKey::from_ed_der(public),
+    })
 }
 
 fn write_key(folder: &Path, path: &Path) -> io::Result<()> {
@@ -199,9 +299,14 @@ fn write_key(folder: &Path, path: &Path) -> io::Result<()> {
     let der = pkcs8.to_pkcs8v1().map_err(refused)?;
     let pem = pem_rfc7468::encode_string(LABEL, LineEnding::LF, der.as_ref());
     let pem = Zeroizing::new(pem.map_err(io::Error::other)?);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // complete before it has its name, so that nobody ever reads half a key
+    let unnamed = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
     file.write_all(pem.as_bytes())?;
     file.sync_all()?;
+    let named = fs::hard_link(&unnamed, path);
+    fs::remove_file(&unnamed)?;
+    named?;
     File::open(folder)?.sync_all()
 }
 

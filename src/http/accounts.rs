@@ -13,10 +13,12 @@ use super::guard::SignedIn;
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::date_time;
-use super::{Front, Tag};
-use crate::domain::accounts::{Account, Application, BadUsername, RegisterError, Username};
-use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS};
-use crate::domain::sessions::Remember;
+use super::{Front, Tag, client};
+use crate::domain::accounts::{
+    Account, Application, BadUsername, ChangeError, RegisterError, Username,
+};
+use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
+use crate::domain::sessions::{LogInError, Remember};
 use crate::secret::Password;
 
 pub struct AccountsApi(pub Arc<Front>);
@@ -61,13 +63,11 @@ impl FromFields for NewAccountView {
 }
 
 impl NewAccountView {
-    pub fn parsed(self, front: &Front) -> (Application, Remember) {
-        let application = Application {
+    pub fn parsed(self, front: &Front) -> Application {
+        Application {
             username: Username::parse(&self.username),
             password: front.domain.rules.passwords.check(&self.password.0),
-        };
-        let remember = if self.remember { Remember::Yes } else { Remember::No };
-        (application, remember)
+        }
     }
 }
 
@@ -89,25 +89,83 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
              must begin and end with a letter or digit.",
         ),
     });
-    let password = password.map(|bad| match bad {
+    let password = password.map(|bad| about_password("password", bad));
+    [username, password].into_iter().flatten().collect()
+}
+
+/// What is wrong with the new password in a field.
+fn about_password(field: &str, bad: BadPassword) -> FieldError {
+    match bad {
         BadPassword::TooShort(fewest) => FieldError::new(
-            "password",
+            field,
             FieldCode::TooShort,
             format!("The password must have at least {fewest} characters; a few words will do."),
         ),
         BadPassword::TooLong => FieldError::new(
-            "password",
+            field,
             FieldCode::TooLong,
             format!("The password must have at most {MOST_CHARS} characters."),
         ),
+        BadPassword::Unchanged => {
+            FieldError::new(field, FieldCode::Unchanged, "The new password is the current one.")
+        }
         BadPassword::NotAllowed => FieldError::new(
-            "password",
+            field,
             FieldCode::NotAllowed,
             "The password holds a character that cannot be typed again reliably; leave out \
              control characters.",
         ),
-    });
-    [username, password].into_iter().flatten().collect()
+    }
+}
+
+/// A new password, and the current one to show that it is you.
+#[derive(Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct PasswordChange {
+    /// The password that signs in today.
+    pub current_password: PasswordText<1, MOST_TYPED>,
+    /// At least 15 characters, of any kind, spaces included: a few words are a good password.
+    pub new_password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
+}
+
+impl Example for PasswordChange {
+    fn example() -> Self {
+        let text = |text: &str| Password::new(text.to_owned());
+        Self {
+            current_password: PasswordText(text("correct horse battery staple")),
+            new_password: PasswordText(text("a long walk by the river")),
+        }
+    }
+}
+
+impl FromFields for PasswordChange {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            current_password: PasswordText(fields.password("current_password")),
+            new_password: PasswordText(fields.password("new_password")),
+        }
+    }
+}
+
+/// The password, to show that it is you who closes the account.
+#[derive(Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct Closing {
+    /// The password that signs in today.
+    pub current_password: PasswordText<1, MOST_TYPED>,
+}
+
+impl Example for Closing {
+    fn example() -> Self {
+        let password = Password::new("correct horse battery staple".to_owned());
+        Self { current_password: PasswordText(password) }
+    }
+}
+
+impl FromFields for Closing {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { current_password: PasswordText(fields.password("current_password")) }
+    }
 }
 
 /// An account, as its owner sees it.
@@ -128,7 +186,7 @@ impl From<&Account> for AccountView {
     fn from(account: &Account) -> Self {
         Self {
             id: account.id.as_str().to_owned(),
-            username: account.username.clone(),
+            username: account.username.to_string(),
             created_at: date_time(account.created_at),
         }
     }
@@ -171,6 +229,53 @@ enum MeAnswer {
     Me(Json<AccountView>),
 }
 
+#[derive(ApiResponse)]
+enum ChangeAnswer {
+    /// The password is changed. All sessions have ended, and the cookie carries a new one.
+    #[oai(status = 204)]
+    Changed(
+        /// The session cookie, as `login` sets it.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+    /// `invalid_credentials`: the current password is wrong; nothing was changed.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    WrongPassword(Json<Problem>),
+    /// `policy_violation`: the new password breaks a rule; `errors` says which.
+    #[oai(status = 422, content_type = "application/problem+json")]
+    Unfit(Json<Problem>),
+    /// `overloaded`: too many sign-ins at once; nothing was changed.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Overloaded(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum CloseAnswer {
+    /// The account is gone, and all its sessions with it.
+    #[oai(status = 204)]
+    Closed(
+        /// Makes the browser forget the cookie.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+    /// `invalid_credentials`: the password is wrong; nothing was changed.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    WrongPassword(Json<Problem>),
+    /// `overloaded`: too many sign-ins at once; nothing was changed.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Overloaded(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+}
+
 #[OpenApi]
 impl AccountsApi {
     /// Make an account
@@ -185,8 +290,9 @@ impl AccountsApi {
         body: Body<NewAccountView>,
     ) -> Result<RegisterAnswer, Failure> {
         let problem = |code| Json(Problem::of(code));
-        let (application, remember) = body.0.parsed(&self.0);
-        match self.0.domain.register(application, remember).await {
+        let wishes = client::wishes(request, body.0.remember);
+        let application = body.0.parsed(&self.0);
+        match self.0.domain.register(application, wishes).await {
             Ok((account, ticket)) => {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
@@ -216,5 +322,71 @@ impl AccountsApi {
     #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
     async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, Failure> {
         Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
+    }
+
+    /// Change the password
+    ///
+    /// Takes the current password and a new one. Every session of the account ends, this one
+    /// included, and the answer sets the cookie of a new one.
+    #[oai(
+        path = "/me/password",
+        method = "put",
+        operation_id = "changePassword",
+        tag = "Tag::Accounts"
+    )]
+    async fn change_password(
+        &self,
+        who: SignedIn,
+        request: &Request,
+        body: Body<PasswordChange>,
+    ) -> Result<ChangeAnswer, Failure> {
+        let problem = |code| Json(Problem::of(code));
+        let PasswordChange { current_password, new_password } = body.0;
+        let new = self.0.domain.rules.passwords.check(&new_password.0);
+        let wishes = client::wishes(request, who.0.session.remember == Remember::Yes);
+        let id = &who.0.account.id;
+        match self.0.domain.change_password(id, current_password.0, new, wishes).await {
+            Ok(ticket) => Ok(ChangeAnswer::Changed(self.0.handing_out(&ticket))),
+            Err(ChangeError::Unfit(bad)) => {
+                let errors = vec![about_password("new_password", bad)];
+                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
+                Ok(ChangeAnswer::Unfit(Json(problem)))
+            }
+            Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
+                Ok(ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials)))
+            }
+            Err(ChangeError::NotVerified(LogInError::Busy)) => {
+                Ok(ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
+            }
+            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => Err(fault.into()),
+        }
+    }
+
+    /// Close the account
+    ///
+    /// Takes the current password. The account is gone for good, its sessions with it, and its
+    /// user name is free again.
+    #[oai(
+        path = "/me/close",
+        method = "post",
+        operation_id = "closeAccount",
+        tag = "Tag::Accounts"
+    )]
+    async fn close_account(
+        &self,
+        who: SignedIn,
+        body: Body<Closing>,
+    ) -> Result<CloseAnswer, Failure> {
+        let problem = |code| Json(Problem::of(code));
+        match self.0.domain.close(&who.0.account.id, body.0.current_password.0).await {
+            Ok(()) => Ok(CloseAnswer::Closed(self.0.cookie.clear())),
+            Err(LogInError::WrongCredentials) => {
+                Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))
+            }
+            Err(LogInError::Busy) => {
+                Ok(CloseAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
+            }
+            Err(LogInError::Fault(fault)) => Err(fault.into()),
+        }
     }
 }

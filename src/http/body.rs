@@ -21,6 +21,9 @@ use crate::secret::Password;
 /// The most bytes of a body; `Code::PayloadTooLarge` says so, too.
 pub const LIMIT: usize = 16 * 1024;
 
+/// The most fields of a body; no operation has a quarter of them.
+const MOST_FIELDS: usize = 32;
+
 pub const JSON: &str = "application/json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -86,8 +89,11 @@ impl Fields {
             poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
             _ => invalid("The body ended before it was complete."),
         })?;
-        let bytes = Zeroizing::new(bytes.to_vec()); // it may hold a password
+        let bytes = Zeroizing::new(Vec::from(bytes)); // it may hold a password
         let pairs = if is_form { form(&bytes)? } else { json(&bytes)? };
+        if pairs.len() > MOST_FIELDS {
+            return Err(invalid(format!("The body has more than {MOST_FIELDS} fields.")));
+        }
         let mut fields = Self { is_form, ..Self::default() };
         for (name, value) in pairs {
             fields.add(name, value);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use poem::Request;
 use poem::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::{Cookie, PublicUrl};
 use crate::secret::SessionToken;
 
 /// The session cookie of this service.
@@ -28,16 +27,17 @@ pub enum Presented<'a> {
 }
 
 impl SessionCookie {
-    pub fn new(cookie: &Cookie, public_url: &PublicUrl) -> Self {
+    /// `Secure` is added where the public address is https.
+    pub fn new(name: &str, domain: Option<&str>, is_secure: bool) -> Self {
         let mut attributes = "; Path=/; HttpOnly; SameSite=Lax".to_owned();
-        if public_url.is_secure() {
+        if is_secure {
             attributes.push_str("; Secure");
         }
-        if let Some(domain) = &cookie.domain {
+        if let Some(domain) = domain {
             attributes.push_str("; Domain=");
             attributes.push_str(domain);
         }
-        Self { name: cookie.name.clone(), attributes }
+        Self { name: name.to_owned(), attributes }
     }
 
     pub fn name(&self) -> &str {
@@ -62,6 +62,16 @@ impl SessionCookie {
     /// [`Self::clear`] as a header's value.
     pub fn clearing(&self) -> HeaderValue {
         HeaderValue::try_from(self.clear()).expect("a checked name and domain make a header")
+    }
+
+    /// Every token that is presented, whether they agree or not.
+    pub fn all<'a>(&self, request: &'a Request) -> Vec<&'a str> {
+        let fields = request.headers().get_all(header::COOKIE).iter();
+        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+        let mut tokens: Vec<_> = pairs.filter_map(|pair| self.token(pair.trim_ascii())).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
     }
 
     pub fn of<'a>(&self, request: &'a Request) -> Presented<'a> {

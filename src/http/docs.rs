@@ -2,12 +2,12 @@
 //!
 //! The files of Swagger UI are vendored, compressed; see `docs/README.md` beside this file.
 
-use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
 use askama::Template;
 use flate2::read::GzDecoder;
+use hyper::body::Bytes;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, Request, Response, Result};
 
@@ -20,6 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// A browser may use its copy when the tag still fits: files change with the release only.
 const REVALIDATE: &str = "no-cache";
 const TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-ui-5.35.0\"");
+const PACKED_TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-ui-5.35.0-gzip\"");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -31,21 +32,27 @@ struct Page {
     demo: bool,
 }
 
-/// A file as it is sent.
+/// A file as it is sent; copies share its bytes.
 struct File {
     kind: &'static str,
-    bytes: Cow<'static, [u8]>,
-    is_gzip: bool,
+    bytes: Bytes,
+    /// The same, compressed.
+    gzip: Option<Bytes>,
     policy: Option<&'static str>,
 }
 
 impl File {
-    fn plain(kind: &'static str, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
-        Self { kind, bytes: bytes.into(), is_gzip: false, policy: None }
+    fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
+        Self { kind, bytes: bytes.into(), gzip: None, policy: None }
     }
 
-    fn gzip(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { kind, bytes: bytes.into(), is_gzip: true, policy: None }
+    /// Unpacked at start-up, for the rare client that takes no gzip.
+    fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
+        let mut bytes = Vec::new();
+        GzDecoder::new(gzip)
+            .read_to_end(&mut bytes)
+            .expect("a file that was embedded can be unpacked");
+        Self { gzip: Some(Bytes::from_static(gzip)), ..Self::plain(kind, bytes) }
     }
 }
 
@@ -66,9 +73,9 @@ pub fn add(front: &Arc<Front>, table: &mut Table) {
         ("/docs/page.css", File::plain(STYLE, include_bytes!("docs/page.css").as_slice())),
         (
             "/docs/swagger-ui-bundle.js",
-            File::gzip(SCRIPT, include_bytes!("docs/swagger-ui-bundle.js.gz")),
+            File::packed(SCRIPT, include_bytes!("docs/swagger-ui-bundle.js.gz")),
         ),
-        ("/docs/swagger-ui.css", File::gzip(STYLE, include_bytes!("docs/swagger-ui.css.gz"))),
+        ("/docs/swagger-ui.css", File::packed(STYLE, include_bytes!("docs/swagger-ui.css.gz"))),
         ("/assets/page.css", File::plain(STYLE, pages::STYLE.as_bytes())),
     ];
     for (path, file) in files {
@@ -82,49 +89,46 @@ impl Endpoint for File {
     async fn call(&self, request: Request) -> Result<Response> {
         // pages and documents may differ from one setting to the next: only files have a tag
         let is_file = self.policy.is_none() && !self.kind.starts_with("application/");
-        let mut response = Response::builder().content_type(self.kind);
+        let packed = self.gzip.as_ref().filter(|_| takes_gzip(request.headers()));
+        let mut response =
+            Response::builder().content_type(self.kind).header(header::CACHE_CONTROL, REVALIDATE);
         if is_file {
-            response = response
-                .header(header::ETAG, TAG)
-                .header(header::CACHE_CONTROL, REVALIDATE)
-                .header(header::VARY, "Accept-Encoding");
-            if request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(TAG)) {
+            let tag = if packed.is_some() { PACKED_TAG } else { TAG };
+            response = response.header(header::ETAG, tag).header(header::VARY, "Accept-Encoding");
+            if is_known(&request, tag) {
                 return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
             }
-        } else {
-            response = response.header(header::CACHE_CONTROL, REVALIDATE);
         }
         if let Some(policy) = self.policy {
             response = response.header(header::CONTENT_SECURITY_POLICY, policy);
         }
-        if !self.is_gzip {
-            return Ok(response.body(self.bytes.to_vec()));
-        }
-        if takes_gzip(request.headers()) {
+        if let Some(packed) = packed {
             let gzip = HeaderValue::from_static("gzip");
-            let response = response.header(header::CONTENT_ENCODING, gzip);
-            return Ok(response.body(self.bytes.to_vec()));
+            return Ok(response.header(header::CONTENT_ENCODING, gzip).body(packed.clone()));
         }
-        let mut bytes = Vec::new();
-        GzDecoder::new(&self.bytes[..])
-            .read_to_end(&mut bytes)
-            .expect("a file that was embedded can be unpacked");
-        Ok(response.body(bytes))
+        Ok(response.body(self.bytes.clone()))
     }
 }
 
-/// RFC 9110, section 12.5.3, as far as one coding needs it.
+/// RFC 9110, section 12.5.3, as far as one coding needs it: what is said of gzip, else of the rest.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let codings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    codings.into_iter().flat_map(|codings| codings.split(',')).any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let refused = parts.any(|parameter| {
-            parameter
-                .strip_prefix("q=")
-                .and_then(|q| q.parse::<f32>().ok())
-                .is_some_and(|q| q <= 0.0)
-        });
-        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    let weight = |wanted: &str| {
+        codings.into_iter().flat_map(|codings| codings.split(',')).find_map(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let is_it = parts.next()?.eq_ignore_ascii_case(wanted);
+            let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
+            is_it.then(|| weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0)))
+        })
+    };
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
+}
+
+/// RFC 9110, section 13.1.2: does the client have it already?
+fn is_known(request: &Request, tag: &str) -> bool {
+    request.header(header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.split(',')
+            .map(str::trim)
+            .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
     })
 }

@@ -16,15 +16,16 @@ use super::{Operations, Table, pages};
 
 const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \
-session cookie, and every other operation knows by it who calls.
+session cookie, and every operation with a padlock knows by it who calls.
 
-**The cookie** is called `session` (`__Host-session` behind https), `HttpOnly`, `SameSite=Lax` \
-and `Path=/`. A browser keeps and sends it by itself; a program keeps it in a cookie jar. Its \
+**The cookie** is named in the security scheme `session`; it is `HttpOnly`, `SameSite=Lax` and \
+`Path=/`, and behind https `Secure`. A browser keeps and sends it by itself; a program keeps it in a cookie jar. Its \
 value is opaque. A session ends at the server: after `logout` every copy of its cookie is refused.
 
 **Refusals** are `application/problem+json` (RFC 9457). Tell them apart by `code`; new codes may be \
-added, so treat an unknown one by its `status`. Whatever is not listed with an operation is not \
-answered by it.
+added, so treat an unknown one by its `status`. An operation answers what is listed with it and \
+nothing else; only what cannot be read as HTTP at all gets a bare 400, or 431 when its header is \
+larger than 16 KiB or has more than 64 fields.
 
 **Requests from pages of other origins** that would change something are refused with \
 `cross_origin`. Programs, which send neither `Sec-Fetch-Site` nor `Origin`, are not affected.
@@ -101,12 +102,12 @@ fn build() -> Value {
 }
 
 /// The schemas of bodies that clients send.
-const REQUESTS: [&str; 2] = ["Credentials", "NewAccount"];
+const REQUESTS: [&str; 4] = ["Credentials", "NewAccount", "PasswordChange", "Closing"];
 
 /// The groups in the order in which somebody tries them.
 fn in_order(mut tags: Value) -> Value {
     let place = |tag: &Value| {
-        let order = ["Sessions", "Private", "Accounts", "Health"];
+        let order = ["Sessions", "Private", "Accounts", "Keys", "Health"];
         order.iter().position(|name| tag["name"] == *name)
     };
     if let Some(tags) = tags.as_array_mut() {
@@ -120,7 +121,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let is_guarded = operation.get("security").is_some();
     let has_body = operation.get("requestBody").is_some();
     let is_unsafe = !matches!(method, "get" | "head" | "options");
-    let asks_the_store = operation["operationId"] != "getLiveness";
+    let asks_the_store =
+        operation["operationId"] != "getLiveness" && operation["operationId"] != "getJwks";
+    let has_parameters = operation.get("parameters").is_some();
     if !is_guarded {
         operation["security"] = json!([]); // said, not left out
     }
@@ -139,6 +142,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let invalid = if has_body {
         "`invalid_request`: the body is malformed or breaks the schema, and `errors` says where; \
          or the request has not exactly one `Host`."
+    } else if has_parameters {
+        "`invalid_request`: a parameter is not as documented, and `errors` says which; or the \
+         request has not exactly one `Host`."
     } else {
         "`invalid_request`: the request has not exactly one `Host` (RFC 9112, section 3.2)."
     };
@@ -189,7 +195,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     members_of(responses).sort_keys();
     for (status, response) in members(responses) {
         if status.as_str() >= "400" {
-            add_examples(response);
+            add_examples(response, has_body);
         }
     }
 }
@@ -223,21 +229,21 @@ fn add(responses: &mut Value, code: Code, sentence: &str, header: Option<Header>
 }
 
 /// Gives a refusal one example for each code that its description names.
-fn add_examples(response: &mut Value) {
+fn add_examples(response: &mut Value, has_body: bool) {
     let description = response["description"].as_str().unwrap_or_default();
     let codes: Vec<Code> = description.split('`').filter_map(Code::named).collect();
     let examples: Map<String, Value> = codes
         .into_iter()
-        .map(|code| (code.name().to_owned(), json!({ "value": example(code) })))
+        .map(|code| (code.name().to_owned(), json!({ "value": example(code, has_body) })))
         .collect();
     response["content"][PROBLEM_JSON]["examples"] = examples.into();
 }
 
-fn example(code: Code) -> Value {
+fn example(code: Code, has_body: bool) -> Value {
     use poem_openapi::types::ToJSON;
 
     let errors = match code {
-        Code::InvalidRequest => {
+        Code::InvalidRequest if has_body => {
             vec![FieldError::new("password", FieldCode::Missing, "It must be there.")]
         }
         Code::PolicyViolation => vec![FieldError::new(
@@ -319,4 +325,26 @@ fn members_in<'a>(
     name: &str,
 ) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
     value.get_mut(name).into_iter().flat_map(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_operation_is_lost_on_a_path_that_two_impls_share() {
+        let described: usize = Operations::meta()
+            .iter()
+            .flat_map(|api| &api.paths)
+            .map(|path| path.operations.len())
+            .sum();
+        let document = build();
+        let printed: usize = document["paths"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(_, operations)| operations.as_object().map_or(0, Map::len))
+            .sum();
+        assert_eq!(described, printed);
+    }
 }

@@ -19,13 +19,13 @@ const DESCRIPTION: &str = "\
 The session cookie that `POST /login` sets. **In Swagger UI: run `POST /login` (or \
 `POST /register`) with Try it out; the browser then sends the cookie by itself. Nothing typed \
 here is sent**, because browsers do not let a page set `Cookie`. Server-side clients keep the \
-cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`; behind an https address it is also \
-`Secure` and named `__Host-session` unless the operator chose another name, and the document \
-that such a service serves says so. The value is opaque to clients.";
+cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`, and behind an https address `Secure`; \
+its name there is `__Host-session` unless the operator chose another, and the document that a \
+service serves says which. The value is opaque to clients.";
 
 /// The first argument of an operation that needs a session: who calls.
 #[derive(Debug)]
-pub struct SignedIn(pub SignedInAs);
+pub struct SignedIn(pub Arc<SignedInAs>);
 
 impl<'a> ApiExtractor<'a> for SignedIn {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
@@ -62,24 +62,13 @@ impl<'a> ApiExtractor<'a> for SignedIn {
 
 impl Front {
     /// Who calls, or the refusal: 401 without a cookie, 403 with one that does not count.
-    pub async fn signed_in(self: &Arc<Self>, request: &Request) -> Result<SignedInAs, Failure> {
+    pub async fn signed_in(&self, request: &Request) -> Result<Arc<SignedInAs>, Failure> {
         let token = match self.cookie.of(request) {
             Presented::Nothing => return Err(self.not_authenticated()),
             Presented::Contradiction => return Err(self.session_refused()),
             Presented::Token(token) => token,
         };
-        let Some(who) = self.domain.recognise(token).await? else {
-            return Err(self.session_refused());
-        };
-        if self.domain.is_worth_noting(&who.session) {
-            let (front, id) = (Arc::clone(self), who.session.id.clone());
-            tokio::spawn(async move {
-                if let Err(fault) = front.domain.note_seen(&id).await {
-                    tracing::warn!("{fault}"); // the next request tries again
-                }
-            });
-        }
-        Ok(who)
+        self.domain.recognise(token).await?.ok_or_else(|| self.session_refused())
     }
 
     fn not_authenticated(&self) -> Failure {

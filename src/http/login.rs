@@ -8,15 +8,12 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::body::{Body, Fields, FromFields};
-use super::cookie::Presented;
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::SessionView;
-use super::{Front, Tag};
-use crate::domain::passwords::MOST_CHARS;
-use crate::domain::sessions::{
-    BadCredentials, BadLength, Credentials, LogInError, Remember, Ticket,
-};
+use super::{Front, Tag, client};
+use crate::domain::passwords::MOST_TYPED;
+use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
 use crate::fault::Fault;
 use crate::secret::Password;
 
@@ -30,7 +27,7 @@ pub struct CredentialsView {
     #[oai(validator(min_length = 1, max_length = 256))]
     pub username: String,
     /// The password, exactly as it was chosen.
-    pub password: PasswordText<1, MOST_CHARS>,
+    pub password: PasswordText<1, MOST_TYPED>,
     /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
     #[oai(default)]
     pub remember: bool,
@@ -58,10 +55,9 @@ impl FromFields for CredentialsView {
 
 impl CredentialsView {
     /// Within the documented sizes, or 400.
-    pub fn parsed(self) -> Result<(Credentials, Remember), Failure> {
-        let remember = if self.remember { Remember::Yes } else { Remember::No };
+    pub fn parsed(self) -> Result<Credentials, Failure> {
         match Credentials::parse(&self.username, self.password.0) {
-            Ok(credentials) => Ok((credentials, remember)),
+            Ok(credentials) => Ok(credentials),
             Err(bad) => Err(Problem::of(Code::InvalidRequest).with_errors(errors(bad)).into()),
         }
     }
@@ -142,12 +138,13 @@ impl LoginApi {
         request: &Request,
         body: Body<CredentialsView>,
     ) -> Result<LoginAnswer, Failure> {
-        let (credentials, remember) = body.0.parsed()?;
-        match self.0.domain.log_in(credentials, remember).await {
+        let wishes = client::wishes(request, body.0.remember);
+        let credentials = body.0.parsed()?;
+        match self.0.domain.log_in(credentials, wishes).await {
             Ok(ticket) => {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
-                let session = SessionView::current(&ticket.session);
+                let session = SessionView::of(&ticket.session, &ticket.session.id);
                 Ok(LoginAnswer::SignedIn(Json(LoggedIn { ok: true, session }), set))
             }
             Err(LogInError::WrongCredentials) => {
@@ -173,12 +170,13 @@ impl LoginApi {
 }
 
 impl Front {
-    /// Ends the session whose cookie came with the request, if one did.
+    /// Ends every session whose cookie came with the request: a planted cookie beside the real one
+    /// does not keep that alive.
     pub async fn end_presented(&self, request: &Request) -> Result<(), Fault> {
-        match self.cookie.of(request) {
-            Presented::Token(token) => self.domain.log_out(token).await,
-            Presented::Nothing | Presented::Contradiction => Ok(()),
+        for token in self.cookie.all(request) {
+            self.domain.log_out(token).await?;
         }
+        Ok(())
     }
 
     /// `Set-Cookie` for a ticket.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod body;
+mod client;
 mod cookie;
 mod docs;
 mod document;
@@ -14,29 +15,33 @@ mod password_text;
 mod private;
 mod problem;
 mod sessions;
+mod tokens;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::http::uri::Authority;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
+use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, Tags};
 use tracing::Instrument;
 
 pub use self::cookie::SessionCookie;
 pub use self::document::{document, served, yaml};
 pub use self::origin::Origins;
-use self::problem::{Code, Failure};
+use self::problem::{Code, Failure, Problem};
 use crate::domain::Domain;
-use crate::secret::random_id;
+use crate::secret::random_bytes;
 
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Front {
-    pub domain: Domain,
+    pub domain: Arc<Domain>,
     pub cookie: SessionCookie,
     pub origins: Origins,
     /// Is the public address https?
@@ -57,6 +62,9 @@ enum Tag {
     /// What a session is for.
     #[oai(rename = "Private")]
     Private,
+    /// For services that verify tokens of this one.
+    #[oai(rename = "Keys")]
+    Keys,
     /// For whoever carries the pager.
     #[oai(rename = "Health")]
     Health,
@@ -68,6 +76,7 @@ type Operations = (
     accounts::AccountsApi,
     sessions::SessionsApi,
     private::PrivateApi,
+    tokens::TokensApi,
     health::HealthApi,
 );
 
@@ -75,8 +84,9 @@ fn operations(front: &Arc<Front>) -> Operations {
     (
         login::LoginApi(Arc::clone(front)),
         accounts::AccountsApi(Arc::clone(front)),
-        sessions::SessionsApi,
+        sessions::SessionsApi(Arc::clone(front)),
         private::PrivateApi,
+        tokens::TokensApi(Arc::clone(front)),
         health::HealthApi(Arc::clone(front)),
     )
 }
@@ -93,15 +103,31 @@ pub fn route(front: Arc<Front>) -> BoxEndpoint<'static, Response> {
     let route = table
         .into_iter()
         .fold(Route::new(), |route, (path, methods)| route.at(path, Methods::new(methods)));
-    let edge = Edge { front: Arc::clone(&front) };
-    route
-        .data(front)
-        .with(CatchPanic::new().with_handler(|_| problem::panicked()))
-        .catch_all_error(|error| async move { problem::catch(&error) })
+    let edge = Edge { front: Arc::clone(&front), ids: Arc::new(RequestIds::new()) };
+    let route = route
+        .before(|mut request: Request| async move {
+            // poem-openapi's own service puts it there for its `Query`
+            let query: Vec<(String, String)> = request.params().unwrap_or_default();
+            request.extensions_mut().insert(UrlQuery(query));
+            Ok(request)
+        })
+        .data(front);
+    caught(route)
         .around(move |endpoint, request| edge.clone().answer(endpoint, request))
         .map_to_response()
         .catch_all_error(|error| async move { problem::catch(&error) })
         .boxed()
+}
+
+/// The endpoint with every error and panic turned into a problem.
+fn caught<E>(endpoint: E) -> impl Endpoint<Output = Response>
+where
+    E: Endpoint + 'static,
+    E::Output: 'static,
+{
+    endpoint
+        .with(CatchPanic::new().with_handler(|_| problem::panicked()))
+        .catch_all_error(|error| async move { problem::catch(&error) })
 }
 
 /// The methods of one path. A method that is not there is refused with `Allow`.
@@ -140,6 +166,30 @@ impl Endpoint for Methods {
 #[derive(Clone)]
 struct Edge {
     front: Arc<Front>,
+    ids: Arc<RequestIds>,
+}
+
+/// Names for requests: 64 random bits of this process, and a count.
+struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        Self { process: u64::from_ne_bytes(random_bytes()), count: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}-{count:x}", self.process)
+    }
+}
+
+/// A name or an address, and perhaps a port (RFC 3986, section 3.2, without a user).
+fn is_host(host: &HeaderValue) -> bool {
+    let is_authority = |text: &str| !text.contains('@') && text.parse::<Authority>().is_ok();
+    host.to_str().is_ok_and(is_authority)
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -149,28 +199,35 @@ impl Edge {
     where
         E: Endpoint<Output = Response>,
     {
-        let id = random_id();
+        let id = self.ids.next();
         let span = tracing::info_span!("request", id);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut response = match self.refusal(&request) {
             None => endpoint.call(request).instrument(span).await?,
-            Some(code) => Failure::of(code).as_response(),
+            Some(failure) => failure.as_response(),
         };
         let status = response.status().as_u16();
-        tracing::info!(id, %method, path, status, "answered");
-        let id = HeaderValue::try_from(id).expect("base64url makes a header");
+        tracing::debug!(id, %method, path, status, "answered");
+        let id = HeaderValue::try_from(id).expect("hexadecimal digits make a header");
         response.headers_mut().insert(REQUEST_ID, id);
         self.add_headers(response.headers_mut());
         Ok(response)
     }
 
     /// Why the request is not even looked at, if it is not.
-    fn refusal(&self, request: &Request) -> Option<Code> {
-        let hosts = request.headers().get_all(header::HOST).iter().count();
-        if hosts != 1 {
-            return Some(Code::InvalidRequest); // RFC 9112, section 3.2
+    fn refusal(&self, request: &Request) -> Option<Failure> {
+        // RFC 9112, section 3.2: before HTTP/1.1 there may be none
+        let mut hosts = request.headers().get_all(header::HOST).iter();
+        let is_fine = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => is_host(host),
+            (None, _) => request.version() < Version::HTTP_11,
+            (Some(_), Some(_)) => false,
+        };
+        if !is_fine {
+            let detail = "Send exactly one `Host`.".to_owned();
+            return Some(Problem { detail, ..Problem::of(Code::InvalidRequest) }.into());
         }
-        (!self.front.origins.allow(request)).then_some(Code::CrossOrigin)
+        (!self.front.origins.allow(request)).then(|| Failure::of(Code::CrossOrigin))
     }
 
     /// Adds what every answer carries, unless the answer says otherwise itself.
@@ -188,5 +245,26 @@ impl Edge {
             // two years, as the preload list asks for; subdomains are not ours to decide
             default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem_that_tells_nothing() {
+        let panics = poem::endpoint::make(|_| async {
+            let canary = std::hint::black_box(Some("canary"));
+            assert!(canary.is_none(), "canary");
+            Ok::<_, poem::Error>(())
+        });
+        let response = caught(panics).get_response(Request::default()).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.content_type(), Some(problem::PROBLEM_JSON));
+        let body = response.into_body().into_string().await.unwrap();
+        assert!(body.contains("internal_error") && !body.contains("canary"), "{body}");
     }
 }

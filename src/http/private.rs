@@ -35,7 +35,7 @@ impl PrivateApi {
     #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
     async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, Failure> {
         Ok(PrivateAnswer::Data(Json(PrivateData {
-            username: who.0.account.username,
+            username: who.0.account.username.to_string(),
             private: "get some private data".to_owned(),
         })))
     }

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Error, IntoResponse, Response};
+use poem_openapi::error::ParseParamError;
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
@@ -73,7 +74,7 @@ impl Code {
         let entry = |name, status, title, detail| Entry { name, status, title, detail };
         match self {
             Self::InvalidRequest => entry("invalid_request", 400, "Invalid request",
-                "The request does not have the documented form; see `errors`."),
+                "The request does not have the documented form."),
             Self::NotAuthenticated => entry("not_authenticated", 401, "Sign-in needed",
                 "Not authenticated"),
             Self::SessionRefused => entry("session_refused", 403, "Session refused",
@@ -170,10 +171,11 @@ pub enum FieldCode {
     TooShort,
     TooLong,
     NotAllowed,
+    Unchanged,
 }
 
 impl FieldCode {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Missing,
         Self::Unknown,
         Self::Repeated,
@@ -181,6 +183,7 @@ impl FieldCode {
         Self::TooShort,
         Self::TooLong,
         Self::NotAllowed,
+        Self::Unchanged,
     ];
 
     pub fn name(self) -> &'static str {
@@ -192,6 +195,7 @@ impl FieldCode {
             Self::TooShort => "too_short",
             Self::TooLong => "too_long",
             Self::NotAllowed => "not_allowed",
+            Self::Unchanged => "unchanged",
         }
     }
 }
@@ -363,6 +367,11 @@ pub fn catch(error: &Error) -> Response {
         log(failure);
         return failure.as_response();
     }
+    if let Some(bad) = error.downcast_ref::<ParseParamError>() {
+        let wrong = FieldError::new(bad.name, FieldCode::WrongType, "See the documented limits.");
+        let problem = Problem::of(Code::InvalidRequest).with_errors(vec![wrong]);
+        return Failure::from(problem).as_response();
+    }
     let code = if error.is::<NotFoundError>() {
         Code::NotFound
     } else if error.is::<MethodNotAllowedError>() {
@@ -382,6 +391,12 @@ pub fn catch(error: &Error) -> Response {
 pub fn panicked() -> Response {
     tracing::error!("an operation panicked");
     Failure::of(Code::InternalError).as_response()
+}
+
+/// A failure that somebody else answers, logged.
+pub fn logged(failure: Failure) -> Failure {
+    log(&failure);
+    failure
 }
 
 fn log(failure: &Failure) {

@@ -1,16 +1,21 @@
-//! `getSession`, and a session as the API shows it.
+//! `getSession`, `listSessions`, `revokeSession`, `revokeOtherSessions`; a session as the API shows it.
 
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
-use super::Tag;
 use super::guard::SignedIn;
-use super::problem::Failure;
+use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
+use super::{Front, Tag};
 use crate::clock::Timestamp;
-use crate::domain::sessions::{Remember, Session};
+use crate::domain::sessions::{Behind, Remember, Session, SessionId};
 
-pub struct SessionsApi;
+pub struct SessionsApi(pub Arc<Front>);
 
 /// A session: somebody signed in from somewhere.
 #[derive(Object)]
@@ -27,23 +32,32 @@ pub struct SessionView {
     pub created_at: OffsetDateTime,
     /// When it was last used, to the minute.
     pub last_seen_at: OffsetDateTime,
-    /// When it ends unless it is used before: 8 hours after its last use, 14 days with `remember`.
+    /// When it ends unless it is used before: 8 hours after its last use, 14 days with `remember`,
+    /// and never later than `expires_at`.
     pub idle_expires_at: OffsetDateTime,
     /// When it ends however much it is used: 24 hours after it began, 30 days with `remember`.
     pub expires_at: OffsetDateTime,
+    /// The address from which it began.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 45))]
+    pub address: Option<String>,
+    /// The browser or program in which it began, in words.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
+    pub browser: Option<String>,
 }
 
 impl SessionView {
-    /// The session of the request that it answers.
-    pub fn current(session: &Session) -> Self {
+    /// A session for a request of the session `current`.
+    pub fn of(session: &Session, current: &SessionId) -> Self {
         Self {
             id: session.id.as_str().to_owned(),
-            current: true,
+            current: session.id == *current,
             remember: session.remember == Remember::Yes,
             created_at: date_time(session.created_at),
             last_seen_at: date_time(session.last_seen_at),
             idle_expires_at: date_time(session.idle_at),
             expires_at: date_time(session.expires_at),
+            address: session.origin.address.clone(),
+            browser: session.origin.browser.clone(),
         }
     }
 }
@@ -53,11 +67,52 @@ pub fn date_time(at: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
+/// A page of sessions, the newest first.
+#[derive(Object)]
+pub struct SessionPage {
+    #[oai(validator(max_items = 100))]
+    pub sessions: Vec<SessionView>,
+    /// Give it as `cursor` to get the next page; it is missing on the last one.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
+    pub next_cursor: Option<String>,
+}
+
+/// How many sessions were ended.
+#[derive(Object)]
+pub struct Revoked {
+    #[oai(validator(minimum(value = "0")))]
+    pub revoked: i64,
+}
+
 #[derive(ApiResponse)]
 enum SessionAnswer {
     /// The session of this request.
     #[oai(status = 200, content_type = "application/json")]
     Session(Json<SessionView>),
+}
+
+#[derive(ApiResponse)]
+enum SessionsAnswer {
+    /// The sessions in force.
+    #[oai(status = 200, content_type = "application/json")]
+    Sessions(Json<SessionPage>),
+}
+
+#[derive(ApiResponse)]
+enum RevokeAnswer {
+    /// The session has ended; its cookie is refused from now on.
+    #[oai(status = 204)]
+    Revoked,
+    /// `not_found`: the account has no session of this id.
+    #[oai(status = 404, content_type = "application/problem+json")]
+    NoSuchSession(Json<Problem>),
+}
+
+#[derive(ApiResponse)]
+enum RevokeOthersAnswer {
+    /// All sessions but that of this request have ended.
+    #[oai(status = 200, content_type = "application/json")]
+    Revoked(Json<Revoked>),
 }
 
 #[OpenApi]
@@ -67,6 +122,94 @@ impl SessionsApi {
     /// When it began, when it was last used and when it ends.
     #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Tag::Sessions")]
     async fn get_session(&self, who: SignedIn) -> Result<SessionAnswer, Failure> {
-        Ok(SessionAnswer::Session(Json(SessionView::current(&who.0.session))))
+        let session = &who.0.session;
+        Ok(SessionAnswer::Session(Json(SessionView::of(session, &session.id))))
     }
+
+    /// Where am I signed in?
+    ///
+    /// The account's sessions in force, the newest first, page by page.
+    #[oai(path = "/sessions", method = "get", operation_id = "listSessions", tag = "Tag::Sessions")]
+    async fn list_sessions(
+        &self,
+        who: SignedIn,
+        /// How many at most.
+        #[oai(default = "fifty", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before.
+        #[oai(validator(min_length = 22, max_length = 64, pattern = "^[A-Za-z0-9_-]+$"))]
+        cursor: Query<Option<String>>,
+    ) -> Result<SessionsAnswer, Failure> {
+        let behind = cursor.0.as_deref().map(read_cursor).transpose()?;
+        let limit = usize::try_from(limit.0).unwrap_or(1);
+        let who = &who.0;
+        let page = self.0.domain.list_sessions(&who.account.id, behind.as_ref(), limit).await?;
+        let views = page.sessions.iter().map(|one| SessionView::of(one, &who.session.id)).collect();
+        let next_cursor = page.next.as_ref().map(cursor_behind);
+        Ok(SessionsAnswer::Sessions(Json(SessionPage { sessions: views, next_cursor })))
+    }
+
+    /// End all other sessions
+    ///
+    /// Signs the account out everywhere else: every session but that of this request ends.
+    #[oai(
+        path = "/sessions",
+        method = "delete",
+        operation_id = "revokeOtherSessions",
+        tag = "Tag::Sessions"
+    )]
+    async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, Failure> {
+        let who = &who.0;
+        let ended = self.0.domain.end_others(&who.account.id, &who.session.id).await?;
+        let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
+        Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
+    }
+
+    /// End a session
+    ///
+    /// Ends one session of the account, this one or another. It is refused from the moment of the
+    /// answer.
+    #[oai(
+        path = "/sessions/:id",
+        method = "delete",
+        operation_id = "revokeSession",
+        tag = "Tag::Sessions"
+    )]
+    async fn revoke_session(
+        &self,
+        who: SignedIn,
+        /// The session's `id` in the list.
+        id: Path<String>,
+    ) -> Result<RevokeAnswer, Failure> {
+        if self.0.domain.revoke(&who.0.account.id, &id.0).await? {
+            Ok(RevokeAnswer::Revoked)
+        } else {
+            Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound))))
+        }
+    }
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+/// A cursor is opaque to clients: the instant and the id of the last session of a page.
+fn cursor_behind(last: &Behind) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{} {}", last.created_at, last.id))
+}
+
+fn read_cursor(text: &str) -> Result<Behind, Failure> {
+    let read = || {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (created_at, id) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+        Some(Behind { created_at: created_at.parse().ok()?, id: id.to_owned() })
+    };
+    read().ok_or_else(|| {
+        let wrong = FieldError::new(
+            "cursor",
+            FieldCode::NotAllowed,
+            "Give the `next_cursor` of the page before, as it is.",
+        );
+        Problem::of(Code::InvalidRequest).with_errors(vec![wrong]).into()
+    })
 }

@@ -2,7 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::{Store, broken, on_engine};
+use super::sessions::insert_session;
+use super::{NOTE_ENDING, NewSessionRow, Store, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::PasswordHash;
 
@@ -22,6 +23,20 @@ pub struct NewAccountRow<'a> {
     pub username: &'a str,
     pub password_hash: &'a PasswordHash,
     pub created_at: i64,
+}
+
+/// The insertion of an account, unless somebody has its name.
+macro_rules! insert_account {
+    ($account:expr) => {
+        sqlx::query(
+            "insert into accounts (id, username, password_hash, created_at)
+             values ($1, $2, $3, $4) on conflict (username) do nothing",
+        )
+        .bind($account.id)
+        .bind($account.username)
+        .bind($account.password_hash.expose()) // this row is where the hash is kept
+        .bind($account.created_at)
+    };
 }
 
 impl Store {
@@ -68,19 +83,45 @@ impl Store {
     /// Adds the account; false if somebody has the name already.
     pub async fn add_account(&self, account: &NewAccountRow<'_>) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query(
-                "insert into accounts (id, username, password_hash, created_at)
-                 values ($1, $2, $3, $4) on conflict (username) do nothing",
-            )
-            .bind(account.id)
-            .bind(account.username)
-            .bind(account.password_hash.expose()) // this row is where the hash is kept
-            .bind(account.created_at)
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected() == 1)
+            insert_account!(account).execute(pool).await.map(|done| done.rows_affected() == 1)
         })
         .map_err(broken("adding an account"))
+    }
+
+    /// Adds the account and its first session, both or neither; false if somebody has the name.
+    pub async fn add_account_signed_in(
+        &self,
+        account: &NewAccountRow<'_>,
+        new: &NewSessionRow<'_>,
+    ) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let added = insert_account!(account).execute(&mut *both).await?;
+                if added.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                insert_session!(new, account.password_hash).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(true)
+            }
+            .await
+        })
+        .map_err(broken("adding an account"))
+    }
+
+    /// The account of this id.
+    pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select id, username, password_hash, created_at, disabled_at
+                 from accounts where id = $1",
+            )
+            .bind(id)
+            .fetch_optional(pool)
+            .await
+        })
+        .map_err(broken("looking an account up"))
     }
 
     /// Gives the account a new password and ends all its sessions, both or neither; false if the
@@ -93,24 +134,86 @@ impl Store {
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut all = pool.begin().await?;
                 let set = sqlx::query("update accounts set password_hash = $2 where id = $1")
                     .bind(account_id)
                     .bind(hash.expose()) // this row is where the hash is kept
-                    .execute(&mut *both)
+                    .execute(&mut *all)
                     .await?;
-                sqlx::query(
-                    "update sessions set ended_at = $2 where account_id = $1 and ended_at is null",
-                )
-                .bind(account_id)
-                .bind(now)
-                .execute(&mut *both)
-                .await?;
-                both.commit().await?;
+                sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
+                all.commit().await?;
                 Ok(set.rows_affected() == 1)
             }
             .await
         })
         .map_err(broken("changing a password"))
     }
+
+    /// Puts a new hash in the place of the one that was verified, ends all sessions and adds one:
+    /// all of it or nothing. False if the account has another password by now.
+    pub async fn change_password(
+        &self,
+        checked: &PasswordHash,
+        hash: &PasswordHash,
+        new: &NewSessionRow<'_>,
+    ) -> Result<bool, Fault> {
+        let (account_id, now) = (&new.session.account_id, new.session.created_at);
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut all = pool.begin().await?;
+                let set = sqlx::query(
+                    "update accounts set password_hash = $3
+                     where id = $1 and password_hash = $2 and disabled_at is null",
+                )
+                .bind(account_id)
+                .bind(checked.expose()) // is it still the one that was verified?
+                .bind(hash.expose()) // this row is where the hash is kept
+                .execute(&mut *all)
+                .await?;
+                if set.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
+                insert_session!(new, hash).execute(&mut *all).await?;
+                all.commit().await?;
+                Ok(true)
+            }
+            .await
+        })
+        .map_err(broken("changing a password"))
+    }
+
+    /// Removes the account whose password was verified, and its sessions with it; false if it has
+    /// another password by now or is gone.
+    pub async fn remove_account(
+        &self,
+        account_id: &str,
+        checked: &PasswordHash,
+        now: i64,
+    ) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let removed =
+                    sqlx::query("delete from accounts where id = $1 and password_hash = $2")
+                        .bind(account_id)
+                        .bind(checked.expose()) // is it still the one that was verified?
+                        .execute(&mut *both)
+                        .await?;
+                if removed.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(true)
+            }
+            .await
+        })
+        .map_err(broken("closing an account"))
+    }
 }
+
+const END_ALL: &str =
+    "update sessions set ended_at = $2 where account_id = $1 and ended_at is null";

@@ -4,6 +4,7 @@
 //! Time comes in as a parameter, and what comes out are rows: no rules live here.
 
 mod accounts;
+mod endings;
 mod postgres;
 mod sessions;
 mod sqlite;
@@ -13,7 +14,8 @@ use std::fmt;
 use sqlx::migrate::MigrateError;
 
 pub use self::accounts::{AccountRow, NewAccountRow};
-pub use self::sessions::{LiveSessionRow, NewSessionRow, SessionRow};
+use self::endings::NOTE_ENDING;
+pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;
 
 /// Runs one body on whichever engine is open.
@@ -58,6 +60,8 @@ pub enum OpenError {
         "this program was built with SQLite {0}, which can corrupt a database; 3.51.3 or newer is needed"
     )]
     UnsafeSqlite(String),
+    #[error("a database in memory forgets every account; name a file")]
+    InMemory,
     #[error("cannot open the database: {0}")]
     Unreachable(String),
 }

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Store, broken, on_engine};
+use super::{NOTE_ENDING, Store, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::{PasswordHash, SidDigest};
 
@@ -14,6 +14,8 @@ pub struct SessionRow {
     pub created_at: i64,
     pub last_seen_at: i64,
     pub expires_at: i64,
+    pub address: Option<String>,
+    pub browser: Option<String>,
 }
 
 /// A session that has not been ended, and whose it is.
@@ -29,35 +31,86 @@ pub struct LiveSessionRow {
 pub struct NewSessionRow<'a> {
     pub digest: SidDigest,
     pub session: &'a SessionRow,
+    /// How many sessions the account may have; the oldest go first.
+    pub most: i64,
 }
+
+/// Sessions last seen at or before these instants have ended by themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct IdleSince {
+    pub short: i64,
+    pub remembered: i64,
+}
+
+/// Where a page of a list goes on: behind this session.
+#[derive(Debug, Clone)]
+pub struct Behind {
+    pub created_at: i64,
+    pub id: String,
+}
+
+pub(super) const INSERT: &str = "insert into sessions
+         (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address, browser)
+     select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10 from accounts
+     where accounts.id = $7 and password_hash = $8 and disabled_at is null";
+
+/// Binds a new session and the hash that was verified to [`INSERT`].
+macro_rules! insert_session {
+    ($new:expr, $checked:expr) => {
+        sqlx::query($crate::store::sessions::INSERT)
+            .bind($new.digest.as_bytes())
+            .bind(&$new.session.id)
+            .bind($new.session.remember)
+            .bind($new.session.created_at)
+            .bind($new.session.last_seen_at)
+            .bind($new.session.expires_at)
+            .bind(&$new.session.account_id)
+            .bind($checked.expose()) // is it still the one that was verified?
+            .bind(&$new.session.address)
+            .bind(&$new.session.browser)
+    };
+}
+pub(super) use insert_session;
 
 impl Store {
     /// Adds the session if the account still has this password and is not disabled; false if not.
-    ///
-    /// One statement, so that no session outlives a password change that it races with.
+    /// The condition is part of the statement, so that no session outlives a password change that
+    /// it races with. Sessions over the limit end.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
         checked: &PasswordHash,
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query(
-                "insert into sessions
-                     (digest, id, account_id, remember, created_at, last_seen_at, expires_at)
-                 select $1, $2, accounts.id, $3, $4, $5, $6 from accounts
-                 where accounts.id = $7 and password_hash = $8 and disabled_at is null",
-            )
-            .bind(new.digest.as_bytes())
-            .bind(&new.session.id)
-            .bind(new.session.remember)
-            .bind(new.session.created_at)
-            .bind(new.session.last_seen_at)
-            .bind(new.session.expires_at)
-            .bind(&new.session.account_id)
-            .bind(checked.expose()) // is it still the one that was verified?
-            .execute(pool)
+            async {
+                let mut all = pool.begin().await?;
+                let added = insert_session!(new, checked).execute(&mut *all).await?;
+                if added.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                let over = sqlx::query(
+                    "update sessions set ended_at = $2
+                     where account_id = $1 and ended_at is null and id not in (
+                         select id from sessions where account_id = $1 and ended_at is null
+                         order by created_at desc, id = $4 desc limit $3)",
+                )
+                .bind(&new.session.account_id)
+                .bind(new.session.created_at)
+                .bind(new.most)
+                .bind(&new.session.id)
+                .execute(&mut *all)
+                .await?;
+                if over.rows_affected() > 0 {
+                    sqlx::query(NOTE_ENDING)
+                        .bind(&new.session.account_id)
+                        .bind(new.session.created_at)
+                        .execute(&mut *all)
+                        .await?;
+                }
+                all.commit().await?;
+                Ok(true)
+            }
             .await
-            .map(|done| done.rows_affected() == 1)
         })
         .map_err(broken("adding a session"))
     }
@@ -67,7 +120,8 @@ impl Store {
         on_engine!(self.reader(), |pool| {
             sqlx::query_as(
                 "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
-                        expires_at, username, accounts.created_at as account_created_at
+                        expires_at, address, browser, username,
+                        accounts.created_at as account_created_at
                  from sessions join accounts on accounts.id = account_id
                  where digest = $1 and ended_at is null and disabled_at is null",
             )
@@ -78,15 +132,51 @@ impl Store {
         .map_err(broken("looking a session up"))
     }
 
-    /// Writes down that the session was used at `now`, unless a later use is written already.
-    pub async fn session_seen(&self, id: &str, now: i64) -> Result<(), Fault> {
+    /// The account's sessions in force, the newest first, at most `limit` of them.
+    pub async fn sessions_of(
+        &self,
+        account_id: &str,
+        now: i64,
+        idle: IdleSince,
+        (behind, limit): (Option<&Behind>, i64),
+    ) -> Result<Vec<SessionRow>, Fault> {
+        let first = Behind { created_at: i64::MAX, id: String::new() };
+        let behind = behind.unwrap_or(&first);
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select id, account_id, remember, created_at, last_seen_at, expires_at, address,
+                        browser
+                 from sessions
+                 where account_id = $1 and ended_at is null and expires_at > $2
+                   and last_seen_at > case when remember = 0 then $3 else $4 end
+                   and (created_at < $5 or (created_at = $5 and id < $6))
+                 order by created_at desc, id desc limit $7",
+            )
+            .bind(account_id)
+            .bind(now)
+            .bind(idle.short)
+            .bind(idle.remembered)
+            .bind(behind.created_at)
+            .bind(&behind.id)
+            .bind(limit)
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("listing sessions"))
+    }
+
+    /// Writes down that the session was used at `now`, unless it was seen after `since` already.
+    pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2")
-                .bind(id)
-                .bind(now)
-                .execute(pool)
-                .await
-                .map(drop)
+            sqlx::query(
+                "update sessions set last_seen_at = $2 where id = $1 and last_seen_at <= $3",
+            )
+            .bind(id)
+            .bind(now)
+            .bind(since)
+            .execute(pool)
+            .await
+            .map(drop)
         })
         .map_err(broken("noting when a session was last seen"))
     }
@@ -94,13 +184,135 @@ impl Store {
     /// Ends the session for good; nothing happens if it has ended.
     pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<(), Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query("update sessions set ended_at = $2 where digest = $1 and ended_at is null")
+            async {
+                let mut both = pool.begin().await?;
+                let account: Option<String> = sqlx::query_scalar(
+                    "update sessions set ended_at = $2 where digest = $1 and ended_at is null
+                     returning account_id",
+                )
                 .bind(digest.as_bytes())
                 .bind(now)
-                .execute(pool)
-                .await
-                .map(drop)
+                .fetch_optional(&mut *both)
+                .await?;
+                if let Some(account) = account {
+                    sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *both).await?;
+                }
+                both.commit().await
+            }
+            .await
         })
         .map_err(broken("ending a session"))
+    }
+
+    /// Ends the account's session of this name; false if it has none.
+    pub async fn end_session_named(
+        &self,
+        account_id: &str,
+        id: &str,
+        now: i64,
+    ) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let ended = sqlx::query(
+                    "update sessions set ended_at = $3
+                     where account_id = $1 and id = $2 and ended_at is null",
+                )
+                .bind(account_id)
+                .bind(id)
+                .bind(now)
+                .execute(&mut *both)
+                .await?;
+                if ended.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(true)
+            }
+            .await
+        })
+        .map_err(broken("ending a session"))
+    }
+
+    /// Ends every session of the account but the one called `keep`; how many those were.
+    pub async fn end_sessions_but(
+        &self,
+        account_id: &str,
+        keep: &str,
+        now: i64,
+    ) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let ended = sqlx::query(
+                    "update sessions set ended_at = $3
+                     where account_id = $1 and id <> $2 and ended_at is null",
+                )
+                .bind(account_id)
+                .bind(keep)
+                .bind(now)
+                .execute(&mut *both)
+                .await?;
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(ended.rows_affected())
+            }
+            .await
+        })
+        .map_err(broken("ending sessions"))
+    }
+
+    /// Removes up to `limit` sessions that have ended, each by one of the three ends; whose they
+    /// were. What ended by itself is noted in the feed, so that a clock set back revives nothing.
+    pub async fn remove_ended(
+        &self,
+        now: i64,
+        idle: IdleSince,
+        limit: i64,
+    ) -> Result<Vec<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut all = pool.begin().await?;
+                let mut accounts: Vec<String> = sqlx::query_scalar(
+                    "delete from sessions where digest in (
+                         select digest from sessions where ended_at is not null limit $1)
+                     returning account_id",
+                )
+                .bind(limit)
+                .fetch_all(&mut *all)
+                .await?;
+                let expired: Vec<String> = sqlx::query_scalar(
+                    "delete from sessions where digest in (
+                         select digest from sessions where expires_at <= $2 limit $1)
+                     returning account_id",
+                )
+                .bind(limit)
+                .bind(now)
+                .fetch_all(&mut *all)
+                .await?;
+                let unused: Vec<String> = sqlx::query_scalar(
+                    "delete from sessions where digest in (
+                         select digest from sessions
+                         where (remember = 0 and last_seen_at <= $2)
+                            or (remember = 1 and last_seen_at <= $3) limit $1)
+                     returning account_id",
+                )
+                .bind(limit)
+                .bind(idle.short)
+                .bind(idle.remembered)
+                .fetch_all(&mut *all)
+                .await?;
+                for account in expired.iter().chain(&unused) {
+                    sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *all).await?;
+                }
+                all.commit().await?;
+                accounts.extend(expired);
+                accounts.extend(unused);
+                Ok(accounts)
+            }
+            .await
+        })
+        .map_err(broken("removing sessions that have ended"))
     }
 }

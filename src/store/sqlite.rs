@@ -36,7 +36,14 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
+    if address.contains(":memory:") || address.contains("mode=memory") {
+        return Err(OpenError::InMemory);
+    }
     make(&file).map_err(|error| unreachable(&file, &error))?;
+    // programs that start at once do what follows one after the other: SQLite does not wait when
+    // two switch to WAL, and sqlx takes no lock for its migrations
+    let beside = file.with_added_extension("migrating");
+    let lock = locked(&beside).await.map_err(|error| unreachable(&beside, &error))?;
 
     let pool = |connections| {
         SqlitePoolOptions::new()
@@ -56,18 +63,11 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     if !is_safe(&version) {
         return Err(OpenError::UnsafeSqlite(version));
     }
-    migrate(&writer, &file).await?;
+    sqlx::migrate!("./migrations/sqlite").run(&writer).await.map_err(not_migrated)?;
+    drop(lock);
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
     Ok(Pools { readers, writer })
-}
-
-/// Runs the migrations. sqlx takes no lock on SQLite, so two programs that start at once would
-/// both run them: the first one holds a lock on a file beside the database meanwhile.
-async fn migrate(writer: &SqlitePool, file: &Path) -> Result<(), OpenError> {
-    let beside = file.with_added_extension("migrating");
-    let _lock = locked(&beside).await.map_err(|error| unreachable(&beside, &error))?;
-    sqlx::migrate!("./migrations/sqlite").run(writer).await.map_err(not_migrated)
 }
 
 /// Waits for the lock on a thread that may wait; dropping the file gives it back.

@@ -89,6 +89,16 @@ async fn pwd_03_a_password_is_the_same_however_its_letters_are_composed() {
 }
 
 #[tokio::test]
+async fn pwd_03_the_length_of_a_password_is_that_of_its_composed_form() {
+    let house = House::new().await;
+    let body = json!({ "username": "ann", "password": "Å".repeat(200) });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(house.stranger().log_in("ann", &"A\u{30a}".repeat(200)).await.status, 200);
+    let eight = json!({ "username": "bob", "password": "e\u{301}".repeat(8) });
+    assert_eq!(house.stranger().post("/register", &eight).await.errors()[0].1, "too_short");
+}
+
+#[tokio::test]
 async fn spaces_around_a_password_are_part_of_it() {
     let house = House::new().await;
     let spaced = " correct horse battery ";

@@ -52,7 +52,7 @@ async fn wrong_shapes_are_refused_field_by_field() {
 #[tokio::test]
 async fn a_login_with_sizes_that_cannot_be_right_is_refused_before_hashing() {
     let house = House::new().await;
-    let (long_name, long_password) = ("a".repeat(257), "x".repeat(257));
+    let (long_name, long_password) = ("a".repeat(257), "x".repeat(1025));
     for (username, password, field, code) in [
         ("", "x", "username", "too_short"),
         ("ann", "", "password", "too_short"),
@@ -142,6 +142,15 @@ async fn dos_05_deep_and_wide_json_is_refused() {
         assert_eq!(answer.refusal(), (400, "invalid_request".into()));
         assert!(answer.errors().len() <= 20);
     }
+}
+
+#[tokio::test]
+async fn dos_05_a_body_of_thousands_of_fields_is_refused_unread() {
+    let house = House::new().await;
+    let names: Vec<String> = (0..2500).map(|n| format!("k{n}")).collect();
+    let answer = post(&house, "/login", FORM, names.join("&")).await;
+    assert_eq!(answer.refusal(), (400, "invalid_request".into()));
+    assert!(answer.text.contains("more than 32 fields"), "{}", answer.text);
 }
 
 #[tokio::test]

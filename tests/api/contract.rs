@@ -32,7 +32,9 @@ pub fn check(method: &Method, path: &str, wants_page: bool, answer: &Answer) {
     let response = &operation["responses"][status];
     let what = format!("{method} {path} answered {status} {}", answer.text);
     assert!(response.is_object(), "{what}, which is not documented");
-    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    if operation["operationId"] != "getJwks" {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    }
     for (name, header) in response["headers"].as_object().into_iter().flatten() {
         let is_there = answer.headers.contains_key(name);
         assert!(is_there || header["required"] != true, "{what} without {name}");
@@ -54,7 +56,14 @@ pub fn check(method: &Method, path: &str, wants_page: bool, answer: &Answer) {
 
 /// The operation behind a path, if the document has it.
 fn operation(method: &Method, path: &str) -> Option<&'static Value> {
-    DOCUMENT["paths"][path].get(method.as_str().to_lowercase())
+    let is_it = |template: &str| {
+        let (template, path) = (template.split('/'), path.split('/'));
+        template.clone().count() == path.clone().count()
+            && template.zip(path).all(|(part, text)| part == text || part.starts_with('{'))
+    };
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let (_, methods) = paths.iter().find(|(template, _)| is_it(template))?;
+    methods.get(method.as_str().to_lowercase())
 }
 
 /// OpenAPI 3.0's schemas are those of JSON Schema draft 4, as far as this document uses them.

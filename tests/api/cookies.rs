@@ -167,3 +167,13 @@ async fn ses_15_the_database_holds_no_token_and_no_password() {
     assert_ne!(claims["sub"], "ann");
     assert!(!client.get("/session").await.text.contains(sid));
 }
+
+#[tokio::test]
+async fn a_planted_cookie_does_not_keep_a_session_alive_through_its_logout() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await.cookie().unwrap();
+    let both = format!("session=planted; {ann}");
+    let logout = crate::house::request(poem::http::Method::POST, "/logout");
+    assert_eq!(house.send(logout.header("cookie", both).finish()).await.status, 204);
+    refused(&house, &[&ann]).await;
+}

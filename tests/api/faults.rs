@@ -1,5 +1,6 @@
 //! What breaks is answered as documented and tells nothing.
 
+use cloakroom::domain::passwords::HashCost;
 use poem::http::Method;
 use serde_json::json;
 
@@ -10,13 +11,11 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     let house = House::new().await;
     let client = house.signed_in("ann").await;
     // the file is replaced by what is no database, under the open connections
-    let file = house.data("cloakroom.db");
     for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
         let path = house.data(name);
         let length = std::fs::metadata(&path).unwrap().len();
         std::fs::write(&path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
     }
-    assert!(file.exists());
     for path in ["/readyz", "/private", "/me", "/session"] {
         let answer = client.get(path).await;
         assert_eq!(answer.refusal(), (503, "unavailable".into()), "{path}");
@@ -34,7 +33,7 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
 async fn pwd_12_a_stored_hash_that_is_none_is_answered_500_and_tells_nothing() {
     let house = House::new().await;
     house.signed_in("ann").await;
-    tamper(&house, "update accounts set password_hash = 'garbage'").await;
+    house.sql("update accounts set password_hash = 'garbage'").await;
     let answer = house.stranger().log_in("ann", PASSWORD).await;
     assert_eq!(answer.refusal(), (500, "internal_error".into()));
     for word in ["garbage", "hash", "Argon2", "PHC"] {
@@ -47,7 +46,8 @@ async fn a_disabled_account_is_refused_like_a_wrong_password_and_its_sessions_en
     let house = House::new().await;
     let client = house.signed_in("ann").await;
     let unknown = house.stranger().log_in("bob", PASSWORD).await;
-    tamper(&house, "update accounts set disabled_at = 1").await;
+    house.sql("update accounts set disabled_at = 1").await;
+    house.restarted_in_place().await; // the operator's own SQL is in no feed
     let disabled = house.stranger().log_in("ann", PASSWORD).await;
     assert_eq!(disabled.text, unknown.text);
     assert_eq!(client.get("/private").await.refusal(), (403, "session_refused".into()));
@@ -55,29 +55,20 @@ async fn a_disabled_account_is_refused_like_a_wrong_password_and_its_sessions_en
 
 #[tokio::test]
 async fn a_burst_of_logins_is_refused_in_part_and_loses_nothing() {
-    let house = House::new().await;
+    let house = House::that_hashes_at(HashCost::PRODUCTION).await;
     house.signed_in("ann").await;
     let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
-    let logins = (0..400).map(|_| {
+    let logins = (0..200).map(|_| {
         let login = request(Method::POST, "/login").content_type("application/json");
         house.send(login.body(body.clone()))
     });
     let answers = futures_util::future::join_all(logins).await;
-    for answer in &answers {
-        match answer.status.as_u16() {
-            200 => {}
-            503 => assert_eq!(answer.header("retry-after"), Some("1")),
-            other => panic!("{other}: {}", answer.text),
-        }
+    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!(of(200) + of(503), 200);
+    assert!(of(200) > 0 && of(503) > 0, "{} were let in", of(200));
+    for refused in answers.iter().filter(|answer| answer.status == 503) {
+        assert_eq!(refused.refusal().1, "overloaded");
+        assert_eq!(refused.header("retry-after"), Some("1"));
     }
-    assert!(answers.iter().any(|answer| answer.status == 200));
     assert_eq!(house.signed_in_again("ann").await.get("/private").await.status, 200);
-}
-
-/// Changes the database as only its owner can.
-async fn tamper(house: &House, sql: &'static str) {
-    let address = format!("sqlite://{}", house.data("cloakroom.db").display());
-    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
-    sqlx::query(sql).execute(&pool).await.unwrap();
-    pool.close().await;
 }

@@ -1,11 +1,12 @@
 //! The real route on a fresh database, with a clock turned by hand, and clients by who calls.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{Config, Settings};
+use cloakroom::domain::Domain;
 use cloakroom::domain::passwords::HashCost;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -24,6 +25,7 @@ pub const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
 pub struct House {
     pub config: Config,
     pub clock: Clock,
+    pub domain: Arc<Domain>,
     route: BoxEndpoint<'static, Response>,
     folder: tempfile::TempDir,
 }
@@ -34,21 +36,62 @@ impl House {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::in_folder(folder, settings).await
+        Self::furnished(settings, CHEAP).await
     }
 
-    async fn in_folder(folder: tempfile::TempDir, settings: Settings) -> Self {
+    /// A house whose hashes have their price.
+    pub async fn that_hashes_at(hash_cost: HashCost) -> Self {
+        Self::furnished(Settings::default(), hash_cost).await
+    }
+
+    async fn furnished(settings: Settings, hash_cost: HashCost) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
         let config = Config::check(Settings { data_dir, ..settings }).unwrap();
         let clock = Clock::at(START);
-        let route = furnished(&config, &clock).await;
-        Self { config, clock, route, folder }
+        let (domain, route) = furnished(&config, &clock, hash_cost).await;
+        Self { config, clock, domain, route, folder }
     }
 
     /// The same data in a new process, as far as one process can play that.
     pub async fn restarted(&mut self) {
-        self.route = furnished(&self.config, &self.clock).await;
+        (self.domain, self.route) = furnished(&self.config, &self.clock, CHEAP).await;
+    }
+
+    /// Forgets what is in memory, as a restart does.
+    pub async fn restarted_in_place(&self) {
+        self.domain.recognition.keys_changed();
+    }
+
+    /// Changes the database as only its owner can.
+    pub async fn sql(&self, sql: &'static str) {
+        let pool = self.pool().await;
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// Asks the database for a number.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        let pool = self.pool().await;
+        let count = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        count
+    }
+
+    async fn pool(&self) -> sqlx::SqlitePool {
+        let address = format!("sqlite://{}", self.data("cloakroom.db").display());
+        sqlx::SqlitePool::connect(&address).await.unwrap()
+    }
+
+    /// Does it hold within a second?
+    pub async fn soon(&self, holds: impl AsyncFn() -> bool) -> bool {
+        for _ in 0..50 {
+            if holds().await {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
     }
 
     /// A file or folder of the house's data.
@@ -97,10 +140,15 @@ impl House {
     }
 }
 
-async fn furnished(config: &Config, clock: &Clock) -> BoxEndpoint<'static, Response> {
-    let surroundings = Surroundings { clock: clock.clone(), hash_cost: CHEAP };
-    let domain = app::open(config, surroundings).await.unwrap();
-    app::furnish(config, domain, false)
+async fn furnished(
+    config: &Config,
+    clock: &Clock,
+    hash_cost: HashCost,
+) -> (Arc<Domain>, BoxEndpoint<'static, Response>) {
+    let surroundings = Surroundings { clock: clock.clone(), hash_cost };
+    let domain = Arc::new(app::open(config, surroundings).await.unwrap());
+    let route = app::furnish(config, Arc::clone(&domain), false);
+    (domain, route)
 }
 
 /// What came back.

@@ -15,8 +15,8 @@ async fn start_again(house: &House) -> Result<(), String> {
 }
 
 fn key(house: &House) -> std::path::PathBuf {
-    let mut entries = fs::read_dir(house.data("keys")).unwrap();
-    entries.next().unwrap().unwrap().path()
+    let mut files = fs::read_dir(house.data("keys")).unwrap().map(|file| file.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|ending| ending == "pem")).unwrap()
 }
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -54,6 +54,19 @@ async fn key_02_a_key_that_others_may_read_is_refused_with_the_command_that_mend
 }
 
 #[tokio::test]
+async fn key_02_what_is_no_file_of_ones_own_is_refused() {
+    let house = House::new().await;
+    let key = key(&house);
+    let elsewhere = house.data("elsewhere.pem");
+    fs::rename(&key, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &key).unwrap();
+    assert!(start_again(&house).await.unwrap_err().contains("no Ed25519 key"), "a link");
+    fs::remove_file(&key).unwrap();
+    fs::create_dir(&key).unwrap();
+    assert!(start_again(&house).await.unwrap_err().contains("no Ed25519 key"), "a folder");
+}
+
+#[tokio::test]
 async fn key_03_what_is_no_ed25519_key_is_refused() {
     let house = House::new().await;
     let key = key(&house);
@@ -62,6 +75,12 @@ async fn key_03_what_is_no_ed25519_key_is_refused() {
         let error = start_again(&house).await.unwrap_err();
         assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
     }
+    // PKCS#8 around a seed of zeros
+    let zeros = "MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let weak = format!("-----BEGIN PRIVATE KEY-----\n{zeros}\n-----END PRIVATE KEY-----\n");
+    fs::write(&key, weak).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("anybody can guess"), "{error}");
 }
 
 #[tokio::test]

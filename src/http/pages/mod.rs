@@ -97,11 +97,16 @@ struct ProblemPage {
 async fn explain(request: Request) -> Result<Response> {
     let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;
     let code = Code::named(&name).ok_or_else(|| Failure::of(Code::NotFound))?;
-    let page = ProblemPage {
-        name: code.name(),
-        title: code.title(),
-        status: code.status().as_u16(),
-        detail: code.detail(),
-    };
-    Ok(shown(StatusCode::OK, &page))
+    Ok(shown(StatusCode::OK, &ProblemPage::of(code)))
+}
+
+impl ProblemPage {
+    fn of(code: Code) -> Self {
+        Self {
+            name: code.name(),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: code.detail(),
+        }
+    }
 }

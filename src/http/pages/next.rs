@@ -13,8 +13,8 @@ pub fn path(next: &str) -> Option<String> {
     let there = here.join(next).ok()?;
     let is_here = there.origin() == here.origin() && !there.path().starts_with("//");
     // percent-encoded slashes and dots at the front are decoded by some proxies
-    let looks_away = next.get(1..4).is_some_and(|start| start.eq_ignore_ascii_case("%2f"))
-        || next.get(1..4).is_some_and(|start| start.eq_ignore_ascii_case("%5c"));
+    let start = there.path().get(1..4).unwrap_or_default();
+    let looks_away = start.eq_ignore_ascii_case("%2f") || start.eq_ignore_ascii_case("%5c");
     (is_here && !looks_away).then(|| there[url::Position::BeforePath..].to_owned())
 }
 
@@ -43,6 +43,8 @@ mod tests {
             "/%2f/evil",
             "/%2Fevil",
             "/%5cevil",
+            "/./%2fevil",
+            "/a/../%5Cevil",
             "javascript:alert(1)",
             "data:,x",
             "/\t/evil",

@@ -7,15 +7,15 @@ use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{EndpointExt, Request, RequestBody, Response, Result, endpoint};
 
-use super::{next, see_other, shown};
+use super::{ProblemPage, next, see_other, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::{LogInError, Ticket};
-use crate::http::Front;
 use crate::http::accounts::{NewAccountView, unfit};
 use crate::http::body::{Fields, FromFields};
 use crate::http::login::CredentialsView;
-use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
+use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER, logged};
 use crate::http::sessions::date_time;
+use crate::http::{Front, client};
 
 /// An endpoint that a fork shares among requests.
 pub type Shared = Arc<dyn DynEndpoint<Output = Response>>;
@@ -100,6 +100,9 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
 
 pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
+        if front.domain.rules.registration == Registration::Closed {
+            return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::of(Code::RegistrationClosed)));
+        }
         let next = query(&request, "next").and_then(|next| next::path(&next));
         Ok(shown(StatusCode::OK, &SignInPage::empty(&front, true, next.as_deref())))
     })
@@ -116,7 +119,7 @@ pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Err(failure) => return Err(failure.into()),
         };
         let page = AccountPage {
-            username: &who.account.username,
+            username: who.account.username.as_str(),
             since: readable(who.session.created_at),
             until: readable(who.session.expires_at),
         };
@@ -128,15 +131,16 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         let (posted, fields) = posted::<CredentialsView>(&request, &mut body).await;
         let again = |problem: &Problem| show_again(&front, false, &posted, problem);
-        let (credentials, remember) = match fields.and_then(CredentialsView::parsed) {
+        let wishes = client::wishes(&request, posted.remember);
+        let credentials = match fields.and_then(CredentialsView::parsed) {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(again(&failure.problem)),
         };
-        match front.domain.log_in(credentials, remember).await {
+        match front.domain.log_in(credentials, wishes).await {
             Ok(ticket) => signed_in(&front, &request, &posted, &ticket).await,
             Err(LogInError::WrongCredentials) => Ok(again(&Problem::of(Code::InvalidCredentials))),
             Err(LogInError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
-            Err(LogInError::Fault(fault)) => Err(Failure::from(fault).into()),
+            Err(LogInError::Fault(fault)) => Ok(again(&logged(fault.into()).problem)),
         }
     })
 }
@@ -145,11 +149,12 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         let (posted, fields) = posted::<NewAccountView>(&request, &mut body).await;
         let again = |problem: &Problem| show_again(&front, true, &posted, problem);
-        let (application, remember) = match fields {
+        let wishes = client::wishes(&request, posted.remember);
+        let application = match fields {
             Ok(view) => view.parsed(&front),
             Err(failure) => return Ok(again(&failure.problem)),
         };
-        match front.domain.register(application, remember).await {
+        match front.domain.register(application, wishes).await {
             Ok((_, ticket)) => signed_in(&front, &request, &posted, &ticket).await,
             Err(RegisterError::Closed) => Ok(again(&Problem::of(Code::RegistrationClosed))),
             Err(RegisterError::UsernameTaken) => Ok(again(&Problem::of(Code::UsernameTaken))),
@@ -158,7 +163,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
                 Ok(again(&problem.with_errors(unfit(username, password))))
             }
             Err(RegisterError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
-            Err(RegisterError::Fault(fault)) => Err(Failure::from(fault).into()),
+            Err(RegisterError::Fault(fault)) => Ok(again(&logged(fault.into()).problem)),
         }
     })
 }

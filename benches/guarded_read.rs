@@ -1,0 +1,202 @@
+//! What a guarded read costs: `cargo bench --bench guarded_read [-- --rows N] [--seconds S]`.
+//!
+//! One process serves a bare poem hello and the real `GET /private` through the same accept loop;
+//! another asks for them in alternating rounds. Printed is the server's CPU time for a request of
+//! each, and the ratio, which does not depend on the machine. `--rows 1000000` puts as many
+//! accounts and sessions into the database first.
+
+#![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
+#![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::config::{Config, Settings};
+use cloakroom::domain::accounts::{Application, Username};
+use cloakroom::domain::sessions::{Origin, Remember, Wishes};
+use cloakroom::secret::Password;
+use cloakroom::server;
+use poem::EndpointExt;
+use tokio::net::TcpListener;
+
+const PASSWORD: &str = "a password for the bench";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    if let Some(at) = value("--load") {
+        load(&at, &value("--cookie").unwrap_or_default(), value("--for").unwrap().parse().unwrap());
+        return;
+    }
+    let rows = value("--rows").map_or(0, |rows| rows.parse().unwrap());
+    let seconds = value("--seconds").map_or(2, |seconds| seconds.parse().unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(bench(rows, seconds));
+}
+
+async fn bench(rows: i64, seconds: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { data_dir: Some(folder.path().to_owned()), ..Settings::default() };
+    let config = Config::check(settings).unwrap();
+    if rows > 0 {
+        fill(&config, rows).await;
+    }
+    let start = Instant::now();
+    let domain = Arc::new(app::open(&config, Surroundings::real()).await.unwrap());
+    println!("open: {:.0} ms with {rows} accounts and sessions", millis(start.elapsed()));
+
+    let typed = Password::new(PASSWORD.to_owned());
+    let application = Application {
+        username: Username::parse("bench"),
+        password: domain.rules.passwords.check(&typed),
+    };
+    let wishes = Wishes { remember: Remember::No, origin: Origin::default() };
+    let (_, ticket) = domain.register(application, wishes).await.unwrap();
+    let cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
+
+    let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
+    let hello = serve(hello).await;
+    let real = serve(app::furnish(&config, domain, false)).await;
+    let mut costs = [Vec::new(), Vec::new()];
+    for round in 0..11 {
+        for (which, (at, cookie)) in
+            [(&hello, ""), (&real, cookie.as_str())].into_iter().enumerate()
+        {
+            let cost = measure(at, cookie, seconds).await;
+            if round > 0 {
+                costs[which].push(cost); // the first round warms up
+            }
+        }
+    }
+    let [hello, real] = costs.map(median);
+    println!("bare poem hello  {hello:6.2} µs of CPU a request");
+    println!("GET /private     {real:6.2} µs");
+    println!("ratio            {:6.2}", real / hello);
+}
+
+async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    tokio::spawn(server::serve(listener, route, std::future::pending()));
+    at
+}
+
+/// The CPU time of this process for each of the requests that another one makes.
+async fn measure(at: &str, cookie: &str, seconds: u64) -> f64 {
+    let mut loader = Command::new(std::env::current_exe().unwrap());
+    loader.args(["--load", at, "--cookie", cookie, "--for", &seconds.to_string()]);
+    let mut loader: Child = loader.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(loader.stdout.take().unwrap());
+    let (before, said) = tokio::task::spawn_blocking(move || {
+        said.read_line(&mut String::new()).unwrap(); // connected
+        (cpu(), said)
+    })
+    .await
+    .unwrap();
+    loader.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let count = tokio::task::spawn_blocking(move || {
+        let mut said = said;
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    });
+    let count = count.await.unwrap();
+    let spent = cpu() - before;
+    loader.wait().unwrap();
+    spent.as_secs_f64() * 1e6 / count as f64
+}
+
+/// User and system time of this process, from /proc.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10) // Linux counts hundredths of a second here
+}
+
+/// Asks over a few kept connections for as long as it is told, and prints how often.
+fn load(at: &str, cookie: &str, seconds: u64) {
+    let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+    let request = format!("GET /private HTTP/1.1\r\nHost: {at}\r\n{cookie}\r\n");
+    let mut streams: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let stream = TcpStream::connect(at).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream
+        })
+        .collect();
+    for stream in &mut streams {
+        ask(stream, &request);
+    }
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let start = Instant::now();
+    let mut count = 0_u64;
+    while start.elapsed() < Duration::from_secs(seconds) {
+        for stream in &mut streams {
+            stream.write_all(request.as_bytes()).unwrap();
+        }
+        for stream in &mut streams {
+            read(stream);
+            count += 1;
+        }
+    }
+    println!("{count}");
+}
+
+fn ask(stream: &mut TcpStream, request: &str) {
+    stream.write_all(request.as_bytes()).unwrap();
+    read(stream);
+}
+
+/// One answer of 200, which fits one read on loopback.
+fn read(stream: &mut TcpStream) {
+    let mut answer = [0; 4096];
+    let length = stream.read(&mut answer).unwrap();
+    assert!(
+        answer[..length].starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer[..length])
+    );
+}
+
+fn median(mut costs: Vec<f64>) -> f64 {
+    costs.sort_by(f64::total_cmp);
+    costs[costs.len() / 2]
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Puts accounts and sessions into the database, by SQL alone.
+async fn fill(config: &Config, rows: i64) {
+    let domain = app::open(config, Surroundings::real()).await.unwrap();
+    let now = domain.clock.now().millis();
+    domain.store.close().await;
+    let address = config.database_url.expose(); // the driver connects with it
+    let pool = sqlx::SqlitePool::connect(address).await.unwrap();
+    let counted = "with recursive n(i) as (select 1 union all select i + 1 from n where i < $1)";
+    let accounts = format!(
+        "{counted} insert into accounts (id, username, password_hash, created_at)
+         select printf('%022d', i), 'user' || i, 'none', $2 from n"
+    );
+    let sessions = format!(
+        "{counted} insert into sessions
+             (digest, id, account_id, remember, created_at, last_seen_at, expires_at)
+         select randomblob(32), printf('%022d', i), printf('%022d', i), 1, $2, $2, $2 + 2592000000
+         from n"
+    );
+    for sql in [accounts, sessions] {
+        let sql = sqlx::AssertSqlSafe(sql);
+        sqlx::query(sql).bind(rows).bind(now).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+}

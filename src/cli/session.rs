@@ -1,0 +1,113 @@
+//! `cloakroom session`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::user::{about_name, rfc3339};
+use super::{Failed, Outcome, say};
+use crate::app::{self, Surroundings};
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::domain::accounts::{Account, Username};
+use crate::domain::sessions;
+
+#[derive(Debug, Subcommand)]
+pub enum Session {
+    /// List the sessions in force of a user, the newest first
+    List {
+        name: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session of a user, or all of them; running services refuse it within a second
+    Revoke {
+        name: String,
+        /// The session's id in the list
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// Every session of the user
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+impl Session {
+    pub async fn run(self, config: &Config) -> Outcome {
+        let domain = app::open(config, Surroundings::real()).await?;
+        let outcome = match self {
+            Self::List { name, json } => list(&domain, &name, json).await,
+            Self::Revoke { name, id: Some(id), .. } => revoke(&domain, &name, &id).await,
+            Self::Revoke { name, id: None, .. } => revoke_all(&domain, &name).await,
+        };
+        domain.store.close().await;
+        outcome
+    }
+}
+
+async fn account(domain: &Domain, name: &str) -> Result<Account, Failed> {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let account = domain.account_named(&username).await?;
+    account.ok_or_else(|| Failed(format!("there is no user {username}")))
+}
+
+async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {
+    const PAGE: usize = 100;
+    let account = account(domain, name).await?;
+    let mut behind = None;
+    loop {
+        let page = domain.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
+        for session in &page.sessions {
+            say(&line(session, json))?;
+        }
+        let Some(next) = page.next else { return Ok(()) };
+        behind = Some(next);
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    created_at: String,
+    last_seen_at: String,
+    expires_at: String,
+    address: Option<&'a str>,
+    browser: Option<&'a str>,
+}
+
+fn line(session: &sessions::Session, json: bool) -> String {
+    let line = Line {
+        id: session.id.as_str(),
+        created_at: rfc3339(session.created_at),
+        last_seen_at: rfc3339(session.last_seen_at),
+        expires_at: rfc3339(session.expires_at),
+        address: session.origin.address.as_deref(),
+        browser: session.origin.browser.as_deref(),
+    };
+    if json {
+        return serde_json::to_string(&line).expect("strings make JSON");
+    }
+    let address = line.address.unwrap_or("-");
+    let browser = line.browser.unwrap_or("-");
+    format!(
+        "{}  {}  last seen {}  {address}  {browser}",
+        line.id, line.created_at, line.last_seen_at
+    )
+}
+
+async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
+    let account = account(domain, name).await?;
+    if domain.revoke(&account.id, id).await? {
+        say("ended 1 session")
+    } else {
+        Err(Failed(format!("{} has no session {id:?} in force", account.username)))
+    }
+}
+
+async fn revoke_all(domain: &Domain, name: &str) -> Outcome {
+    let account = account(domain, name).await?;
+    match domain.end_all(&account.id).await? {
+        1 => say("ended 1 session"),
+        ended => say(&format!("ended {ended} sessions")),
+    }
+}

@@ -1,0 +1,131 @@
+//! Tokens that were verified a moment ago, recognised from memory.
+//!
+//! Each account belongs to one of many slots, and each slot counts the endings of sessions. What is
+//! filed carries the count that was read *before* the database was asked; it is good for as long as
+//! the count stays. So an ending that was answered is seen by every request that begins after it,
+//! whatever was being read and filed meanwhile.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+use super::accounts::AccountId;
+use super::sessions::SignedInAs;
+use crate::secret::TokenDigest;
+
+/// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
+const MOST: usize = 65_536;
+/// Two accounts of one slot disturb each other once an ending; they are looked up again then.
+const SLOTS: usize = 4096;
+/// Whoever has not heard of other processes' endings for this long asks the database.
+const DEAF: Duration = Duration::from_secs(1);
+
+/// What is kept of verified tokens.
+#[derive(Debug)]
+pub struct Recognition {
+    kept: Cache<TokenDigest, Kept>,
+    hasher: RandomState,
+    slots: Vec<AtomicU64>,
+    /// Counts what concerns all accounts: the keys have changed.
+    keys: AtomicU64,
+    born: Instant,
+    /// Milliseconds from `born` to when the feed of endings was last heard, and one more.
+    heard: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    who: Arc<SignedInAs>,
+    seen: Counts,
+}
+
+/// The counts at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    keys: u64,
+    slot: u64,
+}
+
+impl Recognition {
+    pub fn new() -> Self {
+        Self {
+            kept: Cache::new(MOST),
+            hasher: RandomState::new(),
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            keys: AtomicU64::new(0),
+            born: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
+    }
+
+    /// Who holds this token, if that is known and nothing has ended since.
+    pub fn get(&self, token: &TokenDigest) -> Option<Arc<SignedInAs>> {
+        if self.is_deaf() {
+            return None;
+        }
+        let kept = self.kept.get(token)?;
+        let now = Counts { keys: self.keys(), ..self.counts(&kept.who.account.id, 0) };
+        (kept.seen == now).then_some(kept.who)
+    }
+
+    /// The count of key changes: to be read before a signature is checked.
+    pub fn keys(&self) -> u64 {
+        self.keys.load(Ordering::SeqCst)
+    }
+
+    /// The counts that concern an account: to be read before the database is asked.
+    pub fn counts(&self, account: &AccountId, keys: u64) -> Counts {
+        Counts { keys, slot: self.slot(account).load(Ordering::SeqCst) }
+    }
+
+    /// Keeps what was read after `seen` was counted.
+    pub fn file(&self, token: TokenDigest, who: Arc<SignedInAs>, seen: Counts) {
+        self.kept.insert(token, Kept { who, seen });
+    }
+
+    /// Keeps something newer of a token that is kept.
+    pub fn renew(&self, token: TokenDigest, who: &Arc<SignedInAs>) {
+        if let Some(Kept { seen, .. }) = self.kept.get(&token) {
+            self.file(token, Arc::clone(who), seen);
+        }
+    }
+
+    /// A session of the account has ended. To be called before that is answered.
+    pub fn ended(&self, account: &AccountId) {
+        self.slot(account).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The keys have changed: every signature is checked again.
+    pub fn keys_changed(&self) {
+        self.keys.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The feed of endings was read to its end, and that reading began at `began`.
+    pub fn heard(&self, began: Instant) {
+        let millis = began.saturating_duration_since(self.born).as_millis();
+        self.heard.store(u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1, Ordering::SeqCst);
+    }
+
+    /// Has it been too long since the feed was heard?
+    fn is_deaf(&self) -> bool {
+        match self.heard.load(Ordering::Relaxed) {
+            0 => true,
+            heard => self.born.elapsed() > Duration::from_millis(heard - 1) + DEAF,
+        }
+    }
+
+    fn slot(&self, account: &AccountId) -> &AtomicU64 {
+        let hash = self.hasher.hash_one(account);
+        let at = usize::try_from(hash % SLOTS as u64).expect("less than SLOTS");
+        &self.slots[at]
+    }
+}
+
+impl Default for Recognition {
+    fn default() -> Self {
+        Self::new()
+    }
+}

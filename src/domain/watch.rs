@@ -1,0 +1,104 @@
+//! What goes on beside the requests: hearing of other processes' endings and keys, and clearing away.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Domain;
+use crate::clock::days;
+use crate::fault::Fault;
+
+/// How often the feed is read: an ending elsewhere is heard of within this and a little.
+const LISTEN: Duration = Duration::from_millis(200);
+/// Listenings from one clearing away to the next: half a minute.
+const CLEAR_EVERY: u32 = 150;
+/// Rows a statement removes at once: some milliseconds of the one writer.
+const BATCH: i64 = 500;
+/// The writer is free for others in between.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Domain {
+    /// Watches until the domain is gone.
+    pub async fn watch(domain: Weak<Self>) {
+        let mut ticks = interval(LISTEN);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut position = None;
+        for n in 0_u32.. {
+            ticks.tick().await;
+            let Some(domain) = domain.upgrade() else { return };
+            match domain.listen(position).await {
+                Ok(newest) => position = Some(newest),
+                Err(fault) if n % CLEAR_EVERY == 0 => tracing::warn!("{fault}"),
+                Err(_) => {} // said every half minute; meanwhile the database is asked each time
+            }
+            domain.look_at_keys();
+            if n % CLEAR_EVERY == CLEAR_EVERY - 1 {
+                tokio::spawn(Self::clear_away(Arc::clone(&domain)));
+            }
+        }
+    }
+
+    /// Hears of every ending behind `position`; where the feed ends now.
+    async fn listen(&self, position: Option<i64>) -> Result<i64, Fault> {
+        const MOST: i64 = 1000;
+        let began = Instant::now();
+        let Some(mut position) = position else {
+            // what is filed from here on was read after this
+            let newest = self.store.last_ending().await?;
+            self.recognition.heard(began);
+            return Ok(newest);
+        };
+        loop {
+            let endings = self.store.endings_behind(position, MOST).await?;
+            for (at, account) in &endings {
+                self.recognition.ended(&account.clone().into());
+                position = *at;
+            }
+            if endings.len() < usize::try_from(MOST).expect("a small number") {
+                self.recognition.heard(began);
+                return Ok(position);
+            }
+        }
+    }
+
+    /// Takes up new keys and lets go of removed ones.
+    fn look_at_keys(&self) {
+        match self.keys.reread() {
+            Ok(true) => {
+                self.recognition.keys_changed();
+                tracing::info!("the signing keys have changed");
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!("the signing keys stay as they were: {error}"),
+        }
+    }
+
+    /// Removes what has ended, in small batches.
+    async fn clear_away(domain: Arc<Self>) {
+        if let Err(fault) = domain.remove_ended().await {
+            tracing::warn!("{fault}"); // the next round tries again
+        }
+    }
+
+    /// Removes every session that has ended and every ending that all have heard of.
+    pub async fn remove_ended(&self) -> Result<(), Fault> {
+        loop {
+            let now = self.clock.now();
+            let accounts =
+                self.store.remove_ended(now.millis(), self.idle_since(now), BATCH).await?;
+            for account in &accounts {
+                self.recognition.ended(&account.clone().into());
+            }
+            if accounts.is_empty() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let yesterday = self.clock.now().before(days(1)).millis();
+        while self.store.remove_endings(yesterday, BATCH).await? > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}

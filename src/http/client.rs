@@ -1,0 +1,78 @@
+//! Where a request comes from, in the words of whoever reads a list of sessions.
+
+use poem::http::header;
+use poem::{Addr, Request};
+use woothee::parser::Parser;
+
+use crate::domain::sessions::{Origin, Remember, Wishes};
+
+/// More of a `User-Agent` is not read.
+const LONGEST: usize = 512;
+/// The most characters of a browser's name in words.
+const LONGEST_NAME: usize = 64;
+
+/// The wishes of somebody who signs in by this request.
+pub fn wishes(request: &Request, remember: bool) -> Wishes {
+    let remember = if remember { Remember::Yes } else { Remember::No };
+    Wishes { remember, origin: origin(request) }
+}
+
+fn origin(request: &Request) -> Origin {
+    let address = match &request.remote_addr().0 {
+        Addr::SocketAddr(address) => Some(address.ip().to_canonical().to_string()),
+        Addr::Unix(_) | Addr::Custom(..) => None,
+    };
+    Origin { address, browser: request.header(header::USER_AGENT).and_then(browser) }
+}
+
+/// `Firefox on Linux`; for a program its own name.
+fn browser(user_agent: &str) -> Option<String> {
+    let read: String = user_agent.chars().take(LONGEST).collect();
+    let known = Parser::new().parse(&read).filter(|known| known.category != "misc");
+    let words = match known {
+        Some(known) if known.os == "UNKNOWN" || known.os.is_empty() => known.name.to_owned(),
+        Some(known) => format!("{} on {}", known.name, known.os),
+        None => read.split(['/', ' ', '(']).next().unwrap_or_default().to_owned(),
+    };
+    let is_shown = |c: &char| !c.is_control();
+    let words: String = words.chars().filter(is_shown).take(LONGEST_NAME).collect();
+    (words != "UNKNOWN" && !words.is_empty()).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn browsers_and_programs_are_named_in_words() {
+        for (user_agent, words) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+                "Firefox on Linux",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+                "Chrome on Windows 10",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/7.88.1", "curl"),
+            ("node", "node"),
+        ] {
+            assert_eq!(browser(user_agent).as_deref(), Some(words));
+        }
+        assert_eq!(browser(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_user_agent_gives_a_short_name_or_none(user_agent in "\\PC{0,600}") {
+            let words = browser(&user_agent);
+            prop_assert!(words.is_none_or(|words| words.chars().count() <= LONGEST_NAME));
+        }
+    }
+}

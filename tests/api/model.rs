@@ -1,0 +1,177 @@
+//! Random lives of sessions against a model of a few lines: the two never differ.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cloakroom::clock::Timestamp;
+use poem::http::Method;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::house::{House, START, private_with, request};
+
+const MINUTE: u64 = 60_000;
+
+#[derive(Debug, Clone)]
+enum Step {
+    LogIn { remember: bool },
+    Use(usize),
+    LogOut(usize),
+    Revoke(usize, usize),
+    RevokeOthers(usize),
+    Change(usize),
+    Wait(u64),
+    Restart,
+    Clean,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let slot = 0..6_usize;
+    prop_oneof![
+        3 => any::<bool>().prop_map(|remember| Step::LogIn { remember }),
+        4 => slot.clone().prop_map(Step::Use),
+        1 => slot.clone().prop_map(Step::LogOut),
+        1 => (slot.clone(), slot.clone()).prop_map(|(by, which)| Step::Revoke(by, which)),
+        1 => slot.clone().prop_map(Step::RevokeOthers),
+        1 => slot.prop_map(Step::Change),
+        3 => prop_oneof![Just(1), Just(59), Just(8 * 60 - 1), Just(8 * 60), Just(24 * 60), 0..20_000_u64]
+            .prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Clean),
+    ]
+}
+
+/// The model: when a session began, when it was last seen, and how long it may last.
+#[derive(Debug, Clone)]
+struct Live {
+    began: u64,
+    seen: u64,
+    remember: bool,
+    cookie: String,
+    id: String,
+}
+
+impl Live {
+    fn is_in_force(&self, now: u64) -> bool {
+        let (idle, absolute) =
+            if self.remember { (14 * 24 * 60, 30 * 24 * 60) } else { (8 * 60, 24 * 60) };
+        now < self.seen + idle && now < self.began + absolute
+    }
+}
+
+/// Uses a cookie of the house; what it says must be what the model says.
+async fn agrees(house: &House, live: &mut BTreeMap<usize, Live>, n: usize, now: u64) -> bool {
+    let expected = live.get(&n).is_some_and(|session| session.is_in_force(now));
+    if let Some(session) = live.get_mut(&n) {
+        let answer = house.send(private_with(&[&session.cookie])).await;
+        assert_eq!(answer.status == 200, expected, "session {n}: {session:?} at {now}");
+        session.seen = if expected { now } else { session.seen };
+    }
+    if !expected {
+        live.remove(&n);
+    }
+    expected
+}
+
+async fn live_through(steps: Vec<Step>) {
+    let mut house = House::new().await;
+    house.signed_in("ann").await.post_nothing("/logout").await;
+    let mut password = crate::house::PASSWORD.to_owned();
+    let mut live: BTreeMap<usize, Live> = BTreeMap::new();
+    let mut dead: Vec<String> = Vec::new();
+    let mut now = 0;
+    for (n, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::LogIn { remember } => {
+                let slot = n % 6;
+                let body = json!({ "username": "ann", "password": password, "remember": remember });
+                let client = house.stranger();
+                let answer = client.post("/login", &body).await;
+                assert_eq!(answer.status, 200);
+                let id = answer.json()["session"]["id"].as_str().unwrap().to_owned();
+                let cookie = client.cookie().unwrap();
+                live.insert(slot, Live { began: now, seen: now, remember, cookie, id });
+            }
+            Step::Use(n) => {
+                agrees(&house, &mut live, n, now).await;
+            }
+            Step::LogOut(n) => {
+                if let Some(session) = live.remove(&n) {
+                    let mut request = request(Method::POST, "/logout").finish();
+                    request.headers_mut().insert("cookie", session.cookie.parse().unwrap());
+                    assert_eq!(house.send(request).await.status, 204);
+                    dead.push(session.cookie);
+                }
+            }
+            Step::Revoke(by, which) => {
+                if agrees(&house, &mut live, by, now).await
+                    && let Some(target) = live.get(&which).cloned()
+                {
+                    let path = format!("/sessions/{}", target.id);
+                    let mut request = request(Method::DELETE, &path).finish();
+                    request.headers_mut().insert("cookie", live[&by].cookie.parse().unwrap());
+                    house.send(request).await;
+                    live.remove(&which);
+                    dead.push(target.cookie);
+                }
+            }
+            Step::RevokeOthers(by) => {
+                if agrees(&house, &mut live, by, now).await {
+                    let mut request = request(Method::DELETE, "/sessions").finish();
+                    request.headers_mut().insert("cookie", live[&by].cookie.parse().unwrap());
+                    assert_eq!(house.send(request).await.status, 200);
+                    let kept = live.remove(&by).unwrap();
+                    dead.extend(std::mem::take(&mut live).into_values().map(|one| one.cookie));
+                    live.insert(by, kept);
+                }
+            }
+            Step::Change(by) => {
+                if agrees(&house, &mut live, by, now).await {
+                    let new = format!("password number {n} of the model");
+                    let body = json!({ "current_password": password, "new_password": new });
+                    let put = request(Method::PUT, "/me/password")
+                        .content_type("application/json")
+                        .header("cookie", &live[&by].cookie)
+                        .body(body.to_string());
+                    let answer = house.send(put).await;
+                    assert_eq!(answer.status, 204);
+                    password = new;
+                    let remember = live[&by].remember;
+                    dead.extend(std::mem::take(&mut live).into_values().map(|one| one.cookie));
+                    let cookie = answer.cookie().unwrap();
+                    let mut get = request(Method::GET, "/session").finish();
+                    get.headers_mut().insert("cookie", cookie.parse().unwrap());
+                    let id = house.send(get).await.json()["id"].as_str().unwrap().to_owned();
+                    live.insert(by, Live { began: now, seen: now, remember, cookie, id });
+                }
+            }
+            Step::Wait(minutes) => {
+                crate::login::settle().await; // what was seen is written
+                now += minutes;
+                let at = START.plus(Duration::from_millis(now * MINUTE));
+                house.clock.set(Timestamp::from_millis(at.millis()));
+            }
+            Step::Restart => {
+                crate::login::settle().await;
+                house.restarted().await;
+            }
+            Step::Clean => house.domain.remove_ended().await.unwrap(),
+        }
+        for cookie in &dead {
+            assert_eq!(house.send(private_with(&[cookie])).await.status, 403);
+        }
+    }
+    for n in 0..6 {
+        agrees(&house, &mut live, n, now).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sessions_live_and_end_as_the_model_says(steps in prop::collection::vec(step(), 1..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(live_through(steps));
+    }
+}

@@ -1,0 +1,372 @@
+//! Sessions that people can see, name and end. The ids are those of the attack list.
+
+use std::time::Duration;
+
+use cloakroom::clock::{Timestamp, days, hours};
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::house::{Answer, Client, House, PASSWORD, START, private_with, request};
+use crate::login::settle;
+
+const NEW: &str = "quite another long password";
+
+async fn ids(client: &Client<'_>) -> Vec<String> {
+    let page = client.get("/sessions?limit=100").await.json();
+    let sessions = page["sessions"].as_array().unwrap().clone();
+    sessions.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn current(client: &Client<'_>) -> String {
+    client.get("/session").await.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn delete(client: &Client<'_>, path: &str) -> Answer {
+    client.send(request(Method::DELETE, path).finish()).await
+}
+
+async fn change(client: &Client<'_>, current: &str, new: &str) -> Answer {
+    let body = json!({ "current_password": current, "new_password": new }).to_string();
+    let put = request(Method::PUT, "/me/password").content_type("application/json").body(body);
+    client.send(put).await
+}
+
+#[tokio::test]
+async fn a_listed_session_tells_what_one_recognises_it_by() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.wait(hours(1));
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+    let body = json!({ "username": "ann", "password": PASSWORD, "remember": true });
+    let client = house.stranger();
+    let login = request(Method::POST, "/login")
+        .content_type("application/json")
+        .header("user-agent", firefox)
+        .body(body.to_string());
+    assert_eq!(client.send(login).await.status, 200);
+    let page = client.get("/sessions").await.json();
+    let [newest, oldest] = page["sessions"].as_array().unwrap().as_slice() else {
+        panic!("two sessions: {page}")
+    };
+    assert_eq!(newest["browser"], "Firefox on Linux");
+    assert_eq!((&newest["current"], &oldest["current"]), (&json!(true), &json!(false)));
+    assert_eq!((&newest["remember"], &oldest["remember"]), (&json!(true), &json!(false)));
+    assert_eq!(newest["created_at"], "2026-01-01T01:00:00Z");
+    assert_eq!(oldest["created_at"], "2026-01-01T00:00:00Z");
+    assert!(page.get("next_cursor").is_none());
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    for n in 0..6 {
+        if n % 2 == 0 {
+            house.wait(Duration::from_secs(1)); // some begin at the same instant
+        }
+        house.signed_in_again("ann").await;
+    }
+    let all = ids(&client).await;
+    assert_eq!(all.len(), 7);
+    let mut read = Vec::new();
+    let mut path = "/sessions?limit=3".to_owned();
+    loop {
+        let page = client.get(&path).await.json();
+        for session in page["sessions"].as_array().unwrap() {
+            read.push(session["id"].as_str().unwrap().to_owned());
+        }
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        path = format!("/sessions?limit=3&cursor={next}");
+    }
+    assert_eq!(read, all);
+    for bad in [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=-1",
+        "cursor=x",
+        "cursor=AAAAAAAAAAAAAAAAAAAAAAAA",
+    ] {
+        let answer = client.get(&format!("/sessions?{bad}")).await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{bad}");
+        assert_eq!(answer.errors().len(), 1, "{bad}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn ses_13_one_ends_ones_own_sessions_and_no_others() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let other = house.signed_in_again("ann").await;
+    let bob = house.signed_in("bob").await;
+    let path = |id: String| format!("/sessions/{id}");
+    let not_found = (404, "not_found".to_owned());
+    assert_eq!(delete(&ann, &path(current(&bob).await)).await.refusal(), not_found);
+    for id in ["AAAAAAAAAAAAAAAAAAAAAA", "x", "%00", "..%2f", "%ff"] {
+        let status = delete(&ann, &format!("/sessions/{id}")).await.status;
+        assert!(status == 404 || status == 400, "{id}: {status}");
+    }
+    assert_eq!(bob.get("/private").await.status, 200);
+
+    let gone = current(&other).await;
+    assert_eq!(delete(&ann, &path(gone.clone())).await.status, 204);
+    assert_eq!(other.get("/private").await.refusal(), (403, "session_refused".into()));
+    assert_eq!(delete(&ann, &path(gone)).await.refusal(), not_found);
+    let own = ann.cookie().unwrap();
+    assert_eq!(delete(&ann, &path(current(&ann).await)).await.status, 204);
+    assert_eq!(house.send(private_with(&[&own])).await.status, 403);
+}
+
+#[tokio::test]
+async fn ending_all_others_says_how_many_and_keeps_this_one() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let others = [house.signed_in_again("ann").await, house.signed_in_again("ann").await];
+    let bob = house.signed_in("bob").await;
+    assert_eq!(delete(&ann, "/sessions").await.json(), json!({ "revoked": 2 }));
+    assert_eq!(delete(&ann, "/sessions").await.json(), json!({ "revoked": 0 }));
+    for other in others {
+        assert_eq!(other.get("/private").await.status, 403);
+    }
+    assert_eq!(ann.get("/private").await.status, 200);
+    assert_eq!(bob.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn ses_14_a_list_leaks_nothing_that_opens_a_session() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let cookie = client.cookie().unwrap();
+    let list = client.get("/sessions").await.text;
+    for part in cookie.strip_prefix("session=").unwrap().split('.') {
+        assert!(!list.contains(part));
+    }
+    let id = current(&client).await;
+    assert_eq!(house.send(private_with(&[&format!("session={id}")])).await.status, 403);
+}
+
+#[tokio::test]
+async fn ses_04_changing_the_password_ends_every_session_and_gives_a_new_one() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let other = house.signed_in_again("ann").await;
+    let old = ann.cookie().unwrap();
+    let answer = change(&ann, PASSWORD, NEW).await;
+    assert_eq!(answer.status, 204);
+    assert_ne!(ann.cookie().unwrap(), old);
+    assert_eq!(ann.get("/private").await.status, 200);
+    assert_eq!(house.send(private_with(&[&old])).await.status, 403);
+    assert_eq!(other.get("/private").await.status, 403);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+    assert_eq!(house.stranger().log_in("ann", NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn pwd_11_a_change_that_is_refused_changes_nothing() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let wrong = change(&ann, "not the password at all", NEW).await;
+    assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
+    assert!(wrong.header("set-cookie").is_none(), "the session goes on");
+    for (new, code) in [("short", "too_short"), (PASSWORD, "unchanged")] {
+        let answer = change(&ann, PASSWORD, new).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()));
+        assert_eq!(answer.errors(), [("new_password".to_owned(), code.to_owned())]);
+    }
+    assert_eq!(ann.get("/private").await.status, 200);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_change_keeps_who_asked_to_stay_signed_in() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let ann = house.stranger();
+    ann.post("/login", &json!({ "username": "ann", "password": PASSWORD, "remember": true })).await;
+    let answer = change(&ann, PASSWORD, NEW).await;
+    assert!(answer.header("set-cookie").unwrap().ends_with("; Max-Age=2592000"));
+    assert_eq!(ann.get("/session").await.json()["remember"], true);
+}
+
+#[tokio::test]
+async fn a_closed_account_is_gone_with_its_sessions_and_its_name_is_free() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let other = house.signed_in_again("ann").await;
+    let copy = ann.cookie().unwrap();
+    let wrong = ann.post("/me/close", &json!({ "current_password": "not it, I fear" })).await;
+    assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
+    assert_eq!(other.get("/private").await.status, 200);
+    let closed = ann.post("/me/close", &json!({ "current_password": PASSWORD })).await;
+    assert_eq!(closed.status, 204);
+    assert!(closed.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(house.send(private_with(&[&copy])).await.status, 403);
+    assert_eq!(other.get("/private").await.status, 403);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+    let again = house.signed_in("ann").await;
+    assert_eq!(ids(&again).await.len(), 1);
+    assert_eq!(house.send(private_with(&[&copy])).await.status, 403);
+}
+
+#[tokio::test]
+async fn dos_12_an_account_has_a_hundred_sessions_and_the_oldest_go_first() {
+    let house = House::new().await;
+    let first = house.signed_in("ann").await;
+    house.wait(Duration::from_secs(1));
+    let second = house.signed_in_again("ann").await;
+    for _ in 0..98 {
+        house.wait(Duration::from_secs(1));
+        house.signed_in_again("ann").await;
+    }
+    assert_eq!(first.get("/private").await.status, 200);
+    house.wait(Duration::from_secs(1));
+    let last = house.signed_in_again("ann").await;
+    assert_eq!(first.get("/private").await.status, 403);
+    assert_eq!(second.get("/private").await.status, 200);
+    assert_eq!(ids(&last).await.len(), 100);
+}
+
+#[tokio::test]
+async fn sta_05_no_jump_of_the_clock_panics_or_revives_a_session() {
+    let house = House::new().await;
+    let start = START.millis();
+    for jump in [
+        Timestamp::from_millis(start + 3_600_000),
+        Timestamp::from_millis(start + 10 * 365 * 86_400_000),
+        Timestamp::from_millis(start - 3_600_000),
+        Timestamp::from_millis(start - 86_400_000),
+        Timestamp::from_millis(2_147_558_400_000), // 2038-01-20
+        Timestamp::from_millis(30_000),            // 1970-01-01T00:00:30Z
+    ] {
+        let name = format!("ann{}", jump.millis());
+        let ann = house.signed_in(&name).await;
+        house.clock.set(jump);
+        let status = ann.get("/private").await.status;
+        let was_refused = status == 403;
+        assert!(was_refused || status == 200, "{status}");
+        let cookie = ann.cookie();
+        house.clock.set(START);
+        if jump > START.plus(hours(8)) {
+            assert!(was_refused && cookie.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_seen_to_be_over_stays_over_when_the_clock_is_set_back() {
+    let house = House::new().await;
+    let idle = house.signed_in("ann").await.cookie().unwrap();
+    let old = house.signed_in("bob").await.cookie().unwrap();
+    let unseen = house.signed_in("eve").await.cookie().unwrap();
+    assert_eq!(house.send(private_with(&[&idle])).await.status, 200); // it is in memory now
+    assert_eq!(house.send(private_with(&[&unseen])).await.status, 200);
+    house.clock.set(START.plus(hours(8)));
+    assert_eq!(house.send(private_with(&[&idle])).await.status, 403);
+    house.clock.set(START.plus(days(2)));
+    assert_eq!(house.send(private_with(&[&old])).await.status, 403);
+    house.domain.remove_ended().await.unwrap(); // the cleaner has seen the third
+    house.clock.set(START);
+    for cookie in [idle, old, unseen] {
+        assert_eq!(house.send(private_with(&[&cookie])).await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
+    let house = House::new().await;
+    let ended = house.signed_in("ann").await;
+    ended.post_nothing("/logout").await;
+    house.signed_in("bob").await;
+    let kept = house.stranger();
+    house.signed_in("eve").await;
+    kept.post("/login", &json!({ "username": "eve", "password": PASSWORD, "remember": true }))
+        .await;
+    assert_eq!(rows(&house).await, 4);
+    house.wait(days(1));
+    house.domain.remove_ended().await.unwrap();
+    assert_eq!(rows(&house).await, 1);
+    assert_eq!(kept.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn last_seen_is_told_to_the_minute_and_written_once() {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    house.wait(Duration::from_secs(59));
+    assert_eq!(client.get("/session").await.json()["last_seen_at"], "2026-01-01T00:00:00Z");
+    house.wait(Duration::from_secs(1));
+    let session = client.get("/session").await.json();
+    assert_eq!(session["last_seen_at"], "2026-01-01T00:01:00Z");
+    assert_eq!(session["idle_expires_at"], "2026-01-01T08:01:00Z");
+    settle().await;
+    let list = client.get("/sessions").await.json();
+    assert_eq!(list["sessions"][0]["last_seen_at"], "2026-01-01T00:01:00Z");
+}
+
+#[tokio::test]
+async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
+    let house = House::new().await;
+    for how in ["logout", "revoke", "others", "password", "close", "disable"] {
+        let ann = house.signed_in(how).await;
+        let other = house.signed_in_again(how).await;
+        let copy = other.cookie().unwrap();
+        assert_eq!(house.send(private_with(&[&copy])).await.status, 200);
+        let id = current(&other).await;
+        let status = match how {
+            "logout" => other.post_nothing("/logout").await.status,
+            "revoke" => delete(&ann, &format!("/sessions/{id}")).await.status,
+            "others" => delete(&ann, "/sessions").await.status,
+            "password" => change(&ann, PASSWORD, NEW).await.status,
+            "close" => ann.post("/me/close", &json!({ "current_password": PASSWORD })).await.status,
+            _ => {
+                house.sql("update accounts set disabled_at = 1").await;
+                // nobody noted it in the feed: this is the operator's own SQL
+                house.restarted_in_place().await;
+                poem::http::StatusCode::NO_CONTENT
+            }
+        };
+        assert!(status.is_success(), "{how}: {status}");
+        for _ in 0..3 {
+            let answer = house.send(private_with(&[&copy])).await;
+            assert_eq!(answer.refusal(), (403, "session_refused".into()), "{how}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
+    let house = House::new().await;
+    let before = house.signed_in("ann").await;
+    let folder = house.data("keys");
+    let pems = || {
+        let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        let mut pems: Vec<_> =
+            files.filter(|p| p.extension().is_some_and(|e| e == "pem")).collect();
+        pems.sort();
+        pems
+    };
+    let [old] = pems().try_into().unwrap();
+    let later = START.plus(Duration::from_secs(1));
+    cloakroom::domain::tokens::Keys::create(&folder, later).unwrap();
+    assert!(house.soon(async || keys(&house).await.len() == 2).await);
+    let after = house.signed_in_again("ann").await;
+    let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
+    assert_ne!(kid(before.cookie().unwrap()), kid(after.cookie().unwrap()));
+    assert_eq!(before.get("/private").await.status, 200);
+    assert_eq!(after.get("/private").await.status, 200);
+
+    std::fs::remove_file(old).unwrap();
+    let copy = before.cookie().unwrap();
+    assert!(house.soon(async || house.send(private_with(&[&copy])).await.status == 403).await);
+    assert_eq!(after.get("/private").await.status, 200);
+    assert_eq!(keys(&house).await.len(), 1);
+}
+
+async fn keys(house: &House) -> Vec<Value> {
+    let jwks = house.stranger().get("/.well-known/jwks.json").await.json();
+    jwks["keys"].as_array().unwrap().clone()
+}
+
+async fn rows(house: &House) -> i64 {
+    house.count("select count(*) from sessions").await
+}
