@@ -108,7 +108,7 @@ async fn measure(at: &str, cookie: &str, seconds: u64) -> f64 {
         line.trim().parse::<u64>().unwrap()
     });
     let count = count.await.unwrap();
-    let spent = cpu() - before;
+    let spent = cpu().saturating_sub(before);
     loader.wait().unwrap();
     spent.as_secs_f64() * 1e6 / count as f64
 }

@@ -223,7 +223,7 @@ fn dos_14_a_log_that_cannot_be_written_stops_no_answer() {
 }
 
 #[test]
-fn what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
+fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &[]);
     let answered = |bytes: &[u8]| {
@@ -244,6 +244,13 @@ fn what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
         "a".repeat(20_000)
     );
     assert!(answered(large.as_bytes()).contains("431"));
+    for size in [4_000, 8_000] {
+        let cookie = format!("session={}", "a".repeat(size));
+        assert_eq!(service.private(&cookie).0, 403);
+    }
+    let cookies = "a=b; ".repeat(10_000);
+    let head = format!("GET /private HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n\r\n");
+    assert!(answered(head.as_bytes()).contains("431"));
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(100));
     assert!(answered(many.as_bytes()).contains("431"));
 }

@@ -285,6 +285,17 @@ impl Domain {
         {
             return Ok(Some(self.noted(digest, who, now)));
         }
+        // boxed, so that the common case does not move the room for a query about
+        Box::pin(self.look_up(token, digest, now)).await
+    }
+
+    /// Who holds this token, by its signature and its row.
+    async fn look_up(
+        self: &Arc<Self>,
+        token: &str,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<SignedInAs>>, Fault> {
         let keys = self.recognition.keys();
         let Some(claims) = self.keys.verify(token, now) else { return Ok(None) };
         let seen = self.recognition.counts(&claims.account, keys);

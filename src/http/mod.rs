@@ -29,12 +29,12 @@ use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, Tags};
-use tracing::Instrument;
+use tracing::Level;
 
 pub use self::cookie::SessionCookie;
 pub use self::document::{document, served, yaml};
 pub use self::origin::Origins;
-use self::problem::{Code, Failure, Problem};
+use self::problem::{Code, Failure, Problem, Trouble};
 use crate::domain::Domain;
 use crate::secret::random_bytes;
 
@@ -107,7 +107,10 @@ pub fn route(front: Arc<Front>) -> BoxEndpoint<'static, Response> {
     let route = route
         .before(|mut request: Request| async move {
             // poem-openapi's own service puts it there for its `Query`
-            let query: Vec<(String, String)> = request.params().unwrap_or_default();
+            let query: Vec<(String, String)> = match request.uri().query() {
+                Some(_) => request.params().unwrap_or_default(),
+                None => Vec::new(),
+            };
             request.extensions_mut().insert(UrlQuery(query));
             Ok(request)
         })
@@ -192,6 +195,9 @@ fn is_host(host: &HeaderValue) -> bool {
     host.to_str().is_ok_and(is_authority)
 }
 
+/// As many headers, and some of its own, an answer has.
+const HEADERS: usize = 12;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Edge {
@@ -200,14 +206,20 @@ impl Edge {
         E: Endpoint<Output = Response>,
     {
         let id = self.ids.next();
-        let span = tracing::info_span!("request", id);
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let asked = tracing::enabled!(Level::DEBUG)
+            .then(|| format!("{} {}", request.method(), request.uri().path()));
         let mut response = match self.refusal(&request) {
-            None => endpoint.call(request).instrument(span).await?,
+            None => endpoint.call(request).await?,
             Some(failure) => failure.as_response(),
         };
         let status = response.status().as_u16();
-        tracing::debug!(id, %method, path, status, "answered");
+        if let Some(Trouble(what)) = response.data() {
+            tracing::error!(id, status, "{what}");
+        }
+        if let Some(asked) = asked {
+            tracing::debug!(id, status, asked, "answered");
+        }
+        response.headers_mut().reserve(HEADERS); // once, instead of growing twice
         let id = HeaderValue::try_from(id).expect("hexadecimal digits make a header");
         response.headers_mut().insert(REQUEST_ID, id);
         self.add_headers(response.headers_mut());

@@ -1,5 +1,6 @@
 //! Every refusal is one body: problem details (RFC 9457). The catcher at the outer edge turns
-//! whatever failed into one, and is the one place where errors are logged.
+//! whatever failed into one; what the operator must know travels with the answer to where the
+//! request's id is known, and is logged there, once.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -308,6 +309,18 @@ impl Failure {
         Self::from(Problem::of(code))
     }
 
+    /// Lets the cause travel with an answer, for the log.
+    pub fn blame(&self, response: &mut Response) {
+        let Some(fault) = &self.cause else { return };
+        let mut chain = fault.to_string();
+        let mut source = fault.source();
+        while let Some(cause) = source {
+            chain = format!("{chain}: {cause}");
+            source = cause.source();
+        }
+        response.set_data(Trouble(chain));
+    }
+
     /// The header comes beside the others of the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -346,6 +359,7 @@ impl ResponseError for Failure {
         for (name, value) in &self.headers {
             headers.append(name, value.clone());
         }
+        self.blame(&mut response);
         response
     }
 }
@@ -361,10 +375,9 @@ impl ApiResponse for Failure {
     }
 }
 
-/// Turns what failed into a problem, ours and poem's alike, and logs what the operator must know.
+/// Turns what failed into a problem, ours and poem's alike.
 pub fn catch(error: &Error) -> Response {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        log(failure);
         return failure.as_response();
     }
     if let Some(bad) = error.downcast_ref::<ParseParamError>() {
@@ -381,31 +394,22 @@ pub fn catch(error: &Error) -> Response {
     } else if error.status().is_client_error() {
         Code::InvalidRequest
     } else {
-        tracing::error!(%error, "an operation failed");
-        Code::InternalError
+        return troubled(error.to_string());
     };
     Failure::of(code).as_response()
 }
 
+/// What broke behind an answer: for the log alone.
+#[derive(Debug, Clone)]
+pub struct Trouble(pub String);
+
+fn troubled(what: String) -> Response {
+    let mut response = Failure::of(Code::InternalError).as_response();
+    response.set_data(Trouble(what));
+    response
+}
+
 /// What a client gets when an operation panics; the panic itself is in the log.
 pub fn panicked() -> Response {
-    tracing::error!("an operation panicked");
-    Failure::of(Code::InternalError).as_response()
-}
-
-/// A failure that somebody else answers, logged.
-pub fn logged(failure: Failure) -> Failure {
-    log(&failure);
-    failure
-}
-
-fn log(failure: &Failure) {
-    let Some(fault) = &failure.cause else { return };
-    let mut chain = fault.to_string();
-    let mut source = fault.source();
-    while let Some(cause) = source {
-        chain = format!("{chain}: {cause}");
-        source = cause.source();
-    }
-    tracing::error!(code = failure.problem.code.0, "{chain}");
+    troubled("an operation panicked".to_owned())
 }

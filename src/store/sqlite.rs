@@ -47,7 +47,7 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
 
     let pool = |connections| {
         SqlitePoolOptions::new()
-            .min_connections(connections)
+            .min_connections(1)
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .idle_timeout(None)

@@ -77,7 +77,7 @@ async fn logging_out_ends_every_copy_of_the_cookie() {
 }
 
 #[tokio::test]
-async fn logging_out_without_a_session_answers_the_same() {
+async fn ses_12_logging_out_without_a_session_answers_the_same() {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
     let first = client.post_nothing("/logout").await;
@@ -93,7 +93,7 @@ async fn logging_out_without_a_session_answers_the_same() {
 }
 
 #[tokio::test]
-async fn logging_in_again_ends_the_session_of_the_same_browser() {
+async fn ses_11_logging_in_again_ends_the_session_of_the_same_browser() {
     let house = House::new().await;
     house.signed_in("ann").await;
     let browser = house.signed_in("bob").await;

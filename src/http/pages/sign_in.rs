@@ -10,10 +10,11 @@ use poem::{EndpointExt, Request, RequestBody, Response, Result, endpoint};
 use super::{ProblemPage, next, see_other, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::{LogInError, Ticket};
+use crate::fault::Fault;
 use crate::http::accounts::{NewAccountView, unfit};
 use crate::http::body::{Fields, FromFields};
 use crate::http::login::CredentialsView;
-use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER, logged};
+use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
 use crate::http::sessions::date_time;
 use crate::http::{Front, client};
 
@@ -140,7 +141,7 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
             Ok(ticket) => signed_in(&front, &request, &posted, &ticket).await,
             Err(LogInError::WrongCredentials) => Ok(again(&Problem::of(Code::InvalidCredentials))),
             Err(LogInError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
-            Err(LogInError::Fault(fault)) => Ok(again(&logged(fault.into()).problem)),
+            Err(LogInError::Fault(fault)) => Ok(broken(again, fault)),
         }
     })
 }
@@ -163,7 +164,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
                 Ok(again(&problem.with_errors(unfit(username, password))))
             }
             Err(RegisterError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
-            Err(RegisterError::Fault(fault)) => Ok(again(&logged(fault.into()).problem)),
+            Err(RegisterError::Fault(fault)) => Ok(broken(again, fault)),
         }
     })
 }
@@ -209,6 +210,14 @@ fn show_again(
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
     }
+    response
+}
+
+/// The form once more, when something broke here.
+fn broken(again: impl Fn(&Problem) -> Response, fault: Fault) -> Response {
+    let failure = Failure::from(fault);
+    let mut response = again(&failure.problem);
+    failure.blame(&mut response);
     response
 }
 
