@@ -24,6 +24,8 @@ use poem::EndpointExt;
 use tokio::net::TcpListener;
 
 const PASSWORD: &str = "a password for the bench";
+/// Enough that neither side sleeps between two requests: waking the other would count as cost.
+const CONNECTIONS: usize = 64;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -125,7 +127,7 @@ fn cpu() -> Duration {
 fn load(at: &str, cookie: &str, seconds: u64) {
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
     let request = format!("GET /private HTTP/1.1\r\nHost: {at}\r\n{cookie}\r\n");
-    let mut streams: Vec<TcpStream> = (0..8)
+    let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let stream = TcpStream::connect(at).unwrap();
             stream.set_nodelay(true).unwrap();
