@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -73,7 +71,7 @@ pub struct SessionPage {
     #[oai(validator(max_items = 100))]
     pub sessions: Vec<SessionView>,
     /// Give it as `cursor` to get the next page; it is missing on the last one.
-    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
+    #[oai(skip_serializing_if_is_none, validator(max_length = 41))]
     pub next_cursor: Option<String>,
 }
 
@@ -137,7 +135,11 @@ impl SessionsApi {
         #[oai(default = "fifty", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
         /// The `next_cursor` of the page before.
-        #[oai(validator(min_length = 22, max_length = 64, pattern = "^[A-Za-z0-9_-]+$"))]
+        #[oai(validator(
+            min_length = 24,
+            max_length = 41,
+            pattern = "^[0-9]{1,18}[.][A-Za-z0-9_-]{22}$"
+        ))]
         cursor: Query<Option<String>>,
     ) -> Result<SessionsAnswer, Failure> {
         let behind = cursor.0.as_deref().map(read_cursor).transpose()?;
@@ -193,15 +195,14 @@ fn fifty() -> u32 {
     50
 }
 
-/// A cursor is opaque to clients: the instant and the id of the last session of a page.
+/// Clients hand a cursor back as it is: the instant and the id of the last session of a page.
 fn cursor_behind(last: &Behind) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{} {}", last.created_at, last.id))
+    format!("{}.{}", last.created_at, last.id)
 }
 
 fn read_cursor(text: &str) -> Result<Behind, Failure> {
     let read = || {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (created_at, id) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+        let (created_at, id) = text.split_once('.')?;
         Some(Behind { created_at: created_at.parse().ok()?, id: id.to_owned() })
     };
     read().ok_or_else(|| {
