@@ -3,7 +3,7 @@
 //! The files of Swagger UI are vendored, compressed; see `docs/README.md` beside this file.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use askama::Template;
 use flate2::read::GzDecoder;
@@ -35,24 +35,30 @@ struct Page {
 /// A file as it is sent; copies share its bytes.
 struct File {
     kind: &'static str,
-    bytes: Bytes,
-    /// The same, compressed.
-    gzip: Option<Bytes>,
+    /// As it is. Of a packed file this is made when the first client asks that takes no gzip.
+    plain: OnceLock<Bytes>,
+    packed: Option<&'static [u8]>,
     policy: Option<&'static str>,
 }
 
 impl File {
     fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { kind, bytes: bytes.into(), gzip: None, policy: None }
+        Self { kind, plain: OnceLock::from(bytes.into()), packed: None, policy: None }
     }
 
-    /// Unpacked at start-up, for the rare client that takes no gzip.
     fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
-        let mut bytes = Vec::new();
-        GzDecoder::new(gzip)
-            .read_to_end(&mut bytes)
-            .expect("a file that was embedded can be unpacked");
-        Self { gzip: Some(Bytes::from_static(gzip)), ..Self::plain(kind, bytes) }
+        Self { kind, plain: OnceLock::new(), packed: Some(gzip), policy: None }
+    }
+
+    fn bytes(&self) -> Bytes {
+        let unpacked = || {
+            let mut bytes = Vec::new();
+            GzDecoder::new(self.packed.unwrap_or_default())
+                .read_to_end(&mut bytes)
+                .expect("a file that was embedded can be unpacked");
+            Bytes::from(bytes)
+        };
+        self.plain.get_or_init(unpacked).clone()
     }
 }
 
@@ -89,7 +95,7 @@ impl Endpoint for File {
     async fn call(&self, request: Request) -> Result<Response> {
         // pages and documents may differ from one setting to the next: only files have a tag
         let is_file = self.policy.is_none() && !self.kind.starts_with("application/");
-        let packed = self.gzip.as_ref().filter(|_| takes_gzip(request.headers()));
+        let packed = self.packed.filter(|_| takes_gzip(request.headers()));
         let mut response =
             Response::builder().content_type(self.kind).header(header::CACHE_CONTROL, REVALIDATE);
         if is_file {
@@ -104,9 +110,11 @@ impl Endpoint for File {
         }
         if let Some(packed) = packed {
             let gzip = HeaderValue::from_static("gzip");
-            return Ok(response.header(header::CONTENT_ENCODING, gzip).body(packed.clone()));
+            return Ok(response
+                .header(header::CONTENT_ENCODING, gzip)
+                .body(Bytes::from_static(packed)));
         }
-        Ok(response.body(self.bytes.clone()))
+        Ok(response.body(self.bytes()))
     }
 }
 
