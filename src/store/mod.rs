@@ -1,6 +1,6 @@
 //! Rows. The only floor that names sqlx.
 //!
-//! A query is written once, literal, beside its row; [`on_engine!`] expands it for both drivers.
+//! A query is written once, literal, beside its row; `on_engine!` expands it for both drivers.
 //! Time comes in as a parameter, and what comes out are rows: no rules live here.
 
 mod accounts;
