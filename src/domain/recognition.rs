@@ -86,13 +86,6 @@ impl Recognition {
         self.kept.insert(token, Kept { who, seen });
     }
 
-    /// Keeps something newer of a token that is kept.
-    pub fn renew(&self, token: TokenDigest, who: &Arc<SignedInAs>) {
-        if let Some(Kept { seen, .. }) = self.kept.get(&token) {
-            self.file(token, Arc::clone(who), seen);
-        }
-    }
-
     /// A session of the account has ended. To be called before that is answered.
     pub fn ended(&self, account: &AccountId) {
         self.slot(account).fetch_add(1, Ordering::SeqCst);

@@ -280,10 +280,9 @@ impl Domain {
     ) -> Result<Option<Arc<SignedInAs>>, Fault> {
         let digest = TokenDigest::of(token);
         let now = self.clock.now();
-        if let Some(who) = self.recognition.get(&digest)
-            && who.session.is_in_force(now)
-        {
-            return Ok(Some(self.noted(digest, who, now)));
+        let known = self.recognition.get(&digest);
+        if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
+            return Ok(Some(who));
         }
         // boxed, so that the common case does not move the room for a query about
         Box::pin(self.look_up(token, digest, now)).await
@@ -301,7 +300,7 @@ impl Domain {
         let seen = self.recognition.counts(&claims.account, keys);
         let sid = claims.sid.digest();
         let Some(row) = self.store.live_session(sid).await? else { return Ok(None) };
-        let who = Arc::new(self.signed_in_as(row));
+        let mut who = self.signed_in_as(row);
         if who.account.id != claims.account {
             return Ok(None);
         }
@@ -310,34 +309,25 @@ impl Domain {
             self.end(sid, &who.account.id, now).await?;
             return Ok(None);
         }
+        if !who.session.is_fresh(now) {
+            self.note_seen(&mut who.session, now);
+        }
+        let who = Arc::new(who);
         self.recognition.file(digest, Arc::clone(&who), seen);
-        Ok(Some(self.noted(digest, who, now)))
+        Ok(Some(who))
     }
 
-    /// Once a minute, remembers and writes down that the session is in use; nobody waits for it.
-    fn noted(
-        self: &Arc<Self>,
-        token: TokenDigest,
-        who: Arc<SignedInAs>,
-        now: Timestamp,
-    ) -> Arc<SignedInAs> {
-        if now.since(who.session.last_seen_at) < SEEN_EVERY {
-            return who;
-        }
-        let mut seen = SignedInAs::clone(&who);
-        seen.session.last_seen_at = now;
-        let idle = self.lifetimes(seen.session.remember).idle;
-        seen.session.idle_at = seen.session.expires_at.min(now.plus(idle));
-        let seen = Arc::new(seen);
-        self.recognition.renew(token, &seen);
-        let (domain, id) = (Arc::clone(self), who.session.id.clone());
+    /// Has the session seen now, and writes that down; nobody waits for it.
+    fn note_seen(self: &Arc<Self>, session: &mut Session, now: Timestamp) {
+        session.last_seen_at = now;
+        session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
+        let (domain, id) = (Arc::clone(self), session.id.clone());
         let since = now.before(SEEN_EVERY).millis();
         tokio::spawn(async move {
             if let Err(fault) = domain.store.session_seen(id.as_str(), now.millis(), since).await {
                 tracing::warn!("{fault}"); // the next minute tries again
             }
         });
-        seen
     }
 
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
@@ -444,5 +434,11 @@ impl Domain {
 impl Session {
     fn is_in_force(&self, now: Timestamp) -> bool {
         now < self.idle_at && now < self.expires_at
+    }
+
+    /// Is it in force, and need not be noted again? Once a minute its row is looked at, so that
+    /// not even a change by the operator's own SQL goes unnoticed for longer.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.is_in_force(now) && now.since(self.last_seen_at) < SEEN_EVERY
     }
 }

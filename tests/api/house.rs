@@ -58,11 +58,6 @@ impl House {
         (self.domain, self.route) = furnished(&self.config, &self.clock, CHEAP).await;
     }
 
-    /// Forgets what is in memory, as a restart does.
-    pub async fn restarted_in_place(&self) {
-        self.domain.recognition.keys_changed();
-    }
-
     /// Changes the database as only its owner can.
     pub async fn sql(&self, sql: &'static str) {
         let pool = self.pool().await;
