@@ -29,7 +29,7 @@ pub struct Recognition {
     kept: Cache<TokenDigest, Kept>,
     hasher: RandomState,
     slots: Vec<AtomicU64>,
-    /// Counts what concerns all accounts: the keys have changed.
+    /// Counts what concerns all accounts, as a change of the keys does.
     keys: AtomicU64,
     born: Instant,
     /// Milliseconds from `born` to when the feed of endings was last heard, and one more.
@@ -91,8 +91,8 @@ impl Recognition {
         self.slot(account).fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The keys have changed: every signature is checked again.
-    pub fn keys_changed(&self) {
+    /// Nothing that was filed counts any more: the keys have changed, or endings went unheard.
+    pub fn all_changed(&self) {
         self.keys.fetch_add(1, Ordering::SeqCst);
     }
 

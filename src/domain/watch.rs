@@ -3,9 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Domain;
+use super::tokens::KeyError;
 use crate::clock::days;
 use crate::fault::Fault;
 
@@ -24,6 +26,7 @@ impl Domain {
         let mut ticks = interval(LISTEN);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut position = None;
+        let mut clearing: Option<JoinHandle<()>> = None;
         for n in 0_u32.. {
             ticks.tick().await;
             let Some(domain) = domain.upgrade() else { return };
@@ -32,9 +35,14 @@ impl Domain {
                 Err(fault) if n % CLEAR_EVERY == 0 => tracing::warn!("{fault}"),
                 Err(_) => {} // said every half minute; meanwhile the database is asked each time
             }
-            domain.look_at_keys();
-            if n % CLEAR_EVERY == CLEAR_EVERY - 1 {
-                tokio::spawn(Self::clear_away(Arc::clone(&domain)));
+            if let Err(error) = domain.look_at_keys()
+                && n % CLEAR_EVERY == 0
+            {
+                tracing::error!("the signing keys stay as they were: {error}");
+            }
+            let is_clearing = clearing.as_ref().is_some_and(|one| !one.is_finished());
+            if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
+                clearing = Some(tokio::spawn(Self::clear_away(Arc::clone(&domain))));
             }
         }
     }
@@ -44,8 +52,9 @@ impl Domain {
         const MOST: i64 = 1000;
         let began = Instant::now();
         let Some(mut position) = position else {
-            // what is filed from here on was read after this
             let newest = self.store.last_ending().await?;
+            // what was filed before may have ended since, elsewhere and unheard: it does not count
+            self.recognition.all_changed();
             self.recognition.heard(began);
             return Ok(newest);
         };
@@ -63,15 +72,12 @@ impl Domain {
     }
 
     /// Takes up new keys and lets go of removed ones.
-    fn look_at_keys(&self) {
-        match self.keys.reread() {
-            Ok(true) => {
-                self.recognition.keys_changed();
-                tracing::info!("the signing keys have changed");
-            }
-            Ok(false) => {}
-            Err(error) => tracing::error!("the signing keys stay as they were: {error}"),
+    fn look_at_keys(&self) -> Result<(), KeyError> {
+        if self.keys.reread()? {
+            self.recognition.all_changed();
+            tracing::info!("the signing keys have changed");
         }
+        Ok(())
     }
 
     /// Removes what has ended, in small batches.
