@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use memchr::memchr_iter;
 use poem::Request;
 use poem::http::{HeaderMap, HeaderValue, header};
 
@@ -67,7 +68,7 @@ impl SessionCookie {
     /// Every token that is presented, whether they agree or not.
     pub fn all<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         let fields = request.headers().get_all(header::COOKIE).iter();
-        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+        let pairs = fields.flat_map(pairs);
         let mut tokens: Vec<_> = pairs.filter_map(|pair| self.token(pair.trim_ascii())).collect();
         tokens.sort_unstable();
         tokens.dedup();
@@ -83,7 +84,7 @@ impl SessionCookie {
         let mut found = Presented::Nothing;
         for field in headers.get_all(header::COOKIE) {
             // what is not ASCII cannot hold a token of ours, but may hold other cookies
-            for pair in field.as_bytes().split(|byte| *byte == b';') {
+            for pair in pairs(field) {
                 let Some(token) = self.token(pair.trim_ascii()) else { continue };
                 found = match found {
                     Presented::Nothing => Presented::Token(token),
@@ -101,6 +102,17 @@ impl SessionCookie {
         let value = pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")?;
         Some(std::str::from_utf8(value).unwrap_or("")) // no token, and so refused
     }
+}
+
+/// The parts of one `Cookie` field.
+fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let bytes = field.as_bytes();
+    let ends = memchr_iter(b';', bytes).chain([bytes.len()]);
+    ends.scan(0, |start, end| {
+        let pair = &bytes[*start..end];
+        *start = end + 1;
+        Some(pair)
+    })
 }
 
 #[cfg(test)]

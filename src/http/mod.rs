@@ -18,14 +18,15 @@ mod sessions;
 mod tokens;
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
 use poem::http::uri::Authority;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
-use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, Tags};
@@ -100,42 +101,54 @@ pub fn route(front: Arc<Front>) -> BoxEndpoint<'static, Response> {
     operations(&front).add_routes(&mut table);
     pages::add(&front, &mut table);
     docs::add(&front, &mut table);
-    let route = table
-        .into_iter()
-        .fold(Route::new(), |route, (path, methods)| route.at(path, Methods::new(methods)));
-    let edge = Edge { front: Arc::clone(&front), ids: Arc::new(RequestIds::new()) };
-    let route = route
-        .before(|mut request: Request| async move {
-            // poem-openapi's own service puts it there for its `Query`
-            let query: Vec<(String, String)> = match request.uri().query() {
-                Some(_) => request.params().unwrap_or_default(),
-                None => Vec::new(),
-            };
-            request.extensions_mut().insert(UrlQuery(query));
-            Ok(request)
-        })
-        .data(front);
-    caught(route)
-        .around(move |endpoint, request| edge.clone().answer(endpoint, request))
-        .map_to_response()
-        .catch_all_error(|error| async move { problem::catch(&error) })
-        .boxed()
+    let headers = headers_of_every_answer(&front);
+    Edge { front, paths: Paths::new(table), ids: RequestIds::new(), headers }.boxed()
 }
 
-/// The endpoint with every error and panic turned into a problem.
-fn caught<E>(endpoint: E) -> impl Endpoint<Output = Response>
-where
-    E: Endpoint + 'static,
-    E::Output: 'static,
-{
-    endpoint
-        .with(CatchPanic::new().with_handler(|_| problem::panicked()))
-        .catch_all_error(|error| async move { problem::catch(&error) })
+/// What answers at which path. Most paths have no parameter, and are found by one look-up.
+struct Paths {
+    plain: HashMap<String, Methods>,
+    with_parameters: Route,
+}
+
+impl Paths {
+    fn new(table: Table) -> Self {
+        let mut paths = Self { plain: HashMap::new(), with_parameters: Route::new() };
+        for (path, methods) in table {
+            let methods = Methods::new(methods);
+            if path.contains(':') {
+                paths.with_parameters = paths.with_parameters.at(path, methods);
+            } else {
+                paths.plain.insert(path, methods);
+            }
+        }
+        paths
+    }
+}
+
+impl Endpoint for Paths {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        match self.plain.get(request.uri().path()) {
+            Some(methods) => methods.call(request).await,
+            None => self.with_parameters.call(request).await,
+        }
+    }
+}
+
+/// The endpoint's answer, with every error and panic turned into a problem.
+async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -> Response {
+    match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => problem::catch(&error),
+        Err(_panic) => problem::panicked(), // the hook of std has printed where
+    }
 }
 
 /// The methods of one path. A method that is not there is refused with `Allow`.
 struct Methods {
-    endpoints: HashMap<Method, BoxEndpoint<'static>>,
+    endpoints: Vec<(Method, BoxEndpoint<'static>)>,
     allow: HeaderValue,
 }
 
@@ -147,7 +160,7 @@ impl Methods {
         }
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
         let allow = HeaderValue::try_from(names).expect("methods make a header");
-        Self { endpoints, allow }
+        Self { endpoints: endpoints.into_iter().collect(), allow }
     }
 }
 
@@ -157,7 +170,7 @@ impl Endpoint for Methods {
     async fn call(&self, request: Request) -> Result<Response> {
         let is_head = *request.method() == Method::HEAD;
         let method = if is_head { &Method::GET } else { request.method() };
-        let Some(endpoint) = self.endpoints.get(method) else {
+        let Some((_, endpoint)) = self.endpoints.iter().find(|(at, _)| at == method) else {
             let refusal = Failure::of(Code::MethodNotAllowed);
             return Err(refusal.with_header(header::ALLOW, self.allow.clone()).into());
         };
@@ -166,10 +179,12 @@ impl Endpoint for Methods {
 }
 
 /// What happens around every request: where it comes from, and the headers of every answer.
-#[derive(Clone)]
 struct Edge {
     front: Arc<Front>,
-    ids: Arc<RequestIds>,
+    paths: Paths,
+    ids: RequestIds,
+    /// What every answer carries, unless it says otherwise itself.
+    headers: HeaderMap,
 }
 
 /// Names for requests: 64 random bits of this process, and a count.
@@ -183,9 +198,10 @@ impl RequestIds {
         Self { process: u64::from_ne_bytes(random_bytes()), count: AtomicU64::new(0) }
     }
 
-    fn next(&self) -> String {
+    fn next(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}-{count:x}", self.process)
+        let id = format!("{:016x}-{count:x}", self.process);
+        HeaderValue::try_from(id).expect("hexadecimal digits make a header")
     }
 }
 
@@ -195,37 +211,45 @@ fn is_host(host: &HeaderValue) -> bool {
     host.to_str().is_ok_and(is_authority)
 }
 
-/// As many headers, and some of its own, an answer has.
-const HEADERS: usize = 12;
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-impl Edge {
-    async fn answer<E>(self, endpoint: Arc<E>, request: Request) -> Result<Response>
-    where
-        E: Endpoint<Output = Response>,
-    {
+impl Endpoint for Edge {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
         let id = self.ids.next();
         let asked = tracing::enabled!(Level::DEBUG)
             .then(|| format!("{} {}", request.method(), request.uri().path()));
         let mut response = match self.refusal(&request) {
-            None => endpoint.call(request).await?,
+            None => {
+                request.set_data(Arc::clone(&self.front));
+                // poem-openapi's own service puts it there for its `Query`
+                let query: Vec<(String, String)> = match request.uri().query() {
+                    Some(_) => request.params().unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                request.set_data(UrlQuery(query));
+                caught(&self.paths, request).await
+            }
             Some(failure) => failure.as_response(),
         };
         let status = response.status().as_u16();
+        let printed = || String::from_utf8_lossy(id.as_bytes()).into_owned();
         if let Some(Trouble(what)) = response.data() {
-            tracing::error!(id, status, "{what}");
+            tracing::error!(id = printed(), status, "{what}");
         }
         if let Some(asked) = asked {
-            tracing::debug!(id, status, asked, "answered");
+            tracing::debug!(id = printed(), status, asked, "answered");
         }
-        response.headers_mut().reserve(HEADERS); // once, instead of growing twice
-        let id = HeaderValue::try_from(id).expect("hexadecimal digits make a header");
-        response.headers_mut().insert(REQUEST_ID, id);
-        self.add_headers(response.headers_mut());
+        let mut headers = self.headers.clone();
+        headers.insert(REQUEST_ID, id);
+        let own = std::mem::replace(response.headers_mut(), headers);
+        response.headers_mut().extend(own);
         Ok(response)
     }
+}
 
+impl Edge {
     /// Why the request is not even looked at, if it is not.
     fn refusal(&self, request: &Request) -> Option<Failure> {
         // RFC 9112, section 3.2: before HTTP/1.1 there may be none
@@ -241,23 +265,25 @@ impl Edge {
         }
         (!self.front.origins.allow(request)).then(|| Failure::of(Code::CrossOrigin))
     }
+}
 
-    /// Adds what every answer carries, unless the answer says otherwise itself.
-    fn add_headers(&self, headers: &mut HeaderMap) {
-        let mut default = |name: HeaderName, value: &'static str| {
-            headers.entry(name).or_insert(HeaderValue::from_static(value));
-        };
-        default(header::CACHE_CONTROL, "no-store");
-        default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-        default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-        default(header::REFERRER_POLICY, "no-referrer");
-        default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-        default(header::VARY, origin::VARY);
-        if self.front.is_secure {
-            // two years, as the preload list asks for; subdomains are not ours to decide
-            default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
-        }
+fn headers_of_every_answer(front: &Front) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(24); // with room for some of an answer's own
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    add(REQUEST_ID, ""); // its place
+    add(header::CACHE_CONTROL, "no-store");
+    add(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::REFERRER_POLICY, "no-referrer");
+    add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    add(header::VARY, origin::VARY);
+    if front.is_secure {
+        // two years, as the preload list asks for; subdomains are not ours to decide
+        add(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
     }
+    headers
 }
 
 #[cfg(test)]
@@ -273,7 +299,7 @@ mod tests {
             assert!(canary.is_none(), "canary");
             Ok::<_, poem::Error>(())
         });
-        let response = caught(panics).get_response(Request::default()).await;
+        let response = caught(&panics.map_to_response(), Request::default()).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.content_type(), Some(problem::PROBLEM_JSON));
         let body = response.into_body().into_string().await.unwrap();
