@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
 use crate::clock::Timestamp;
-use crate::secret::{SessionToken, Sid, random_id};
+use crate::secret::{SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
 const TYP: &str = "session+jwt";
@@ -294,9 +294,12 @@ fn read_key(path: &Path) -> Result<Key, KeyError> {
 }
 
 fn write_key(folder: &Path, path: &Path) -> io::Result<()> {
-    let refused = |_| io::Error::other("the system makes no key");
-    let pkcs8 = Ed25519KeyPair::generate().map_err(refused)?;
-    let der = pkcs8.to_pkcs8v1().map_err(refused)?;
+    let refused = "the system makes no key";
+    // the system's random bytes: the library would first spend 40 ms on a generator of its own
+    let seed = Zeroizing::new(random_bytes::<32>());
+    let pkcs8 =
+        Ed25519KeyPair::from_seed_unchecked(&seed[..]).map_err(|_| io::Error::other(refused))?;
+    let der = pkcs8.to_pkcs8v1().map_err(|_| io::Error::other(refused))?;
     let pem = pem_rfc7468::encode_string(LABEL, LineEnding::LF, der.as_ref());
     let pem = Zeroizing::new(pem.map_err(io::Error::other)?);
     // complete before it has its name, so that nobody ever reads half a key

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::{OpenError, not_migrated};
@@ -63,11 +64,22 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     if !is_safe(&version) {
         return Err(OpenError::UnsafeSqlite(version));
     }
-    sqlx::migrate!("./migrations/sqlite").run(&writer).await.map_err(not_migrated)?;
+    migrate(&writer).await?;
     drop(lock);
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
     Ok(Pools { readers, writer })
+}
+
+/// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits
+/// for the disk before the first write that is answered, which takes everything before it along.
+async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
+    let failed = |error| not_migrated(MigrateError::Execute(error));
+    // the pool has this one connection
+    sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
+    sqlx::migrate!("./migrations/sqlite").run(writer).await.map_err(not_migrated)?;
+    sqlx::query("pragma synchronous = full").execute(writer).await.map_err(failed)?;
+    Ok(())
 }
 
 /// Waits for the lock on a thread that may wait; dropping the file gives it back.
