@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Domain;
 use super::passwords::{BadPassword, NewPassword};
-use super::sessions::{LogInError, MOST_SESSIONS, Ticket, Wishes};
+use super::sessions::{LogInError, Ticket, Wishes};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, Sid, random_id};
@@ -152,7 +152,7 @@ impl Domain {
         let (account, hash) = self.hashed(application).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
-        let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
+        let session = NewSessionRow { digest: sid.digest(), session: &row };
         if self.store.add_account_signed_in(&account.to_row(&hash), &session).await? {
             Ok((account, self.ticket(row, sid)))
         } else {
@@ -207,7 +207,7 @@ impl Domain {
         let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
-        let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
+        let session = NewSessionRow { digest: sid.digest(), session: &row };
         let changed = self.store.change_password(&checked, &hash, &session).await;
         if !changed.map_err(LogInError::Fault)? {
             return Err(LogInError::WrongCredentials.into());

@@ -11,7 +11,7 @@ use crate::clock::{Timestamp, days, hours};
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, SessionToken, Sid, SidDigest, TokenDigest, random_id};
 pub use crate::store::Behind;
-use crate::store::{AccountRow, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
+use crate::store::{AccountRow, Added, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Default for SessionRules {
 }
 
 /// As many sessions an account may have; the oldest go first. Nobody has more browsers.
-pub(super) const MOST_SESSIONS: i64 = 100;
+const MOST_SESSIONS: i64 = 100;
 
 /// How often it is written down that a session is in use: often enough for an idle time of hours.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
@@ -236,11 +236,12 @@ impl Domain {
     ) -> Result<Ticket, LogInError> {
         let sid = Sid::random();
         let row = self.new_session(account, wishes);
-        let new = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
-        if !self.store.add_session(&new, checked).await? {
-            return Err(LogInError::WrongCredentials);
+        let new = NewSessionRow { digest: sid.digest(), session: &row };
+        match self.store.add_session(&new, checked, MOST_SESSIONS).await? {
+            Added::No => return Err(LogInError::WrongCredentials),
+            Added::Yes => {}
+            Added::InPlaceOfOlder => self.recognition.ended(&account.id),
         }
-        self.recognition.ended(&account.id); // the oldest may have had to go
         Ok(self.ticket(row, sid))
     }
 

@@ -15,7 +15,7 @@ use sqlx::migrate::MigrateError;
 
 pub use self::accounts::{AccountRow, NewAccountRow};
 use self::endings::NOTE_ENDING;
-pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
+pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;
 
 /// Runs one body on whichever engine is open.

@@ -31,8 +31,16 @@ pub struct LiveSessionRow {
 pub struct NewSessionRow<'a> {
     pub digest: SidDigest,
     pub session: &'a SessionRow,
-    /// How many sessions the account may have; the oldest go first.
-    pub most: i64,
+}
+
+/// What became of a new session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// The account has another password by now, or is disabled.
+    No,
+    Yes,
+    /// And older ones had to end.
+    InPlaceOfOlder,
 }
 
 /// Sessions last seen at or before these instants have ended by themselves.
@@ -73,20 +81,21 @@ macro_rules! insert_session {
 pub(super) use insert_session;
 
 impl Store {
-    /// Adds the session if the account still has this password and is not disabled; false if not.
-    /// The condition is part of the statement, so that no session outlives a password change that
-    /// it races with. Sessions over the limit end.
+    /// Adds the session if the account still has this password and is not disabled. The condition
+    /// is part of the statement, so that no session outlives a password change that it races with.
+    /// Of more than `most` sessions the oldest end.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
         checked: &PasswordHash,
-    ) -> Result<bool, Fault> {
+        most: i64,
+    ) -> Result<Added, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut all = pool.begin().await?;
                 let added = insert_session!(new, checked).execute(&mut *all).await?;
                 if added.rows_affected() == 0 {
-                    return Ok(false);
+                    return Ok(Added::No);
                 }
                 let over = sqlx::query(
                     "update sessions set ended_at = $2
@@ -96,19 +105,21 @@ impl Store {
                 )
                 .bind(&new.session.account_id)
                 .bind(new.session.created_at)
-                .bind(new.most)
+                .bind(most)
                 .bind(&new.session.id)
                 .execute(&mut *all)
                 .await?;
-                if over.rows_affected() > 0 {
-                    sqlx::query(NOTE_ENDING)
-                        .bind(&new.session.account_id)
-                        .bind(new.session.created_at)
-                        .execute(&mut *all)
-                        .await?;
+                if over.rows_affected() == 0 {
+                    all.commit().await?;
+                    return Ok(Added::Yes);
                 }
+                sqlx::query(NOTE_ENDING)
+                    .bind(&new.session.account_id)
+                    .bind(new.session.created_at)
+                    .execute(&mut *all)
+                    .await?;
                 all.commit().await?;
-                Ok(true)
+                Ok(Added::InPlaceOfOlder)
             }
             .await
         })
