@@ -19,7 +19,7 @@ use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
-use crate::http::{Front, Origins, SessionCookie, route};
+use crate::http::{Front, Origins, SessionCookie, TrustedProxies, route};
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
@@ -125,7 +125,11 @@ pub fn furnish(
             config.cookie.domain.as_deref(),
             config.public_url.is_secure(),
         ),
-        origins: Origins::new(config.public_url.origins()),
+        origins: Origins {
+            own: config.public_url.origins(),
+            allowed: config.allowed_origins.clone(),
+        },
+        proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         is_secure: config.public_url.is_secure(),
         is_demo,
     }))

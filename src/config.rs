@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::{Origin, Url};
 
 /// The settings of one source; what it leaves out comes from the one before.
@@ -18,7 +20,48 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
+    pub allowed_origins: Option<List>,
+    pub trusted_proxies: Option<List>,
     pub cookie: CookieSettings,
+}
+
+/// A list: in the environment and in flags its parts stand in one text, with commas in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List(pub Vec<String>);
+
+impl From<&str> for List {
+    fn from(text: &str) -> Self {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        Self(parts.map(str::to_owned).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = List;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list, or a text with commas")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<List, E> {
+                Ok(List::from(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<List, A::Error> {
+                let mut list = Vec::new();
+                while let Some(part) = parts.next_element()? {
+                    list.push(part);
+                }
+                Ok(List(list))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -45,6 +88,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub registration: Registration,
     pub insecure_http: bool,
+    /// Other origins whose pages may call with the cookie, as they stand in the header `Origin`.
+    pub allowed_origins: Vec<String>,
+    /// Networks of proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
     pub cookie: Cookie,
 }
 
@@ -93,11 +140,11 @@ impl PublicUrl {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, ConfigError> {
+    fn parse(setting: &str, text: &str) -> Result<Self, ConfigError> {
         if text.contains('@') {
-            return Err(ConfigError::new("public_url must not hold a user or a password"));
+            return Err(ConfigError::new(format!("{setting} must not hold a user or a password")));
         }
-        let refused = |why| ConfigError::new(format!("public_url = {text:?} {why}"));
+        let refused = |why| ConfigError::new(format!("{setting} = {text:?} {why}"));
         let url = Url::parse(text).map_err(|_| refused("is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(refused("must start with http:// or https:// and name a host"));
@@ -199,8 +246,8 @@ impl Config {
         let listen = settings.listen.unwrap_or(loopback);
         let insecure_http = settings.insecure_http.unwrap_or(false);
         let public_url = match &settings.public_url {
-            Some(text) => PublicUrl::parse(text)?,
-            None => PublicUrl::parse(&format!("http://{}", reachable(listen)))?,
+            Some(text) => PublicUrl::parse("public_url", text)?,
+            None => PublicUrl::parse("public_url", &format!("http://{}", reachable(listen)))?,
         };
         if !public_url.is_secure() && !listen.ip().is_loopback() && !insecure_http {
             return Err(ConfigError::new(format!(
@@ -225,9 +272,29 @@ impl Config {
             data_dir,
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
+            allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
+            trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
             cookie,
         })
     }
+}
+
+/// Exact origins: no pattern, and no `null`, which every sandboxed page sends.
+fn origins(list: &List) -> Result<Vec<String>, ConfigError> {
+    let origin = |text: &String| PublicUrl::parse("allowed_origins", text).map(|url| url.origin());
+    list.0.iter().map(origin).collect()
+}
+
+fn networks(list: &List) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &String| {
+        let alone = text.parse::<IpAddr>().map(IpNet::from);
+        alone.or_else(|_| text.parse()).map_err(|_| {
+            ConfigError::new(format!(
+                "trusted_proxies = {text:?} is neither an address nor a network like 10.0.0.0/8"
+            ))
+        })
+    };
+    list.0.iter().map(network).collect()
 }
 
 impl Settings {
@@ -240,6 +307,8 @@ impl Settings {
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
             insecure_http: over.insecure_http.or(self.insecure_http),
+            allowed_origins: over.allowed_origins.or(self.allowed_origins),
+            trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             cookie: CookieSettings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),
@@ -368,6 +437,16 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_written_as_one_or_with_commas() {
+        let list = checked("trusted_proxies = ['10.0.0.0/8', '::1']").unwrap();
+        let text = checked("trusted_proxies = '10.0.0.0/8, ::1'").unwrap();
+        assert_eq!(list.trusted_proxies, text.trusted_proxies);
+        assert_eq!(list.trusted_proxies[1].to_string(), "::1/128");
+        let origins = checked("allowed_origins = 'https://App.example.org:443/'").unwrap();
+        assert_eq!(origins.allowed_origins, ["https://app.example.org"]);
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_in_a_sentence_that_names_it() {
         for (toml, about) in [
             ("listen = '0.0.0.0:80'", "faces a network"),
@@ -382,6 +461,11 @@ mod tests {
             ("listen = '127.0.0.1:0'", "name one"),
             ("public_url = 'https://me:canary@x'", "must not hold"),
             ("registration = 'invite-only'", "registration"),
+            ("allowed_origins = ['*']", "allowed_origins"),
+            ("allowed_origins = ['null']", "allowed_origins"),
+            ("allowed_origins = ['https://app.example.org/path']", "allowed_origins"),
+            ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies"),
+            ("trusted_proxies = ['proxy.internal']", "trusted_proxies"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

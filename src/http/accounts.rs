@@ -13,7 +13,7 @@ use super::guard::SignedIn;
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::date_time;
-use super::{Front, Tag, client};
+use super::{Front, Tag};
 use crate::domain::accounts::{
     Account, Application, BadUsername, ChangeError, RegisterError, Username,
 };
@@ -290,7 +290,7 @@ impl AccountsApi {
         body: Body<NewAccountView>,
     ) -> Result<RegisterAnswer, Failure> {
         let problem = |code| Json(Problem::of(code));
-        let wishes = client::wishes(request, body.0.remember);
+        let wishes = self.0.wishes(request, body.0.remember);
         let application = body.0.parsed(&self.0);
         match self.0.domain.register(application, wishes).await {
             Ok((account, ticket)) => {
@@ -343,7 +343,7 @@ impl AccountsApi {
         let problem = |code| Json(Problem::of(code));
         let PasswordChange { current_password, new_password } = body.0;
         let new = self.0.domain.rules.passwords.check(&new_password.0);
-        let wishes = client::wishes(request, who.0.session.remember == Remember::Yes);
+        let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
         let id = &who.0.account.id;
         match self.0.domain.change_password(id, current_password.0, new, wishes).await {
             Ok(ticket) => Ok(ChangeAnswer::Changed(self.0.handing_out(&ticket))),

@@ -1,9 +1,10 @@
 //! Where a request comes from, in the words of whoever reads a list of sessions.
 
+use poem::Request;
 use poem::http::header;
-use poem::{Addr, Request};
 use woothee::parser::Parser;
 
+use super::Front;
 use crate::domain::sessions::{Origin, Remember, Wishes};
 
 /// More of a `User-Agent` is not read.
@@ -11,18 +12,14 @@ const LONGEST: usize = 512;
 /// The most characters of a browser's name in words.
 const LONGEST_NAME: usize = 64;
 
-/// The wishes of somebody who signs in by this request.
-pub fn wishes(request: &Request, remember: bool) -> Wishes {
-    let remember = if remember { Remember::Yes } else { Remember::No };
-    Wishes { remember, origin: origin(request) }
-}
-
-fn origin(request: &Request) -> Origin {
-    let address = match &request.remote_addr().0 {
-        Addr::SocketAddr(address) => Some(address.ip().to_canonical().to_string()),
-        Addr::Unix(_) | Addr::Custom(..) => None,
-    };
-    Origin { address, browser: request.header(header::USER_AGENT).and_then(browser) }
+impl Front {
+    /// The wishes of somebody who signs in by this request.
+    pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
+        let remember = if remember { Remember::Yes } else { Remember::No };
+        let address = self.proxies.client(request).map(|address| address.to_string());
+        let browser = request.header(header::USER_AGENT).and_then(browser);
+        Wishes { remember, origin: Origin { address, browser } }
+    }
 }
 
 /// `Firefox on Linux`; for a program its own name.

@@ -28,7 +28,9 @@ nothing else; only what cannot be read as HTTP at all gets a bare 400, or 431 wh
 larger than 16 KiB or has more than 64 fields.
 
 **Requests from pages of other origins** that would change something are refused with \
-`cross_origin`. Programs, which send neither `Sec-Fetch-Site` nor `Origin`, are not affected.
+`cross_origin`. Programs, which send neither `Sec-Fetch-Site` nor `Origin`, are not affected. The \
+operator may allow other origins: their pages call with `credentials: 'include'` and may read every \
+answer (CORS).
 
 **Every answer** carries `X-Request-Id`, which the service's log carries too, and \
 `Cache-Control: no-store`. A `HEAD` request is answered wherever a `GET` is.";

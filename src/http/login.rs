@@ -11,7 +11,7 @@ use super::body::{Body, Fields, FromFields};
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::SessionView;
-use super::{Front, Tag, client};
+use super::{Front, Tag};
 use crate::domain::passwords::MOST_TYPED;
 use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
 use crate::fault::Fault;
@@ -138,7 +138,7 @@ impl LoginApi {
         request: &Request,
         body: Body<CredentialsView>,
     ) -> Result<LoginAnswer, Failure> {
-        let wishes = client::wishes(request, body.0.remember);
+        let wishes = self.0.wishes(request, body.0.remember);
         let credentials = body.0.parsed()?;
         match self.0.domain.log_in(credentials, wishes).await {
             Ok(ticket) => {

@@ -1,6 +1,7 @@
 //! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
 
 mod accounts;
+mod address;
 mod body;
 mod client;
 mod cookie;
@@ -32,6 +33,7 @@ use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, Tags};
 use tracing::Level;
 
+pub use self::address::TrustedProxies;
 pub use self::cookie::SessionCookie;
 pub use self::document::{document, served, yaml};
 pub use self::origin::Origins;
@@ -45,6 +47,7 @@ pub struct Front {
     pub domain: Arc<Domain>,
     pub cookie: SessionCookie,
     pub origins: Origins,
+    pub proxies: TrustedProxies,
     /// Is the public address https?
     pub is_secure: bool,
     /// Are the demo users there?
@@ -220,7 +223,9 @@ impl Endpoint for Edge {
         let id = self.ids.next();
         let asked = tracing::enabled!(Level::DEBUG)
             .then(|| format!("{} {}", request.method(), request.uri().path()));
+        let reader = self.front.origins.allowed_origin(&request);
         let mut response = match self.refusal(&request) {
+            None if reader.is_some() && origin::is_preflight(&request) => origin::preflighted(),
             None => {
                 request.set_data(Arc::clone(&self.front));
                 // poem-openapi's own service puts it there for its `Query`
@@ -245,6 +250,9 @@ impl Endpoint for Edge {
         headers.insert(REQUEST_ID, id);
         let own = std::mem::replace(response.headers_mut(), headers);
         response.headers_mut().extend(own);
+        if let Some(origin) = reader {
+            origin::let_read(response.headers_mut(), origin);
+        }
         Ok(response)
     }
 }

@@ -1,20 +1,20 @@
-//! Unsafe requests that a browser sent from another origin are refused.
+//! Unsafe requests that a browser sent from another origin are refused, and the origins that the
+//! operator allows may call with the cookie (CORS).
 //!
-//! The algorithm is that of Go 1.25's `http.CrossOriginProtection`: browsers say where a request
-//! comes from, and nothing has to be added to a page or to a client.
+//! The refusal is the algorithm of Go 1.25's `http.CrossOriginProtection`: browsers say where a
+//! request comes from, and nothing has to be added to a page or to a client.
 
-use poem::Request;
-use poem::http::{HeaderValue, Method, header};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use poem::{Request, Response};
 
-/// The origins that this service counts as its own.
+/// The origins that this service counts as its own, and others that may call with the cookie.
 #[derive(Debug, Clone)]
-pub struct Origins(Vec<String>);
+pub struct Origins {
+    pub own: Vec<String>,
+    pub allowed: Vec<String>,
+}
 
 impl Origins {
-    pub fn new(own: Vec<String>) -> Self {
-        Self(own)
-    }
-
     /// May this request change something, by where it comes from?
     pub fn allow(&self, request: &Request) -> bool {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -22,7 +22,7 @@ impl Origins {
         }
         match request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes) {
             Some(b"same-origin" | b"none") => true,
-            Some(_) => false,
+            Some(_) => self.allowed_origin(request).is_some(),
             None => self.allow_origin(request),
         }
     }
@@ -30,8 +30,43 @@ impl Origins {
     /// Older browsers send only `Origin`; programs send neither.
     fn allow_origin(&self, request: &Request) -> bool {
         let Some(origin) = request.headers().get(header::ORIGIN) else { return true };
-        self.0.iter().any(|own| own.as_bytes() == origin.as_bytes())
+        is_among(&self.own, origin) || is_among(&self.allowed, origin)
     }
+
+    /// The origin of the request, if it is another one that may read the answer.
+    pub fn allowed_origin(&self, request: &Request) -> Option<HeaderValue> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        is_among(&self.allowed, origin).then(|| origin.clone())
+    }
+}
+
+fn is_among(origins: &[String], origin: &HeaderValue) -> bool {
+    origins.iter().any(|known| known.as_bytes() == origin.as_bytes())
+}
+
+/// Does a browser ask whether it may send what it would send from an allowed origin?
+pub fn is_preflight(request: &Request) -> bool {
+    *request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What a browser may send from an allowed origin: what every operation takes (the Fetch standard,
+/// section 3.3). It need not ask again for ten minutes.
+pub fn preflighted() -> Response {
+    Response::builder()
+        .status(StatusCode::NO_CONTENT)
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE")
+        .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type")
+        .header(header::ACCESS_CONTROL_MAX_AGE, "600")
+        .finish()
+}
+
+/// Lets the page of an allowed origin read the answer to a request with the cookie.
+pub fn let_read(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    let more = HeaderValue::from_static("Retry-After, X-Request-Id");
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, more);
 }
 
 /// The refusal depends on these: a cache must know.

@@ -1,5 +1,6 @@
 //! The real route on a fresh database, with a clock turned by hand, and clients by who calls.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::domain::Domain;
 use cloakroom::domain::passwords::HashCost;
 use poem::endpoint::BoxEndpoint;
+use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, StatusCode, header};
-use poem::{Body, Endpoint, Request, Response};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Body, Endpoint, Request, Response};
 use serde_json::{Value, json};
 
 use crate::contract;
@@ -248,6 +251,16 @@ impl Client<'_> {
 
 pub fn request(method: Method, path: &str) -> poem::RequestBuilder {
     Request::builder().method(method).uri_str(path)
+}
+
+/// The request as if it had come over a socket from this address.
+pub fn coming_from(address: &str, request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    let mut head = poem::http::Request::new(()).into_parts().0;
+    (head.method, head.uri, head.headers) = (parts.method, parts.uri, parts.headers);
+    let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+    let peer = RemoteAddr(Addr::socket(peer));
+    Request::from_parts((head, LocalAddr::default(), peer, Scheme::HTTP).into(), body)
 }
 
 /// A guarded read with whatever cookies a test made up.

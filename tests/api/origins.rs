@@ -1,10 +1,10 @@
 //! Requests from other origins. The ids are those of the attack list.
 
-use cloakroom::config::Settings;
+use cloakroom::config::{List, Settings};
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, request};
+use crate::house::{House, PASSWORD, coming_from, request};
 
 async fn login_from(house: &House, headers: &[(&str, &str)]) -> u16 {
     let body = json!({ "username": "ann", "password": PASSWORD });
@@ -104,4 +104,76 @@ async fn the_public_url_is_the_one_origin_of_a_service_behind_https() {
     assert_eq!(login_from(&house, &[("origin", "https://id.example.org")]).await, 200);
     assert_eq!(login_from(&house, &[("origin", "http://127.0.0.1:8000")]).await, 403);
     assert_eq!(login_from(&house, &[("origin", "http://id.example.org")]).await, 403);
+}
+
+#[tokio::test]
+async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_answer() {
+    let allowed = "https://app.example.org";
+    let allowed_origins = Some(List::from(allowed));
+    let house = House::with(Settings { allowed_origins, ..Settings::default() }).await;
+    let client = house.signed_in("ann").await;
+
+    let page = [("sec-fetch-site", "cross-site"), ("origin", allowed)];
+    assert_eq!(login_from(&house, &page).await, 200);
+    assert_eq!(login_from(&house, &[("origin", allowed)]).await, 200);
+    let read = request(Method::GET, "/private").header("origin", allowed).finish();
+    let answer = client.send(read).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+    assert!(answer.header("vary").is_some_and(|vary| vary.contains("Origin")));
+    let refused = request(Method::GET, "/private").header("origin", allowed).finish();
+    let answer = house.send(refused).await;
+    assert_eq!(answer.status, 401, "a refusal can be read, too");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
+
+    let preflight = |origin: &str| {
+        request(Method::OPTIONS, "/login")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type")
+            .finish()
+    };
+    let answer = house.send(preflight(allowed)).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-headers"), Some("Content-Type"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
+
+    for other in [
+        "https://app.example.org.evil.example",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "https://sub.app.example.org",
+        "null",
+    ] {
+        let headers = [("sec-fetch-site", "cross-site"), ("origin", other)];
+        assert_eq!(login_from(&house, &headers).await, 403, "{other}");
+        let answer = house.send(preflight(other)).await;
+        assert_eq!(answer.status, 405, "{other}");
+        assert!(answer.header("access-control-allow-origin").is_none(), "{other}");
+        let read = request(Method::GET, "/private").header("origin", other).finish();
+        let answer = client.send(read).await;
+        assert!(answer.header("access-control-allow-origin").is_none(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn xff_01_to_03_a_session_names_the_address_that_a_trusted_proxy_saw() {
+    let trusted_proxies = Some(List::from("10.0.0.0/8"));
+    let house = House::with(Settings { trusted_proxies, ..Settings::default() }).await;
+    house.signed_in("ann").await;
+    for (peer, forwarded_for, seen) in [
+        ("192.0.2.1", "1.1.1.1", "192.0.2.1"),
+        ("10.0.0.1", "1.1.1.1, 203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "203.0.113.5, 10.9.9.9", "203.0.113.5"),
+    ] {
+        let body = json!({ "username": "ann", "password": PASSWORD });
+        let login = request(Method::POST, "/login")
+            .content_type("application/json")
+            .header("x-forwarded-for", forwarded_for)
+            .header("x-real-ip", "1.1.1.1");
+        let answer = house.send(coming_from(peer, login.body(body.to_string()))).await;
+        assert_eq!(answer.json()["session"]["address"], seen, "{peer} {forwarded_for}");
+    }
 }

@@ -11,12 +11,12 @@ use super::{ProblemPage, next, see_other, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::{LogInError, Ticket};
 use crate::fault::Fault;
+use crate::http::Front;
 use crate::http::accounts::{NewAccountView, unfit};
 use crate::http::body::{Fields, FromFields};
 use crate::http::login::CredentialsView;
 use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
 use crate::http::sessions::date_time;
-use crate::http::{Front, client};
 
 /// An endpoint that a fork shares among requests.
 pub type Shared = Arc<dyn DynEndpoint<Output = Response>>;
@@ -132,7 +132,7 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         let (posted, fields) = posted::<CredentialsView>(&request, &mut body).await;
         let again = |problem: &Problem| show_again(&front, false, &posted, problem);
-        let wishes = client::wishes(&request, posted.remember);
+        let wishes = front.wishes(&request, posted.remember);
         let credentials = match fields.and_then(CredentialsView::parsed) {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(again(&failure.problem)),
@@ -150,7 +150,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         let (posted, fields) = posted::<NewAccountView>(&request, &mut body).await;
         let again = |problem: &Problem| show_again(&front, true, &posted, problem);
-        let wishes = client::wishes(&request, posted.remember);
+        let wishes = front.wishes(&request, posted.remember);
         let application = match fields {
             Ok(view) => view.parsed(&front),
             Err(failure) => return Ok(again(&failure.problem)),
