@@ -18,6 +18,7 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
+use cloakroom::domain::throttle::Caller;
 use cloakroom::secret::Password;
 use cloakroom::server;
 use poem::EndpointExt;
@@ -59,7 +60,8 @@ async fn bench(rows: i64, seconds: u64) {
         username: Username::parse("bench"),
         password: domain.rules.passwords.check(&typed),
     };
-    let wishes = Wishes { remember: Remember::No, origin: Origin::default() };
+    let wishes =
+        Wishes { remember: Remember::No, origin: Origin::default(), caller: Caller::default() };
     let (_, ticket) = domain.register(application, wishes).await.unwrap();
     let cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
 

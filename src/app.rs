@@ -16,10 +16,11 @@ use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::passwords::{FEWEST_CHARS, HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
+use crate::domain::throttle::Limits;
 use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
-use crate::http::{Front, Origins, SessionCookie, TrustedProxies, route};
+use crate::http::{DeviceCookie, Front, Origins, SessionCookie, TrustedProxies, route};
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
@@ -28,12 +29,14 @@ use crate::store::{OpenError, Store};
 pub struct Surroundings {
     pub clock: Clock,
     pub hash_cost: HashCost,
+    pub limits: Limits,
 }
 
 impl Surroundings {
-    /// The system's clock and the full price of a hash.
+    /// The system's clock, the full price of a hash, and every limit in force.
     pub fn real() -> Self {
-        Self { clock: Clock::System, hash_cost: HashCost::PRODUCTION }
+        let limits = Limits::production();
+        Self { clock: Clock::System, hash_cost: HashCost::PRODUCTION, limits }
     }
 }
 
@@ -86,6 +89,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
                 Registration::Open => accounts::Registration::Open,
                 Registration::Closed => accounts::Registration::Closed,
             },
+            limits: surroundings.limits,
         },
     })
 }
@@ -125,6 +129,7 @@ pub fn furnish(
             config.cookie.domain.as_deref(),
             config.public_url.is_secure(),
         ),
+        device: DeviceCookie::new(config.public_url.is_secure()),
         origins: Origins {
             own: config.public_url.origins(),
             allowed: config.allowed_origins.clone(),

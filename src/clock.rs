@@ -77,7 +77,12 @@ impl Clock {
     }
 }
 
-/// Hours as a duration, for constants that say what they mean.
+/// Minutes as a duration, for constants that say what they mean.
+pub const fn mins(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// Hours as a duration.
 pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(n * 60 * 60)
 }

@@ -90,6 +90,20 @@ impl SessionToken {
     }
 }
 
+/// A signed device token: by it a client is known that has signed in before.
+pub struct DeviceToken(Zeroizing<String>);
+
+impl DeviceToken {
+    pub fn new(jwt: String) -> Self {
+        Self(Zeroizing::new(jwt))
+    }
+
+    /// For `Set-Cookie`, and for verifying it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 /// SHA-256 of a [`SessionToken`]: what memory keeps of one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
@@ -109,7 +123,7 @@ macro_rules! hides_itself {
         }
     )*};
 }
-hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken, TokenDigest);
+hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken, DeviceToken, TokenDigest);
 
 /// Bytes from the operating system's generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {

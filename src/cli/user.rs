@@ -56,7 +56,10 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
         Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(about_password(bad))),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
-            error @ (RegisterError::Closed | RegisterError::Unfit { .. } | RegisterError::Busy),
+            error @ (RegisterError::Closed
+            | RegisterError::Unfit { .. }
+            | RegisterError::TooManyAttempts { .. }
+            | RegisterError::Busy),
         ) => Err(Failed(format!("cannot add {username}: {error:?}"))),
     }
 }

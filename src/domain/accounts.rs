@@ -1,10 +1,12 @@
 //! Accounts: who may sign in, and how they come to be.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Domain;
 use super::passwords::{BadPassword, NewPassword};
-use super::sessions::{LogInError, Ticket, Wishes};
+use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
+use super::throttle::NotNow;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, Sid, random_id};
@@ -118,6 +120,18 @@ pub struct Application {
     pub password: Result<NewPassword, BadPassword>,
 }
 
+impl Application {
+    /// The name and the password, if they keep to the rules.
+    fn fit(self) -> Result<(Username, NewPassword), RegisterError> {
+        match (self.username, self.password) {
+            (Ok(username), Ok(password)) => Ok((username, password)),
+            (username, password) => {
+                Err(RegisterError::Unfit { username: username.err(), password: password.err() })
+            }
+        }
+    }
+}
+
 /// Why no account was made.
 #[derive(Debug)]
 pub enum RegisterError {
@@ -128,6 +142,10 @@ pub enum RegisterError {
         password: Option<BadPassword>,
     },
     UsernameTaken,
+    /// Nothing was tried.
+    TooManyAttempts {
+        wait: Duration,
+    },
     Busy,
     Fault(Fault),
 }
@@ -135,6 +153,16 @@ pub enum RegisterError {
 impl From<Fault> for RegisterError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<NotNow> for RegisterError {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
+            NotNow::Busy => Self::Busy,
+            NotNow::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -149,12 +177,15 @@ impl Domain {
             Registration::Open => {}
             Registration::Closed => return Err(RegisterError::Closed),
         }
-        let (account, hash) = self.hashed(application).await?;
+        let (username, password) = application.fit()?;
+        self.may_register(&wishes.caller).await?;
+        let (account, hash) = self.hashed(username, password).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
         if self.store.add_account_signed_in(&account.to_row(&hash), &session).await? {
-            Ok((account, self.ticket(row, sid)))
+            let device = Some(self.device_token(&account.id, None));
+            Ok((account, Ticket { device, ..self.ticket(row, sid) }))
         } else {
             Err(RegisterError::UsernameTaken)
         }
@@ -162,7 +193,8 @@ impl Domain {
 
     /// Makes an account, whoever may register: the operator's way.
     pub async fn add_account(&self, application: Application) -> Result<Account, RegisterError> {
-        let (account, hash) = self.hashed(application).await?;
+        let (username, password) = application.fit()?;
+        let (account, hash) = self.hashed(username, password).await?;
         if self.store.add_account(&account.to_row(&hash)).await? {
             Ok(account)
         } else {
@@ -170,20 +202,12 @@ impl Domain {
         }
     }
 
-    /// The account that is asked for and the hash of its password, if they keep to the rules.
+    /// The account that is asked for, and the hash of its password.
     async fn hashed(
         &self,
-        application: Application,
+        username: Username,
+        password: NewPassword,
     ) -> Result<(Account, PasswordHash), RegisterError> {
-        let (username, password) = match (application.username, application.password) {
-            (Ok(username), Ok(password)) => (username, password),
-            (username, password) => {
-                return Err(RegisterError::Unfit {
-                    username: username.err(),
-                    password: password.err(),
-                });
-            }
-        };
         let hash = self.hasher.hash(password).await.map_err(|_busy| RegisterError::Busy)?;
         let created_at = self.clock.now();
         Ok((Account { id: random_id().into(), username, created_at, disabled_at: None }, hash))
@@ -192,7 +216,7 @@ impl Domain {
     /// Changes the password of who is signed in. Every session ends, and one begins.
     pub async fn change_password(
         &self,
-        id: &AccountId,
+        who: &SignedInAs,
         current: Password,
         new: Result<NewPassword, BadPassword>,
         wishes: Wishes,
@@ -201,9 +225,7 @@ impl Domain {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,
         };
-        let row = self.store.account(id.as_str()).await.map_err(LogInError::Fault)?;
-        let verified = self.verified(row, current).await?;
-        let (account, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+        let (account, checked) = self.confirmed(who, current).await?;
         let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
@@ -212,21 +234,30 @@ impl Domain {
         if !changed.map_err(LogInError::Fault)? {
             return Err(LogInError::WrongCredentials.into());
         }
-        self.recognition.ended(id);
+        self.recognition.ended(&account.id);
         Ok(self.ticket(row, sid))
     }
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
-    pub async fn close(&self, id: &AccountId, current: Password) -> Result<(), LogInError> {
-        let row = self.store.account(id.as_str()).await?;
-        let verified = self.verified(row, current).await?;
-        let (_, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+    pub async fn close(&self, who: &SignedInAs, current: Password) -> Result<(), LogInError> {
+        let (account, checked) = self.confirmed(who, current).await?;
         let now = self.clock.now().millis();
-        if !self.store.remove_account(id.as_str(), &checked, now).await? {
+        if !self.store.remove_account(account.id.as_str(), &checked, now).await? {
             return Err(LogInError::WrongCredentials);
         }
-        self.recognition.ended(id);
+        self.recognition.ended(&account.id);
         Ok(())
+    }
+
+    /// The account of who is signed in, once more by its password.
+    async fn confirmed(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+    ) -> Result<(Account, PasswordHash), LogInError> {
+        let tried = self.may_confirm(&who.session.id).await?;
+        let row = self.store.account(who.account.id.as_str()).await?;
+        self.proved(row, current, &tried).await
     }
 
     /// The account of this name, if there is one.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;
+pub mod throttle;
 pub mod tokens;
 mod watch;
 
@@ -11,6 +12,7 @@ use self::accounts::Registration;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
 use self::sessions::SessionRules;
+use self::throttle::Limits;
 use self::tokens::Keys;
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -33,6 +35,7 @@ pub struct Rules {
     pub sessions: SessionRules,
     pub passwords: PasswordRules,
     pub registration: Registration,
+    pub limits: Limits,
 }
 
 impl Domain {

@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::Domain;
 use super::accounts::{Account, AccountId, Username};
 use super::passwords::{MOST_TYPED, VerifyError};
+use super::throttle::{Caller, NotNow, Try};
 use super::tokens::Claims;
 use crate::clock::{Timestamp, days, hours};
 use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, SessionToken, Sid, SidDigest, TokenDigest, random_id};
+use crate::secret::{
+    DeviceToken, Password, PasswordHash, SessionToken, Sid, SidDigest, TokenDigest, random_id,
+};
 pub use crate::store::Behind;
 use crate::store::{AccountRow, Added, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 
@@ -84,10 +87,11 @@ pub struct Origin {
 }
 
 /// What somebody asks for beside signing in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Wishes {
     pub remember: Remember,
     pub origin: Origin,
+    pub caller: Caller,
 }
 
 /// A page of sessions.
@@ -105,6 +109,8 @@ pub struct Ticket {
     pub token: SessionToken,
     /// How long a browser shall keep it; `None` says until it is closed.
     pub keep_for: Option<Duration>,
+    /// By this the client is known at its next sign-in; `None` if that has not changed.
+    pub device: Option<DeviceToken>,
 }
 
 /// Who calls, by which session.
@@ -166,6 +172,10 @@ impl Credentials {
 pub enum LogInError {
     /// Wrong password, unknown or disabled user: which of these is not said.
     WrongCredentials,
+    /// Nothing was checked.
+    TooManyAttempts {
+        wait: Duration,
+    },
     Busy,
     Fault(Fault),
 }
@@ -173,6 +183,16 @@ pub enum LogInError {
 impl From<Fault> for LogInError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<NotNow> for LogInError {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
+            NotNow::Busy => Self::Busy,
+            NotNow::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -192,27 +212,47 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
-        match self.checked(credentials).await? {
-            Some((account, hash)) => self.open_session(&account, &hash, wishes).await,
-            None => Err(LogInError::WrongCredentials),
+        let row = self.account_of(&credentials).await?;
+        let id = row.as_ref().map(|row| AccountId::from(row.id.clone()));
+        let username = credentials.username.as_ref();
+        let tried = self.may_log_in(username, id.as_ref(), &wishes.caller).await?;
+        let (account, hash) = self.proved(row, credentials.password, &tried).await?;
+        let ticket = self.open_session(&account, &hash, wishes).await?;
+        let device = Some(self.device_token(&account.id, Some(&tried)));
+        Ok(Ticket { device, ..ticket })
+    }
+
+    /// The account, if the password is its own. Only a wrong one counts as a try.
+    pub(super) async fn proved(
+        &self,
+        row: Option<AccountRow>,
+        password: Password,
+        tried: &Try,
+    ) -> Result<(Account, PasswordHash), LogInError> {
+        match self.verified(row, password).await {
+            Ok(Some(proved)) => {
+                self.forgive(tried).await?;
+                Ok(proved)
+            }
+            Ok(None) => Err(LogInError::WrongCredentials),
+            Err(error) => {
+                self.never_mind(tried).await?;
+                Err(error)
+            }
         }
     }
 
     /// Are these somebody's name and password? Opens no session.
     pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
-        Ok(self.checked(credentials).await?.is_some())
+        let row = self.account_of(&credentials).await?;
+        Ok(self.verified(row, credentials.password).await?.is_some())
     }
 
-    /// The account with this name and password, and the hash that says so, unless it is disabled.
-    async fn checked(
-        &self,
-        credentials: Credentials,
-    ) -> Result<Option<(Account, PasswordHash)>, LogInError> {
-        let row = match &credentials.username {
-            Some(username) => self.store.account_named(username.as_str()).await?,
-            None => None,
-        };
-        self.verified(row, credentials.password).await
+    async fn account_of(&self, credentials: &Credentials) -> Result<Option<AccountRow>, Fault> {
+        match &credentials.username {
+            Some(username) => self.store.account_named(username.as_str()).await,
+            None => Ok(None),
+        }
     }
 
     /// The account if the password is its own and it is not disabled.
@@ -270,7 +310,7 @@ impl Domain {
             Remember::Yes => Some(self.lifetimes(Remember::Yes).absolute),
             Remember::No => None,
         };
-        Ticket { session, token, keep_for }
+        Ticket { session, token, keep_for, device: None }
     }
 
     /// Who holds this token, if it stands for a session that is in force: from memory if it was

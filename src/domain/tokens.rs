@@ -15,16 +15,18 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use pem_rfc7468::LineEnding;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
 use crate::clock::Timestamp;
-use crate::secret::{SessionToken, Sid, random_bytes, random_id};
+use crate::secret::{DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
-const TYP: &str = "session+jwt";
+const SESSION: &str = "session+jwt";
+const DEVICE: &str = "device+jwt";
 /// A token is 400 bytes or so; the contract promises at most this many.
 const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
@@ -76,6 +78,16 @@ pub struct Claims {
     pub expires_at: Timestamp,
 }
 
+/// What a device token says: that this client has signed in to the account.
+#[derive(Debug)]
+pub struct DeviceClaims {
+    pub account: AccountId,
+    /// 128 random bits that name the device.
+    pub id: String,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
 /// Why the keys cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -110,6 +122,17 @@ struct WireClaims {
     aud: String,
     sub: String,
     sid: String,
+    iat: i64,
+    exp: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireDevice {
+    iss: String,
+    aud: String,
+    sub: String,
+    jti: String,
     iat: i64,
     exp: i64,
 }
@@ -169,11 +192,6 @@ impl Keys {
 
     /// Signs a token for the session.
     pub fn sign(&self, claims: &Claims) -> SessionToken {
-        let set = self.set();
-        let key = &set.keys[set.signing];
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TYP.to_owned());
-        header.kid = Some(key.kid.clone());
         let claims = WireClaims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -182,28 +200,13 @@ impl Keys {
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
-        let jwt = jsonwebtoken::encode(&header, &claims, &key.signing);
-        SessionToken::new(jwt.expect("a key that was read can sign"))
+        SessionToken::new(self.signed(SESSION, &claims))
     }
 
     /// What the token says, if it is one of ours; not if it is still in force. Nobody is told why not.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
-        if token.len() > LONGEST {
-            return None;
-        }
-        let header: WireHeader = part(token.split('.').next()?)?;
-        if header.alg != "EdDSA" || header.typ != TYP {
-            return None;
-        }
-        let set = self.set();
-        let key = &set.keys.iter().find(|key| key.kid == header.kid)?.verifying;
-        let mut signature_only = Validation::new(Algorithm::EdDSA);
-        signature_only.required_spec_claims.clear();
-        signature_only.validate_exp = false;
-        signature_only.validate_aud = false;
-        let claims = jsonwebtoken::decode::<WireClaims>(token, key, &signature_only).ok()?.claims;
-        let is_ours = claims.iss == self.issuer && claims.aud == self.issuer;
-        if !is_ours || claims.iat > now.seconds() {
+        let claims: WireClaims = self.opened(SESSION, token)?;
+        if !self.is_ours(&claims.iss, &claims.aud) || claims.iat > now.seconds() {
             return None;
         }
         Some(Claims {
@@ -212,6 +215,65 @@ impl Keys {
             issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
             expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),
         })
+    }
+
+    /// Signs a token for the device.
+    pub fn sign_device(&self, claims: &DeviceClaims) -> DeviceToken {
+        let claims = WireDevice {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: claims.account.as_str().to_owned(),
+            jti: claims.id.clone(),
+            iat: claims.issued_at.seconds(),
+            exp: claims.expires_at.seconds(),
+        };
+        DeviceToken::new(self.signed(DEVICE, &claims))
+    }
+
+    /// What the device token says, if it is one of ours and in force.
+    pub fn verify_device(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
+        let claims: WireDevice = self.opened(DEVICE, token.expose())?; // to verify it
+        let is_in_force = claims.iat <= now.seconds() && now.seconds() < claims.exp;
+        if !self.is_ours(&claims.iss, &claims.aud) || !is_in_force {
+            return None;
+        }
+        Some(DeviceClaims {
+            account: claims.sub.into(),
+            id: claims.jti,
+            issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
+            expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),
+        })
+    }
+
+    fn signed(&self, typ: &str, claims: &impl Serialize) -> String {
+        let set = self.set();
+        let key = &set.keys[set.signing];
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(key.kid.clone());
+        jsonwebtoken::encode(&header, claims, &key.signing).expect("a key that was read can sign")
+    }
+
+    /// The claims of a token that one of our keys signed, as a token of this type.
+    fn opened<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
+        if token.len() > LONGEST {
+            return None;
+        }
+        let header: WireHeader = part(token.split('.').next()?)?;
+        if header.alg != "EdDSA" || header.typ != typ {
+            return None;
+        }
+        let set = self.set();
+        let key = &set.keys.iter().find(|key| key.kid == header.kid)?.verifying;
+        let mut signature_only = Validation::new(Algorithm::EdDSA);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        Some(jsonwebtoken::decode::<T>(token, key, &signature_only).ok()?.claims)
+    }
+
+    fn is_ours(&self, issuer: &str, audience: &str) -> bool {
+        issuer == self.issuer && audience == self.issuer
     }
 }
 

@@ -87,7 +87,8 @@ impl Domain {
         }
     }
 
-    /// Removes every session that has ended and every ending that all have heard of.
+    /// Removes every session that has ended, every ending that all have heard of, and every try that
+    /// holds nobody up any more.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
         loop {
             let now = self.clock.now();
@@ -103,6 +104,9 @@ impl Domain {
         }
         let yesterday = self.clock.now().before(days(1)).millis();
         while self.store.remove_endings(yesterday, BATCH).await? > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        while self.remove_attempts(BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())

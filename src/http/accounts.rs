@@ -9,6 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::body::{Body, Fields, FromFields};
+use super::cookie::WithCookie;
 use super::guard::SignedIn;
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
@@ -197,7 +198,7 @@ enum RegisterAnswer {
     /// The account is made and signed in.
     #[oai(status = 201, content_type = "application/json")]
     Registered(
-        Json<AccountView>,
+        WithCookie<Json<AccountView>>,
         /// The session cookie, as `login` sets it.
         #[oai(header = "Set-Cookie")]
         String,
@@ -212,6 +213,14 @@ enum RegisterAnswer {
     /// to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
+    /// `too_many_attempts`: too many accounts were made from this address, or in all.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// `overloaded`: too many sign-ins at once; no account was made.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
@@ -244,6 +253,14 @@ enum ChangeAnswer {
     /// `policy_violation`: the new password breaks a rule; `errors` says which.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
+    /// `too_many_attempts`: the current password of this session was wrong too often lately.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// `overloaded`: too many sign-ins at once; nothing was changed.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
@@ -266,6 +283,14 @@ enum CloseAnswer {
     /// `invalid_credentials`: the password is wrong; nothing was changed.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongPassword(Json<Problem>),
+    /// `too_many_attempts`: the password of this session was wrong too often lately.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// `overloaded`: too many sign-ins at once; nothing was changed.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
@@ -296,7 +321,8 @@ impl AccountsApi {
             Ok((account, ticket)) => {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
-                Ok(RegisterAnswer::Registered(Json(AccountView::from(&account)), set))
+                let body = Json(AccountView::from(&account));
+                Ok(RegisterAnswer::Registered(WithCookie(body, self.0.device_of(&ticket)), set))
             }
             Err(RegisterError::Closed) => {
                 Ok(RegisterAnswer::Closed(problem(Code::RegistrationClosed)))
@@ -308,6 +334,10 @@ impl AccountsApi {
                 let errors = unfit(username, password);
                 let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
                 Ok(RegisterAnswer::Unfit(Json(problem)))
+            }
+            Err(RegisterError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(RegisterAnswer::TooManyAttempts(Json(problem), seconds))
             }
             Err(RegisterError::Busy) => {
                 Ok(RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
@@ -344,8 +374,8 @@ impl AccountsApi {
         let PasswordChange { current_password, new_password } = body.0;
         let new = self.0.domain.rules.passwords.check(&new_password.0);
         let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
-        let id = &who.0.account.id;
-        match self.0.domain.change_password(id, current_password.0, new, wishes).await {
+        let current = current_password.0;
+        match self.0.domain.change_password(&who.0, current, new, wishes).await {
             Ok(ticket) => Ok(ChangeAnswer::Changed(self.0.handing_out(&ticket))),
             Err(ChangeError::Unfit(bad)) => {
                 let errors = vec![about_password("new_password", bad)];
@@ -354,6 +384,10 @@ impl AccountsApi {
             }
             Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
                 Ok(ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials)))
+            }
+            Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(ChangeAnswer::TooManyAttempts(Json(problem), seconds))
             }
             Err(ChangeError::NotVerified(LogInError::Busy)) => {
                 Ok(ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
@@ -378,10 +412,14 @@ impl AccountsApi {
         body: Body<Closing>,
     ) -> Result<CloseAnswer, Failure> {
         let problem = |code| Json(Problem::of(code));
-        match self.0.domain.close(&who.0.account.id, body.0.current_password.0).await {
+        match self.0.domain.close(&who.0, body.0.current_password.0).await {
             Ok(()) => Ok(CloseAnswer::Closed(self.0.cookie.clear())),
             Err(LogInError::WrongCredentials) => {
                 Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))
+            }
+            Err(LogInError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(CloseAnswer::TooManyAttempts(Json(problem), seconds))
             }
             Err(LogInError::Busy) => {
                 Ok(CloseAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))

@@ -6,6 +6,7 @@ use woothee::parser::Parser;
 
 use super::Front;
 use crate::domain::sessions::{Origin, Remember, Wishes};
+use crate::domain::throttle::Caller;
 
 /// More of a `User-Agent` is not read.
 const LONGEST: usize = 512;
@@ -16,9 +17,11 @@ impl Front {
     /// The wishes of somebody who signs in by this request.
     pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
         let remember = if remember { Remember::Yes } else { Remember::No };
-        let address = self.proxies.client(request).map(|address| address.to_string());
+        let caller =
+            Caller { address: self.proxies.client(request), device: self.device.of(request) };
+        let address = caller.address.map(|address| address.to_string());
         let browser = request.header(header::USER_AGENT).and_then(browser);
-        Wishes { remember, origin: Origin { address, browser } }
+        Wishes { remember, origin: Origin { address, browser }, caller }
     }
 }
 

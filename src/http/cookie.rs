@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use memchr::memchr_iter;
-use poem::Request;
 use poem::http::{HeaderMap, HeaderValue, header};
+use poem::{IntoResponse, Request, Response};
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaSchemaRef, Registry};
 
-use crate::secret::SessionToken;
+use crate::domain::throttle::DEVICE;
+use crate::secret::{DeviceToken, SessionToken};
 
 /// The session cookie of this service.
 #[derive(Debug, Clone)]
@@ -14,6 +17,76 @@ pub struct SessionCookie {
     name: String,
     /// Everything behind the value that does not change.
     attributes: String,
+}
+
+/// The cookie by which a client is known that has signed in before. It opens nothing; with it one
+/// is not held up by somebody else who tries this user name.
+#[derive(Debug, Clone)]
+pub struct DeviceCookie {
+    name: &'static str,
+    secure: &'static str,
+}
+
+impl DeviceCookie {
+    pub fn new(is_secure: bool) -> Self {
+        if is_secure {
+            Self { name: "__Secure-device", secure: "; Secure" }
+        } else {
+            Self { name: "device", secure: "" }
+        }
+    }
+
+    /// `Set-Cookie` for a device: it goes with sign-ins from this site and with nothing else.
+    pub fn set(&self, token: &DeviceToken) -> HeaderValue {
+        let (name, secure, value) = (self.name, self.secure, token.expose()); // it is the cookie
+        let keep = DEVICE.as_secs();
+        let set = format!(
+            "{name}={value}; Path=/login; HttpOnly; SameSite=Strict{secure}; Max-Age={keep}"
+        );
+        HeaderValue::try_from(set).expect("a token makes a header")
+    }
+
+    /// The device that a request names, if it names one.
+    pub fn of(&self, request: &Request) -> Option<DeviceToken> {
+        match presented(self.name, request.headers()) {
+            Presented::Token(token) => Some(DeviceToken::new(token.to_owned())),
+            Presented::Nothing | Presented::Contradiction => None,
+        }
+    }
+}
+
+/// A second cookie for an answer: poem-openapi would overwrite the first one, so the edge adds it.
+#[derive(Debug, Clone)]
+pub struct AlsoSet(pub HeaderValue);
+
+/// A body beside which a second cookie is set.
+#[derive(Debug)]
+pub struct WithCookie<T>(pub T, pub Option<AlsoSet>);
+
+impl<T: IntoResponse> IntoResponse for WithCookie<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if let Some(cookie) = self.1 {
+            response.set_data(cookie);
+        }
+        response
+    }
+}
+
+impl<T: Payload> Payload for WithCookie<T> {
+    const CONTENT_TYPE: &'static str = T::CONTENT_TYPE;
+
+    fn check_content_type(content_type: &str) -> bool {
+        T::check_content_type(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
 }
 
 /// What a request says about its session.
@@ -69,39 +142,38 @@ impl SessionCookie {
     pub fn all<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         let fields = request.headers().get_all(header::COOKIE).iter();
         let pairs = fields.flat_map(pairs);
-        let mut tokens: Vec<_> = pairs.filter_map(|pair| self.token(pair.trim_ascii())).collect();
+        let mut tokens: Vec<_> =
+            pairs.filter_map(|pair| token(&self.name, pair.trim_ascii())).collect();
         tokens.sort_unstable();
         tokens.dedup();
         tokens
     }
 
     pub fn of<'a>(&self, request: &'a Request) -> Presented<'a> {
-        self.read(request.headers())
+        presented(&self.name, request.headers())
     }
+}
 
-    /// Reads the raw header: names are compared to the letter, values are not decoded.
-    fn read<'a>(&self, headers: &'a HeaderMap) -> Presented<'a> {
-        let mut found = Presented::Nothing;
-        for field in headers.get_all(header::COOKIE) {
-            // what is not ASCII cannot hold a token of ours, but may hold other cookies
-            for pair in pairs(field) {
-                let Some(token) = self.token(pair.trim_ascii()) else { continue };
-                found = match found {
-                    Presented::Nothing => Presented::Token(token),
-                    Presented::Token(first) if first == token => found,
-                    Presented::Token(_) | Presented::Contradiction => {
-                        return Presented::Contradiction;
-                    }
-                };
-            }
+/// Reads the raw header: names are compared to the letter, values are not decoded.
+fn presented<'a>(name: &str, headers: &'a HeaderMap) -> Presented<'a> {
+    let mut found = Presented::Nothing;
+    for field in headers.get_all(header::COOKIE) {
+        // what is not ASCII cannot hold a token of ours, but may hold other cookies
+        for pair in pairs(field) {
+            let Some(token) = token(name, pair.trim_ascii()) else { continue };
+            found = match found {
+                Presented::Nothing => Presented::Token(token),
+                Presented::Token(first) if first == token => found,
+                Presented::Token(_) | Presented::Contradiction => return Presented::Contradiction,
+            };
         }
-        found
     }
+    found
+}
 
-    fn token<'a>(&self, pair: &'a [u8]) -> Option<&'a str> {
-        let value = pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")?;
-        Some(std::str::from_utf8(value).unwrap_or("")) // no token, and so refused
-    }
+fn token<'a>(name: &str, pair: &'a [u8]) -> Option<&'a str> {
+    let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    Some(std::str::from_utf8(value).unwrap_or("")) // no token, and so refused
 }
 
 /// The parts of one `Cookie` field.
@@ -121,10 +193,6 @@ mod tests {
 
     use super::*;
 
-    fn cookie() -> SessionCookie {
-        SessionCookie { name: "session".into(), attributes: "; Path=/".into() }
-    }
-
     fn headers(fields: &[&[u8]]) -> HeaderMap {
         let values = fields.iter().filter_map(|field| HeaderValue::from_bytes(field).ok());
         values.map(|value| (header::COOKIE, value)).collect()
@@ -132,7 +200,7 @@ mod tests {
 
     #[test]
     fn one_value_counts_however_often_it_is_sent() {
-        let read = |fields: &[&[u8]]| match cookie().read(&headers(fields)) {
+        let read = |fields: &[&[u8]]| match presented("session", &headers(fields)) {
             Presented::Nothing => "nothing".to_owned(),
             Presented::Token(token) => format!("token {token}"),
             Presented::Contradiction => "contradiction".to_owned(),
@@ -154,7 +222,7 @@ mod tests {
         #[test]
         fn no_header_makes_the_reader_panic(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-            let _ = cookie().read(&headers(&fields));
+            let _ = presented("session", &headers(&fields));
         }
 
         #[test]
@@ -163,7 +231,7 @@ mod tests {
         ) {
             let field = format!("{before}session={token}{after}");
             let headers = headers(&[field.as_bytes()]);
-            prop_assert_eq!(cookie().read(&headers), Presented::Token(token.as_str()));
+            prop_assert_eq!(presented("session", &headers), Presented::Token(token.as_str()));
         }
     }
 }

@@ -8,6 +8,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::body::{Body, Fields, FromFields};
+use super::cookie::{AlsoSet, WithCookie};
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::SessionView;
@@ -93,7 +94,7 @@ enum LoginAnswer {
     /// Signed in. The cookie carries the session from now on.
     #[oai(status = 200, content_type = "application/json")]
     SignedIn(
-        Json<LoggedIn>,
+        WithCookie<Json<LoggedIn>>,
         /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` gone when the
         /// browser closes.
         #[oai(header = "Set-Cookie")]
@@ -103,6 +104,15 @@ enum LoginAnswer {
     /// disabled. Which of these is not said.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongCredentials(Json<Problem>),
+    /// `too_many_attempts`: this user name, or this address, failed too often lately. Even the right
+    /// password is not looked at before the time is over.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// `overloaded`: too many sign-ins at once; nothing was checked.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
@@ -132,6 +142,11 @@ impl LoginApi {
     /// session that the request's own cookie stood for ends. A form
     /// (`application/x-www-form-urlencoded`) with the same fields is taken, too; a browser's form
     /// post is answered 303.
+    ///
+    /// A second cookie, `device` (`__Secure-device` behind https), remembers for 90 days that this
+    /// client has signed in to the account. It opens nothing; whoever sends it back at the next
+    /// `login` is not held up when somebody else fails at the same user name. After five failures
+    /// in a row, or ten from one address within ten minutes, others are answered 429.
     #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Sessions")]
     async fn login(
         &self,
@@ -145,10 +160,15 @@ impl LoginApi {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
                 let session = SessionView::of(&ticket.session, &ticket.session.id);
-                Ok(LoginAnswer::SignedIn(Json(LoggedIn { ok: true, session }), set))
+                let body = Json(LoggedIn { ok: true, session });
+                Ok(LoginAnswer::SignedIn(WithCookie(body, self.0.device_of(&ticket)), set))
             }
             Err(LogInError::WrongCredentials) => {
                 Ok(LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials))))
+            }
+            Err(LogInError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(LoginAnswer::TooManyAttempts(Json(problem), seconds))
             }
             Err(LogInError::Busy) => {
                 Ok(LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER))
@@ -182,5 +202,10 @@ impl Front {
     /// `Set-Cookie` for a ticket.
     pub fn handing_out(&self, ticket: &Ticket) -> String {
         self.cookie.set(&ticket.token, ticket.keep_for)
+    }
+
+    /// The cookie by which the client is known the next time.
+    pub fn device_of(&self, ticket: &Ticket) -> Option<AlsoSet> {
+        ticket.device.as_ref().map(|token| AlsoSet(self.device.set(token)))
     }
 }

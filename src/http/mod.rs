@@ -34,7 +34,8 @@ use poem_openapi::{OpenApi, Tags};
 use tracing::Level;
 
 pub use self::address::TrustedProxies;
-pub use self::cookie::SessionCookie;
+use self::cookie::AlsoSet;
+pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{document, served, yaml};
 pub use self::origin::Origins;
 use self::problem::{Code, Failure, Problem, Trouble};
@@ -46,6 +47,7 @@ use crate::secret::random_bytes;
 pub struct Front {
     pub domain: Arc<Domain>,
     pub cookie: SessionCookie,
+    pub device: DeviceCookie,
     pub origins: Origins,
     pub proxies: TrustedProxies,
     /// Is the public address https?
@@ -250,6 +252,9 @@ impl Endpoint for Edge {
         headers.insert(REQUEST_ID, id);
         let own = std::mem::replace(response.headers_mut(), headers);
         response.headers_mut().extend(own);
+        if let Some(AlsoSet(cookie)) = response.data().cloned() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         if let Some(origin) = reader {
             origin::let_read(response.headers_mut(), origin);
         }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -38,6 +39,7 @@ pub enum Code {
     PayloadTooLarge,
     UnsupportedMediaType,
     PolicyViolation,
+    TooManyAttempts,
     InternalError,
     Overloaded,
     Unavailable,
@@ -52,7 +54,7 @@ struct Entry {
 }
 
 impl Code {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::SessionRefused,
@@ -65,6 +67,7 @@ impl Code {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::PolicyViolation,
+        Self::TooManyAttempts,
         Self::InternalError,
         Self::Overloaded,
         Self::Unavailable,
@@ -98,6 +101,8 @@ impl Code {
                 "Send the body as application/json or as a form, without a Content-Encoding."),
             Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
                 "The user name or the password breaks a rule; see `errors`."),
+            Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",
+                "This was tried too often; wait as long as the header `Retry-After` says."),
             Self::InternalError => entry("internal_error", 500, "Internal error",
                 "Something broke here. Tell the operator the header `X-Request-Id`."),
             Self::Overloaded => entry("overloaded", 503, "Too busy",
@@ -285,6 +290,20 @@ impl Problem {
             code: CodeName(code.name().to_owned()),
             errors: None,
         }
+    }
+
+    /// For who tried too often, and the seconds of `Retry-After`.
+    pub fn too_many_attempts(wait: Duration) -> (Self, u64) {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let in_words = match seconds {
+            1 => "a second".to_owned(),
+            2..100 => format!("{seconds} seconds"),
+            100..6000 => format!("{} minutes", seconds.div_ceil(60)),
+            _ => format!("{} hours", seconds.div_ceil(3600)),
+        };
+        let detail = format!("Too many attempts. Try again in {in_words}.");
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        (Self { detail, ..Self::of(Code::TooManyAttempts) }, seconds)
     }
 
     #[must_use]

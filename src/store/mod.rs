@@ -4,6 +4,7 @@
 //! Time comes in as a parameter, and what comes out are rows: no rules live here.
 
 mod accounts;
+mod attempts;
 mod endings;
 mod postgres;
 mod sessions;
@@ -14,6 +15,7 @@ use std::fmt;
 use sqlx::migrate::MigrateError;
 
 pub use self::accounts::{AccountRow, NewAccountRow};
+pub use self::attempts::{AttemptKey, AttemptRow, StepRow, TurnRow};
 use self::endings::NOTE_ENDING;
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;

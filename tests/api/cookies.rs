@@ -24,8 +24,25 @@ async fn ses_01_the_cookie_has_exactly_its_documented_attributes() {
     let token = pair.strip_prefix("session=").unwrap();
     assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
     assert!(token.len() <= 1024);
-    assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 1);
+    let set = answer.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
+    assert_eq!(set.filter(|set| set.starts_with("session=")).count(), 1);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn the_device_cookie_goes_with_sign_ins_alone() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
+    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Max-Age=7776000";
+    assert_eq!(answer.sets("device").unwrap().split_once("; ").unwrap().1, attributes);
+
+    let public_url = Some("https://id.example.org".to_owned());
+    let house = House::with(Settings { public_url, ..Settings::default() }).await;
+    house.signed_in("ann").await;
+    let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
+    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Secure; Max-Age=7776000";
+    assert_eq!(answer.sets("__Secure-device").unwrap().split_once("; ").unwrap().1, attributes);
 }
 
 #[tokio::test]

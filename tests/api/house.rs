@@ -9,6 +9,7 @@ use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{Config, Settings};
 use cloakroom::domain::Domain;
 use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::throttle::Limits;
 use poem::endpoint::BoxEndpoint;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -29,6 +30,7 @@ pub struct House {
     pub config: Config,
     pub clock: Clock,
     pub domain: Arc<Domain>,
+    limits: Limits,
     route: BoxEndpoint<'static, Response>,
     folder: tempfile::TempDir,
 }
@@ -39,26 +41,44 @@ impl House {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        Self::furnished(settings, CHEAP).await
+        Self::furnished(settings, CHEAP, Limits::production()).await
+    }
+
+    /// A house where one may try as often as one likes.
+    pub async fn without_limits() -> Self {
+        Self::limited(Limits::none()).await
+    }
+
+    /// A house with limits of its own.
+    pub async fn limited(limits: Limits) -> Self {
+        Self::furnished(Settings::default(), CHEAP, limits).await
+    }
+
+    /// A house with production's hashes and limits.
+    pub async fn that_costs_its_price() -> Self {
+        Self::furnished(Settings::default(), HashCost::PRODUCTION, Limits::production()).await
     }
 
     /// A house whose hashes have their price.
     pub async fn that_hashes_at(hash_cost: HashCost) -> Self {
-        Self::furnished(Settings::default(), hash_cost).await
+        Self::furnished(Settings::default(), hash_cost, Limits::none()).await
     }
 
-    async fn furnished(settings: Settings, hash_cost: HashCost) -> Self {
+    async fn furnished(settings: Settings, hash_cost: HashCost, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
         let config = Config::check(Settings { data_dir, ..settings }).unwrap();
         let clock = Clock::at(START);
-        let (domain, route) = furnished(&config, &clock, hash_cost).await;
-        Self { config, clock, domain, route, folder }
+        let surroundings = Surroundings { clock: clock.clone(), hash_cost, limits: limits.clone() };
+        let (domain, route) = furnished(&config, surroundings).await;
+        Self { config, clock, domain, limits, route, folder }
     }
 
     /// The same data in a new process, as far as one process can play that.
     pub async fn restarted(&mut self) {
-        (self.domain, self.route) = furnished(&self.config, &self.clock, CHEAP).await;
+        let (clock, limits) = (self.clock.clone(), self.limits.clone());
+        let surroundings = Surroundings { clock, hash_cost: CHEAP, limits };
+        (self.domain, self.route) = furnished(&self.config, surroundings).await;
     }
 
     /// Changes the database as only its owner can.
@@ -140,10 +160,8 @@ impl House {
 
 async fn furnished(
     config: &Config,
-    clock: &Clock,
-    hash_cost: HashCost,
+    surroundings: Surroundings,
 ) -> (Arc<Domain>, BoxEndpoint<'static, Response>) {
-    let surroundings = Surroundings { clock: clock.clone(), hash_cost };
     let domain = Arc::new(app::open(config, surroundings).await.unwrap());
     let route = app::furnish(config, Arc::clone(&domain), false);
     (domain, route)
@@ -184,6 +202,12 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The `Set-Cookie` of this name.
+    pub fn sets(&self, name: &str) -> Option<&str> {
+        let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
+        sets.into_iter().find(|set| set.split_once('=').is_some_and(|(set, _)| set == name))
     }
 
     /// The name and value of the cookie it sets.

@@ -16,4 +16,5 @@ mod paths;
 mod races;
 mod sessions;
 mod settings;
+mod throttle;
 mod tokens;

@@ -36,7 +36,7 @@ async fn use_it(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_15_nothing_ended_is_accepted_after_the_answer() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(House::without_limits().await);
     house.signed_in("ann").await;
     let mut password = PASSWORD.to_owned();
     let mut stale = 0;
@@ -76,7 +76,7 @@ async fn r_15_nothing_ended_is_accepted_after_the_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sta_01_no_session_made_with_the_old_password_survives_its_change() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(House::without_limits().await);
     let mut password = PASSWORD.to_owned();
     let ann = house.signed_in("ann").await;
     for round in 0..rounds(60).div_ceil(10) {
@@ -112,7 +112,7 @@ async fn sta_01_no_session_made_with_the_old_password_survives_its_change() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sta_03_and_04_ending_and_closing_race_with_logins_and_leave_nothing() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(House::without_limits().await);
     for round in 0..rounds(60).div_ceil(10) {
         let name = format!("ann{round}");
         let ann = house.signed_in(&name).await;
@@ -140,7 +140,7 @@ async fn sta_03_and_04_ending_and_closing_race_with_logins_and_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sta_02_of_two_password_changes_at_once_one_wins_and_its_session_lives() {
-    let house = Arc::new(House::new().await);
+    let house = Arc::new(House::without_limits().await);
     for round in 0..rounds(60).div_ceil(10) {
         let name = format!("ann{round}");
         let ann = house.signed_in(&name).await;

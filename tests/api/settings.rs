@@ -9,7 +9,8 @@ use cloakroom::clock::Clock;
 use crate::house::{CHEAP, House, START};
 
 async fn start_again(house: &House) -> Result<(), String> {
-    let surroundings = Surroundings { clock: Clock::at(START), hash_cost: CHEAP };
+    let surroundings =
+        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real() };
     let opened = app::open(&house.config, surroundings).await;
     opened.map(drop).map_err(|error| error.to_string())
 }
@@ -94,7 +95,8 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
         ..Default::default()
     };
     let config = cloakroom::config::Config::check(settings).unwrap();
-    let surroundings = Surroundings { clock: Clock::at(START), hash_cost: CHEAP };
+    let surroundings =
+        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real() };
     let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("cannot open the database"), "{error}");
     assert!(fs::read(&file).unwrap() == garbage);

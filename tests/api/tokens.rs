@@ -283,6 +283,10 @@ async fn jwt_13_tokens_of_other_kinds_are_no_session() {
         refused(&house, &forger.with_header("typ", typ)).await;
     }
     refused(&house, &forger.without_header("typ")).await;
+
+    let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
+    let (device, _) = answer.sets("device").unwrap().split_once(';').unwrap();
+    refused(&house, device.strip_prefix("device=").unwrap()).await;
 }
 
 #[tokio::test]

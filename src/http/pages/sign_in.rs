@@ -1,6 +1,7 @@
 //! The pages around signing in: `/`, `/login`, `/register`, `/account`, and their forms.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use poem::endpoint::{BoxEndpoint, DynEndpoint};
@@ -140,6 +141,7 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
         match front.domain.log_in(credentials, wishes).await {
             Ok(ticket) => signed_in(&front, &request, &posted, &ticket).await,
             Err(LogInError::WrongCredentials) => Ok(again(&Problem::of(Code::InvalidCredentials))),
+            Err(LogInError::TooManyAttempts { wait }) => Ok(later(again, wait)),
             Err(LogInError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
             Err(LogInError::Fault(fault)) => Ok(broken(again, fault)),
         }
@@ -163,6 +165,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
                 let problem = Problem::of(Code::PolicyViolation);
                 Ok(again(&problem.with_errors(unfit(username, password))))
             }
+            Err(RegisterError::TooManyAttempts { wait }) => Ok(later(again, wait)),
             Err(RegisterError::Busy) => Ok(again(&Problem::of(Code::Overloaded))),
             Err(RegisterError::Fault(fault)) => Ok(broken(again, fault)),
         }
@@ -189,6 +192,9 @@ async fn signed_in(
     let mut response = see_other(posted.next.as_deref().unwrap_or("/account"));
     let set = HeaderValue::try_from(front.handing_out(ticket)).expect("a token makes a header");
     response.headers_mut().insert(header::SET_COOKIE, set);
+    if let Some(device) = front.device_of(ticket) {
+        response.set_data(device);
+    }
     Ok(response)
 }
 
@@ -210,6 +216,14 @@ fn show_again(
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
     }
+    response
+}
+
+/// The form once more, when it was posted too often.
+fn later(again: impl Fn(&Problem) -> Response, wait: Duration) -> Response {
+    let (problem, seconds) = Problem::too_many_attempts(wait);
+    let mut response = again(&problem);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     response
 }
 

@@ -1,0 +1,311 @@
+//! How often may one try. Who tries too often waits, and is told how long.
+//!
+//! A try is counted before anything is hashed, so that no number of tries at once gets past a
+//! limit, and it is counted in the database, so that a restart and a second node change nothing.
+//! What counts is what was typed, not what exists: unknown names are throttled like any other.
+//!
+//! Three things are counted for a sign-in (OWASP's device cookies):
+//! - the name, for clients that nobody knows;
+//! - the address, for the same clients: a list of names from one place is held up, too;
+//! - the device, for a client that has signed in to this account before. Such a one is not held up
+//!   by what others do, so nobody can lock an owner out.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::Domain;
+use super::accounts::{AccountId, Username};
+use super::sessions::SessionId;
+use super::tokens::DeviceClaims;
+use crate::clock::{Timestamp, days, hours, mins};
+use crate::fault::Fault;
+use crate::secret::{DeviceToken, random_id};
+use crate::store::{AttemptKey, AttemptRow, StepRow, TurnRow};
+
+/// Who asks, as far as that is known.
+#[derive(Debug, Default)]
+pub struct Caller {
+    /// `None`: it came by no address.
+    pub address: Option<IpAddr>,
+    pub device: Option<DeviceToken>,
+}
+
+/// How often who may try.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A name, for clients that nobody knows.
+    pub name: Staircase,
+    /// A device that has signed in to this account before.
+    pub device: Staircase,
+    /// The current password, typed in a session.
+    pub session: Staircase,
+    /// Failed sign-ins from an address.
+    pub address: Steady,
+    /// Registrations from an address.
+    pub registrations: Steady,
+    /// All registrations.
+    pub all_registrations: Steady,
+    /// As many names, addresses and devices are remembered; the oldest that hold nobody up go first.
+    pub keys: i64,
+}
+
+/// Waits that grow with the failures in a row: from so many failures on, so long.
+#[derive(Debug, Clone)]
+pub struct Staircase(pub Vec<(i64, Duration)>);
+
+/// A number of turns at once, and then one at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Steady {
+    pub burst: i64,
+    pub every: Duration,
+}
+
+/// What is not used for this long is forgotten.
+const FORGOTTEN_AFTER: Duration = hours(24);
+/// A device is known for this long after its last good sign-in; browsers keep no cookie for longer
+/// than 400 days.
+pub const DEVICE: Duration = days(90);
+/// Others counted at the same key at the same moment: look again, this often.
+const LOOKS: usize = 64;
+
+impl Limits {
+    pub fn production() -> Self {
+        let second = Duration::from_secs;
+        // five typing errors are free; ten tries in a quarter of an hour; a hundred failures in a
+        // row (NIST SP 800-63B-4, section 3.2.2) close the name to clients that nobody knows
+        let name = vec![
+            (5, second(1)),
+            (6, second(2)),
+            (7, second(4)),
+            (8, second(8)),
+            (9, second(16)),
+            (10, mins(15)),
+            (100, hours(24)),
+        ];
+        Self {
+            session: Staircase(name.clone()),
+            name: Staircase(name),
+            device: Staircase(vec![(10, DEVICE)]), // it is like any other client from then on
+            // at most twenty failures in any ten minutes
+            address: Steady { burst: 10, every: mins(1) },
+            registrations: Steady { burst: 10, every: mins(1) },
+            all_registrations: Steady { burst: 1000, every: second(1) },
+            keys: 1_000_000, // some 100 MB on disk
+        }
+    }
+
+    /// For a bench that measures something else.
+    pub fn none() -> Self {
+        let free = Staircase(Vec::new());
+        let steady = Steady { burst: 1, every: Duration::ZERO };
+        Self {
+            name: free.clone(),
+            device: free.clone(),
+            session: free,
+            address: steady,
+            registrations: steady,
+            all_registrations: steady,
+            keys: 1_000_000,
+        }
+    }
+}
+
+impl Staircase {
+    /// One failure more.
+    fn step(&self, row: AttemptRow, now: Timestamp) -> AttemptRow {
+        let is_forgotten = row.last_at < now.before(FORGOTTEN_AFTER).millis();
+        let failures = if is_forgotten { 1 } else { row.failures + 1 };
+        let step = self.0.iter().rev().find(|(from, _)| failures >= *from);
+        let wait = step.map_or(Duration::ZERO, |(_, wait)| *wait);
+        AttemptRow { failures, free_at: now.plus(wait).millis(), last_at: now.millis() }
+    }
+}
+
+/// What is counted.
+enum Key<'a> {
+    Name(&'a str),
+    Device(&'a str),
+    Session(&'a str),
+    Address(IpAddr),
+    Registrations(IpAddr),
+    AllRegistrations,
+}
+
+impl Key<'_> {
+    /// Half of a SHA-256: what was typed as a name may be anything, and is written down nowhere.
+    fn digest(&self) -> AttemptKey {
+        let (kind, who) = match self {
+            Self::Name(name) => ("name", (*name).to_owned()),
+            Self::Device(id) => ("device", (*id).to_owned()),
+            Self::Session(id) => ("session", (*id).to_owned()),
+            Self::Address(address) => ("address", network(*address)),
+            Self::Registrations(address) => ("registrations", network(*address)),
+            Self::AllRegistrations => ("registrations", "all".to_owned()),
+        };
+        let digest = Sha256::digest(format!("{kind} {who}"));
+        digest[..16].try_into().expect("SHA-256 has 32 bytes")
+    }
+}
+
+/// Who has one address of a network can have all of them: in IPv6 that is a /64 (RFC 6177).
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+/// A try that was let in and counted: as a failure, until it turns out well.
+#[derive(Debug)]
+pub struct Try {
+    turns: Vec<TurnRow>,
+    step: Option<StepRow>,
+    /// What else a good end makes forgotten.
+    beside: Option<AttemptKey>,
+    device: Option<String>,
+}
+
+/// Why nothing may be tried at the moment.
+#[derive(Debug)]
+pub(super) enum NotNow {
+    /// This was tried too often.
+    Wait(Duration),
+    /// Too many try at once.
+    Busy,
+    Fault(Fault),
+}
+
+impl From<Fault> for NotNow {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Domain {
+    /// Lets a sign-in to this name be tried, or says how long to wait. A device that has signed in
+    /// to the account before has a count of its own.
+    pub(super) async fn may_log_in(
+        &self,
+        username: Option<&Username>,
+        account: Option<&AccountId>,
+        caller: &Caller,
+    ) -> Result<Try, NotNow> {
+        let now = self.clock.now();
+        let name = username.map(|username| Key::Name(username.as_str()).digest());
+        let device = caller.device.as_ref().and_then(|token| self.keys.verify_device(token, now));
+        if let Some(known) = device.filter(|device| account == Some(&device.account)) {
+            let key = Key::Device(&known.id).digest();
+            if self.store.attempts_of(&key).await?.free_at <= now.millis() {
+                let tried = self.counted(&[], Some((key, &self.rules.limits.device))).await?;
+                return Ok(Try { beside: name, device: Some(known.id), ..tried });
+            }
+        }
+        let address = caller
+            .address
+            .filter(is_counted)
+            .map(|address| (Key::Address(address).digest(), self.rules.limits.address));
+        let name = name.map(|key| (key, &self.rules.limits.name));
+        self.counted(address.as_slice(), name).await
+    }
+
+    /// Lets the current password of a session be tried, or says how long to wait.
+    pub(super) async fn may_confirm(&self, session: &SessionId) -> Result<Try, NotNow> {
+        let key = Key::Session(session.as_str()).digest();
+        self.counted(&[], Some((key, &self.rules.limits.session))).await
+    }
+
+    /// Lets an account be made, or says how long to wait.
+    pub(super) async fn may_register(&self, caller: &Caller) -> Result<(), NotNow> {
+        let limits = &self.rules.limits;
+        let mut turns = Vec::new();
+        if let Some(address) = caller.address.filter(is_counted) {
+            turns.push((Key::Registrations(address).digest(), limits.registrations));
+        }
+        turns.push((Key::AllRegistrations.digest(), limits.all_registrations));
+        self.counted(&turns, None).await.map(drop)
+    }
+
+    /// Counts one try at every key, or says when the last of them is free.
+    async fn counted(
+        &self,
+        steady: &[(AttemptKey, Steady)],
+        staircase: Option<(AttemptKey, &Staircase)>,
+    ) -> Result<Try, NotNow> {
+        for _ in 0..LOOKS {
+            let now = self.clock.now();
+            let mut free_at = 0;
+            let mut turns = Vec::new();
+            for (key, Steady { burst, every }) in steady {
+                free_at = free_at.max(self.store.attempts_of(key).await?.free_at);
+                let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+                let floor = now.millis() - every * (burst - 1);
+                turns.push(TurnRow { key: *key, floor, every });
+            }
+            let mut step = None;
+            if let Some((key, staircase)) = staircase {
+                let from = self.store.attempts_of(&key).await?;
+                free_at = free_at.max(from.free_at);
+                step = Some(StepRow { key, from, to: staircase.step(from, now) });
+            }
+            if free_at > now.millis() {
+                let wait = Timestamp::from_millis(free_at).since(now);
+                return Err(NotNow::Wait(wait));
+            }
+            if self.store.count_attempt(&turns, step.as_ref(), now.millis()).await? {
+                return Ok(Try { turns, step, beside: None, device: None });
+            }
+        }
+        Err(NotNow::Busy)
+    }
+
+    /// The try turned out well: its failures are forgotten, and the turn is given back.
+    pub(super) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
+        let step = tried.step.as_ref().map(|step| step.key);
+        let forgotten: Vec<AttemptKey> = step.into_iter().chain(tried.beside).collect();
+        self.store.forgive(&forgotten, &tried.turns).await
+    }
+
+    /// The try came to nothing: it does not count.
+    pub(super) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
+        if !tried.turns.is_empty() {
+            self.store.forgive(&[], &tried.turns).await?;
+        }
+        match &tried.step {
+            Some(step) => self.store.undo_step(step).await,
+            None => Ok(()),
+        }
+    }
+
+    /// By this the client is known again at its next sign-in to the account.
+    pub(super) fn device_token(&self, account: &AccountId, tried: Option<&Try>) -> DeviceToken {
+        let known = tried.and_then(|tried| tried.device.clone());
+        let now = self.clock.now();
+        self.keys.sign_device(&DeviceClaims {
+            account: account.clone(),
+            id: known.unwrap_or_else(random_id),
+            issued_at: now,
+            expires_at: now.plus(DEVICE),
+        })
+    }
+
+    /// Removes what holds nobody up any more, in small batches.
+    pub(super) async fn remove_attempts(&self, limit: i64) -> Result<u64, Fault> {
+        let now = self.clock.now();
+        let yesterday = now.before(FORGOTTEN_AFTER).millis();
+        let old = self.store.remove_attempts(yesterday, now.millis(), limit).await?;
+        if old > 0 || self.store.count_attempts().await? <= self.rules.limits.keys {
+            return Ok(old);
+        }
+        self.store.remove_attempts(now.millis(), now.millis(), limit).await
+    }
+}
+
+/// On loopback everybody has the same address; that is no reason to hold everybody up.
+fn is_counted(address: &IpAddr) -> bool {
+    !address.to_canonical().is_loopback()
+}

@@ -1,0 +1,374 @@
+//! Who tries too often waits. The ids are those of the attack list.
+
+use std::time::{Duration, Instant};
+
+use cloakroom::config::{List, Settings};
+use cloakroom::domain::throttle::Limits;
+use futures_util::future::join_all;
+use poem::http::{Method, header};
+use serde_json::json;
+
+use crate::house::{Answer, House, PASSWORD, coming_from, request};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A sign-in, perhaps from an address, perhaps with a device cookie.
+async fn log_in(
+    house: &House,
+    (username, password): (&str, &str),
+    address: Option<&str>,
+    device: Option<&str>,
+) -> Answer {
+    let body = json!({ "username": username, "password": password }).to_string();
+    let mut login = request(Method::POST, "/login").content_type("application/json");
+    if let Some(device) = device {
+        login = login.header(header::COOKIE, device);
+    }
+    let login = login.body(body);
+    let login = match address {
+        Some(address) => coming_from(address, login),
+        None => login,
+    };
+    house.send(login).await
+}
+
+/// Fails once; the status, and what `Retry-After` says.
+async fn fail(house: &House, username: &str) -> (u16, Option<u64>) {
+    answered(&log_in(house, (username, "a wrong password"), None, None).await)
+}
+
+fn answered(answer: &Answer) -> (u16, Option<u64>) {
+    let seconds = answer.header("retry-after").map(|seconds| seconds.parse().unwrap());
+    (answer.status.as_u16(), seconds)
+}
+
+/// The device cookie of a good sign-in, as a client sends it back.
+async fn device_of(house: &House, username: &str) -> String {
+    let answer = house.stranger().log_in(username, PASSWORD).await;
+    answer.sets("device").unwrap().split_once(';').unwrap().0.to_owned()
+}
+
+/// Nobody gets in here without a device, for a second at least.
+async fn throttle(house: &House, username: &str) {
+    for _ in 0..5 {
+        assert_eq!(fail(house, username).await.0, 403);
+    }
+    assert_eq!(fail(house, username).await.0, 429);
+}
+
+#[tokio::test]
+async fn thr_01_after_five_failures_one_waits_longer_each_time() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for _ in 0..5 {
+        assert_eq!(fail(&house, "ann").await, (403, None));
+    }
+    for seconds in [1, 2, 4, 8, 16, 900, 900] {
+        assert_eq!(fail(&house, "ann").await, (429, Some(seconds)));
+        house.wait(SECOND * u32::try_from(seconds - 1).unwrap());
+        assert_eq!(fail(&house, "ann").await, (429, Some(1)), "a second early");
+        house.wait(SECOND);
+        assert_eq!(fail(&house, "ann").await, (403, None), "after {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn thr_01_a_good_sign_in_makes_failures_forgotten() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            assert_eq!(fail(&house, "ann").await.0, 403);
+        }
+        assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn thr_02_the_right_password_tells_nothing_while_throttled_and_is_not_hashed() {
+    let house = House::that_costs_its_price().await;
+    house.signed_in("ann").await;
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(fail(&house, "ann").await.0, 403);
+    }
+    let hashed = start.elapsed();
+    let start = Instant::now();
+    let right = house.stranger().log_in("ann", PASSWORD).await;
+    let wrong = house.stranger().log_in("ann", "a wrong password").await;
+    for _ in 0..3 {
+        assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 429);
+    }
+    let refused = start.elapsed();
+    assert_eq!(right.refusal(), (429, "too_many_attempts".into()));
+    assert_eq!((right.text, right.status), (wrong.text, wrong.status));
+    assert!(refused < hashed / 3, "five hashes took {hashed:?}, five refusals {refused:?}");
+}
+
+#[tokio::test]
+async fn thr_03_a_thousand_addresses_get_ten_tries_in_a_quarter_of_an_hour() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let mut hashed = 0;
+    for second in (0..900).step_by(5) {
+        let address = format!("198.51.{}.{}", 100 + second / 256, second % 256);
+        let answer = log_in(&house, ("ann", "a wrong password"), Some(&address), None).await;
+        hashed += u32::from(answer.status == 403);
+        house.wait(SECOND * 5);
+    }
+    assert_eq!(hashed, 10);
+}
+
+#[tokio::test]
+async fn thr_04_a_hundred_failures_in_a_row_close_the_name_to_strangers_even_over_a_restart() {
+    let mut house = House::new().await;
+    house.signed_in("ann").await;
+    let device = device_of(&house, "ann").await;
+    let mut failures = 0;
+    while failures < 100 {
+        match fail(&house, "ann").await {
+            (403, _) => failures += 1,
+            (429, Some(seconds)) => house.wait(Duration::from_secs(seconds)),
+            other => panic!("{other:?}"),
+        }
+        if failures == 50 {
+            house.restarted().await;
+        }
+    }
+    house.restarted().await;
+    house.wait(HOUR * 23);
+    assert_eq!(fail(&house, "ann").await, (429, Some(3600)));
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 429);
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&device)).await.status, 200);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200, "its owner was there");
+}
+
+#[tokio::test]
+async fn thr_05_a_known_device_signs_in_while_the_name_is_under_attack() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let device = device_of(&house, "ann").await;
+    for _ in 0..20 {
+        throttle(&house, "ann").await;
+        let known = log_in(&house, ("ann", PASSWORD), Some("192.0.2.7"), Some(&device)).await;
+        assert_eq!(known.status, 200);
+    }
+    house.signed_in("bob").await;
+    throttle(&house, "bob").await;
+    let of_another = log_in(&house, ("bob", PASSWORD), None, Some(&device)).await;
+    assert_eq!(of_another.status, 429, "ann's device is a stranger to bob's account");
+}
+
+#[tokio::test]
+async fn thr_06_a_stolen_device_gets_ten_tries_and_is_a_stranger_then() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let stolen = device_of(&house, "ann").await;
+    let other = device_of(&house, "ann").await;
+    let wrong = ("ann", "a wrong password");
+    for _ in 0..10 {
+        assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 403);
+    }
+    for _ in 0..5 {
+        assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 403);
+    }
+    assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 429);
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&other)).await.status, 200);
+    house.wait(HOUR * 24 * 60);
+    house.domain.remove_ended().await.unwrap();
+    throttle(&house, "ann").await;
+    assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 429, "two months later");
+}
+
+#[tokio::test]
+async fn thr_06_a_device_is_forgotten_after_ninety_days() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let device = device_of(&house, "ann").await;
+    house.wait(HOUR * 24 * 90);
+    throttle(&house, "ann").await;
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&device)).await.status, 429);
+}
+
+#[tokio::test]
+async fn thr_07_an_address_fails_at_most_twenty_times_in_ten_minutes_at_whatever_names() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let mut hashed = Vec::new();
+    for second in (0..1200).step_by(5) {
+        let name = format!("user{second}");
+        let answer = log_in(&house, (&name, "Winter2026Winter2026"), Some("192.0.2.7"), None).await;
+        if answer.status == 403 {
+            hashed.push(second);
+        }
+        house.wait(SECOND * 5);
+    }
+    for second in 0..1200 {
+        let within = |at: &&i32| (second..second + 600).contains(*at);
+        assert!(hashed.iter().filter(within).count() <= 20, "from second {second} on");
+    }
+    assert!(hashed.len() > 20, "time heals");
+    let elsewhere = log_in(&house, ("ann", PASSWORD), Some("192.0.2.8"), None).await;
+    assert_eq!(elsewhere.status, 200);
+}
+
+#[tokio::test]
+async fn thr_07_good_sign_ins_from_one_address_cost_it_nothing() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for _ in 0..30 {
+        assert_eq!(log_in(&house, ("ann", PASSWORD), Some("192.0.2.7"), None).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn thr_08_ever_new_names_leave_a_bounded_table_and_the_hot_ones_in_it() {
+    let house = House::limited(Limits { keys: 1000, ..Limits::production() }).await;
+    house.signed_in("ann").await;
+    house
+        .sql(
+            "insert into attempts (key, failures, free_at, last_at)
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
+             select randomblob(16), 1, 0, 1767225600000 - 60000 + i from n",
+        )
+        .await;
+    throttle(&house, "ann").await;
+    house.domain.remove_ended().await.unwrap();
+    let left = house.count("select count(*) from attempts").await;
+    assert!((501..=1000).contains(&left), "{left} are left");
+    assert_eq!(fail(&house, "ann").await.0, 429, "what is hot stays");
+    house.wait(HOUR * 25);
+    assert_eq!(fail(&house, "ann").await.0, 403, "a day later it starts anew");
+}
+
+#[tokio::test]
+async fn thr_09_no_number_of_tries_at_once_gets_past_the_limit() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let answers = join_all((0..32).map(|_| fail(&house, "ann"))).await;
+    let hashed = answers.iter().filter(|(status, _)| *status == 403).count();
+    assert_eq!(hashed, 5, "{answers:?}");
+    assert!(answers.iter().all(|(status, _)| matches!(status, 403 | 429)), "{answers:?}");
+
+    let from_one = (0..32).map(|n| async move { format!("user{n}") });
+    let names = join_all(from_one).await;
+    let tries = names
+        .iter()
+        .map(|name| log_in(&house, (name, "a wrong password"), Some("192.0.2.7"), None));
+    let hashed = join_all(tries).await.iter().filter(|answer| answer.status == 403).count();
+    assert_eq!(hashed, 10);
+}
+
+#[tokio::test]
+async fn thr_10_an_ipv6_network_is_one_client_and_a_mapped_address_the_ipv4_it_maps() {
+    let house = House::new().await;
+    let try_from = async |n: usize, address: &str| {
+        let name = format!("user{n}");
+        log_in(&house, (&name, "a wrong password"), Some(address), None).await.status.as_u16()
+    };
+    for n in 0..10 {
+        assert_eq!(try_from(n, &format!("2001:db8:1:2:{n:x}::{n:x}")).await, 403);
+    }
+    assert_eq!(try_from(10, "2001:db8:1:2:ffff::1").await, 429);
+    assert_eq!(try_from(11, "2001:db8:1:3::1").await, 403);
+    for n in 0..10 {
+        assert_eq!(try_from(n + 20, "192.0.2.9").await, 403);
+    }
+    assert_eq!(try_from(30, "::ffff:192.0.2.9").await, 429);
+}
+
+#[tokio::test]
+async fn xff_01_to_03_limits_count_the_client_behind_a_trusted_proxy() {
+    let trusted_proxies = Some(List::from("127.0.0.1"));
+    let house = House::with(Settings { trusted_proxies, ..Settings::default() }).await;
+    let try_from = async |n: usize, peer: &str, forwarded_for: &str| {
+        let body = json!({ "username": format!("user{n}"), "password": "a wrong password" });
+        let login = request(Method::POST, "/login")
+            .content_type("application/json")
+            .header("x-forwarded-for", forwarded_for)
+            .body(body.to_string());
+        house.send(coming_from(peer, login)).await.status.as_u16()
+    };
+    for n in 0..10 {
+        assert_eq!(try_from(n, "127.0.0.1", &format!("1.1.1.{n}, 203.0.113.5")).await, 403);
+    }
+    assert_eq!(try_from(10, "127.0.0.1", "1.1.1.99, 203.0.113.5").await, 429);
+    assert_eq!(try_from(11, "127.0.0.1", "203.0.113.6").await, 403);
+    for n in 0..10 {
+        assert_eq!(try_from(n + 20, "203.0.113.7", &format!("1.1.1.{n}")).await, 403);
+    }
+    assert_eq!(try_from(30, "203.0.113.7", "1.1.1.99").await, 429, "it is no proxy of ours");
+}
+
+#[tokio::test]
+async fn enu_03_names_that_nobody_has_are_throttled_with_the_same_bytes_at_the_same_counts() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for _ in 0..12 {
+        let known = log_in(&house, ("ann", "a wrong password"), None, None).await;
+        let unknown = log_in(&house, ("nobody", "a wrong password"), None, None).await;
+        assert_eq!(known.text, unknown.text);
+        assert_eq!(answered(&known), answered(&unknown));
+        if known.status == 429 {
+            house.wait(SECOND);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_current_password_of_a_stolen_session_is_guessed_five_times() {
+    let house = House::new().await;
+    let stolen = house.signed_in("ann").await;
+    let owner = house.signed_in_again("ann").await;
+    let wrong = json!({ "current_password": "a wrong password" });
+    for _ in 0..5 {
+        assert_eq!(stolen.post("/me/close", &wrong).await.status, 403);
+    }
+    assert_eq!(answered(&stolen.post("/me/close", &wrong).await), (429, Some(1)));
+    let change = |current: &str| {
+        let body = json!({ "current_password": current, "new_password": "another long password" });
+        request(Method::PUT, "/me/password").content_type("application/json").body(body.to_string())
+    };
+    assert_eq!(stolen.send(change(PASSWORD)).await.status, 429);
+    assert_eq!(owner.send(change(PASSWORD)).await.status, 204, "the owner is not held up");
+}
+
+#[tokio::test]
+async fn enu_04_an_address_makes_ten_accounts_and_asks_for_ten_names_at_once() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let register = async |name: &str, address: &str| {
+        let body = json!({ "username": name, "password": PASSWORD }).to_string();
+        let register = request(Method::POST, "/register").content_type("application/json");
+        house.send(coming_from(address, register.body(body))).await
+    };
+    for n in 0..5 {
+        assert_eq!(register(&format!("user{n}"), "192.0.2.7").await.status, 201);
+        assert_eq!(register("ann", "192.0.2.7").await.status, 409);
+    }
+    let refused = register("ann", "192.0.2.7").await;
+    assert_eq!(answered(&refused), (429, Some(60)));
+    assert_eq!(register("bob", "192.0.2.8").await.status, 201);
+    house.wait(MINUTE);
+    assert_eq!(register("carol", "192.0.2.7").await.status, 201);
+}
+
+#[tokio::test]
+async fn the_page_says_how_long_to_wait_and_keeps_the_name() {
+    let house = House::new().await;
+    throttle(&house, "ann").await;
+    let form = [("username", "ann"), ("password", PASSWORD)];
+    let answer = house.stranger().submit("/login", &form).await;
+    assert_eq!(answered(&answer), (429, Some(1)));
+    assert!(answer.text.contains("Try again in a second."), "{}", answer.text);
+    assert!(answer.text.contains("value=\"ann\""));
+}
+
+#[test]
+fn the_limits_are_the_documented_ones() {
+    let limits = Limits::production();
+    assert_eq!(limits.name.0.first(), Some(&(5, SECOND)));
+    assert_eq!(limits.name.0.last(), Some(&(100, HOUR * 24)));
+}
