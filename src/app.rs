@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
@@ -31,9 +30,9 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// The system's clock and the full price of a hash.
-    pub fn real() -> Self {
-        Self { clock: Clock::System, hash_cost: HashCost::PRODUCTION }
+    /// The system's clock, and the price of a hash that the settings name.
+    pub fn real(config: &Config) -> Self {
+        Self { clock: Clock::System, hash_cost: config.passwords.cost }
     }
 }
 
@@ -72,10 +71,9 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
     let folder = make_folders(config)?;
     let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
-    let threads = available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Domain {
         store,
-        hasher: Hasher::start(surroundings.hash_cost, threads),
+        hasher: Hasher::start(surroundings.hash_cost, config.passwords.threads),
         keys,
         recognition: Recognition::new(),
         clock: surroundings.clock,

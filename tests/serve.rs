@@ -386,6 +386,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         .unwrap();
     let mut command = cloakroom(folder.path(), &["--listen", "127.0.0.1:3", "config"]);
     command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env("CLOAKROOM_COOKIE__NAME", "b");
+    command.env("CLOAKROOM_PASSWORDS__PASSES", "3");
     command.env("DATABASE_URL", "postgres://me:canary@db/x");
     let output = command.output().unwrap();
     let shown = text(&output.stdout);
@@ -394,6 +395,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         "public_url = \"http://127.0.0.1:3\"",
         "registration = \"closed\"",
         "name = \"b\"",
+        "passes = 3",
         "database_url = \"postgres://me:…@db/x\"",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown} {}", text(&output.stderr));

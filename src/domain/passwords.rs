@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{self, Output, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use serde::Serialize;
 use tokio::sync::oneshot;
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -92,25 +93,59 @@ fn is_typable(c: char) -> bool {
 }
 
 /// What one hash costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct HashCost {
     pub memory_kib: u32,
     pub passes: u32,
     pub lanes: u32,
 }
 
+/// Why a price is none that new hashes may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadCost {
+    /// More than this, or nothing.
+    AboveMost(HashCost),
+    /// Less than this, which is the least for as many passes.
+    BelowLeast(HashCost),
+}
+
 impl HashCost {
     /// OWASP's first choice for Argon2id, about 23 ms of one core.
-    pub const PRODUCTION: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// A stored hash may cost up to this; more is refused before memory is taken.
+    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
     const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
+    /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
+    /// passes or more. Lanes do not count: they cost whoever guesses nothing.
+    const LEAST: [Self; 5] = [
+        Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
+        Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
+        Self { memory_kib: 12 * 1024, passes: 3, lanes: 1 },
+        Self { memory_kib: 9 * 1024, passes: 4, lanes: 1 },
+        Self { memory_kib: 7 * 1024, passes: 5, lanes: 1 },
+    ];
+
+    /// May new hashes cost this?
+    pub fn check(self) -> Result<(), BadCost> {
+        if !self.is_bounded() {
+            return Err(BadCost::AboveMost(Self::MOST));
+        }
+        let least = Self::LEAST.into_iter().rfind(|least| least.passes <= self.passes);
+        match least.filter(|least| self.memory_kib < least.memory_kib) {
+            Some(least) => Err(BadCost::BelowLeast(least)),
+            None => Ok(()),
+        }
+    }
+
+    /// Is it within what a stored hash may cost?
+    fn is_bounded(self) -> bool {
+        let most = Self::MOST;
+        (1..=most.memory_kib).contains(&self.memory_kib)
+            && (1..=most.passes).contains(&self.passes)
+            && (1..=most.lanes).contains(&self.lanes)
+    }
 
     fn argon2(self) -> Result<Argon2<'static>, argon2::Error> {
-        let most = Self::MOST;
-        if self.memory_kib > most.memory_kib {
-            return Err(argon2::Error::MemoryTooMuch);
-        }
-        if self.passes > most.passes || self.lanes > most.lanes {
+        if !self.is_bounded() {
             return Err(argon2::Error::AlgorithmInvalid);
         }
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(OUTPUT))?;
@@ -158,7 +193,7 @@ impl Hasher {
             let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
-                .spawn(move || work(&jobs))
+                .spawn(move || work(&jobs, cost))
                 .expect("the system starts a thread at start-up");
         }
         Self { queue, cost }
@@ -218,9 +253,9 @@ impl Hasher {
 }
 
 /// What a hashing thread does until the hasher is gone.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, cost: HashCost) {
     step_back();
-    let mut memory = Memory::default();
+    let mut memory = Memory { blocks: Vec::new(), keep: cost.memory_kib as usize };
     loop {
         let next = jobs.lock().expect("no thread panics while it holds the queue").recv();
         let Ok(job) = next else { return };
@@ -242,8 +277,12 @@ fn step_back() {
 }
 
 /// The memory a thread hashes in, kept from one password to the next.
-#[derive(Default)]
-struct Memory(Vec<Block>);
+struct Memory {
+    /// One kibibyte each.
+    blocks: Vec<Block>,
+    /// As many as a new hash takes.
+    keep: usize,
+}
 
 impl Memory {
     fn hash(
@@ -252,16 +291,17 @@ impl Memory {
         password: &Password,
         salt: &[u8],
     ) -> Result<[u8; OUTPUT], argon2::Error> {
-        let blocks = argon2.params().block_count();
-        if self.0.len() < blocks {
-            self.0.resize(blocks, Block::default());
+        let needed = argon2.params().block_count();
+        if self.blocks.len() < needed {
+            self.blocks.resize(needed, Block::default());
         }
         let mut output = [0; OUTPUT];
         let password = password.expose().as_bytes(); // this is the hashing
-        argon2.hash_password_into_with_memory(password, salt, &mut output, &mut self.0[..])?;
+        let blocks = &mut self.blocks[..needed];
+        argon2.hash_password_into_with_memory(password, salt, &mut output, blocks)?;
         // a rare expensive hash does not keep its memory
-        self.0.truncate(HashCost::PRODUCTION.memory_kib as usize);
-        self.0.shrink_to_fit();
+        self.blocks.truncate(self.keep);
+        self.blocks.shrink_to_fit();
         Ok(output)
     }
 }
@@ -375,7 +415,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
-        let hasher = Hasher::start(HashCost::PRODUCTION, 1);
+        let hasher = Hasher::start(HashCost::DEFAULT, 1);
         let verdicts = (0..QUEUE * 2).map(|_| hasher.verify(typed("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(VerifyError::Busy))).count();

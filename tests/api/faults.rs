@@ -55,7 +55,7 @@ async fn a_disabled_account_is_refused_like_a_wrong_password_and_its_sessions_en
 
 #[tokio::test]
 async fn a_burst_of_logins_is_refused_in_part_and_loses_nothing() {
-    let house = House::that_hashes_at(HashCost::PRODUCTION).await;
+    let house = House::that_hashes_at(HashCost::DEFAULT).await;
     house.signed_in("ann").await;
     let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
     let logins = (0..200).map(|_| {
