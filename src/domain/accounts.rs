@@ -8,7 +8,7 @@ use super::sessions::{LogInError, MOST_SESSIONS, Ticket, Wishes};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, Sid, random_id};
-use crate::store::{AccountRow, NewAccountRow, NewSessionRow};
+use crate::store::{AccountRow, HashRow, NewAccountRow, NewSessionRow};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,25 +90,43 @@ pub struct Account {
 }
 
 impl Account {
-    /// Takes the hash off the row: it goes its own way, towards the hasher.
-    pub(super) fn from_row(row: AccountRow) -> (Self, PasswordHash) {
+    /// Takes the password off the row: its hash goes its own way, towards the hasher.
+    pub(super) fn from_row(row: AccountRow) -> (Self, StoredPassword) {
         let account = Self {
             id: row.id.into(),
             username: Username(row.username), // it was parsed before it was stored
             created_at: Timestamp::from_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_millis),
         };
-        (account, row.password_hash)
+        (account, StoredPassword { hash: row.password_hash, version: row.password_version })
     }
 
-    fn to_row<'a>(&'a self, password_hash: &'a PasswordHash) -> NewAccountRow<'a> {
+    fn to_row<'a>(&'a self, password: &'a HashRow) -> NewAccountRow<'a> {
         NewAccountRow {
             id: self.id.as_str(),
             username: self.username.as_str(),
-            password_hash,
+            password,
             created_at: self.created_at.millis(),
         }
     }
+}
+
+/// What the row of an account holds of its password.
+#[derive(Debug)]
+pub(super) struct StoredPassword {
+    pub hash: PasswordHash,
+    /// Counts the passwords of the account.
+    pub version: i64,
+}
+
+/// An account whose password was just verified.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub account: Account,
+    /// Whatever follows holds only while the account has this password.
+    pub version: i64,
+    /// The password again, if its hash is not as new ones are.
+    pub outdated: Option<NewPassword>,
 }
 
 /// What somebody asks for who wants an account.
@@ -171,10 +189,7 @@ impl Domain {
     }
 
     /// The account that is asked for and the hash of its password, if they keep to the rules.
-    async fn hashed(
-        &self,
-        application: Application,
-    ) -> Result<(Account, PasswordHash), RegisterError> {
+    async fn hashed(&self, application: Application) -> Result<(Account, HashRow), RegisterError> {
         let (username, password) = match (application.username, application.password) {
             (Ok(username), Ok(password)) => (username, password),
             (username, password) => {
@@ -203,12 +218,12 @@ impl Domain {
         };
         let row = self.store.account(id.as_str()).await.map_err(LogInError::Fault)?;
         let verified = self.verified(row, current).await?;
-        let (account, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+        let Verified { account, version, .. } = verified.ok_or(LogInError::WrongCredentials)?;
         let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
-        let changed = self.store.change_password(&checked, &hash, &session).await;
+        let changed = self.store.change_password(version, &hash, &session).await;
         if !changed.map_err(LogInError::Fault)? {
             return Err(LogInError::WrongCredentials.into());
         }
@@ -220,9 +235,9 @@ impl Domain {
     pub async fn close(&self, id: &AccountId, current: Password) -> Result<(), LogInError> {
         let row = self.store.account(id.as_str()).await?;
         let verified = self.verified(row, current).await?;
-        let (_, checked) = verified.ok_or(LogInError::WrongCredentials)?;
+        let Verified { version, .. } = verified.ok_or(LogInError::WrongCredentials)?;
         let now = self.clock.now().millis();
-        if !self.store.remove_account(id.as_str(), &checked, now).await? {
+        if !self.store.remove_account(id.as_str(), version, now).await? {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(id);

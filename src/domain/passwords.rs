@@ -1,5 +1,6 @@
 //! Passwords: the rules for new ones, and hashing that never holds up a request.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, random_bytes};
+use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
 pub const MOST_CHARS: usize = 256;
@@ -144,18 +146,23 @@ impl HashCost {
             && (1..=most.lanes).contains(&self.lanes)
     }
 
-    fn argon2(self) -> Result<Argon2<'static>, argon2::Error> {
-        if !self.is_bounded() {
-            return Err(argon2::Error::AlgorithmInvalid);
-        }
-        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(OUTPUT))?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    /// About as many microseconds of one core.
+    fn micros(self) -> i64 {
+        i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
+    }
+
+    fn argon2(self) -> Option<Argon2<'static>> {
+        let HashCost { memory_kib, passes, lanes } = self;
+        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT)).ok()?;
+        self.is_bounded().then(|| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 }
 
 /// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
 const OUTPUT: usize = 32;
 const SALT: usize = 16;
+/// The most bytes of a salt that a PHC string holds.
+const MOST_SALT: usize = 64;
 /// As many as wait at the door before we say so; at 80 a second the last one waits under a second.
 const QUEUE: usize = 64;
 /// Who has waited this long is told to come back.
@@ -165,6 +172,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Hasher {
     queue: SyncSender<Job>,
+    /// How many jobs no thread has begun.
+    waiting: Arc<AtomicUsize>,
     cost: HashCost,
 }
 
@@ -172,11 +181,15 @@ pub struct Hasher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
-/// Why a password could not be compared with a hash.
+/// What comparing a password with a hash says. Each takes as long.
 #[derive(Debug)]
-pub enum VerifyError {
-    Busy,
-    Fault(Fault),
+pub enum Verdict {
+    Wrong,
+    Right,
+    /// It is the right one, and new hashes cost something else: here it is again, to be hashed anew.
+    Outdated(NewPassword),
+    /// What is stored is no hash, or costs more than any may.
+    Unusable(Fault),
 }
 
 struct Job {
@@ -189,26 +202,35 @@ impl Hasher {
     pub fn start(cost: HashCost, threads: usize) -> Self {
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
+        let waiting = Arc::new(AtomicUsize::new(0));
         for n in 0..threads.max(1) {
-            let jobs = Arc::clone(&jobs);
+            let (jobs, waiting) = (Arc::clone(&jobs), Arc::clone(&waiting));
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
-                .spawn(move || work(&jobs, cost))
+                .spawn(move || work(&jobs, &waiting, cost))
                 .expect("the system starts a thread at start-up");
         }
-        Self { queue, cost }
+        Self { queue, waiting, cost }
     }
 
     /// Hashes a new password with a fresh salt.
-    pub async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Busy> {
+    pub async fn hash(&self, password: NewPassword) -> Result<HashRow, Busy> {
         let cost = self.cost;
         self.queued(move |memory| {
             let salt = random_bytes::<SALT>();
             let argon2 = cost.argon2().expect("our own parameters are within bounds");
-            let output = memory.hash(&argon2, &password.0, &salt).expect("and are hashable");
-            phc_string(cost, &salt, &output)
+            let output = memory.hash(&argon2, &password.0, &salt);
+            HashRow { hash: phc_string(cost, &salt, &output), cost: cost.micros() }
         })
         .await
+    }
+
+    /// Hashes what can wait, unless somebody waits already.
+    pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, Busy> {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            return Err(Busy);
+        }
+        self.hash(password).await
     }
 
     /// Is it the password behind this hash? Works as long when there is none.
@@ -216,26 +238,28 @@ impl Hasher {
         &self,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<bool, VerifyError> {
+    ) -> Result<Verdict, Busy> {
         // parsed here for its salt, its parameters and the output to compare with
         let stored = hash.map(|hash| Stored::parse(hash.expose())).transpose();
-        let stored = stored.map_err(VerifyError::Fault)?;
-        let real = stored.is_some();
-        let stored = stored.unwrap_or_else(|| Stored::decoy(self.cost));
-        let answer = self
+        let (stored, or_else) = match stored {
+            Ok(Some(stored)) => (stored, None),
+            Ok(None) => (Stored::decoy(self.cost), Some(Verdict::Wrong)),
+            Err(fault) => (Stored::decoy(self.cost), Some(Verdict::Unusable(fault))),
+        };
+        let cost = self.cost;
+        let verdict = self
             .queued(move |memory| {
                 let prepared = prepare(&password).unwrap_or(password);
-                let argon2 = stored.cost.argon2()?;
-                let output = memory.hash(&argon2, &prepared, &stored.salt)?;
+                let output = memory.hash(&stored.argon2, &prepared, &stored.salt);
                 // `Output` compares in constant time
-                Ok::<_, argon2::Error>(Output::new(&output).is_ok_and(|o| o == stored.output))
+                match Output::new(&output).is_ok_and(|output| output == stored.output) {
+                    false => Verdict::Wrong,
+                    true if stored.cost == cost => Verdict::Right,
+                    true => Verdict::Outdated(NewPassword(prepared)),
+                }
             })
-            .await;
-        match answer {
-            Ok(Ok(same)) => Ok(same && real),
-            Ok(Err(error)) => Err(VerifyError::Fault(Fault::new("verifying a password", error))),
-            Err(Busy) => Err(VerifyError::Busy),
-        }
+            .await?;
+        Ok(or_else.unwrap_or(verdict))
     }
 
     /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.
@@ -247,18 +271,23 @@ impl Hasher {
         let run = Box::new(move |memory: &mut Memory| {
             let _ = answer.send(work(memory)); // nobody waits any more: then nobody is told
         });
-        self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| Busy)?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            Busy
+        })?;
         answered.await.map_err(|_dropped| Busy)
     }
 }
 
 /// What a hashing thread does until the hasher is gone.
-fn work(jobs: &Mutex<Receiver<Job>>, cost: HashCost) {
+fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, cost: HashCost) {
     step_back();
     let mut memory = Memory { blocks: Vec::new(), keep: cost.memory_kib as usize };
     loop {
         let next = jobs.lock().expect("no thread panics while it holds the queue").recv();
         let Ok(job) = next else { return };
+        waiting.fetch_sub(1, Ordering::Relaxed);
         if job.queued.elapsed() < PATIENCE {
             (job.run)(&mut memory);
         }
@@ -285,12 +314,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn hash(
-        &mut self,
-        argon2: &Argon2<'_>,
-        password: &Password,
-        salt: &[u8],
-    ) -> Result<[u8; OUTPUT], argon2::Error> {
+    fn hash(&mut self, argon2: &Argon2<'_>, password: &Password, salt: &[u8]) -> [u8; OUTPUT] {
         let needed = argon2.params().block_count();
         if self.blocks.len() < needed {
             self.blocks.resize(needed, Block::default());
@@ -298,17 +322,20 @@ impl Memory {
         let mut output = [0; OUTPUT];
         let password = password.expose().as_bytes(); // this is the hashing
         let blocks = &mut self.blocks[..needed];
-        argon2.hash_password_into_with_memory(password, salt, &mut output, blocks)?;
+        argon2
+            .hash_password_into_with_memory(password, salt, &mut output, blocks)
+            .expect("sizes were looked at when the hash was read");
         // a rare expensive hash does not keep its memory
         self.blocks.truncate(self.keep);
         self.blocks.shrink_to_fit();
-        Ok(output)
+        output
     }
 }
 
 /// A stored hash, taken apart.
 struct Stored {
     cost: HashCost,
+    argon2: Argon2<'static>,
     salt: Vec<u8>,
     output: Output,
 }
@@ -316,7 +343,7 @@ struct Stored {
 impl Stored {
     fn parse(text: &str) -> Result<Self, Fault> {
         Self::read(text).ok_or_else(|| {
-            Fault::new("reading a stored password hash", "it is not an Argon2id PHC string")
+            Fault::new("reading a stored password hash", "it is no Argon2id hash within bounds")
         })
     }
 
@@ -329,13 +356,16 @@ impl Stored {
             passes: hash.params.get_decimal("t")?,
             lanes: hash.params.get_decimal("p")?,
         };
-        Some(Self { cost, salt: hash.salt?.as_ref().to_vec(), output })
+        let salt = hash.salt?.as_ref().to_vec();
+        let is_salt = (argon2::MIN_SALT_LEN..=MOST_SALT).contains(&salt.len());
+        is_salt.then_some(Self { cost, argon2: cost.argon2()?, salt, output })
     }
 
     /// What an unknown name is compared with: as much work, and never equal.
     fn decoy(cost: HashCost) -> Self {
         let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
-        Self { cost, salt: vec![0; SALT], output }
+        let argon2 = cost.argon2().expect("our own parameters are within bounds");
+        Self { cost, argon2, salt: vec![0; SALT], output }
     }
 }
 
@@ -361,26 +391,46 @@ mod tests {
     async fn a_password_is_known_again_and_another_is_not() {
         let hasher = Hasher::start(CHEAP, 1);
         let new = RULES.check(&typed("correct horse battery")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
+        let hash = hasher.hash(new).await.unwrap().hash;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-        assert!(verify("correct horse battery").await);
-        assert!(!verify("correct horse batterx").await);
-        assert!(!verify("").await);
-        assert!(!hasher.verify(typed("correct horse battery"), None).await.unwrap());
+        assert!(matches!(verify("correct horse battery").await, Verdict::Right));
+        assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
+        assert!(matches!(verify("").await, Verdict::Wrong));
+        let unknown = hasher.verify(typed("correct horse battery"), None).await.unwrap();
+        assert!(matches!(unknown, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn the_right_password_comes_back_when_its_hash_is_not_as_new_ones_are() {
+        let new = RULES.check(&typed("correct horse battery")).unwrap();
+        let hash = Hasher::start(CHEAP, 1).hash(new).await.unwrap().hash;
+        for cost in [HashCost { passes: 2, ..CHEAP }, HashCost { memory_kib: 32, ..CHEAP }] {
+            let hasher = Hasher::start(cost, 1);
+            let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
+            let Verdict::Outdated(again) = verify("correct horse battery").await else {
+                panic!("it is not said to be outdated")
+            };
+            let hash = hasher.hash(again).await.unwrap().hash;
+            let verdict = hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
+            assert!(matches!(verdict, Verdict::Right));
+        }
     }
 
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let hasher = Hasher::start(CHEAP, 1);
         let new = RULES.check(&typed("Åströmåströmåström")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
+        let hash = hasher.hash(new).await.unwrap().hash;
         let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
-        assert!(hasher.verify(typed(decomposed), Some(&hash)).await.unwrap());
+        let verdict = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Right));
 
         let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
-        assert!(hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap());
+        let hash = hasher.hash(new).await.unwrap().hash;
+        let verdict = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Right));
     }
 
     #[test]
@@ -397,7 +447,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tampered_hash_is_refused_before_it_takes_memory() {
+    async fn pwd_12_a_tampered_hash_is_refused_before_it_takes_memory() {
         let hasher = Hasher::start(CHEAP, 1);
         let tail = "AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for stored in [
@@ -405,11 +455,14 @@ mod tests {
             format!("$argon2id$v=19$m=19456,t=2147483648,p=1${tail}"),
             format!("$argon2d$v=19$m=64,t=1,p=1${tail}"),
             format!("$argon2id$v=19$m=64${tail}"),
+            format!("$argon2id$v=19$m=8,t=1,p=8${tail}"),
+            format!("$argon2id$v=19$m=64,t=0,p=1${tail}"),
+            format!("$argon2id$v=19$m=64,t=1,p=1$AAAAAA{}", &tail[22..]),
             "garbage".to_owned(),
             String::new(),
         ] {
-            let answer = hasher.verify(typed("x"), Some(&stored.clone().into())).await;
-            assert!(matches!(answer, Err(VerifyError::Fault(_))), "{stored}");
+            let verdict = hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
+            assert!(matches!(verdict, Verdict::Unusable(_)), "{stored}");
         }
     }
 
@@ -418,7 +471,7 @@ mod tests {
         let hasher = Hasher::start(HashCost::DEFAULT, 1);
         let verdicts = (0..QUEUE * 2).map(|_| hasher.verify(typed("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
-        let busy = verdicts.iter().filter(|v| matches!(v, Err(VerifyError::Busy))).count();
+        let busy = verdicts.iter().filter(|v| matches!(v, Err(Busy))).count();
         assert!(busy >= QUEUE - 1, "{busy} were told to come back");
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
-pub use self::accounts::{AccountRow, NewAccountRow};
+pub use self::accounts::{AccountRow, HashRow, NewAccountRow};
 use self::endings::NOTE_ENDING;
 pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;

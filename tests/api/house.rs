@@ -55,7 +55,12 @@ impl House {
 
     /// The same data in a new process, as far as one process can play that.
     pub async fn restarted(&mut self) {
-        (self.domain, self.route) = furnished(&self.config, &self.clock, CHEAP).await;
+        self.restarted_at(CHEAP).await;
+    }
+
+    /// Restarted with another price of a hash.
+    pub async fn restarted_at(&mut self, hash_cost: HashCost) {
+        (self.domain, self.route) = furnished(&self.config, &self.clock, hash_cost).await;
     }
 
     /// Changes the database as only its owner can.
@@ -71,6 +76,14 @@ impl House {
         let count = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
         pool.close().await;
         count
+    }
+
+    /// Asks the database for a text.
+    pub async fn text(&self, sql: &'static str) -> String {
+        let pool = self.pool().await;
+        let text = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        text
     }
 
     async fn pool(&self) -> sqlx::SqlitePool {

@@ -14,6 +14,7 @@ mod origins;
 mod pages;
 mod paths;
 mod races;
+mod renewal;
 mod sessions;
 mod settings;
 mod tokens;
