@@ -58,6 +58,7 @@ async fn bench(rows: i64, seconds: u64) {
     let application = Application {
         username: Username::parse("bench"),
         password: domain.rules.passwords.check(&typed),
+        invite: None,
     };
     let wishes = Wishes { remember: Remember::No, origin: Origin::default() };
     let (_, ticket) = domain.register(application, wishes).await.unwrap();

@@ -82,6 +82,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             passwords: PasswordRules { fewest_chars: FEWEST_CHARS },
             registration: match config.registration {
                 Registration::Open => accounts::Registration::Open,
+                Registration::Invite => accounts::Registration::Invite,
                 Registration::Closed => accounts::Registration::Closed,
             },
         },
@@ -153,6 +154,7 @@ pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
         let application = Application {
             username: Username::parse(username),
             password: as_short_as_they_are.check(&Password::new(password.to_owned())),
+            invite: None,
         };
         match domain.add_account(application).await {
             Ok(_) | Err(RegisterError::UsernameTaken) => {}

@@ -45,6 +45,7 @@ pub struct PasswordSettings {
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
     Open,
+    Invite,
     Closed,
 }
 

@@ -49,14 +49,18 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed);
-    let application = Application { username: Ok(username.clone()), password: checked };
+    let application =
+        Application { username: Ok(username.clone()), password: checked, invite: None };
     match domain.add_account(application).await {
         Ok(_) => say(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
         Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(about_password(bad))),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
-            error @ (RegisterError::Closed | RegisterError::Unfit { .. } | RegisterError::Busy),
+            error @ (RegisterError::Closed
+            | RegisterError::NotInvited
+            | RegisterError::Unfit { .. }
+            | RegisterError::Busy),
         ) => Err(Failed(format!("cannot add {username}: {error:?}"))),
     }
 }

@@ -7,14 +7,16 @@ use super::passwords::{BadPassword, NewPassword};
 use super::sessions::{LogInError, MOST_SESSIONS, Ticket, Wishes};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, Sid, random_id};
-use crate::store::{AccountRow, HashRow, NewAccountRow, NewSessionRow};
+use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
+use crate::store::{AccountRow, HashRow, NewAccountRow, NewSessionRow, SignedUp};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Anybody.
     Open,
+    /// Whoever has an invite.
+    Invite,
     /// Nobody but the operator, by the command line.
     Closed,
 }
@@ -134,12 +136,16 @@ pub(super) struct Verified {
 pub struct Application {
     pub username: Result<Username, BadUsername>,
     pub password: Result<NewPassword, BadPassword>,
+    /// The code of an invite. It is not looked at where nobody needs one.
+    pub invite: Option<InviteCode>,
 }
 
 /// Why no account was made.
 #[derive(Debug)]
 pub enum RegisterError {
     Closed,
+    /// There is no invite, or none in force: which of these is not said.
+    NotInvited,
     /// The name, the password or both break a rule.
     Unfit {
         username: Option<BadUsername>,
@@ -157,24 +163,30 @@ impl From<Fault> for RegisterError {
 }
 
 impl Domain {
-    /// Makes an account for whoever asks, if that is open to all, and signs them in.
+    /// Makes an account for whoever asks, if that is open to all or they are invited, and signs them
+    /// in.
     pub async fn register(
         &self,
         application: Application,
         wishes: Wishes,
     ) -> Result<(Account, Ticket), RegisterError> {
-        match self.rules.registration {
-            Registration::Open => {}
+        let invite = match self.rules.registration {
+            Registration::Open => None,
+            Registration::Invite => {
+                // looked up first, so that strangers neither learn names nor keep the hasher busy
+                let digest = application.invite.as_ref().map(InviteCode::digest);
+                Some(self.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
+            }
             Registration::Closed => return Err(RegisterError::Closed),
-        }
+        };
         let (account, hash) = self.hashed(application).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row, most: MOST_SESSIONS };
-        if self.store.add_account_signed_in(&account.to_row(&hash), &session).await? {
-            Ok((account, self.ticket(row, sid)))
-        } else {
-            Err(RegisterError::UsernameTaken)
+        match self.store.sign_up(&account.to_row(&hash), &session, invite).await? {
+            SignedUp::Done => Ok((account, self.ticket(row, sid))),
+            SignedUp::NameTaken => Err(RegisterError::UsernameTaken),
+            SignedUp::InviteGone => Err(RegisterError::NotInvited),
         }
     }
 

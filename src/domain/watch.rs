@@ -87,7 +87,8 @@ impl Domain {
         }
     }
 
-    /// Removes every session that has ended and every ending that all have heard of.
+    /// Removes every session that has ended, every invite that has expired, and every ending that
+    /// all have heard of.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
         loop {
             let now = self.clock.now();
@@ -99,6 +100,9 @@ impl Domain {
             if accounts.is_empty() {
                 break;
             }
+            tokio::time::sleep(PAUSE).await;
+        }
+        while self.store.remove_expired_invites(self.clock.now().millis(), BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }
         let yesterday = self.clock.now().before(days(1)).millis();

@@ -2,10 +2,11 @@
 
 use sqlx::FromRow;
 
+use super::invites::USE_UP;
 use super::sessions::insert_session;
 use super::{NOTE_ENDING, NewSessionRow, Store, broken, on_engine};
 use crate::fault::Fault;
-use crate::secret::PasswordHash;
+use crate::secret::{InviteDigest, PasswordHash};
 
 #[derive(Debug, FromRow)]
 pub struct AccountRow {
@@ -33,6 +34,15 @@ pub struct NewAccountRow<'a> {
     pub username: &'a str,
     pub password: &'a HashRow,
     pub created_at: i64,
+}
+
+/// What became of an account that somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedUp {
+    Done,
+    NameTaken,
+    /// Somebody else used the invite, or it has expired.
+    InviteGone,
 }
 
 /// The insertion of an account, unless somebody has its name.
@@ -99,22 +109,34 @@ impl Store {
         .map_err(broken("adding an account"))
     }
 
-    /// Adds the account and its first session, both or neither; false if somebody has the name.
-    pub async fn add_account_signed_in(
+    /// Adds the account and its first session and uses up the invite, if there is one: all of it or
+    /// nothing.
+    pub async fn sign_up(
         &self,
         account: &NewAccountRow<'_>,
         new: &NewSessionRow<'_>,
-    ) -> Result<bool, Fault> {
+        invite: Option<InviteDigest>,
+    ) -> Result<SignedUp, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
-                let added = insert_account!(account).execute(&mut *both).await?;
-                if added.rows_affected() == 0 {
-                    return Ok(false);
+                let mut all = pool.begin().await?;
+                if let Some(invite) = invite {
+                    let used = sqlx::query(USE_UP)
+                        .bind(invite.as_bytes())
+                        .bind(account.created_at)
+                        .execute(&mut *all)
+                        .await?;
+                    if used.rows_affected() == 0 {
+                        return Ok(SignedUp::InviteGone);
+                    }
                 }
-                insert_session!(new, FIRST_PASSWORD).execute(&mut *both).await?;
-                both.commit().await?;
-                Ok(true)
+                let added = insert_account!(account).execute(&mut *all).await?;
+                if added.rows_affected() == 0 {
+                    return Ok(SignedUp::NameTaken);
+                }
+                insert_session!(new, FIRST_PASSWORD).execute(&mut *all).await?;
+                all.commit().await?;
+                Ok(SignedUp::Done)
             }
             .await
         })

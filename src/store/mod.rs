@@ -5,6 +5,7 @@
 
 mod accounts;
 mod endings;
+mod invites;
 mod postgres;
 mod sessions;
 mod sqlite;
@@ -13,8 +14,10 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
+pub use self::accounts::SignedUp;
 pub use self::accounts::{AccountRow, HashRow, NewAccountRow};
 use self::endings::NOTE_ENDING;
+pub use self::invites::InviteRow;
 pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;
 

@@ -8,6 +8,7 @@ mod contract;
 mod cookies;
 mod faults;
 mod house;
+mod invites;
 mod login;
 mod model;
 mod origins;
