@@ -117,6 +117,7 @@ pub fn furnish(
     is_demo: bool,
 ) -> BoxEndpoint<'static, Response> {
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,
         cookie: SessionCookie::new(

@@ -1,6 +1,6 @@
 //! Passwords: the rules for new ones, and hashing that never holds up a request.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
+use super::foreign_hashes::ForeignHash;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, random_bytes};
 use crate::store::HashRow;
@@ -139,7 +140,7 @@ impl HashCost {
     }
 
     /// Is it within what a stored hash may cost?
-    fn is_bounded(self) -> bool {
+    pub(super) fn is_bounded(self) -> bool {
         let most = Self::MOST;
         (1..=most.memory_kib).contains(&self.memory_kib)
             && (1..=most.passes).contains(&self.passes)
@@ -147,7 +148,7 @@ impl HashCost {
     }
 
     /// About as many microseconds of one core.
-    fn micros(self) -> i64 {
+    pub(super) fn micros(self) -> i64 {
         i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
     }
 
@@ -157,6 +158,9 @@ impl HashCost {
         self.is_bounded().then(|| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 }
+
+/// What the row of an account holds that has no password.
+pub(super) const NO_PASSWORD: &str = "!";
 
 /// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
 const OUTPUT: usize = 32;
@@ -174,6 +178,8 @@ pub struct Hasher {
     queue: SyncSender<Job>,
     /// How many jobs no thread has begun.
     waiting: Arc<AtomicUsize>,
+    /// The microseconds that a comparison is answered after at the soonest.
+    pace: AtomicU64,
     cost: HashCost,
 }
 
@@ -210,7 +216,7 @@ impl Hasher {
                 .spawn(move || work(&jobs, &waiting, cost))
                 .expect("the system starts a thread at start-up");
         }
-        Self { queue, waiting, cost }
+        Self { queue, waiting, pace: AtomicU64::new(0), cost }
     }
 
     /// Hashes a new password with a fresh salt.
@@ -219,7 +225,8 @@ impl Hasher {
         self.queued(move |memory| {
             let salt = random_bytes::<SALT>();
             let argon2 = cost.argon2().expect("our own parameters are within bounds");
-            let output = memory.hash(&argon2, &password.0, &salt);
+            let mut output = [0; OUTPUT];
+            memory.hash(&argon2, password.0.expose(), &salt, &mut output); // this is the hashing
             HashRow { hash: phc_string(cost, &salt, &output), cost: cost.micros() }
         })
         .await
@@ -240,26 +247,98 @@ impl Hasher {
         hash: Option<&PasswordHash>,
     ) -> Result<Verdict, Busy> {
         // parsed here for its salt, its parameters and the output to compare with
-        let stored = hash.map(|hash| Stored::parse(hash.expose())).transpose();
-        let (stored, or_else) = match stored {
-            Ok(Some(stored)) => (stored, None),
-            Ok(None) => (Stored::decoy(self.cost), Some(Verdict::Wrong)),
-            Err(fault) => (Stored::decoy(self.cost), Some(Verdict::Unusable(fault))),
+        let stored = hash.map_or(Ok(Stored::Nothing), |hash| Stored::parse(hash.expose()));
+        let decoy = || Argon2id::decoy(self.cost);
+        let (begun, verdict) = match stored {
+            Ok(Stored::Ours(hash)) => self.compared(password, hash).await?,
+            Ok(Stored::Foreign(hash)) => self.compared_abroad(password, hash).await?,
+            Ok(Stored::Nothing) => (self.compared(password, decoy()).await?.0, Verdict::Wrong),
+            Err(fault) => (self.compared(password, decoy()).await?.0, Verdict::Unusable(fault)),
         };
+        self.keep_pace(begun).await;
+        Ok(verdict)
+    }
+
+    /// Compares with a hash of ours; when a thread began to.
+    async fn compared(
+        &self,
+        password: Password,
+        stored: Argon2id,
+    ) -> Result<(Instant, Verdict), Busy> {
         let cost = self.cost;
-        let verdict = self
-            .queued(move |memory| {
-                let prepared = prepare(&password).unwrap_or(password);
-                let output = memory.hash(&stored.argon2, &prepared, &stored.salt);
-                // `Output` compares in constant time
-                match Output::new(&output).is_ok_and(|output| output == stored.output) {
-                    false => Verdict::Wrong,
-                    true if stored.cost == cost => Verdict::Right,
-                    true => Verdict::Outdated(NewPassword(prepared)),
+        self.queued(move |memory| {
+            let begun = Instant::now();
+            let prepared = prepare(&password).unwrap_or(password);
+            let mut output = [0; OUTPUT];
+            memory.hash(&stored.argon2, prepared.expose(), &stored.salt, &mut output);
+            // `Output` compares in constant time
+            let verdict = match Output::new(&output).is_ok_and(|output| output == stored.output) {
+                false => Verdict::Wrong,
+                true if stored.cost == cost => Verdict::Right,
+                true => Verdict::Outdated(NewPassword(prepared)),
+            };
+            (begun, verdict)
+        })
+        .await
+    }
+
+    /// Compares with a hash that another system made of the password as it was typed.
+    async fn compared_abroad(
+        &self,
+        password: Password,
+        stored: ForeignHash,
+    ) -> Result<(Instant, Verdict), Busy> {
+        self.queued(move |memory| {
+            let begun = Instant::now();
+            let verdict = if stored.is_of(&password, memory) {
+                Verdict::Outdated(NewPassword(prepare(&password).unwrap_or(password)))
+            } else {
+                Verdict::Wrong
+            };
+            (begun, verdict)
+        })
+        .await
+    }
+
+    /// Waits until as much time has passed since a comparison began as the dearest one takes. No
+    /// thread waits, and no core works.
+    async fn keep_pace(&self, begun: Instant) {
+        let pace = Duration::from_micros(self.pace.load(Ordering::Relaxed));
+        if !pace.is_zero() {
+            tokio::time::sleep_until((begun + pace).into()).await;
+        }
+    }
+
+    /// What verifying a new hash costs.
+    pub fn cost(&self) -> i64 {
+        self.cost.micros()
+    }
+
+    /// From now on no comparison is answered sooner than this.
+    pub fn set_pace(&self, pace: Duration) {
+        let micros = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
+        self.pace.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long comparing with this hash takes here when nothing disturbs it, and a tenth more; with
+    /// a new hash, if there is none.
+    pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, Busy> {
+        let mut fastest = Duration::MAX;
+        for _ in 0..3 {
+            let password = Password::new("nobody's".to_owned());
+            // parsed here for what it costs
+            let took = match hash.map(|hash| Stored::parse(hash.expose())) {
+                Some(Ok(Stored::Foreign(hash))) => {
+                    self.compared_abroad(password, hash).await?.0.elapsed()
                 }
-            })
-            .await?;
-        Ok(or_else.unwrap_or(verdict))
+                Some(Ok(Stored::Ours(hash))) => self.compared(password, hash).await?.0.elapsed(),
+                Some(Ok(Stored::Nothing) | Err(_)) | None => {
+                    self.compared(password, Argon2id::decoy(self.cost)).await?.0.elapsed()
+                }
+            };
+            fastest = fastest.min(took);
+        }
+        Ok(fastest + fastest / 10)
     }
 
     /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.
@@ -283,7 +362,7 @@ impl Hasher {
 /// What a hashing thread does until the hasher is gone.
 fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, cost: HashCost) {
     step_back();
-    let mut memory = Memory { blocks: Vec::new(), keep: cost.memory_kib as usize };
+    let mut memory = Memory::kept(cost);
     loop {
         let next = jobs.lock().expect("no thread panics while it holds the queue").recv();
         let Ok(job) = next else { return };
@@ -306,7 +385,7 @@ fn step_back() {
 }
 
 /// The memory a thread hashes in, kept from one password to the next.
-struct Memory {
+pub(super) struct Memory {
     /// One kibibyte each.
     blocks: Vec<Block>,
     /// As many as a new hash takes.
@@ -314,26 +393,36 @@ struct Memory {
 }
 
 impl Memory {
-    fn hash(&mut self, argon2: &Argon2<'_>, password: &Password, salt: &[u8]) -> [u8; OUTPUT] {
+    /// As much as a hash of this price takes is kept.
+    pub(super) fn kept(cost: HashCost) -> Self {
+        Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
+    }
+
+    /// Fills `output`, whose length and the salt's are within Argon2's bounds.
+    pub(super) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
         let needed = argon2.params().block_count();
         if self.blocks.len() < needed {
             self.blocks.resize(needed, Block::default());
         }
-        let mut output = [0; OUTPUT];
-        let password = password.expose().as_bytes(); // this is the hashing
         let blocks = &mut self.blocks[..needed];
         argon2
-            .hash_password_into_with_memory(password, salt, &mut output, blocks)
+            .hash_password_into_with_memory(text.as_bytes(), salt, output, blocks)
             .expect("sizes were looked at when the hash was read");
         // a rare expensive hash does not keep its memory
         self.blocks.truncate(self.keep);
         self.blocks.shrink_to_fit();
-        output
     }
 }
 
-/// A stored hash, taken apart.
-struct Stored {
+/// What a row holds of a password.
+enum Stored {
+    Ours(Argon2id),
+    Foreign(ForeignHash),
+    Nothing,
+}
+
+/// A hash of ours, taken apart.
+struct Argon2id {
     cost: HashCost,
     argon2: Argon2<'static>,
     salt: Vec<u8>,
@@ -342,11 +431,20 @@ struct Stored {
 
 impl Stored {
     fn parse(text: &str) -> Result<Self, Fault> {
-        Self::read(text).ok_or_else(|| {
-            Fault::new("reading a stored password hash", "it is no Argon2id hash within bounds")
-        })
+        let unusable = |why| Fault::new("reading a stored password hash", why);
+        if text == NO_PASSWORD {
+            return Ok(Self::Nothing);
+        }
+        if let Some(text) = ForeignHash::text_of(text) {
+            let hash = ForeignHash::parse(text);
+            return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
+        }
+        let hash = Argon2id::read(text).map(Self::Ours);
+        hash.ok_or_else(|| unusable("it is no Argon2id hash within bounds"))
     }
+}
 
+impl Argon2id {
     fn read(text: &str) -> Option<Self> {
         let hash = phc::PasswordHash::new(text).ok()?;
         let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(0x13);
@@ -464,6 +562,57 @@ mod tests {
             let verdict = hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
             assert!(matches!(verdict, Verdict::Unusable(_)), "{stored}");
         }
+    }
+
+    #[test]
+    fn the_migration_knew_what_its_hashes_cost() {
+        let migration = include_str!("../../migrations/sqlite/0003_invites.sql");
+        assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
+    }
+
+    #[tokio::test]
+    async fn what_another_system_hashed_is_known_as_it_was_typed_and_comes_back_to_be_hashed_anew()
+    {
+        let hasher = Hasher::start(CHEAP, 1);
+        // PBKDF2 of a decomposed password, by Python's hashlib
+        let hash = ForeignHash::stored(
+            "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
+        );
+        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        assert!(matches!(verify("caf\u{e9} au lait at noon").await, Verdict::Wrong));
+        let Verdict::Outdated(new) = verify("cafe\u{301} au lait at noon").await else {
+            panic!("it is not known")
+        };
+        let hash = hasher.hash(new).await.unwrap().hash;
+        for text in ["caf\u{e9} au lait at noon", "cafe\u{301} au lait at noon"] {
+            let verdict = hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            assert!(matches!(verdict, Verdict::Right));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_formats_of_others_count_only_where_they_were_imported() {
+        let hasher = Hasher::start(CHEAP, 1);
+        let bcrypt = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned();
+        let password = || typed("Pässwörter sind 15+ lang");
+        let imported = ForeignHash::stored(&bcrypt);
+        let verdict = hasher.verify(password(), Some(&imported)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Outdated(_)));
+        let verdict = hasher.verify(password(), Some(&bcrypt.into())).await.unwrap();
+        assert!(matches!(verdict, Verdict::Unusable(_)));
+        let verdict = hasher.verify(password(), Some(&NO_PASSWORD.to_owned().into())).await;
+        assert!(matches!(verdict, Ok(Verdict::Wrong)));
+    }
+
+    #[tokio::test]
+    async fn no_comparison_is_answered_before_the_pace() {
+        let hasher = Hasher::start(CHEAP, 1);
+        hasher.set_pace(Duration::from_millis(50));
+        let start = Instant::now();
+        hasher.verify(typed("x"), None).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        hasher.set_pace(Duration::ZERO);
+        assert!(hasher.time(None).await.unwrap() < Duration::from_millis(50));
     }
 
     #[tokio::test]

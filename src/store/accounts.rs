@@ -143,6 +143,33 @@ impl Store {
         .map_err(broken("adding an account"))
     }
 
+    /// The least and the most that verifying a hash costs, if there is one.
+    pub async fn hash_costs(&self) -> Result<Option<(i64, i64)>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            // each of them is one step in the index; both in one select would read all of it
+            sqlx::query_as::<_, (Option<i64>, Option<i64>)>(
+                "select (select min(hash_cost) from accounts), (select max(hash_cost) from accounts)",
+            )
+            .fetch_one(pool)
+            .await
+            .map(|(least, most)| least.zip(most))
+        })
+        .map_err(broken("looking for the dearest hash"))
+    }
+
+    /// The hash that costs most to verify.
+    pub async fn dearest_hash(&self) -> Result<Option<PasswordHash>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar::<_, String>(
+                "select password_hash from accounts order by hash_cost desc limit 1",
+            )
+            .fetch_optional(pool)
+            .await
+            .map(|hash| hash.map(PasswordHash::from))
+        })
+        .map_err(broken("looking for the dearest hash"))
+    }
+
     /// The account of this id.
     pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
         on_engine!(self.reader(), |pool| {
