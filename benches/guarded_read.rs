@@ -52,13 +52,14 @@ async fn bench(rows: i64, seconds: u64) {
         fill(&config, rows).await;
     }
     let start = Instant::now();
-    let domain = Arc::new(app::open(&config, Surroundings::real()).await.unwrap());
+    let domain = Arc::new(app::open(&config, Surroundings::real(&config)).await.unwrap());
     println!("open: {:.0} ms with {rows} accounts and sessions", millis(start.elapsed()));
 
     let typed = Password::new(PASSWORD.to_owned());
     let application = Application {
         username: Username::parse("bench"),
         password: domain.rules.passwords.check(&typed),
+        invite: None,
     };
     let wishes =
         Wishes { remember: Remember::No, origin: Origin::default(), caller: Caller::default() };
@@ -182,7 +183,7 @@ fn millis(time: Duration) -> f64 {
 
 /// Puts accounts and sessions into the database, by SQL alone.
 async fn fill(config: &Config, rows: i64) {
-    let domain = app::open(config, Surroundings::real()).await.unwrap();
+    let domain = app::open(config, Surroundings::real(config)).await.unwrap();
     let now = domain.clock.now().millis();
     domain.store.close().await;
     let address = config.database_url.expose(); // the driver connects with it

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
@@ -33,10 +32,10 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// The system's clock, the full price of a hash, and every limit in force.
-    pub fn real() -> Self {
+    /// The system's clock, the price of a hash that the settings name, and every limit in force.
+    pub fn real(config: &Config) -> Self {
         let limits = Limits::production();
-        Self { clock: Clock::System, hash_cost: HashCost::PRODUCTION, limits }
+        Self { clock: Clock::System, hash_cost: config.passwords.cost, limits }
     }
 }
 
@@ -75,10 +74,9 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
     let folder = make_folders(config)?;
     let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
-    let threads = available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Domain {
         store,
-        hasher: Hasher::start(surroundings.hash_cost, threads),
+        hasher: Hasher::start(surroundings.hash_cost, config.passwords.threads),
         keys,
         recognition: Recognition::new(),
         clock: surroundings.clock,
@@ -87,6 +85,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             passwords: PasswordRules { fewest_chars: FEWEST_CHARS },
             registration: match config.registration {
                 Registration::Open => accounts::Registration::Open,
+                Registration::Invite => accounts::Registration::Invite,
                 Registration::Closed => accounts::Registration::Closed,
             },
             limits: surroundings.limits,
@@ -122,6 +121,7 @@ pub fn furnish(
     is_demo: bool,
 ) -> BoxEndpoint<'static, Response> {
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,
         cookie: SessionCookie::new(
@@ -164,6 +164,7 @@ pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
         let application = Application {
             username: Username::parse(username),
             password: as_short_as_they_are.check(&Password::new(password.to_owned())),
+            invite: None,
         };
         match domain.add_account(application).await {
             Ok(_) | Err(RegisterError::UsernameTaken) => {}

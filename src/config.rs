@@ -10,6 +10,8 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use url::{Origin, Url};
 
+use crate::domain::passwords::{BadCost, HashCost};
+
 /// The settings of one source; what it leaves out comes from the one before.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,6 +25,7 @@ pub struct Settings {
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
     pub cookie: CookieSettings,
+    pub passwords: PasswordSettings,
 }
 
 /// A list: in the environment and in flags its parts stand in one text, with commas in between.
@@ -71,11 +74,21 @@ pub struct CookieSettings {
     pub domain: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordSettings {
+    pub memory_kib: Option<u32>,
+    pub passes: Option<u32>,
+    pub lanes: Option<u32>,
+    pub threads: Option<usize>,
+}
+
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
     Open,
+    Invite,
     Closed,
 }
 
@@ -93,6 +106,15 @@ pub struct Config {
     /// Networks of proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
     pub cookie: Cookie,
+    pub passwords: Passwords,
+}
+
+/// What hashing a password costs, and how many are hashed at once.
+#[derive(Debug, Clone, Serialize)]
+pub struct Passwords {
+    #[serde(flatten)]
+    pub cost: HashCost,
+    pub threads: usize,
 }
 
 /// The name and the reach of the session cookie.
@@ -265,6 +287,7 @@ impl Config {
         }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
         let cookie = Cookie::check(settings.cookie, &public_url)?;
+        let passwords = Passwords::check(&settings.passwords)?;
         Ok(Self {
             listen,
             public_url,
@@ -275,6 +298,7 @@ impl Config {
             allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
             cookie,
+            passwords,
         })
     }
 }
@@ -313,7 +337,52 @@ impl Settings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),
             },
+            passwords: PasswordSettings {
+                memory_kib: over.passwords.memory_kib.or(self.passwords.memory_kib),
+                passes: over.passwords.passes.or(self.passwords.passes),
+                lanes: over.passwords.lanes.or(self.passwords.lanes),
+                threads: over.passwords.threads.or(self.passwords.threads),
+            },
         }
+    }
+}
+
+/// More threads than any machine has cores; each takes the memory of a hash.
+const MOST_THREADS: usize = 128;
+
+impl Passwords {
+    /// Neither so cheap that a stolen table is guessed, nor so dear that nobody signs in.
+    fn check(settings: &PasswordSettings) -> Result<Self, ConfigError> {
+        let default = HashCost::DEFAULT;
+        let cost = HashCost {
+            memory_kib: settings.memory_kib.unwrap_or(default.memory_kib),
+            passes: settings.passes.unwrap_or(default.passes),
+            lanes: settings.lanes.unwrap_or(default.lanes),
+        };
+        let HashCost { memory_kib, passes, lanes } = cost;
+        cost.check().map_err(|bad| {
+            ConfigError::new(match bad {
+                BadCost::AboveMost(most) => format!(
+                    "passwords.memory_kib = {memory_kib}, passes = {passes} and lanes = {lanes} may \
+                     be at most {}, {} and {}, and none of them 0",
+                    most.memory_kib, most.passes, most.lanes
+                ),
+                BadCost::BelowLeast(least) => format!(
+                    "passwords.memory_kib = {memory_kib} is too little for passes = {passes}: OWASP \
+                     asks for at least {}, or for more passes",
+                    least.memory_kib
+                ),
+            })
+        })?;
+        // one for each core: more would wait for each other
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = settings.threads.unwrap_or_else(|| cores().min(MOST_THREADS));
+        if !(1..=MOST_THREADS).contains(&threads) {
+            return Err(ConfigError::new(format!(
+                "passwords.threads = {threads} must be between 1 and {MOST_THREADS}"
+            )));
+        }
+        Ok(Self { cost, threads })
     }
 }
 
@@ -421,6 +490,19 @@ mod tests {
     }
 
     #[test]
+    fn each_price_of_a_hash_that_owasp_names_is_taken() {
+        for (memory_kib, passes) in [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)]
+        {
+            let toml = format!("[passwords]\nmemory_kib = {memory_kib}\npasses = {passes}");
+            let cost = checked(&toml).unwrap().passwords.cost;
+            assert_eq!(cost, HashCost { memory_kib, passes, lanes: 1 });
+        }
+        let shown = toml::to_string(&checked("passwords.threads = 3").unwrap()).unwrap();
+        let section = "[passwords]\nmemory_kib = 19456\npasses = 2\nlanes = 1\nthreads = 3\n";
+        assert!(shown.contains(section), "{shown}");
+    }
+
+    #[test]
     fn any_loopback_address_is_its_own_origin() {
         let config = checked("listen = '127.0.0.2:8000'").unwrap();
         assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
@@ -466,6 +548,16 @@ mod tests {
             ("allowed_origins = ['https://app.example.org/path']", "allowed_origins"),
             ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies"),
             ("trusted_proxies = ['proxy.internal']", "trusted_proxies"),
+            ("passwords.memory_kib = 19455", "at least 19456"),
+            ("passwords.memory_kib = 19456\npasswords.passes = 1", "at least 47104"),
+            ("passwords.memory_kib = 7167\npasswords.passes = 10", "at least 7168"),
+            ("passwords.memory_kib = 262145", "at most 262144"),
+            ("passwords.passes = 11", "at most 262144, 10 and 8"),
+            ("passwords.lanes = 9", "at most 262144, 10 and 8"),
+            ("passwords.lanes = 0", "none of them 0"),
+            ("passwords.threads = 0", "between 1 and 128"),
+            ("passwords.memory_kib = -1", "memory_kib"),
+            ("passwords.salt = 1", "salt"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

@@ -76,6 +76,41 @@ impl SidDigest {
     }
 }
 
+/// A one-time invitation to register: 128 random bits, 32 hexadecimal digits, which survive being
+/// read aloud, typed, and put into a link.
+pub struct InviteCode(Zeroizing<String>);
+
+impl InviteCode {
+    pub fn random() -> Self {
+        Self(Zeroizing::new(format!("{:032x}", u128::from_be_bytes(random_bytes()))))
+    }
+
+    /// What somebody typed; spaces around it and capitals are forgiven.
+    pub fn typed(text: &str) -> Self {
+        Self(Zeroizing::new(text.trim().to_ascii_lowercase()))
+    }
+
+    /// The one way from a code to what the store may know of it.
+    pub fn digest(&self) -> InviteDigest {
+        InviteDigest(Sha256::digest(&*self.0).into())
+    }
+
+    /// For whoever passes the invitation on.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// SHA-256 of an [`InviteCode`]: finds the invite's row and tells nothing about the code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InviteDigest([u8; 32]);
+
+impl InviteDigest {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A signed session token: what the cookie carries.
 pub struct SessionToken(Zeroizing<String>);
 
@@ -123,7 +158,17 @@ macro_rules! hides_itself {
         }
     )*};
 }
-hides_itself!(Password, PasswordHash, Sid, SidDigest, SessionToken, DeviceToken, TokenDigest);
+hides_itself!(
+    Password,
+    PasswordHash,
+    Sid,
+    SidDigest,
+    InviteCode,
+    InviteDigest,
+    SessionToken,
+    DeviceToken,
+    TokenDigest
+);
 
 /// Bytes from the operating system's generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
@@ -162,14 +207,15 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_debug_output() {
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
             Password::new("canary".into()),
             PasswordHash::from("canary".to_owned()),
             SessionToken::new("canary".into()),
+            InviteCode::typed("canary"),
             Sid::random(),
             Sid::random().digest(),
         );
         assert!(!shown.contains("canary"));
-        assert_eq!(shown.matches('…').count(), 5);
+        assert_eq!(shown.matches('…').count(), 6);
     }
 }

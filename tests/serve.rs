@@ -310,6 +310,43 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
 }
 
 #[test]
+fn invites_are_made_listed_taken_back_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cloakroom.toml"), "registration = 'invite'\n").unwrap();
+    let run = |arguments: &[&str]| run(folder.path(), arguments, "");
+    let made = run(&["--public-url", "https://id.example.org", "invite"]);
+    let printed = text(&made.stdout);
+    let (code, rest) = printed.split_once("  ").unwrap();
+    assert!(code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{code}");
+    let link = format!("https://id.example.org/register?invite={code}  until 20");
+    assert!(rest.starts_with(&link), "{rest}");
+    assert_eq!(text(&made.stderr), "");
+
+    let three = text(&run(&["invite", "--count", "3", "--expires", "12h", "--json"]).stdout);
+    assert_eq!(three.lines().count(), 3);
+    let last: serde_json::Value = serde_json::from_str(three.lines().last().unwrap()).unwrap();
+    let listed = text(&run(&["invite", "list", "--json"]).stdout);
+    assert_eq!(listed.lines().count(), 4);
+    assert!(!listed.contains(last["code"].as_str().unwrap()));
+    let id = last["id"].as_str().unwrap();
+    assert_eq!(text(&run(&["invite", "revoke", id]).stdout), "took 1 invite back\n");
+    assert_eq!(run(&["invite", "revoke", id]).status.code(), Some(1));
+    assert_eq!(text(&run(&["invite", "list"]).stdout).lines().count(), 3);
+    assert_eq!(run(&["invite", "--expires", "7w"]).status.code(), Some(2));
+
+    let service = Service::start(folder.path(), &[]);
+    let json = [("content-type", "application/json")];
+    let register = |invite: &str| {
+        let body = format!(r#"{{"username":"ann","password":"{PASSWORD}","invite":"{invite}"}}"#);
+        service.call("POST", "/register", &json, &body).0
+    };
+    assert_eq!(register(last["code"].as_str().unwrap()), 403, "it was taken back");
+    assert_eq!((register(code), register(code)), (201, 403));
+    let open = cloakroom(folder.path(), &["invite"]).env("CLOAKROOM_REGISTRATION", "open").output();
+    assert!(text(&open.unwrap().stderr).contains("nobody needs an invite"));
+}
+
+#[test]
 fn keys_are_listed_and_rotated_under_a_running_service() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
@@ -386,6 +423,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         .unwrap();
     let mut command = cloakroom(folder.path(), &["--listen", "127.0.0.1:3", "config"]);
     command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env("CLOAKROOM_COOKIE__NAME", "b");
+    command.env("CLOAKROOM_PASSWORDS__PASSES", "3");
     command.env("DATABASE_URL", "postgres://me:canary@db/x");
     let output = command.output().unwrap();
     let shown = text(&output.stdout);
@@ -394,6 +432,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         "public_url = \"http://127.0.0.1:3\"",
         "registration = \"closed\"",
         "name = \"b\"",
+        "passes = 3",
         "database_url = \"postgres://me:…@db/x\"",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown} {}", text(&output.stderr));

@@ -1,6 +1,7 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
 mod config;
+mod invite;
 mod key;
 mod migrate;
 mod openapi;
@@ -68,6 +69,8 @@ enum Command {
     /// List a user's sessions, and end them
     #[command(subcommand)]
     Session(session::Session),
+    /// Invite somebody to register: print a one-time code and the link that carries it
+    Invite(invite::Invite),
     /// List the signing keys, and make a new one
     #[command(subcommand)]
     Key(key::Key),
@@ -131,6 +134,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Migrate => migrate::run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
+            Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config),
             Command::Config => config::run(&config),
             Command::Openapi(openapi) => openapi.run(),

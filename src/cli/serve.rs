@@ -34,7 +34,7 @@ impl Serve {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
-        let domain = app::open(config, Surroundings::real()).await?;
+        let domain = app::open(config, Surroundings::real(config)).await?;
         if self.demo {
             app::add_demo_users(&domain)
                 .await

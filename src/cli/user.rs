@@ -34,7 +34,7 @@ pub enum User {
 
 impl User {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open(config, Surroundings::real()).await?;
+        let domain = app::open(config, Surroundings::real(config)).await?;
         let outcome = match self {
             Self::Add { name } => add(&domain, &name).await,
             Self::List { json } => list(&domain, json).await,
@@ -49,7 +49,8 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed);
-    let application = Application { username: Ok(username.clone()), password: checked };
+    let application =
+        Application { username: Ok(username.clone()), password: checked, invite: None };
     match domain.add_account(application).await {
         Ok(_) => say(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
@@ -57,6 +58,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
+            | RegisterError::NotInvited
             | RegisterError::Unfit { .. }
             | RegisterError::TooManyAttempts { .. }
             | RegisterError::Busy),

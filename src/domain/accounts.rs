@@ -9,14 +9,16 @@ use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
 use super::throttle::NotNow;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, Sid, random_id};
-use crate::store::{AccountRow, NewAccountRow, NewSessionRow};
+use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
+use crate::store::{AccountRow, HashRow, NewAccountRow, NewSessionRow, SignedUp};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Anybody.
     Open,
+    /// Whoever has an invite.
+    Invite,
     /// Nobody but the operator, by the command line.
     Closed,
 }
@@ -92,25 +94,43 @@ pub struct Account {
 }
 
 impl Account {
-    /// Takes the hash off the row: it goes its own way, towards the hasher.
-    pub(super) fn from_row(row: AccountRow) -> (Self, PasswordHash) {
+    /// Takes the password off the row: its hash goes its own way, towards the hasher.
+    pub(super) fn from_row(row: AccountRow) -> (Self, StoredPassword) {
         let account = Self {
             id: row.id.into(),
             username: Username(row.username), // it was parsed before it was stored
             created_at: Timestamp::from_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_millis),
         };
-        (account, row.password_hash)
+        (account, StoredPassword { hash: row.password_hash, version: row.password_version })
     }
 
-    fn to_row<'a>(&'a self, password_hash: &'a PasswordHash) -> NewAccountRow<'a> {
+    fn to_row<'a>(&'a self, password: &'a HashRow) -> NewAccountRow<'a> {
         NewAccountRow {
             id: self.id.as_str(),
             username: self.username.as_str(),
-            password_hash,
+            password,
             created_at: self.created_at.millis(),
         }
     }
+}
+
+/// What the row of an account holds of its password.
+#[derive(Debug)]
+pub(super) struct StoredPassword {
+    pub hash: PasswordHash,
+    /// Counts the passwords of the account.
+    pub version: i64,
+}
+
+/// An account whose password was just verified.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub account: Account,
+    /// Whatever follows holds only while the account has this password.
+    pub version: i64,
+    /// The password again, if its hash is not as new ones are.
+    pub outdated: Option<NewPassword>,
 }
 
 /// What somebody asks for who wants an account.
@@ -118,6 +138,8 @@ impl Account {
 pub struct Application {
     pub username: Result<Username, BadUsername>,
     pub password: Result<NewPassword, BadPassword>,
+    /// The code of an invite. It is not looked at where nobody needs one.
+    pub invite: Option<InviteCode>,
 }
 
 impl Application {
@@ -136,6 +158,8 @@ impl Application {
 #[derive(Debug)]
 pub enum RegisterError {
     Closed,
+    /// There is no invite, or none in force: which of these is not said.
+    NotInvited,
     /// The name, the password or both break a rule.
     Unfit {
         username: Option<BadUsername>,
@@ -167,27 +191,36 @@ impl From<NotNow> for RegisterError {
 }
 
 impl Domain {
-    /// Makes an account for whoever asks, if that is open to all, and signs them in.
+    /// Makes an account for whoever asks, if that is open to all or they are invited, and signs them
+    /// in.
     pub async fn register(
         &self,
         application: Application,
         wishes: Wishes,
     ) -> Result<(Account, Ticket), RegisterError> {
-        match self.rules.registration {
-            Registration::Open => {}
+        let invite = match self.rules.registration {
+            Registration::Open => None,
+            Registration::Invite => {
+                // looked up first, so that strangers neither learn names nor keep the hasher busy
+                let digest = application.invite.as_ref().map(InviteCode::digest);
+                Some(self.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
+            }
             Registration::Closed => return Err(RegisterError::Closed),
-        }
+        };
         let (username, password) = application.fit()?;
+        let _place = self.hasher.place().map_err(|_busy| RegisterError::Busy)?;
         self.may_register(&wishes.caller).await?;
         let (account, hash) = self.hashed(username, password).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
-        if self.store.add_account_signed_in(&account.to_row(&hash), &session).await? {
-            let device = Some(self.device_token(&account.id, None));
-            Ok((account, Ticket { device, ..self.ticket(row, sid) }))
-        } else {
-            Err(RegisterError::UsernameTaken)
+        match self.store.sign_up(&account.to_row(&hash), &session, invite).await? {
+            SignedUp::Done => {
+                let device = Some(self.device_token(&account.id, None));
+                Ok((account, Ticket { device, ..self.ticket(row, sid) }))
+            }
+            SignedUp::NameTaken => Err(RegisterError::UsernameTaken),
+            SignedUp::InviteGone => Err(RegisterError::NotInvited),
         }
     }
 
@@ -207,7 +240,7 @@ impl Domain {
         &self,
         username: Username,
         password: NewPassword,
-    ) -> Result<(Account, PasswordHash), RegisterError> {
+    ) -> Result<(Account, HashRow), RegisterError> {
         let hash = self.hasher.hash(password).await.map_err(|_busy| RegisterError::Busy)?;
         let created_at = self.clock.now();
         Ok((Account { id: random_id().into(), username, created_at, disabled_at: None }, hash))
@@ -225,12 +258,12 @@ impl Domain {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,
         };
-        let (account, checked) = self.confirmed(who, current).await?;
+        let Verified { account, version, .. } = self.confirmed(who, current).await?;
         let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
-        let changed = self.store.change_password(&checked, &hash, &session).await;
+        let changed = self.store.change_password(version, &hash, &session).await;
         if !changed.map_err(LogInError::Fault)? {
             return Err(LogInError::WrongCredentials.into());
         }
@@ -240,9 +273,9 @@ impl Domain {
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
     pub async fn close(&self, who: &SignedInAs, current: Password) -> Result<(), LogInError> {
-        let (account, checked) = self.confirmed(who, current).await?;
+        let Verified { account, version, .. } = self.confirmed(who, current).await?;
         let now = self.clock.now().millis();
-        if !self.store.remove_account(account.id.as_str(), &checked, now).await? {
+        if !self.store.remove_account(account.id.as_str(), version, now).await? {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(&account.id);
@@ -250,11 +283,8 @@ impl Domain {
     }
 
     /// The account of who is signed in, once more by its password.
-    async fn confirmed(
-        &self,
-        who: &SignedInAs,
-        current: Password,
-    ) -> Result<(Account, PasswordHash), LogInError> {
+    async fn confirmed(&self, who: &SignedInAs, current: Password) -> Result<Verified, LogInError> {
+        let _place = self.hasher.place()?;
         let tried = self.may_confirm(&who.session.id).await?;
         let row = self.store.account(who.account.id.as_str()).await?;
         self.proved(row, current, &tried).await

@@ -1,6 +1,8 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
 pub mod accounts;
+pub mod foreign_hashes;
+pub mod invites;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;

@@ -1,5 +1,6 @@
 //! Passwords: the rules for new ones, and hashing that never holds up a request.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -7,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{self, Output, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::oneshot;
+use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
+use super::foreign_hashes::ForeignHash;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, random_bytes};
+use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
 pub const MOST_CHARS: usize = 256;
@@ -92,35 +96,77 @@ fn is_typable(c: char) -> bool {
 }
 
 /// What one hash costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct HashCost {
     pub memory_kib: u32,
     pub passes: u32,
     pub lanes: u32,
 }
 
+/// Why a price is none that new hashes may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadCost {
+    /// More than this, or nothing.
+    AboveMost(HashCost),
+    /// Less than this, which is the least for as many passes.
+    BelowLeast(HashCost),
+}
+
 impl HashCost {
     /// OWASP's first choice for Argon2id, about 23 ms of one core.
-    pub const PRODUCTION: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// A stored hash may cost up to this; more is refused before memory is taken.
+    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
     const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
+    /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
+    /// passes or more. Lanes do not count: they cost whoever guesses nothing.
+    const LEAST: [Self; 5] = [
+        Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
+        Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
+        Self { memory_kib: 12 * 1024, passes: 3, lanes: 1 },
+        Self { memory_kib: 9 * 1024, passes: 4, lanes: 1 },
+        Self { memory_kib: 7 * 1024, passes: 5, lanes: 1 },
+    ];
 
-    fn argon2(self) -> Result<Argon2<'static>, argon2::Error> {
+    /// May new hashes cost this?
+    pub fn check(self) -> Result<(), BadCost> {
+        if !self.is_bounded() {
+            return Err(BadCost::AboveMost(Self::MOST));
+        }
+        let least = Self::LEAST.into_iter().rfind(|least| least.passes <= self.passes);
+        match least.filter(|least| self.memory_kib < least.memory_kib) {
+            Some(least) => Err(BadCost::BelowLeast(least)),
+            None => Ok(()),
+        }
+    }
+
+    /// Is it within what a stored hash may cost?
+    pub(super) fn is_bounded(self) -> bool {
         let most = Self::MOST;
-        if self.memory_kib > most.memory_kib {
-            return Err(argon2::Error::MemoryTooMuch);
-        }
-        if self.passes > most.passes || self.lanes > most.lanes {
-            return Err(argon2::Error::AlgorithmInvalid);
-        }
-        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(OUTPUT))?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        (1..=most.memory_kib).contains(&self.memory_kib)
+            && (1..=most.passes).contains(&self.passes)
+            && (1..=most.lanes).contains(&self.lanes)
+    }
+
+    /// About as many microseconds of one core.
+    pub(super) fn micros(self) -> i64 {
+        i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
+    }
+
+    fn argon2(self) -> Option<Argon2<'static>> {
+        let HashCost { memory_kib, passes, lanes } = self;
+        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT)).ok()?;
+        self.is_bounded().then(|| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 }
+
+/// What the row of an account holds that has no password.
+pub(super) const NO_PASSWORD: &str = "!";
 
 /// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
 const OUTPUT: usize = 32;
 const SALT: usize = 16;
+/// The most bytes of a salt that a PHC string holds.
+const MOST_SALT: usize = 64;
 /// As many as wait at the door before we say so; at 80 a second the last one waits under a second.
 const QUEUE: usize = 64;
 /// Who has waited this long is told to come back.
@@ -130,6 +176,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Hasher {
     queue: SyncSender<Job>,
+    /// Held by who wants something hashed soon; as many as fit the queue.
+    places: Semaphore,
+    /// How many jobs no thread has begun.
+    waiting: Arc<AtomicUsize>,
+    /// The microseconds that a comparison is answered after at the soonest.
+    pace: AtomicU64,
     cost: HashCost,
 }
 
@@ -137,11 +189,15 @@ pub struct Hasher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
-/// Why a password could not be compared with a hash.
+/// What comparing a password with a hash says. Each takes as long.
 #[derive(Debug)]
-pub enum VerifyError {
-    Busy,
-    Fault(Fault),
+pub enum Verdict {
+    Wrong,
+    Right,
+    /// It is the right one, and new hashes cost something else: here it is again, to be hashed anew.
+    Outdated(NewPassword),
+    /// What is stored is no hash, or costs more than any may.
+    Unusable(Fault),
 }
 
 struct Job {
@@ -154,26 +210,43 @@ impl Hasher {
     pub fn start(cost: HashCost, threads: usize) -> Self {
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
+        let waiting = Arc::new(AtomicUsize::new(0));
         for n in 0..threads.max(1) {
-            let jobs = Arc::clone(&jobs);
+            let (jobs, waiting) = (Arc::clone(&jobs), Arc::clone(&waiting));
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
-                .spawn(move || work(&jobs))
+                .spawn(move || work(&jobs, &waiting, cost))
                 .expect("the system starts a thread at start-up");
         }
-        Self { queue, cost }
+        let places = Semaphore::new(QUEUE);
+        Self { queue, places, waiting, pace: AtomicU64::new(0), cost }
+    }
+
+    /// A place in the queue, for who has something to do before: who finds none is sent away before
+    /// that costs anything.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
+        self.places.try_acquire().map_err(|_none_left| Busy)
     }
 
     /// Hashes a new password with a fresh salt.
-    pub async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Busy> {
+    pub async fn hash(&self, password: NewPassword) -> Result<HashRow, Busy> {
         let cost = self.cost;
         self.queued(move |memory| {
             let salt = random_bytes::<SALT>();
             let argon2 = cost.argon2().expect("our own parameters are within bounds");
-            let output = memory.hash(&argon2, &password.0, &salt).expect("and are hashable");
-            phc_string(cost, &salt, &output)
+            let mut output = [0; OUTPUT];
+            memory.hash(&argon2, password.0.expose(), &salt, &mut output); // this is the hashing
+            HashRow { hash: phc_string(cost, &salt, &output), cost: cost.micros() }
         })
         .await
+    }
+
+    /// Hashes what can wait, unless somebody waits already.
+    pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, Busy> {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            return Err(Busy);
+        }
+        self.hash(password).await
     }
 
     /// Is it the password behind this hash? Works as long when there is none.
@@ -181,26 +254,100 @@ impl Hasher {
         &self,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<bool, VerifyError> {
+    ) -> Result<Verdict, Busy> {
         // parsed here for its salt, its parameters and the output to compare with
-        let stored = hash.map(|hash| Stored::parse(hash.expose())).transpose();
-        let stored = stored.map_err(VerifyError::Fault)?;
-        let real = stored.is_some();
-        let stored = stored.unwrap_or_else(|| Stored::decoy(self.cost));
-        let answer = self
-            .queued(move |memory| {
-                let prepared = prepare(&password).unwrap_or(password);
-                let argon2 = stored.cost.argon2()?;
-                let output = memory.hash(&argon2, &prepared, &stored.salt)?;
-                // `Output` compares in constant time
-                Ok::<_, argon2::Error>(Output::new(&output).is_ok_and(|o| o == stored.output))
-            })
-            .await;
-        match answer {
-            Ok(Ok(same)) => Ok(same && real),
-            Ok(Err(error)) => Err(VerifyError::Fault(Fault::new("verifying a password", error))),
-            Err(Busy) => Err(VerifyError::Busy),
+        let stored = hash.map_or(Ok(Stored::Nothing), |hash| Stored::parse(hash.expose()));
+        let decoy = || Argon2id::decoy(self.cost);
+        let (begun, verdict) = match stored {
+            Ok(Stored::Ours(hash)) => self.compared(password, hash).await?,
+            Ok(Stored::Foreign(hash)) => self.compared_abroad(password, hash).await?,
+            Ok(Stored::Nothing) => (self.compared(password, decoy()).await?.0, Verdict::Wrong),
+            Err(fault) => (self.compared(password, decoy()).await?.0, Verdict::Unusable(fault)),
+        };
+        self.keep_pace(begun).await;
+        Ok(verdict)
+    }
+
+    /// Compares with a hash of ours; when a thread began to.
+    async fn compared(
+        &self,
+        password: Password,
+        stored: Argon2id,
+    ) -> Result<(Instant, Verdict), Busy> {
+        let cost = self.cost;
+        self.queued(move |memory| {
+            let begun = Instant::now();
+            let prepared = prepare(&password).unwrap_or(password);
+            let mut output = [0; OUTPUT];
+            memory.hash(&stored.argon2, prepared.expose(), &stored.salt, &mut output);
+            // `Output` compares in constant time
+            let verdict = match Output::new(&output).is_ok_and(|output| output == stored.output) {
+                false => Verdict::Wrong,
+                true if stored.cost == cost => Verdict::Right,
+                true => Verdict::Outdated(NewPassword(prepared)),
+            };
+            (begun, verdict)
+        })
+        .await
+    }
+
+    /// Compares with a hash that another system made of the password as it was typed.
+    async fn compared_abroad(
+        &self,
+        password: Password,
+        stored: ForeignHash,
+    ) -> Result<(Instant, Verdict), Busy> {
+        self.queued(move |memory| {
+            let begun = Instant::now();
+            let verdict = if stored.is_of(&password, memory) {
+                Verdict::Outdated(NewPassword(prepare(&password).unwrap_or(password)))
+            } else {
+                Verdict::Wrong
+            };
+            (begun, verdict)
+        })
+        .await
+    }
+
+    /// Waits until as much time has passed since a comparison began as the dearest one takes. No
+    /// thread waits, and no core works.
+    async fn keep_pace(&self, begun: Instant) {
+        let pace = Duration::from_micros(self.pace.load(Ordering::Relaxed));
+        if !pace.is_zero() {
+            tokio::time::sleep_until((begun + pace).into()).await;
         }
+    }
+
+    /// What verifying a new hash costs.
+    pub fn cost(&self) -> i64 {
+        self.cost.micros()
+    }
+
+    /// From now on no comparison is answered sooner than this.
+    pub fn set_pace(&self, pace: Duration) {
+        let micros = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
+        self.pace.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long comparing with this hash takes here when nothing disturbs it, and a tenth more; with
+    /// a new hash, if there is none.
+    pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, Busy> {
+        let mut fastest = Duration::MAX;
+        for _ in 0..3 {
+            let password = Password::new("nobody's".to_owned());
+            // parsed here for what it costs
+            let took = match hash.map(|hash| Stored::parse(hash.expose())) {
+                Some(Ok(Stored::Foreign(hash))) => {
+                    self.compared_abroad(password, hash).await?.0.elapsed()
+                }
+                Some(Ok(Stored::Ours(hash))) => self.compared(password, hash).await?.0.elapsed(),
+                Some(Ok(Stored::Nothing) | Err(_)) | None => {
+                    self.compared(password, Argon2id::decoy(self.cost)).await?.0.elapsed()
+                }
+            };
+            fastest = fastest.min(took);
+        }
+        Ok(fastest + fastest / 10)
     }
 
     /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.
@@ -212,18 +359,23 @@ impl Hasher {
         let run = Box::new(move |memory: &mut Memory| {
             let _ = answer.send(work(memory)); // nobody waits any more: then nobody is told
         });
-        self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| Busy)?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            Busy
+        })?;
         answered.await.map_err(|_dropped| Busy)
     }
 }
 
 /// What a hashing thread does until the hasher is gone.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, cost: HashCost) {
     step_back();
-    let mut memory = Memory::default();
+    let mut memory = Memory::kept(cost);
     loop {
         let next = jobs.lock().expect("no thread panics while it holds the queue").recv();
         let Ok(job) = next else { return };
+        waiting.fetch_sub(1, Ordering::Relaxed);
         if job.queued.elapsed() < PATIENCE {
             (job.run)(&mut memory);
         }
@@ -242,44 +394,66 @@ fn step_back() {
 }
 
 /// The memory a thread hashes in, kept from one password to the next.
-#[derive(Default)]
-struct Memory(Vec<Block>);
+pub(super) struct Memory {
+    /// One kibibyte each.
+    blocks: Vec<Block>,
+    /// As many as a new hash takes.
+    keep: usize,
+}
 
 impl Memory {
-    fn hash(
-        &mut self,
-        argon2: &Argon2<'_>,
-        password: &Password,
-        salt: &[u8],
-    ) -> Result<[u8; OUTPUT], argon2::Error> {
-        let blocks = argon2.params().block_count();
-        if self.0.len() < blocks {
-            self.0.resize(blocks, Block::default());
+    /// As much as a hash of this price takes is kept.
+    pub(super) fn kept(cost: HashCost) -> Self {
+        Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
+    }
+
+    /// Fills `output`, whose length and the salt's are within Argon2's bounds.
+    pub(super) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
+        let needed = argon2.params().block_count();
+        if self.blocks.len() < needed {
+            self.blocks.resize(needed, Block::default());
         }
-        let mut output = [0; OUTPUT];
-        let password = password.expose().as_bytes(); // this is the hashing
-        argon2.hash_password_into_with_memory(password, salt, &mut output, &mut self.0[..])?;
+        let blocks = &mut self.blocks[..needed];
+        argon2
+            .hash_password_into_with_memory(text.as_bytes(), salt, output, blocks)
+            .expect("sizes were looked at when the hash was read");
         // a rare expensive hash does not keep its memory
-        self.0.truncate(HashCost::PRODUCTION.memory_kib as usize);
-        self.0.shrink_to_fit();
-        Ok(output)
+        self.blocks.truncate(self.keep);
+        self.blocks.shrink_to_fit();
     }
 }
 
-/// A stored hash, taken apart.
-struct Stored {
+/// What a row holds of a password.
+enum Stored {
+    Ours(Argon2id),
+    Foreign(ForeignHash),
+    Nothing,
+}
+
+/// A hash of ours, taken apart.
+struct Argon2id {
     cost: HashCost,
+    argon2: Argon2<'static>,
     salt: Vec<u8>,
     output: Output,
 }
 
 impl Stored {
     fn parse(text: &str) -> Result<Self, Fault> {
-        Self::read(text).ok_or_else(|| {
-            Fault::new("reading a stored password hash", "it is not an Argon2id PHC string")
-        })
+        let unusable = |why| Fault::new("reading a stored password hash", why);
+        if text == NO_PASSWORD {
+            return Ok(Self::Nothing);
+        }
+        if let Some(text) = ForeignHash::text_of(text) {
+            let hash = ForeignHash::parse(text);
+            return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
+        }
+        let hash = Argon2id::read(text).map(Self::Ours);
+        hash.ok_or_else(|| unusable("it is no Argon2id hash within bounds"))
     }
+}
 
+impl Argon2id {
     fn read(text: &str) -> Option<Self> {
         let hash = phc::PasswordHash::new(text).ok()?;
         let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(0x13);
@@ -289,13 +463,16 @@ impl Stored {
             passes: hash.params.get_decimal("t")?,
             lanes: hash.params.get_decimal("p")?,
         };
-        Some(Self { cost, salt: hash.salt?.as_ref().to_vec(), output })
+        let salt = hash.salt?.as_ref().to_vec();
+        let is_salt = (argon2::MIN_SALT_LEN..=MOST_SALT).contains(&salt.len());
+        is_salt.then_some(Self { cost, argon2: cost.argon2()?, salt, output })
     }
 
     /// What an unknown name is compared with: as much work, and never equal.
     fn decoy(cost: HashCost) -> Self {
         let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
-        Self { cost, salt: vec![0; SALT], output }
+        let argon2 = cost.argon2().expect("our own parameters are within bounds");
+        Self { cost, argon2, salt: vec![0; SALT], output }
     }
 }
 
@@ -321,26 +498,46 @@ mod tests {
     async fn a_password_is_known_again_and_another_is_not() {
         let hasher = Hasher::start(CHEAP, 1);
         let new = RULES.check(&typed("correct horse battery")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
+        let hash = hasher.hash(new).await.unwrap().hash;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-        assert!(verify("correct horse battery").await);
-        assert!(!verify("correct horse batterx").await);
-        assert!(!verify("").await);
-        assert!(!hasher.verify(typed("correct horse battery"), None).await.unwrap());
+        assert!(matches!(verify("correct horse battery").await, Verdict::Right));
+        assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
+        assert!(matches!(verify("").await, Verdict::Wrong));
+        let unknown = hasher.verify(typed("correct horse battery"), None).await.unwrap();
+        assert!(matches!(unknown, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn the_right_password_comes_back_when_its_hash_is_not_as_new_ones_are() {
+        let new = RULES.check(&typed("correct horse battery")).unwrap();
+        let hash = Hasher::start(CHEAP, 1).hash(new).await.unwrap().hash;
+        for cost in [HashCost { passes: 2, ..CHEAP }, HashCost { memory_kib: 32, ..CHEAP }] {
+            let hasher = Hasher::start(cost, 1);
+            let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
+            let Verdict::Outdated(again) = verify("correct horse battery").await else {
+                panic!("it is not said to be outdated")
+            };
+            let hash = hasher.hash(again).await.unwrap().hash;
+            let verdict = hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
+            assert!(matches!(verdict, Verdict::Right));
+        }
     }
 
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let hasher = Hasher::start(CHEAP, 1);
         let new = RULES.check(&typed("Åströmåströmåström")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
+        let hash = hasher.hash(new).await.unwrap().hash;
         let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
-        assert!(hasher.verify(typed(decomposed), Some(&hash)).await.unwrap());
+        let verdict = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Right));
 
         let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here")).unwrap();
-        let hash = hasher.hash(new).await.unwrap();
-        assert!(hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap());
+        let hash = hasher.hash(new).await.unwrap().hash;
+        let verdict = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Right));
     }
 
     #[test]
@@ -357,7 +554,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tampered_hash_is_refused_before_it_takes_memory() {
+    async fn pwd_12_a_tampered_hash_is_refused_before_it_takes_memory() {
         let hasher = Hasher::start(CHEAP, 1);
         let tail = "AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for stored in [
@@ -365,20 +562,74 @@ mod tests {
             format!("$argon2id$v=19$m=19456,t=2147483648,p=1${tail}"),
             format!("$argon2d$v=19$m=64,t=1,p=1${tail}"),
             format!("$argon2id$v=19$m=64${tail}"),
+            format!("$argon2id$v=19$m=8,t=1,p=8${tail}"),
+            format!("$argon2id$v=19$m=64,t=0,p=1${tail}"),
+            format!("$argon2id$v=19$m=64,t=1,p=1$AAAAAA{}", &tail[22..]),
             "garbage".to_owned(),
             String::new(),
         ] {
-            let answer = hasher.verify(typed("x"), Some(&stored.clone().into())).await;
-            assert!(matches!(answer, Err(VerifyError::Fault(_))), "{stored}");
+            let verdict = hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
+            assert!(matches!(verdict, Verdict::Unusable(_)), "{stored}");
+        }
+    }
+
+    #[test]
+    fn the_migration_knew_what_its_hashes_cost() {
+        let migration = include_str!("../../migrations/sqlite/0003_invites.sql");
+        assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
+    }
+
+    #[tokio::test]
+    async fn what_another_system_hashed_is_known_as_it_was_typed_and_comes_back_to_be_hashed_anew()
+    {
+        let hasher = Hasher::start(CHEAP, 1);
+        // PBKDF2 of a decomposed password, by Python's hashlib
+        let hash = ForeignHash::stored(
+            "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
+        );
+        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        assert!(matches!(verify("caf\u{e9} au lait at noon").await, Verdict::Wrong));
+        let Verdict::Outdated(new) = verify("cafe\u{301} au lait at noon").await else {
+            panic!("it is not known")
+        };
+        let hash = hasher.hash(new).await.unwrap().hash;
+        for text in ["caf\u{e9} au lait at noon", "cafe\u{301} au lait at noon"] {
+            let verdict = hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            assert!(matches!(verdict, Verdict::Right));
         }
     }
 
     #[tokio::test]
+    async fn the_formats_of_others_count_only_where_they_were_imported() {
+        let hasher = Hasher::start(CHEAP, 1);
+        let bcrypt = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned();
+        let password = || typed("Pässwörter sind 15+ lang");
+        let imported = ForeignHash::stored(&bcrypt);
+        let verdict = hasher.verify(password(), Some(&imported)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Outdated(_)));
+        let verdict = hasher.verify(password(), Some(&bcrypt.into())).await.unwrap();
+        assert!(matches!(verdict, Verdict::Unusable(_)));
+        let verdict = hasher.verify(password(), Some(&NO_PASSWORD.to_owned().into())).await;
+        assert!(matches!(verdict, Ok(Verdict::Wrong)));
+    }
+
+    #[tokio::test]
+    async fn no_comparison_is_answered_before_the_pace() {
+        let hasher = Hasher::start(CHEAP, 1);
+        hasher.set_pace(Duration::from_millis(50));
+        let start = Instant::now();
+        hasher.verify(typed("x"), None).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        hasher.set_pace(Duration::ZERO);
+        assert!(hasher.time(None).await.unwrap() < Duration::from_millis(50));
+    }
+
+    #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
-        let hasher = Hasher::start(HashCost::PRODUCTION, 1);
+        let hasher = Hasher::start(HashCost::DEFAULT, 1);
         let verdicts = (0..QUEUE * 2).map(|_| hasher.verify(typed("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
-        let busy = verdicts.iter().filter(|v| matches!(v, Err(VerifyError::Busy))).count();
+        let busy = verdicts.iter().filter(|v| matches!(v, Err(Busy))).count();
         assert!(busy >= QUEUE - 1, "{busy} were told to come back");
     }
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Domain;
-use super::accounts::{Account, AccountId, Username};
-use super::passwords::{MOST_TYPED, VerifyError};
+use super::accounts::{Account, AccountId, Username, Verified};
+use super::passwords::{Busy, MOST_TYPED, NewPassword, Verdict};
 use super::throttle::{Caller, NotNow, Try};
 use super::tokens::Claims;
 use crate::clock::{Timestamp, days, hours};
 use crate::fault::Fault;
-use crate::secret::{
-    DeviceToken, Password, PasswordHash, SessionToken, Sid, SidDigest, TokenDigest, random_id,
-};
+use crate::secret::{DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id};
 pub use crate::store::Behind;
 use crate::store::{AccountRow, Added, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 
@@ -196,29 +194,31 @@ impl From<NotNow> for LogInError {
     }
 }
 
-impl From<VerifyError> for LogInError {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::Busy => Self::Busy,
-            VerifyError::Fault(fault) => Self::Fault(fault),
-        }
+impl From<Busy> for LogInError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
     }
 }
 
 impl Domain {
     /// Takes a name and a password and gives a ticket. The work is the same for unknown names.
     pub async fn log_in(
-        &self,
+        self: &Arc<Self>,
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
+        let _place = self.hasher.place()?;
         let row = self.account_of(&credentials).await?;
         let id = row.as_ref().map(|row| AccountId::from(row.id.clone()));
         let username = credentials.username.as_ref();
         let tried = self.may_log_in(username, id.as_ref(), &wishes.caller).await?;
-        let (account, hash) = self.proved(row, credentials.password, &tried).await?;
-        let ticket = self.open_session(&account, &hash, wishes).await?;
+        let Verified { account, version, outdated } =
+            self.proved(row, credentials.password, &tried).await?;
+        let ticket = self.open_session(&account, version, wishes).await?;
         let device = Some(self.device_token(&account.id, Some(&tried)));
+        if let Some(password) = outdated {
+            self.renew_hash(account.id, version, password);
+        }
         Ok(Ticket { device, ..ticket })
     }
 
@@ -228,7 +228,7 @@ impl Domain {
         row: Option<AccountRow>,
         password: Password,
         tried: &Try,
-    ) -> Result<(Account, PasswordHash), LogInError> {
+    ) -> Result<Verified, LogInError> {
         match self.verified(row, password).await {
             Ok(Some(proved)) => {
                 self.forgive(tried).await?;
@@ -240,6 +240,19 @@ impl Domain {
                 Err(error)
             }
         }
+    }
+
+    /// Hashes the password anew if nobody waits for the hasher; nobody waits for this either. It
+    /// is the same password, so that no session ends.
+    fn renew_hash(self: &Arc<Self>, account: AccountId, version: i64, password: NewPassword) {
+        let domain = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(hash) = domain.hasher.hash_if_idle(password).await else { return };
+            let renewed = domain.store.renew_hash(account.as_str(), version, &hash).await;
+            if let Err(fault) = renewed {
+                tracing::warn!("{fault}"); // the next login tries again
+            }
+        });
     }
 
     /// Are these somebody's name and password? Opens no session.
@@ -260,24 +273,35 @@ impl Domain {
         &self,
         row: Option<AccountRow>,
         password: Password,
-    ) -> Result<Option<(Account, PasswordHash)>, LogInError> {
-        let (account, hash) = row.map(Account::from_row).unzip();
-        let same = self.hasher.verify(password, hash.as_ref()).await?;
-        let account = account.filter(|account| same && account.disabled_at.is_none());
-        Ok(account.zip(hash))
+    ) -> Result<Option<Verified>, LogInError> {
+        let (account, stored) = row.map(Account::from_row).unzip();
+        let hash = stored.as_ref().map(|stored| &stored.hash);
+        let verdict = self.hasher.verify(password, hash).await?;
+        let account = account.filter(|account| account.disabled_at.is_none());
+        let (Some(account), Some(stored)) = (account, stored) else { return Ok(None) };
+        let outdated = match verdict {
+            Verdict::Wrong => return Ok(None),
+            Verdict::Unusable(fault) => {
+                tracing::error!(account = account.id.as_str(), "{fault}");
+                return Ok(None);
+            }
+            Verdict::Right => None,
+            Verdict::Outdated(password) => Some(password),
+        };
+        Ok(Some(Verified { account, version: stored.version, outdated }))
     }
 
     /// Opens a session for the account, provided that its password is still the one checked.
     pub(super) async fn open_session(
         &self,
         account: &Account,
-        checked: &PasswordHash,
+        version: i64,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
         let sid = Sid::random();
         let row = self.new_session(account, wishes);
         let new = NewSessionRow { digest: sid.digest(), session: &row };
-        match self.store.add_session(&new, checked, MOST_SESSIONS).await? {
+        match self.store.add_session(&new, version, MOST_SESSIONS).await? {
             Added::No => return Err(LogInError::WrongCredentials),
             Added::Yes => {}
             Added::InPlaceOfOlder => self.recognition.ended(&account.id),

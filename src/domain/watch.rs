@@ -7,12 +7,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Domain;
+use super::passwords::Busy;
 use super::tokens::KeyError;
 use crate::clock::days;
 use crate::fault::Fault;
 
 /// How often the feed is read: an ending elsewhere is heard of within this and a little.
 const LISTEN: Duration = Duration::from_millis(200);
+/// How often it is looked whether hashes of another price have come or gone.
+const LOOK: Duration = Duration::from_secs(1);
 /// Listenings from one clearing away to the next: half a minute.
 const CLEAR_EVERY: u32 = 150;
 /// Rows a statement removes at once: some milliseconds of the one writer.
@@ -43,6 +46,21 @@ impl Domain {
             let is_clearing = clearing.as_ref().is_some_and(|one| !one.is_finished());
             if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
                 clearing = Some(tokio::spawn(Self::clear_away(Arc::clone(&domain))));
+            }
+        }
+    }
+
+    /// Keeps the pace of comparing passwords until the domain is gone.
+    pub async fn watch_hashes(domain: Weak<Self>) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut dearest = None;
+        loop {
+            ticks.tick().await;
+            let Some(domain) = domain.upgrade() else { return };
+            match domain.look_at_hashes(dearest).await {
+                Ok(now) => dearest = now,
+                Err(fault) => tracing::debug!("{fault}"), // the pace stays; `watch` says it aloud
             }
         }
     }
@@ -80,6 +98,32 @@ impl Domain {
         Ok(())
     }
 
+    /// Sets the pace at which passwords are compared, so that the time tells nobody whose hash came
+    /// from elsewhere or was made at another price; what the dearest one costs, if they differ.
+    async fn look_at_hashes(&self, before: Option<i64>) -> Result<Option<i64>, Fault> {
+        let own = self.hasher.cost();
+        let costs = self.store.hash_costs().await?;
+        let differ = costs.filter(|(least, most)| (*least, *most) != (own, own));
+        let dearest = differ.map(|(_, most)| most.max(own));
+        if dearest == before {
+            return Ok(before);
+        }
+        let Some(micros) = dearest else {
+            self.hasher.set_pace(Duration::ZERO);
+            return Ok(None);
+        };
+        // as far as it can be told at once, until it is measured
+        self.hasher.set_pace(Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
+        let hash = if micros > own { self.store.dearest_hash().await? } else { None };
+        match self.hasher.time(hash.as_ref()).await {
+            Ok(pace) => {
+                self.hasher.set_pace(pace);
+                Ok(dearest)
+            }
+            Err(Busy) => Ok(before), // the next look measures again
+        }
+    }
+
     /// Removes what has ended, in small batches.
     async fn clear_away(domain: Arc<Self>) {
         if let Err(fault) = domain.remove_ended().await {
@@ -87,8 +131,8 @@ impl Domain {
         }
     }
 
-    /// Removes every session that has ended, every ending that all have heard of, and every try that
-    /// holds nobody up any more.
+    /// Removes every session that has ended, every invite that has expired, every ending that all
+    /// have heard of, and every try that holds nobody up any more.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
         loop {
             let now = self.clock.now();
@@ -100,6 +144,9 @@ impl Domain {
             if accounts.is_empty() {
                 break;
             }
+            tokio::time::sleep(PAUSE).await;
+        }
+        while self.store.remove_expired_invites(self.clock.now().millis(), BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }
         let yesterday = self.clock.now().before(days(1)).millis();

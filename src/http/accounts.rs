@@ -20,7 +20,7 @@ use crate::domain::accounts::{
 };
 use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
-use crate::secret::Password;
+use crate::secret::{InviteCode, Password};
 
 pub struct AccountsApi(pub Arc<Front>);
 
@@ -41,7 +41,14 @@ pub struct NewAccountView {
     /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
     #[oai(default)]
     pub remember: bool,
+    /// The code of an invite, where registration takes one; it is good for one account. Elsewhere
+    /// it is not looked at.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
+    pub invite: Option<String>,
 }
+
+/// The most characters that are read of an invite's code, which has half as many.
+const LONGEST_INVITE: usize = 64;
 
 impl Example for NewAccountView {
     fn example() -> Self {
@@ -49,6 +56,7 @@ impl Example for NewAccountView {
             username: "alice".into(),
             password: PasswordText(Password::new("correct horse battery staple".into())),
             remember: false,
+            invite: None,
         }
     }
 }
@@ -59,6 +67,7 @@ impl FromFields for NewAccountView {
             username: fields.text("username"),
             password: PasswordText(fields.password("password")),
             remember: fields.flag("remember"),
+            invite: fields.optional_text("invite", LONGEST_INVITE),
         }
     }
 }
@@ -68,6 +77,7 @@ impl NewAccountView {
         Application {
             username: Username::parse(&self.username),
             password: front.domain.rules.passwords.check(&self.password.0),
+            invite: self.invite.as_deref().map(InviteCode::typed),
         }
     }
 }
@@ -204,8 +214,11 @@ enum RegisterAnswer {
         String,
     ),
     /// `registration_closed`: the operator makes the accounts of this service.
+    ///
+    /// `invite_refused`: an account takes an invite here, and there is none, or it was used, has
+    /// expired or never was one. Which of these is not said.
     #[oai(status = 403, content_type = "application/problem+json")]
-    Closed(Json<Problem>),
+    Refused(Json<Problem>),
     /// `username_taken`: somebody has this name already.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
@@ -305,7 +318,8 @@ enum CloseAnswer {
 impl AccountsApi {
     /// Make an account
     ///
-    /// Makes an account and signs it in. A session that the request's own cookie stood for ends.
+    /// Makes an account and signs it in. Whether anybody may, whoever has an `invite`, or nobody is a
+    /// setting of the service. A session that the request's own cookie stood for ends.
     /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
     /// browser's form post is answered 303.
     #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Accounts")]
@@ -325,7 +339,10 @@ impl AccountsApi {
                 Ok(RegisterAnswer::Registered(WithCookie(body, self.0.device_of(&ticket)), set))
             }
             Err(RegisterError::Closed) => {
-                Ok(RegisterAnswer::Closed(problem(Code::RegistrationClosed)))
+                Ok(RegisterAnswer::Refused(problem(Code::RegistrationClosed)))
+            }
+            Err(RegisterError::NotInvited) => {
+                Ok(RegisterAnswer::Refused(problem(Code::InviteRefused)))
             }
             Err(RegisterError::UsernameTaken) => {
                 Ok(RegisterAnswer::Taken(problem(Code::UsernameTaken)))

@@ -127,6 +127,19 @@ impl Fields {
         Password::new(self.text(name))
     }
 
+    /// A text of at most so many characters that may be left out.
+    pub fn optional_text(&mut self, name: &str, most: usize) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if text.chars().count() <= most => return Some(text),
+            Value::String(_) => {
+                let detail = format!("It must have at most {most} characters.");
+                self.error(name, FieldCode::TooLong, &detail);
+            }
+            _ => self.error(name, FieldCode::WrongType, "It must be a string."),
+        }
+        None
+    }
+
     /// A yes or no that may be left out. A form says yes by `true` or `on`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.take(name) {

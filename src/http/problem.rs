@@ -32,6 +32,7 @@ pub enum Code {
     SessionRefused,
     InvalidCredentials,
     RegistrationClosed,
+    InviteRefused,
     CrossOrigin,
     NotFound,
     MethodNotAllowed,
@@ -54,12 +55,13 @@ struct Entry {
 }
 
 impl Code {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::SessionRefused,
         Self::InvalidCredentials,
         Self::RegistrationClosed,
+        Self::InviteRefused,
         Self::CrossOrigin,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -87,6 +89,9 @@ impl Code {
                 "Invalid user or password"),
             Self::RegistrationClosed => entry("registration_closed", 403, "Registration closed",
                 "New accounts are made by the operator of this service; ask there."),
+            Self::InviteRefused => entry("invite_refused", 403, "Invite refused",
+                "An account here takes an invite that nobody has used and that has not expired; ask \
+                 the operator for one."),
             Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
                 "A page of another origin may not do this; open this service itself."),
             Self::NotFound => entry("not_found", 404, "Not found",

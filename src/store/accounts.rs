@@ -2,10 +2,11 @@
 
 use sqlx::FromRow;
 
+use super::invites::USE_UP;
 use super::sessions::insert_session;
 use super::{NOTE_ENDING, NewSessionRow, Store, broken, on_engine};
 use crate::fault::Fault;
-use crate::secret::PasswordHash;
+use crate::secret::{InviteDigest, PasswordHash};
 
 #[derive(Debug, FromRow)]
 pub struct AccountRow {
@@ -13,28 +14,48 @@ pub struct AccountRow {
     pub username: String,
     #[sqlx(try_from = "String")]
     pub password_hash: PasswordHash,
+    /// Counts the passwords that the account has had.
+    pub password_version: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
+}
+
+/// A hash as it is stored, and what verifying it costs in microseconds, by which the dearest one is
+/// found.
+#[derive(Debug)]
+pub struct HashRow {
+    pub hash: PasswordHash,
+    pub cost: i64,
 }
 
 #[derive(Debug)]
 pub struct NewAccountRow<'a> {
     pub id: &'a str,
     pub username: &'a str,
-    pub password_hash: &'a PasswordHash,
+    pub password: &'a HashRow,
     pub created_at: i64,
+}
+
+/// What became of an account that somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedUp {
+    Done,
+    NameTaken,
+    /// Somebody else used the invite, or it has expired.
+    InviteGone,
 }
 
 /// The insertion of an account, unless somebody has its name.
 macro_rules! insert_account {
     ($account:expr) => {
         sqlx::query(
-            "insert into accounts (id, username, password_hash, created_at)
-             values ($1, $2, $3, $4) on conflict (username) do nothing",
+            "insert into accounts (id, username, password_hash, hash_cost, created_at)
+             values ($1, $2, $3, $4, $5) on conflict (username) do nothing",
         )
         .bind($account.id)
         .bind($account.username)
-        .bind($account.password_hash.expose()) // this row is where the hash is kept
+        .bind($account.password.hash.expose()) // this row is where the hash is kept
+        .bind($account.password.cost)
         .bind($account.created_at)
     };
 }
@@ -44,7 +65,7 @@ impl Store {
     pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, Fault> {
         on_engine!(self.reader(), |pool| {
             sqlx::query_as(
-                "select id, username, password_hash, created_at, disabled_at
+                "select id, username, password_hash, password_version, created_at, disabled_at
                  from accounts where username = $1",
             )
             .bind(username)
@@ -58,7 +79,7 @@ impl Store {
     pub async fn accounts_after(&self, name: &str, limit: i64) -> Result<Vec<AccountRow>, Fault> {
         on_engine!(self.reader(), |pool| {
             sqlx::query_as(
-                "select id, username, password_hash, created_at, disabled_at
+                "select id, username, password_hash, password_version, created_at, disabled_at
                  from accounts where username > $1 order by username limit $2",
             )
             .bind(name)
@@ -88,33 +109,72 @@ impl Store {
         .map_err(broken("adding an account"))
     }
 
-    /// Adds the account and its first session, both or neither; false if somebody has the name.
-    pub async fn add_account_signed_in(
+    /// Adds the account and its first session and uses up the invite, if there is one: all of it or
+    /// nothing.
+    pub async fn sign_up(
         &self,
         account: &NewAccountRow<'_>,
         new: &NewSessionRow<'_>,
-    ) -> Result<bool, Fault> {
+        invite: Option<InviteDigest>,
+    ) -> Result<SignedUp, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
-                let added = insert_account!(account).execute(&mut *both).await?;
-                if added.rows_affected() == 0 {
-                    return Ok(false);
+                let mut all = pool.begin().await?;
+                if let Some(invite) = invite {
+                    let used = sqlx::query(USE_UP)
+                        .bind(invite.as_bytes())
+                        .bind(account.created_at)
+                        .execute(&mut *all)
+                        .await?;
+                    if used.rows_affected() == 0 {
+                        return Ok(SignedUp::InviteGone);
+                    }
                 }
-                insert_session!(new, account.password_hash).execute(&mut *both).await?;
-                both.commit().await?;
-                Ok(true)
+                let added = insert_account!(account).execute(&mut *all).await?;
+                if added.rows_affected() == 0 {
+                    return Ok(SignedUp::NameTaken);
+                }
+                insert_session!(new, FIRST_PASSWORD).execute(&mut *all).await?;
+                all.commit().await?;
+                Ok(SignedUp::Done)
             }
             .await
         })
         .map_err(broken("adding an account"))
     }
 
+    /// The least and the most that verifying a hash costs, if there is one.
+    pub async fn hash_costs(&self) -> Result<Option<(i64, i64)>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            // each of them is one step in the index; both in one select would read all of it
+            sqlx::query_as::<_, (Option<i64>, Option<i64>)>(
+                "select (select min(hash_cost) from accounts), (select max(hash_cost) from accounts)",
+            )
+            .fetch_one(pool)
+            .await
+            .map(|(least, most)| least.zip(most))
+        })
+        .map_err(broken("looking for the dearest hash"))
+    }
+
+    /// The hash that costs most to verify.
+    pub async fn dearest_hash(&self) -> Result<Option<PasswordHash>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar::<_, String>(
+                "select password_hash from accounts order by hash_cost desc limit 1",
+            )
+            .fetch_optional(pool)
+            .await
+            .map(|hash| hash.map(PasswordHash::from))
+        })
+        .map_err(broken("looking for the dearest hash"))
+    }
+
     /// The account of this id.
     pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
         on_engine!(self.reader(), |pool| {
             sqlx::query_as(
-                "select id, username, password_hash, created_at, disabled_at
+                "select id, username, password_hash, password_version, created_at, disabled_at
                  from accounts where id = $1",
             )
             .bind(id)
@@ -129,17 +189,22 @@ impl Store {
     pub async fn set_password(
         &self,
         account_id: &str,
-        hash: &PasswordHash,
+        new: &HashRow,
         now: i64,
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut all = pool.begin().await?;
-                let set = sqlx::query("update accounts set password_hash = $2 where id = $1")
-                    .bind(account_id)
-                    .bind(hash.expose()) // this row is where the hash is kept
-                    .execute(&mut *all)
-                    .await?;
+                let set = sqlx::query(
+                    "update accounts set password_hash = $2, hash_cost = $3,
+                            password_version = password_version + 1
+                     where id = $1",
+                )
+                .bind(account_id)
+                .bind(new.hash.expose()) // this row is where the hash is kept
+                .bind(new.cost)
+                .execute(&mut *all)
+                .await?;
                 sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
                 sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
                 all.commit().await?;
@@ -150,12 +215,36 @@ impl Store {
         .map_err(broken("changing a password"))
     }
 
-    /// Puts a new hash in the place of the one that was verified, ends all sessions and adds one:
-    /// all of it or nothing. False if the account has another password by now.
+    /// Puts another hash of the same password in the place of the one that was verified; nothing
+    /// happens if the account has another password by now.
+    pub async fn renew_hash(
+        &self,
+        account_id: &str,
+        version: i64,
+        new: &HashRow,
+    ) -> Result<(), Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "update accounts set password_hash = $3, hash_cost = $4
+                 where id = $1 and password_version = $2",
+            )
+            .bind(account_id)
+            .bind(version)
+            .bind(new.hash.expose()) // this row is where the hash is kept
+            .bind(new.cost)
+            .execute(pool)
+            .await
+            .map(drop)
+        })
+        .map_err(broken("renewing the hash of a password"))
+    }
+
+    /// Puts a new password in the place of the one that was verified, ends all sessions and adds
+    /// one: all of it or nothing. False if the account has another password by now.
     pub async fn change_password(
         &self,
-        checked: &PasswordHash,
-        hash: &PasswordHash,
+        version: i64,
+        password: &HashRow,
         new: &NewSessionRow<'_>,
     ) -> Result<bool, Fault> {
         let (account_id, now) = (&new.session.account_id, new.session.created_at);
@@ -163,12 +252,14 @@ impl Store {
             async {
                 let mut all = pool.begin().await?;
                 let set = sqlx::query(
-                    "update accounts set password_hash = $3
-                     where id = $1 and password_hash = $2 and disabled_at is null",
+                    "update accounts set password_hash = $3, hash_cost = $4,
+                            password_version = password_version + 1
+                     where id = $1 and password_version = $2 and disabled_at is null",
                 )
                 .bind(account_id)
-                .bind(checked.expose()) // is it still the one that was verified?
-                .bind(hash.expose()) // this row is where the hash is kept
+                .bind(version)
+                .bind(password.hash.expose()) // this row is where the hash is kept
+                .bind(password.cost)
                 .execute(&mut *all)
                 .await?;
                 if set.rows_affected() == 0 {
@@ -176,7 +267,7 @@ impl Store {
                 }
                 sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
                 sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
-                insert_session!(new, hash).execute(&mut *all).await?;
+                insert_session!(new, version + 1).execute(&mut *all).await?;
                 all.commit().await?;
                 Ok(true)
             }
@@ -190,16 +281,16 @@ impl Store {
     pub async fn remove_account(
         &self,
         account_id: &str,
-        checked: &PasswordHash,
+        version: i64,
         now: i64,
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut both = pool.begin().await?;
                 let removed =
-                    sqlx::query("delete from accounts where id = $1 and password_hash = $2")
+                    sqlx::query("delete from accounts where id = $1 and password_version = $2")
                         .bind(account_id)
-                        .bind(checked.expose()) // is it still the one that was verified?
+                        .bind(version)
                         .execute(&mut *both)
                         .await?;
                 if removed.rows_affected() == 0 {
@@ -214,6 +305,9 @@ impl Store {
         .map_err(broken("closing an account"))
     }
 }
+
+/// The version of the password with which an account is made.
+const FIRST_PASSWORD: i64 = 1;
 
 const END_ALL: &str =
     "update sessions set ended_at = $2 where account_id = $1 and ended_at is null";

@@ -6,6 +6,7 @@
 mod accounts;
 mod attempts;
 mod endings;
+mod invites;
 mod postgres;
 mod sessions;
 mod sqlite;
@@ -14,9 +15,10 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
-pub use self::accounts::{AccountRow, NewAccountRow};
+pub use self::accounts::{AccountRow, HashRow, NewAccountRow, SignedUp};
 pub use self::attempts::{AttemptKey, AttemptRow, StepRow, TurnRow};
 use self::endings::NOTE_ENDING;
+pub use self::invites::InviteRow;
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;
 

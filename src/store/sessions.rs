@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::{NOTE_ENDING, Store, broken, on_engine};
 use crate::fault::Fault;
-use crate::secret::{PasswordHash, SidDigest};
+use crate::secret::SidDigest;
 
 #[derive(Debug, FromRow)]
 pub struct SessionRow {
@@ -60,11 +60,11 @@ pub struct Behind {
 pub(super) const INSERT: &str = "insert into sessions
          (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address, browser)
      select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10 from accounts
-     where accounts.id = $7 and password_hash = $8 and disabled_at is null";
+     where accounts.id = $7 and password_version = $8 and disabled_at is null";
 
-/// Binds a new session and the hash that was verified to [`INSERT`].
+/// Binds a new session and the version of the password that was verified to [`INSERT`].
 macro_rules! insert_session {
-    ($new:expr, $checked:expr) => {
+    ($new:expr, $version:expr) => {
         sqlx::query($crate::store::sessions::INSERT)
             .bind($new.digest.as_bytes())
             .bind(&$new.session.id)
@@ -73,7 +73,7 @@ macro_rules! insert_session {
             .bind($new.session.last_seen_at)
             .bind($new.session.expires_at)
             .bind(&$new.session.account_id)
-            .bind($checked.expose()) // is it still the one that was verified?
+            .bind($version)
             .bind(&$new.session.address)
             .bind(&$new.session.browser)
     };
@@ -81,19 +81,19 @@ macro_rules! insert_session {
 pub(super) use insert_session;
 
 impl Store {
-    /// Adds the session if the account still has this password and is not disabled. The condition
-    /// is part of the statement, so that no session outlives a password change that it races with.
-    /// Of more than `most` sessions the oldest end.
+    /// Adds the session if the account still has the password of this version and is not disabled.
+    /// The condition is part of the statement, so that no session outlives a password change that
+    /// it races with. Of more than `most` sessions the oldest end.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
-        checked: &PasswordHash,
+        version: i64,
         most: i64,
     ) -> Result<Added, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut all = pool.begin().await?;
-                let added = insert_session!(new, checked).execute(&mut *all).await?;
+                let added = insert_session!(new, version).execute(&mut *all).await?;
                 if added.rows_affected() == 0 {
                     return Ok(Added::No);
                 }

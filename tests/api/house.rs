@@ -56,7 +56,7 @@ impl House {
 
     /// A house with production's hashes and limits.
     pub async fn that_costs_its_price() -> Self {
-        Self::furnished(Settings::default(), HashCost::PRODUCTION, Limits::production()).await
+        Self::furnished(Settings::default(), HashCost::DEFAULT, Limits::production()).await
     }
 
     /// A house whose hashes have their price.
@@ -76,8 +76,13 @@ impl House {
 
     /// The same data in a new process, as far as one process can play that.
     pub async fn restarted(&mut self) {
+        self.restarted_at(CHEAP).await;
+    }
+
+    /// Restarted with another price of a hash.
+    pub async fn restarted_at(&mut self, hash_cost: HashCost) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
-        let surroundings = Surroundings { clock, hash_cost: CHEAP, limits };
+        let surroundings = Surroundings { clock, hash_cost, limits };
         (self.domain, self.route) = furnished(&self.config, surroundings).await;
     }
 
@@ -94,6 +99,14 @@ impl House {
         let count = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
         pool.close().await;
         count
+    }
+
+    /// Asks the database for a text.
+    pub async fn text(&self, sql: &'static str) -> String {
+        let pool = self.pool().await;
+        let text = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        text
     }
 
     async fn pool(&self) -> sqlx::SqlitePool {

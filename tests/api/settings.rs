@@ -9,8 +9,11 @@ use cloakroom::clock::Clock;
 use crate::house::{CHEAP, House, START};
 
 async fn start_again(house: &House) -> Result<(), String> {
-    let surroundings =
-        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real() };
+    let surroundings = Surroundings {
+        clock: Clock::at(START),
+        hash_cost: CHEAP,
+        ..Surroundings::real(&house.config)
+    };
     let opened = app::open(&house.config, surroundings).await;
     opened.map(drop).map_err(|error| error.to_string())
 }
@@ -96,7 +99,7 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
     };
     let config = cloakroom::config::Config::check(settings).unwrap();
     let surroundings =
-        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real() };
+        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real(&config) };
     let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("cannot open the database"), "{error}");
     assert!(fs::read(&file).unwrap() == garbage);

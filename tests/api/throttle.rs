@@ -366,6 +366,21 @@ async fn the_page_says_how_long_to_wait_and_keeps_the_name() {
     assert!(answer.text.contains("value=\"ann\""));
 }
 
+#[tokio::test]
+async fn a_refusal_for_want_of_threads_is_no_failure() {
+    let house = House::that_costs_its_price().await;
+    house.signed_in("ann").await;
+    let names: Vec<String> = (0..200).map(|n| format!("user{n}")).collect();
+    let crowd = names.iter().map(|name| log_in(&house, (name, "x"), None, None));
+    let answers = join_all(crowd).await;
+    let hashed = answers.iter().filter(|answer| answer.status == 403).count();
+    assert!(
+        hashed < 200 && answers.iter().all(|answer| matches!(answer.status.as_u16(), 403 | 503))
+    );
+    let counted = house.count("select count(*) from attempts where failures > 0").await;
+    assert_eq!(counted, i64::try_from(hashed).unwrap() + 1, "and the registration");
+}
+
 #[test]
 fn the_limits_are_the_documented_ones() {
     let limits = Limits::production();

@@ -34,19 +34,23 @@ struct SignInPage<'a> {
     next: Option<&'a str>,
     username: &'a str,
     remember: bool,
+    /// The code of the invite that the form asks for, if it does.
+    invite: Option<&'a str>,
     problem: Option<&'a Problem>,
 }
 
 impl<'a> SignInPage<'a> {
     fn empty(front: &Front, is_registration: bool, next: Option<&'a str>) -> Self {
-        let is_open = front.domain.rules.registration == Registration::Open;
+        let registration = front.domain.rules.registration;
+        let takes_invite = is_registration && registration == Registration::Invite;
         Self {
             is_registration,
-            is_open,
+            is_open: registration != Registration::Closed,
             is_signed_out: false,
             next,
             username: "",
             remember: false,
+            invite: takes_invite.then_some(""),
             problem: None,
         }
     }
@@ -60,7 +64,8 @@ impl<'a> SignInPage<'a> {
     /// What is wrong with a field that has no place of its own on the page.
     fn elsewhere(&self) -> Vec<&FieldError> {
         let errors = self.problem.and_then(|problem| problem.errors.as_deref());
-        let has_place = |error: &&FieldError| !matches!(&*error.field, "username" | "password");
+        let has_place =
+            |error: &&FieldError| !matches!(&*error.field, "username" | "password" | "invite");
         errors.unwrap_or_default().iter().filter(has_place).collect()
     }
 }
@@ -74,10 +79,12 @@ struct AccountPage<'a> {
 }
 
 /// What was posted, beside the fields of the operation.
+#[derive(Default)]
 struct Posted {
     next: Option<String>,
     username: String,
     remember: bool,
+    invite: String,
 }
 
 /// `GET /`: leads to the account, or to the way in.
@@ -106,7 +113,10 @@ pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::of(Code::RegistrationClosed)));
         }
         let next = query(&request, "next").and_then(|next| next::path(&next));
-        Ok(shown(StatusCode::OK, &SignInPage::empty(&front, true, next.as_deref())))
+        let invite = query(&request, "invite").map(|invite| shortened(&invite));
+        let empty = SignInPage::empty(&front, true, next.as_deref());
+        let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
+        Ok(shown(StatusCode::OK, &SignInPage { invite, ..empty }))
     })
 }
 
@@ -160,6 +170,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
         match front.domain.register(application, wishes).await {
             Ok((_, ticket)) => signed_in(&front, &request, &posted, &ticket).await,
             Err(RegisterError::Closed) => Ok(again(&Problem::of(Code::RegistrationClosed))),
+            Err(RegisterError::NotInvited) => Ok(again(&Problem::of(Code::InviteRefused))),
             Err(RegisterError::UsernameTaken) => Ok(again(&Problem::of(Code::UsernameTaken))),
             Err(RegisterError::Unfit { username, password }) => {
                 let problem = Problem::of(Code::PolicyViolation);
@@ -205,11 +216,13 @@ fn show_again(
     posted: &Posted,
     problem: &Problem,
 ) -> Response {
+    let empty = SignInPage::empty(front, is_registration, posted.next.as_deref());
     let page = SignInPage {
         username: &posted.username,
         remember: posted.remember,
+        invite: empty.invite.map(|_| posted.invite.as_str()),
         problem: Some(problem),
-        ..SignInPage::empty(front, is_registration, posted.next.as_deref())
+        ..empty
     };
     let status = StatusCode::from_u16(problem.status).expect("a problem's status is one");
     let mut response = shown(status, &page);
@@ -240,16 +253,22 @@ async fn posted<T: FromFields>(
     request: &Request,
     body: &mut RequestBody,
 ) -> (Posted, Result<T, Failure>) {
-    let mut posted = Posted { next: None, username: String::new(), remember: false };
+    let mut posted = Posted::default();
     let mut fields = match Fields::read(request, body).await {
         Ok(fields) => fields,
         Err(failure) => return (posted, Err(failure)),
     };
     posted.next = fields.form_only("next").and_then(|next| next::path(&next));
-    posted.username = fields.peek("username").unwrap_or_default().chars().take(256).collect();
+    posted.username = shortened(fields.peek("username").unwrap_or_default());
+    posted.invite = shortened(fields.peek("invite").unwrap_or_default());
     posted.remember = fields.peek("remember").is_some();
     let view = T::from_fields(&mut fields);
     (posted, fields.finish().map(|()| view))
+}
+
+/// A text as it was typed, as far as a page shows it again.
+fn shortened(text: &str) -> String {
+    text.chars().take(256).collect()
 }
 
 /// One parameter of the query.

@@ -1,0 +1,513 @@
+//! Hashes that other systems made: read once, bounded before they take memory or time, and gone
+//! after the first good login.
+//!
+//! What they hash is the password as it was typed there, so it is compared as it is typed here.
+
+use std::num::NonZeroU32;
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::pbkdf2;
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::passwords::{HashCost, Memory};
+use crate::secret::{Password, PasswordHash};
+
+/// A hash may take as much of one core to verify: a thread of ours is not held up for longer.
+const MOST_MICROS: i64 = 1_000_000;
+/// And as much memory; more is refused before it is taken.
+const MOST_MEMORY: u64 = 256 << 20;
+/// The sizes of what is compared; shorter ones are guessed, longer ones nobody makes.
+const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+/// The most bytes of a salt.
+const MOST_SALT: usize = 256;
+
+/// What stands before a hash of another system in its row: it is read by the rules of this file, and
+/// a hash of ours never is.
+const IMPORTED: &str = "imported:";
+
+/// A hash that another system made, within the bounds.
+#[derive(Debug)]
+pub struct ForeignHash {
+    kind: Kind,
+    micros: i64,
+}
+
+/// Why a text is no hash that may be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadHash {
+    /// It is in none of the formats.
+    Unknown,
+    /// It begins like one of them, and goes on otherwise.
+    Malformed,
+    /// Verifying it would take too much time or memory.
+    TooDear,
+}
+
+enum Kind {
+    Argon2 { argon2: Argon2<'static>, salt: Vec<u8>, output: Vec<u8> },
+    Bcrypt { hash: String, of: BcryptOf },
+    Pbkdf2 { algorithm: pbkdf2::Algorithm, iterations: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
+    Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8>, form: Form },
+}
+
+/// What bcrypt is given: it reads 72 bytes and no more, so some give it a digest.
+#[derive(Debug, Clone, Copy)]
+enum BcryptOf {
+    Typed,
+    /// The hexadecimal SHA-256 of the password.
+    Sha256,
+}
+
+/// The form in which a password is hashed.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Typed,
+    Nfkc,
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Argon2 { .. } => "Argon2(…)",
+            Self::Bcrypt { .. } => "Bcrypt(…)",
+            Self::Pbkdf2 { .. } => "Pbkdf2(…)",
+            Self::Scrypt { .. } => "Scrypt(…)",
+        })
+    }
+}
+
+impl ForeignHash {
+    /// Reads a hash by the format that it begins with.
+    ///
+    /// | made by | begins with |
+    /// |---|---|
+    /// | PHC | `$argon2id$`, `$argon2i$`, `$argon2d$`, `$scrypt$`, `$pbkdf2-sha256$` and its sisters |
+    /// | Devise, PocketBase, htpasswd | `$2a$`, `$2b$`, `$2y$` |
+    /// | Django | `pbkdf2_sha256$`, `pbkdf2_sha1$`, `argon2$`, `bcrypt_sha256$`, `bcrypt$`, `scrypt$` |
+    /// | Better Auth | 32 hexadecimal digits and a colon |
+    pub fn parse(text: &str) -> Result<Self, BadHash> {
+        let (kind, micros) = match text.split_once('$') {
+            Some(("", _)) => modular(text)?,
+            Some(("argon2", rest)) => argon2_phc(&format!("${rest}"))?,
+            Some(("bcrypt", rest)) => bcrypt_text(rest, BcryptOf::Typed)?,
+            Some(("bcrypt_sha256", rest)) => bcrypt_text(rest, BcryptOf::Sha256)?,
+            Some(("pbkdf2_sha256", rest)) => django_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA256, rest)?,
+            Some(("pbkdf2_sha1", rest)) => django_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA1, rest)?,
+            Some(("scrypt", rest)) => django_scrypt(rest)?,
+            Some(_) => return Err(BadHash::Unknown),
+            None => better_auth(text)?,
+        };
+        if micros > MOST_MICROS {
+            return Err(BadHash::TooDear);
+        }
+        Ok(Self { kind, micros })
+    }
+
+    /// About as many microseconds of one core as verifying takes.
+    pub fn micros(&self) -> i64 {
+        self.micros
+    }
+
+    /// How its text is stored: no hash of ours begins so.
+    pub fn stored(text: &str) -> PasswordHash {
+        format!("{IMPORTED}{text}").into()
+    }
+
+    /// The text of a hash that is stored as imported.
+    pub(super) fn text_of(stored: &str) -> Option<&str> {
+        stored.strip_prefix(IMPORTED)
+    }
+
+    /// Is it the hash of this password?
+    pub(super) fn is_of(&self, password: &Password, memory: &mut Memory) -> bool {
+        let typed = password.expose(); // this is the hashing
+        match &self.kind {
+            Kind::Argon2 { argon2, salt, output } => {
+                let mut computed = vec![0; output.len()];
+                memory.hash(argon2, typed, salt, &mut computed);
+                verify_slices_are_equal(&computed, output).is_ok()
+            }
+            Kind::Bcrypt { hash, of: BcryptOf::Typed } => {
+                bcrypt::verify(typed, hash).is_ok_and(|same| same)
+            }
+            Kind::Bcrypt { hash, of: BcryptOf::Sha256 } => {
+                bcrypt::verify(&*hex_digest(typed), hash).is_ok_and(|same| same)
+            }
+            Kind::Pbkdf2 { algorithm, iterations, salt, output } => {
+                pbkdf2::verify(*algorithm, *iterations, salt, typed.as_bytes(), output).is_ok()
+            }
+            Kind::Scrypt { params, salt, output, form } => {
+                let typed: Zeroizing<String> = Zeroizing::new(match form {
+                    Form::Typed => typed.to_owned(),
+                    Form::Nfkc => typed.nfkc().collect(),
+                });
+                let mut computed = vec![0; output.len()];
+                scrypt::scrypt(typed.as_bytes(), salt, params, &mut computed)
+                    .expect("its length was looked at when the hash was read");
+                verify_slices_are_equal(&computed, output).is_ok()
+            }
+        }
+    }
+}
+
+fn hex_digest(text: &str) -> Zeroizing<Vec<u8>> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digest = Sha256::digest(text);
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Zeroizing::new(digits.map(|digit| DIGITS[usize::from(digit)]).collect())
+}
+
+type Read = Result<(Kind, i64), BadHash>;
+
+/// A hash that begins with a dollar sign: modular crypt format, or PHC.
+fn modular(text: &str) -> Read {
+    let parts: Vec<&str> = text.split('$').collect();
+    match parts[..] {
+        ["", "argon2id" | "argon2i" | "argon2d", ..] => argon2_phc(text),
+        ["", "2a" | "2b" | "2y", ..] => bcrypt_text(text, BcryptOf::Typed),
+        ["", "scrypt", parameters, salt, output] => {
+            let [log_n, r, p] = numbers(parameters, ["ln", "r", "p"])?;
+            let params = (log_n.ok_or(BadHash::Malformed)?, r, p);
+            scrypt_hash(params, bytes(salt)?, bytes(output)?, Form::Typed)
+        }
+        ["", name, parameters, salt, output] => {
+            let algorithm = match name {
+                "pbkdf2" | "pbkdf2-sha1" => pbkdf2::PBKDF2_HMAC_SHA1,
+                "pbkdf2-sha256" => pbkdf2::PBKDF2_HMAC_SHA256,
+                "pbkdf2-sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
+                _ => return Err(BadHash::Unknown),
+            };
+            // passlib writes the number alone
+            let iterations = match number(parameters) {
+                Some(iterations) => Some(iterations),
+                None => numbers(parameters, ["i", "l"])?[0],
+            };
+            pbkdf2_hash(algorithm, iterations, bytes(salt)?, bytes(output)?)
+        }
+        _ => Err(BadHash::Unknown),
+    }
+}
+
+fn argon2_phc(text: &str) -> Read {
+    let hash = phc::PasswordHash::new(text).map_err(|_| BadHash::Malformed)?;
+    let algorithm = match hash.algorithm.as_str() {
+        "argon2id" => Algorithm::Argon2id,
+        "argon2i" => Algorithm::Argon2i,
+        "argon2d" => Algorithm::Argon2d,
+        _ => return Err(BadHash::Unknown),
+    };
+    let version = match hash.version {
+        Some(0x13) => Version::V0x13,
+        Some(0x10) | None => Version::V0x10,
+        Some(_) => return Err(BadHash::Malformed),
+    };
+    let parameter = |name| hash.params.get_decimal(name).ok_or(BadHash::Malformed);
+    let cost =
+        HashCost { memory_kib: parameter("m")?, passes: parameter("t")?, lanes: parameter("p")? };
+    let salt = hash.salt.ok_or(BadHash::Malformed)?.as_ref().to_vec();
+    let output = hash.hash.ok_or(BadHash::Malformed)?.as_bytes().to_vec();
+    if !OUTPUT_BYTES.contains(&output.len()) || salt.len() < argon2::MIN_SALT_LEN {
+        return Err(BadHash::Malformed);
+    }
+    if !cost.is_bounded() {
+        return Err(BadHash::TooDear);
+    }
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(output.len()));
+    let params = params.map_err(|_| BadHash::Malformed)?;
+    let argon2 = Argon2::new(algorithm, version, params);
+    Ok((Kind::Argon2 { argon2, salt, output }, cost.micros()))
+}
+
+fn bcrypt_text(text: &str, of: BcryptOf) -> Read {
+    let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start));
+    let parts: bcrypt::HashParts = text.parse().map_err(|_| BadHash::Malformed)?;
+    if !is_known || text.len() != 60 {
+        return Err(BadHash::Malformed);
+    }
+    match parts.get_cost() {
+        cost @ 4..=31 => Ok((Kind::Bcrypt { hash: text.to_owned(), of }, 64 << cost)),
+        _ => Err(BadHash::Malformed),
+    }
+}
+
+fn django_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Read {
+    let parts: Vec<&str> = rest.split('$').collect();
+    let [iterations, salt, output] = parts[..] else { return Err(BadHash::Malformed) };
+    let output = BASE64_STANDARD.decode(output).map_err(|_| BadHash::Malformed)?;
+    pbkdf2_hash(algorithm, number(iterations), salt.as_bytes().to_vec(), output)
+}
+
+fn pbkdf2_hash(
+    algorithm: pbkdf2::Algorithm,
+    iterations: Option<u32>,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+) -> Read {
+    let iterations = iterations.and_then(NonZeroU32::new).ok_or(BadHash::Malformed)?;
+    are_sized(&salt, &output)?;
+    // bytes that an iteration gives, and nanoseconds that it takes
+    let (block, nanos) = if algorithm == pbkdf2::PBKDF2_HMAC_SHA512 {
+        (64, 700)
+    } else if algorithm == pbkdf2::PBKDF2_HMAC_SHA256 {
+        (32, 350)
+    } else {
+        (20, 300)
+    };
+    let blocks = i64::try_from(output.len().div_ceil(block)).expect("a small number");
+    let micros = i64::from(iterations.get()) * blocks * nanos / 1000;
+    Ok((Kind::Pbkdf2 { algorithm, iterations, salt, output }, micros))
+}
+
+fn django_scrypt(rest: &str) -> Read {
+    let parts: Vec<&str> = rest.split('$').collect();
+    let [n, salt, r, p, output] = parts[..] else { return Err(BadHash::Malformed) };
+    let n = number(n).filter(|n| n.is_power_of_two()).ok_or(BadHash::Malformed)?;
+    let output = BASE64_STANDARD.decode(output).map_err(|_| BadHash::Malformed)?;
+    let params = (n.ilog2(), number(r), number(p));
+    scrypt_hash(params, salt.as_bytes().to_vec(), output, Form::Typed)
+}
+
+/// Better Auth hashes with the salt's hexadecimal digits, not with the bytes that they stand for.
+fn better_auth(text: &str) -> Read {
+    let (salt, output) = text.split_once(':').ok_or(BadHash::Unknown)?;
+    let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if salt.len() != 32 || output.len() != 128 || !is_hex(salt) || !is_hex(output) {
+        return Err(BadHash::Unknown);
+    }
+    let output = (0..64).map(|at| u8::from_str_radix(&output[2 * at..2 * at + 2], 16));
+    let output = output.collect::<Result<_, _>>().expect("they are digits");
+    scrypt_hash((14, Some(16), Some(1)), salt.as_bytes().to_vec(), output, Form::Nfkc)
+}
+
+fn scrypt_hash(
+    (log_n, r, p): (u32, Option<u32>, Option<u32>),
+    salt: Vec<u8>,
+    output: Vec<u8>,
+    form: Form,
+) -> Read {
+    let (Some(r @ 1..), Some(p @ 1..), log_n @ 1..) = (r, p, log_n) else {
+        return Err(BadHash::Malformed);
+    };
+    are_sized(&salt, &output)?;
+    // neither product can overflow within these
+    if log_n > 30 || r > 1024 || p > 1024 {
+        return Err(BadHash::TooDear);
+    }
+    let blocks = (1_u64 << log_n) * u64::from(r);
+    if blocks * 128 > MOST_MEMORY {
+        return Err(BadHash::TooDear);
+    }
+    let log_n = u8::try_from(log_n).expect("it is at most 30");
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| BadHash::Malformed)?;
+    let micros = i64::try_from(blocks * u64::from(p) * 3 / 10).expect("it is far below");
+    Ok((Kind::Scrypt { params, salt, output, form }, micros))
+}
+
+fn are_sized(salt: &[u8], output: &[u8]) -> Result<(), BadHash> {
+    let are = salt.len() <= MOST_SALT && OUTPUT_BYTES.contains(&output.len());
+    are.then_some(()).ok_or(BadHash::Malformed)
+}
+
+/// A number in its canonical spelling.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number: &u32| number.to_string() == text)
+}
+
+/// The values of `name=value` pairs by their names; a name that is not known is an error.
+fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[Option<u32>; N], BadHash> {
+    let mut found = [None; N];
+    for pair in text.split(',') {
+        let (name, value) = pair.split_once('=').ok_or(BadHash::Malformed)?;
+        let at = names.iter().position(|known| *known == name).ok_or(BadHash::Malformed)?;
+        let value = number(value).ok_or(BadHash::Malformed)?;
+        if found[at].replace(value).is_some() {
+            return Err(BadHash::Malformed);
+        }
+    }
+    Ok(found)
+}
+
+/// Base64 without padding; passlib writes a dot for a plus.
+fn bytes(text: &str) -> Result<Vec<u8>, BadHash> {
+    BASE64_STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| BadHash::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of
+    /// this password, at parameters that cost little where they let one choose.
+    const PASSWORD: &str = "Pässwörter sind 15+ lang";
+    const HASHES: [&str; 18] = [
+        "pbkdf2_sha256$1000$seasalt2$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=",
+        "pbkdf2_sha1$1000$seasalt2$NEjWNAXb+iIqAek1kKmbXBhMLYo=",
+        "argon2$argon2id$v=19$m=512,t=2,p=2$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
+        "bcrypt_sha256$$2b$04$i2kyNSfkdRMGnMFdkh1A1.mXJOtdMlVRcgzmVCAqVkU4FjKIBlI.e",
+        "bcrypt$$2b$04$17GRRPUFRXcuB/at8S7mvOvcr8pkgQHR2Vbuk.J4Xgo92A41QxU1S",
+        "scrypt$1024$seasalt2$8$5$aQKZS8o3Wnln11Z6rE+RoU4Wx3ewnp2x6rWrhQ1O/uRnsGDIw/G12rtwdNHXQoblPepj5Pv/nEBNee2SliLQtw==",
+        "$pbkdf2-sha256$1000$yPlfC6G09n5PSUkp5fz/Pw$l5F.SZYgfsQ8b9fmeT841K7gX9iubhi/FujAW/dYAOE",
+        "$pbkdf2-sha256$i=1000,l=32$yPlfC6G09n5PSUkp5fz/Pw$l5F+SZYgfsQ8b9fmeT841K7gX9iubhi/FujAW/dYAOE",
+        "$pbkdf2-sha512$1000$olTK2Xtv7X3v/V9r7T1n7A$Zo343zOhac3zUFKj1JO/E0Xe6dXT49dp3qn/9wXP5E2E/UrBhs.ilYBhdyVUEIfZndlXnHvI9h1bGjMS7sS7iA",
+        "$pbkdf2$1000$DSGEkNJ6jzEGoLR2jnEOgQ$btjx8Myp91lg1tKyIcWmBd2HLAI",
+        "$scrypt$ln=10,r=8,p=1$LcW4F2IMYexdaw2BsBbiXA$HHkHm97arMjt3MDyYq/6HYwsklvZM/8AKVSmGJuB+XM",
+        "$argon2id$v=19$m=512,t=2,p=1$rmjYO0Lxo3snT0PmfaXSpg$vPurAKHGLDyYhR8d3R7qWk9Yctu0OUnyXM17OQNUIX0",
+        "$argon2i$v=19$m=512,t=2,p=1$uS73ueqmZNcgA2X5ZO+t9A$eMRHYpHf2VvFvgBgwN24hN8L8BMH7N7kht569kU1UMY",
+        "$argon2d$v=19$m=512,t=2,p=1$Zja0X4XaJZ3QHMsj62yenw$Pj7lrjay1U1+SMqEgYZTAUetNzZweczmoO+3hDe4UKE",
+        "$2a$04$2oKAseClTefSnttBzURIcOdEA5f/nH22dgDLmFy/hZ1WwA3ZEfH5i",
+        "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi",
+        "$2y$04$LwyijVkhGlcPCPgJew9Qwuq/GfcHVdSXW5GbxN34d18yj5475TEjy",
+        "0faefff5b370571e22faee4c11ea1438:44051a9dd192cdddecf8112a90bd42b8e279b01872e13f2a22dbe32e1dbd665527fa27696d26e81f95361e4b337240f3488f2b31e1c992de67cd19d6f31b57a6",
+    ];
+
+    fn is_of(hash: &str, password: &str) -> bool {
+        let hash = ForeignHash::parse(hash).unwrap_or_else(|bad| panic!("{hash}: {bad:?}"));
+        let mut memory = Memory::kept(HashCost::DEFAULT);
+        hash.is_of(&Password::new(password.to_owned()), &mut memory)
+    }
+
+    #[test]
+    fn each_format_knows_its_password_and_no_other() {
+        for hash in HASHES {
+            assert!(is_of(hash, PASSWORD), "{hash}");
+            for wrong in ["Pässwörter sind 15+ lanG", "Pa\u{308}sswo\u{308}rter sind 15+ lang", "x"]
+            {
+                let composed = hash.contains(':') && wrong.nfkc().eq(PASSWORD.chars());
+                assert_eq!(is_of(hash, wrong), composed, "{hash}");
+            }
+        }
+    }
+
+    #[test]
+    fn better_auth_hashes_what_unicode_calls_compatible() {
+        let hash = "f2c2b636c176d71d300029fddb9338ac:182a636ef2cb4cc2e273ed5d6435ac368ef5b0b3642ddef63f89e80cf4026b15eb250874cf29fc7b683db8b40d4feb5f0ec5d392cbc7617bbe1ac4d623366726";
+        assert!(is_of(hash, "ﬁne Å passwords are long"));
+        assert!(is_of(hash, "fine A\u{30a} passwords are long"));
+    }
+
+    #[test]
+    fn bcrypt_reads_72_bytes_here_as_it_does_elsewhere() {
+        let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
+        assert!(is_of(hash, &("ö".repeat(40) + "the end")));
+        assert!(is_of(hash, &"ö".repeat(36)));
+        assert!(!is_of(hash, &"ö".repeat(35)));
+    }
+
+    #[test]
+    fn what_would_cost_too_much_is_refused_when_it_is_read() {
+        let django = "s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=";
+        let phc = "c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y";
+        for dear in [
+            format!("pbkdf2_sha256$4000001${django}"),
+            format!("pbkdf2_sha256$4294967295${django}"),
+            format!("$pbkdf2-sha512$4000001${phc}"),
+            format!("$argon2id$v=19$m=4194304,t=2,p=1${phc}"),
+            format!("$argon2id$v=19$m=262144,t=10,p=1${phc}"),
+            format!("$argon2d$v=19$m=19456,t=2147483648,p=1${phc}"),
+            format!("argon2$argon2id$v=19$m=19456,t=2,p=9${phc}"),
+            format!("$scrypt$ln=22,r=8,p=1${phc}"),
+            format!("$scrypt$ln=31,r=8,p=1${phc}"),
+            format!("$scrypt$ln=14,r=8,p=100${phc}"),
+            format!("$scrypt$ln=1,r=4294967295,p=4294967295${phc}"),
+            "$2b$15$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned(),
+            "$2b$31$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned(),
+        ] {
+            assert_eq!(ForeignHash::parse(&dear).map(drop), Err(BadHash::TooDear), "{dear}");
+        }
+    }
+
+    #[test]
+    fn what_the_systems_make_by_default_is_within_the_bounds() {
+        let django = "s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=";
+        let phc = "c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y";
+        let bcrypt = "lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+        for usual in [
+            format!("pbkdf2_sha256$1000000${django}"), // Django 5.2
+            format!("pbkdf2_sha256$1500000${django}"),
+            format!("argon2$argon2id$v=19$m=102400,t=2,p=8${phc}"), // Django
+            format!("$argon2id$v=19$m=65536,t=3,p=4${phc}"),        // argon2-cffi
+            format!("$scrypt$ln=16,r=8,p=1${phc}"),                 // passlib
+            format!("$scrypt$ln=17,r=8,p=1${phc}"),                 // OWASP
+            format!("$2a$10${bcrypt}"),                             // PocketBase
+            format!("$2a$12${bcrypt}"),                             // Devise
+            format!("$2b$13${bcrypt}"),
+        ] {
+            assert!(ForeignHash::parse(&usual).is_ok(), "{usual}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_the_formats_is_refused() {
+        for (text, bad) in [
+            ("", BadHash::Unknown),
+            ("5f4dcc3b5aa765d61d8327deb882cf99", BadHash::Unknown),
+            ("sha1$salt$5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8", BadHash::Unknown),
+            ("$1$salt$qJH7.N4xYta3aEG/dfqo/0", BadHash::Unknown),
+            ("$6$salt$x", BadHash::Unknown),
+            ("$2x$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi", BadHash::Unknown),
+            ("$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXT", BadHash::Malformed),
+            ("$2b$99$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi", BadHash::Malformed),
+            ("bcrypt$lTgx8WiQgMykhI5xmgqi6u", BadHash::Malformed),
+            ("pbkdf2_sha256$0$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
+            ("pbkdf2_sha256$+1$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
+            ("pbkdf2_sha256$1000$s$", BadHash::Malformed),
+            ("scrypt$1000$s$8$1$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
+            (
+                "$scrypt$ln=4,r=8$c2FsdA$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE",
+                BadHash::Malformed,
+            ),
+            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI", BadHash::Malformed),
+            (
+                "$argon2id$v=7$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
+                BadHash::Malformed,
+            ),
+        ] {
+            assert_eq!(ForeignHash::parse(text).map(drop), Err(bad), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,120}") {
+            let _ = ForeignHash::parse(&text);
+        }
+
+        #[test]
+        fn a_hash_with_a_part_changed_is_bounded_or_refused(
+            hash in prop::sample::select(&HASHES[..]),
+            at in any::<prop::sample::Index>(),
+            part in "[0-9]{1,11}|[a-z]{0,3}=?[0-9]{0,11}|[./A-Za-z0-9+=]{0,90}",
+        ) {
+            let mut parts: Vec<&str> = hash.split(['$', ',']).collect();
+            let at = at.index(parts.len());
+            parts[at] = &part;
+            if let Ok(read) = ForeignHash::parse(&parts.join("$")) {
+                prop_assert!((0..=MOST_MICROS).contains(&read.micros()));
+            }
+        }
+
+        #[test]
+        fn numbers_between_the_bounds_never_overflow(
+            name in prop::sample::select(vec!["$scrypt$ln=A,r=B,p=C$", "$argon2id$v=19$m=A,t=B,p=C$", "$pbkdf2-sha512$A$"]),
+            (a, b, c) in (any::<u32>(), any::<u32>(), any::<u32>()),
+            (x, y, z) in (0_u32..33, 0_u32..33, 0_u32..33),
+        ) {
+            let numbered = name
+                .replace('A', &a.checked_shr(x).unwrap_or(0).to_string())
+                .replace('B', &b.checked_shr(y).unwrap_or(0).to_string())
+                .replace('C', &c.checked_shr(z).unwrap_or(0).to_string());
+            let text = format!("{numbered}c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y");
+            if let Ok(read) = ForeignHash::parse(&text) {
+                prop_assert!((0..=MOST_MICROS).contains(&read.micros()));
+            }
+        }
+    }
+}

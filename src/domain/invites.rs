@@ -1,0 +1,65 @@
+//! Invites: one-time codes that let somebody register.
+
+use std::time::Duration;
+
+use super::Domain;
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::secret::{InviteCode, InviteDigest, random_id};
+use crate::store::InviteRow;
+
+/// An invite as the operator may see it: without its code.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl From<InviteRow> for Invite {
+    fn from(row: InviteRow) -> Self {
+        Self {
+            id: row.id,
+            created_at: Timestamp::from_millis(row.created_at),
+            expires_at: Timestamp::from_millis(row.expires_at),
+        }
+    }
+}
+
+impl Domain {
+    /// Makes an invite that is good for one account. Its code is told this once.
+    pub async fn invite(&self, good_for: Duration) -> Result<(InviteCode, Invite), Fault> {
+        let code = InviteCode::random();
+        let now = self.clock.now();
+        let row = InviteRow {
+            id: random_id(),
+            created_at: now.millis(),
+            expires_at: now.plus(good_for).millis(),
+        };
+        self.store.add_invite(code.digest(), &row).await?;
+        Ok((code, row.into()))
+    }
+
+    /// A page of the invites in force, the next to expire first, behind a given one.
+    pub async fn invites_behind(&self, behind: Option<&Invite>) -> Result<Vec<Invite>, Fault> {
+        const PAGE: i64 = 500; // some tens of kilobytes
+        let behind = behind.map_or((0, ""), |last| (last.expires_at.millis(), last.id.as_str()));
+        let rows = self.store.invites_behind(self.clock.now().millis(), behind, PAGE).await?;
+        Ok(rows.into_iter().map(Invite::from).collect())
+    }
+
+    /// Takes an invite back; false if nobody could have used it any more.
+    pub async fn withdraw_invite(&self, id: &str) -> Result<bool, Fault> {
+        self.store.remove_invite(id).await
+    }
+
+    /// The invite again, if somebody could register by it now.
+    pub(super) async fn in_force(
+        &self,
+        invite: Option<InviteDigest>,
+    ) -> Result<Option<InviteDigest>, Fault> {
+        let Some(digest) = invite else { return Ok(None) };
+        let is_there = self.store.has_invite(digest, self.clock.now().millis()).await?;
+        Ok(is_there.then_some(digest))
+    }
+}

@@ -1,0 +1,105 @@
+//! Invites as rows.
+
+use sqlx::FromRow;
+
+use super::{Store, broken, on_engine};
+use crate::fault::Fault;
+use crate::secret::InviteDigest;
+
+/// An invite that nobody has used.
+#[derive(Debug, FromRow)]
+pub struct InviteRow {
+    pub id: String,
+    pub created_at: i64,
+    pub expires_at: i64,
+}
+
+/// Uses up the invite with a digest ($1) that is in force at an instant ($2): of two who try at
+/// once, one removes the row.
+pub(super) const USE_UP: &str = "delete from invites where digest = $1 and expires_at > $2";
+
+impl Store {
+    /// Adds an invite.
+    pub async fn add_invite(&self, digest: InviteDigest, invite: &InviteRow) -> Result<(), Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "insert into invites (digest, id, created_at, expires_at)
+                 values ($1, $2, $3, $4)",
+            )
+            .bind(digest.as_bytes())
+            .bind(&invite.id)
+            .bind(invite.created_at)
+            .bind(invite.expires_at)
+            .execute(pool)
+            .await
+            .map(drop)
+        })
+        .map_err(broken("adding an invite"))
+    }
+
+    /// Is there an invite with this digest that is in force?
+    pub async fn has_invite(&self, digest: InviteDigest, now: i64) -> Result<bool, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar::<_, i64>(
+                "select count(*) from invites where digest = $1 and expires_at > $2",
+            )
+            .bind(digest.as_bytes())
+            .bind(now)
+            .fetch_one(pool)
+            .await
+            .map(|found| found > 0)
+        })
+        .map_err(broken("looking an invite up"))
+    }
+
+    /// The invites in force, the next to expire first, at most `limit` of them behind a given one.
+    pub async fn invites_behind(
+        &self,
+        now: i64,
+        (expires_at, id): (i64, &str),
+        limit: i64,
+    ) -> Result<Vec<InviteRow>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select id, created_at, expires_at from invites
+                 where expires_at > $1 and (expires_at > $2 or (expires_at = $2 and id > $3))
+                 order by expires_at, id limit $4",
+            )
+            .bind(now)
+            .bind(expires_at)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("listing the invites"))
+    }
+
+    /// Removes the invite of this name; false if there is none.
+    pub async fn remove_invite(&self, id: &str) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query("delete from invites where id = $1")
+                .bind(id)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected() == 1)
+        })
+        .map_err(broken("removing an invite"))
+    }
+
+    /// Removes up to `limit` invites that have expired; how many those were.
+    pub async fn remove_expired_invites(&self, now: i64, limit: i64) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "delete from invites where digest in (
+                     select digest from invites where expires_at <= $1 limit $2)",
+            )
+            .bind(now)
+            .bind(limit)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected())
+        })
+        .map_err(broken("removing expired invites"))
+    }
+}
