@@ -57,7 +57,7 @@ async fn bench(rows: i64, seconds: u64) {
     let typed = Password::new(PASSWORD.to_owned());
     let application = Application {
         username: Username::parse("bench"),
-        password: domain.rules.passwords.check(&typed),
+        password: domain.rules.passwords.check(&typed, None),
     };
     let wishes = Wishes { remember: Remember::No, origin: Origin::default() };
     let (_, ticket) = domain.register(application, wishes).await.unwrap();

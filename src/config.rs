@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use url::{Origin, Url};
+
+use crate::domain::passwords::{FEWEST_CHARS, LEAST_CHARS};
 
 /// The settings of one source; what it leaves out comes from the one before.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -19,6 +22,7 @@ pub struct Settings {
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
     pub cookie: CookieSettings,
+    pub passwords: PasswordSettings,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,6 +30,12 @@ pub struct Settings {
 pub struct CookieSettings {
     pub name: Option<String>,
     pub domain: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordSettings {
+    pub min_length: Option<usize>,
 }
 
 /// Who may make an account.
@@ -46,6 +56,14 @@ pub struct Config {
     pub registration: Registration,
     pub insecure_http: bool,
     pub cookie: Cookie,
+    pub passwords: Passwords,
+}
+
+/// What is asked of new passwords.
+#[derive(Debug, Clone, Serialize)]
+pub struct Passwords {
+    /// The fewest characters.
+    pub min_length: usize,
 }
 
 /// The name and the reach of the session cookie.
@@ -64,6 +82,11 @@ impl PublicUrl {
     /// Is it https? Then cookies are `Secure`.
     pub fn is_secure(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// The name or the address alone.
+    pub fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().to_owned()
     }
 
     /// As it stands in the header `Origin`.
@@ -170,6 +193,9 @@ impl ConfigError {
     }
 }
 
+/// Fewer is not safe whatever stands beside the password, and more nobody types.
+const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
+
 /// The file that is read when it is there and no other is named.
 const FILE: &str = "cloakroom.toml";
 
@@ -226,6 +252,7 @@ impl Config {
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
             cookie,
+            passwords: Passwords::check(&settings.passwords)?,
         })
     }
 }
@@ -244,7 +271,25 @@ impl Settings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),
             },
+            passwords: PasswordSettings {
+                min_length: over.passwords.min_length.or(self.passwords.min_length),
+            },
         }
+    }
+}
+
+impl Passwords {
+    fn check(settings: &PasswordSettings) -> Result<Self, ConfigError> {
+        let PasswordSettings { min_length } = *settings;
+        let min_length = min_length.unwrap_or(FEWEST_CHARS);
+        if !MIN_LENGTHS.contains(&min_length) {
+            return Err(ConfigError::new(format!(
+                "passwords.min_length = {min_length} is out of bounds: ask for {} to {} characters",
+                MIN_LENGTHS.start(),
+                MIN_LENGTHS.end()
+            )));
+        }
+        Ok(Self { min_length })
     }
 }
 
@@ -333,6 +378,7 @@ mod tests {
         assert_eq!(config.public_url.origin(), "http://127.0.0.1:8000");
         assert_eq!(config.database_url.to_string(), "sqlite://cloakroom-data/cloakroom.db");
         assert_eq!(config.cookie.name, "session");
+        assert_eq!(config.passwords.min_length, 15);
         assert_eq!(
             config.public_url.origins(),
             [
@@ -382,6 +428,10 @@ mod tests {
             ("listen = '127.0.0.1:0'", "name one"),
             ("public_url = 'https://me:canary@x'", "must not hold"),
             ("registration = 'invite-only'", "registration"),
+            ("passwords.min_length = 7", "ask for 8 to 64"),
+            ("passwords.min_length = 65", "ask for 8 to 64"),
+            ("passwords.min_length = -1", "min_length"),
+            ("passwords.shortest = 8", "shortest"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

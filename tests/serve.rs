@@ -360,6 +360,8 @@ fn a_command_that_fails_says_why_in_one_sentence() {
         (&["user", "add", "ann"][..], PASSWORD, 1, "ann exists already"),
         (&["user", "add", "a b"], PASSWORD, 1, "cannot be a user name"),
         (&["user", "add", "bob"], "short", 1, "at least 15 characters"),
+        (&["user", "add", "robert"], "robert robert 123", 1, "little but the user name"),
+        (&["user", "passwd", "ann"], "passwordpassword", 1, "Many people have chosen"),
         (&["user", "add", "bob"], "", 1, "holds no password"),
         (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
         (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot make the folder"),
@@ -386,6 +388,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         .unwrap();
     let mut command = cloakroom(folder.path(), &["--listen", "127.0.0.1:3", "config"]);
     command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env("CLOAKROOM_COOKIE__NAME", "b");
+    command.env("CLOAKROOM_PASSWORDS__MIN_LENGTH", "12");
     command.env("DATABASE_URL", "postgres://me:canary@db/x");
     let output = command.output().unwrap();
     let shown = text(&output.stdout);
@@ -394,6 +397,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         "public_url = \"http://127.0.0.1:3\"",
         "registration = \"closed\"",
         "name = \"b\"",
+        "min_length = 12",
         "database_url = \"postgres://me:…@db/x\"",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown} {}", text(&output.stderr));

@@ -1,6 +1,8 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
 pub mod accounts;
+mod common_passwords;
+mod password_rules;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;

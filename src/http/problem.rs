@@ -172,11 +172,15 @@ pub enum FieldCode {
     TooShort,
     TooLong,
     NotAllowed,
+    NameBased,
+    Repetitive,
+    Sequential,
+    Common,
     Unchanged,
 }
 
 impl FieldCode {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Missing,
         Self::Unknown,
         Self::Repeated,
@@ -184,6 +188,10 @@ impl FieldCode {
         Self::TooShort,
         Self::TooLong,
         Self::NotAllowed,
+        Self::NameBased,
+        Self::Repetitive,
+        Self::Sequential,
+        Self::Common,
         Self::Unchanged,
     ];
 
@@ -196,6 +204,10 @@ impl FieldCode {
             Self::TooShort => "too_short",
             Self::TooLong => "too_long",
             Self::NotAllowed => "not_allowed",
+            Self::NameBased => "name_based",
+            Self::Repetitive => "repetitive",
+            Self::Sequential => "sequential",
+            Self::Common => "common",
             Self::Unchanged => "unchanged",
         }
     }
@@ -271,7 +283,12 @@ open_enum!(
 open_enum!(
     FieldCodeName,
     "FieldErrorCode",
-    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one."
+    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one.
+
+Of a password: `too_short`, `too_long`; `not_allowed` (a control character, or one that Unicode has \
+not assigned); `name_based` (little but the user name or a name of the service); `repetitive` (a few \
+characters again and again); `sequential` (along the alphabet, the digits or the keyboard); `common` \
+(many people have chosen it); `unchanged` (it is the current one)."
 );
 
 impl Problem {

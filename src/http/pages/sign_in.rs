@@ -34,6 +34,8 @@ struct SignInPage<'a> {
     username: &'a str,
     remember: bool,
     problem: Option<&'a Problem>,
+    /// Of a new password.
+    fewest_chars: usize,
 }
 
 impl<'a> SignInPage<'a> {
@@ -47,6 +49,7 @@ impl<'a> SignInPage<'a> {
             username: "",
             remember: false,
             problem: None,
+            fewest_chars: front.domain.rules.passwords.fewest_chars,
         }
     }
 
