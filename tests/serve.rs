@@ -261,9 +261,10 @@ fn users_are_added_listed_and_given_new_passwords() {
     let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
     assert!(run(&["user", "add", "bob"], "a long enough password").status.success());
     assert!(run(&["user", "add", "ann"], &format!("{PASSWORD}\r\n")).status.success());
+    assert!(run(&["user", "add", "root"], PASSWORD).status.success(), "the operator may");
     let listed = text(&run(&["user", "list"], "").stdout);
     let names: Vec<_> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["ann", "bob"]);
+    assert_eq!(names, ["ann", "bob", "root"]);
     let listed = text(&run(&["user", "list", "--json"], "").stdout);
     let first: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     assert_eq!(first["username"], "ann");

@@ -121,6 +121,7 @@ pub(super) fn about_name(name: &str, bad: BadUsername) -> String {
             "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
              begins and ends with a letter or digit"
         }
+        BadUsername::Reserved => "it is reserved",
     };
     format!("{name:?} cannot be a user name: {rule}")
 }

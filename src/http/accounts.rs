@@ -28,7 +28,8 @@ pub struct AccountsApi(pub Arc<Front>);
 #[oai(rename = "NewAccount", deny_unknown_fields, example)]
 pub struct NewAccountView {
     /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// are taken for small letters.
+    /// and wide letters are taken for small ones. Names that stand for the service or its operator
+    /// (`admin`, `root`, `support`) are reserved.
     #[oai(validator(
         min_length = 1,
         max_length = 64,
@@ -88,6 +89,11 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
             FieldCode::NotAllowed,
             "The user name may have letters a to z, digits, dots, hyphens and underscores, and \
              must begin and end with a letter or digit.",
+        ),
+        BadUsername::Reserved => FieldError::new(
+            "username",
+            FieldCode::Reserved,
+            "This name stands for the service or whoever runs it; choose another.",
         ),
     });
     let password = password.map(|bad| about_password("password", bad));

@@ -177,10 +177,11 @@ pub enum FieldCode {
     Sequential,
     Common,
     Unchanged,
+    Reserved,
 }
 
 impl FieldCode {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Missing,
         Self::Unknown,
         Self::Repeated,
@@ -193,6 +194,7 @@ impl FieldCode {
         Self::Sequential,
         Self::Common,
         Self::Unchanged,
+        Self::Reserved,
     ];
 
     pub fn name(self) -> &'static str {
@@ -209,6 +211,7 @@ impl FieldCode {
             Self::Sequential => "sequential",
             Self::Common => "common",
             Self::Unchanged => "unchanged",
+            Self::Reserved => "reserved",
         }
     }
 }
@@ -288,7 +291,10 @@ open_enum!(
 Of a password: `too_short`, `too_long`; `not_allowed` (a control character, or one that Unicode has \
 not assigned); `name_based` (little but the user name or a name of the service); `repetitive` (a few \
 characters again and again); `sequential` (along the alphabet, the digits or the keyboard); `common` \
-(many people have chosen it); `unchanged` (it is the current one)."
+(many people have chosen it); `unchanged` (it is the current one).
+
+Of a user name: `too_short`, `too_long`; `not_allowed` (not of the documented pattern); `reserved` (it \
+stands for the service or its operator, as `admin`, `root` and `support` do)."
 );
 
 impl Problem {

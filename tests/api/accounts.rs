@@ -1,9 +1,10 @@
 //! Making accounts.
 
 use cloakroom::config::{PasswordSettings, Registration, Settings};
+use cloakroom::domain::accounts::RESERVED;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD};
+use crate::house::{Answer, House, PASSWORD};
 
 #[tokio::test]
 async fn registering_makes_an_account_and_signs_it_in() {
@@ -100,16 +101,6 @@ async fn pwd_03_the_length_of_a_password_is_that_of_its_composed_form() {
 }
 
 #[tokio::test]
-async fn spaces_around_a_password_are_part_of_it() {
-    let house = House::new().await;
-    let spaced = " correct horse battery ";
-    let body = json!({ "username": "ann", "password": spaced });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
-    assert_eq!(house.stranger().log_in("ann", spaced.trim()).await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
-}
-
-#[tokio::test]
 async fn nobody_registers_where_registration_is_closed() {
     let settings = Settings { registration: Some(Registration::Closed), ..Settings::default() };
     let house = House::with(settings).await;
@@ -193,4 +184,87 @@ async fn at_eight_characters_the_whole_list_of_common_passwords_is_in_force() {
         let answer = house.stranger().post("/register", &body).await;
         assert_eq!(answer.errors(), [("password".into(), "common".into())], "{common}");
     }
+}
+
+async fn register(house: &House, username: &str) -> Answer {
+    let body = json!({ "username": username, "password": PASSWORD });
+    house.stranger().post("/register", &body).await
+}
+
+#[tokio::test]
+async fn pwd_06_names_that_are_written_otherwise_are_one_account() {
+    let house = House::new().await;
+    house.signed_in("Alice").await;
+    house.signed_in("kelvin").await;
+    for name in ["alice", "ALICE", "ａｌｉｃｅ", "ＡＬＩＣＥ", "\u{212a}elvin", "Ｋelvin"]
+    {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (409, "username_taken".into()), "{name}");
+        assert_eq!(house.stranger().log_in(name, PASSWORD).await.status, 200, "{name}");
+    }
+    assert_eq!(house.count("select count(*) from accounts").await, 2);
+    for name in ["ﬁona", "straße", "İ", "ı", "é", "e\u{301}"] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name}");
+        let unknown = house.stranger().log_in(name, PASSWORD).await;
+        assert_eq!(unknown.refusal(), (403, "invalid_credentials".into()), "{name}");
+    }
+    for name in ["fiona", "strasse", "i"] {
+        house.signed_in(name).await; // and they are somebody else's for the asking
+    }
+}
+
+#[tokio::test]
+async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
+    let house = House::new().await;
+    for name in [
+        "аlice",              // Cyrillic а
+        "αlice",              // Greek alpha
+        "алиса",              // an alphabet of its own
+        "al\u{200b}ice",      // zero-width space
+        "al\u{200d}ice",      // zero-width joiner
+        "\u{202e}ecila",      // right to left
+        "\u{301}",            // combining alone
+        "\u{e0061}\u{e006c}", // tags
+        "al\u{ad}ice",        // soft hyphen
+        "𝐚𝐥𝐢𝐜𝐞",
+        "ⓐⓛⓘⓒⓔ",
+    ] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name:?}");
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name:?}");
+        assert!(answer.text.contains("letters a to z"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn pwd_08_spaces_are_no_part_of_a_name_and_part_of_a_password() {
+    let house = House::new().await;
+    for name in [" ann", "ann ", "ann\t", "ann\n", "   ", "a n", "\u{3000}ann", "\u{a0}ann"] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name:?}");
+    }
+    let spaced = "  correct horse  battery ";
+    let body = json!({ "username": "ann", "password": spaced });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    for other in [spaced.trim(), spaced.trim_start(), spaced.trim_end(), "  correct horse battery "]
+    {
+        assert_eq!(house.stranger().log_in("ann", other).await.status, 403, "{other:?}");
+    }
+    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
+}
+
+#[tokio::test]
+async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
+    let house = House::new().await;
+    let readme = include_str!("../../README.md");
+    let listed = readme.split_once("gives them: ").unwrap().1.split_once('.').unwrap().0;
+    let listed: Vec<&str> = listed.split(',').map(str::trim).collect();
+    assert_eq!(listed, RESERVED);
+    for name in RESERVED.iter().chain(&["Admin", "ＲＯＯＴ"]) {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name}");
+        assert_eq!(answer.errors(), [("username".into(), "reserved".into())], "{name}");
+    }
+    house.signed_in("roots").await;
 }

@@ -307,8 +307,9 @@ async fn last_seen_is_told_to_the_minute_and_written_once() {
 async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
     let house = House::new().await;
     for how in ["logout", "revoke", "others", "password", "close", "disable"] {
-        let ann = house.signed_in(how).await;
-        let other = house.signed_in_again(how).await;
+        let name = format!("ann.{how}");
+        let ann = house.signed_in(&name).await;
+        let other = house.signed_in_again(&name).await;
         let copy = other.cookie().unwrap();
         assert_eq!(house.send(private_with(&[&copy])).await.status, 200);
         let id = current(&other).await;
