@@ -88,6 +88,13 @@ impl Service {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// The resident memory of the process in KiB.
+    fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// The exit code, once the process has ended.
     fn ended(mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
@@ -253,6 +260,44 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     assert!(answered(head.as_bytes()).contains("431"));
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(100));
     assert!(answered(many.as_bytes()).contains("431"));
+}
+
+#[test]
+fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let refused = |length: &str, piece: &[u8]| {
+        let mut stream = TcpStream::connect(&service.at).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..16 * 1024 {
+            if stream.write_all(piece).is_err() {
+                break; // 16 MiB at the most: it has closed long before
+            }
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    };
+    let in_full = [b'x'; 1024];
+    let in_chunks = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let all = || {
+        refused("Content-Length: 1048576", &in_full);
+        refused("Content-Length: 16777216", &in_full);
+        refused("Transfer-Encoding: chunked", in_chunks.as_bytes());
+    };
+    all();
+    let before = service.resident();
+    for _ in 0..10 {
+        all();
+    }
+    let risen = service.resident().saturating_sub(before);
+    assert!(risen < 1024, "{risen} KiB more");
+    assert_eq!(service.log_in("ann", PASSWORD).0, 403, "it serves on");
 }
 
 #[test]

@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_rules_panic(text in "\\PC{0,40}", name in "\\PC{0,12}") {
+        fn no_text_makes_the_rules_panic(text in any::<String>(), name in any::<String>()) {
             let _ = guessable(&text, Some(&name), std::slice::from_ref(&name), 15);
         }
 

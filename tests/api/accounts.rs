@@ -1,10 +1,15 @@
 //! Making accounts.
 
+use std::time::{Duration, Instant};
+
 use cloakroom::config::{PasswordSettings, Registration, Settings};
 use cloakroom::domain::accounts::RESERVED;
+use cloakroom::domain::passwords::HashCost;
+use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD};
+use crate::house::{Answer, House, PASSWORD, request};
+use crate::races::rounds;
 
 #[tokio::test]
 async fn registering_makes_an_account_and_signs_it_in() {
@@ -32,14 +37,18 @@ async fn a_name_is_given_once_whatever_its_capitals() {
 }
 
 #[tokio::test]
-async fn of_many_who_want_one_name_at_once_one_gets_it() {
+async fn pwd_09_of_many_who_want_one_name_at_once_one_gets_it() {
     let house = House::new().await;
-    let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
-    let body = json!({ "username": "ann", "password": PASSWORD });
-    let answers = clients.iter().map(|client| client.post("/register", &body));
-    let answers = futures_util::future::join_all(answers).await;
-    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((of(201), of(409)), (1, 31));
+    for round in 0..rounds(10) {
+        let body = json!({ "username": format!("ann{round}"), "password": PASSWORD });
+        let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
+        let answers = clients.iter().map(|client| client.post("/register", &body));
+        let answers = futures_util::future::join_all(answers).await;
+        let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+        assert_eq!((of(201), of(409)), (1, 31));
+        let accounts = house.count("select count(*) from accounts").await;
+        assert_eq!(usize::try_from(accounts).unwrap(), round + 1);
+    }
 }
 
 #[tokio::test]
@@ -192,6 +201,30 @@ async fn register(house: &House, username: &str) -> Answer {
 }
 
 #[tokio::test]
+async fn pwd_04_a_nul_is_refused_and_never_cuts_anything_off() {
+    let house = House::new().await;
+    let body = json!({ "username": "ann", "password": format!("{PASSWORD}\0 and more") });
+    let answer = house.stranger().post("/register", &body).await;
+    assert_eq!(answer.errors(), [("password".into(), "not_allowed".into())]);
+    let answer = register(&house, "ann\0bob").await;
+    assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())]);
+
+    let ann = house.signed_in("ann").await;
+    for (name, password) in [
+        ("ann", format!("{PASSWORD}\0")),
+        ("ann", format!("{PASSWORD}\0 and more")),
+        ("ann\0", PASSWORD.to_owned()),
+        ("ann\0bob", PASSWORD.to_owned()),
+    ] {
+        let answer = house.stranger().log_in(name, &password).await;
+        assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{name:?}");
+    }
+    let new = json!({ "current_password": PASSWORD, "new_password": "a nul\0in the middle" });
+    let answer = ann.put("/me/password", &new).await;
+    assert_eq!(answer.errors(), [("new_password".into(), "not_allowed".into())]);
+}
+
+#[tokio::test]
 async fn pwd_06_names_that_are_written_otherwise_are_one_account() {
     let house = House::new().await;
     house.signed_in("Alice").await;
@@ -267,4 +300,54 @@ async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
         assert_eq!(answer.errors(), [("username".into(), "reserved".into())], "{name}");
     }
     house.signed_in("roots").await;
+}
+
+#[tokio::test]
+async fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
+    let house = House::that_hashes_at(HashCost::PRODUCTION).await;
+    house.signed_in("ann").await;
+    let quickest = async |names: &[&str], status: u16| {
+        let mut quickest = Duration::MAX;
+        for name in names {
+            let start = Instant::now();
+            assert_eq!(register(&house, name).await.status, status, "{name}");
+            quickest = quickest.min(start.elapsed());
+        }
+        quickest
+    };
+    let taken = quickest(&["ann"; 5], 409).await;
+    let free = quickest(&["bob", "eve", "joe", "kim", "lou"], 201).await;
+    assert!(taken > free / 2, "{taken:?} against {free:?}");
+}
+
+#[tokio::test]
+async fn enu_05_ids_are_random_and_tell_nothing() {
+    let house = House::new().await;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        let client = house.signed_in(&format!("ann{n}")).await;
+        for path in ["/me", "/session"] {
+            ids.push(client.get(path).await.json()["id"].as_str().unwrap().to_owned());
+        }
+    }
+    assert!(ids.iter().all(|id| id.len() == 22), "128 bits in base64url");
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+    let mut starts: Vec<_> = ids.iter().map(|id| &id[..1]).collect();
+    assert!(!starts.is_sorted(), "in no order");
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() > 20, "all over the alphabet: {starts:?}");
+
+    // somebody else's session and one that never was are the same to who asks
+    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let theirs = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    let mut answers = Vec::new();
+    for id in [theirs.as_str(), "AAAAAAAAAAAAAAAAAAAAAA"] {
+        let request = request(Method::DELETE, &format!("/sessions/{id}")).finish();
+        answers.push(ann.send(request).await);
+    }
+    assert_eq!(answers[0].refusal(), (404, "not_found".into()));
+    assert_eq!(answers[0].text, answers[1].text);
+    assert!(answers[0].json().get("instance").is_none());
 }
