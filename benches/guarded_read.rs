@@ -58,7 +58,7 @@ async fn bench(rows: i64, seconds: u64) {
     let typed = Password::new(PASSWORD.to_owned());
     let application = Application {
         username: Username::parse("bench"),
-        password: domain.rules.passwords.check(&typed),
+        password: domain.rules.passwords.check(&typed, None),
         invite: None,
     };
     let wishes =

@@ -12,7 +12,7 @@ use poem::endpoint::BoxEndpoint;
 use crate::clock::Clock;
 use crate::config::{Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
-use crate::domain::passwords::{FEWEST_CHARS, HashCost, Hasher, PasswordRules};
+use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::throttle::Limits;
@@ -82,7 +82,10 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         clock: surroundings.clock,
         rules: Rules {
             sessions: SessionRules::default(),
-            passwords: PasswordRules { fewest_chars: FEWEST_CHARS },
+            passwords: PasswordRules {
+                fewest_chars: config.passwords.min_length,
+                names: vec![env!("CARGO_PKG_NAME").to_owned(), config.public_url.host()],
+            },
             registration: match config.registration {
                 Registration::Open => accounts::Registration::Open,
                 Registration::Invite => accounts::Registration::Invite,
@@ -159,11 +162,11 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
 
 /// Adds the demo users that are not there yet.
 pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
-    let as_short_as_they_are = PasswordRules { fewest_chars: 1 };
+    let as_short_as_they_are = PasswordRules { fewest_chars: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {
         let application = Application {
             username: Username::parse(username),
-            password: as_short_as_they_are.check(&Password::new(password.to_owned())),
+            password: as_short_as_they_are.check(&Password::new(password.to_owned()), None),
             invite: None,
         };
         match domain.add_account(application).await {

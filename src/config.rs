@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use url::{Origin, Url};
 
-use crate::domain::passwords::{BadCost, HashCost};
+use crate::domain::passwords::{BadCost, FEWEST_CHARS, HashCost, LEAST_CHARS};
 
 /// The settings of one source; what it leaves out comes from the one before.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -77,6 +78,7 @@ pub struct CookieSettings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasswordSettings {
+    pub min_length: Option<usize>,
     pub memory_kib: Option<u32>,
     pub passes: Option<u32>,
     pub lanes: Option<u32>,
@@ -109,9 +111,11 @@ pub struct Config {
     pub passwords: Passwords,
 }
 
-/// What hashing a password costs, and how many are hashed at once.
+/// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
 #[derive(Debug, Clone, Serialize)]
 pub struct Passwords {
+    /// The fewest characters.
+    pub min_length: usize,
     #[serde(flatten)]
     pub cost: HashCost,
     pub threads: usize,
@@ -133,6 +137,11 @@ impl PublicUrl {
     /// Is it https? Then cookies are `Secure`.
     pub fn is_secure(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// The name or the address alone.
+    pub fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().to_owned()
     }
 
     /// As it stands in the header `Origin`.
@@ -239,6 +248,9 @@ impl ConfigError {
     }
 }
 
+/// Fewer is not safe whatever stands beside the password, and more nobody types.
+const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
+
 /// The file that is read when it is there and no other is named.
 const FILE: &str = "cloakroom.toml";
 
@@ -338,6 +350,7 @@ impl Settings {
                 domain: over.cookie.domain.or(self.cookie.domain),
             },
             passwords: PasswordSettings {
+                min_length: over.passwords.min_length.or(self.passwords.min_length),
                 memory_kib: over.passwords.memory_kib.or(self.passwords.memory_kib),
                 passes: over.passwords.passes.or(self.passwords.passes),
                 lanes: over.passwords.lanes.or(self.passwords.lanes),
@@ -351,8 +364,16 @@ impl Settings {
 const MOST_THREADS: usize = 128;
 
 impl Passwords {
-    /// Neither so cheap that a stolen table is guessed, nor so dear that nobody signs in.
+    /// Neither so short or so cheap that a stolen table is guessed, nor so dear that nobody signs in.
     fn check(settings: &PasswordSettings) -> Result<Self, ConfigError> {
+        let min_length = settings.min_length.unwrap_or(FEWEST_CHARS);
+        if !MIN_LENGTHS.contains(&min_length) {
+            return Err(ConfigError::new(format!(
+                "passwords.min_length = {min_length} is out of bounds: ask for {} to {} characters",
+                MIN_LENGTHS.start(),
+                MIN_LENGTHS.end()
+            )));
+        }
         let default = HashCost::DEFAULT;
         let cost = HashCost {
             memory_kib: settings.memory_kib.unwrap_or(default.memory_kib),
@@ -382,7 +403,7 @@ impl Passwords {
                 "passwords.threads = {threads} must be between 1 and {MOST_THREADS}"
             )));
         }
-        Ok(Self { cost, threads })
+        Ok(Self { min_length, cost, threads })
     }
 }
 
@@ -471,6 +492,7 @@ mod tests {
         assert_eq!(config.public_url.origin(), "http://127.0.0.1:8000");
         assert_eq!(config.database_url.to_string(), "sqlite://cloakroom-data/cloakroom.db");
         assert_eq!(config.cookie.name, "session");
+        assert_eq!(config.passwords.min_length, 15);
         assert_eq!(
             config.public_url.origins(),
             [
@@ -498,7 +520,7 @@ mod tests {
             assert_eq!(cost, HashCost { memory_kib, passes, lanes: 1 });
         }
         let shown = toml::to_string(&checked("passwords.threads = 3").unwrap()).unwrap();
-        let section = "[passwords]\nmemory_kib = 19456\npasses = 2\nlanes = 1\nthreads = 3\n";
+        let section = "[passwords]\nmin_length = 15\nmemory_kib = 19456\npasses = 2\nlanes = 1\nthreads = 3\n";
         assert!(shown.contains(section), "{shown}");
     }
 
@@ -558,6 +580,10 @@ mod tests {
             ("passwords.threads = 0", "between 1 and 128"),
             ("passwords.memory_kib = -1", "memory_kib"),
             ("passwords.salt = 1", "salt"),
+            ("passwords.min_length = 7", "ask for 8 to 64"),
+            ("passwords.min_length = 65", "ask for 8 to 64"),
+            ("passwords.min_length = -1", "min_length"),
+            ("passwords.shortest = 8", "shortest"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

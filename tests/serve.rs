@@ -88,6 +88,13 @@ impl Service {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// The resident memory of the process in KiB.
+    fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// The exit code, once the process has ended.
     fn ended(mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
@@ -256,14 +263,53 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
 }
 
 #[test]
+fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let refused = |length: &str, piece: &[u8]| {
+        let mut stream = TcpStream::connect(&service.at).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..16 * 1024 {
+            if stream.write_all(piece).is_err() {
+                break; // 16 MiB at the most: it has closed long before
+            }
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    };
+    let in_full = [b'x'; 1024];
+    let in_chunks = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let all = || {
+        refused("Content-Length: 1048576", &in_full);
+        refused("Content-Length: 16777216", &in_full);
+        refused("Transfer-Encoding: chunked", in_chunks.as_bytes());
+    };
+    all();
+    let before = service.resident();
+    for _ in 0..10 {
+        all();
+    }
+    let risen = service.resident().saturating_sub(before);
+    assert!(risen < 1024, "{risen} KiB more");
+    assert_eq!(service.log_in("ann", PASSWORD).0, 403, "it serves on");
+}
+
+#[test]
 fn users_are_added_listed_and_given_new_passwords() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
     assert!(run(&["user", "add", "bob"], "a long enough password").status.success());
     assert!(run(&["user", "add", "ann"], &format!("{PASSWORD}\r\n")).status.success());
+    assert!(run(&["user", "add", "root"], PASSWORD).status.success(), "the operator may");
     let listed = text(&run(&["user", "list"], "").stdout);
     let names: Vec<_> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["ann", "bob"]);
+    assert_eq!(names, ["ann", "bob", "root"]);
     let listed = text(&run(&["user", "list", "--json"], "").stdout);
     let first: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     assert_eq!(first["username"], "ann");
@@ -397,6 +443,8 @@ fn a_command_that_fails_says_why_in_one_sentence() {
         (&["user", "add", "ann"][..], PASSWORD, 1, "ann exists already"),
         (&["user", "add", "a b"], PASSWORD, 1, "cannot be a user name"),
         (&["user", "add", "bob"], "short", 1, "at least 15 characters"),
+        (&["user", "add", "robert"], "robert robert 123", 1, "little but the user name"),
+        (&["user", "passwd", "ann"], "passwordpassword", 1, "Many people have chosen"),
         (&["user", "add", "bob"], "", 1, "holds no password"),
         (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
         (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot make the folder"),
@@ -424,6 +472,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
     let mut command = cloakroom(folder.path(), &["--listen", "127.0.0.1:3", "config"]);
     command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env("CLOAKROOM_COOKIE__NAME", "b");
     command.env("CLOAKROOM_PASSWORDS__PASSES", "3");
+    command.env("CLOAKROOM_PASSWORDS__MIN_LENGTH", "12");
     command.env("DATABASE_URL", "postgres://me:canary@db/x");
     let output = command.output().unwrap();
     let shown = text(&output.stdout);
@@ -433,6 +482,7 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
         "registration = \"closed\"",
         "name = \"b\"",
         "passes = 3",
+        "min_length = 12",
         "database_url = \"postgres://me:…@db/x\"",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown} {}", text(&output.stderr));

@@ -13,7 +13,6 @@ use crate::domain::Domain;
 use crate::domain::accounts::{
     Account, Application, BadUsername, RegisterError, ResetError, Username,
 };
-use crate::domain::passwords::{BadPassword, MOST_CHARS};
 
 #[derive(Debug, Subcommand)]
 pub enum User {
@@ -48,13 +47,13 @@ impl User {
 async fn add(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
     let typed = password::read_new()?;
-    let checked = domain.rules.passwords.check(&typed);
+    let checked = domain.rules.passwords.check(&typed, Some(&username));
     let application =
         Application { username: Ok(username.clone()), password: checked, invite: None };
     match domain.add_account(application).await {
         Ok(_) => say(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
-        Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(about_password(bad))),
+        Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(bad.to_string())),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
@@ -109,8 +108,8 @@ pub(super) fn rfc3339(at: Timestamp) -> String {
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
     let typed = password::read_new()?;
-    let checked =
-        domain.rules.passwords.check(&typed).map_err(|bad| Failed(about_password(bad)))?;
+    let checked = domain.rules.passwords.check(&typed, Some(&username));
+    let checked = checked.map_err(|bad| Failed(bad.to_string()))?;
     match domain.reset_password(&username, checked).await {
         Ok(()) => say(&format!("{username} has a new password; all their sessions have ended")),
         Err(ResetError::NoSuchAccount) => Err(Failed(format!("there is no user {username}"))),
@@ -127,21 +126,7 @@ pub(super) fn about_name(name: &str, bad: BadUsername) -> String {
             "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
              begins and ends with a letter or digit"
         }
+        BadUsername::Reserved => "it is reserved",
     };
     format!("{name:?} cannot be a user name: {rule}")
-}
-
-fn about_password(bad: BadPassword) -> String {
-    match bad {
-        BadPassword::TooShort(fewest) => {
-            format!("the password must have at least {fewest} characters; a few words will do")
-        }
-        BadPassword::TooLong => {
-            format!("the password must have at most {MOST_CHARS} characters")
-        }
-        BadPassword::Unchanged => "that is the password already".to_owned(),
-        BadPassword::NotAllowed => {
-            "the password holds a control character or one that Unicode does not know".to_owned()
-        }
-    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::Domain;
 use super::passwords::{BadPassword, NewPassword};
 use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
@@ -42,10 +44,55 @@ impl From<String> for AccountId {
 /// The fewest and the most characters of a user name.
 pub const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 
+/// Names that stand for the service, its operator or a page, and that nobody may take who registers:
+/// who bears one could speak in another's name. Mailboxes of a domain are those of RFC 2142.
+pub const RESERVED: [&str; 39] = [
+    "abuse",
+    "account",
+    "accounts",
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "assets",
+    "auth",
+    "cloakroom",
+    "docs",
+    "everyone",
+    "guest",
+    "help",
+    "hostmaster",
+    "info",
+    "localhost",
+    "login",
+    "logout",
+    "mailer-daemon",
+    "me",
+    "moderator",
+    "nobody",
+    "noc",
+    "noreply",
+    "no-reply",
+    "null",
+    "operator",
+    "postmaster",
+    "private",
+    "register",
+    "root",
+    "security",
+    "session",
+    "staff",
+    "support",
+    "sysadmin",
+    "system",
+    "webmaster",
+];
+
 /// A user name in its canonical form: 1 to 64 of `a-z 0-9 . _ -`, first and last a letter or digit.
 ///
-/// Upper-case letters are taken for their lower-case ones (RFC 8265, `UsernameCaseMapped`); the
-/// alphabet has no two names that look alike to a careful reader.
+/// RFC 8265, `UsernameCaseMapped`, with an alphabet that has no two names that look alike to a
+/// careful reader: width, case and composition are mapped in the RFC's order (sections 3.3.2 and
+/// 3.3.3), and whatever is not of the alphabet then is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(pub(super) String);
 
@@ -55,11 +102,14 @@ pub enum BadUsername {
     Empty,
     TooLong,
     NotAllowed,
+    /// It is one of [`RESERVED`], which only the operator gives.
+    Reserved,
 }
 
 impl Username {
     pub fn parse(text: &str) -> Result<Self, BadUsername> {
-        let chars = text.chars().count();
+        let mapped: String = text.chars().map(narrow).flat_map(char::to_lowercase).nfc().collect();
+        let chars = mapped.chars().count();
         if chars < *USERNAME_CHARS.start() {
             return Err(BadUsername::Empty);
         }
@@ -68,13 +118,29 @@ impl Username {
         }
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let is_name =
-            text.chars().all(inside) && edge(text.chars().next()) && edge(text.chars().last());
-        if is_name { Ok(Self(text.to_ascii_lowercase())) } else { Err(BadUsername::NotAllowed) }
+        let is_name = mapped.chars().all(inside)
+            && edge(mapped.chars().next())
+            && edge(mapped.chars().last());
+        if is_name { Ok(Self(mapped)) } else { Err(BadUsername::NotAllowed) }
+    }
+
+    /// For somebody who is not the operator.
+    fn unless_reserved(self) -> Result<Self, BadUsername> {
+        if RESERVED.contains(&self.as_str()) { Err(BadUsername::Reserved) } else { Ok(self) }
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The width mapping of RFC 8264, section 5.2.1, as far as it leads into the alphabet: the wide
+/// forms of ASCII, which keyboards for Chinese, Japanese and Korean type.
+fn narrow(c: char) -> char {
+    const FURTHER: u32 = '！' as u32 - '!' as u32;
+    match c {
+        '！'..='～' => char::from_u32(c as u32 - FURTHER).unwrap_or(c),
+        _ => c,
     }
 }
 
@@ -207,7 +273,8 @@ impl Domain {
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };
-        let (username, password) = application.fit()?;
+        let username = application.username.and_then(Username::unless_reserved);
+        let (username, password) = Application { username, ..application }.fit()?;
         let _place = self.hasher.place().map_err(|_busy| RegisterError::Busy)?;
         self.may_register(&wishes.caller).await?;
         let (account, hash) = self.hashed(username, password).await?;
@@ -360,14 +427,41 @@ mod tests {
     }
 
     #[test]
+    fn wide_letters_and_the_kelvin_sign_are_the_letters_they_stand_for() {
+        for (typed, name) in [
+            ("ａｌｉｃｅ", "alice"),
+            ("ＡＬＩＣＥ．９", "alice.9"),
+            ("\u{212a}elvin", "kelvin"),
+            ("a－b＿c", "a-b_c"),
+        ] {
+            assert_eq!(Username::parse(typed).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_names_that_the_operator_may_give() {
+        assert!(RESERVED.iter().all(|name| Username::parse(name).unwrap().as_str() == *name));
+        assert!(RESERVED.contains(&env!("CARGO_PKG_NAME")));
+        let said = |name| Username::parse(name).and_then(Username::unless_reserved).map(drop);
+        assert_eq!(said("ＡＤＭＩＮ"), Err(BadUsername::Reserved));
+        assert_eq!(said("adminna"), Ok(()));
+    }
+
+    #[test]
     fn names_that_look_like_others_or_cannot_be_seen_are_refused() {
         let names = [
             "аlice",
-            "ａｌｉｃｅ",
             "ﬁ",
+            "ａ　b",
+            "ⓐlice",
+            "𝐚lice",
+            "ªlice",
+            "ſam",
             "straße",
             "İ",
-            "\u{212a}elvin",
+            "ı",
+            "ﾁ",
+            "a\u{301}",
             "al\u{200b}ice",
             "\u{202e}alice",
             "\u{301}",
@@ -395,16 +489,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_a_name_twice_changes_nothing(text in ".{0,70}") {
+        fn a_name_is_of_the_documented_pattern_and_parsing_it_again_changes_nothing(text in any_text()) {
             if let Ok(name) = Username::parse(&text) {
                 prop_assert_eq!(Username::parse(name.as_str()), Ok(name.clone()));
-                prop_assert!(name.as_str().bytes().all(|b| b"abcdefghijklmnopqrstuvwxyz0123456789._-".contains(&b)));
+                let (name, is_edge) = (name.as_str(), |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit());
+                prop_assert!((1..=64).contains(&name.len()));
+                prop_assert!(name.bytes().all(|c| is_edge(c) || b"._-".contains(&c)), "{name}");
+                prop_assert!(name.bytes().next().is_some_and(is_edge));
+                prop_assert!(name.bytes().last().is_some_and(is_edge));
             }
         }
 
         #[test]
         fn every_name_of_the_documented_pattern_is_taken(text in "[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?") {
-            prop_assert!(Username::parse(&text).is_ok());
+            prop_assert_eq!(Username::parse(&text), Ok(Username(text.to_ascii_lowercase())));
         }
+    }
+
+    /// Anything, and often what comes close to a name.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[a-zA-ZＡ-Ｚａ-ｚ０-９．＿－\u{212a}\u{212b}\u{300}-\u{308}ßİıſﬁ._-]{0,70}",
+        ]
     }
 }

@@ -1,8 +1,10 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
 pub mod accounts;
+mod common_passwords;
 pub mod foreign_hashes;
 pub mod invites;
+mod password_rules;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;

@@ -14,7 +14,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
+use super::accounts::Username;
 use super::foreign_hashes::ForeignHash;
+use super::password_rules::guessable;
 use crate::fault::Fault;
 use crate::secret::{Password, PasswordHash, random_bytes};
 use crate::store::HashRow;
@@ -26,23 +28,50 @@ pub const MOST_CHARS: usize = 256;
 pub const MOST_TYPED: usize = 4 * MOST_CHARS;
 /// The fewest characters while a password is all there is (NIST SP 800-63B-4, section 3.1.1.2).
 pub const FEWEST_CHARS: usize = 15;
+/// No setting allows fewer (the same section): eight do only beside something else.
+pub const LEAST_CHARS: usize = 8;
 
 /// What a new password must keep to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PasswordRules {
     /// The fewest characters.
     pub fewest_chars: usize,
+    /// The names of the service: whoever guesses a password here tries them.
+    pub names: Vec<String>,
 }
 
-/// Why a text may not become a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a text may not become a password, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
     /// Fewer characters than this.
+    #[error("The password must have at least {0} characters; a few words will do.")]
     TooShort(usize),
+    #[error("The password must have at most {MOST_CHARS} characters.")]
     TooLong,
     /// A control character, or one that Unicode has not assigned.
+    #[error(
+        "The password holds a character that cannot be typed again reliably; leave out control \
+         characters."
+    )]
     NotAllowed,
-    /// It is the current one.
+    #[error(
+        "The password is little but the user name or a name of this service, which are guessed \
+         first; choose a few words that have nothing to do with them."
+    )]
+    NameBased,
+    #[error("The password says the same few characters again and again; choose a few words.")]
+    Repetitive,
+    #[error(
+        "The password follows the alphabet, the digits or the keys of a keyboard; choose a few \
+         words."
+    )]
+    Sequential,
+    #[error(
+        "Many people have chosen this password, so it is guessed first; choose a few words that \
+         are seldom seen together."
+    )]
+    Common,
+    #[error("The new password is the current one.")]
     Unchanged,
 }
 
@@ -59,7 +88,12 @@ impl NewPassword {
 }
 
 impl PasswordRules {
-    pub fn check(self, typed: &Password) -> Result<NewPassword, BadPassword> {
+    /// May this become the password of the account with that name?
+    pub fn check(
+        &self,
+        typed: &Password,
+        owner: Option<&Username>,
+    ) -> Result<NewPassword, BadPassword> {
         // counted in the form that gets hashed, which is the same from every keyboard
         let prepared = prepare(typed).ok_or(BadPassword::NotAllowed)?;
         let chars = prepared.expose().chars().count();
@@ -69,7 +103,12 @@ impl PasswordRules {
         if chars > MOST_CHARS {
             return Err(BadPassword::TooLong);
         }
-        Ok(NewPassword(prepared))
+        let owner = owner.map(Username::as_str);
+        // compared with what guessers try first
+        match guessable(prepared.expose(), owner, &self.names, self.fewest_chars) {
+            Some(bad) => Err(bad),
+            None => Ok(NewPassword(prepared)),
+        }
     }
 }
 
@@ -488,7 +527,7 @@ mod tests {
     use super::*;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-    const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS };
+    const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
 
     fn typed(text: &str) -> Password {
         Password::new(text.to_owned())
@@ -497,7 +536,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_again_and_another_is_not() {
         let hasher = Hasher::start(CHEAP, 1);
-        let new = RULES.check(&typed("correct horse battery")).unwrap();
+        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
@@ -510,7 +549,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_right_password_comes_back_when_its_hash_is_not_as_new_ones_are() {
-        let new = RULES.check(&typed("correct horse battery")).unwrap();
+        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
         let hash = Hasher::start(CHEAP, 1).hash(new).await.unwrap().hash;
         for cost in [HashCost { passes: 2, ..CHEAP }, HashCost { memory_kib: 32, ..CHEAP }] {
             let hasher = Hasher::start(cost, 1);
@@ -528,13 +567,13 @@ mod tests {
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let hasher = Hasher::start(CHEAP, 1);
-        let new = RULES.check(&typed("Åströmåströmåström")).unwrap();
+        let new = RULES.check(&typed("Åströmåströmåström"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
         let verdict = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
         assert!(matches!(verdict, Verdict::Right));
 
-        let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here")).unwrap();
+        let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         let verdict = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
         assert!(matches!(verdict, Verdict::Right));
@@ -542,10 +581,10 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_characters() {
-        let check = |text: &str| RULES.check(&typed(text)).map(drop);
+        let check = |text: &str| RULES.check(&typed(text), None).map(drop);
         assert_eq!(check(&"ж".repeat(14)), Err(BadPassword::TooShort(15)));
-        assert_eq!(check(&"ж".repeat(15)), Ok(()));
-        assert_eq!(check(&"🦀".repeat(256)), Ok(()));
+        assert_eq!(check("жили-были дед и"), Ok(()));
+        assert_eq!(check(&"🦀 crabs ".repeat(32)), Ok(()));
         assert_eq!(check(&"a".repeat(257)), Err(BadPassword::TooLong));
         assert_eq!(check("a control\u{7}character"), Err(BadPassword::NotAllowed));
         assert_eq!(check("spaces are just fine"), Ok(()));

@@ -29,14 +29,16 @@ pub struct AccountsApi(pub Arc<Front>);
 #[oai(rename = "NewAccount", deny_unknown_fields, example)]
 pub struct NewAccountView {
     /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// are taken for small letters.
+    /// and wide letters are taken for small ones. Names that stand for the service or its operator
+    /// (`admin`, `root`, `support`) are reserved.
     #[oai(validator(
         min_length = 1,
         max_length = 64,
         pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
     ))]
     pub username: String,
-    /// At least 15 characters, of any kind, spaces included: a few words are a good password.
+    /// Characters of any kind, spaces included: a few words are a good password. What is guessed
+    /// first is refused: common passwords, patterns, and little but the user name.
     pub password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
     /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
     #[oai(default)]
@@ -74,11 +76,11 @@ impl FromFields for NewAccountView {
 
 impl NewAccountView {
     pub fn parsed(self, front: &Front) -> Application {
-        Application {
-            username: Username::parse(&self.username),
-            password: front.domain.rules.passwords.check(&self.password.0),
-            invite: self.invite.as_deref().map(InviteCode::typed),
-        }
+        let username = Username::parse(&self.username);
+        let rules = &front.domain.rules.passwords;
+        let password = rules.check(&self.password.0, username.as_ref().ok());
+        let invite = self.invite.as_deref().map(InviteCode::typed);
+        Application { username, password, invite }
     }
 }
 
@@ -99,6 +101,11 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
             "The user name may have letters a to z, digits, dots, hyphens and underscores, and \
              must begin and end with a letter or digit.",
         ),
+        BadUsername::Reserved => FieldError::new(
+            "username",
+            FieldCode::Reserved,
+            "This name stands for the service or whoever runs it; choose another.",
+        ),
     });
     let password = password.map(|bad| about_password("password", bad));
     [username, password].into_iter().flatten().collect()
@@ -106,27 +113,17 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
 
 /// What is wrong with the new password in a field.
 fn about_password(field: &str, bad: BadPassword) -> FieldError {
-    match bad {
-        BadPassword::TooShort(fewest) => FieldError::new(
-            field,
-            FieldCode::TooShort,
-            format!("The password must have at least {fewest} characters; a few words will do."),
-        ),
-        BadPassword::TooLong => FieldError::new(
-            field,
-            FieldCode::TooLong,
-            format!("The password must have at most {MOST_CHARS} characters."),
-        ),
-        BadPassword::Unchanged => {
-            FieldError::new(field, FieldCode::Unchanged, "The new password is the current one.")
-        }
-        BadPassword::NotAllowed => FieldError::new(
-            field,
-            FieldCode::NotAllowed,
-            "The password holds a character that cannot be typed again reliably; leave out \
-             control characters.",
-        ),
-    }
+    let code = match bad {
+        BadPassword::TooShort(_) => FieldCode::TooShort,
+        BadPassword::TooLong => FieldCode::TooLong,
+        BadPassword::NotAllowed => FieldCode::NotAllowed,
+        BadPassword::NameBased => FieldCode::NameBased,
+        BadPassword::Repetitive => FieldCode::Repetitive,
+        BadPassword::Sequential => FieldCode::Sequential,
+        BadPassword::Common => FieldCode::Common,
+        BadPassword::Unchanged => FieldCode::Unchanged,
+    };
+    FieldError::new(field, code, bad.to_string())
 }
 
 /// A new password, and the current one to show that it is you.
@@ -135,7 +132,8 @@ fn about_password(field: &str, bad: BadPassword) -> FieldError {
 pub struct PasswordChange {
     /// The password that signs in today.
     pub current_password: PasswordText<1, MOST_TYPED>,
-    /// At least 15 characters, of any kind, spaces included: a few words are a good password.
+    /// Characters of any kind, spaces included: a few words are a good password. What is guessed
+    /// first is refused: common passwords, patterns, and little but the user name.
     pub new_password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
 }
 
@@ -389,7 +387,8 @@ impl AccountsApi {
     ) -> Result<ChangeAnswer, Failure> {
         let problem = |code| Json(Problem::of(code));
         let PasswordChange { current_password, new_password } = body.0;
-        let new = self.0.domain.rules.passwords.check(&new_password.0);
+        let rules = &self.0.domain.rules.passwords;
+        let new = rules.check(&new_password.0, Some(&who.0.account.username));
         let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
         let current = current_password.0;
         match self.0.domain.change_password(&who.0, current, new, wishes).await {

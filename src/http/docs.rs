@@ -64,7 +64,7 @@ impl File {
 
 /// Adds the page, its files and the document.
 pub fn add(front: &Arc<Front>, table: &mut Table) {
-    let json = document::served(&front.cookie);
+    let json = document::served(&front.cookie, front.domain.rules.passwords.fewest_chars);
     let yaml = document::yaml(&json);
     let page = Page { demo: front.is_demo }.render().expect("the page needs nothing to render");
     let page =

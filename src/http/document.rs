@@ -13,6 +13,7 @@ use super::cookie::SessionCookie;
 use super::guard::SCHEME;
 use super::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
 use super::{Operations, Table, pages};
+use crate::domain::passwords::BadPassword;
 
 const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \
@@ -46,12 +47,32 @@ pub fn yaml(document: &str) -> String {
     serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
 }
 
-/// The document of a running service: it names the cookie as the settings do.
-pub fn served(cookie: &SessionCookie) -> String {
+/// The document of a running service: it names the cookie as the settings do, and asks for as many
+/// characters of a new password.
+pub fn served(cookie: &SessionCookie, fewest_chars: usize) -> String {
     let mut document = build();
     document["components"]["securitySchemes"][SCHEME]["name"] = cookie.name().into();
+    for (schema, field) in NEW_PASSWORDS {
+        let schema = &mut document["components"]["schemas"][schema];
+        schema["properties"][field]["minLength"] = fewest_chars.into();
+        let example = schema["example"][field].as_str().unwrap_or_default();
+        schema["example"][field] = lengthened(example, fewest_chars).into();
+    }
     pretty(&document)
 }
+
+/// The password of an example, in as many words as it takes.
+fn lengthened(example: &str, fewest_chars: usize) -> String {
+    let mut words = example.to_owned();
+    while words.chars().count() < fewest_chars {
+        words.push_str(" and back again");
+    }
+    words
+}
+
+/// The fields that take a new password, by their schema.
+const NEW_PASSWORDS: [(&str, &str); 2] =
+    [("NewAccount", "password"), ("PasswordChange", "new_password")];
 
 fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).expect("a value can be printed") + "\n"
@@ -248,11 +269,9 @@ fn example(code: Code, has_body: bool) -> Value {
         Code::InvalidRequest if has_body => {
             vec![FieldError::new("password", FieldCode::Missing, "It must be there.")]
         }
-        Code::PolicyViolation => vec![FieldError::new(
-            "password",
-            FieldCode::TooShort,
-            "The password must have at least 15 characters; a few words will do.",
-        )],
+        Code::PolicyViolation => {
+            vec![FieldError::new("password", FieldCode::Common, BadPassword::Common.to_string())]
+        }
         _ => Vec::new(),
     };
     Problem::of(code).with_errors(errors).to_json().expect("a problem is an object")

@@ -182,11 +182,16 @@ pub enum FieldCode {
     TooShort,
     TooLong,
     NotAllowed,
+    NameBased,
+    Repetitive,
+    Sequential,
+    Common,
     Unchanged,
+    Reserved,
 }
 
 impl FieldCode {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Missing,
         Self::Unknown,
         Self::Repeated,
@@ -194,7 +199,12 @@ impl FieldCode {
         Self::TooShort,
         Self::TooLong,
         Self::NotAllowed,
+        Self::NameBased,
+        Self::Repetitive,
+        Self::Sequential,
+        Self::Common,
         Self::Unchanged,
+        Self::Reserved,
     ];
 
     pub fn name(self) -> &'static str {
@@ -206,7 +216,12 @@ impl FieldCode {
             Self::TooShort => "too_short",
             Self::TooLong => "too_long",
             Self::NotAllowed => "not_allowed",
+            Self::NameBased => "name_based",
+            Self::Repetitive => "repetitive",
+            Self::Sequential => "sequential",
+            Self::Common => "common",
             Self::Unchanged => "unchanged",
+            Self::Reserved => "reserved",
         }
     }
 }
@@ -281,7 +296,15 @@ open_enum!(
 open_enum!(
     FieldCodeName,
     "FieldErrorCode",
-    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one."
+    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one.
+
+Of a password: `too_short`, `too_long`; `not_allowed` (a control character, or one that Unicode has \
+not assigned); `name_based` (little but the user name or a name of the service); `repetitive` (a few \
+characters again and again); `sequential` (along the alphabet, the digits or the keyboard); `common` \
+(many people have chosen it); `unchanged` (it is the current one).
+
+Of a user name: `too_short`, `too_long`; `not_allowed` (not of the documented pattern); `reserved` (it \
+stands for the service or its operator, as `admin`, `root` and `support` do)."
 );
 
 impl Problem {

@@ -1,9 +1,15 @@
 //! Making accounts.
 
-use cloakroom::config::{Registration, Settings};
+use std::time::{Duration, Instant};
+
+use cloakroom::config::{PasswordSettings, Registration, Settings};
+use cloakroom::domain::accounts::RESERVED;
+use cloakroom::domain::passwords::HashCost;
+use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD};
+use crate::house::{Answer, House, PASSWORD, request};
+use crate::races::rounds;
 
 #[tokio::test]
 async fn registering_makes_an_account_and_signs_it_in() {
@@ -31,14 +37,18 @@ async fn a_name_is_given_once_whatever_its_capitals() {
 }
 
 #[tokio::test]
-async fn of_many_who_want_one_name_at_once_one_gets_it() {
+async fn pwd_09_of_many_who_want_one_name_at_once_one_gets_it() {
     let house = House::new().await;
-    let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
-    let body = json!({ "username": "ann", "password": PASSWORD });
-    let answers = clients.iter().map(|client| client.post("/register", &body));
-    let answers = futures_util::future::join_all(answers).await;
-    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((of(201), of(409)), (1, 31));
+    for round in 0..rounds(10) {
+        let body = json!({ "username": format!("ann{round}"), "password": PASSWORD });
+        let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
+        let answers = clients.iter().map(|client| client.post("/register", &body));
+        let answers = futures_util::future::join_all(answers).await;
+        let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+        assert_eq!((of(201), of(409)), (1, 31));
+        let accounts = house.count("select count(*) from accounts").await;
+        assert_eq!(usize::try_from(accounts).unwrap(), round + 1);
+    }
 }
 
 #[tokio::test]
@@ -71,7 +81,7 @@ async fn what_breaks_a_rule_is_said_field_by_field() {
 #[tokio::test]
 async fn pwd_02_a_password_of_1024_bytes_is_taken_and_one_more_is_not() {
     let house = House::new().await;
-    let longest = "🦀".repeat(256);
+    let longest: String = "🦀🦞🦐🦑🐙🐚🪸🪼".chars().cycle().take(256).collect();
     let body = json!({ "username": "ann", "password": longest });
     assert_eq!(house.stranger().post("/register", &body).await.status, 201);
     assert_eq!(house.stranger().log_in("ann", &longest).await.status, 200);
@@ -91,21 +101,12 @@ async fn pwd_03_a_password_is_the_same_however_its_letters_are_composed() {
 #[tokio::test]
 async fn pwd_03_the_length_of_a_password_is_that_of_its_composed_form() {
     let house = House::new().await;
-    let body = json!({ "username": "ann", "password": "Å".repeat(200) });
+    let body = json!({ "username": "ann", "password": "Åström".repeat(40) });
     assert_eq!(house.stranger().post("/register", &body).await.status, 201);
-    assert_eq!(house.stranger().log_in("ann", &"A\u{30a}".repeat(200)).await.status, 200);
+    let decomposed = "A\u{30a}stro\u{308}m".repeat(40); // 320 characters as they are typed
+    assert_eq!(house.stranger().log_in("ann", &decomposed).await.status, 200);
     let eight = json!({ "username": "bob", "password": "e\u{301}".repeat(8) });
     assert_eq!(house.stranger().post("/register", &eight).await.errors()[0].1, "too_short");
-}
-
-#[tokio::test]
-async fn spaces_around_a_password_are_part_of_it() {
-    let house = House::new().await;
-    let spaced = " correct horse battery ";
-    let body = json!({ "username": "ann", "password": spaced });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
-    assert_eq!(house.stranger().log_in("ann", spaced.trim()).await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
 }
 
 #[tokio::test]
@@ -116,4 +117,237 @@ async fn nobody_registers_where_registration_is_closed() {
     let answer = house.stranger().post("/register", &body).await;
     assert_eq!(answer.refusal(), (403, "registration_closed".into()));
     assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+}
+
+#[tokio::test]
+async fn what_guessers_try_first_is_refused_with_a_code_and_a_sentence() {
+    let house = House::new().await;
+    for (password, code, sentence) in [
+        ("john.smith 12345", "name_based", "choose a few words"),
+        ("Cloakroom-123456", "name_based", "a name of this service"),
+        ("127.0.0.1 127.0.0.1", "name_based", "a name of this service"),
+        ("aaaaaaaaaaaaaaaa", "repetitive", "again and again"),
+        ("qwertyuiop12345", "sequential", "a keyboard"),
+        ("WillSkateForFood", "common", "Many people have chosen"),
+    ] {
+        let body = json!({ "username": "John.Smith", "password": password });
+        let answer = house.stranger().post("/register", &body).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{password}");
+        assert_eq!(answer.errors(), [("password".into(), code.into())], "{password}");
+        let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(sentence), "{detail}");
+    }
+    let client = house.signed_in("john.smith").await;
+    for (new, code) in [
+        ("john.smith 12345", "name_based"),
+        ("WillSkateForFood", "common"),
+        (PASSWORD, "unchanged"),
+        ("too short", "too_short"),
+    ] {
+        let body = json!({ "current_password": PASSWORD, "new_password": new });
+        let answer = client.put("/me/password", &body).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{new}");
+        assert_eq!(answer.errors(), [("new_password".into(), code.into())], "{new}");
+    }
+    assert_eq!(house.stranger().log_in("john.smith", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
+    for (fewest, too_short, enough) in [
+        (8, "7 chars", "8 chars!"),
+        (15, "fourteen chars", "fifteen chars!!"),
+        (40, "correct horse battery staple", "correct horse battery staple and a raven"),
+    ] {
+        let passwords = PasswordSettings { min_length: Some(fewest), ..Default::default() };
+        let house = House::with(Settings { passwords, ..Settings::default() }).await;
+        let document = house.stranger().get("/openapi.json").await.json();
+        let page = house.stranger().get("/register").await.text;
+        assert!(page.contains(&format!("At least {fewest} characters")));
+        for (schema, field) in [("NewAccount", "password"), ("PasswordChange", "new_password")] {
+            let schema = &document["components"]["schemas"][schema];
+            assert_eq!(schema["properties"][field]["minLength"], fewest);
+            let example = schema["example"][field].as_str().unwrap();
+            assert!(example.chars().count() >= fewest, "{example}");
+        }
+        let register = async |password: &str| {
+            let body = json!({ "username": "ann", "password": password });
+            house.stranger().post("/register", &body).await
+        };
+        let refused = register(too_short).await;
+        assert_eq!(refused.errors(), [("password".into(), "too_short".into())]);
+        assert!(refused.text.contains(&format!("at least {fewest} characters")));
+        assert_eq!(register("password").await.status, 422);
+        assert_eq!(register(enough).await.status, 201);
+        let example = &document["components"]["schemas"]["NewAccount"]["example"];
+        assert_eq!(house.stranger().post("/register", example).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn at_eight_characters_the_whole_list_of_common_passwords_is_in_force() {
+    let passwords = PasswordSettings { min_length: Some(8), ..Default::default() };
+    let house = House::with(Settings { passwords, ..Settings::default() }).await;
+    for common in ["Football", "sunshine", "trustno1", "P@ssw0rd", "iloveyou2", "starwars"] {
+        let body = json!({ "username": "ann", "password": common });
+        let answer = house.stranger().post("/register", &body).await;
+        assert_eq!(answer.errors(), [("password".into(), "common".into())], "{common}");
+    }
+}
+
+async fn register(house: &House, username: &str) -> Answer {
+    let body = json!({ "username": username, "password": PASSWORD });
+    house.stranger().post("/register", &body).await
+}
+
+#[tokio::test]
+async fn pwd_04_a_nul_is_refused_and_never_cuts_anything_off() {
+    let house = House::new().await;
+    let body = json!({ "username": "ann", "password": format!("{PASSWORD}\0 and more") });
+    let answer = house.stranger().post("/register", &body).await;
+    assert_eq!(answer.errors(), [("password".into(), "not_allowed".into())]);
+    let answer = register(&house, "ann\0bob").await;
+    assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())]);
+
+    let ann = house.signed_in("ann").await;
+    for (name, password) in [
+        ("ann", format!("{PASSWORD}\0")),
+        ("ann", format!("{PASSWORD}\0 and more")),
+        ("ann\0", PASSWORD.to_owned()),
+        ("ann\0bob", PASSWORD.to_owned()),
+    ] {
+        let answer = house.stranger().log_in(name, &password).await;
+        assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{name:?}");
+    }
+    let new = json!({ "current_password": PASSWORD, "new_password": "a nul\0in the middle" });
+    let answer = ann.put("/me/password", &new).await;
+    assert_eq!(answer.errors(), [("new_password".into(), "not_allowed".into())]);
+}
+
+#[tokio::test]
+async fn pwd_06_names_that_are_written_otherwise_are_one_account() {
+    let house = House::new().await;
+    house.signed_in("Alice").await;
+    house.signed_in("kelvin").await;
+    for name in ["alice", "ALICE", "ａｌｉｃｅ", "ＡＬＩＣＥ", "\u{212a}elvin", "Ｋelvin"]
+    {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (409, "username_taken".into()), "{name}");
+        assert_eq!(house.stranger().log_in(name, PASSWORD).await.status, 200, "{name}");
+    }
+    assert_eq!(house.count("select count(*) from accounts").await, 2);
+    for name in ["ﬁona", "straße", "İ", "ı", "é", "e\u{301}"] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name}");
+        let unknown = house.stranger().log_in(name, PASSWORD).await;
+        assert_eq!(unknown.refusal(), (403, "invalid_credentials".into()), "{name}");
+    }
+    for name in ["fiona", "strasse", "i"] {
+        house.signed_in(name).await; // and they are somebody else's for the asking
+    }
+}
+
+#[tokio::test]
+async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
+    let house = House::new().await;
+    for name in [
+        "аlice",              // Cyrillic а
+        "αlice",              // Greek alpha
+        "алиса",              // an alphabet of its own
+        "al\u{200b}ice",      // zero-width space
+        "al\u{200d}ice",      // zero-width joiner
+        "\u{202e}ecila",      // right to left
+        "\u{301}",            // combining alone
+        "\u{e0061}\u{e006c}", // tags
+        "al\u{ad}ice",        // soft hyphen
+        "𝐚𝐥𝐢𝐜𝐞",
+        "ⓐⓛⓘⓒⓔ",
+    ] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name:?}");
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name:?}");
+        assert!(answer.text.contains("letters a to z"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn pwd_08_spaces_are_no_part_of_a_name_and_part_of_a_password() {
+    let house = House::new().await;
+    for name in [" ann", "ann ", "ann\t", "ann\n", "   ", "a n", "\u{3000}ann", "\u{a0}ann"] {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name:?}");
+    }
+    let spaced = "  correct horse  battery ";
+    let body = json!({ "username": "ann", "password": spaced });
+    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    for other in [spaced.trim(), spaced.trim_start(), spaced.trim_end(), "  correct horse battery "]
+    {
+        assert_eq!(house.stranger().log_in("ann", other).await.status, 403, "{other:?}");
+    }
+    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
+}
+
+#[tokio::test]
+async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
+    let house = House::new().await;
+    let readme = include_str!("../../README.md");
+    let listed = readme.split_once("gives them: ").unwrap().1.split_once('.').unwrap().0;
+    let listed: Vec<&str> = listed.split(',').map(str::trim).collect();
+    assert_eq!(listed, RESERVED);
+    for name in RESERVED.iter().chain(&["Admin", "ＲＯＯＴ"]) {
+        let answer = register(&house, name).await;
+        assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name}");
+        assert_eq!(answer.errors(), [("username".into(), "reserved".into())], "{name}");
+    }
+    house.signed_in("roots").await;
+}
+
+#[tokio::test]
+async fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
+    let house = House::that_hashes_at(HashCost::DEFAULT).await;
+    house.signed_in("ann").await;
+    let quickest = async |names: &[&str], status: u16| {
+        let mut quickest = Duration::MAX;
+        for name in names {
+            let start = Instant::now();
+            assert_eq!(register(&house, name).await.status, status, "{name}");
+            quickest = quickest.min(start.elapsed());
+        }
+        quickest
+    };
+    let taken = quickest(&["ann"; 5], 409).await;
+    let free = quickest(&["bob", "eve", "joe", "kim", "lou"], 201).await;
+    assert!(taken > free / 2, "{taken:?} against {free:?}");
+}
+
+#[tokio::test]
+async fn enu_05_ids_are_random_and_tell_nothing() {
+    let house = House::new().await;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        let client = house.signed_in(&format!("ann{n}")).await;
+        for path in ["/me", "/session"] {
+            ids.push(client.get(path).await.json()["id"].as_str().unwrap().to_owned());
+        }
+    }
+    assert!(ids.iter().all(|id| id.len() == 22), "128 bits in base64url");
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+    let mut starts: Vec<_> = ids.iter().map(|id| &id[..1]).collect();
+    assert!(!starts.is_sorted(), "in no order");
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() > 20, "all over the alphabet: {starts:?}");
+
+    // somebody else's session and one that never was are the same to who asks
+    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let theirs = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    let mut answers = Vec::new();
+    for id in [theirs.as_str(), "AAAAAAAAAAAAAAAAAAAAAA"] {
+        let request = request(Method::DELETE, &format!("/sessions/{id}")).finish();
+        answers.push(ann.send(request).await);
+    }
+    assert_eq!(answers[0].refusal(), (404, "not_found".into()));
+    assert_eq!(answers[0].text, answers[1].text);
+    assert!(answers[0].json().get("instance").is_none());
 }

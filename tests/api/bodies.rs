@@ -1,5 +1,8 @@
 //! Bad bodies get a documented problem, never a 5xx, never a Rust name; JSON and forms alike.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use poem::Body;
 use poem::http::{Method, header};
 use serde_json::json;
@@ -109,6 +112,31 @@ async fn pwd_05_broken_unicode_is_refused_in_json_and_forms_alike() {
             let answer = post(&house, path, kind, body.to_vec()).await;
             assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{body:?}");
             tells_nothing(&answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn pwd_01_a_password_without_end_is_refused_unread() {
+    let house = House::new().await;
+    for (kind, start) in [(JSON, r#"{"username":"ann","password":""#), (FORM, "password=")] {
+        for path in ["/login", "/register"] {
+            for size in [1024 * 1024, 15 * 1024 * 1024] {
+                let body = format!("{start}{}", "x".repeat(size));
+                let answer = post(&house, path, kind, body).await;
+                assert_eq!(answer.refusal(), (413, "payload_too_large".into()), "{path}");
+            }
+            let read = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&read);
+            let chunks =
+                std::iter::once(start.to_owned()).chain(std::iter::repeat_with(move || {
+                    counted.fetch_add(1024, Ordering::Relaxed);
+                    "x".repeat(1024)
+                }));
+            let endless = futures_util::stream::iter(chunks.map(Ok::<_, std::io::Error>));
+            let answer = post(&house, path, kind, Body::from_bytes_stream(endless)).await;
+            assert_eq!(answer.refusal(), (413, "payload_too_large".into()), "{path}");
+            assert!(read.load(Ordering::Relaxed) <= 64 * 1024, "{read:?} bytes were read");
         }
     }
 }

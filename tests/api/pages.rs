@@ -64,6 +64,19 @@ async fn what_is_wrong_stands_beside_its_field() {
 }
 
 #[tokio::test]
+async fn a_common_password_is_said_beside_its_field_and_the_name_is_kept() {
+    let house = House::new().await;
+    let fields = [("username", "Ann"), ("password", "passwordpassword")];
+    let answer = house.stranger().submit("/register", &fields).await;
+    assert_eq!(answer.status, 422);
+    let (_, beside) =
+        answer.text.split_once(r#"<span id="password-wrong" class="wrong">"#).unwrap();
+    assert!(beside.starts_with("Many people have chosen this password"), "{beside}");
+    assert!(answer.text.contains(r#"value="Ann""#));
+    assert!(!answer.text.contains("passwordpassword"));
+}
+
+#[tokio::test]
 async fn a_taken_name_is_said_and_the_form_is_kept() {
     let house = House::new().await;
     house.signed_in("ann").await;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::house::{House, PASSWORD, private_with, request};
 
-fn rounds(few: usize) -> usize {
+pub fn rounds(few: usize) -> usize {
     std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }
 

@@ -37,6 +37,8 @@ struct SignInPage<'a> {
     /// The code of the invite that the form asks for, if it does.
     invite: Option<&'a str>,
     problem: Option<&'a Problem>,
+    /// Of a new password.
+    fewest_chars: usize,
 }
 
 impl<'a> SignInPage<'a> {
@@ -52,6 +54,7 @@ impl<'a> SignInPage<'a> {
             remember: false,
             invite: takes_invite.then_some(""),
             problem: None,
+            fewest_chars: front.domain.rules.passwords.fewest_chars,
         }
     }
 

@@ -1,0 +1,173 @@
+//! The service as a process of its own, with accounts to log in to, and connections to ask it by.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::config::{Config, Settings};
+use cloakroom::domain::accounts::{Application, Username};
+use cloakroom::domain::throttle::Limits;
+use cloakroom::secret::Password;
+use cloakroom::server;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+pub const PASSWORD: &str = "a password for the bench";
+
+/// The one place that says how the service under test is set up: as usual, but everybody may try as
+/// often as they like. Tries are counted all the same.
+fn set_up(folder: &Path) -> (Config, Surroundings) {
+    let settings = Settings { data_dir: Some(folder.to_owned()), ..Settings::default() };
+    let config = Config::check(settings).unwrap();
+    let real = Surroundings::real(&config);
+    (config, Surroundings { limits: Limits::none(), ..real })
+}
+
+/// The value of an argument of this program.
+pub fn argument(name: &str) -> Option<String> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).cloned()
+}
+
+/// Serves what is in the folder, as this process, until it is killed.
+pub fn serve(folder: &str) {
+    Runtime::new().unwrap().block_on(async {
+        let (config, surroundings) = set_up(Path::new(folder));
+        let domain = app::open(&config, surroundings).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        let route = app::furnish(&config, Arc::new(domain), false);
+        server::serve(listener, route, std::future::pending()).await;
+    });
+}
+
+/// The service, running. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Service {
+    pub at: String,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// Starts this program again, with `--serve`, on a database that has the accounts.
+    pub fn with_accounts(names: &[String]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Runtime::new().unwrap().block_on(add(folder.path(), names));
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("--serve").arg(folder.path()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut at = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut at).unwrap();
+        Self { at: at.trim().to_owned(), child, _folder: folder }
+    }
+
+    pub fn connect(&self) -> Connection {
+        Connection::to(&self.at)
+    }
+
+    /// A line of the process's status, in MiB: `VmRSS` is what is resident, `VmHWM` the most ever.
+    pub fn memory(&self, line: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|text| text.starts_with(line)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn add(folder: &Path, names: &[String]) {
+    let (config, surroundings) = set_up(folder);
+    let domain = app::open(&config, surroundings).await.unwrap();
+    for name in names {
+        let typed = Password::new(PASSWORD.to_owned());
+        let username = Username::parse(name);
+        let password = domain.rules.passwords.check(&typed, username.as_ref().ok());
+        domain.add_account(Application { username, password, invite: None }).await.unwrap();
+    }
+    domain.store.close().await;
+}
+
+/// A kept connection on which one request follows the other.
+#[derive(Debug)]
+pub struct Connection(TcpStream);
+
+impl Connection {
+    pub fn to(at: &str) -> Self {
+        let stream = TcpStream::connect(at).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    /// Asks, waits, and reads the whole answer.
+    pub fn ask(&mut self, request: &str) -> Answer {
+        self.0.write_all(request.as_bytes()).unwrap();
+        let mut bytes = [0; 8192]; // the longest answer here has two kilobytes
+        let mut length = 0;
+        loop {
+            let read = self.0.read(&mut bytes[length..]).unwrap();
+            assert!(read > 0, "the service closed the connection");
+            length += read;
+            let text = std::str::from_utf8(&bytes[..length]).unwrap();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let expected = head.split("\r\ncontent-length: ").nth(1).unwrap();
+            if body.len() == expected.lines().next().unwrap().parse::<usize>().unwrap() {
+                return Answer(text.to_owned());
+            }
+        }
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer(String);
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.0[9..12].parse().unwrap()
+    }
+
+    /// The value of a header that is there.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.0.split(&format!("\r\n{name}: ")).nth(1).unwrap();
+        value.lines().next().unwrap()
+    }
+}
+
+/// The text of a login.
+pub fn login(username: &str, password: &str) -> String {
+    let body = format!(r#"{{"username":"{username}","password":"{password}"}}"#);
+    let mut request = "POST /login HTTP/1.1\r\nHost: bench\r\n".to_owned();
+    let length = body.len();
+    write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+        .unwrap();
+    request
+}
+
+/// The value that this part of them does not exceed.
+pub fn quantile(sorted: &[f64], part: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    #[expect(clippy::cast_precision_loss, reason = "a count of samples fits")]
+    let at = (part * (sorted.len() - 1) as f64).round() as usize;
+    sorted[at]
+}
+
+/// Says whether a bound is met, and by how much.
+pub fn within(what: &str, value: f64, bound: f64) -> bool {
+    let holds = value <= bound;
+    println!(
+        "{what:<44} {value:9.3}  at most {bound:.3}  {}",
+        if holds { "ok" } else { "NOT MET" }
+    );
+    holds
+}

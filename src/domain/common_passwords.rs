@@ -1,0 +1,99 @@
+//! The passwords that many people chose, in a list that is read where it lies in the program.
+//!
+//! `common_passwords/README.md` says where the list is from and how it is laid out.
+
+use std::cmp::Ordering;
+
+static LIST: &[u8] = include_bytes!("common_passwords/list");
+
+/// Is this on the list? Its letters have been made small.
+pub(super) fn contain(folded: &str) -> bool {
+    let wanted = folded.as_bytes();
+    let index = index();
+    let starts = &index[..index.len() - 1]; // the last one is the end of the list
+    let before = starts.partition_point(|start| {
+        let first = Entries::of(&LIST[at(*start)..]).step().map(|first| first <= wanted);
+        first.unwrap_or(false)
+    });
+    let Some(block) = before.checked_sub(1) else { return false };
+    let mut entries = Entries::of(&LIST[at(index[block])..at(index[block + 1])]);
+    while let Some(entry) = entries.step() {
+        match entry.cmp(wanted) {
+            Ordering::Less => {}
+            Ordering::Equal => return true,
+            Ordering::Greater => return false,
+        }
+    }
+    false
+}
+
+/// Where each block starts, and where the last one ends.
+fn index() -> &'static [[u8; 4]] {
+    let (offsets, _) = LIST.as_chunks();
+    &offsets[..at(offsets[0]) / 4] // the first block starts behind the index
+}
+
+fn at(offset: [u8; 4]) -> usize {
+    u32::from_le_bytes(offset) as usize
+}
+
+/// The entries of a block, one after the other.
+struct Entries {
+    rest: &'static [u8],
+    entry: Vec<u8>,
+}
+
+impl Entries {
+    fn of(rest: &'static [u8]) -> Self {
+        Self { rest, entry: Vec::new() }
+    }
+
+    /// The next entry: what it shares with the one before, and its own end.
+    fn step(&mut self) -> Option<&[u8]> {
+        let (&shared, rest) = self.rest.split_first()?;
+        let last = rest.iter().position(|byte| byte & 0x80 != 0)?;
+        self.entry.truncate(shared.into());
+        self.entry.extend_from_slice(&rest[..last]);
+        self.entry.push(rest[last] & 0x7f);
+        self.rest = &rest[last + 1..];
+        Some(&self.entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::passwords::LEAST_CHARS;
+
+    fn entries() -> Vec<String> {
+        let mut entries = Vec::new();
+        for pair in index().windows(2) {
+            let mut block = Entries::of(&LIST[at(pair[0])..at(pair[1])]);
+            while let Some(entry) = block.step() {
+                entries.push(String::from_utf8(entry.to_vec()).unwrap());
+            }
+        }
+        entries
+    }
+
+    #[test]
+    fn every_entry_is_found_and_its_neighbours_are_not() {
+        let entries = entries();
+        assert_eq!(entries.len(), 474_743, "as README.md beside the list says");
+        assert!(entries.is_sorted_by(|one, next| one < next), "each once, in order");
+        for entry in &entries {
+            assert!(entry.len() >= LEAST_CHARS && *entry == entry.to_lowercase(), "{entry}");
+            assert!(contain(entry), "{entry}");
+        }
+        let known: std::collections::HashSet<&String> = entries.iter().collect();
+        for entry in entries.iter().step_by(100) {
+            for other in [format!("{entry}~"), entry[1..].to_owned(), entry[..7].to_owned()] {
+                assert_eq!(contain(&other), known.contains(&other), "{other}");
+            }
+        }
+        for absent in ["", " ", "~", "\u{7f}", "correct horse battery staple", "пароль12345678"]
+        {
+            assert!(!contain(absent), "{absent}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What is guessed before anything else: names that belong to the place, repetitions, runs of the
+//! keyboard, and what many people chose (NIST SP 800-63B-4, section 3.1.1.2; ASVS 6.2.4 and 6.2.11).
+
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::common_passwords;
+use super::passwords::{BadPassword, LEAST_CHARS};
+
+/// A pattern of so many characters says little however often; six can be a word.
+const LONGEST_PATTERN: usize = 5;
+/// Names shorter than this say nothing: "al" is part of too much.
+const SHORTEST_NAME: usize = 3;
+/// In words about every character starts a new run, in "qwe123asd456" every third.
+const CHARS_A_RUN: usize = 3;
+
+/// Characters that follow each other, round and round: digits, alphabets, and the rows and columns
+/// of keyboards in the United States, Germany, France and Russia.
+const TRACKS: [&str; 26] = [
+    "0123456789",
+    "abcdefghijklmnopqrstuvwxyz",
+    "!@#$%^&*()_+",
+    "qwertyuiop[]\\",
+    "asdfghjkl;'",
+    "zxcvbnm,./",
+    "1qaz",
+    "2wsx",
+    "3edc",
+    "4rfv",
+    "5tgb",
+    "6yhn",
+    "7ujm",
+    "8ik,",
+    "9ol.",
+    "0p;/",
+    "qwertzuiopü",
+    "asdfghjklöä",
+    "yxcvbnm",
+    "azertyuiop",
+    "qsdfghjklm",
+    "wxcvbn",
+    "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
+    "йцукенгшщзхъ",
+    "фывапролджэ",
+    "ячсмитьбю",
+];
+
+/// Why a guesser would come to this password early, if so. `own` names whoever will have it, and
+/// `place` the service; what is left beside these names must have `fewest` characters.
+pub(super) fn guessable(
+    password: &str,
+    own: Option<&str>,
+    place: &[String],
+    fewest: usize,
+) -> Option<BadPassword> {
+    let folded = folded(password);
+    let chars = Zeroizing::new(folded.chars().collect::<Vec<char>>());
+    let names = own.into_iter().chain(place.iter().map(String::as_str));
+    if is_little_but(names, &folded, fewest) {
+        Some(BadPassword::NameBased)
+    } else if (1..=LONGEST_PATTERN).any(|length| is_repeated(&chars, length)) {
+        Some(BadPassword::Repetitive)
+    } else if is_run(&chars) || is_two_runs(&chars) {
+        Some(BadPassword::Sequential)
+    } else if common_passwords::contain(&folded) || is_a_common_one_repeated(&folded) {
+        Some(BadPassword::Common)
+    } else {
+        None
+    }
+}
+
+/// The form in which passwords are compared: capitals and fancy letters are no secret.
+fn folded(text: &str) -> Zeroizing<String> {
+    let mut folded = Zeroizing::new(String::with_capacity(2 * text.len()));
+    folded.extend(text.nfkc().flat_map(char::to_lowercase));
+    folded
+}
+
+/// Is it names of the place, forwards or backwards, once or often, and beside them only digits and
+/// signs, too few to do by themselves?
+fn is_little_but<'a>(names: impl Iterator<Item = &'a str>, folded: &str, fewest: usize) -> bool {
+    let mut rest = Zeroizing::new(folded.to_owned());
+    let mut words: Vec<String> = names.flat_map(words_of).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len())); // the whole before its parts
+    let mut has_name = false;
+    for word in words {
+        while let Some(start) = rest.find(&word) {
+            rest.replace_range(start..start + word.len(), "");
+            has_name = true;
+        }
+    }
+    has_name && rest.chars().count() < fewest && !rest.chars().any(char::is_alphabetic)
+}
+
+/// A name, the words it is made of, and each of them backwards.
+fn words_of(name: &str) -> Vec<String> {
+    let name = folded(name);
+    let parts = name.split(|c: char| !c.is_alphanumeric());
+    let joined: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let forwards = parts.map(str::to_owned).chain([joined, name.to_string()]);
+    let words = forwards.filter(|word| word.chars().count() >= SHORTEST_NAME);
+    words.flat_map(|word| [word.chars().rev().collect(), word]).collect()
+}
+
+/// Does it say the same `length` characters again and again?
+fn is_repeated(chars: &[char], length: usize) -> bool {
+    chars.len() >= 2 * length && chars[length..] == chars[..chars.len() - length]
+}
+
+fn is_a_common_one_repeated(folded: &str) -> bool {
+    let bytes = folded.as_bytes();
+    let pieces = LEAST_CHARS..=bytes.len() / 2;
+    pieces.filter(|length| bytes.len().is_multiple_of(*length)).any(|length| {
+        bytes[length..] == bytes[..bytes.len() - length]
+            && folded.get(..length).is_some_and(common_passwords::contain)
+    })
+}
+
+/// Is it made of runs of the tracks, long ones on the average?
+fn is_run(chars: &[char]) -> bool {
+    let (mut rest, mut runs) = (chars, 0);
+    while !rest.is_empty() {
+        rest = &rest[longest_run(rest)..];
+        runs += 1;
+    }
+    runs * CHARS_A_RUN <= chars.len()
+}
+
+/// Is it two runs that take turns, as in "q1w2e3"?
+fn is_two_runs(chars: &[char]) -> bool {
+    let every_other = |first: usize| -> Zeroizing<Vec<char>> {
+        Zeroizing::new(chars.iter().copied().skip(first).step_by(2).collect())
+    };
+    is_run(&every_other(0)) && is_run(&every_other(1))
+}
+
+/// How many characters from the first one on are one run: on a track, back on it, or the same one.
+fn longest_run(chars: &[char]) -> usize {
+    let same = chars.iter().take_while(|c| **c == chars[0]).count();
+    let on_tracks = TRACKS.iter().filter(|track| track.contains(chars[0])).map(|track| {
+        let ahead = track.chars().cycle().skip_while(|c| *c != chars[0]);
+        let back = track.chars().rev().cycle().skip_while(|c| *c != chars[0]);
+        common_start(chars, ahead).max(common_start(chars, back))
+    });
+    on_tracks.fold(same, usize::max)
+}
+
+fn common_start(chars: &[char], track: impl Iterator<Item = char>) -> usize {
+    chars.iter().zip(track).take_while(|(one, other)| **one == *other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(password: &str) -> Option<BadPassword> {
+        let place = ["cloakroom".to_owned(), "id.example.org".to_owned()];
+        guessable(password, Some("john.smith"), &place, 15)
+    }
+
+    #[test]
+    fn what_is_guessed_first_is_refused_with_its_reason() {
+        for (bad, passwords) in [
+            (
+                BadPassword::NameBased,
+                &[
+                    "john.smith john.smith",
+                    "JohnSmithJohnSmith",
+                    "smith-john-12345",
+                    "1984!john.smith!",
+                    "htims.nhoj.12345",
+                    "Cloakroom 123456",
+                    "cloakroomcloakroom",
+                    "moorkaolc1234567",
+                    "id.example.org!",
+                    "example.org.2026!",
+                    "cloakroom-john-smith",
+                    "ｃｌｏａｋｒｏｏｍ123456",
+                ][..],
+            ),
+            (
+                BadPassword::Repetitive,
+                &["aaaaaaaaaaaaaaaa", "abcabcabcabcabc", "aB1!zaB1!zaB1!z", "ж ж ж ж ж ж ж ж "],
+            ),
+            (
+                BadPassword::Sequential,
+                &[
+                    "12345678901234567",
+                    "abcdefghijklmnop",
+                    "zyxwvutsrqponmlk",
+                    "qwertyuiopasdfgh",
+                    "qazwsxedcrfvtgb",
+                    "1q2w3e4r5t6y7u8i9o",
+                    "aabbccddeeffgghh",
+                    "QWERTY123456!@#$",
+                    "987654321qwertyu",
+                    "yxcvbnmasdfghjkl",
+                    "йцукенгшщзфывапро",
+                    "111222333444555",
+                ],
+            ),
+            (
+                BadPassword::Common,
+                &[
+                    "passwordpassword",
+                    "Passwordpassword",
+                    "ｐａｓｓｗｏｒｄpassword",
+                    "sunshinesunshinesunshine",
+                    "WillSkateForFood",
+                ],
+            ),
+        ] {
+            for password in passwords {
+                assert_eq!(verdict(password), Some(bad), "{password}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_words_will_do() {
+        for password in [
+            "correct horse battery staple",
+            "a long walk by the river",
+            "john likes green tea",
+            "the cloakroom is upstairs",
+            "we were here as per our tree",
+            "Åströmåströmåström",
+            "eine rose ist eine rose",
+            "j839201748392017",
+            "a3b8d1q7z5t2m9x4",
+            "cloakroom 839201748372019", // what is left is fifteen characters by itself
+        ] {
+            assert_eq!(verdict(password), None, "{password}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_is_part_of_too_much() {
+        assert_eq!(guessable("al is 83 and 1 al", Some("al"), &[], 15), None);
+        assert_eq!(guessable("al 83920174837 al", Some("al"), &[], 15), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_rules_panic(text in any::<String>(), name in any::<String>()) {
+            let _ = guessable(&text, Some(&name), std::slice::from_ref(&name), 15);
+        }
+
+        #[test]
+        fn a_name_padded_and_repeated_is_refused(
+            name in "[a-z]{3,12}", padding in "[0-9!?. -]{0,12}", times in 1..4_usize,
+        ) {
+            let password = format!("{}{padding}", name.repeat(times));
+            prop_assert_eq!(guessable(&password, Some(&name), &[], 15), Some(BadPassword::NameBased));
+        }
+    }
+}
