@@ -110,3 +110,14 @@ fn bodies_are_closed_and_plain_json() {
     assert!(!JSON.contains("\": null"), "nothing is null");
     assert!(!JSON.contains("\"nullable\""), "what may be missing is left out");
 }
+
+#[test]
+fn the_names_of_schemas_do_not_meet_in_generated_code() {
+    let document = parsed();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in schemas.keys() {
+        // Go's constructor of `Account` is called `NewAccount`
+        let made = name.strip_prefix("New").filter(|made| schemas.contains_key(*made));
+        assert_eq!(made, None, "{name} is what Go calls the constructor of another schema");
+    }
+}

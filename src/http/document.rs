@@ -104,7 +104,7 @@ fn build() -> Value {
 }
 
 /// The schemas of bodies that clients send.
-const REQUESTS: [&str; 4] = ["Credentials", "NewAccount", "PasswordChange", "Closing"];
+const REQUESTS: [&str; 4] = ["Credentials", "Registration", "PasswordChange", "Closing"];
 
 /// The groups in the order in which somebody tries them.
 fn in_order(mut tags: Value) -> Value {
