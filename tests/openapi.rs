@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use std::fs;
+use std::path::Path;
+
 use cloakroom::http::{document, yaml};
 use serde_json::Value;
 
@@ -119,5 +122,30 @@ fn the_names_of_schemas_do_not_meet_in_generated_code() {
         // Go's constructor of `Account` is called `NewAccount`
         let made = name.strip_prefix("New").filter(|made| schemas.contains_key(*made));
         assert_eq!(made, None, "{name} is what Go calls the constructor of another schema");
+    }
+}
+
+/// The README in `openapi/` shows files of `tests/sdk`, each behind a comment with its path.
+#[test]
+fn the_readme_shows_the_programs_that_are_tested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(folder.join("openapi/README.md")).unwrap();
+    let mut shown = Vec::new();
+    for part in readme.split("<!-- tests/sdk/").skip(1) {
+        let (path, text) = part.split_once(" -->\n```").unwrap();
+        let (_language, text) = text.split_once('\n').unwrap();
+        let (text, _) = text.split_once("```\n").unwrap();
+        let file = fs::read_to_string(folder.join("tests/sdk").join(path)).unwrap();
+        assert!(text == file, "openapi/README.md shows tests/sdk/{path} as it is not");
+        shown.push(path.split_once('/').unwrap());
+    }
+    for client in fs::read_dir(folder.join("tests/sdk")).unwrap() {
+        let client = client.unwrap();
+        if !client.file_type().unwrap().is_dir() {
+            continue;
+        }
+        let name = client.file_name().into_string().unwrap();
+        let files = shown.iter().filter(|(client, _)| *client == name);
+        assert_eq!(files.count(), 2, "openapi/README.md shows how to make {name} and to use it");
     }
 }
