@@ -125,6 +125,16 @@ fn the_names_of_schemas_do_not_meet_in_generated_code() {
     }
 }
 
+#[test]
+fn answers_have_no_closed_sets_of_values() {
+    let document = parsed();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let is_sent = schema["additionalProperties"] == false;
+        let closes = schema.to_string().contains("\"enum\":");
+        assert!(is_sent || !closes, "{name}: a new value would break clients; x-extensible-enum");
+    }
+}
+
 /// The README in `openapi/` shows files of `tests/sdk`, each behind a comment with its path.
 #[test]
 fn the_readme_shows_the_programs_that_are_tested() {
