@@ -42,6 +42,13 @@ fn the_yaml_says_the_same_as_the_json() {
 }
 
 #[test]
+fn the_ways_through_it_are_of_the_same_version() {
+    let ways: Value =
+        serde_saphyr::from_str(include_str!("../openapi/cloakroom.arazzo.yaml")).unwrap();
+    assert_eq!(ways["info"]["version"], parsed()["info"]["version"]);
+}
+
+#[test]
 fn every_operation_has_a_name_a_summary_a_description_and_its_security() {
     let document = parsed();
     let operations = operations(&document);
