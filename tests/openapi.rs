@@ -117,6 +117,7 @@ fn bodies_are_closed_and_plain_json() {
         }
     }
     assert!(!JSON.contains("charset="), "generators trip over parameters");
+    assert!(!JSON.contains("\"uint"), "OpenAPI knows signed integers only");
     assert!(!JSON.contains("\": null"), "nothing is null");
     assert!(!JSON.contains("\"nullable\""), "what may be missing is left out");
 }

@@ -129,6 +129,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if !is_guarded {
         operation["security"] = json!([]); // said, not left out
     }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        mend_format(&mut parameter["schema"]);
+    }
     let responses = &mut operation["responses"];
     for (_, response) in members(responses) {
         mend_headers(response);
