@@ -1,17 +1,27 @@
-from cloakroom import ApiClient, ApiException, Configuration, Credentials, PrivateApi, SessionsApi
-from urllib3 import HTTPHeaderDict
+from http.cookies import SimpleCookie
+
+from cloakroom import ApiClient, Configuration, Credentials, PrivateApi, Problem, SessionsApi
+
+
+def keep_cookies(client: ApiClient, answer) -> None:
+    """It keeps none by itself, and shows but one: so they are taken from the raw answer."""
+    cookies = SimpleCookie(client.cookie)
+    for cookie in answer.headers.getlist("Set-Cookie"):
+        cookies.load(cookie)
+    client.cookie = "; ".join(f"{name}={cookie.value}" for name, cookie in cookies.items())
 
 
 def visit(base_url: str, username: str, password: str) -> str:
     client = ApiClient(Configuration(host=base_url))
     sessions = SessionsApi(client)
-    try:
-        entry = sessions.login_with_http_info(Credentials(username=username, password=password))
-    except ApiException as refusal:
-        if refusal.data.code == "invalid_credentials":
+    credentials = Credentials(username=username, password=password)
+    answer = sessions.login_without_preload_content(credentials)
+    if answer.status != 200:
+        problem = Problem.from_json(answer.data)
+        if problem.code == "invalid_credentials":
             raise ValueError("Wrong user name or password.")
-        raise  # a code that is new to us, say
-    client.cookie = HTTPHeaderDict(entry.headers)["Set-Cookie"].split(";")[0]  # it keeps none by itself
+        raise RuntimeError(f"{problem.status} {problem.title}")  # a code that is new to us, say
+    keep_cookies(client, answer)
 
     secret = PrivateApi(client).read_private()
     for session in sessions.list_sessions(limit=20).sessions:
