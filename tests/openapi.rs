@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use std::fs;
+use std::path::Path;
+
 use cloakroom::http::{document, yaml};
 use serde_json::Value;
 
@@ -36,6 +39,13 @@ fn the_committed_document_is_the_one_the_program_prints() {
 fn the_yaml_says_the_same_as_the_json() {
     let from_yaml: Value = serde_saphyr::from_str(YAML).unwrap();
     assert_eq!(from_yaml, parsed());
+}
+
+#[test]
+fn the_ways_through_it_are_of_the_same_version() {
+    let ways: Value =
+        serde_saphyr::from_str(include_str!("../openapi/cloakroom.arazzo.yaml")).unwrap();
+    assert_eq!(ways["info"]["version"], parsed()["info"]["version"]);
 }
 
 #[test]
@@ -107,6 +117,53 @@ fn bodies_are_closed_and_plain_json() {
         }
     }
     assert!(!JSON.contains("charset="), "generators trip over parameters");
+    assert!(!JSON.contains("\"uint"), "OpenAPI knows signed integers only");
     assert!(!JSON.contains("\": null"), "nothing is null");
     assert!(!JSON.contains("\"nullable\""), "what may be missing is left out");
+}
+
+#[test]
+fn the_names_of_schemas_do_not_meet_in_generated_code() {
+    let document = parsed();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in schemas.keys() {
+        // Go's constructor of `Account` is called `NewAccount`
+        let made = name.strip_prefix("New").filter(|made| schemas.contains_key(*made));
+        assert_eq!(made, None, "{name} is what Go calls the constructor of another schema");
+    }
+}
+
+#[test]
+fn answers_have_no_closed_sets_of_values() {
+    let document = parsed();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let is_sent = schema["additionalProperties"] == false;
+        let closes = schema.to_string().contains("\"enum\":");
+        assert!(is_sent || !closes, "{name}: a new value would break clients; x-extensible-enum");
+    }
+}
+
+/// The README in `openapi/` shows files of `tests/sdk`, each behind a comment with its path.
+#[test]
+fn the_readme_shows_the_programs_that_are_tested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(folder.join("openapi/README.md")).unwrap();
+    let mut shown = Vec::new();
+    for part in readme.split("<!-- tests/sdk/").skip(1) {
+        let (path, text) = part.split_once(" -->\n```").unwrap();
+        let (_language, text) = text.split_once('\n').unwrap();
+        let (text, _) = text.split_once("```\n").unwrap();
+        let file = fs::read_to_string(folder.join("tests/sdk").join(path)).unwrap();
+        assert!(text == file, "openapi/README.md shows tests/sdk/{path} as it is not");
+        shown.push(path.split_once('/').unwrap());
+    }
+    for client in fs::read_dir(folder.join("tests/sdk")).unwrap() {
+        let client = client.unwrap();
+        if !client.file_type().unwrap().is_dir() {
+            continue;
+        }
+        let name = client.file_name().into_string().unwrap();
+        let files = shown.iter().filter(|(client, _)| *client == name);
+        assert_eq!(files.count(), 2, "openapi/README.md shows how to make {name} and to use it");
+    }
 }

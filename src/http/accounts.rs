@@ -26,7 +26,7 @@ pub struct AccountsApi(pub Arc<Front>);
 
 /// The account that somebody would like to have.
 #[derive(Object)]
-#[oai(rename = "NewAccount", deny_unknown_fields, example)]
+#[oai(rename = "Registration", deny_unknown_fields, example)]
 pub struct NewAccountView {
     /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
     /// and wide letters are taken for small ones. Names that stand for the service or its operator

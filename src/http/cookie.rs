@@ -1,5 +1,6 @@
 //! The session cookie: its name, its attributes, how it is read, set and cleared.
 
+use std::fmt;
 use std::time::Duration;
 
 use memchr::memchr_iter;
@@ -7,8 +8,10 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
-use crate::domain::throttle::DEVICE;
 use crate::secret::{DeviceToken, SessionToken};
 
 /// The session cookie of this service.
@@ -37,12 +40,9 @@ impl DeviceCookie {
     }
 
     /// `Set-Cookie` for a device: it goes with sign-ins from this site and with nothing else.
-    pub fn set(&self, token: &DeviceToken) -> HeaderValue {
+    pub fn set(&self, token: &DeviceToken, keep: Keep) -> HeaderValue {
         let (name, secure, value) = (self.name, self.secure, token.expose()); // it is the cookie
-        let keep = DEVICE.as_secs();
-        let set = format!(
-            "{name}={value}; Path=/login; HttpOnly; SameSite=Strict{secure}; Max-Age={keep}"
-        );
+        let set = format!("{name}={value}; Path=/login; HttpOnly; SameSite=Strict{secure}{keep}");
         HeaderValue::try_from(set).expect("a token makes a header")
     }
 
@@ -100,6 +100,29 @@ pub enum Presented<'a> {
     Contradiction,
 }
 
+/// How long a browser shall keep a cookie.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    pub time: Duration,
+    /// The same as an instant.
+    pub until: OffsetDateTime,
+}
+
+impl fmt::Display for Keep {
+    /// The two attributes that say so.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `Max-Age` is what counts. But Java's CookieManager takes a cookie that has it and no
+        // `Expires` for one of RFC 2965, and sends its value back in quotes.
+        let until = self.until.format(IMF_FIXDATE).map_err(|_| fmt::Error)?;
+        write!(to, "; Expires={until}; Max-Age={}", self.time.as_secs())
+    }
+}
+
+/// How HTTP writes an instant (RFC 9110, section 5.6.7).
+const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
+
 impl SessionCookie {
     /// `Secure` is added where the public address is https.
     pub fn new(name: &str, domain: Option<&str>, is_secure: bool) -> Self {
@@ -119,11 +142,11 @@ impl SessionCookie {
     }
 
     /// `Set-Cookie` for a new session (RFC 6265bis, section 4.1).
-    pub fn set(&self, token: &SessionToken, keep_for: Option<Duration>) -> String {
+    pub fn set(&self, token: &SessionToken, keep: Option<Keep>) -> String {
         let value = token.expose(); // the cookie is what the token is for
         let set = format!("{}={value}{}", self.name, self.attributes);
-        match keep_for {
-            Some(time) => format!("{set}; Max-Age={}", time.as_secs()),
+        match keep {
+            Some(keep) => format!("{set}{keep}"),
             None => set,
         }
     }

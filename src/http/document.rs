@@ -53,7 +53,8 @@ pub fn served(cookie: &SessionCookie, fewest_chars: usize) -> String {
     let mut document = build();
     document["components"]["securitySchemes"][SCHEME]["name"] = cookie.name().into();
     for (schema, field) in NEW_PASSWORDS {
-        let schema = &mut document["components"]["schemas"][schema];
+        let schema = document.pointer_mut(&format!("/components/schemas/{schema}"));
+        let schema = schema.expect("it is one of the document's"); // an index would make it up
         schema["properties"][field]["minLength"] = fewest_chars.into();
         let example = schema["example"][field].as_str().unwrap_or_default();
         schema["example"][field] = lengthened(example, fewest_chars).into();
@@ -72,7 +73,7 @@ fn lengthened(example: &str, fewest_chars: usize) -> String {
 
 /// The fields that take a new password, by their schema.
 const NEW_PASSWORDS: [(&str, &str); 2] =
-    [("NewAccount", "password"), ("PasswordChange", "new_password")];
+    [("Registration", "password"), ("PasswordChange", "new_password")];
 
 fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).expect("a value can be printed") + "\n"
@@ -125,7 +126,7 @@ fn build() -> Value {
 }
 
 /// The schemas of bodies that clients send.
-const REQUESTS: [&str; 4] = ["Credentials", "NewAccount", "PasswordChange", "Closing"];
+const REQUESTS: [&str; 4] = ["Credentials", "Registration", "PasswordChange", "Closing"];
 
 /// The groups in the order in which somebody tries them.
 fn in_order(mut tags: Value) -> Value {
@@ -149,6 +150,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let has_parameters = operation.get("parameters").is_some();
     if !is_guarded {
         operation["security"] = json!([]); // said, not left out
+    }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        mend_format(&mut parameter["schema"]);
     }
     let responses = &mut operation["responses"];
     for (_, response) in members(responses) {

@@ -8,13 +8,14 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::body::{Body, Fields, FromFields};
-use super::cookie::{AlsoSet, WithCookie};
+use super::cookie::{AlsoSet, Keep, WithCookie};
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
-use super::sessions::SessionView;
+use super::sessions::{SessionView, date_time};
 use super::{Front, Tag};
 use crate::domain::passwords::MOST_TYPED;
 use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
+use crate::domain::throttle::DEVICE;
 use crate::fault::Fault;
 use crate::secret::Password;
 
@@ -201,11 +202,14 @@ impl Front {
 
     /// `Set-Cookie` for a ticket.
     pub fn handing_out(&self, ticket: &Ticket) -> String {
-        self.cookie.set(&ticket.token, ticket.keep_for)
+        let until = date_time(ticket.session.expires_at);
+        self.cookie.set(&ticket.token, ticket.keep_for.map(|time| Keep { time, until }))
     }
 
     /// The cookie by which the client is known the next time.
     pub fn device_of(&self, ticket: &Ticket) -> Option<AlsoSet> {
-        ticket.device.as_ref().map(|token| AlsoSet(self.device.set(token)))
+        let until = date_time(ticket.session.created_at.plus(DEVICE));
+        let keep = Keep { time: DEVICE, until };
+        ticket.device.as_ref().map(|token| AlsoSet(self.device.set(token, keep)))
     }
 }

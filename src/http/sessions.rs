@@ -68,6 +68,7 @@ pub fn date_time(at: Timestamp) -> OffsetDateTime {
 /// A page of sessions, the newest first.
 #[derive(Object)]
 pub struct SessionPage {
+    /// The sessions of this page.
     #[oai(validator(max_items = 100))]
     pub sessions: Vec<SessionView>,
     /// Give it as `cursor` to get the next page; it is missing on the last one.
@@ -78,6 +79,7 @@ pub struct SessionPage {
 /// How many sessions were ended.
 #[derive(Object)]
 pub struct Revoked {
+    /// Without the request's own, which goes on.
     #[oai(validator(minimum(value = "0")))]
     pub revoked: i64,
 }

@@ -53,7 +53,7 @@ impl Store {
         step: Option<&StepRow>,
         now: i64,
     ) -> Result<bool, Fault> {
-        on_engine!(self.writer(), |pool| {
+        on_engine!(self.counter(), |pool| {
             async {
                 let mut all = pool.begin().await?;
                 for turn in turns {
@@ -106,7 +106,7 @@ impl Store {
 
     /// Forgets the tries of some keys, and gives turns back.
     pub async fn forgive(&self, forgotten: &[AttemptKey], turns: &[TurnRow]) -> Result<(), Fault> {
-        on_engine!(self.writer(), |pool| {
+        on_engine!(self.counter(), |pool| {
             async {
                 let mut all = pool.begin().await?;
                 for key in forgotten {
@@ -131,7 +131,7 @@ impl Store {
 
     /// Takes a step back, unless somebody else has counted meanwhile.
     pub async fn undo_step(&self, step: &StepRow) -> Result<(), Fault> {
-        on_engine!(self.writer(), |pool| {
+        on_engine!(self.counter(), |pool| {
             sqlx::query(
                 "update attempts set failures = $2, free_at = $3
                  where key = $1 and failures = $4 and free_at = $5",
@@ -150,7 +150,7 @@ impl Store {
 
     /// Removes up to `limit` keys that hold nobody up at `now` and were last used before an instant.
     pub async fn remove_attempts(&self, before: i64, now: i64, limit: i64) -> Result<u64, Fault> {
-        on_engine!(self.writer(), |pool| {
+        on_engine!(self.counter(), |pool| {
             sqlx::query(
                 "delete from attempts where key in (
                      select key from attempts where last_at < $1 and free_at <= $2

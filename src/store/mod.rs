@@ -106,6 +106,7 @@ impl Store {
         match self {
             Self::Sqlite(pools) => {
                 pools.readers.close().await;
+                pools.counter.close().await;
                 pools.writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
@@ -115,6 +116,14 @@ impl Store {
     fn reader(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
+            Self::Postgres(pool) => Pool::Postgres(pool),
+        }
+    }
+
+    /// For what need not be on the disk when it is answered.
+    fn counter(&self) -> Pool<'_> {
+        match self {
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.counter),
             Self::Postgres(pool) => Pool::Postgres(pool),
         }
     }

@@ -1,4 +1,4 @@
-//! Opens SQLite: one connection that writes, a few that read.
+//! Opens SQLite: one connection that writes, one that counts, a few that read.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,6 +26,8 @@ const READERS: u32 = 4;
 pub struct Pools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
+    /// Writes what a cut of power may take back a second of: it does not wait for the disk.
+    pub counter: SqlitePool,
 }
 
 /// Opens the file, makes it (mode 0600) if it is not there, and migrates it.
@@ -66,9 +68,11 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     }
     migrate(&writer).await?;
     drop(lock);
+    let counting = options.clone().synchronous(SqliteSynchronous::Normal);
+    let counter = pool(1).min_connections(0).connect_lazy_with(counting);
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
-    Ok(Pools { readers, writer })
+    Ok(Pools { readers, writer, counter })
 }
 
 /// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits

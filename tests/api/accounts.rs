@@ -164,7 +164,7 @@ async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
         let document = house.stranger().get("/openapi.json").await.json();
         let page = house.stranger().get("/register").await.text;
         assert!(page.contains(&format!("At least {fewest} characters")));
-        for (schema, field) in [("NewAccount", "password"), ("PasswordChange", "new_password")] {
+        for (schema, field) in [("Registration", "password"), ("PasswordChange", "new_password")] {
             let schema = &document["components"]["schemas"][schema];
             assert_eq!(schema["properties"][field]["minLength"], fewest);
             let example = schema["example"][field].as_str().unwrap();
@@ -179,7 +179,7 @@ async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
         assert!(refused.text.contains(&format!("at least {fewest} characters")));
         assert_eq!(register("password").await.status, 422);
         assert_eq!(register(enough).await.status, 201);
-        let example = &document["components"]["schemas"]["NewAccount"]["example"];
+        let example = &document["components"]["schemas"]["Registration"]["example"];
         assert_eq!(house.stranger().post("/register", example).await.status, 201);
     }
 }

@@ -34,14 +34,16 @@ async fn the_device_cookie_goes_with_sign_ins_alone() {
     let house = House::new().await;
     house.signed_in("ann").await;
     let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
-    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Max-Age=7776000";
+    let attributes = "Path=/login; HttpOnly; SameSite=Strict; \
+                      Expires=Wed, 01 Apr 2026 00:00:00 GMT; Max-Age=7776000";
     assert_eq!(answer.sets("device").unwrap().split_once("; ").unwrap().1, attributes);
 
     let public_url = Some("https://id.example.org".to_owned());
     let house = House::with(Settings { public_url, ..Settings::default() }).await;
     house.signed_in("ann").await;
     let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
-    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Secure; Max-Age=7776000";
+    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Secure; \
+                      Expires=Wed, 01 Apr 2026 00:00:00 GMT; Max-Age=7776000";
     assert_eq!(answer.sets("__Secure-device").unwrap().split_once("; ").unwrap().1, attributes);
 }
 

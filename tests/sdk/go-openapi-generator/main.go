@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"strings"
+	"time"
+
+	"example/cloakroom"
+)
+
+const username, password = "tiangolo", "secret2"
+
+// check ends the program if something is not as it has to be.
+func check(ok bool, what string, args ...any) {
+	if !ok {
+		fmt.Fprintln(os.Stderr, append([]any{"FAILED:", what}, args...)...)
+		os.Exit(1)
+	}
+}
+
+func main() {
+	ctx := context.Background()
+	url := os.Getenv("CLOAKROOM_URL")
+	wrongPassword := os.Getenv("WRONG_PASSWORD") // the code that the service answers it with
+
+	// Whoever is not signed in is told so, and who has the wrong password, too.
+	ann := connect(url)
+	_, _, err := ann.PrivateAPI.ReadPrivate(ctx).Execute()
+	check(code(err) == "not_authenticated", "nobody reads", err)
+	wrong := *cloakroom.NewCredentials(username, "secret3")
+	_, answer, err := ann.SessionsAPI.Login(ctx).Credentials(wrong).Execute()
+	check(answer.StatusCode == 403, "a wrong password is refused", err)
+	check(code(err) == wrongPassword, "and the code says so", err)
+	_, err = visit(ctx, url, username, "secret3")
+	words := "wrong user"
+	if wrongPassword != "invalid_credentials" {
+		words = "403 "
+	}
+	check(err != nil && strings.HasPrefix(err.Error(), words), "visit with a wrong password", err)
+
+	// Two devices sign in; one ends the session of the other.
+	credentials := *cloakroom.NewCredentials(username, password)
+	credentials.SetRemember(true)
+	there, _, err := ann.SessionsAPI.Login(ctx).Credentials(credentials).Execute()
+	check(err == nil && there.Ok, "sign in", err)
+	data, _, err := ann.PrivateAPI.ReadPrivate(ctx).Execute()
+	check(err == nil && data.Username == username, "read", err)
+	here := connect(url)
+	_, _, err = here.SessionsAPI.Login(ctx).Credentials(*cloakroom.NewCredentials(username, password)).Execute()
+	check(err == nil, "sign in elsewhere", err)
+	page, _, err := here.SessionsAPI.ListSessions(ctx).Execute()
+	check(err == nil, "list", err)
+	var listed *cloakroom.Session
+	for i, session := range page.Sessions {
+		if session.Id == there.Session.Id {
+			listed = &page.Sessions[i]
+		}
+	}
+	check(listed != nil && listed.Remember && !listed.Current, "the session is listed")
+	check(time.Since(listed.CreatedAt) < time.Minute, "it began just now", listed.CreatedAt)
+	answer, err = here.SessionsAPI.RevokeSession(ctx, listed.Id).Execute()
+	check(err == nil && answer.StatusCode == 204, "end it", err)
+	_, err = here.SessionsAPI.RevokeSession(ctx, listed.Id).Execute()
+	check(code(err) == "not_found", "end it again", err)
+	_, _, err = ann.PrivateAPI.ReadPrivate(ctx).Execute()
+	check(code(err) == "session_refused", "its cookie is refused", err)
+	_, _, err = here.PrivateAPI.ReadPrivate(ctx).Execute()
+	check(err == nil, "the other one is not", err)
+
+	// The lines of the README end that session, too, and their own.
+	secret, err := visit(ctx, url, username, password)
+	check(err == nil && secret == "get some private data", "visit", err)
+	_, _, err = here.PrivateAPI.ReadPrivate(ctx).Execute()
+	check(code(err) == "session_refused", "visit ended the others", err)
+
+	// Somebody new registers, changes the password and closes the account.
+	bob := connect(url)
+	rand.Seed(time.Now().UnixNano())
+	somebody := *cloakroom.NewRegistration(fmt.Sprintf("go-%x", rand.Int63()), "a long walk by the river")
+	made, _, err := bob.AccountsAPI.Register(ctx).Registration(somebody).Execute()
+	check(err == nil && made.Username == somebody.Username, "register", err)
+	_, _, err = connect(url).AccountsAPI.Register(ctx).Registration(somebody).Execute()
+	check(code(err) == "username_taken", "register again", err)
+	change := *cloakroom.NewPasswordChange(somebody.Password, "a short walk by the sea")
+	_, err = bob.AccountsAPI.ChangePassword(ctx).PasswordChange(change).Execute()
+	check(err == nil, "change the password", err)
+	me, _, err := bob.AccountsAPI.GetMe(ctx).Execute()
+	check(err == nil && me.Id == made.Id, "me", err)
+	closing := *cloakroom.NewClosing("a short walk by the sea")
+	_, err = bob.AccountsAPI.CloseAccount(ctx).Closing(closing).Execute()
+	check(err == nil, "close the account", err)
+	_, _, err = bob.AccountsAPI.GetMe(ctx).Execute()
+	check(code(err) == "not_authenticated", "it is gone", err)
+}

@@ -1,0 +1,83 @@
+import cloakroom.Cloakroom;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.UUID;
+
+class Program {
+    static final String USERNAME = "tiangolo";
+    static final String PASSWORD = "secret2";
+
+    static void check(boolean ok, String what) {
+        if (!ok) throw new AssertionError(what);
+    }
+
+    /** The code that a call is refused with. */
+    static String refused(int status, Runnable call) {
+        try {
+            call.run();
+        } catch (Cloakroom.ApiException refusal) {
+            check(refusal.status == status, "status " + refusal.status);
+            return Visit.code(refusal);
+        }
+        throw new AssertionError("it was not refused");
+    }
+
+    static Cloakroom.Credentials credentials(String password, boolean remember) {
+        return Cloakroom.Credentials.fromJson(
+            Map.of("username", USERNAME, "password", password, "remember", remember));
+    }
+
+    public static void main(String[] arguments) {
+        var url = System.getenv("CLOAKROOM_URL");
+        var wrongPassword = System.getenv("WRONG_PASSWORD"); // the code that the service answers it with
+
+        // Whoever is not signed in is told so, and who has the wrong password, too.
+        var ann = Visit.connect(url);
+        check(refused(401, ann::readPrivate).equals("not_authenticated"), "nobody reads");
+        check(refused(403, () -> ann.login(credentials("secret3", false))).equals(wrongPassword), "wrong password");
+        try {
+            Visit.visit(url, USERNAME, "secret3");
+            check(false, "visit with a wrong password");
+        } catch (IllegalArgumentException error) {
+            check(wrongPassword.equals("invalid_credentials"), "a code that nobody knows");
+        } catch (Cloakroom.ApiException error) {
+            check(error.status == 403 && !wrongPassword.equals("invalid_credentials"), "a code that all know");
+        }
+
+        // Two devices sign in; one ends the session of the other.
+        var there = ann.login(credentials(PASSWORD, true));
+        check(there.ok(), "sign in");
+        check(ann.readPrivate().username().equals(USERNAME), "read");
+        var here = Visit.connect(url);
+        here.login(credentials(PASSWORD, false));
+        var listed = here.listSessions(null).sessions().stream()
+            .filter(session -> session.id().equals(there.session().id()))
+            .findFirst()
+            .orElseThrow();
+        check(listed.remember() && !listed.current(), "the session is listed");
+        var age = Duration.between(Instant.parse(listed.createdAt()), Instant.now());
+        check(age.abs().compareTo(Duration.ofMinutes(1)) < 0, "it began just now");
+        here.revokeSession(listed.id());
+        check(refused(404, () -> here.revokeSession(listed.id())).equals("not_found"), "end it again");
+        check(refused(403, ann::readPrivate).equals("session_refused"), "its cookie is refused");
+        check(here.readPrivate().username().equals(USERNAME), "the other one is not");
+
+        // The lines of the README end that session, too, and their own.
+        check(Visit.visit(url, USERNAME, PASSWORD).equals("get some private data"), "visit");
+        check(refused(403, here::readPrivate).equals("session_refused"), "visit ended the others");
+
+        // Somebody new registers, changes the password and closes the account.
+        var bob = Visit.connect(url);
+        var somebody = Cloakroom.Registration.fromJson(
+            Map.of("username", "java-" + UUID.randomUUID(), "password", "a long walk by the river"));
+        var made = bob.register(somebody);
+        check(made.username().equals(somebody.username()), "register");
+        check(refused(409, () -> Visit.connect(url).register(somebody)).equals("username_taken"), "register again");
+        bob.changePassword(Cloakroom.PasswordChange.fromJson(
+            Map.of("current_password", somebody.password(), "new_password", "a short walk by the sea")));
+        check(bob.getMe().id().equals(made.id()), "me");
+        bob.closeAccount(Cloakroom.Closing.fromJson(Map.of("current_password", "a short walk by the sea")));
+        check(refused(401, bob::getMe).equals("not_authenticated"), "it is gone");
+    }
+}

@@ -1,0 +1,99 @@
+import os
+import secrets
+from datetime import datetime, timedelta, timezone
+
+from cloakroom import (
+    Account,
+    AccountsApi,
+    ApiClient,
+    ApiException,
+    Closing,
+    Configuration,
+    Credentials,
+    LoggedIn,
+    Registration,
+    PasswordChange,
+    PrivateApi,
+    SessionsApi,
+)
+from visit import keep_cookies, visit
+
+base_url = os.environ["CLOAKROOM_URL"]
+wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service answers it with
+username, password = "tiangolo", "secret2"
+
+
+class Device:
+    """A client with a cookie of its own."""
+
+    def __init__(self) -> None:
+        self.client = ApiClient(Configuration(host=base_url))
+        self.sessions = SessionsApi(self.client)
+        self.accounts = AccountsApi(self.client)
+        self.private = PrivateApi(self.client)
+
+    def keep(self, answer):
+        """The body of a raw answer whose cookies are kept."""
+        assert 200 <= answer.status < 300, answer.data
+        keep_cookies(self.client, answer)
+        return answer.data
+
+
+def refused(operation, *arguments):
+    """The problem that an operation is refused with."""
+    try:
+        operation(*arguments)
+    except ApiException as refusal:
+        assert refusal.status == refusal.data.status
+        return refusal.data
+    raise AssertionError("it was not refused")
+
+
+# Whoever is not signed in is told so, and who has the wrong password, too.
+ann = Device()
+assert refused(ann.private.read_private).code == "not_authenticated"
+wrong = refused(ann.sessions.login, Credentials(username=username, password="secret3"))
+assert (wrong.status, wrong.code) == (403, wrong_password)
+try:
+    visit(base_url, username, "secret3")
+except ValueError as error:
+    assert wrong_password == "invalid_credentials" and str(error).startswith("Wrong user")
+except RuntimeError as error:
+    assert wrong_password != "invalid_credentials" and str(error).startswith("403 ")
+else:
+    raise AssertionError("it did not fail")
+
+# Two devices sign in; one ends the session of the other.
+credentials = Credentials(username=username, password=password, remember=True)
+there = LoggedIn.from_json(ann.keep(ann.sessions.login_without_preload_content(credentials)))
+assert there.ok
+assert ann.private.read_private().username == username
+here = Device()
+credentials = Credentials(username=username, password=password)
+here.keep(here.sessions.login_without_preload_content(credentials))
+page = here.sessions.list_sessions()
+[listed] = [session for session in page.sessions if session.id == there.session.id]
+assert listed.remember and not listed.current
+assert abs(listed.created_at - datetime.now(timezone.utc)) < timedelta(minutes=1)
+assert here.sessions.revoke_session_with_http_info(listed.id).status_code == 204
+assert refused(here.sessions.revoke_session, listed.id).code == "not_found"
+assert refused(ann.private.read_private).code == "session_refused"
+assert here.private.read_private().username == username
+
+# The lines of the README end that session, too, and their own.
+assert visit(base_url, username, password) == "get some private data"
+assert refused(here.private.read_private).code == "session_refused"
+
+# Somebody new registers, changes the password and closes the account.
+bob = Device()
+name = f"og-{secrets.token_hex(6)}"
+somebody = Registration(username=name, password="a long walk by the river")
+made = Account.from_json(bob.keep(bob.accounts.register_without_preload_content(somebody)))
+assert made.username == name
+assert refused(Device().accounts.register, somebody).code == "username_taken"
+change = PasswordChange(current_password=somebody.password, new_password="a short walk by the sea")
+bob.keep(bob.accounts.change_password_without_preload_content(change))
+assert bob.accounts.get_me().id == made.id
+closing = Closing(current_password="a short walk by the sea")
+assert bob.accounts.close_account_with_http_info(closing).status_code == 204
+assert refused(bob.accounts.get_me).code == "session_refused"

@@ -1,0 +1,87 @@
+import os
+import secrets
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from cloakroom import Client
+from cloakroom.api.accounts import change_password, close_account, get_me, register
+from cloakroom.api.private import read_private
+from cloakroom.api.sessions import list_sessions, login, revoke_session
+from cloakroom.models import (
+    Account,
+    Closing,
+    Credentials,
+    LoggedIn,
+    Registration,
+    PasswordChange,
+    PrivateData,
+    Problem,
+    SessionPage,
+)
+from visit import visit
+
+base_url = os.environ["CLOAKROOM_URL"]
+wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service answers it with
+username, password = "tiangolo", "secret2"
+
+
+T = TypeVar("T")
+
+
+def expect(kind: type[T], answer: object) -> T:
+    assert isinstance(answer, kind), answer
+    return answer
+
+
+def fails(error: type[Exception], words: str, *arguments: str) -> None:
+    try:
+        visit(*arguments)
+    except error as raised:
+        assert str(raised).startswith(words), raised
+    else:
+        raise AssertionError("it did not fail")
+
+
+# Whoever is not signed in is told so, and who has the wrong password, too.
+ann = Client(base_url=base_url)
+assert expect(Problem, read_private.sync(client=ann)).code == "not_authenticated"
+wrong = login.sync_detailed(client=ann, body=Credentials(username, "secret3"))
+assert wrong.status_code == 403
+assert expect(Problem, wrong.parsed).code == wrong_password
+if wrong_password == "invalid_credentials":
+    fails(ValueError, "Wrong user", base_url, username, "secret3")
+else:
+    fails(RuntimeError, "403 ", base_url, username, "secret3")
+
+# Two devices sign in; one ends the session of the other.
+there = expect(LoggedIn, login.sync(client=ann, body=Credentials(username, password, remember=True)))
+assert there.ok
+assert expect(PrivateData, read_private.sync(client=ann)).username == username
+here = Client(base_url=base_url)
+expect(LoggedIn, login.sync(client=here, body=Credentials(username, password)))
+page = expect(SessionPage, list_sessions.sync(client=here))
+[listed] = [session for session in page.sessions if session.id == there.session.id]
+assert listed.remember and not listed.current
+assert abs(listed.created_at - datetime.now(timezone.utc)) < timedelta(minutes=1)
+assert revoke_session.sync_detailed(listed.id, client=here).status_code == 204
+assert expect(Problem, revoke_session.sync(listed.id, client=here)).code == "not_found"
+assert expect(Problem, read_private.sync(client=ann)).code == "session_refused"
+assert expect(PrivateData, read_private.sync(client=here)).username == username
+
+# The lines of the README end that session, too, and their own.
+assert visit(base_url, username, password) == "get some private data"
+assert expect(Problem, read_private.sync(client=here)).code == "session_refused"
+
+# Somebody new registers, changes the password and closes the account.
+bob = Client(base_url=base_url)
+name = f"py-{secrets.token_hex(6)}"
+short = expect(Problem, register.sync(client=bob, body=Registration(name, "short")))
+assert short.code == "policy_violation"
+assert short.errors and short.errors[0].field == "password"
+made = expect(Account, register.sync(client=bob, body=Registration(name, "a long walk by the river")))
+assert made.username == name
+change = PasswordChange("a long walk by the river", "a short walk by the sea")
+assert change_password.sync_detailed(client=bob, body=change).status_code == 204
+assert expect(Account, get_me.sync(client=bob)).id == made.id
+assert close_account.sync_detailed(client=bob, body=Closing("a short walk by the sea")).status_code == 204
+assert expect(Problem, get_me.sync(client=bob)).code == "not_authenticated"

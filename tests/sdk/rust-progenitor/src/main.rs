@@ -1,0 +1,82 @@
+mod visit;
+
+use std::env;
+use std::fmt::Debug;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use progenitor_client::{ByteStream, Error};
+use reqwest::StatusCode;
+use visit::{connect, problem, visit};
+
+const USERNAME: &str = "tiangolo";
+const PASSWORD: &str = "secret2";
+
+/// The status and the code that a call is refused with.
+async fn refused<T: Debug>(answer: Result<T, Error<ByteStream>>) -> (u16, String) {
+    let error = answer.expect_err("it was not refused");
+    let status = error.status().map_or(0, |status| status.as_u16());
+    let problem = problem(error).await.unwrap();
+    assert_eq!(problem.status, i32::from(status));
+    (status, problem.code.to_string())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let url = env::var("CLOAKROOM_URL").unwrap();
+    // The code that the service answers a wrong password with.
+    let wrong_password = env::var("WRONG_PASSWORD").unwrap();
+
+    // Whoever is not signed in is told so, and who has the wrong password, too.
+    let ann = connect(&url).unwrap();
+    let answer = ann.read_private().send().await;
+    assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
+    let login = ann.login().body_map(|body| body.username(USERNAME).password("secret3"));
+    assert_eq!(refused(login.send().await).await, (403, wrong_password.clone()));
+    let message = visit(&url, USERNAME, "secret3").await.unwrap_err();
+    let words = if wrong_password == "invalid_credentials" { "Wrong user" } else { "403 " };
+    assert!(message.starts_with(words), "{message}");
+
+    // Two devices sign in; one ends the session of the other.
+    let login = ann.login().body_map(|body| body.username(USERNAME).password(PASSWORD).remember(true));
+    let there = login.send().await.unwrap();
+    assert!(there.ok);
+    assert_eq!(*ann.read_private().send().await.unwrap().username, USERNAME);
+    let here = connect(&url).unwrap();
+    here.login().body_map(|body| body.username(USERNAME).password(PASSWORD)).send().await.unwrap();
+    let page = here.list_sessions().send().await.unwrap();
+    let listed = page.sessions.iter().find(|session| session.id == there.session.id).unwrap();
+    assert!(listed.remember && !listed.current);
+    let age = chrono::Utc::now() - listed.created_at;
+    assert!(age.num_seconds().abs() < 60, "{age}");
+    let ended = here.revoke_session().id(listed.id.as_str()).send().await.unwrap();
+    assert_eq!(ended.status(), StatusCode::NO_CONTENT);
+    let answer = here.revoke_session().id(listed.id.as_str()).send().await;
+    assert_eq!(refused(answer).await, (404, "not_found".to_owned()));
+    let answer = ann.read_private().send().await;
+    assert_eq!(refused(answer).await, (403, "session_refused".to_owned()));
+    assert_eq!(*here.read_private().send().await.unwrap().username, USERNAME);
+
+    // The lines of the README end that session, too, and their own.
+    assert_eq!(visit(&url, USERNAME, PASSWORD).await.unwrap(), "get some private data");
+    let answer = here.read_private().send().await;
+    assert_eq!(refused(answer).await, (403, "session_refused".to_owned()));
+
+    // Somebody new registers, changes the password and closes the account.
+    let bob = connect(&url).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let name = format!("rs-{now:x}");
+    let old = "a long walk by the river";
+    let new = "a short walk by the sea";
+    let register = bob.register().body_map(|body| body.username(name.as_str()).password(old));
+    let made = register.send().await.unwrap();
+    assert_eq!(*made.username, name);
+    let other = connect(&url).unwrap();
+    let again = other.register().body_map(|body| body.username(name.as_str()).password(old));
+    assert_eq!(refused(again.send().await).await, (409, "username_taken".to_owned()));
+    let change = bob.change_password().body_map(|body| body.current_password(old).new_password(new));
+    assert_eq!(change.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(bob.get_me().send().await.unwrap().id, made.id);
+    bob.close_account().body_map(|body| body.current_password(new)).send().await.unwrap();
+    let answer = bob.get_me().send().await;
+    assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
+}

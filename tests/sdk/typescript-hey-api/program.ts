@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import makeFetchCookie from 'fetch-cookie';
+import * as cloakroom from './cloakroom';
+import { createClient } from './cloakroom/client';
+import { visit } from './visit';
+
+const baseUrl = process.env.CLOAKROOM_URL!;
+const wrongPassword = process.env.WRONG_PASSWORD!; // the code that the service answers it with
+const username = 'tiangolo';
+const password = 'secret2';
+
+/** A client with a jar of its own, as another device has. */
+const device = () => createClient({ baseUrl, fetch: makeFetchCookie(fetch) });
+
+// Whoever is not signed in is told so, and who has the wrong password, too.
+const ann = device();
+const nobody = await cloakroom.readPrivate({ client: ann });
+assert.equal(nobody.error?.code, 'not_authenticated');
+const wrong = await cloakroom.login({ client: ann, body: { username, password: 'secret3' } });
+assert.equal(wrong.response?.status, 403);
+assert.equal(wrong.error?.status, 403);
+assert.equal(wrong.error?.code, wrongPassword);
+const message = wrongPassword === 'invalid_credentials' ? /^Error: Wrong user/ : /^Error: 403 /;
+await assert.rejects(visit(baseUrl, username, 'secret3'), message);
+
+// Two devices sign in; one ends the session of the other.
+const there = await cloakroom.login({ client: ann, body: { username, password, remember: true } });
+assert.equal(there.data?.ok, true);
+assert.equal((await cloakroom.readPrivate({ client: ann })).data?.username, username);
+const here = device();
+await cloakroom.login({ client: here, body: { username, password } });
+const list = await cloakroom.listSessions({ client: here });
+const listed = list.data?.sessions.find((session) => session.id === there.data?.session.id);
+assert.equal(listed?.current, false);
+assert.equal(listed?.remember, true);
+assert.ok(Math.abs(Date.parse(listed.created_at) - Date.now()) < 60_000);
+const ended = await cloakroom.revokeSession({ client: here, path: { id: listed.id } });
+assert.equal(ended.response?.status, 204);
+const again = await cloakroom.revokeSession({ client: here, path: { id: listed.id } });
+assert.equal(again.error?.code, 'not_found');
+assert.equal((await cloakroom.readPrivate({ client: ann })).error?.code, 'session_refused');
+assert.equal((await cloakroom.readPrivate({ client: here })).data?.username, username);
+
+// The lines of the README end that session, too, and their own.
+assert.equal(await visit(baseUrl, username, password), 'get some private data');
+assert.equal((await cloakroom.readPrivate({ client: here })).error?.code, 'session_refused');
+
+// Somebody new registers, changes the password and closes the account.
+const bob = device();
+const name = `hey-${randomBytes(6).toString('hex')}`;
+const short = await cloakroom.register({ client: bob, body: { username: name, password: 'short' } });
+assert.equal(short.error?.code, 'policy_violation');
+assert.equal(short.error?.errors?.[0]?.field, 'password');
+const made = await cloakroom.register({
+  client: bob,
+  body: { username: name, password: 'a long walk by the river' },
+});
+assert.equal(made.response?.status, 201);
+assert.equal(made.data?.username, name);
+const change = await cloakroom.changePassword({
+  client: bob,
+  body: { current_password: 'a long walk by the river', new_password: 'a short walk by the sea' },
+});
+assert.equal(change.response?.status, 204);
+assert.equal((await cloakroom.getMe({ client: bob })).data?.id, made.data?.id);
+await cloakroom.closeAccount({ client: bob, body: { current_password: 'a short walk by the sea' } });
+assert.equal((await cloakroom.getMe({ client: bob })).error?.code, 'not_authenticated');

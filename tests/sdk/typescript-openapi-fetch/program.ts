@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import makeFetchCookie from 'fetch-cookie';
+import createClient from 'openapi-fetch';
+import type { paths } from './cloakroom.d.ts';
+import { visit } from './visit';
+
+const baseUrl = process.env.CLOAKROOM_URL!;
+const wrongPassword = process.env.WRONG_PASSWORD!; // the code that the service answers it with
+const username = 'tiangolo';
+const password = 'secret2';
+
+/** A client with a jar of its own, as another device has. */
+const device = () => createClient<paths>({ baseUrl, fetch: makeFetchCookie(fetch) });
+
+// Whoever is not signed in is told so, and who has the wrong password, too.
+const ann = device();
+assert.equal((await ann.GET('/private')).error?.code, 'not_authenticated');
+const wrong = await ann.POST('/login', { body: { username, password: 'secret3' } });
+assert.equal(wrong.response.status, 403);
+assert.equal(wrong.error?.status, 403);
+assert.equal(wrong.error?.code, wrongPassword);
+const message = wrongPassword === 'invalid_credentials' ? /^Error: Wrong user/ : /^Error: 403 /;
+await assert.rejects(visit(baseUrl, username, 'secret3'), message);
+
+// Two devices sign in; one ends the session of the other.
+const there = await ann.POST('/login', { body: { username, password, remember: true } });
+assert.equal(there.data?.ok, true);
+assert.equal((await ann.GET('/private')).data?.username, username);
+const here = device();
+await here.POST('/login', { body: { username, password } });
+const list = await here.GET('/sessions');
+const listed = list.data?.sessions.find((session) => session.id === there.data?.session.id);
+assert.equal(listed?.current, false);
+assert.equal(listed?.remember, true);
+assert.ok(Math.abs(Date.parse(listed.created_at) - Date.now()) < 60_000);
+const ended = await here.DELETE('/sessions/{id}', { params: { path: { id: listed.id } } });
+assert.equal(ended.response.status, 204);
+const again = await here.DELETE('/sessions/{id}', { params: { path: { id: listed.id } } });
+assert.equal(again.error?.code, 'not_found');
+assert.equal((await ann.GET('/private')).error?.code, 'session_refused');
+assert.equal((await here.GET('/private')).data?.username, username);
+
+// The lines of the README end that session, too, and their own.
+assert.equal(await visit(baseUrl, username, password), 'get some private data');
+assert.equal((await here.GET('/private')).error?.code, 'session_refused');
+
+// Somebody new registers, changes the password and closes the account.
+const bob = device();
+const name = `ts-${randomBytes(6).toString('hex')}`;
+const short = await bob.POST('/register', { body: { username: name, password: 'short' } });
+assert.equal(short.error?.code, 'policy_violation');
+assert.equal(short.error?.errors?.[0]?.field, 'password');
+const made = await bob.POST('/register', {
+  body: { username: name, password: 'a long walk by the river' },
+});
+assert.equal(made.response.status, 201);
+assert.equal(made.data?.username, name);
+const change = await bob.PUT('/me/password', {
+  body: { current_password: 'a long walk by the river', new_password: 'a short walk by the sea' },
+});
+assert.equal(change.response.status, 204);
+assert.equal((await bob.GET('/me')).data?.id, made.data?.id);
+await bob.POST('/me/close', { body: { current_password: 'a short walk by the sea' } });
+assert.equal((await bob.GET('/me')).error?.code, 'not_authenticated');
