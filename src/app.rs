@@ -139,6 +139,7 @@ pub fn furnish(
         },
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         is_secure: config.public_url.is_secure(),
+        has_docs: config.docs,
         is_demo,
     }))
 }

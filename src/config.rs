@@ -23,6 +23,7 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
+    pub docs: Option<bool>,
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
     pub cookie: CookieSettings,
@@ -103,6 +104,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub registration: Registration,
     pub insecure_http: bool,
+    /// Is Swagger UI served?
+    pub docs: bool,
     /// Other origins whose pages may call with the cookie, as they stand in the header `Origin`.
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose word on where a request comes from is taken.
@@ -307,6 +310,7 @@ impl Config {
             data_dir,
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
+            docs: settings.docs.unwrap_or(true),
             allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
             cookie,
@@ -343,6 +347,7 @@ impl Settings {
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
             insecure_http: over.insecure_http.or(self.insecure_http),
+            docs: over.docs.or(self.docs),
             allowed_origins: over.allowed_origins.or(self.allowed_origins),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             cookie: CookieSettings {

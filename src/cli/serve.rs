@@ -76,9 +76,10 @@ async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Outcome {
 /// Tells whoever started it what to open; it serves on when nobody reads that.
 fn announce(config: &Config, demo: bool) {
     let at = config.public_url.origin();
+    let docs = if config.docs { format!("try it      {at}/docs\n  ") } else { String::new() };
     let mut text = format!(
         "Cloakroom {} serves at {at}\n  \
-           try it      {at}/docs\n  \
+           {docs}\
            sign in     {at}/login\n  \
            document    {at}/openapi.json\n  \
            data        {}\n",

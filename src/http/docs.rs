@@ -9,7 +9,7 @@ use askama::Template;
 use flate2::read::GzDecoder;
 use hyper::body::Bytes;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, EndpointExt, Request, Response, Result};
+use poem::{Endpoint, EndpointExt, Request, Response, Result, endpoint};
 
 use super::{Front, Table, document, pages};
 
@@ -28,8 +28,25 @@ const ICON: &[u8] = include_bytes!("docs/favicon.png");
 
 #[derive(Template)]
 #[template(path = "docs/index.html")]
-struct Page {
+struct Page<'a> {
     demo: bool,
+    /// Who is signed in; empty if nobody is.
+    username: &'a str,
+}
+
+/// The page, for who asks.
+async fn page(front: &Front, request: &Request) -> Result<Response> {
+    let who = match front.signed_in(request).await {
+        Ok(who) => Some(who),
+        Err(failure) if failure.problem.status < 500 => None,
+        Err(failure) => return Err(failure.into()),
+    };
+    let username = who.as_ref().map_or("", |who| who.account.username.as_str());
+    let page = Page { demo: front.is_demo, username };
+    Ok(Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .header(header::CONTENT_SECURITY_POLICY, POLICY)
+        .body(page.render().expect("the page needs nothing else to render")))
 }
 
 /// A file as it is sent; copies share its bytes.
@@ -38,16 +55,15 @@ struct File {
     /// As it is. Of a packed file this is made when the first client asks that takes no gzip.
     plain: OnceLock<Bytes>,
     packed: Option<&'static [u8]>,
-    policy: Option<&'static str>,
 }
 
 impl File {
     fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { kind, plain: OnceLock::from(bytes.into()), packed: None, policy: None }
+        Self { kind, plain: OnceLock::from(bytes.into()), packed: None }
     }
 
     fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
-        Self { kind, plain: OnceLock::new(), packed: Some(gzip), policy: None }
+        Self { kind, plain: OnceLock::new(), packed: Some(gzip) }
     }
 
     fn bytes(&self) -> Bytes {
@@ -66,15 +82,14 @@ impl File {
 pub fn add(front: &Arc<Front>, table: &mut Table) {
     let json = document::served(&front.cookie, front.domain.rules.passwords.fewest_chars);
     let yaml = document::yaml(&json);
-    let page = Page { demo: front.is_demo }.render().expect("the page needs nothing to render");
-    let page =
-        File { policy: Some(POLICY), ..File::plain("text/html; charset=utf-8", page.into_bytes()) };
-    let files = [
-        ("/docs", page),
+    let document = [
         ("/openapi.json", File::plain("application/json", json.into_bytes())),
         ("/openapi.yaml", File::plain("application/yaml", yaml.into_bytes())),
-        ("/docs/favicon.png", File::plain("image/png", ICON)),
         ("/favicon.ico", File::plain("image/png", ICON)),
+        ("/assets/page.css", File::plain(STYLE, pages::STYLE.as_bytes())),
+    ];
+    let files = [
+        ("/docs/favicon.png", File::plain("image/png", ICON)),
         ("/docs/init.js", File::plain(SCRIPT, include_bytes!("docs/init.js").as_slice())),
         ("/docs/page.css", File::plain(STYLE, include_bytes!("docs/page.css").as_slice())),
         (
@@ -82,10 +97,18 @@ pub fn add(front: &Arc<Front>, table: &mut Table) {
             File::packed(SCRIPT, include_bytes!("docs/swagger-ui-bundle.js.gz")),
         ),
         ("/docs/swagger-ui.css", File::packed(STYLE, include_bytes!("docs/swagger-ui.css.gz"))),
-        ("/assets/page.css", File::plain(STYLE, pages::STYLE.as_bytes())),
     ];
-    for (path, file) in files {
+    let files = files.into_iter().filter(|_| front.has_docs);
+    for (path, file) in document.into_iter().chain(files) {
         table.entry(path.to_owned()).or_default().insert(Method::GET, file.boxed());
+    }
+    if front.has_docs {
+        let front = Arc::clone(front);
+        let page = endpoint::make(move |request: Request| {
+            let front = Arc::clone(&front);
+            async move { page(&front, &request).await }
+        });
+        table.entry("/docs".to_owned()).or_default().insert(Method::GET, page.boxed());
     }
 }
 
@@ -93,8 +116,8 @@ impl Endpoint for File {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        // pages and documents may differ from one setting to the next: only files have a tag
-        let is_file = self.policy.is_none() && !self.kind.starts_with("application/");
+        // documents may differ from one setting to the next: only files have a tag
+        let is_file = !self.kind.starts_with("application/");
         let packed = self.packed.filter(|_| takes_gzip(request.headers()));
         let mut response =
             Response::builder().content_type(self.kind).header(header::CACHE_CONTROL, REVALIDATE);
@@ -104,9 +127,6 @@ impl Endpoint for File {
             if is_known(&request, tag) {
                 return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
             }
-        }
-        if let Some(policy) = self.policy {
-            response = response.header(header::CONTENT_SECURITY_POLICY, policy);
         }
         if let Some(packed) = packed {
             let gzip = HeaderValue::from_static("gzip");

@@ -52,6 +52,8 @@ pub struct Front {
     pub proxies: TrustedProxies,
     /// Is the public address https?
     pub is_secure: bool,
+    /// Is Swagger UI there?
+    pub has_docs: bool,
     /// Are the demo users there?
     pub is_demo: bool,
 }

@@ -1,5 +1,6 @@
 //! Paths and methods: what is there, what is not, and the headers of every answer.
 
+use cloakroom::config::Settings;
 use poem::http::Method;
 
 use crate::contract::DOCUMENT;
@@ -73,6 +74,28 @@ async fn the_probes_answer() {
     let house = House::new().await;
     assert_eq!(house.stranger().get("/livez").await.json()["status"], "live");
     assert_eq!(house.stranger().get("/readyz").await.json()["status"], "ready");
+}
+
+#[tokio::test]
+async fn swagger_ui_can_be_turned_off_and_the_document_stays() {
+    let settings = Settings { docs: Some(false), ..Settings::default() };
+    let house = House::with(settings).await;
+    let client = house.signed_in("ann").await;
+    for path in ["/docs", "/docs/init.js", "/docs/swagger-ui-bundle.js"] {
+        assert_eq!(client.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(client.get("/openapi.json").await.status, 200);
+    assert!(!client.get("/account").await.text.contains("/docs"));
+    assert_eq!(House::new().await.stranger().get("/docs").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_documentation_page_names_who_is_signed_in_and_is_kept_by_no_cache() {
+    let house = House::new().await;
+    let page = house.signed_in("ann").await.get("/docs").await;
+    assert!(page.text.contains("Signed in as <strong>ann</strong>."));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert!(house.stranger().get("/docs").await.text.contains("Nobody is signed in."));
 }
 
 #[tokio::test]

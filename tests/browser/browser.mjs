@@ -7,8 +7,8 @@ const { chromium } = createRequire(new URL('../tools/', import.meta.url))('playw
 export const url = process.env.SERVICE_URL;
 if (!url) throw new Error('SERVICE_URL is not set: run tests/browser/run');
 
-/** Starts the browser. `close()` it in the end. */
-export function launch() {
+/** Starts the browser, perhaps with further arguments. `close()` it in the end. */
+export function launch(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -19,6 +19,7 @@ export function launch() {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...more,
     ],
   });
 }

@@ -1,5 +1,6 @@
 // Swagger UI as people use it: what it shows, and the way in and out by Try it out.
 import assert from 'node:assert/strict';
+import { createServer, request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { launch, openPage, sessionCookie, takePicture, url } from './browser.mjs';
@@ -133,6 +134,91 @@ test('log in, read, log out by try it out, and the cookie stays out of reach of 
   assert.match(afterwards.text, /Not authenticated/);
 
   assert.deepEqual(page.complaints, []);
+});
+
+test('the line above says who is signed in, and signs in and out', async () => {
+  const page = await openDocs({ expected: [403] });
+  const status = page.getByRole('status');
+  assert.equal(await status.innerText(), 'Nobody is signed in.');
+  await takePicture(page, 'docs-signed-out');
+
+  const signIn = page.getByRole('form', { name: 'Sign in' });
+  await signIn.getByLabel('User name').fill('dmontagu');
+  await signIn.getByLabel('Password').fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.getByText('Invalid user or password').waitFor();
+  await page.keyboard.type('secret1'); // the password is selected: typing replaces it
+  await page.keyboard.press('Enter');
+  await page.getByText('Signed in as dmontagu.').waitFor();
+  assert.equal(await page.getByRole('alert').first().innerText(), '');
+  assert.equal(await signIn.isVisible(), false);
+
+  const read = await tryItOut(page, 'readPrivate');
+  assert.match(read.text, /"username": "dmontagu"/);
+  await page.evaluate(() => scrollTo(0, 0));
+  await takePicture(page, 'docs-signed-in');
+  await page.reload();
+  assert.equal(await status.innerText(), 'Signed in as dmontagu.');
+
+  await page.getByRole('form', { name: 'Sign out' }).getByRole('button').press('Enter');
+  await page.getByText('Nobody is signed in.').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'username');
+  assert.equal(await sessionCookie(page), undefined);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the line above notices what a try it out changes', async () => {
+  const page = await openDocs({ expected: [401] });
+  const says = (text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+  await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  await says('Signed in as tiangolo.');
+  await tryItOut(page, 'logout');
+  await says('Nobody is signed in.');
+  await tryItOut(page, 'register', { username: 'closes-soon', password: 'a long walk by the river' });
+  await says('Signed in as closes-soon.');
+  await tryItOut(page, 'closeAccount', { current_password: 'a long walk by the river' });
+  await says('Nobody is signed in.');
+  await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  await says('Signed in as tiangolo.');
+  await page.context().clearCookies();
+  await tryItOut(page, 'getMe');
+  await says('Nobody is signed in.');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the page works under each name of this machine', async () => {
+  const { port } = new URL(url);
+  for (const host of ['localhost', '127.0.0.1']) {
+    const page = await openDocs({ baseURL: `http://${host}:${port}` });
+    await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+    const read = await tryItOut(page, 'readPrivate');
+    assert.equal(read.status, 200, host);
+    assert.deepEqual(page.complaints, []);
+  }
+});
+
+test('the page works behind a proxy that put it under a path of its own', async () => {
+  const proxy = createServer((request, answer) => {
+    const target = new URL(request.url.replace(/^\/auth/, ''), url);
+    const forward = httpRequest(target, { method: request.method, headers: request.headers }, (upstream) => {
+      answer.writeHead(upstream.statusCode, upstream.headers);
+      upstream.pipe(answer);
+    });
+    request.pipe(forward);
+  });
+  await new Promise((done) => proxy.listen(0, '127.0.0.1', done));
+  try {
+    const page = await openPage(browser);
+    await page.goto(`http://127.0.0.1:${proxy.address().port}/auth/docs`);
+    await page.locator('.opblock').nth(operations.length - 1).waitFor();
+    const read = page.waitForResponse((response) => response.url().endsWith('/private'));
+    await block(page, 'readPrivate').locator('.opblock-summary-control').click();
+    await block(page, 'readPrivate').getByRole('button', { name: 'Execute' }).click();
+    assert.equal(new URL((await read).url()).pathname, '/auth/private');
+    assert.equal((await read).status(), 401);
+  } finally {
+    proxy.close();
+  }
 });
 
 test('a wrong password by try it out is a 403 with the words of the snippet', async () => {

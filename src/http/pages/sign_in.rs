@@ -79,6 +79,7 @@ struct AccountPage<'a> {
     username: &'a str,
     since: String,
     until: String,
+    has_docs: bool,
 }
 
 /// What was posted, beside the fields of the operation.
@@ -137,6 +138,7 @@ pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             username: who.account.username.as_str(),
             since: readable(who.session.created_at),
             until: readable(who.session.expires_at),
+            has_docs: front.has_docs,
         };
         Ok(shown(StatusCode::OK, &page))
     })
