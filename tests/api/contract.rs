@@ -55,7 +55,7 @@ pub fn check(method: &Method, path: &str, wants_page: bool, answer: &Answer) {
 }
 
 /// The operation behind a path, if the document has it.
-fn operation(method: &Method, path: &str) -> Option<&'static Value> {
+pub fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let is_it = |template: &str| {
         let (template, path) = (template.split('/'), path.split('/'));
         template.clone().count() == path.clone().count()

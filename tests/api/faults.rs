@@ -10,12 +10,7 @@ use crate::house::{House, PASSWORD, request};
 async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
-    // the file is replaced by what is no database, under the open connections
-    for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
-        let path = house.data(name);
-        let length = std::fs::metadata(&path).unwrap().len();
-        std::fs::write(&path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
-    }
+    house.ruin_the_database();
     for path in ["/readyz", "/private", "/me", "/session"] {
         let answer = client.get(path).await;
         assert_eq!(answer.refusal(), (503, "unavailable".into()), "{path}");

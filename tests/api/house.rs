@@ -93,6 +93,15 @@ impl House {
         pool.close().await;
     }
 
+    /// Replaces the database by what is none, under the open connections.
+    pub fn ruin_the_database(&self) {
+        for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
+            let path = self.data(name);
+            let length = std::fs::metadata(&path).unwrap().len();
+            std::fs::write(&path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+
     /// Asks the database for a number.
     pub async fn count(&self, sql: &'static str) -> i64 {
         let pool = self.pool().await;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod bodies;
+mod completeness;
 mod contract;
 mod cookies;
 mod faults;

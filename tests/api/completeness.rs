@@ -1,0 +1,274 @@
+//! Everything that the document says an operation may answer is answered here once: a status or a
+//! code that nobody can reach has no place in it.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use cloakroom::config::{Registration, Settings};
+use cloakroom::domain::passwords::HashCost;
+use futures_util::future::join_all;
+use poem::http::{Method, header};
+use poem::{Request, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::contract::{self, DOCUMENT};
+use crate::house::{Answer, Client, House, PASSWORD, coming_from, request};
+
+/// An operation, a status, and the problem's code; no code for what is no problem.
+type Reached = (String, String, String);
+
+/// What only a panic makes these answer; that one becomes a 500 is tested beside the catcher.
+const NEVER_BREAK: [&str; 2] = ["getJwks", "getLiveness"];
+
+/// The operations, and what they have answered so far.
+#[derive(Default)]
+struct Tour(Mutex<BTreeSet<Reached>>);
+
+impl Tour {
+    fn note(&self, method: &Method, path: &str, answer: &Answer) {
+        let operation = contract::operation(method, path).expect("an operation of the document");
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let is_problem = answer.status.as_u16() >= 400;
+        let code = if is_problem { answer.refusal().1 } else { String::new() };
+        self.0.lock().unwrap().insert((id, answer.status.as_str().to_owned(), code));
+    }
+
+    async fn send(&self, house: &House, request: Request) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = house.send(request).await;
+        self.note(&method, &path, &answer);
+        answer
+    }
+
+    /// Sends a request with the cookie of who is signed in.
+    async fn send_as(&self, client: &Client<'_>, request: Request) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = client.send(request).await;
+        self.note(&method, &path, &answer);
+        answer
+    }
+}
+
+/// Every operation: its method, its path with a made-up id, and what it is.
+fn operations() -> Vec<(Method, String, &'static Value)> {
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, methods)| {
+        let path = path.replace("{id}", &"x".repeat(22));
+        methods.as_object().unwrap().iter().map(move |(method, operation)| {
+            (method.to_uppercase().parse().unwrap(), path.clone(), operation)
+        })
+    });
+    all.collect()
+}
+
+/// A request that an operation takes: the body is one of the document's examples.
+fn example(method: &Method, path: &str, operation: &Value) -> Request {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    let Some(schema) = schema.as_str() else { return request(method.clone(), path).finish() };
+    let schema = schema.rsplit('/').next().unwrap();
+    let body = &DOCUMENT["components"]["schemas"][schema]["example"];
+    post(method, path, body)
+}
+
+fn post(method: &Method, path: &str, body: &Value) -> Request {
+    request(method.clone(), path).content_type("application/json").body(body.to_string())
+}
+
+fn documented() -> BTreeSet<Reached> {
+    let mut all = BTreeSet::new();
+    for (_, _, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let problem = &response["content"]["application/problem+json"]["examples"];
+            let codes = problem.as_object().map(|codes| codes.keys().cloned().collect());
+            for code in codes.unwrap_or_else(|| vec![String::new()]) {
+                all.insert((id.to_owned(), status.clone(), code));
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_documented_answer_is_reached_and_no_other() {
+    let tour = Tour::default();
+    refusals_at_the_door(&tour).await;
+    what_goes_well(&tour).await;
+    what_is_refused(&tour).await;
+    registrations(&tour).await;
+    too_often(&tour).await;
+    too_many_at_once(&tour).await;
+    a_database_that_is_gone(&tour).await;
+    a_table_that_is_missing(&tour).await;
+
+    let reached = tour.0.into_inner().unwrap();
+    let mut documented = documented();
+    let panics_only = |(id, status, _): &Reached| status == "500" && NEVER_BREAK.contains(&&**id);
+    documented.retain(|answer| !panics_only(answer));
+    let missed: Vec<_> = documented.difference(&reached).collect();
+    assert!(missed.is_empty(), "documented, but never answered: {missed:?}");
+    let surprising: Vec<_> = reached.difference(&documented).collect();
+    assert!(surprising.is_empty(), "answered, but not documented: {surprising:?}");
+}
+
+/// What does not depend on the operation.
+async fn refusals_at_the_door(tour: &Tour) {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    for (method, path, operation) in operations() {
+        let mut twice = request(method.clone(), &path).header("host", "a.example").finish();
+        twice.headers_mut().append("host", "b.example".parse().unwrap());
+        tour.send(&house, twice).await;
+        if operation["security"] != json!([]) {
+            tour.send(&house, example(&method, &path, operation)).await;
+            let mut forged = example(&method, &path, operation);
+            forged.headers_mut().insert(header::COOKIE, "session=made.up".parse().unwrap());
+            tour.send(&house, forged).await;
+        }
+        if method != Method::GET {
+            let mut elsewhere = example(&method, &path, operation);
+            let evil = "https://evil.example".parse().unwrap();
+            elsewhere.headers_mut().insert(header::ORIGIN, evil);
+            tour.send(&house, elsewhere).await;
+        }
+        if !operation["requestBody"].is_null() {
+            let with = |kind: &str, body: String| {
+                request(method.clone(), &path).content_type(kind).body(body)
+            };
+            tour.send_as(&client, with("text/plain", "{}".to_owned())).await;
+            tour.send_as(&client, with("application/json", "x".repeat(17_000))).await;
+        }
+    }
+}
+
+async fn what_goes_well(tour: &Tour) {
+    let house = House::new().await;
+    let registration = json!({ "username": "ann", "password": PASSWORD });
+    let client = house.stranger();
+    tour.send_as(&client, post(&Method::POST, "/register", &registration)).await;
+    tour.send_as(&client, post(&Method::POST, "/login", &registration)).await;
+    let other = house.signed_in_again("ann").await.get("/session").await.json();
+    let other = format!("/sessions/{}", other["id"].as_str().unwrap());
+    tour.send_as(&client, request(Method::DELETE, &other).finish()).await;
+    for (method, path, operation) in operations() {
+        if method == Method::GET || path == "/sessions" {
+            tour.send_as(&client, example(&method, &path, operation)).await;
+        }
+    }
+    let change =
+        json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
+    tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
+    let closing = json!({ "current_password": "a long walk by the river" });
+    tour.send_as(&client, post(&Method::POST, "/me/close", &closing)).await;
+    tour.send_as(&client, request(Method::POST, "/logout").finish()).await;
+
+    let form = |path: &str, fields: &'static str| {
+        let form: RequestBuilder =
+            request(Method::POST, path).content_type("application/x-www-form-urlencoded");
+        form.header(header::ACCEPT, "text/html").body(fields)
+    };
+    let fields = "username=bob&password=canary+correct+horse+battery";
+    for (path, fields) in [("/register", fields), ("/login", fields), ("/logout", "")] {
+        tour.send(&house, form(path, fields)).await;
+    }
+}
+
+async fn what_is_refused(tour: &Tour) {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let wrong = json!({ "username": "ann", "password": "wrong" });
+    tour.send(&house, post(&Method::POST, "/login", &wrong)).await;
+    let taken = json!({ "username": "ann", "password": PASSWORD });
+    tour.send(&house, post(&Method::POST, "/register", &taken)).await;
+    let short = json!({ "username": "bob", "password": "short" });
+    tour.send(&house, post(&Method::POST, "/register", &short)).await;
+    let short = json!({ "current_password": PASSWORD, "new_password": "short" });
+    tour.send_as(&client, post(&Method::PUT, "/me/password", &short)).await;
+    for (method, path) in [(Method::PUT, "/me/password"), (Method::POST, "/me/close")] {
+        let mut body = json!({ "current_password": "wrong" });
+        if path == "/me/password" {
+            body["new_password"] = "a long walk by the river".into();
+        }
+        tour.send_as(&client, post(&method, path, &body)).await;
+    }
+    let unknown = format!("/sessions/{}", "x".repeat(22));
+    tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+}
+
+async fn registrations(tour: &Tour) {
+    for registration in [Registration::Closed, Registration::Invite] {
+        let settings = Settings { registration: Some(registration), ..Settings::default() };
+        let house = House::with(settings).await;
+        let body = json!({ "username": "ann", "password": PASSWORD });
+        tour.send(&house, post(&Method::POST, "/register", &body)).await;
+    }
+}
+
+async fn too_often(tour: &Tour) {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    let other = house.signed_in_again("ann").await;
+    for n in 0..11 {
+        let wrong = json!({ "username": "nobody", "password": "wrong" });
+        tour.send(&house, post(&Method::POST, "/login", &wrong)).await;
+        let account = json!({ "username": format!("user{n}"), "password": PASSWORD });
+        let register = post(&Method::POST, "/register", &account);
+        tour.send(&house, coming_from("192.0.2.7", register)).await;
+        let wrong = json!({ "current_password": "wrong" });
+        tour.send_as(&client, post(&Method::POST, "/me/close", &wrong)).await;
+        let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
+        tour.send_as(&other, post(&Method::PUT, "/me/password", &wrong)).await;
+    }
+}
+
+async fn too_many_at_once(tour: &Tour) {
+    let house = House::that_hashes_at(HashCost::DEFAULT).await;
+    let client = house.signed_in("ann").await;
+    let stranger = house.stranger();
+    let crowd = join_all((0..100).map(|_| stranger.log_in("nobody", "wrong")));
+    let late = async {
+        let login = json!({ "username": "ann", "password": PASSWORD });
+        tour.send(&house, post(&Method::POST, "/login", &login)).await;
+        let register = json!({ "username": "bob", "password": PASSWORD });
+        tour.send(&house, post(&Method::POST, "/register", &register)).await;
+        let close = json!({ "current_password": "wrong" });
+        tour.send_as(&client, post(&Method::POST, "/me/close", &close)).await;
+        let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
+        tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
+    };
+    tokio::join!(crowd, late);
+}
+
+/// Asks for everything, as somebody whose session nobody has seen yet.
+async fn ask_for_everything(tour: &Tour, house: &House, client: &Client<'_>) {
+    for (method, path, operation) in operations() {
+        let mut request = example(&method, &path, operation);
+        request.headers_mut().insert(header::HOST, "127.0.0.1:8000".parse().unwrap());
+        if operation["security"] == json!([]) && path != "/logout" {
+            tour.send(house, request).await;
+        } else {
+            tour.send_as(client, request).await;
+        }
+    }
+}
+
+async fn a_database_that_is_gone(tour: &Tour) {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    house.ruin_the_database();
+    ask_for_everything(tour, &house, &client).await;
+}
+
+async fn a_table_that_is_missing(tour: &Tour) {
+    let house = House::new().await;
+    let client = house.signed_in("ann").await;
+    house.sql("pragma foreign_keys = off").await;
+    for sql in [
+        "alter table accounts rename to accounts_gone",
+        "alter table sessions rename to sessions_gone",
+        "alter table attempts rename to attempts_gone",
+    ] {
+        house.sql(sql).await;
+    }
+    ask_for_everything(tour, &house, &client).await;
+}
