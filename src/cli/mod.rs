@@ -63,7 +63,7 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document; needs no database and no settings
     Openapi(openapi::Openapi),
-    /// Add and list users, and give them new passwords
+    /// Add, list, disable and delete users, and give them new passwords
     #[command(subcommand)]
     User(user::User),
     /// List a user's sessions, and end them

@@ -276,6 +276,63 @@ impl Store {
         .map_err(broken("changing a password"))
     }
 
+    /// Disables the account and ends all its sessions, both or neither; its id, if it is there. Who is
+    /// disabled already stays so since then.
+    pub async fn disable_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut all = pool.begin().await?;
+                let account: Option<String> = sqlx::query_scalar(
+                    "update accounts set disabled_at = coalesce(disabled_at, $2)
+                     where username = $1 returning id",
+                )
+                .bind(username)
+                .bind(now)
+                .fetch_optional(&mut *all)
+                .await?;
+                let Some(account) = account else { return Ok(None) };
+                sqlx::query(END_ALL).bind(&account).bind(now).execute(&mut *all).await?;
+                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *all).await?;
+                all.commit().await?;
+                Ok(Some(account))
+            }
+            .await
+        })
+        .map_err(broken("disabling an account"))
+    }
+
+    /// Enables the account; false if it is gone.
+    pub async fn enable_account(&self, username: &str) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query("update accounts set disabled_at = null where username = $1")
+                .bind(username)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected() == 1)
+        })
+        .map_err(broken("enabling an account"))
+    }
+
+    /// Removes the account of this name, and its sessions with it; its id, if it was there.
+    pub async fn delete_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let account: Option<String> =
+                    sqlx::query_scalar("delete from accounts where username = $1 returning id")
+                        .bind(username)
+                        .fetch_optional(&mut *both)
+                        .await?;
+                let Some(account) = account else { return Ok(None) };
+                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(Some(account))
+            }
+            .await
+        })
+        .map_err(broken("removing an account"))
+    }
+
     /// Removes the account whose password was verified, and its sessions with it; false if it has
     /// another password by now or is gone.
     pub async fn remove_account(

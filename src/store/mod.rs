@@ -14,8 +14,7 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
-pub use self::accounts::SignedUp;
-pub use self::accounts::{AccountRow, HashRow, NewAccountRow};
+pub use self::accounts::{AccountRow, HashRow, NewAccountRow, SignedUp};
 use self::endings::NOTE_ENDING;
 pub use self::invites::InviteRow;
 pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
