@@ -5,6 +5,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::import::Import;
 use super::{Failed, Outcome, password, say};
 use crate::app::{self, Surroundings};
 use crate::clock::Timestamp;
@@ -44,6 +45,12 @@ pub enum User {
     Delete { name: String },
     /// Give a user a new password, which ends all their sessions
     Passwd { name: String },
+    /// Add the users of a file, with the password hashes of the system that they come from
+    ///
+    /// Argon2, bcrypt, scrypt and PBKDF2 are taken as PHC, Django, Devise, PocketBase and Better Auth
+    /// write them. Every row is checked before any is imported; a user who is there already stays
+    /// as they are, so an import that was interrupted goes on when it is run again.
+    Import(Import),
 }
 
 impl User {
@@ -66,6 +73,7 @@ impl User {
                 done(&name, "is deleted", async |username| domain.delete(username).await).await
             }
             Self::Passwd { name } => passwd(&domain, &name).await,
+            Self::Import(import) => import.run(&domain).await,
         };
         domain.store.close().await;
         outcome

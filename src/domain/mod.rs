@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod foreign_hashes;
+pub mod imports;
 pub mod invites;
 pub mod passwords;
 pub mod recognition;

@@ -1,6 +1,6 @@
 //! Accounts as rows.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use super::invites::USE_UP;
 use super::sessions::insert_session;
@@ -35,6 +35,20 @@ pub struct NewAccountRow<'a> {
     pub password: &'a HashRow,
     pub created_at: i64,
 }
+
+/// An account from elsewhere.
+#[derive(Debug)]
+pub struct ImportRow<'a> {
+    pub id: &'a str,
+    pub username: &'a str,
+    pub password_hash: &'a PasswordHash,
+    pub hash_cost: i64,
+    pub created_at: i64,
+    pub disabled_at: Option<i64>,
+}
+
+/// As many rows a statement adds: six values each make fewer than either engine takes.
+const ROWS: usize = 500;
 
 /// What became of an account that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +121,37 @@ impl Store {
             insert_account!(account).execute(pool).await.map(|done| done.rows_affected() == 1)
         })
         .map_err(broken("adding an account"))
+    }
+
+    /// Adds the accounts whose names nobody has, all of them or none; how many those were.
+    pub async fn import_accounts(&self, accounts: &[ImportRow<'_>]) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut added = 0;
+                let mut all = pool.begin().await?;
+                for rows in accounts.chunks(ROWS) {
+                    let mut insert = QueryBuilder::new(
+                        "insert into accounts
+                             (id, username, password_hash, hash_cost, created_at, disabled_at) ",
+                    );
+                    insert.push_values(rows, |mut values, row| {
+                        values
+                            .push_bind(row.id)
+                            .push_bind(row.username)
+                            .push_bind(row.password_hash.expose()) // this row is where it is kept
+                            .push_bind(row.hash_cost)
+                            .push_bind(row.created_at)
+                            .push_bind(row.disabled_at);
+                    });
+                    insert.push(" on conflict (username) do nothing");
+                    added += insert.build().execute(&mut *all).await?.rows_affected();
+                }
+                all.commit().await?;
+                Ok(added)
+            }
+            .await
+        })
+        .map_err(broken("importing accounts"))
     }
 
     /// Adds the account and its first session and uses up the invite, if there is one: all of it or

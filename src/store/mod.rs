@@ -14,7 +14,7 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
-pub use self::accounts::{AccountRow, HashRow, NewAccountRow, SignedUp};
+pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 use self::endings::NOTE_ENDING;
 pub use self::invites::InviteRow;
 pub use self::sessions::{Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
