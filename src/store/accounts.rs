@@ -4,7 +4,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::invites::USE_UP;
 use super::sessions::insert_session;
-use super::{NOTE_ENDING, NewSessionRow, Store, broken, on_engine};
+use super::{NOTE_ENDING, NewSessionRow, Pool, Store, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::{InviteDigest, PasswordHash};
 
@@ -121,6 +121,22 @@ impl Store {
             insert_account!(account).execute(pool).await.map(|done| done.rows_affected() == 1)
         })
         .map_err(broken("adding an account"))
+    }
+
+    /// Gives the writer of this process the memory for an import. SQLite's own 2 MB hold a fraction of
+    /// the indexes of many accounts; after each 4 MB written they would go to the file once more; and
+    /// what a statement of many rows may have to undo would go to a file, too.
+    pub async fn expect_many(&self) -> Result<(), Fault> {
+        let Pool::Sqlite(pool) = self.writer() else { return Ok(()) };
+        for pragma in [
+            "pragma cache_size = -65536",        // kibibytes
+            "pragma wal_autocheckpoint = 16384", // pages of 4 KiB
+            "pragma temp_store = memory",
+        ] {
+            let set = sqlx::query(pragma).execute(pool).await;
+            set.map_err(broken("making ready for an import"))?;
+        }
+        Ok(())
     }
 
     /// Adds the accounts whose names nobody has, all of them or none; how many those were.
