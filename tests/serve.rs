@@ -356,6 +356,46 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
 }
 
 #[test]
+fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| run(folder.path(), arguments, input);
+    assert!(run(&["user", "add", "ann"], PASSWORD).status.success());
+    let service = Service::start(folder.path(), &[]);
+    let refused_soon = |cookie: &str| {
+        let start = Instant::now();
+        while service.private(cookie).0 == 200 {
+            assert!(start.elapsed() < Duration::from_secs(1), "still accepted");
+        }
+        assert_eq!(service.private(cookie).0, 403);
+    };
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    let shown = text(&run(&["user", "show", "Ann", "--json"], "").stdout);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["username"], &shown["sessions"]), (&"ann".into(), &1.into()));
+    assert_eq!(shown["disabled_at"], serde_json::Value::Null);
+
+    let said = text(&run(&["user", "disable", "ann"], "").stdout);
+    assert_eq!(said, "ann is disabled; all their sessions have ended\n");
+    refused_soon(&cookie);
+    assert_eq!(service.log_in("ann", PASSWORD).0, 403);
+    let shown = text(&run(&["user", "show", "ann"], "").stdout);
+    assert!(shown.contains("disabled    20") && shown.contains("sessions    0"), "{shown}");
+    assert!(run(&["user", "disable", "ann"], "").status.success(), "twice is as good as once");
+
+    assert_eq!(text(&run(&["user", "enable", "ann"], "").stdout), "ann may sign in\n");
+    assert_eq!(service.private(&cookie).0, 403, "what has ended has ended");
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    assert_eq!(text(&run(&["user", "delete", "ann"], "").stdout), "ann is deleted\n");
+    refused_soon(&cookie);
+    for command in ["show", "disable", "enable", "delete"] {
+        let gone = run(&["user", command, "ann"], "");
+        assert_eq!(gone.status.code(), Some(1));
+        assert_eq!(text(&gone.stderr), "cloakroom: there is no user ann\n");
+    }
+    assert!(run(&["user", "add", "ann"], PASSWORD).status.success(), "the name is free");
+}
+
+#[test]
 fn invites_are_made_listed_taken_back_and_used() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("cloakroom.toml"), "registration = 'invite'\n").unwrap();

@@ -1,6 +1,7 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
 mod config;
+mod import;
 mod invite;
 mod key;
 mod migrate;
@@ -63,7 +64,7 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document; needs no database and no settings
     Openapi(openapi::Openapi),
-    /// Add and list users, and give them new passwords
+    /// Add, import, list, disable and delete users, and give them new passwords
     #[command(subcommand)]
     User(user::User),
     /// List a user's sessions, and end them

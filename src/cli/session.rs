@@ -3,12 +3,11 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::user::{about_name, rfc3339};
+use super::user::{account, rfc3339};
 use super::{Failed, Outcome, say};
 use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::domain::Domain;
-use crate::domain::accounts::{Account, Username};
 use crate::domain::sessions;
 
 #[derive(Debug, Subcommand)]
@@ -43,12 +42,6 @@ impl Session {
         domain.store.close().await;
         outcome
     }
-}
-
-async fn account(domain: &Domain, name: &str) -> Result<Account, Failed> {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
-    let account = domain.account_named(&username).await?;
-    account.ok_or_else(|| Failed(format!("there is no user {username}")))
 }
 
 async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {

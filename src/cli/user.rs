@@ -5,6 +5,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::import::Import;
 use super::{Failed, Outcome, password, say};
 use crate::app::{self, Surroundings};
 use crate::clock::Timestamp;
@@ -13,6 +14,7 @@ use crate::domain::Domain;
 use crate::domain::accounts::{
     Account, Application, BadUsername, RegisterError, ResetError, Username,
 };
+use crate::fault::Fault;
 
 #[derive(Debug, Subcommand)]
 pub enum User {
@@ -27,8 +29,27 @@ pub enum User {
         #[arg(long)]
         json: bool,
     },
+    /// Show a user, and how many sessions they have
+    Show {
+        name: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a user from signing in, and end all their sessions within a second
+    Disable { name: String },
+    /// Let a user sign in again
+    Enable { name: String },
+    /// Remove a user for good, and all their sessions within a second; the name is free again
+    Delete { name: String },
     /// Give a user a new password, which ends all their sessions
     Passwd { name: String },
+    /// Add the users of a file, with the password hashes of the system that they come from
+    ///
+    /// Argon2, bcrypt, scrypt and PBKDF2 are taken as PHC, Django, Devise, PocketBase and Better Auth
+    /// write them. Every row is checked before any is imported; a user who is there already stays
+    /// as they are, so an import that was interrupted goes on when it is run again.
+    Import(Import),
 }
 
 impl User {
@@ -37,7 +58,21 @@ impl User {
         let outcome = match self {
             Self::Add { name } => add(&domain, &name).await,
             Self::List { json } => list(&domain, json).await,
+            Self::Show { name, json } => show(&domain, &name, json).await,
+            Self::Disable { name } => {
+                done(&name, "is disabled; all their sessions have ended", async |username| {
+                    domain.disable(username).await
+                })
+                .await
+            }
+            Self::Enable { name } => {
+                done(&name, "may sign in", async |username| domain.enable(username).await).await
+            }
+            Self::Delete { name } => {
+                done(&name, "is deleted", async |username| domain.delete(username).await).await
+            }
             Self::Passwd { name } => passwd(&domain, &name).await,
+            Self::Import(import) => import.run(&domain).await,
         };
         domain.store.close().await;
         outcome
@@ -85,13 +120,19 @@ struct Line<'a> {
     disabled_at: Option<String>,
 }
 
+impl<'a> Line<'a> {
+    fn of(account: &'a Account) -> Self {
+        Self {
+            username: account.username.as_str(),
+            id: account.id.as_str(),
+            created_at: rfc3339(account.created_at),
+            disabled_at: account.disabled_at.map(rfc3339),
+        }
+    }
+}
+
 fn line(account: &Account, json: bool) -> String {
-    let line = Line {
-        username: account.username.as_str(),
-        id: account.id.as_str(),
-        created_at: rfc3339(account.created_at),
-        disabled_at: account.disabled_at.map(rfc3339),
-    };
+    let line = Line::of(account);
     if json {
         return serde_json::to_string(&line).expect("strings make JSON");
     }
@@ -103,6 +144,51 @@ pub(super) fn rfc3339(at: Timestamp) -> String {
     let at =
         OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).expect("a date of ours can be written")
+}
+
+/// Does something to the user of this name and says so.
+async fn done(
+    name: &str,
+    what: &str,
+    act: impl AsyncFnOnce(&Username) -> Result<bool, Fault>,
+) -> Outcome {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    if act(&username).await? {
+        say(&format!("{username} {what}"))
+    } else {
+        Err(Failed(format!("there is no user {username}")))
+    }
+}
+
+/// What is shown of a user.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    line: Line<'a>,
+    sessions: usize,
+}
+
+async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
+    let account = account(domain, name).await?;
+    // no account has more
+    let sessions = domain.list_sessions(&account.id, None, 1000).await?.sessions.len();
+    let line = Line::of(&account);
+    if json {
+        let shown = Shown { line, sessions };
+        return say(&serde_json::to_string(&shown).expect("strings and numbers make JSON"));
+    }
+    say(&format!("username    {}", line.username))?;
+    say(&format!("id          {}", line.id))?;
+    say(&format!("created     {}", line.created_at))?;
+    say(&format!("disabled    {}", line.disabled_at.as_deref().unwrap_or("no")))?;
+    say(&format!("sessions    {sessions}"))
+}
+
+/// The account of this name, or that there is none.
+pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Failed> {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let account = domain.account_named(&username).await?;
+    account.ok_or_else(|| Failed(format!("there is no user {username}")))
 }
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {

@@ -370,6 +370,29 @@ impl Domain {
         Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
     }
 
+    /// Disables an account and ends all its sessions: the operator's way. False if there is none.
+    pub async fn disable(&self, username: &Username) -> Result<bool, Fault> {
+        let now = self.clock.now().millis();
+        Ok(self.forgotten(self.store.disable_account(username.as_str(), now).await?))
+    }
+
+    /// Enables an account again; false if there is none.
+    pub async fn enable(&self, username: &Username) -> Result<bool, Fault> {
+        self.store.enable_account(username.as_str()).await
+    }
+
+    /// Removes an account and all its sessions: the operator's way. False if there is none.
+    pub async fn delete(&self, username: &Username) -> Result<bool, Fault> {
+        let now = self.clock.now().millis();
+        Ok(self.forgotten(self.store.delete_account(username.as_str(), now).await?))
+    }
+
+    /// Recognises no session of this account any more; was there one?
+    fn forgotten(&self, account: Option<String>) -> bool {
+        let account = account.map(AccountId::from);
+        account.inspect(|id| self.recognition.ended(id)).is_some()
+    }
+
     /// Gives an account a new password and ends all its sessions: the operator's way.
     pub async fn reset_password(
         &self,

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod common_passwords;
 pub mod foreign_hashes;
+pub mod imports;
 pub mod invites;
 mod password_rules;
 pub mod passwords;

@@ -1,10 +1,10 @@
 //! Accounts as rows.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use super::invites::USE_UP;
 use super::sessions::insert_session;
-use super::{NOTE_ENDING, NewSessionRow, Store, broken, on_engine};
+use super::{NOTE_ENDING, NewSessionRow, Pool, Store, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::{InviteDigest, PasswordHash};
 
@@ -35,6 +35,20 @@ pub struct NewAccountRow<'a> {
     pub password: &'a HashRow,
     pub created_at: i64,
 }
+
+/// An account from elsewhere.
+#[derive(Debug)]
+pub struct ImportRow<'a> {
+    pub id: &'a str,
+    pub username: &'a str,
+    pub password_hash: &'a PasswordHash,
+    pub hash_cost: i64,
+    pub created_at: i64,
+    pub disabled_at: Option<i64>,
+}
+
+/// As many rows a statement adds: six values each make fewer than either engine takes.
+const ROWS: usize = 500;
 
 /// What became of an account that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +121,53 @@ impl Store {
             insert_account!(account).execute(pool).await.map(|done| done.rows_affected() == 1)
         })
         .map_err(broken("adding an account"))
+    }
+
+    /// Gives the writer of this process the memory for an import. SQLite's own 2 MB hold a fraction of
+    /// the indexes of many accounts; after each 4 MB written they would go to the file once more; and
+    /// what a statement of many rows may have to undo would go to a file, too.
+    pub async fn expect_many(&self) -> Result<(), Fault> {
+        let Pool::Sqlite(pool) = self.writer() else { return Ok(()) };
+        for pragma in [
+            "pragma cache_size = -65536",        // kibibytes
+            "pragma wal_autocheckpoint = 16384", // pages of 4 KiB
+            "pragma temp_store = memory",
+        ] {
+            let set = sqlx::query(pragma).execute(pool).await;
+            set.map_err(broken("making ready for an import"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the accounts whose names nobody has, all of them or none; how many those were.
+    pub async fn import_accounts(&self, accounts: &[ImportRow<'_>]) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut added = 0;
+                let mut all = pool.begin().await?;
+                for rows in accounts.chunks(ROWS) {
+                    let mut insert = QueryBuilder::new(
+                        "insert into accounts
+                             (id, username, password_hash, hash_cost, created_at, disabled_at) ",
+                    );
+                    insert.push_values(rows, |mut values, row| {
+                        values
+                            .push_bind(row.id)
+                            .push_bind(row.username)
+                            .push_bind(row.password_hash.expose()) // this row is where it is kept
+                            .push_bind(row.hash_cost)
+                            .push_bind(row.created_at)
+                            .push_bind(row.disabled_at);
+                    });
+                    insert.push(" on conflict (username) do nothing");
+                    added += insert.build().execute(&mut *all).await?.rows_affected();
+                }
+                all.commit().await?;
+                Ok(added)
+            }
+            .await
+        })
+        .map_err(broken("importing accounts"))
     }
 
     /// Adds the account and its first session and uses up the invite, if there is one: all of it or
@@ -274,6 +335,63 @@ impl Store {
             .await
         })
         .map_err(broken("changing a password"))
+    }
+
+    /// Disables the account and ends all its sessions, both or neither; its id, if it is there. Who is
+    /// disabled already stays so since then.
+    pub async fn disable_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut all = pool.begin().await?;
+                let account: Option<String> = sqlx::query_scalar(
+                    "update accounts set disabled_at = coalesce(disabled_at, $2)
+                     where username = $1 returning id",
+                )
+                .bind(username)
+                .bind(now)
+                .fetch_optional(&mut *all)
+                .await?;
+                let Some(account) = account else { return Ok(None) };
+                sqlx::query(END_ALL).bind(&account).bind(now).execute(&mut *all).await?;
+                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *all).await?;
+                all.commit().await?;
+                Ok(Some(account))
+            }
+            .await
+        })
+        .map_err(broken("disabling an account"))
+    }
+
+    /// Enables the account; false if it is gone.
+    pub async fn enable_account(&self, username: &str) -> Result<bool, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query("update accounts set disabled_at = null where username = $1")
+                .bind(username)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected() == 1)
+        })
+        .map_err(broken("enabling an account"))
+    }
+
+    /// Removes the account of this name, and its sessions with it; its id, if it was there.
+    pub async fn delete_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            async {
+                let mut both = pool.begin().await?;
+                let account: Option<String> =
+                    sqlx::query_scalar("delete from accounts where username = $1 returning id")
+                        .bind(username)
+                        .fetch_optional(&mut *both)
+                        .await?;
+                let Some(account) = account else { return Ok(None) };
+                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(Some(account))
+            }
+            .await
+        })
+        .map_err(broken("removing an account"))
     }
 
     /// Removes the account whose password was verified, and its sessions with it; false if it has

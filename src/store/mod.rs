@@ -15,7 +15,7 @@ use std::fmt;
 
 use sqlx::migrate::MigrateError;
 
-pub use self::accounts::{AccountRow, HashRow, NewAccountRow, SignedUp};
+pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 pub use self::attempts::{AttemptKey, AttemptRow, StepRow, TurnRow};
 use self::endings::NOTE_ENDING;
 pub use self::invites::InviteRow;

@@ -9,6 +9,7 @@ mod contract;
 mod cookies;
 mod faults;
 mod house;
+mod imports;
 mod invites;
 mod login;
 mod model;

@@ -1,0 +1,90 @@
+//! People who come from elsewhere, with the hashes of their passwords.
+
+use super::Domain;
+use super::accounts::Username;
+use super::foreign_hashes::{BadHash, ForeignHash};
+use super::passwords::NO_PASSWORD;
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::secret::{PasswordHash, random_id};
+use crate::store::{HashRow, ImportRow};
+
+/// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a
+/// million users are written all over by a few thousand, so that fewer would write them more often.
+pub const BATCH: usize = 10_000;
+
+/// Somebody who had an account elsewhere.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub username: Username,
+    pub password: ImportedPassword,
+    /// `None` says now.
+    pub created_at: Option<Timestamp>,
+    pub is_disabled: bool,
+}
+
+/// The hash that another system made of a password, if there is one.
+#[derive(Debug)]
+pub struct ImportedPassword(HashRow);
+
+impl ImportedPassword {
+    /// Reads a hash. An empty one, and one with which Django says so, is that of an account without
+    /// a password: nobody signs in to it until it is given one.
+    pub fn parse(text: &str) -> Result<Self, BadHash> {
+        if text.is_empty() || text.starts_with('!') {
+            return Ok(Self(HashRow { hash: NO_PASSWORD.to_owned().into(), cost: 0 }));
+        }
+        let cost = ForeignHash::parse(text)?.micros();
+        Ok(Self(HashRow { hash: ForeignHash::stored(text), cost }))
+    }
+
+    pub fn is_none(&self) -> bool {
+        is_none(&self.0.hash)
+    }
+}
+
+fn is_none(hash: &PasswordHash) -> bool {
+    hash.expose() == NO_PASSWORD // the one that is none
+}
+
+impl Domain {
+    /// Makes ready for batch after batch.
+    pub async fn expect_many(&self) -> Result<(), Fault> {
+        self.store.expect_many().await
+    }
+
+    /// Adds those whose names nobody has, all of them or none; how many those were. Who is there
+    /// already stays as they are, so that it does not matter how often somebody is imported.
+    pub async fn import(&self, newcomers: &[Newcomer]) -> Result<u64, Fault> {
+        let now = self.clock.now();
+        let own = self.hasher.cost();
+        let ids: Vec<String> = newcomers.iter().map(|_| random_id()).collect();
+        let rows: Vec<_> = newcomers
+            .iter()
+            .zip(&ids)
+            .map(|(newcomer, id)| ImportRow {
+                id,
+                username: newcomer.username.as_str(),
+                password_hash: &newcomer.password.0.hash,
+                // no hash is compared where there is none, but the decoy is
+                hash_cost: if newcomer.password.is_none() { own } else { newcomer.password.0.cost },
+                created_at: newcomer.created_at.unwrap_or(now).millis(),
+                disabled_at: newcomer.is_disabled.then_some(now.millis()),
+            })
+            .collect();
+        self.store.import_accounts(&rows).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_hash_and_one_that_django_calls_unusable_are_no_password() {
+        for none in ["", "!", "!OxHEIskwmAOY6FG8wSHbcxF8kR53Ty3EhkfibTEP"] {
+            assert!(ImportedPassword::parse(none).unwrap().is_none());
+        }
+        assert_eq!(ImportedPassword::parse("x").map(drop), Err(BadHash::Unknown));
+    }
+}

@@ -1,0 +1,176 @@
+//! People who come from elsewhere: they sign in with the password they have, and look like anybody.
+
+use cloakroom::domain::accounts::Username;
+use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+
+use crate::house::{Answer, House, PASSWORD};
+
+/// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of it.
+const THEIRS: &str = "Pässwörter sind 15+ lang";
+const HASHES: [(&str, &str); 12] = [
+    ("django", "pbkdf2_sha256$1000$seasalt2$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE="),
+    ("django-sha1", "pbkdf2_sha1$1000$seasalt2$NEjWNAXb+iIqAek1kKmbXBhMLYo="),
+    (
+        "django-argon2",
+        "argon2$argon2id$v=19$m=512,t=2,p=2$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
+    ),
+    (
+        "django-bcrypt-sha256",
+        "bcrypt_sha256$$2b$04$i2kyNSfkdRMGnMFdkh1A1.mXJOtdMlVRcgzmVCAqVkU4FjKIBlI.e",
+    ),
+    ("django-bcrypt", "bcrypt$$2b$04$17GRRPUFRXcuB/at8S7mvOvcr8pkgQHR2Vbuk.J4Xgo92A41QxU1S"),
+    (
+        "django-scrypt",
+        "scrypt$1024$seasalt2$8$5$aQKZS8o3Wnln11Z6rE+RoU4Wx3ewnp2x6rWrhQ1O/uRnsGDIw/G12rtwdNHXQoblPepj5Pv/nEBNee2SliLQtw==",
+    ),
+    (
+        "phc-pbkdf2",
+        "$pbkdf2-sha256$1000$yPlfC6G09n5PSUkp5fz/Pw$l5F.SZYgfsQ8b9fmeT841K7gX9iubhi/FujAW/dYAOE",
+    ),
+    (
+        "phc-scrypt",
+        "$scrypt$ln=10,r=8,p=1$LcW4F2IMYexdaw2BsBbiXA$HHkHm97arMjt3MDyYq/6HYwsklvZM/8AKVSmGJuB+XM",
+    ),
+    (
+        "phc-argon2id",
+        "$argon2id$v=19$m=512,t=2,p=1$rmjYO0Lxo3snT0PmfaXSpg$vPurAKHGLDyYhR8d3R7qWk9Yctu0OUnyXM17OQNUIX0",
+    ),
+    (
+        "phc-argon2i",
+        "$argon2i$v=19$m=512,t=2,p=1$uS73ueqmZNcgA2X5ZO+t9A$eMRHYpHf2VvFvgBgwN24hN8L8BMH7N7kht569kU1UMY",
+    ),
+    ("devise-and-pocketbase", "$2a$04$2oKAseClTefSnttBzURIcOdEA5f/nH22dgDLmFy/hZ1WwA3ZEfH5i"),
+    (
+        "better-auth",
+        "0faefff5b370571e22faee4c11ea1438:44051a9dd192cdddecf8112a90bd42b8e279b01872e13f2a22dbe32e1dbd665527fa27696d26e81f95361e4b337240f3488f2b31e1c992de67cd19d6f31b57a6",
+    ),
+];
+
+fn newcomer(name: &str, hash: &str) -> Newcomer {
+    Newcomer {
+        username: Username::parse(name).unwrap(),
+        password: ImportedPassword::parse(hash).unwrap(),
+        created_at: None,
+        is_disabled: false,
+    }
+}
+
+fn everybody() -> Vec<Newcomer> {
+    HASHES.iter().map(|(name, hash)| newcomer(name, hash)).collect()
+}
+
+const FOREIGN: &str = "select count(*) from accounts where password_hash like 'imported:%'";
+const OURS: &str = "select count(*) from accounts where password_hash like '$argon2id$v=19$m=64,t=1,p=1$%' and hash_cost = 38";
+
+#[tokio::test]
+async fn each_format_logs_in_and_is_hashed_anew_at_its_first_good_login() {
+    let house = House::new().await;
+    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 12);
+    assert_eq!(house.count(FOREIGN).await, 12);
+    for (n, (name, _)) in (1..).zip(HASHES) {
+        let wrong = house.stranger().log_in(name, "something else entirely").await;
+        assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()), "{name}");
+        assert_eq!(house.count(OURS).await, n - 1, "a wrong password renews nothing");
+        let client = house.stranger();
+        assert_eq!(client.log_in(name, THEIRS).await.status, 200, "{name}");
+        assert!(house.soon(async || house.count(OURS).await == n).await, "{name}");
+        assert_eq!(client.get("/me").await.json()["username"], name, "the session lives on");
+        assert_eq!(house.stranger().log_in(name, THEIRS).await.status, 200, "{name} again");
+        assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
+    }
+    assert_eq!(house.count(FOREIGN).await, 0);
+}
+
+const ALL: &str = "select group_concat(id || username || password_hash || created_at, '|')
+                   from (select * from accounts order by username)";
+
+#[tokio::test]
+async fn importing_twice_changes_nothing() {
+    let house = House::new().await;
+    house.signed_in("django").await;
+    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 11);
+    let before = house.text(ALL).await;
+    house.wait(cloakroom::clock::days(1));
+    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 0);
+    assert_eq!(house.text(ALL).await, before);
+    assert_eq!(house.stranger().log_in("django", PASSWORD).await.status, 200, "ours stays ours");
+}
+
+fn shape(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
+    let mut headers: Vec<_> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "x-request-id" && *name != "date")
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    headers.sort();
+    (answer.status.as_u16(), answer.text.clone(), headers)
+}
+
+#[tokio::test]
+async fn enu_01_whoever_cannot_sign_in_gets_the_same_bytes() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.signed_in("carl").await;
+    assert!(house.domain.disable(&Username::parse("carl").unwrap()).await.unwrap());
+    house.domain.import(&everybody()).await.unwrap();
+    let mut disabled = newcomer("imported-and-disabled", HASHES[0].1);
+    disabled.is_disabled = true;
+    let none = newcomer("without-a-password", "!");
+    house.domain.import(&[disabled, none]).await.unwrap();
+
+    let unknown = shape(&house.stranger().log_in("nobody", PASSWORD).await);
+    assert_eq!(unknown.0, 403);
+    for (name, password) in [
+        ("ann", "something else entirely"),
+        ("carl", PASSWORD),
+        ("carl", "something else entirely"),
+        ("imported-and-disabled", THEIRS),
+        ("without-a-password", PASSWORD),
+        ("without-a-password", "!"),
+        ("no name at all!", PASSWORD),
+    ] {
+        assert_eq!(shape(&house.stranger().log_in(name, password).await), unknown, "{name}");
+    }
+    for (name, hash) in HASHES {
+        for password in [PASSWORD, hash, THEIRS.to_uppercase().as_str()] {
+            assert_eq!(shape(&house.stranger().log_in(name, password).await), unknown, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_there_is_one() {
+    let house = House::without_limits().await;
+    house.signed_in("ann").await;
+    let time = async |name: &str| {
+        let start = std::time::Instant::now();
+        assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
+        start.elapsed()
+    };
+    // cost 10: some 60 milliseconds, where ours take none
+    let bcrypt = "$2b$10$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+    house.domain.import(&[newcomer("bob", bcrypt)]).await.unwrap();
+    let slow = std::time::Duration::from_millis(30);
+    for name in ["nobody", "ann", "bob"] {
+        assert!(house.soon(async || time(name).await > slow).await, "{name}");
+    }
+    house.sql("delete from accounts where username = 'bob'").await;
+    assert!(house.soon(async || time("nobody").await < slow).await, "the pace is over");
+}
+
+#[tokio::test]
+async fn who_was_imported_may_change_the_password_and_close_the_account() {
+    let house = House::new().await;
+    house.domain.import(&everybody()).await.unwrap();
+    let client = house.stranger();
+    assert_eq!(client.log_in("better-auth", THEIRS).await.status, 200);
+    let body = serde_json::json!({ "current_password": THEIRS, "new_password": PASSWORD });
+    let put = crate::house::request(poem::http::Method::PUT, "/me/password")
+        .content_type("application/json")
+        .body(body.to_string());
+    assert_eq!(client.send(put).await.status, 204);
+    assert_eq!(house.stranger().log_in("better-auth", THEIRS).await.status, 403);
+    let close = serde_json::json!({ "current_password": PASSWORD });
+    assert_eq!(client.post("/me/close", &close).await.status, 204);
+}

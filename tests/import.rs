@@ -1,0 +1,122 @@
+//! `cloakroom user import`, as somebody types it.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
+    command.args(arguments).current_dir(folder).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    cloakroom(folder, arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let listed = text(&run(folder, &["user", "list"]).stdout);
+    listed.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+const BCRYPT: &str = "$2a$04$2oKAseClTefSnttBzURIcOdEA5f/nH22dgDLmFy/hZ1WwA3ZEfH5i";
+
+#[test]
+fn a_file_with_a_bad_row_imports_nothing_unless_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = format!(
+        "username,password_hash,disabled,created_at\nann,{BCRYPT},,2020-01-02T03:04:05Z\n\
+         a b,{BCRYPT},,\nbob,5f4dcc3b5aa765d61d8327deb882cf99,,\ncarl,!,true,\n"
+    );
+    fs::write(folder.path().join("people.csv"), csv).unwrap();
+    let refused = run(folder.path(), &["user", "import", "people.csv"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.starts_with("line 3: \"a b\" cannot be a user name"), "{said}");
+    assert!(said.contains("line 4: \"bob\": the hash is in no known format"), "{said}");
+    assert!(said.contains("2 rows are refused, and nothing was imported"), "{said}");
+    assert!(!said.contains("5f4dcc3b"), "no hash is printed: {said}");
+    assert_eq!(said.lines().count(), 3, "and no bar: {said}");
+    assert!(names(folder.path()).is_empty());
+
+    let skipped = run(folder.path(), &["user", "import", "people.csv", "--skip-bad"]);
+    assert_eq!(skipped.status.code(), Some(1));
+    assert!(text(&skipped.stderr).contains("2 rows are refused and left out"));
+    let said = text(&skipped.stdout);
+    assert!(said.contains("imported 2 users; 0 were there already"), "{said}");
+    assert!(said.contains("1 of them has no password"), "{said}");
+    assert_eq!(names(folder.path()), ["ann", "carl"]);
+    let ann = text(&run(folder.path(), &["user", "show", "ann"]).stdout);
+    assert!(ann.contains("2020-01-02T03:04:05Z") && ann.contains("disabled    no"), "{ann}");
+}
+
+#[test]
+fn the_same_file_twice_changes_nothing_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |n: usize| format!("{{\"username\":\"user{n}\",\"password_hash\":\"{BCRYPT}\"}}\n");
+    let file = folder.path().join("people.jsonl");
+    fs::write(&file, (0..5000).map(line).collect::<String>()).unwrap();
+    let said = || {
+        let done = run(folder.path(), &["user", "import", "people.jsonl"]);
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), String::new()));
+        text(&done.stdout)
+    };
+    assert_eq!(said(), "imported 5000 users; 0 were there already\n");
+    let before = names(folder.path());
+    assert_eq!(said(), "imported 0 users; 5000 were there already\n");
+    assert_eq!(names(folder.path()), before);
+    fs::write(&file, (0..5001).map(line).collect::<String>()).unwrap();
+    assert_eq!(said(), "imported 1 user; 5000 were there already\n");
+}
+
+#[test]
+fn an_import_that_was_killed_goes_on_when_it_is_run_again() {
+    const USERS: usize = 60_000;
+    let folder = tempfile::tempdir().unwrap();
+    let rows = (0..USERS).map(|n| format!("user{n},{BCRYPT}"));
+    let csv: Vec<_> = ["username,password_hash".to_owned()].into_iter().chain(rows).collect();
+    fs::write(folder.path().join("people.csv"), csv.join("\n")).unwrap();
+    assert!(run(folder.path(), &["migrate"]).status.success());
+    let mut child = cloakroom(folder.path(), &["user", "import", "people.csv"]).spawn().unwrap();
+    let start = Instant::now();
+    let mut before = 0;
+    while before == 0 {
+        assert!(start.elapsed() < Duration::from_mins(1), "nothing is imported");
+        before = names(folder.path()).len();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = names(folder.path()).len();
+    assert_eq!(before % 10_000, 0, "whole batches or none of them");
+    let again = text(&run(folder.path(), &["user", "import", "people.csv"]).stdout);
+    let expected = format!("imported {} users; {before} were there already\n", USERS - before);
+    assert_eq!(again, expected);
+    assert_eq!(names(folder.path()).len(), USERS);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("people.txt"), "username\n").unwrap();
+    fs::write(folder.path().join("people.csv"), "login,hash\n").unwrap();
+    for (arguments, about) in [
+        (&["people.txt"][..], "ends in neither .csv nor .jsonl"),
+        (&["people.txt", "--format", "csv"], "must be there"),
+        (&["people.csv"], "there is no column \"login\""),
+        (&["nobody.csv"], "cannot read nobody.csv"),
+        (&[".", "--format", "csv"], "is no file"),
+    ] {
+        let failed = run(folder.path(), &[&["user", "import"], arguments].concat());
+        let said = text(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(1), "{said}");
+        assert!(said.contains(about) && said.lines().count() == 1, "{said}");
+    }
+}
