@@ -67,6 +67,23 @@ async fn csrf_04_a_program_that_sends_neither_is_let_in() {
 }
 
 #[tokio::test]
+async fn csrf_05_nobody_is_signed_in_as_the_attacker() {
+    let house = House::new().await;
+    house.signed_in("mallory").await;
+    let form = format!("username=mallory&password={}", PASSWORD.replace(' ', "+"));
+    for site in ["cross-site", "same-site"] {
+        let login = request(Method::POST, "/login")
+            .content_type("application/x-www-form-urlencoded")
+            .header("accept", "text/html,*/*;q=0.8")
+            .header("origin", "https://evil.example")
+            .header("sec-fetch-site", site);
+        let answer = house.send(login.body(form.clone())).await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.header("set-cookie").is_none());
+    }
+}
+
+#[tokio::test]
 async fn csrf_06_nobody_is_signed_out_from_elsewhere() {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
