@@ -95,6 +95,13 @@ impl Service {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// The time of a processor that the process has had so far, in hundredths of a second.
+    fn worked(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     /// The exit code, once the process has ended.
     fn ended(mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
@@ -298,6 +305,25 @@ fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
     let risen = service.resident().saturating_sub(before);
     assert!(risen < 1024, "{risen} KiB more");
     assert_eq!(service.log_in("ann", PASSWORD).0, 403, "it serves on");
+}
+
+#[test]
+fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let work = |names: &[String], status: u16| {
+        let before = service.worked(); // not how long it takes: others may use the machine, too
+        for name in names {
+            let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
+            let answer =
+                service.call("POST", "/register", &[("content-type", "application/json")], &body);
+            assert_eq!(answer.0, status, "{}", answer.1);
+        }
+        service.worked() - before
+    };
+    let names: Vec<String> = (0..8).map(|n| format!("ann{n}")).collect();
+    let (free, taken) = (work(&names, 201), work(&names, 409));
+    assert!(taken > free / 2, "{taken} hundredths of a second against {free}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! How often somebody tried, as rows.
 
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 
-use super::{Store, broken, on_engine};
+use super::{Store, broken, on_engine, on_writer};
 use crate::fault::Fault;
 
 /// A digest of who tries.
@@ -53,85 +53,81 @@ impl Store {
         step: Option<&StepRow>,
         now: i64,
     ) -> Result<bool, Fault> {
-        on_engine!(self.counter(), |pool| {
-            async {
-                let mut all = pool.begin().await?;
-                for turn in turns {
-                    let taken = sqlx::query(
-                        "insert into attempts (key, failures, free_at, last_at)
-                         values ($1, 1, $2 + $3, $4)
-                         on conflict (key) do update set
-                             failures = attempts.failures + 1,
-                             free_at = $3 + case when attempts.free_at > $2
-                                                 then attempts.free_at else $2 end,
-                             last_at = $4
-                         where attempts.free_at <= $4",
-                    )
-                    .bind(&turn.key[..])
-                    .bind(turn.floor)
-                    .bind(turn.every)
-                    .bind(now)
-                    .execute(&mut *all)
-                    .await?;
-                    if taken.rows_affected() == 0 {
-                        return Ok(false);
-                    }
+        let (turns, step) = (turns.to_vec(), step.copied());
+        on_writer!(self, |db| {
+            let mut all = db.begin().await?;
+            for turn in turns {
+                let taken = sqlx::query(
+                    "insert into attempts (key, failures, free_at, last_at)
+                     values ($1, 1, $2 + $3, $4)
+                     on conflict (key) do update set
+                         failures = attempts.failures + 1,
+                         free_at = $3 + case when attempts.free_at > $2
+                                             then attempts.free_at else $2 end,
+                         last_at = $4
+                     where attempts.free_at <= $4",
+                )
+                .bind(&turn.key[..])
+                .bind(turn.floor)
+                .bind(turn.every)
+                .bind(now)
+                .execute(&mut *all)
+                .await?;
+                if taken.rows_affected() == 0 {
+                    return Ok(false);
                 }
-                if let Some(step) = step {
-                    let taken = sqlx::query(
-                        "insert into attempts (key, failures, free_at, last_at)
-                         values ($1, $2, $3, $4)
-                         on conflict (key) do update set failures = $2, free_at = $3, last_at = $4
-                         where attempts.failures = $5 and attempts.free_at = $6",
-                    )
-                    .bind(&step.key[..])
-                    .bind(step.to.failures)
-                    .bind(step.to.free_at)
-                    .bind(step.to.last_at)
-                    .bind(step.from.failures)
-                    .bind(step.from.free_at)
-                    .execute(&mut *all)
-                    .await?;
-                    if taken.rows_affected() == 0 {
-                        return Ok(false);
-                    }
-                }
-                all.commit().await?;
-                Ok(true)
             }
-            .await
+            if let Some(step) = step {
+                let taken = sqlx::query(
+                    "insert into attempts (key, failures, free_at, last_at)
+                     values ($1, $2, $3, $4)
+                     on conflict (key) do update set failures = $2, free_at = $3, last_at = $4
+                     where attempts.failures = $5 and attempts.free_at = $6",
+                )
+                .bind(&step.key[..])
+                .bind(step.to.failures)
+                .bind(step.to.free_at)
+                .bind(step.to.last_at)
+                .bind(step.from.failures)
+                .bind(step.from.free_at)
+                .execute(&mut *all)
+                .await?;
+                if taken.rows_affected() == 0 {
+                    return Ok(false);
+                }
+            }
+            all.commit().await?;
+            Ok(true)
         })
         .map_err(broken("counting a try"))
     }
 
     /// Forgets the tries of some keys, and gives turns back.
     pub async fn forgive(&self, forgotten: &[AttemptKey], turns: &[TurnRow]) -> Result<(), Fault> {
-        on_engine!(self.counter(), |pool| {
-            async {
-                let mut all = pool.begin().await?;
-                for key in forgotten {
-                    sqlx::query("delete from attempts where key = $1")
-                        .bind(&key[..])
-                        .execute(&mut *all)
-                        .await?;
-                }
-                for turn in turns {
-                    sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
-                        .bind(&turn.key[..])
-                        .bind(turn.every)
-                        .execute(&mut *all)
-                        .await?;
-                }
-                all.commit().await
+        let (forgotten, turns) = (forgotten.to_vec(), turns.to_vec());
+        on_writer!(self, |db| {
+            let mut all = db.begin().await?;
+            for key in forgotten {
+                sqlx::query("delete from attempts where key = $1")
+                    .bind(&key[..])
+                    .execute(&mut *all)
+                    .await?;
             }
-            .await
+            for turn in turns {
+                sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
+                    .bind(&turn.key[..])
+                    .bind(turn.every)
+                    .execute(&mut *all)
+                    .await?;
+            }
+            all.commit().await
         })
         .map_err(broken("forgiving somebody's tries"))
     }
 
     /// Takes a step back, unless somebody else has counted meanwhile.
     pub async fn undo_step(&self, step: &StepRow) -> Result<(), Fault> {
-        on_engine!(self.counter(), |pool| {
+        on_engine!(self.writer(), |pool| {
             sqlx::query(
                 "update attempts set failures = $2, free_at = $3
                  where key = $1 and failures = $4 and free_at = $5",
@@ -150,7 +146,7 @@ impl Store {
 
     /// Removes up to `limit` keys that hold nobody up at `now` and were last used before an instant.
     pub async fn remove_attempts(&self, before: i64, now: i64, limit: i64) -> Result<u64, Fault> {
-        on_engine!(self.counter(), |pool| {
+        on_engine!(self.writer(), |pool| {
             sqlx::query(
                 "delete from attempts where key in (
                      select key from attempts where last_at < $1 and free_at <= $2

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attempts;
+mod commits;
 mod endings;
 mod invites;
 mod postgres;
@@ -32,6 +33,20 @@ macro_rules! on_engine {
     };
 }
 use on_engine;
+
+/// Runs one body where it may write. It owns what it uses, and begins a transaction of its own,
+/// which in SQLite shares its commit with others.
+macro_rules! on_writer {
+    ($store:expr, |$name:ident| $body:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(pools) => {
+                pools.commits.run(move |$name| Box::pin(async move { $body })).await
+            }
+            $crate::store::Store::Postgres($name) => async move { $body }.await,
+        }
+    };
+}
+use on_writer;
 
 /// The open database.
 pub enum Store {
@@ -106,7 +121,6 @@ impl Store {
         match self {
             Self::Sqlite(pools) => {
                 pools.readers.close().await;
-                pools.counter.close().await;
                 pools.writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
@@ -116,14 +130,6 @@ impl Store {
     fn reader(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
-            Self::Postgres(pool) => Pool::Postgres(pool),
-        }
-    }
-
-    /// For what need not be on the disk when it is answered.
-    fn counter(&self) -> Pool<'_> {
-        match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.counter),
             Self::Postgres(pool) => Pool::Postgres(pool),
         }
     }

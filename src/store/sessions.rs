@@ -1,12 +1,12 @@
 //! Sessions as rows.
 
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 
-use super::{NOTE_ENDING, Store, broken, on_engine};
+use super::{NOTE_ENDING, Store, broken, on_engine, on_writer};
 use crate::fault::Fault;
 use crate::secret::SidDigest;
 
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub struct SessionRow {
     pub id: String,
     pub account_id: String,
@@ -90,38 +90,37 @@ impl Store {
         version: i64,
         most: i64,
     ) -> Result<Added, Fault> {
-        on_engine!(self.writer(), |pool| {
-            async {
-                let mut all = pool.begin().await?;
-                let added = insert_session!(new, version).execute(&mut *all).await?;
-                if added.rows_affected() == 0 {
-                    return Ok(Added::No);
-                }
-                let over = sqlx::query(
-                    "update sessions set ended_at = $2
-                     where account_id = $1 and ended_at is null and id not in (
-                         select id from sessions where account_id = $1 and ended_at is null
-                         order by created_at desc, id = $4 desc limit $3)",
-                )
-                .bind(&new.session.account_id)
-                .bind(new.session.created_at)
-                .bind(most)
-                .bind(&new.session.id)
+        let (digest, session) = (new.digest, new.session.clone());
+        on_writer!(self, |db| {
+            let new = NewSessionRow { digest, session: &session };
+            let mut all = db.begin().await?;
+            let added = insert_session!(new, version).execute(&mut *all).await?;
+            if added.rows_affected() == 0 {
+                return Ok(Added::No);
+            }
+            let over = sqlx::query(
+                "update sessions set ended_at = $2
+                 where account_id = $1 and ended_at is null and id not in (
+                     select id from sessions where account_id = $1 and ended_at is null
+                     order by created_at desc, id = $4 desc limit $3)",
+            )
+            .bind(&session.account_id)
+            .bind(session.created_at)
+            .bind(most)
+            .bind(&session.id)
+            .execute(&mut *all)
+            .await?;
+            if over.rows_affected() == 0 {
+                all.commit().await?;
+                return Ok(Added::Yes);
+            }
+            sqlx::query(NOTE_ENDING)
+                .bind(&session.account_id)
+                .bind(session.created_at)
                 .execute(&mut *all)
                 .await?;
-                if over.rows_affected() == 0 {
-                    all.commit().await?;
-                    return Ok(Added::Yes);
-                }
-                sqlx::query(NOTE_ENDING)
-                    .bind(&new.session.account_id)
-                    .bind(new.session.created_at)
-                    .execute(&mut *all)
-                    .await?;
-                all.commit().await?;
-                Ok(Added::InPlaceOfOlder)
-            }
-            .await
+            all.commit().await?;
+            Ok(Added::InPlaceOfOlder)
         })
         .map_err(broken("adding a session"))
     }

@@ -11,6 +11,7 @@ use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::commits::Commits;
 use super::{OpenError, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
@@ -26,8 +27,8 @@ const READERS: u32 = 4;
 pub struct Pools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
-    /// Writes what a cut of power may take back a second of: it does not wait for the disk.
-    pub counter: SqlitePool,
+    /// The writer, for who shares its commits.
+    pub commits: Commits,
 }
 
 /// Opens the file, makes it (mode 0600) if it is not there, and migrates it.
@@ -68,11 +69,10 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     }
     migrate(&writer).await?;
     drop(lock);
-    let counting = options.clone().synchronous(SqliteSynchronous::Normal);
-    let counter = pool(1).min_connections(0).connect_lazy_with(counting);
+    let commits = Commits::start(writer.clone());
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
-    Ok(Pools { readers, writer, counter })
+    Ok(Pools { readers, writer, commits })
 }
 
 /// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits

@@ -1,10 +1,7 @@
 //! Making accounts.
 
-use std::time::{Duration, Instant};
-
 use cloakroom::config::{PasswordSettings, Registration, Settings};
 use cloakroom::domain::accounts::RESERVED;
-use cloakroom::domain::passwords::HashCost;
 use poem::http::Method;
 use serde_json::json;
 
@@ -300,24 +297,6 @@ async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
         assert_eq!(answer.errors(), [("username".into(), "reserved".into())], "{name}");
     }
     house.signed_in("roots").await;
-}
-
-#[tokio::test]
-async fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
-    let house = House::that_hashes_at(HashCost::DEFAULT).await;
-    house.signed_in("ann").await;
-    let quickest = async |names: &[&str], status: u16| {
-        let mut quickest = Duration::MAX;
-        for name in names {
-            let start = Instant::now();
-            assert_eq!(register(&house, name).await.status, status, "{name}");
-            quickest = quickest.min(start.elapsed());
-        }
-        quickest
-    };
-    let taken = quickest(&["ann"; 5], 409).await;
-    let free = quickest(&["bob", "eve", "joe", "kim", "lou"], 201).await;
-    assert!(taken > free / 2, "{taken:?} against {free:?}");
 }
 
 #[tokio::test]

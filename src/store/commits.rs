@@ -1,0 +1,164 @@
+//! Writes that share a commit, in SQLite: a commit waits for the disk, and there is one writer. Who
+//! comes while it waits goes along with the next one, so that a slow disk does not say how many may
+//! sign in a second. Everybody is answered after the commit, as if it had been theirs alone.
+
+use std::pin::Pin;
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+/// As many writes share a commit at the most, and as many may wait for the next one.
+const MOST: usize = 256;
+
+pub(super) type Later<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+
+/// Tells who waits for a write what came of it.
+type Tell = Box<dyn FnOnce() + Send>;
+/// A write. What failed by itself has told so and taken nothing along.
+type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, Option<Tell>> + Send>;
+
+/// The way to the next commit.
+#[derive(Debug)]
+pub struct Commits {
+    queue: mpsc::Sender<Work>,
+}
+
+impl Commits {
+    /// Commits what comes until this is dropped. It is no request's own task, so that a client who
+    /// goes away takes nobody's write along.
+    pub fn start(writer: SqlitePool) -> Self {
+        let (queue, mut waiting) = mpsc::channel(MOST);
+        tokio::spawn(async move {
+            while let Some(first) = waiting.recv().await {
+                if let Err(error) = together(&writer, first, &mut waiting).await {
+                    tracing::warn!("a commit failed: {error}");
+                    // they would wait as long for the same
+                    while waiting.try_recv().is_ok() {}
+                }
+            }
+        });
+        Self { queue }
+    }
+
+    /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, sqlx::Result<T>>
+        + Send
+        + 'static,
+    ) -> sqlx::Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            Box::pin(async move {
+                // nobody waits any more: then nobody is told
+                match work(connection).await {
+                    Ok(done) => Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell),
+                    Err(error) => {
+                        drop(answer.send(Err(error)));
+                        None
+                    }
+                }
+            })
+        });
+        self.queue.send(work).await.map_err(|_ended| sqlx::Error::WorkerCrashed)?;
+        // without an answer it was not committed
+        answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+}
+
+/// One transaction for all that wait.
+async fn together(
+    writer: &SqlitePool,
+    first: Work,
+    waiting: &mut mpsc::Receiver<Work>,
+) -> sqlx::Result<()> {
+    let mut all = writer.begin_with("begin immediate").await?;
+    let (mut done, mut next) = (Vec::new(), Some(first));
+    while let Some(work) = next {
+        done.extend(work(&mut all).await);
+        next = if done.len() < MOST { waiting.try_recv().ok() } else { None };
+    }
+    all.commit().await?;
+    for tell in done {
+        tell();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+
+    async fn counting(folder: &tempfile::TempDir, busy: Duration) -> SqlitePool {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("counting.db"))
+            .create_if_missing(true)
+            .busy_timeout(busy);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let table = "create table if not exists counted (n integer primary key) strict";
+        sqlx::query(table).execute(&pool).await.unwrap();
+        pool
+    }
+
+    async fn count(commits: &Commits, n: i64) -> sqlx::Result<()> {
+        let insert = "insert into counted (n) values ($1)";
+        commits
+            .run(move |db| {
+                Box::pin(async move { sqlx::query(insert).bind(n).execute(db).await.map(drop) })
+            })
+            .await
+    }
+
+    async fn counted(pool: &SqlitePool) -> i64 {
+        sqlx::query_scalar("select count(*) from counted").fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_fails_takes_nobody_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = counting(&folder, Duration::ZERO).await;
+        let commits = Commits::start(pool.clone());
+        let writes = (0..1000).map(|n| count(&commits, n / 2)); // each number twice
+        let done = futures_util::future::join_all(writes).await;
+        let failed = done.iter().filter(|done| done.is_err()).count();
+        assert_eq!((failed, counted(&pool).await), (500, 500));
+        assert!(done.iter().filter_map(|done| done.as_ref().err()).all(|error| {
+            error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        }));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_takes_nobody_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = counting(&folder, Duration::ZERO).await;
+        let commits = Commits::start(pool.clone());
+        for n in (0..100_i64).step_by(2) {
+            let patience = Duration::from_micros(n.unsigned_abs() * 10);
+            let (_, stayed) = tokio::join!(
+                tokio::time::timeout(patience, count(&commits, n)),
+                count(&commits, n + 1)
+            );
+            stayed.unwrap();
+        }
+        assert!(counted(&pool).await >= 50);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_what_was_not_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = counting(&folder, Duration::from_millis(20)).await;
+        let commits = Commits::start(pool.clone());
+        let other = counting(&folder, Duration::ZERO).await;
+        let held = other.begin_with("begin exclusive").await.unwrap();
+        let writes = (0..10).map(|n| count(&commits, n));
+        let done = futures_util::future::join_all(writes).await;
+        assert!(done.iter().all(|done| matches!(done, Err(sqlx::Error::WorkerCrashed))));
+        held.rollback().await.unwrap();
+        count(&commits, 0).await.unwrap();
+        assert_eq!(counted(&pool).await, 1);
+    }
+}
