@@ -368,8 +368,8 @@ impl Hasher {
         self.pace.store(micros, Ordering::Relaxed);
     }
 
-    /// How long comparing with this hash takes here when nothing disturbs it, and a tenth more; with
-    /// a new hash, if there is none.
+    /// How long comparing with this hash takes here when nothing disturbs it, and half as much again,
+    /// since the cores have other work, too; with a new hash, if there is none.
     pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, Busy> {
         let mut fastest = Duration::MAX;
         for _ in 0..3 {
@@ -386,7 +386,7 @@ impl Hasher {
             };
             fastest = fastest.min(took);
         }
-        Ok(fastest + fastest / 10)
+        Ok(fastest + fastest / 2)
     }
 
     /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.

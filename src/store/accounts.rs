@@ -47,8 +47,8 @@ pub struct ImportRow<'a> {
     pub disabled_at: Option<i64>,
 }
 
-/// As many rows a statement adds: six values each make fewer than either engine takes.
-const ROWS: usize = 500;
+/// As many rows a statement adds: one that is slow is logged, and is to be short then.
+const ROWS: usize = 100;
 
 /// What became of an account that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
