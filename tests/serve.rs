@@ -373,6 +373,9 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
     refused_soon(&two);
     assert_eq!(service.private(&one).0, 200);
     assert_eq!(run(&["session", "revoke", "ann", id], "").status.code(), Some(1));
+    // an id may begin like a flag; this one is no session, but it is no wrong usage either
+    let odd = run(&["session", "revoke", "ann", "-hcdefghijklmnopqrstuv"], "");
+    assert_eq!(odd.status.code(), Some(1));
     assert_eq!(text(&run(&["session", "revoke", "ann", "--all"], "").stdout), "ended 1 session\n");
     refused_soon(&one);
     let three = service.log_in("ann", PASSWORD).2.unwrap();

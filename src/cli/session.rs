@@ -23,7 +23,7 @@ pub enum Session {
     Revoke {
         name: String,
         /// The session's id in the list
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", allow_hyphen_values = true)]
         id: Option<String>,
         /// Every session of the user
         #[arg(long, conflicts_with = "id")]
