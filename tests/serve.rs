@@ -41,7 +41,24 @@ impl Service {
         let listen = free.to_string();
         let mut all = vec!["--listen", &listen];
         all.extend(arguments);
-        let mut child = cloakroom(folder, &all).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawned(cloakroom(folder, &all), listen)
+    }
+
+    /// A service whose files may not grow over so many kibibytes.
+    fn with_little_room(folder: &Path, kibibytes: u32) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = free.to_string();
+        let mut command = Command::new("bash");
+        let program = env!("CARGO_BIN_EXE_cloakroom");
+        let script =
+            format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec {program} --listen {listen}");
+        command.args(["-c", &script]).current_dir(folder).stdin(Stdio::null());
+        command.stdout(Stdio::piped());
+        Self::spawned(command, listen)
+    }
+
+    fn spawned(mut command: Command, listen: String) -> Self {
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
         Self { child, at: listen }
@@ -611,4 +628,32 @@ fn no_password_or_token_is_logged() {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
         assert!(lines.is_empty(), "{lines:?}");
     }
+}
+
+#[test]
+fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::with_little_room(folder.path(), 1024);
+    let json = [("content-type", "application/json")];
+    let register = |n: usize| {
+        let body = format!(r#"{{"username":"user{n}","password":"{PASSWORD}"}}"#);
+        service.call("POST", "/register", &json, &body)
+    };
+    let (status, _, cookie) = register(0);
+    assert_eq!(status, 201);
+    let full = (1..200).map(register).find(|(status, ..)| *status != 201);
+    let (status, body, _) = full.expect("a mebibyte is soon full");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains(r#""code":"unavailable""#), "{body}");
+    assert_eq!(service.log_in("user0", PASSWORD).0, 503);
+    assert_eq!(service.private(&cookie.unwrap()).0, 200, "what only reads goes on");
+
+    let pid = rustix::process::Pid::from_child(&service.child);
+    let unlimited = rustix::process::Rlimit { current: None, maximum: None };
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, unlimited).unwrap();
+    let start = std::time::Instant::now();
+    while service.log_in("user0", PASSWORD).0 != 200 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "it never recovers");
+    }
+    assert_eq!(register(200).0, 201);
 }

@@ -46,14 +46,15 @@ impl Store {
     }
 
     /// Counts a try at all of its keys, or at none: false if one of them has its next turn later,
-    /// or was counted at by somebody else meanwhile.
+    /// or was counted at by somebody else meanwhile. What a clock that was ahead has written holds
+    /// nobody up.
     pub async fn count_attempt(
         &self,
         turns: &[TurnRow],
-        step: Option<&StepRow>,
+        steps: &[StepRow],
         now: i64,
     ) -> Result<bool, Fault> {
-        let (turns, step) = (turns.to_vec(), step.copied());
+        let (turns, steps) = (turns.to_vec(), steps.to_vec());
         on_writer!(self, |db| {
             let mut all = db.begin().await?;
             for turn in turns {
@@ -62,10 +63,11 @@ impl Store {
                      values ($1, 1, $2 + $3, $4)
                      on conflict (key) do update set
                          failures = attempts.failures + 1,
-                         free_at = $3 + case when attempts.free_at > $2
-                                             then attempts.free_at else $2 end,
+                         free_at = $3 + case
+                             when attempts.free_at > $2 and attempts.last_at <= $4
+                             then attempts.free_at else $2 end,
                          last_at = $4
-                     where attempts.free_at <= $4",
+                     where attempts.free_at <= $4 or attempts.last_at > $4",
                 )
                 .bind(&turn.key[..])
                 .bind(turn.floor)
@@ -77,7 +79,7 @@ impl Store {
                     return Ok(false);
                 }
             }
-            if let Some(step) = step {
+            for step in steps {
                 let taken = sqlx::query(
                     "insert into attempts (key, failures, free_at, last_at)
                      values ($1, $2, $3, $4)

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
 use super::{OpenError, not_migrated};
@@ -58,8 +58,15 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
             .max_lifetime(None)
             .test_before_acquire(false)
     };
+    // a commit that fails on a full disk leaves a connection that begins no more: it is not kept
+    let writer = pool(1).after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?; // until a rollback under way is done
+            Ok(!connection.is_in_transaction())
+        })
+    });
     let writer =
-        pool(1).connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
+        writer.connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
     let version: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(&writer)
         .await
@@ -118,7 +125,30 @@ fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use super::is_safe;
+    use super::{is_safe, open};
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite://{}", folder.path().join("small.db").display());
+        let pools = open(&address).await.unwrap();
+        let write = "insert into attempts (key, failures, free_at, last_at)
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
+             select randomblob(16), 1, 0, 0 from n";
+        let write = async || {
+            let work = pools.commits.run(move |db| {
+                Box::pin(async move { sqlx::query(write).execute(db).await.map(drop) })
+            });
+            work.await
+        };
+        sqlx::query("pragma max_page_count = 1").execute(&pools.writer).await.unwrap();
+        assert!(write().await.is_err(), "no page is left");
+        sqlx::query("pragma max_page_count = 100000").execute(&pools.writer).await.unwrap();
+        write().await.unwrap();
+        let mut alone = pools.writer.begin().await.unwrap();
+        sqlx::query("delete from attempts").execute(&mut *alone).await.unwrap();
+        alone.commit().await.unwrap();
+    }
 
     #[test]
     fn an_sqlite_that_can_corrupt_is_told_from_one_that_cannot() {
