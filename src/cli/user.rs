@@ -214,5 +214,7 @@ pub(super) fn about_name(name: &str, bad: BadUsername) -> String {
         }
         BadUsername::Reserved => "it is reserved",
     };
-    format!("{name:?} cannot be a user name: {rule}")
+    let shown: String = name.chars().take(64).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    format!("{shown:?}{more} cannot be a user name: {rule}")
 }

@@ -124,6 +124,18 @@ impl ForeignHash {
         stored.strip_prefix(IMPORTED)
     }
 
+    /// Does all of the password count? bcrypt looks at its first 72 bytes: who mistypes behind them
+    /// gets in, but must not have the mistake for a password from then on.
+    pub(super) fn reads_all_of(&self, password: &Password) -> bool {
+        match &self.kind {
+            Kind::Bcrypt { of: BcryptOf::Typed, .. } => password.expose().len() <= 72, // its length
+            Kind::Bcrypt { of: BcryptOf::Sha256, .. }
+            | Kind::Argon2 { .. }
+            | Kind::Pbkdf2 { .. }
+            | Kind::Scrypt { .. } => true,
+        }
+    }
+
     /// Is it the hash of this password?
     pub(super) fn is_of(&self, password: &Password, memory: &mut Memory) -> bool {
         let typed = password.expose(); // this is the hashing
