@@ -42,6 +42,7 @@ impl Serve {
         } else {
             warn_of_demo_users(config, &domain).await?;
         }
+        warn_of_unnamed_proxy(config);
         announce(config, self.demo);
         server::serve(listener, app::furnish(config, Arc::new(domain), self.demo), asked_to_stop())
             .await;
@@ -71,6 +72,17 @@ async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Outcome {
         tracing::warn!("this database has demo users, whose passwords everybody knows");
     }
     Ok(())
+}
+
+/// Says what a proxy on this machine that nobody has named costs.
+fn warn_of_unnamed_proxy(config: &Config) {
+    let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
+    if is_behind_one && config.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
+             address is held up for trying too often"
+        );
+    }
 }
 
 /// Tells whoever started it what to open; it serves on when nobody reads that.

@@ -220,6 +220,9 @@ impl Application {
     }
 }
 
+/// The first password of an account has this number: the column's default.
+const FIRST_VERSION: i64 = 1;
+
 /// Why no account was made.
 #[derive(Debug)]
 pub enum RegisterError {
@@ -275,15 +278,14 @@ impl Domain {
         };
         let username = application.username.and_then(Username::unless_reserved);
         let (username, password) = Application { username, ..application }.fit()?;
-        let _place = self.hasher.place().map_err(|_busy| RegisterError::Busy)?;
-        self.may_register(&wishes.caller).await?;
+        let _tried = self.may_register(&wishes.caller).await?; // with a place in the queue
         let (account, hash) = self.hashed(username, password).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
         match self.store.sign_up(&account.to_row(&hash), &session, invite).await? {
             SignedUp::Done => {
-                let device = Some(self.device_token(&account.id, None));
+                let device = Some(self.device_token(&account.id, FIRST_VERSION, None));
                 Ok((account, Ticket { device, ..self.ticket(row, sid) }))
             }
             SignedUp::NameTaken => Err(RegisterError::UsernameTaken),
@@ -335,7 +337,8 @@ impl Domain {
             return Err(LogInError::WrongCredentials.into());
         }
         self.recognition.ended(&account.id);
-        Ok(self.ticket(row, sid))
+        let device = Some(self.device_token(&account.id, version + 1, None));
+        Ok(Ticket { device, ..self.ticket(row, sid) })
     }
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
@@ -351,10 +354,9 @@ impl Domain {
 
     /// The account of who is signed in, once more by its password.
     async fn confirmed(&self, who: &SignedInAs, current: Password) -> Result<Verified, LogInError> {
-        let _place = self.hasher.place()?;
-        let tried = self.may_confirm(&who.session.id).await?;
+        let mut tried = self.may_confirm(&who.session.id).await?;
         let row = self.store.account(who.account.id.as_str()).await?;
-        self.proved(row, current, &tried).await
+        self.proved(row, current, &mut tried).await
     }
 
     /// The account of this name, if there is one.
@@ -378,6 +380,7 @@ impl Domain {
 
     /// Enables an account again; false if there is none.
     pub async fn enable(&self, username: &Username) -> Result<bool, Fault> {
+        self.let_try_again(username).await?;
         self.store.enable_account(username.as_str()).await
     }
 
@@ -404,7 +407,10 @@ impl Domain {
         let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Busy)?;
         let now = self.clock.now().millis();
         let set = self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Fault)?;
-        if set { Ok(()) } else { Err(ResetError::NoSuchAccount) }
+        if !set {
+            return Err(ResetError::NoSuchAccount);
+        }
+        self.let_try_again(username).await.map_err(ResetError::Fault)
     }
 }
 

@@ -294,6 +294,16 @@ impl Hasher {
         password: Password,
         hash: Option<&PasswordHash>,
     ) -> Result<Verdict, Busy> {
+        self.verify_at(None, password, hash).await
+    }
+
+    /// [`Self::verify`] for who has a place, which is given back when the work is done.
+    pub async fn verify_at(
+        &self,
+        place: Option<SemaphorePermit<'_>>,
+        password: Password,
+        hash: Option<&PasswordHash>,
+    ) -> Result<Verdict, Busy> {
         // parsed here for its salt, its parameters and the output to compare with
         let stored = hash.map_or(Ok(Stored::Nothing), |hash| Stored::parse(hash.expose()));
         let decoy = || Argon2id::decoy(self.cost);
@@ -303,6 +313,7 @@ impl Hasher {
             Ok(Stored::Nothing) => (self.compared(password, decoy()).await?.0, Verdict::Wrong),
             Err(fault) => (self.compared(password, decoy()).await?.0, Verdict::Unusable(fault)),
         };
+        drop(place); // waiting takes nobody's
         self.keep_pace(begun).await;
         Ok(verdict)
     }
@@ -338,10 +349,12 @@ impl Hasher {
     ) -> Result<(Instant, Verdict), Busy> {
         self.queued(move |memory| {
             let begun = Instant::now();
-            let verdict = if stored.is_of(&password, memory) {
-                Verdict::Outdated(NewPassword(prepare(&password).unwrap_or(password)))
-            } else {
+            let verdict = if !stored.is_of(&password, memory) {
                 Verdict::Wrong
+            } else if !stored.reads_all_of(&password) {
+                Verdict::Right
+            } else {
+                Verdict::Outdated(NewPassword(prepare(&password).unwrap_or(password)))
             };
             (begun, verdict)
         })

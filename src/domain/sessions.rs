@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
+
 use super::Domain;
 use super::accounts::{Account, AccountId, Username, Verified};
 use super::passwords::{Busy, MOST_TYPED, NewPassword, Verdict};
@@ -207,15 +209,15 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
-        let _place = self.hasher.place()?;
         let row = self.account_of(&credentials).await?;
-        let id = row.as_ref().map(|row| AccountId::from(row.id.clone()));
+        let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
+        let known = known.as_ref().map(|(id, version)| (id, *version));
         let username = credentials.username.as_ref();
-        let tried = self.may_log_in(username, id.as_ref(), &wishes.caller).await?;
+        let mut tried = self.may_log_in(username, known, &wishes.caller).await?;
         let Verified { account, version, outdated } =
-            self.proved(row, credentials.password, &tried).await?;
+            self.proved(row, credentials.password, &mut tried).await?;
         let ticket = self.open_session(&account, version, wishes).await?;
-        let device = Some(self.device_token(&account.id, Some(&tried)));
+        let device = Some(self.device_token(&account.id, version, tried.device()));
         if let Some(password) = outdated {
             self.renew_hash(account.id, version, password);
         }
@@ -227,9 +229,9 @@ impl Domain {
         &self,
         row: Option<AccountRow>,
         password: Password,
-        tried: &Try,
+        tried: &mut Try<'_>,
     ) -> Result<Verified, LogInError> {
-        match self.verified(row, password).await {
+        match self.verified(row, password, tried.take_place()).await {
             Ok(Some(proved)) => {
                 self.forgive(tried).await?;
                 Ok(proved)
@@ -258,7 +260,7 @@ impl Domain {
     /// Are these somebody's name and password? Opens no session.
     pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
         let row = self.account_of(&credentials).await?;
-        Ok(self.verified(row, credentials.password).await?.is_some())
+        Ok(self.verified(row, credentials.password, None).await?.is_some())
     }
 
     async fn account_of(&self, credentials: &Credentials) -> Result<Option<AccountRow>, Fault> {
@@ -273,10 +275,11 @@ impl Domain {
         &self,
         row: Option<AccountRow>,
         password: Password,
+        place: Option<SemaphorePermit<'_>>,
     ) -> Result<Option<Verified>, LogInError> {
         let (account, stored) = row.map(Account::from_row).unzip();
         let hash = stored.as_ref().map(|stored| &stored.hash);
-        let verdict = self.hasher.verify(password, hash).await?;
+        let verdict = self.hasher.verify_at(place, password, hash).await?;
         let account = account.filter(|account| account.disabled_at.is_none());
         let (Some(account), Some(stored)) = (account, stored) else { return Ok(None) };
         let outdated = match verdict {

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::SemaphorePermit;
 
 use super::Domain;
 use super::accounts::{AccountId, Username};
@@ -27,9 +28,10 @@ use crate::store::{AttemptKey, AttemptRow, StepRow, TurnRow};
 /// Who asks, as far as that is known.
 #[derive(Debug, Default)]
 pub struct Caller {
-    /// `None`: it came by no address.
+    /// `None`: it came by no address, or by one that everybody has.
     pub address: Option<IpAddr>,
-    pub device: Option<DeviceToken>,
+    /// As which it says it has signed in before.
+    pub devices: Vec<DeviceToken>,
 }
 
 /// How often who may try.
@@ -39,6 +41,8 @@ pub struct Limits {
     pub name: Staircase,
     /// A device that has signed in to this account before.
     pub device: Staircase,
+    /// All devices that have signed in to an account before.
+    pub devices: Staircase,
     /// The current password, typed in a session.
     pub session: Staircase,
     /// Failed sign-ins from an address.
@@ -88,6 +92,7 @@ impl Limits {
             session: Staircase(name.clone()),
             name: Staircase(name),
             device: Staircase(vec![(10, DEVICE)]), // it is like any other client from then on
+            devices: Staircase(vec![(20, mins(15)), (100, hours(24))]), // whoever collects them
             // at most twenty failures in any ten minutes
             address: Steady { burst: 10, every: mins(1) },
             registrations: Steady { burst: 10, every: mins(1) },
@@ -103,6 +108,7 @@ impl Limits {
         Self {
             name: free.clone(),
             device: free.clone(),
+            devices: free.clone(),
             session: free,
             address: steady,
             registrations: steady,
@@ -127,6 +133,7 @@ impl Staircase {
 enum Key<'a> {
     Name(&'a str),
     Device(&'a str),
+    Devices(&'a str),
     Session(&'a str),
     Address(IpAddr),
     Registrations(IpAddr),
@@ -139,6 +146,7 @@ impl Key<'_> {
         let (kind, who) = match self {
             Self::Name(name) => ("name", (*name).to_owned()),
             Self::Device(id) => ("device", (*id).to_owned()),
+            Self::Devices(account) => ("devices", (*account).to_owned()),
             Self::Session(id) => ("session", (*id).to_owned()),
             Self::Address(address) => ("address", network(*address)),
             Self::Registrations(address) => ("registrations", network(*address)),
@@ -162,12 +170,25 @@ fn network(address: IpAddr) -> String {
 
 /// A try that was let in and counted: as a failure, until it turns out well.
 #[derive(Debug)]
-pub struct Try {
+pub(super) struct Try<'a> {
     turns: Vec<TurnRow>,
-    step: Option<StepRow>,
+    steps: Vec<StepRow>,
     /// What else a good end makes forgotten.
     beside: Option<AttemptKey>,
     device: Option<String>,
+    /// In the queue of the hasher.
+    place: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Try<'a> {
+    /// The name of the device that tried, if it is known.
+    pub(super) fn device(&self) -> Option<String> {
+        self.device.clone()
+    }
+
+    pub(super) fn take_place(&mut self) -> Option<SemaphorePermit<'a>> {
+        self.place.take()
+    }
 }
 
 /// Why nothing may be tried at the moment.
@@ -188,108 +209,128 @@ impl From<Fault> for NotNow {
 
 impl Domain {
     /// Lets a sign-in to this name be tried, or says how long to wait. A device that has signed in
-    /// to the account before has a count of its own.
+    /// to the account before has a count of its own, and all devices of an account have one.
     pub(super) async fn may_log_in(
         &self,
         username: Option<&Username>,
-        account: Option<&AccountId>,
+        account: Option<(&AccountId, i64)>,
         caller: &Caller,
-    ) -> Result<Try, NotNow> {
+    ) -> Result<Try<'_>, NotNow> {
         let now = self.clock.now();
+        let limits = &self.rules.limits;
         let name = username.map(|username| Key::Name(username.as_str()).digest());
-        let device = caller.device.as_ref().and_then(|token| self.keys.verify_device(token, now));
-        if let Some(known) = device.filter(|device| account == Some(&device.account)) {
-            let key = Key::Device(&known.id).digest();
-            if self.store.attempts_of(&key).await?.free_at <= now.millis() {
-                let tried = self.counted(&[], Some((key, &self.rules.limits.device))).await?;
+        let claims = caller.devices.iter().filter_map(|token| self.keys.verify_device(token, now));
+        for known in claims.filter(|device| Some((&device.account, device.version)) == account) {
+            let keys = [Key::Device(&known.id), Key::Devices(known.account.as_str())];
+            let [device, devices] = keys.map(|key| key.digest());
+            let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
+            if waits == [Duration::ZERO; 2] {
+                let steps = [(device, &limits.device), (devices, &limits.devices)];
+                let tried = self.counted(&[], &steps).await?;
                 return Ok(Try { beside: name, device: Some(known.id), ..tried });
             }
         }
-        let address = caller
-            .address
-            .filter(is_counted)
-            .map(|address| (Key::Address(address).digest(), self.rules.limits.address));
-        let name = name.map(|key| (key, &self.rules.limits.name));
-        self.counted(address.as_slice(), name).await
+        let address =
+            caller.address.map(|address| (Key::Address(address).digest(), limits.address));
+        let name = name.map(|key| (key, &limits.name));
+        self.counted(address.as_slice(), name.as_slice()).await
     }
 
     /// Lets the current password of a session be tried, or says how long to wait.
-    pub(super) async fn may_confirm(&self, session: &SessionId) -> Result<Try, NotNow> {
+    pub(super) async fn may_confirm(&self, session: &SessionId) -> Result<Try<'_>, NotNow> {
         let key = Key::Session(session.as_str()).digest();
-        self.counted(&[], Some((key, &self.rules.limits.session))).await
+        self.counted(&[], &[(key, &self.rules.limits.session)]).await
     }
 
     /// Lets an account be made, or says how long to wait.
-    pub(super) async fn may_register(&self, caller: &Caller) -> Result<(), NotNow> {
+    pub(super) async fn may_register(&self, caller: &Caller) -> Result<Try<'_>, NotNow> {
         let limits = &self.rules.limits;
         let mut turns = Vec::new();
-        if let Some(address) = caller.address.filter(is_counted) {
+        if let Some(address) = caller.address {
             turns.push((Key::Registrations(address).digest(), limits.registrations));
         }
         turns.push((Key::AllRegistrations.digest(), limits.all_registrations));
-        self.counted(&turns, None).await.map(drop)
+        self.counted(&turns, &[]).await
     }
 
-    /// Counts one try at every key, or says when the last of them is free.
+    /// Counts one try at every key, or says when the last of them is free. Who must wait is told
+    /// so before taking a place in the queue.
     async fn counted(
         &self,
         steady: &[(AttemptKey, Steady)],
-        staircase: Option<(AttemptKey, &Staircase)>,
-    ) -> Result<Try, NotNow> {
-        if steady.is_empty() && staircase.is_none() {
-            return Ok(Try { turns: Vec::new(), step: None, beside: None, device: None });
-        }
+        staircases: &[(AttemptKey, &Staircase)],
+    ) -> Result<Try<'_>, NotNow> {
+        let mut place = None;
         for _ in 0..LOOKS {
             let now = self.clock.now();
-            let mut free_at = 0;
+            let mut wait = Duration::ZERO;
             let mut turns = Vec::new();
             for (key, Steady { burst, every }) in steady {
-                free_at = free_at.max(self.store.attempts_of(key).await?.free_at);
+                wait = wait.max(self.wait_at(key, now).await?);
                 let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
                 let floor = now.millis() - every * (burst - 1);
                 turns.push(TurnRow { key: *key, floor, every });
             }
-            let mut step = None;
-            if let Some((key, staircase)) = staircase {
-                let from = self.store.attempts_of(&key).await?;
-                free_at = free_at.max(from.free_at);
-                step = Some(StepRow { key, from, to: staircase.step(from, now) });
+            let mut steps = Vec::new();
+            for (key, staircase) in staircases {
+                let from = self.store.attempts_of(key).await?;
+                wait = wait.max(from.wait(now));
+                steps.push(StepRow { key: *key, from, to: staircase.step(from, now) });
             }
-            if free_at > now.millis() {
-                let wait = Timestamp::from_millis(free_at).since(now);
+            if wait > Duration::ZERO {
                 return Err(NotNow::Wait(wait));
             }
-            if self.store.count_attempt(&turns, step.as_ref(), now.millis()).await? {
-                return Ok(Try { turns, step, beside: None, device: None });
+            if place.is_none() {
+                place = Some(self.hasher.place().map_err(|_busy| NotNow::Busy)?);
+            }
+            let is_counted = turns.is_empty() && steps.is_empty()
+                || self.store.count_attempt(&turns, &steps, now.millis()).await?;
+            if is_counted {
+                return Ok(Try { turns, steps, beside: None, device: None, place });
             }
         }
         Err(NotNow::Busy)
     }
 
+    async fn wait_at(&self, key: &AttemptKey, now: Timestamp) -> Result<Duration, Fault> {
+        Ok(self.store.attempts_of(key).await?.wait(now))
+    }
+
+    /// Forgets the failures at a name: the operator's way.
+    pub(super) async fn let_try_again(&self, username: &Username) -> Result<(), Fault> {
+        self.store.forgive(&[Key::Name(username.as_str()).digest()], &[]).await
+    }
+
     /// The try turned out well: its failures are forgotten, and the turn is given back.
-    pub(super) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
-        let step = tried.step.as_ref().map(|step| step.key);
-        let forgotten: Vec<AttemptKey> = step.into_iter().chain(tried.beside).collect();
+    pub(super) async fn forgive(&self, tried: &Try<'_>) -> Result<(), Fault> {
+        let steps = tried.steps.iter().map(|step| step.key);
+        let forgotten: Vec<AttemptKey> = steps.chain(tried.beside).collect();
         self.store.forgive(&forgotten, &tried.turns).await
     }
 
     /// The try came to nothing: it does not count.
-    pub(super) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
+    pub(super) async fn never_mind(&self, tried: &Try<'_>) -> Result<(), Fault> {
         if !tried.turns.is_empty() {
             self.store.forgive(&[], &tried.turns).await?;
         }
-        match &tried.step {
-            Some(step) => self.store.undo_step(step).await,
-            None => Ok(()),
+        for step in &tried.steps {
+            self.store.undo_step(step).await?;
         }
+        Ok(())
     }
 
-    /// By this the client is known again at its next sign-in to the account.
-    pub(super) fn device_token(&self, account: &AccountId, tried: Option<&Try>) -> DeviceToken {
-        let known = tried.and_then(|tried| tried.device.clone());
+    /// By this the client is known again at its next sign-in to the account, for as long as the
+    /// account has this password.
+    pub(super) fn device_token(
+        &self,
+        account: &AccountId,
+        version: i64,
+        known: Option<String>,
+    ) -> DeviceToken {
         let now = self.clock.now();
         self.keys.sign_device(&DeviceClaims {
             account: account.clone(),
+            version,
             id: known.unwrap_or_else(random_id),
             issued_at: now,
             expires_at: now.plus(DEVICE),
@@ -308,7 +349,13 @@ impl Domain {
     }
 }
 
-/// On loopback everybody has the same address; that is no reason to hold everybody up.
-fn is_counted(address: &IpAddr) -> bool {
-    !address.to_canonical().is_loopback()
+impl AttemptRow {
+    /// How long until the next try. A row of the future was written by a clock that was ahead: it
+    /// says how many failures there were, and not how long to wait.
+    fn wait(&self, now: Timestamp) -> Duration {
+        if self.last_at > now.millis() {
+            return Duration::ZERO;
+        }
+        Timestamp::from_millis(self.free_at).since(now)
+    }
 }

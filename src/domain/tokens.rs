@@ -82,6 +82,8 @@ pub struct Claims {
 #[derive(Debug)]
 pub struct DeviceClaims {
     pub account: AccountId,
+    /// The password of the account that it is good with.
+    pub version: i64,
     /// 128 random bits that name the device.
     pub id: String,
     pub issued_at: Timestamp,
@@ -133,6 +135,7 @@ struct WireDevice {
     aud: String,
     sub: String,
     jti: String,
+    ver: i64,
     iat: i64,
     exp: i64,
 }
@@ -224,6 +227,7 @@ impl Keys {
             aud: self.issuer.clone(),
             sub: claims.account.as_str().to_owned(),
             jti: claims.id.clone(),
+            ver: claims.version,
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
@@ -239,6 +243,7 @@ impl Keys {
         }
         Some(DeviceClaims {
             account: claims.sub.into(),
+            version: claims.ver,
             id: claims.jti,
             issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
             expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),

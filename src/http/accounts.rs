@@ -384,32 +384,36 @@ impl AccountsApi {
         who: SignedIn,
         request: &Request,
         body: Body<PasswordChange>,
-    ) -> Result<ChangeAnswer, Failure> {
+    ) -> Result<WithCookie<ChangeAnswer>, Failure> {
         let problem = |code| Json(Problem::of(code));
         let PasswordChange { current_password, new_password } = body.0;
         let rules = &self.0.domain.rules.passwords;
         let new = rules.check(&new_password.0, Some(&who.0.account.username));
         let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
         let current = current_password.0;
-        match self.0.domain.change_password(&who.0, current, new, wishes).await {
-            Ok(ticket) => Ok(ChangeAnswer::Changed(self.0.handing_out(&ticket))),
+        let refused = match self.0.domain.change_password(&who.0, current, new, wishes).await {
+            Ok(ticket) => {
+                let set = self.0.handing_out(&ticket);
+                return Ok(WithCookie(ChangeAnswer::Changed(set), self.0.device_of(&ticket)));
+            }
             Err(ChangeError::Unfit(bad)) => {
                 let errors = vec![about_password("new_password", bad)];
                 let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                Ok(ChangeAnswer::Unfit(Json(problem)))
+                ChangeAnswer::Unfit(Json(problem))
             }
             Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
-                Ok(ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials)))
+                ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
             }
             Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(ChangeAnswer::TooManyAttempts(Json(problem), seconds))
+                ChangeAnswer::TooManyAttempts(Json(problem), seconds)
             }
             Err(ChangeError::NotVerified(LogInError::Busy)) => {
-                Ok(ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
+                ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
-            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => Err(fault.into()),
-        }
+            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
+        };
+        Ok(WithCookie(refused, None))
     }
 
     /// Close the account

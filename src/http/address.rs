@@ -27,16 +27,30 @@ impl TrustedProxies {
         }
     }
 
+    /// The address that limits count. Whoever comes over loopback by no proxy that was named has the
+    /// same one as everybody: that is no reason to hold everybody up.
+    pub fn counted(&self, request: &Request) -> Option<IpAddr> {
+        let peer = match &request.remote_addr().0 {
+            Addr::SocketAddr(peer) => peer.ip().to_canonical(),
+            Addr::Unix(_) | Addr::Custom(..) => return None,
+        };
+        let is_everybodys = peer.is_loopback() && !self.trust(peer);
+        if is_everybodys { None } else { Some(self.behind(peer, request.headers())) }
+    }
+
     /// The right-most address that is no trusted proxy's. Anybody can write what stands left of it.
     /// Where two headers differ a client wrote one of them, and then only the proxy is known.
     fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trust(peer) {
             return peer;
         }
+        // what a client wrote left of the proxy's own word may be anything, and spoils nothing
+        let hop = |hop: &[u8]| address(std::str::from_utf8(hop).ok()?.trim());
         let x_forwarded_for = hops(headers, &X_FORWARDED_FOR, |field| {
-            Some(field.split(',').map(|hop| address(hop.trim())).collect())
+            Some(field.split(|byte| *byte == b',').map(hop).collect())
         });
-        let forwarded = hops(headers, &header::FORWARDED, elements);
+        let forwarded =
+            hops(headers, &header::FORWARDED, |field| elements(std::str::from_utf8(field).ok()?));
         let claimed = match (&x_forwarded_for, &forwarded) {
             (None, None) => None,
             (Some(hops), None) | (None, Some(hops)) => self.right_most(hops),
@@ -69,12 +83,12 @@ impl TrustedProxies {
 fn hops(
     headers: &HeaderMap,
     name: &HeaderName,
-    read: impl Fn(&str) -> Option<Vec<Option<IpAddr>>>,
+    read: impl Fn(&[u8]) -> Option<Vec<Option<IpAddr>>>,
 ) -> Option<Vec<Option<IpAddr>>> {
     let fields = headers.get_all(name);
     let hops: Vec<_> = fields
         .iter()
-        .flat_map(|field| field.to_str().ok().and_then(&read).unwrap_or_else(|| vec![None]))
+        .flat_map(|field| read(field.as_bytes()).unwrap_or_else(|| vec![None]))
         .collect();
     (!hops.is_empty()).then_some(hops)
 }
@@ -158,6 +172,14 @@ mod tests {
         ] {
             assert_eq!(client(&fields), expected, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn xff_03_bytes_of_the_client_spoil_no_hop_of_the_proxy() {
+        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let field = poem::http::HeaderValue::from_bytes(b"\xff, 203.0.113.5").unwrap();
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, field)]);
+        assert_eq!(proxies.behind(PEER.parse().unwrap(), &headers).to_string(), "203.0.113.5");
     }
 
     #[test]

@@ -18,8 +18,8 @@ impl Front {
     pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
         let remember = if remember { Remember::Yes } else { Remember::No };
         let caller =
-            Caller { address: self.proxies.client(request), device: self.device.of(request) };
-        let address = caller.address.map(|address| address.to_string());
+            Caller { address: self.proxies.counted(request), devices: self.device.all(request) };
+        let address = self.proxies.client(request).map(|address| address.to_string());
         let browser = request.header(header::USER_AGENT).and_then(browser);
         Wishes { remember, origin: Origin { address, browser }, caller }
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use memchr::memchr_iter;
 use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{IntoResponse, Request, Response};
+use poem_openapi::ApiResponse;
 use poem_openapi::payload::Payload;
-use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -21,6 +22,9 @@ pub struct SessionCookie {
     /// Everything behind the value that does not change.
     attributes: String,
 }
+
+/// As many device cookies of a request are looked at.
+const MOST_DEVICES: usize = 4;
 
 /// The cookie by which a client is known that has signed in before. It opens nothing; with it one
 /// is not held up by somebody else who tries this user name.
@@ -46,12 +50,10 @@ impl DeviceCookie {
         HeaderValue::try_from(set).expect("a token makes a header")
     }
 
-    /// The device that a request names, if it names one.
-    pub fn of(&self, request: &Request) -> Option<DeviceToken> {
-        match presented(self.name, request.headers()) {
-            Presented::Token(token) => Some(DeviceToken::new(token.to_owned())),
-            Presented::Nothing | Presented::Contradiction => None,
-        }
+    /// The devices that a request names. A sibling host can plant some: they hide no real one.
+    pub fn all(&self, request: &Request) -> Vec<DeviceToken> {
+        let tokens = all(self.name, request.headers()).into_iter().take(MOST_DEVICES);
+        tokens.map(|token| DeviceToken::new(token.to_owned())).collect()
     }
 }
 
@@ -59,7 +61,7 @@ impl DeviceCookie {
 #[derive(Debug, Clone)]
 pub struct AlsoSet(pub HeaderValue);
 
-/// A body beside which a second cookie is set.
+/// A body or an answer beside which a second cookie is set.
 #[derive(Debug)]
 pub struct WithCookie<T>(pub T, pub Option<AlsoSet>);
 
@@ -70,6 +72,16 @@ impl<T: IntoResponse> IntoResponse for WithCookie<T> {
             response.set_data(cookie);
         }
         response
+    }
+}
+
+impl<T: ApiResponse + IntoResponse> ApiResponse for WithCookie<T> {
+    fn meta() -> MetaResponses {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 }
 
@@ -163,13 +175,7 @@ impl SessionCookie {
 
     /// Every token that is presented, whether they agree or not.
     pub fn all<'a>(&self, request: &'a Request) -> Vec<&'a str> {
-        let fields = request.headers().get_all(header::COOKIE).iter();
-        let pairs = fields.flat_map(pairs);
-        let mut tokens: Vec<_> =
-            pairs.filter_map(|pair| token(&self.name, pair.trim_ascii())).collect();
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens
+        all(&self.name, request.headers())
     }
 
     pub fn of<'a>(&self, request: &'a Request) -> Presented<'a> {
@@ -192,6 +198,15 @@ fn presented<'a>(name: &str, headers: &'a HeaderMap) -> Presented<'a> {
         }
     }
     found
+}
+
+/// Every different value of a cookie.
+fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+    let mut tokens: Vec<_> = pairs.filter_map(|pair| token(name, pair.trim_ascii())).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
 }
 
 fn token<'a>(name: &str, pair: &'a [u8]) -> Option<&'a str> {

@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::config::{List, Settings};
+use cloakroom::domain::accounts::Username;
 use cloakroom::domain::throttle::Limits;
 use futures_util::future::join_all;
 use poem::http::{Method, header};
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD, coming_from, request};
+use cloakroom::secret::Password;
+
+use crate::house::{Answer, House, PASSWORD, START, coming_from, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -193,6 +196,88 @@ async fn thr_06_a_device_is_forgotten_after_ninety_days() {
 }
 
 #[tokio::test]
+async fn thr_06_whoever_collected_devices_gets_twenty_tries_with_all_of_them() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let mut collected = Vec::new();
+    for _ in 0..10 {
+        collected.push(device_of(&house, "ann").await);
+    }
+    let mut hashed = 0;
+    for device in collected.iter().cycle().take(100) {
+        let answer = log_in(&house, ("ann", "a wrong password"), None, Some(device)).await;
+        hashed += u32::from(answer.status == 403);
+    }
+    assert_eq!(hashed, 25, "twenty as a device, five as anybody");
+}
+
+#[tokio::test]
+async fn thr_06_a_new_password_ends_what_devices_are_known_and_makes_this_one_known() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let old = device_of(&house, "ann").await;
+    let new = "another long password";
+    let body = json!({ "current_password": PASSWORD, "new_password": new }).to_string();
+    let change = request(Method::PUT, "/me/password").content_type("application/json").body(body);
+    let changed = ann.send(change).await;
+    let device = changed.sets("device").unwrap().split_once(';').unwrap().0.to_owned();
+    throttle(&house, "ann").await;
+    assert_eq!(log_in(&house, ("ann", new), None, Some(&old)).await.status, 429);
+    assert_eq!(log_in(&house, ("ann", new), None, Some(&device)).await.status, 200);
+}
+
+#[tokio::test]
+async fn thr_05_a_planted_device_cookie_hides_no_real_one() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let device = device_of(&house, "ann").await;
+    throttle(&house, "ann").await;
+    let both = format!("device=planted; {device}; device=another");
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&both)).await.status, 200);
+}
+
+#[tokio::test]
+async fn thr_04_the_operator_lifts_the_wait() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let ann = Username::parse("ann").unwrap();
+    throttle(&house, "ann").await;
+    house.domain.enable(&ann).await.unwrap();
+    assert_eq!(fail(&house, "ann").await.0, 403);
+    for _ in 0..4 {
+        fail(&house, "ann").await;
+    }
+    assert_eq!(fail(&house, "ann").await.0, 429);
+    let typed = Password::new("another long password".to_owned());
+    let password = house.domain.rules.passwords.check(&typed, Some(&ann)).unwrap();
+    house.domain.reset_password(&ann, password).await.unwrap();
+    assert_eq!(house.stranger().log_in("ann", "another long password").await.status, 200);
+}
+
+#[tokio::test]
+async fn sta_05_a_clock_that_was_ahead_closes_nothing() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.clock.set(START.plus(HOUR * 24 * 3650));
+    throttle(&house, "ann").await;
+    let register = async |name: &str| {
+        let body = json!({ "username": name, "password": PASSWORD }).to_string();
+        let register = request(Method::POST, "/register").content_type("application/json");
+        house.send(coming_from("192.0.2.7", register.body(body))).await.status.as_u16()
+    };
+    for n in 0..10 {
+        assert_eq!(register(&format!("user{n}")).await, 201);
+    }
+    assert_eq!(register("late").await, 429);
+    house.clock.set(START);
+    assert_eq!(register("late").await, 201);
+    assert_eq!(fail(&house, "ann").await.0, 403);
+    assert_eq!(fail(&house, "ann").await.0, 429, "the failures count, the wait starts anew");
+    house.wait(SECOND * 2);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
 async fn thr_07_an_address_fails_at_most_twenty_times_in_ten_minutes_at_whatever_names() {
     let house = House::new().await;
     house.signed_in("ann").await;
@@ -295,6 +380,10 @@ async fn xff_01_to_03_limits_count_the_client_behind_a_trusted_proxy() {
         assert_eq!(try_from(n, "127.0.0.1", &format!("1.1.1.{n}, 203.0.113.5")).await, 403);
     }
     assert_eq!(try_from(10, "127.0.0.1", "1.1.1.99, 203.0.113.5").await, 429);
+    for n in 0..10 {
+        assert_eq!(try_from(n + 40, "127.0.0.1", "nonsense").await, 403);
+    }
+    assert_eq!(try_from(50, "127.0.0.1", "nonsense").await, 429, "what cannot be read counts, too");
     assert_eq!(try_from(11, "127.0.0.1", "203.0.113.6").await, 403);
     for n in 0..10 {
         assert_eq!(try_from(n + 20, "203.0.113.7", &format!("1.1.1.{n}")).await, 403);
