@@ -135,6 +135,11 @@ fn while_they_log_in<T>(
         for n in 0..clients {
             let (good, busy, is_over) = (&good, &busy, &is_over);
             scope.spawn(move || {
+                // people do not begin all at once; who comes back after a second would do so for ever
+                sleep(
+                    Duration::from_secs(1) * u32::try_from(n).unwrap()
+                        / u32::try_from(clients).unwrap(),
+                );
                 let (mut connection, request) =
                     (service.connect(), login(&format!("user{n}"), PASSWORD));
                 while !is_over.load(Relaxed) {
@@ -151,7 +156,7 @@ fn while_they_log_in<T>(
                 }
             });
         }
-        sleep(Duration::from_secs(2)); // until they are in step
+        sleep(Duration::from_secs(3)); // until all of them are at it
         let (start, before) = (Instant::now(), good.load(Relaxed));
         let told_before = busy.load(Relaxed);
         let outcome = meanwhile();
