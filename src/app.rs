@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
@@ -93,6 +94,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             },
             limits: surroundings.limits,
         },
+        is_leaving: AtomicBool::new(false),
     })
 }
 
