@@ -184,7 +184,7 @@ fn dos_02_whoever_sends_nothing_or_little_is_closed() {
     about(open_for(&mut prior, b""), 400);
     about(open_for(&mut connect(at), b"G"), 400);
     let mut slow = connect(at);
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     about(open_for(&mut slow, b"X-A: b\r\n"), 400);
 }
 
@@ -232,7 +232,7 @@ fn dos_01_a_slow_body_is_closed_and_a_steady_one_is_not() {
 fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
     let at = served(short());
     let mut deaf = connect(at);
-    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     thread::sleep(Duration::from_millis(1_500));
     let mut found = 0;
     let mut buffer = vec![0; 1 << 20];
@@ -241,7 +241,7 @@ fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
     }
     assert!(found < 32 << 20, "{found} bytes came all the same");
     let mut slow = connect(at);
-    slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    slow.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut found = 0;
     while let Ok(count @ 1..) = slow.read(&mut buffer) {
         found += count;
@@ -346,7 +346,7 @@ fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
         let half_open: Vec<_> = (0..half_open)
             .map(|_| {
                 let mut stream = connect(at);
-                stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").unwrap();
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
                 stream
             })
             .collect();
