@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HEAD: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -24,17 +25,21 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        Self::with_files(None)
+        Self::after("")
     }
 
-    /// It may have so many files open; what it logs can be read then.
-    fn with_files(most: Option<u64>) -> Self {
+    fn start_logging() -> Self {
+        Self::after("export RUST_LOG=debug; ")
+    }
+
+    /// The shell does this first.
+    fn after(first: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("sh");
-        let limit = most.map(|most| format!("ulimit -n {most}; ")).unwrap_or_default();
-        let program = env!("CARGO_BIN_EXE_cloakroom");
-        command.args(["-c", &format!("{limit}exec \"$0\" --listen {at} 2>log"), program]);
+        let program = std::env::var("BINARY"); // a release build, for the figures
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
+        command.args(["-c", &format!("{first}exec \"$0\" --listen {at} 2>log"), &program]);
         command.current_dir(folder.path()).env_clear();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -49,6 +54,17 @@ impl Service {
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many files and connections it has open.
+    fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// User and system time so far, in ticks of 10 ms.
@@ -146,6 +162,11 @@ fn short() -> Deadlines {
         idle: millis(800),
         ..Deadlines::default()
     }
+}
+
+/// A figure of the short form, unless the environment asks for another.
+fn figure(name: &str, short: usize) -> usize {
+    std::env::var(name).map_or(short, |figure| figure.parse().unwrap())
 }
 
 /// How long it takes until the service has closed this one; `drip` is sent every 50 ms meanwhile.
@@ -317,7 +338,7 @@ fn dos_05_json_that_is_made_to_be_slow_is_refused_at_once() {
 
 #[test]
 fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
-    let service = Service::with_files(Some(30));
+    let service = Service::after("ulimit -n 30; ");
     thread::sleep(Duration::from_millis(300));
     let before = service.cpu();
     let crowd: Vec<_> = (0..40).map(|_| connect(service.at)).collect();
@@ -337,7 +358,7 @@ fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
 
 #[test]
 fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
-    let rounds = std::env::var("ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
+    let rounds = figure("ROUNDS", 4);
     let mut answers = 0;
     for round in 0..rounds {
         let mut service = Service::start();
@@ -510,4 +531,110 @@ fn what_is_no_http_is_refused_and_closed() {
         let found = statuses(service.at, &format!("{bytes}{READ}"));
         assert!(found.len() == 1 && found[0].starts_with(status), "{found:?}");
     }
+}
+
+#[test]
+fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
+    let idle = figure("IDLE", 1_000);
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let service = Service::start();
+    let before = service.status("VmRSS:");
+    let open = (0..idle).map(|_| {
+        let mut stream = connect(service.at);
+        assert!(answered(&mut stream).unwrap().starts_with("HTTP/1.1 200"));
+        stream
+    });
+    let open: Vec<_> = open.collect();
+    let mut times: Vec<_> = (0..200)
+        .map(|_| {
+            let start = Instant::now();
+            assert!(answered(&mut connect(service.at)).unwrap().starts_with("HTTP/1.1 200"));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let (p99, resident) = (times[197], service.status("VmRSS:"));
+    let ticks = service.cpu();
+    thread::sleep(Duration::from_secs(1));
+    let ticks = service.cpu() - ticks;
+    println!(
+        "R-08: {idle} idle connections, {resident} KiB resident ({} more), new request p99 {p99:?}, \
+         {ticks} % of CPU",
+        resident - before
+    );
+    assert!(resident < 200 * 1024);
+    assert!(p99 < Duration::from_millis(50) && ticks < 10);
+    drop(open);
+}
+
+#[test]
+fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
+    let aborts = figure("ABORTS", 600);
+    let service = Service::start();
+    let at = service.at;
+    let rate = || {
+        let mut stream = connect(at);
+        let (start, mut count) = (Instant::now(), 0_u32);
+        while start.elapsed() < Duration::from_millis(500) {
+            answered(&mut stream).unwrap();
+            count += 1;
+        }
+        f64::from(count) * 2.0
+    };
+    let body = "{\"username\":\"nobody\",\"password\":\"canary canary canary\"}";
+    let login = format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let first = (0..4).map(|_| {
+        thread::spawn({
+            let login = login.clone();
+            move || sent(at, login.as_bytes())
+        })
+    });
+    for first in first.collect::<Vec<_>>() {
+        first.join().unwrap(); // and the database's connections are open
+    }
+    rate();
+    let (before, files) = (rate(), service.files());
+    let page = "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for n in 0..aborts {
+        let whole = [login.as_str(), page, READ][n % 3].as_bytes();
+        let cut = 1 + n * 7 % whole.len();
+        let mut stream = connect(at);
+        stream.write_all(&whole[..if n % 2 == 0 { whole.len() } else { cut }]).unwrap();
+        if n % 5 == 0 {
+            thread::sleep(Duration::from_millis(3)); // it is being hashed, or written
+        }
+    }
+    let start = Instant::now();
+    while service.files() > files {
+        assert!(start.elapsed() < LONG, "{} files more", service.files() - files);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let answer = sent(at, login.as_bytes());
+    assert!(["403", "429"].contains(&&answer[9..12]), "{answer}");
+    let after = rate();
+    println!("R-16: {aborts} aborts, no file left open, {before:.0}/s before, {after:.0}/s after");
+    assert!(after > before * 0.5, "{before:.0}/s before, {after:.0}/s after"); // others run, too
+}
+
+#[test]
+fn inj_05_nobody_writes_a_line_of_the_log() {
+    let service = Service::start_logging();
+    let forged = "2026-01-01T00:00:00Z ERROR forged";
+    for request in [
+        format!("GET /x%0d%0a{} HTTP/1.1\r\nHost: localhost\r\n", forged.replace(' ', "%20")),
+        "GET /\u{1b}[31mforged HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \u{1b}[31mforged\r\n".to_owned(),
+        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\tb {forged}\r\n"),
+        format!("GET /livez HTTP/1.1\r\nHost: a{forged}\r\n"),
+    ] {
+        sent(service.at, format!("{request}Connection: close\r\n\r\n").as_bytes());
+    }
+    let body = format!("{{\"username\":\"a\\r\\n{forged}\\u001b[31mforged\",\"password\":\"x\"}}");
+    let login = format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert!(sent(service.at, login.as_bytes()).starts_with("HTTP/1.1 403"));
+    let log = service.log();
+    assert!(log.lines().count() > 5, "{log}");
+    assert!(!log.lines().any(|line| line.starts_with(forged)), "{log}");
+    assert!(!log.contains("\u{1b}[31mforged"), "{log}");
 }
