@@ -20,7 +20,7 @@ use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
 use cloakroom::domain::throttle::Caller;
 use cloakroom::secret::Password;
-use cloakroom::server;
+use cloakroom::server::{self, Edge};
 use poem::EndpointExt;
 use tokio::net::TcpListener;
 
@@ -89,7 +89,7 @@ async fn bench(rows: i64, seconds: u64) {
 async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    tokio::spawn(server::serve(listener, route, std::future::pending()));
+    tokio::spawn(server::serve(listener, route, Edge::default(), std::future::pending()));
     at
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
@@ -19,7 +20,7 @@ use crate::domain::throttle::Limits;
 use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
-use crate::http::{DeviceCookie, Front, Origins, SessionCookie, TrustedProxies, route};
+use crate::http::{DeviceCookie, Front, Hosts, Origins, SessionCookie, TrustedProxies, route};
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
@@ -93,6 +94,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             },
             limits: surroundings.limits,
         },
+        is_leaving: AtomicBool::new(false),
     })
 }
 
@@ -133,6 +135,7 @@ pub fn furnish(
             config.public_url.is_secure(),
         ),
         device: DeviceCookie::new(config.public_url.is_secure()),
+        hosts: Hosts::new(config.public_url.authority(), known_hosts(config)),
         origins: Origins {
             own: config.public_url.origins(),
             allowed: config.allowed_origins.clone(),
@@ -142,6 +145,12 @@ pub fn furnish(
         has_docs: config.docs,
         is_demo,
     }))
+}
+
+/// Where users reach it, and the names that the operator added.
+fn known_hosts(config: &Config) -> Vec<String> {
+    let own = config.public_url.host().to_ascii_lowercase();
+    config.allowed_hosts.iter().cloned().chain([own]).collect()
 }
 
 /// The users of the snippet that Cloakroom grew from, short passwords and all.

@@ -24,6 +24,7 @@ pub struct Settings {
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
     pub docs: Option<bool>,
+    pub allowed_hosts: Option<List>,
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
     pub cookie: CookieSettings,
@@ -106,6 +107,8 @@ pub struct Config {
     pub insecure_http: bool,
     /// Is Swagger UI served?
     pub docs: bool,
+    /// Names under which it answers besides the one of `public_url`, in small letters.
+    pub allowed_hosts: Vec<String>,
     /// Other origins whose pages may call with the cookie, as they stand in the header `Origin`.
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose word on where a request comes from is taken.
@@ -145,6 +148,11 @@ impl PublicUrl {
     /// The name or the address alone.
     pub fn host(&self) -> String {
         self.0.host_str().unwrap_or_default().to_owned()
+    }
+
+    /// As it stands in the header `Host`.
+    pub fn authority(&self) -> String {
+        self.0.authority().to_owned()
     }
 
     /// As it stands in the header `Origin`.
@@ -311,6 +319,7 @@ impl Config {
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
             docs: settings.docs.unwrap_or(true),
+            allowed_hosts: hosts(&settings.allowed_hosts.unwrap_or_default())?,
             allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
             cookie,
@@ -323,6 +332,25 @@ impl Config {
 fn origins(list: &List) -> Result<Vec<String>, ConfigError> {
     let origin = |text: &String| PublicUrl::parse("allowed_origins", text).map(|url| url.origin());
     list.0.iter().map(origin).collect()
+}
+
+/// Names without a port, as `Host` has them; one that begins with a dot stands for all below it.
+fn hosts(list: &List) -> Result<Vec<String>, ConfigError> {
+    let host = |text: &String| {
+        let name = text.strip_prefix('.').unwrap_or(text);
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        };
+        if name.split('.').all(is_label) {
+            return Ok(text.to_ascii_lowercase());
+        }
+        Err(ConfigError::new(format!(
+            "allowed_hosts = {text:?} is neither a name like id.internal nor, for all names below \
+             one, like .example.org; leave out the port"
+        )))
+    };
+    list.0.iter().map(host).collect()
 }
 
 fn networks(list: &List) -> Result<Vec<IpNet>, ConfigError> {
@@ -348,6 +376,7 @@ impl Settings {
             registration: over.registration.or(self.registration),
             insecure_http: over.insecure_http.or(self.insecure_http),
             docs: over.docs.or(self.docs),
+            allowed_hosts: over.allowed_hosts.or(self.allowed_hosts),
             allowed_origins: over.allowed_origins.or(self.allowed_origins),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             cookie: CookieSettings {
@@ -573,6 +602,9 @@ mod tests {
             ("allowed_origins = ['*']", "allowed_origins"),
             ("allowed_origins = ['null']", "allowed_origins"),
             ("allowed_origins = ['https://app.example.org/path']", "allowed_origins"),
+            ("allowed_hosts = ['*']", "allowed_hosts"),
+            ("allowed_hosts = ['id.internal:8000']", "leave out the port"),
+            ("allowed_hosts = ['.']", "allowed_hosts"),
             ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies"),
             ("trusted_proxies = ['proxy.internal']", "trusted_proxies"),
             ("passwords.memory_kib = 19455", "at least 19456"),

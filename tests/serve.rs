@@ -215,7 +215,7 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &[]);
     let mut slow = TcpStream::connect(&service.at).unwrap();
-    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
     service.signal("TERM");
     assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
@@ -271,7 +271,7 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     );
     assert!(answered(b"GET /livez HTTP/1.1\r\n\r\n").contains("400"), "no Host");
     let large = format!(
-        "GET /private HTTP/1.1\r\nHost: x\r\nCookie: session={}\r\n\r\n",
+        "GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: session={}\r\n\r\n",
         "a".repeat(20_000)
     );
     assert!(answered(large.as_bytes()).contains("431"));
@@ -280,9 +280,9 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
         assert_eq!(service.private(&cookie).0, 403);
     }
     let cookies = "a=b; ".repeat(10_000);
-    let head = format!("GET /private HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n\r\n");
+    let head = format!("GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\r\n");
     assert!(answered(head.as_bytes()).contains("431"));
-    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(100));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-A: b\r\n".repeat(100));
     assert!(answered(many.as_bytes()).contains("431"));
 }
 
@@ -294,7 +294,7 @@ fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
         let mut stream = TcpStream::connect(&service.at).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let head = format!(
-            "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         for _ in 0..16 * 1024 {

@@ -12,7 +12,7 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::throttle::Limits;
 use cloakroom::secret::Password;
-use cloakroom::server;
+use cloakroom::server::{self, Edge};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -42,7 +42,7 @@ pub fn serve(folder: &str) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
         let route = app::furnish(&config, Arc::new(domain), false);
-        server::serve(listener, route, std::future::pending()).await;
+        server::serve(listener, route, Edge::default(), std::future::pending()).await;
     });
 }
 

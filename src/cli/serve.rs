@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,7 +13,11 @@ use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
 use crate::config::Config;
 use crate::domain::Domain;
-use crate::server;
+use crate::http::TrustedProxies;
+use crate::server::{self, Edge};
+
+/// Files that are no connections: the database's, the keys', a folder that is read.
+const OWN_FILES: usize = 128;
 
 #[derive(Debug, Default, Args)]
 pub struct Serve {
@@ -44,11 +49,33 @@ impl Serve {
         }
         warn_of_unnamed_proxy(config);
         announce(config, self.demo);
-        server::serve(listener, app::furnish(config, Arc::new(domain), self.demo), asked_to_stop())
-            .await;
+        let domain = Arc::new(domain);
+        let route = app::furnish(config, Arc::clone(&domain), self.demo);
+        server::serve(listener, route, edge(config), asked_to_stop(domain)).await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// What whoever connects may take.
+fn edge(config: &Config) -> Edge {
+    let mut edge = Edge::default();
+    edge.limits.connections = edge.limits.connections.min(room_for_connections());
+    edge.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
+    edge
+}
+
+/// As many connections as the process may have open; the database and the keys need the rest.
+/// Systems start a process with a soft limit for old programs and let it ask for more.
+fn room_for_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let asked = Rlimit { current: limit.maximum, ..limit };
+    let current = match setrlimit(Resource::Nofile, asked) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let most = current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    (most / 2).max(most.saturating_sub(OWN_FILES))
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
@@ -110,14 +137,15 @@ fn announce(config: &Config, demo: bool) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Done at SIGTERM or Ctrl-C. A second one ends the process at once.
-async fn asked_to_stop() {
+/// Done at SIGTERM or Ctrl-C, when it is no longer ready. A second one ends the process at once.
+async fn asked_to_stop(domain: Arc<Domain>) {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    domain.leave();
     tracing::info!("stopping; answers under way are finished first");
     tokio::spawn(async move {
         tokio::select! {

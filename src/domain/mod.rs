@@ -13,6 +13,8 @@ pub mod throttle;
 pub mod tokens;
 mod watch;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use self::accounts::Registration;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
@@ -32,6 +34,8 @@ pub struct Domain {
     pub recognition: Recognition,
     pub clock: Clock,
     pub rules: Rules,
+    /// Has it been told to end?
+    pub is_leaving: AtomicBool,
 }
 
 /// What the settings decide.
@@ -44,8 +48,14 @@ pub struct Rules {
 }
 
 impl Domain {
-    /// Everything that answering needs is there.
-    pub async fn is_ready(&self) -> Result<(), Fault> {
-        self.store.ping().await
+    /// Everything that answering needs is there, and will be.
+    pub async fn is_ready(&self) -> Result<bool, Fault> {
+        self.store.ping().await?;
+        Ok(!self.is_leaving.load(Ordering::Relaxed))
+    }
+
+    /// From now on others are to be asked; what is asked nevertheless is answered.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
     }
 }

@@ -61,7 +61,8 @@ impl TrustedProxies {
         claimed.unwrap_or(peer)
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
+    /// Is this one of them?
+    pub fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 

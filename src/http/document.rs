@@ -210,6 +210,13 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     );
     may_answer(
         true,
+        Code::UnknownHost,
+        "`unknown_host`: `Host` is neither an address nor one of this service's names (RFC 9110, \
+         section 15.5.20).",
+        None,
+    );
+    may_answer(
+        true,
         Code::InternalError,
         "`internal_error`: something broke here; the operator finds it by `X-Request-Id`.",
         None,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use poem::http::header;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::problem::Failure;
+use super::problem::{Code, Failure, RETRY_AFTER};
 use super::{Front, Tag};
 
 pub struct HealthApi(pub Arc<Front>);
@@ -41,10 +42,14 @@ impl HealthApi {
 
     /// Can it serve?
     ///
-    /// Send it requests while this answers 200. Asks the database.
+    /// Send it requests while this answers 200. Asks the database; a service that was told to stop
+    /// is not ready any more, and answers what still comes.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness", tag = "Tag::Health")]
     async fn get_readiness(&self) -> Result<HealthAnswer, Failure> {
-        self.0.domain.is_ready().await?;
-        Ok(yes("ready"))
+        if self.0.domain.is_ready().await? {
+            return Ok(yes("ready"));
+        }
+        let refusal = Failure::of(Code::Unavailable);
+        Err(refusal.with_header(header::RETRY_AFTER, RETRY_AFTER.into()))
     }
 }

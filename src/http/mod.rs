@@ -9,6 +9,7 @@ mod docs;
 mod document;
 mod guard;
 mod health;
+mod host;
 mod login;
 mod origin;
 mod pages;
@@ -26,8 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
-use poem::http::uri::Authority;
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, Tags};
@@ -37,8 +37,9 @@ pub use self::address::TrustedProxies;
 use self::cookie::AlsoSet;
 pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{document, served, yaml};
+pub use self::host::Hosts;
 pub use self::origin::Origins;
-use self::problem::{Code, Failure, Problem, Trouble};
+use self::problem::{Code, Failure, Trouble};
 use crate::domain::Domain;
 use crate::secret::random_bytes;
 
@@ -48,6 +49,7 @@ pub struct Front {
     pub domain: Arc<Domain>,
     pub cookie: SessionCookie,
     pub device: DeviceCookie,
+    pub hosts: Hosts,
     pub origins: Origins,
     pub proxies: TrustedProxies,
     /// Is the public address https?
@@ -212,12 +214,6 @@ impl RequestIds {
     }
 }
 
-/// A name or an address, and perhaps a port (RFC 3986, section 3.2, without a user).
-fn is_host(host: &HeaderValue) -> bool {
-    let is_authority = |text: &str| !text.contains('@') && text.parse::<Authority>().is_ok();
-    host.to_str().is_ok_and(is_authority)
-}
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Endpoint for Edge {
@@ -267,18 +263,9 @@ impl Endpoint for Edge {
 impl Edge {
     /// Why the request is not even looked at, if it is not.
     fn refusal(&self, request: &Request) -> Option<Failure> {
-        // RFC 9112, section 3.2: before HTTP/1.1 there may be none
-        let mut hosts = request.headers().get_all(header::HOST).iter();
-        let is_fine = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => is_host(host),
-            (None, _) => request.version() < Version::HTTP_11,
-            (Some(_), Some(_)) => false,
-        };
-        if !is_fine {
-            let detail = "Send exactly one `Host`.".to_owned();
-            return Some(Problem { detail, ..Problem::of(Code::InvalidRequest) }.into());
-        }
-        (!self.front.origins.allow(request)).then(|| Failure::of(Code::CrossOrigin))
+        let elsewhere = || !self.front.origins.allow(request);
+        let refusal = self.front.hosts.refusal(request);
+        refusal.or_else(|| elsewhere().then(|| Failure::of(Code::CrossOrigin)))
     }
 }
 

@@ -39,6 +39,7 @@ pub enum Code {
     UsernameTaken,
     PayloadTooLarge,
     UnsupportedMediaType,
+    UnknownHost,
     PolicyViolation,
     TooManyAttempts,
     InternalError,
@@ -55,7 +56,7 @@ struct Entry {
 }
 
 impl Code {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::SessionRefused,
@@ -68,6 +69,7 @@ impl Code {
         Self::UsernameTaken,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
+        Self::UnknownHost,
         Self::PolicyViolation,
         Self::TooManyAttempts,
         Self::InternalError,
@@ -104,6 +106,9 @@ impl Code {
                 "The body is larger than 16 KiB."),
             Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
                 "Send the body as application/json or as a form, without a Content-Encoding."),
+            Self::UnknownHost => entry("unknown_host", 421, "Not this service",
+                "This service does not answer under this `Host`; its operator can name it in \
+                 `allowed_hosts`."),
             Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
                 "The user name or the password breaks a rule; see `errors`."),
             Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",

@@ -119,6 +119,8 @@ async fn refusals_at_the_door(tour: &Tour) {
         let mut twice = request(method.clone(), &path).header("host", "a.example").finish();
         twice.headers_mut().append("host", "b.example".parse().unwrap());
         tour.send(&house, twice).await;
+        let elsewhere = request(method.clone(), &path).header("host", "evil.example");
+        tour.send(&house, elsewhere.finish()).await;
         if operation["security"] != json!([]) {
             tour.send(&house, example(&method, &path, operation)).await;
             let mut forged = example(&method, &path, operation);

@@ -110,7 +110,7 @@ async fn csrf_10_the_host_header_makes_no_origin_ours() {
     let house = House::new().await;
     house.signed_in("ann").await;
     let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
-    assert_eq!(login_from(&house, &rebound).await, 403);
+    assert_eq!(login_from(&house, &rebound).await, 421);
 }
 
 #[tokio::test]

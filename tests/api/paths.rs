@@ -1,6 +1,6 @@
 //! Paths and methods: what is there, what is not, and the headers of every answer.
 
-use cloakroom::config::Settings;
+use cloakroom::config::{List, Settings};
 use poem::http::Method;
 
 use crate::contract::DOCUMENT;
@@ -63,9 +63,32 @@ async fn inj_02_a_host_that_is_none_is_refused() {
             "{host:?}"
         );
     }
-    for host in ["localhost", "localhost:8000", "[::1]:8000", "id.example.org"] {
+    for host in ["localhost", "localhost:8000", "[::1]:8000", "10.1.2.3:8000"] {
         let request = request(Method::GET, "/livez").header("host", host).finish();
         assert_eq!(house.send(request).await.status, 200, "{host:?}");
+    }
+}
+
+#[tokio::test]
+async fn inj_02_a_host_that_is_not_ours_is_refused_everywhere() {
+    let settings = Settings {
+        public_url: Some("https://id.example.org".to_owned()),
+        allowed_hosts: Some(List::from("cloakroom, .apps.example.org")),
+        ..Settings::default()
+    };
+    let house = House::with(settings).await;
+    for (path, method) in operations(|_| true) {
+        let request = request(method, &path).header("host", "evil.example").finish();
+        assert_eq!(house.send(request).await.refusal(), (421, "unknown_host".into()), "{path}");
+    }
+    let to = |uri: &str, host: &str| request(Method::GET, uri).header("host", host).finish();
+    for page in ["/", "/login", "/docs", "/openapi.json", "/nothing"] {
+        assert_eq!(house.send(to(page, "evil.example")).await.status, 421, "{page}");
+    }
+    let absolute = to("http://evil.example/livez", "id.example.org");
+    assert_eq!(house.send(absolute).await.status, 421, "the target counts, not `Host`");
+    for host in ["id.example.org", "id.example.org:443", "cloakroom:8000", "a.apps.example.org"] {
+        assert_eq!(house.send(to("/livez", host)).await.status, 200, "{host}");
     }
 }
 

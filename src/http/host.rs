@@ -1,0 +1,105 @@
+//! The names under which this service answers.
+//!
+//! A page of `evil.example` whose name suddenly means 127.0.0.1 (DNS rebinding) is the same origin
+//! to its browser, cookies aside; its requests name `evil.example`, and are refused by that. An
+//! address cannot be rebound: whoever names one, as probes and proxies do, means this machine.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use poem::Request;
+use poem::http::uri::Authority;
+use poem::http::{Version, header};
+
+use super::problem::{Code, Failure, Problem};
+
+/// The names of this service; its addresses need not be told.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    /// What is asked for most, as it stands in `Host`.
+    own: String,
+    /// In small letters. One that begins with a dot stands for all names that end with it.
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// `own` with its port, `names` without.
+    pub fn new(own: String, names: Vec<String>) -> Self {
+        Self { own, names }
+    }
+
+    /// Why a request is not for this service, if it is not.
+    pub fn refusal(&self, request: &Request) -> Option<Failure> {
+        // RFC 9112, section 3.2: before HTTP/1.1 there may be none
+        let mut hosts = request.headers().get_all(header::HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.to_str().ok(),
+            (None, _) if request.version() < Version::HTTP_11 => Some(self.own.as_str()),
+            (None, _) | (Some(_), Some(_)) => None,
+        };
+        let Some(is_known) = host.and_then(|host| self.know(host)) else {
+            let detail = "Send exactly one `Host`.".to_owned();
+            return Some(Problem { detail, ..Problem::of(Code::InvalidRequest) }.into());
+        };
+        let target = request.uri().authority(); // it would count instead of `Host`
+        let is_known = is_known && target.is_none_or(|target| self.know_name(target.host()));
+        (!is_known).then(|| Failure::of(Code::UnknownHost))
+    }
+
+    /// Is it one of ours? `None` if it is no name or address, and perhaps a port (RFC 3986, section
+    /// 3.2, without a user).
+    fn know(&self, host: &str) -> Option<bool> {
+        if host == self.own {
+            return Some(true);
+        }
+        let authority = host.parse::<Authority>().ok().filter(|_| !host.contains('@'))?;
+        Some(self.know_name(authority.host()))
+    }
+
+    fn know_name(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        v6.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+            || host.parse::<Ipv4Addr>().is_ok()
+            || host == "localhost"
+            || self.names.iter().any(|name| match name.strip_prefix('.') {
+                Some(domain) => host == domain || host.ends_with(name.as_str()),
+                None => host == *name,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_by_the_settings_and_addresses_by_themselves() {
+        let names = ["id.example.org", "cloakroom", ".apps.example.org"].map(str::to_owned);
+        let hosts = Hosts::new("id.example.org".to_owned(), names.to_vec());
+        for (host, known) in [
+            ("id.example.org", Some(true)),
+            ("ID.example.ORG:8443", Some(true)),
+            ("id.example.org.", Some(true)),
+            ("cloakroom:8000", Some(true)),
+            ("apps.example.org", Some(true)),
+            ("a.b.apps.example.org", Some(true)),
+            ("localhost:1", Some(true)),
+            ("127.0.0.1", Some(true)),
+            ("10.1.2.3:8000", Some(true)),
+            ("[::1]:8000", Some(true)),
+            ("evilapps.example.org", Some(false)),
+            ("example.org", Some(false)),
+            ("id.example.org.evil.example", Some(false)),
+            ("localhost.evil.example", Some(false)),
+            ("127.0.0.1.evil.example", Some(false)),
+            ("0x7f000001", Some(false)),
+            ("", None),
+            ("a b", None),
+            ("id.example.org@evil.example", None),
+            ("evil.example@id.example.org", None),
+            ("id.example.org/x", None),
+        ] {
+            assert_eq!(hosts.know(host), known, "{host:?}");
+        }
+    }
+}

@@ -1,0 +1,640 @@
+//! The edge under clients that mean no good, over raw sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cloakroom::server::{self, Deadlines, Edge};
+use poem::{EndpointExt, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const HEAD: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+const LONG: Duration = Duration::from_secs(10);
+
+/// The program itself. It is killed when it is dropped.
+struct Service {
+    child: Child,
+    at: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Service {
+    fn start() -> Self {
+        Self::after("")
+    }
+
+    fn start_logging() -> Self {
+        Self::after("export RUST_LOG=debug; ")
+    }
+
+    /// The shell does this first.
+    fn after(first: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = Command::new("sh");
+        let program = std::env::var("BINARY"); // a release build, for the figures
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
+        command.args(["-c", &format!("{first}exec \"$0\" --listen {at} 2>log"), &program]);
+        command.current_dir(folder.path()).env_clear();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
+        Self { child, at, folder }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many files and connections it has open.
+    fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// User and system time so far, in ticks of 10 ms.
+    fn cpu(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// The exit code, once the process has ended.
+    fn ended(&mut self, within: Duration) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < within {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("still running after {within:?}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(at: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.set_write_timeout(Some(LONG)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// What is left to read until the service closes the connection.
+fn rest(stream: &mut TcpStream) -> String {
+    let start = Instant::now();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(start.elapsed() < LONG, "it was not closed");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends these bytes and reads until the service closes the connection.
+fn sent(at: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = connect(at);
+    let _ = stream.write_all(bytes);
+    rest(&mut stream)
+}
+
+/// Asks once more on an open connection, and reads one answer without a further read.
+fn answered(stream: &mut TcpStream) -> Option<String> {
+    stream.write_all(READ.as_bytes()).ok()?;
+    let mut buffer = [0; 4096];
+    let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
+    Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
+}
+
+/// `server::serve` in this process, with times that a test can wait for.
+fn served(deadlines: Deadlines) -> SocketAddr {
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            let route = poem::endpoint::make(|mut request: poem::Request| async move {
+                if request.uri().path() == "/large" {
+                    return Ok(Response::builder().body(vec![b'x'; 32 << 20]));
+                }
+                let body = request.take_body().into_bytes_limit(16 * 1024).await;
+                Ok::<_, poem::Error>(body.map_or_else(
+                    |_| Response::builder().status(poem::http::StatusCode::BAD_REQUEST).finish(),
+                    |body| Response::builder().body(body),
+                ))
+            });
+            let route = route.map_to_response().boxed();
+            let edge = Edge { deadlines, ..Edge::default() };
+            server::serve(listener, route, edge, std::future::pending()).await;
+        });
+    });
+    told.recv().unwrap()
+}
+
+fn short() -> Deadlines {
+    let millis = Duration::from_millis;
+    Deadlines {
+        head: millis(400),
+        body: millis(1_500),
+        grace: millis(400),
+        stall: millis(600),
+        idle: millis(800),
+        ..Deadlines::default()
+    }
+}
+
+/// A figure of the short form, unless the environment asks for another.
+fn figure(name: &str, short: usize) -> usize {
+    std::env::var(name).map_or(short, |figure| figure.parse().unwrap())
+}
+
+/// How long it takes until the service has closed this one; `drip` is sent every 50 ms meanwhile.
+fn open_for(stream: &mut TcpStream, drip: &[u8]) -> Duration {
+    let start = Instant::now();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut buffer = [0; 4096];
+    while start.elapsed() < LONG {
+        match stream.read(&mut buffer) {
+            Ok(0) => return start.elapsed(),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if stream.write_all(drip).is_err() {
+                    return start.elapsed();
+                }
+            }
+            Err(_) => return start.elapsed(),
+        }
+    }
+    panic!("it is still open");
+}
+
+#[track_caller]
+fn about(found: Duration, millis: u64) {
+    let least = Duration::from_millis(millis - 20);
+    let most = Duration::from_millis(millis + 1_500); // the machine has other things to do
+    assert!((least..most).contains(&found), "{found:?} is not about {millis} ms");
+}
+
+#[test]
+fn dos_02_whoever_sends_nothing_or_little_is_closed() {
+    let at = served(short());
+    about(open_for(&mut connect(at), b""), 400);
+    let mut prior = connect(at);
+    prior.write_all(b"PRI").unwrap();
+    about(open_for(&mut prior, b""), 400);
+    about(open_for(&mut connect(at), b"G"), 400);
+    let mut slow = connect(at);
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+    about(open_for(&mut slow, b"X-A: b\r\n"), 400);
+}
+
+#[test]
+fn dos_01_a_later_request_has_the_same_times() {
+    let at = served(short());
+    let mut idle = connect(at);
+    assert!(answered(&mut idle).is_some());
+    about(open_for(&mut idle, b""), 800);
+    let mut slow = connect(at);
+    assert!(answered(&mut slow).is_some());
+    about(open_for(&mut slow, b"G"), 450); // the first byte goes after 50 ms
+    let mut ahead = connect(at);
+    let both = format!("{READ}GET /");
+    ahead.write_all(both.as_bytes()).unwrap();
+    about(open_for(&mut ahead, b""), 400);
+}
+
+#[test]
+fn dos_01_a_slow_body_is_closed_and_a_steady_one_is_not() {
+    let at = served(short());
+    let head = |length: usize| format!("{HEAD}Content-Length: {length}\r\n\r\n");
+    let post = |length: usize| {
+        let mut stream = connect(at);
+        stream.write_all(head(length).as_bytes()).unwrap();
+        stream
+    };
+    about(open_for(&mut post(16_000), b""), 400);
+    about(open_for(&mut post(16_000), b"x"), 400);
+    about(open_for(&mut post(16_000), &[b'x'; 50]), 1_500); // 1,000 bytes a second, but too many
+    let mut steady = post(1_000);
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(70));
+        steady.write_all(&[b'x'; 100]).unwrap();
+    }
+    let mut buffer = [0; 12];
+    steady.read_exact(&mut buffer).unwrap();
+    assert_eq!(&buffer, b"HTTP/1.1 200");
+    let mut chunked = connect(at);
+    chunked.write_all(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).unwrap();
+    about(open_for(&mut chunked, b"1\r\nx\r\n"), 400);
+}
+
+#[test]
+fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
+    let at = served(short());
+    let mut deaf = connect(at);
+    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    let mut found = 0;
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(count @ 1..) = deaf.read(&mut buffer) {
+        found += count;
+    }
+    assert!(found < 32 << 20, "{found} bytes came all the same");
+    let mut slow = connect(at);
+    slow.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut found = 0;
+    while let Ok(count @ 1..) = slow.read(&mut buffer) {
+        found += count;
+        thread::sleep(Duration::from_millis(20)); // two seconds in all, and never 600 ms at once
+    }
+    assert!(found > 32 << 20, "{found} bytes of one who takes it in slowly");
+}
+
+#[test]
+fn dos_03_a_body_that_is_too_large_is_refused_and_not_read_on() {
+    let service = Service::start();
+    let length = format!("{HEAD}Content-Length: 16385\r\n\r\n");
+    let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n");
+    let body = "x".repeat(16_385);
+    for all in [
+        format!("{length}{body}"),
+        length.clone(), // refused by its length alone
+        format!("{chunked}4001\r\n{body}\r\n0\r\n\r\n"),
+        chunked.clone() + &format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(6),
+    ] {
+        let answer = sent(service.at, all.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    }
+    let mut endless = connect(service.at);
+    endless.write_all(length.replace("16385", "1000000000").as_bytes()).unwrap();
+    let mut taken = 0;
+    let start = Instant::now();
+    while endless.write_all(&[b'x'; 4096]).is_ok() && start.elapsed() < LONG {
+        taken += 4096;
+    }
+    assert!(taken < 16 << 20, "{taken} bytes"); // what it reads, and what both systems keep
+}
+
+#[test]
+fn dos_04_a_compressed_body_is_refused_unread() {
+    let service = Service::start();
+    let head = format!("{HEAD}Content-Encoding: gzip\r\nContent-Length: 10\r\n");
+    let answer = sent(service.at, format!("{head}Connection: close\r\n\r\n0123456789").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[test]
+fn dos_05_json_that_is_made_to_be_slow_is_refused_at_once() {
+    let service = Service::start();
+    let keys = (0..1_500).map(|n| format!("\"{n}\":0,")).collect::<Vec<_>>().concat();
+    let mut stream = connect(service.at);
+    for body in [
+        "[".repeat(10_000),
+        format!("{{\"a\":{}", "[".repeat(16_000)),
+        format!("{{{keys}\"a\":0}}"),
+        format!("{{\"username\":{}}}", "9".repeat(16_000)),
+        format!("{{\"username\":\"{}\"}}", "\\u0041".repeat(2_600)),
+        format!("{{\"username\":{}}}", "9".repeat(64 * 1024)),
+    ] {
+        let all = format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len());
+        let mut fastest = LONG;
+        for _ in 0..5 {
+            let start = Instant::now();
+            let _ = stream.write_all(all.as_bytes());
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).unwrap();
+            let answer = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            fastest = fastest.min(start.elapsed());
+            assert!(["400", "413"].contains(&&answer[9..12]), "{answer}");
+            if answer.contains("connection: close") {
+                stream = connect(service.at);
+            }
+        }
+        assert!(fastest < Duration::from_millis(15), "{fastest:?}"); // 5 ms when it is optimised
+    }
+}
+
+#[test]
+fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
+    let service = Service::after("ulimit -n 30; ");
+    thread::sleep(Duration::from_millis(300));
+    let before = service.cpu();
+    let crowd: Vec<_> = (0..40).map(|_| connect(service.at)).collect();
+    thread::sleep(Duration::from_secs(3));
+    let used = service.cpu() - before;
+    assert!(used < 30, "{used} ticks of CPU time in 300");
+    let said = service.log().matches("cannot accept connections").count();
+    assert!((1..=4).contains(&said), "said {said} times in three seconds: {}", service.log());
+    drop(crowd);
+    let start = Instant::now();
+    assert!(
+        sent(service.at, READ.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes())
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
+    let rounds = figure("ROUNDS", 4);
+    let mut answers = 0;
+    for round in 0..rounds {
+        let mut service = Service::start();
+        let at = service.at;
+        let half_open = if round == 0 { 100 } else { 0 }; // they take the time that they are given
+        let half_open: Vec<_> = (0..half_open)
+            .map(|_| {
+                let mut stream = connect(at);
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+                stream
+            })
+            .collect();
+        let clients = (0..50).map(|_| connect(at)).map(|stream| thread::spawn(|| load(stream)));
+        let clients: Vec<_> = clients.collect();
+        thread::sleep(Duration::from_millis(500));
+        service.signal("TERM");
+        let start = Instant::now();
+        for client in clients {
+            answers += client.join().unwrap().unwrap_or_else(|why| panic!("round {round}: {why}"));
+        }
+        assert_eq!(service.ended(LONG), Some(0));
+        assert!(start.elapsed() < LONG);
+        drop(half_open);
+    }
+    println!("R-10: {rounds} rounds, {answers} answers, 0 requests without an answer");
+    assert!(answers > rounds * 100);
+}
+
+/// Ten requests a second on one connection until an answer says that it is the last one. The
+/// number of answers, or what became of a request that got none.
+fn load(mut stream: TcpStream) -> Result<usize, String> {
+    for answers in 1..200 {
+        let asked = Instant::now();
+        let Some(answer) = answered(&mut stream) else {
+            return Err(format!("no answer after {answers} requests, {:?}", asked.elapsed()));
+        };
+        if !answer.starts_with("HTTP/1.1 200") {
+            return Err(answer);
+        }
+        if answer.contains("connection: close") {
+            return Ok(answers);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err("it goes on".to_owned())
+}
+
+#[test]
+fn the_end_is_announced_and_idle_connections_are_closed() {
+    let mut service = Service::start();
+    let mut open: Vec<_> = (0..3).map(|_| connect(service.at)).collect();
+    for stream in &mut open {
+        assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
+    }
+    let start = Instant::now();
+    service.signal("TERM");
+    thread::sleep(Duration::from_millis(100));
+    assert!(TcpStream::connect(service.at).is_err(), "nobody is let in any more");
+    open[0].write_all(READ.replace("livez", "readyz").as_bytes()).unwrap();
+    let answer = rest(&mut open[0]);
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("unavailable") && answer.contains("retry-after: 1"), "{answer}");
+    let answer = answered(&mut open[1]).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert_eq!(rest(&mut open[2]), "");
+    assert_eq!(service.ended(LONG), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut service = Service::start();
+    let mut slow = connect(service.at);
+    slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    assert!(sent(service.at, b"nonsense\r\n\r\n").contains("400"), "the slow one is in, too");
+    service.signal("TERM");
+    thread::sleep(Duration::from_millis(300));
+    service.signal("INT");
+    let start = Instant::now();
+    assert_eq!(service.ended(LONG), Some(1));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+/// What comes of this on one connection: the statuses of its answers, until it is closed.
+fn statuses(at: SocketAddr, bytes: &str) -> Vec<String> {
+    let answer = sent(at, bytes.as_bytes());
+    let statuses =
+        answer.match_indices("HTTP/1.1 ").map(|(at, _)| answer[at + 9..at + 12].to_owned());
+    statuses.collect()
+}
+
+#[test]
+fn smu_01_a_message_whose_length_is_in_doubt_is_refused_and_nothing_after_it_is_read() {
+    let service = Service::start();
+    let body = "{\"username\":\"a\"}";
+    let length = body.len();
+    let chunks = format!("{length:x}\r\n{body}\r\n0\r\n\r\n");
+    for (fields, body) in [
+        (format!("Content-Length: {length}\r\nContent-Length: 3\r\n"), body.to_owned()),
+        (format!("Content-Length: +{length}\r\n"), body.to_owned()),
+        (format!("Content-Length: {length}, 3\r\n"), body.to_owned()),
+        ("Content-Length: -1\r\n".to_owned(), body.to_owned()),
+        ("Content-Length: 99999999999999999999\r\n".to_owned(), body.to_owned()),
+        ("Transfer-Encoding : chunked\r\n".to_owned(), chunks.clone()),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), chunks.clone()),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), chunks.clone()),
+        (format!("X-A: b\r\n c\r\nContent-Length: {length}\r\n"), body.to_owned()),
+        (
+            "Transfer-Encoding: chunked\r\n".to_owned(),
+            format!("fffffffffffffffff\r\n{body}\r\n0\r\n\r\n"),
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n".to_owned(),
+            format!("{length:x};{}\r\n{body}\r\n0\r\n\r\n", "a".repeat(70 * 1024)),
+        ),
+    ] {
+        let found = statuses(service.at, &format!("{HEAD}{fields}\r\n{body}{READ}"));
+        assert_eq!(found, ["400"], "{fields}");
+    }
+    let old = HEAD.replace("HTTP/1.1", "HTTP/1.0");
+    let found =
+        statuses(service.at, &format!("{old}Transfer-Encoding: chunked\r\n\r\n{chunks}{READ}"));
+    assert_eq!(found, ["400"], "chunks before HTTP/1.1");
+    // RFC 9112, section 6.3: the chunks count, and the connection is closed after the answer
+    let both = format!("{HEAD}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(statuses(service.at, &format!("{both}{chunks}{READ}")), ["400"]);
+}
+
+#[test]
+fn smu_02_bare_line_feeds_end_lines_alike_for_everybody() {
+    let service = Service::start();
+    // RFC 9112, section 2.2 lets a recipient take one for the end of a line; the body's length is
+    // never in doubt by it, since a lone CR, and a line feed inside a chunk's size, are refused
+    let bare = READ.replace("\r\n", "\n").replace("localhost\n", "localhost\nConnection: close\n");
+    assert_eq!(statuses(service.at, &bare), ["200"]);
+    for refused in [
+        READ.replace("\r\n", "\r"),
+        READ.replace("Host", "X-A: b\rX-B: c\r\nHost"),
+        READ.replace("Host", "X-A: b\0c\r\nHost"),
+        format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n2\n{{}}\r\n0\r\n\r\n{READ}"),
+    ] {
+        let found = statuses(service.at, &refused);
+        assert!(found == ["400"], "{refused:?}: {found:?}");
+    }
+}
+
+#[test]
+fn smu_05_http_2_is_not_spoken_in_clear_text() {
+    let service = Service::start();
+    let prior = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let answer = sent(service.at, prior);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let fields = "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+    let answer = sent(
+        service.at,
+        READ.replace("localhost\r\n", &format!("localhost\r\n{fields}")).as_bytes(),
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn what_is_no_http_is_refused_and_closed() {
+    let service = Service::start();
+    let large = READ.replace("Host", &format!("X-A: {}\r\nHost", "b".repeat(20_000)));
+    let many = READ.replace("Host", &format!("{}Host", "X-A: b\r\n".repeat(64)));
+    let target = READ.replace("/livez", &format!("/{}", "x".repeat(70_000)));
+    for (bytes, status) in
+        [(large, "431"), (many, "431"), (target, "4"), ("nonsense\r\n\r\n".into(), "400")]
+    {
+        let found = statuses(service.at, &format!("{bytes}{READ}"));
+        assert!(found.len() == 1 && found[0].starts_with(status), "{found:?}");
+    }
+}
+
+#[test]
+fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
+    let idle = figure("IDLE", 1_000);
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let service = Service::start();
+    let before = service.status("VmRSS:");
+    let open = (0..idle).map(|_| {
+        let mut stream = connect(service.at);
+        assert!(answered(&mut stream).unwrap().starts_with("HTTP/1.1 200"));
+        stream
+    });
+    let open: Vec<_> = open.collect();
+    let mut times: Vec<_> = (0..200)
+        .map(|_| {
+            let start = Instant::now();
+            assert!(answered(&mut connect(service.at)).unwrap().starts_with("HTTP/1.1 200"));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let (p99, resident) = (times[197], service.status("VmRSS:"));
+    let ticks = service.cpu();
+    thread::sleep(Duration::from_secs(1));
+    let ticks = service.cpu() - ticks;
+    println!(
+        "R-08: {idle} idle connections, {resident} KiB resident ({} more), new request p99 {p99:?}, \
+         {ticks} % of CPU",
+        resident - before
+    );
+    assert!(resident < 200 * 1024);
+    assert!(p99 < Duration::from_millis(50) && ticks < 10);
+    drop(open);
+}
+
+#[test]
+fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
+    let aborts = figure("ABORTS", 600);
+    let service = Service::start();
+    let at = service.at;
+    let rate = || {
+        let mut stream = connect(at);
+        let (start, mut count) = (Instant::now(), 0_u32);
+        while start.elapsed() < Duration::from_millis(500) {
+            answered(&mut stream).unwrap();
+            count += 1;
+        }
+        f64::from(count) * 2.0
+    };
+    let body = "{\"username\":\"nobody\",\"password\":\"canary canary canary\"}";
+    let login = format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let first = (0..4).map(|_| {
+        thread::spawn({
+            let login = login.clone();
+            move || sent(at, login.as_bytes())
+        })
+    });
+    for first in first.collect::<Vec<_>>() {
+        first.join().unwrap(); // and the database's connections are open
+    }
+    rate();
+    let (before, files) = (rate(), service.files());
+    let page = "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for n in 0..aborts {
+        let whole = [login.as_str(), page, READ][n % 3].as_bytes();
+        let cut = 1 + n * 7 % whole.len();
+        let mut stream = connect(at);
+        stream.write_all(&whole[..if n % 2 == 0 { whole.len() } else { cut }]).unwrap();
+        if n % 5 == 0 {
+            thread::sleep(Duration::from_millis(3)); // it is being hashed, or written
+        }
+    }
+    let start = Instant::now();
+    while service.files() > files {
+        assert!(start.elapsed() < LONG, "{} files more", service.files() - files);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let answer = sent(at, login.as_bytes());
+    assert!(["403", "429"].contains(&&answer[9..12]), "{answer}");
+    let after = rate();
+    println!("R-16: {aborts} aborts, no file left open, {before:.0}/s before, {after:.0}/s after");
+    assert!(after > before * 0.5, "{before:.0}/s before, {after:.0}/s after"); // others run, too
+}
+
+#[test]
+fn inj_05_nobody_writes_a_line_of_the_log() {
+    let service = Service::start_logging();
+    let forged = "2026-01-01T00:00:00Z ERROR forged";
+    for request in [
+        format!("GET /x%0d%0a{} HTTP/1.1\r\nHost: localhost\r\n", forged.replace(' ', "%20")),
+        "GET /\u{1b}[31mforged HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \u{1b}[31mforged\r\n".to_owned(),
+        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\tb {forged}\r\n"),
+        format!("GET /livez HTTP/1.1\r\nHost: a{forged}\r\n"),
+    ] {
+        sent(service.at, format!("{request}Connection: close\r\n\r\n").as_bytes());
+    }
+    let body = format!("{{\"username\":\"a\\r\\n{forged}\\u001b[31mforged\",\"password\":\"x\"}}");
+    let login = format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert!(sent(service.at, login.as_bytes()).starts_with("HTTP/1.1 403"));
+    let log = service.log();
+    assert!(log.lines().count() > 5, "{log}");
+    assert!(!log.lines().any(|line| line.starts_with(forged)), "{log}");
+    assert!(!log.contains("\u{1b}[31mforged"), "{log}");
+}
