@@ -147,6 +147,11 @@ impl PublicUrl {
         self.0.host_str().unwrap_or_default().to_owned()
     }
 
+    /// As it stands in the header `Host`.
+    pub fn authority(&self) -> String {
+        self.0.authority().to_owned()
+    }
+
     /// As it stands in the header `Origin`.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()

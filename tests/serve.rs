@@ -198,6 +198,47 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
 }
 
 #[test]
+fn a_healthcheck_says_whether_it_is_ready_within_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |at: &str| {
+        let start = Instant::now();
+        let checked = run(folder.path(), &["--listen", at, "healthcheck"], "");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        (checked.status.code(), text(&checked.stderr))
+    };
+    let service = Service::start(folder.path(), &[]);
+    let at = service.at.clone();
+    assert_eq!(check(&at), (Some(0), String::new()));
+    let port = at.rsplit(':').next().unwrap();
+    let everywhere = ["--listen", &format!("0.0.0.0:{port}"), "--public-url", "https://x.example"];
+    let checked = run(folder.path(), &[&everywhere[..], &["healthcheck"]].concat(), "");
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    drop(service);
+
+    let refused = |(code, said): (Option<i32>, String), about: &str| {
+        assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(about), "{said}");
+    };
+    refused(check(&at), "does not answer");
+    let other = TcpListener::bind(&at).unwrap();
+    refused(check(&at), "does not answer in time");
+    drop(other.accept());
+    for (answer, about) in [
+        ("HTTP/1.1 503 x\r\n\r\n", "not ready: it answers 503"),
+        ("SSH-2.0-x_1.0", "not speak HTTP"),
+    ] {
+        let answering = other.try_clone().unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut stream = answering.accept().unwrap().0;
+            let _ = stream.read(&mut [0; 1024]);
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        refused(check(&at), about);
+        thread.join().unwrap();
+    }
+}
+
+#[test]
 fn it_serves_on_when_nobody_reads_what_it_prints() {
     let folder = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

@@ -1,6 +1,7 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
 mod config;
+mod healthcheck;
 mod import;
 mod invite;
 mod key;
@@ -77,6 +78,8 @@ enum Command {
     Key(key::Key),
     /// Print the settings in force, secrets masked
     Config,
+    /// Ask the service that runs here whether it is ready; for containers
+    Healthcheck,
 }
 
 /// Why a command failed: one sentence for whoever typed it.
@@ -138,6 +141,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config),
             Command::Config => config::run(&config),
+            Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),
         }
     })
