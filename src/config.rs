@@ -28,6 +28,7 @@ pub struct Settings {
     pub trusted_proxies: Option<List>,
     pub cookie: CookieSettings,
     pub passwords: PasswordSettings,
+    pub log: LogSettings,
 }
 
 /// A list: in the environment and in flags its parts stand in one text, with commas in between.
@@ -86,6 +87,23 @@ pub struct PasswordSettings {
     pub threads: Option<usize>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    pub format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people on a terminal, else as JSON.
+    #[default]
+    Auto,
+    Human,
+    Json,
+}
+
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +130,13 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     pub cookie: Cookie,
     pub passwords: Passwords,
+    pub log: Log,
+}
+
+/// The log on the standard error output.
+#[derive(Debug, Clone, Serialize)]
+pub struct Log {
+    pub format: LogFormat,
 }
 
 /// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
@@ -320,6 +345,7 @@ impl Config {
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
             cookie,
             passwords,
+            log: Log { format: settings.log.format.unwrap_or_default() },
         })
     }
 }
@@ -366,6 +392,7 @@ impl Settings {
                 lanes: over.passwords.lanes.or(self.passwords.lanes),
                 threads: over.passwords.threads.or(self.passwords.threads),
             },
+            log: LogSettings { format: over.log.format.or(self.log.format) },
         }
     }
 }
@@ -594,6 +621,7 @@ mod tests {
             ("passwords.min_length = 65", "ask for 8 to 64"),
             ("passwords.min_length = -1", "min_length"),
             ("passwords.shortest = 8", "shortest"),
+            ("log.format = 'xml'", "xml"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

@@ -47,6 +47,17 @@ impl Service {
         Self { child, at: listen }
     }
 
+    /// Started with these variables in its environment, it logs to the file `log` in the folder.
+    fn logging(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = cloakroom(folder, &["--listen", &free, "serve"]);
+        let mut child = command.envs(environment.iter().copied()).stderr(log).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        said.next().unwrap().unwrap();
+        Self { child, at: free }
+    }
+
     fn call(
         &self,
         method: &str,
@@ -447,7 +458,9 @@ fn invites_are_made_listed_taken_back_and_used() {
     assert!(code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{code}");
     let link = format!("https://id.example.org/register?invite={code}  until 20");
     assert!(rest.starts_with(&link), "{rest}");
-    assert_eq!(text(&made.stderr), "");
+    let logged = text(&made.stderr);
+    assert!(logged.lines().count() == 1 && logged.contains("invite_made"), "{logged}");
+    assert!(!logged.contains(code), "{logged}");
 
     let three = text(&run(&["invite", "--count", "3", "--expires", "12h", "--json"]).stdout);
     assert_eq!(three.lines().count(), 3);
@@ -595,6 +608,151 @@ fn migrating_says_where_the_database_stands() {
     for _ in 0..2 {
         let output = run(folder.path(), &["migrate"], "");
         assert!(text(&output.stdout).contains("is up to date at migration 4"));
+    }
+}
+
+/// The lines of a log in JSON.
+fn objects(log: &str) -> Vec<serde_json::Value> {
+    let object = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    log.lines().map(object).collect()
+}
+
+#[test]
+fn security_events_are_logged_by_name_with_account_address_and_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[]);
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = |method: &str, path: &str, cookie: &str, body: &str| {
+        let mut headers = vec![("cookie", cookie), ("traceparent", parent)];
+        if !body.is_empty() {
+            headers.push(("content-type", "application/json"));
+        }
+        let (status, _, set) = service.call(method, path, &headers, body);
+        (status, set.unwrap_or_default())
+    };
+    let account = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
+    let wrong = account.replace("horse", "cow");
+    let unknown = wrong.replace("ann", "nobody1");
+    let change =
+        format!(r#"{{"current_password":"{PASSWORD}","new_password":"canary the next one"}}"#);
+    let closing = r#"{"current_password":"canary the next one"}"#;
+
+    let (status, first) = call("POST", "/register", "", &account);
+    assert_eq!(status, 201);
+    let (_, second) = call("POST", "/login", "", &account);
+    assert_eq!(call("POST", "/login", "", &wrong).0, 403);
+    assert_eq!(call("POST", "/login", "", &unknown).0, 403);
+    assert_eq!(call("DELETE", "/sessions", &second, "").0, 200);
+    assert_eq!(call("PUT", "/me/password", &second, &change.replace("horse", "cow")).0, 403);
+    let (_, third) = call("PUT", "/me/password", &second, &change);
+    assert_eq!(call("POST", "/logout", &first, "").0, 204, "it has ended already");
+    let strange = [("origin", "https://evil.example"), ("cookie", &third)];
+    assert_eq!(service.call("POST", "/logout", &strange, "").0, 403);
+    assert_eq!(call("POST", "/me/close", &third, closing).0, 204);
+    for _ in 0..6 {
+        call("POST", "/login", "", &unknown);
+    }
+    let added = run(folder.path(), &["user", "add", "bob"], PASSWORD);
+    assert_eq!(objects(&text(&added.stderr))[0]["event"], "user_added");
+    drop(service);
+
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let audit: Vec<_> =
+        objects(&log).into_iter().filter(|line| line["target"] == "audit").collect();
+    let events: Vec<_> = audit.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let expected = [
+        "account_registered",
+        "login_succeeded",
+        "login_failed",
+        "login_failed",
+        "other_sessions_revoked",
+        "password_refused",
+        "password_changed",
+        "cross_origin_refused",
+        "account_closed",
+        "login_failed",
+        "login_failed",
+        "login_failed",
+        "login_failed",
+    ];
+    assert_eq!(events[..expected.len()], expected);
+    assert!(events.contains(&"login_throttled"), "{events:?}");
+    let ann = audit[0]["account"].as_str().unwrap();
+    for (n, line) in audit.iter().enumerate() {
+        let knows = line["account"] == ann;
+        assert_eq!(knows, ![3, 7].contains(&n) && n < 9, "{line}");
+        assert_eq!(line["span"]["address"], "127.0.0.1");
+        assert!(line["span"]["request_id"].is_string(), "{line}");
+        assert_eq!(line["span"]["traceparent"] == parent, n != 7, "{line}");
+    }
+    assert!(!log.contains("nobody1") && !log.contains("canary"));
+}
+
+#[test]
+fn a_line_carries_the_id_that_is_in_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[("RUST_LOG", "off")]);
+    let answer = ureq::post(format!("http://{}/login", service.at))
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .header("traceparent", "00-x")
+        .header("content-type", "application/json")
+        .send(r#"{"username":"ann","password":"canary"}"#);
+    let id = answer.unwrap().headers()["x-request-id"].to_str().unwrap().to_owned();
+    drop(service);
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let lines = objects(&log);
+    assert_eq!(lines.len(), 1, "audit lines stay: {log}");
+    assert_eq!(lines[0]["span"]["request_id"], id);
+    assert_eq!(lines[0]["span"]["traceparent"], serde_json::Value::Null);
+}
+
+#[test]
+fn inj_05_what_anybody_sends_is_logged_on_one_line_and_steers_no_terminal() {
+    for format in ["human", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("RUST_LOG", "trace"),
+            ("CLOAKROOM_LOG__FORMAT", format),
+            ("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"),
+        ];
+        let service = Service::logging(folder.path(), &environment);
+        let said = "x\\n{\"level\":\"forged\"}\\u001b[2J\\u202e";
+        let body = format!(r#"{{"username":"{said}","password":"{said}","{said}":1}}"#);
+        let requests = [
+            "GET /%0d%0aforged%1b%5b2J HTTP/1.1".to_owned(),
+            "GET /a\u{202e}\u{85}b HTTP/1.1".to_owned(),
+            "GET /\u{1b}[2J HTTP/1.1".to_owned(),
+            "GET /private HTTP/1.1\r\nCookie: session=a\u{1b}[2J\u{85}b".to_owned(),
+            "POST /logout HTTP/1.1\r\ntraceparent: 00-a\"}\u{9b}2J\tforged".to_owned(),
+            "POST /logout HTTP/1.1\r\nX-Forwarded-For: 1.1.1.1\tforged\u{9b}2J".to_owned(),
+            "POST /logout HTTP/1.1\r\nOrigin: https://x\u{1b}[2J\tforged".to_owned(),
+            format!(
+                "POST /login HTTP/1.1\r\nUser-Agent: a\u{9b}2J\u{202e}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}",
+                body.len()
+            ),
+        ];
+        for head in requests {
+            let mut stream = TcpStream::connect(&service.at).unwrap();
+            let body = if head.contains("Length") { &body } else { "" };
+            let head = format!("{head}\r\nHost: {}\r\nConnection: close\r\n\r\n{body}", service.at);
+            stream.write_all(head.as_bytes()).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        drop(service);
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.contains("login_failed") || log.contains("answered"), "{log}");
+        for line in log.lines() {
+            let is_whole = match format {
+                "json" => serde_json::from_str::<serde_json::Value>(line).is_ok(),
+                _ => line.starts_with("20"),
+            };
+            assert!(is_whole, "{line:?}");
+            let steers = |c: char| c.is_control() || c == '\u{202e}';
+            assert!(!line.contains(steers), "{line:?}");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
 pub mod accounts;
+pub mod audit;
 mod common_passwords;
 pub mod foreign_hashes;
 pub mod imports;

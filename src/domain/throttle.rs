@@ -170,6 +170,14 @@ pub struct Try {
     device: Option<String>,
 }
 
+impl Try {
+    /// Was this a known device's, and is the device like any other client if it fails?
+    pub(super) fn was_the_last_of_a_device(&self) -> bool {
+        let holds_up = |step: &StepRow| step.to.free_at > step.to.last_at;
+        self.device.is_some() && self.step.as_ref().is_some_and(holds_up)
+    }
+}
+
 /// Why nothing may be tried at the moment.
 #[derive(Debug)]
 pub(super) enum NotNow {

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Domain;
+use super::audit::Event;
 use super::passwords::Busy;
 use super::tokens::KeyError;
 use crate::clock::days;
@@ -93,7 +94,7 @@ impl Domain {
     fn look_at_keys(&self) -> Result<(), KeyError> {
         if self.keys.reread()? {
             self.recognition.all_changed();
-            tracing::info!("the signing keys have changed");
+            Event::KeysChanged.note();
         }
         Ok(())
     }

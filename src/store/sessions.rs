@@ -193,7 +193,7 @@ impl Store {
     }
 
     /// Ends the session for good; nothing happens if it has ended.
-    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<(), Fault> {
+    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut both = pool.begin().await?;
@@ -205,10 +205,10 @@ impl Store {
                 .bind(now)
                 .fetch_optional(&mut *both)
                 .await?;
-                if let Some(account) = account {
-                    sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *both).await?;
-                }
-                both.commit().await
+                let Some(account) = account else { return Ok(false) };
+                sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(true)
             }
             .await
         })
