@@ -68,7 +68,7 @@ async fn bench(rows: i64, seconds: u64) {
 
     let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
     let hello = serve(hello).await;
-    let real = serve(app::furnish(&config, domain, false)).await;
+    let real = serve(app::furnish(&config, domain, false, Arc::default())).await;
     let mut costs = [Vec::new(), Vec::new()];
     for round in 0..11 {
         for (which, (at, cookie)) in
@@ -89,7 +89,7 @@ async fn bench(rows: i64, seconds: u64) {
 async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    tokio::spawn(server::serve(listener, route, std::future::pending()));
+    tokio::spawn(server::serve(listener, route, Arc::default(), std::future::pending()));
     at
 }
 

@@ -26,6 +26,7 @@ pub struct Settings {
     pub docs: Option<bool>,
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
+    pub metrics_listen: Option<SocketAddr>,
     pub cookie: CookieSettings,
     pub passwords: PasswordSettings,
     pub log: LogSettings,
@@ -128,6 +129,9 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where Prometheus reads the metrics, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
     pub cookie: Cookie,
     pub passwords: Passwords,
     pub log: Log,
@@ -343,6 +347,7 @@ impl Config {
             docs: settings.docs.unwrap_or(true),
             allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
+            metrics_listen: settings.metrics_listen,
             cookie,
             passwords,
             log: Log { format: settings.log.format.unwrap_or_default() },
@@ -381,6 +386,7 @@ impl Settings {
             docs: over.docs.or(self.docs),
             allowed_origins: over.allowed_origins.or(self.allowed_origins),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
+            metrics_listen: over.metrics_listen.or(self.metrics_listen),
             cookie: CookieSettings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),

@@ -22,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::Connections;
+
 /// A request's head is complete by then; a slow sender is closed.
 const HEAD: Duration = Duration::from_secs(10);
 /// A request is answered by then, its body included; the longest wait of ours is 2 s.
@@ -40,6 +42,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 pub async fn serve(
     listener: TcpListener,
     route: BoxEndpoint<'static, Response>,
+    connections: Arc<Connections>,
     stop: impl Future<Output = ()>,
 ) {
     let route = Arc::new(route);
@@ -72,8 +75,9 @@ pub async fn serve(
             .max_headers(HEAD_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let connected = connections.one_more();
         tokio::spawn(async move {
-            let _place = place; // given back when the connection ends
+            let _place = (place, connected); // given back when the connection ends
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }

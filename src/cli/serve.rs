@@ -1,7 +1,9 @@
 //! `cloakroom serve`, and `cloakroom` alone.
 
 use std::fmt::Write as _;
+use std::future::pending;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,6 +14,8 @@ use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
 use crate::config::Config;
 use crate::domain::Domain;
+use crate::http::Requests;
+use crate::metrics::{self, Connections, Watched};
 use crate::server;
 
 #[derive(Debug, Default, Args)]
@@ -31,9 +35,11 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
+        let listener = listen(config.listen).await?;
+        let for_metrics = match config.metrics_listen {
+            Some(at) => Some(listen(at).await?),
+            None => None,
+        };
         let domain = app::open(config, Surroundings::real(config)).await?;
         if self.demo {
             app::add_demo_users(&domain)
@@ -43,11 +49,28 @@ impl Serve {
             warn_of_demo_users(config, &domain).await?;
         }
         announce(config, self.demo);
-        server::serve(listener, app::furnish(config, Arc::new(domain), self.demo), asked_to_stop())
-            .await;
+        let (domain, requests) = (Arc::new(domain), Arc::new(Requests::new()));
+        let connections = Arc::new(Connections::default());
+        if let Some(listener) = for_metrics {
+            let watched = Watched {
+                domain: Arc::clone(&domain),
+                requests: Arc::clone(&requests),
+                connections: Arc::clone(&connections),
+                started_at: domain.clock.now(),
+            };
+            let route = metrics::route(watched);
+            tokio::spawn(server::serve(listener, route, Arc::default(), pending()));
+        }
+        let route = app::furnish(config, domain, self.demo, requests);
+        server::serve(listener, route, connections, asked_to_stop()).await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Failed> {
+    let bound = TcpListener::bind(at).await;
+    bound.map_err(|error| Failed(format!("cannot listen on {at}: {error}")))
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
@@ -86,6 +109,9 @@ fn announce(config: &Config, demo: bool) {
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     );
+    if let Some(at) = config.metrics_listen {
+        let _ = writeln!(text, "  metrics     http://{at}/metrics"); // a string takes everything
+    }
     if demo {
         text.push_str(
             "\n  DEMO: everybody knows the passwords of these users. Never use this data folder\n  \

@@ -10,6 +10,7 @@ mod password_rules;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;
+pub mod tallies;
 pub mod throttle;
 pub mod tokens;
 mod watch;
@@ -18,6 +19,7 @@ use self::accounts::Registration;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
 use self::sessions::SessionRules;
+use self::tallies::Tallies;
 use self::throttle::Limits;
 use self::tokens::Keys;
 use crate::clock::Clock;
@@ -33,6 +35,7 @@ pub struct Domain {
     pub recognition: Recognition,
     pub clock: Clock,
     pub rules: Rules,
+    pub tallies: Tallies,
 }
 
 /// What the settings decide.

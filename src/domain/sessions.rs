@@ -208,6 +208,16 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
+        let outcome = self.let_in(credentials, wishes).await;
+        self.tallies.count_login(&outcome);
+        outcome
+    }
+
+    async fn let_in(
+        self: &Arc<Self>,
+        credentials: Credentials,
+        wishes: Wishes,
+    ) -> Result<Ticket, LogInError> {
         let _place = self.hasher.place()?;
         let row = self.account_of(&credentials).await?;
         let id = row.as_ref().map(|row| AccountId::from(row.id.clone()));
@@ -358,8 +368,10 @@ impl Domain {
         let now = self.clock.now();
         let known = self.recognition.get(&digest);
         if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
+            self.tallies.count_recognised();
             return Ok(Some(who));
         }
+        self.tallies.count_looked_up();
         // boxed, so that the common case does not move the room for a query about
         Box::pin(self.look_up(token, digest, now)).await
     }

@@ -44,6 +44,9 @@ impl Domain {
             {
                 tracing::error!("the signing keys stay as they were: {error}");
             }
+            if n % CLEAR_EVERY == 0 {
+                tokio::spawn(Self::count_sessions(Arc::clone(&domain)));
+            }
             let is_clearing = clearing.as_ref().is_some_and(|one| !one.is_finished());
             if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
                 clearing = Some(tokio::spawn(Self::clear_away(Arc::clone(&domain))));
@@ -122,6 +125,15 @@ impl Domain {
                 Ok(dearest)
             }
             Err(Busy) => Ok(before), // the next look measures again
+        }
+    }
+
+    /// Counts the sessions in force, for whoever watches.
+    async fn count_sessions(domain: Arc<Self>) {
+        let now = domain.clock.now();
+        match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
+            Ok(live) => domain.tallies.note_sessions(live),
+            Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
         }
     }
 

@@ -15,6 +15,7 @@ mod pages;
 mod password_text;
 mod private;
 mod problem;
+mod requests;
 mod sessions;
 mod tokens;
 mod trace;
@@ -23,6 +24,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
@@ -31,7 +33,7 @@ use poem::http::uri::Authority;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
-use poem_openapi::{OpenApi, Tags};
+use poem_openapi::{OpenApi, OperationId, Tags};
 use tracing::{Instrument, Level, Span};
 
 pub use self::address::TrustedProxies;
@@ -40,6 +42,7 @@ pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{document, served, yaml};
 pub use self::origin::Origins;
 use self::problem::{Code, Failure, Problem, Trouble};
+pub use self::requests::{BOUNDS, Requests};
 use crate::domain::Domain;
 use crate::domain::audit::Event;
 use crate::secret::random_bytes;
@@ -58,6 +61,7 @@ pub struct Front {
     pub has_docs: bool,
     /// Are the demo users there?
     pub is_demo: bool,
+    pub requests: Arc<Requests>,
 }
 
 /// The groups of the document.
@@ -150,7 +154,13 @@ impl Endpoint for Paths {
 async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -> Response {
     match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => problem::catch(&error),
+        Ok(Err(error)) => {
+            let mut response = problem::catch(&error);
+            if let Some(id) = error.data::<OperationId>() {
+                response.set_data(*id);
+            }
+            response
+        }
         Err(_panic) => problem::panicked(), // the hook of std has printed where
     }
 }
@@ -226,6 +236,7 @@ impl Endpoint for Edge {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
+        let begun = Instant::now();
         let id = self.ids.next();
         let parent = trace::parent(&request);
         let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
@@ -257,6 +268,7 @@ impl Endpoint for Edge {
         if let Some(origin) = reader {
             origin::let_read(response.headers_mut(), origin);
         }
+        self.front.requests.count(&response, begun.elapsed());
         Ok(response)
     }
 }

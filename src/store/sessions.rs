@@ -274,6 +274,24 @@ impl Store {
         .map_err(broken("ending sessions"))
     }
 
+    /// How many sessions are in force.
+    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "select count(*) from sessions
+                 where ended_at is null and expires_at > $1
+                   and ((remember = 0 and last_seen_at > $2)
+                        or (remember = 1 and last_seen_at > $3))",
+            )
+            .bind(now)
+            .bind(idle.short)
+            .bind(idle.remembered)
+            .fetch_one(pool)
+            .await
+        })
+        .map_err(broken("counting the sessions"))
+    }
+
     /// Removes up to `limit` sessions that have ended, each by one of the three ends; whose they
     /// were. What ended by itself is noted in the feed, so that a clock set back revives nothing.
     pub async fn remove_ended(
