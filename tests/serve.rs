@@ -756,29 +756,122 @@ fn inj_05_what_anybody_sends_is_logged_on_one_line_and_steers_no_terminal() {
     }
 }
 
+/// Everything that a run leaves behind, by name: what it said, logged, stored and told Prometheus.
+fn left_behind(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            left_behind(&path, found);
+        } else {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+}
+
 #[test]
-fn no_password_or_token_is_logged() {
+fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let log = fs::File::create(folder.path().join("log")).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut command = cloakroom(folder.path(), &["--listen", &free, "serve"]);
-    let mut child = command.env("RUST_LOG", "trace").stderr(log).spawn().unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-    said.next().unwrap().unwrap();
-    let service = Service { child, at: free };
-    let json = [("content-type", "application/json")];
-    let body = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
-    let cookie = service.call("POST", "/register", &json, &body).2.unwrap();
-    assert_eq!(service.private(&cookie).0, 200);
-    service.log_in("ann", "canary but wrong");
-    let form = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")];
-    service.call("POST", "/login", &form, "username=ann&password=canary+by+form");
-    drop(service);
+    let made = run(folder.path(), &["invite", "--count", "2", "--json"], "");
+    let made = text(&made.stdout);
+    let code = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["code"].as_str().unwrap().to_owned()
+    };
+    let codes: Vec<_> = made.lines().map(code).collect();
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let environment = [
+        ("RUST_LOG", "trace"),
+        ("CLOAKROOM_REGISTRATION", "invite"),
+        ("CLOAKROOM_METRICS_LISTEN", metrics.as_str()),
+    ];
+    let service = Service::logging(folder.path(), &environment);
+    let mut secrets = codes.clone();
+
+    // each answer's cookies are secrets
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+    let mut call = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", service.at));
+        let kind = if body.starts_with('{') { "json" } else { "x-www-form-urlencoded" };
+        if !body.is_empty() {
+            request = request.header("content-type", format!("application/{kind}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let sets = response.headers().get_all("set-cookie").iter();
+        let cookies: Vec<String> =
+            sets.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned()).collect();
+        let values = cookies.iter().filter_map(|cookie| cookie.split_once('=')).map(|two| two.1);
+        for value in values.filter(|value| !value.is_empty()) {
+            secrets.push(value.to_owned());
+            secrets.push(value.rsplit('.').next().unwrap().to_owned()); // its signature
+        }
+        response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), cookies.join("; "))
+    };
+    let page = ("accept", "text/html");
+    let account = |invite: &str| {
+        format!(r#"{{"username":"ann","password":"{PASSWORD}","invite":"{invite}"}}"#)
+    };
+    assert_eq!(call("POST", "/register", &[], &account("canary-invite")).0, 403);
+    let (status, cookies) = call("POST", "/register", &[], &account(&codes[0]));
+    assert_eq!(status, 201);
+    assert!(cookies.contains("session=") && cookies.contains("device="), "{cookies}");
+    let with = [("cookie", cookies.as_str())];
+    assert_eq!(call("GET", "/private?canary=query", &with, "").0, 200);
+    assert_eq!(call("GET", "/private", &[("cookie", "session=canary.canary.canary")], "").0, 403);
+    assert_eq!(call("GET", "/private", &[("authorization", "Basic canary")], "").0, 401);
+    let login = "username=canary-as-a-name&password=canary+by+form";
+    assert_eq!(call("POST", "/login", &[with[0], page], login).0, 403);
+    assert_eq!(call("POST", "/login", &with, r#"{"username":"ann","password":"canary"}"#).0, 403);
+    assert_eq!(call("POST", "/login", &with, r#"{"username":"ann","canary":"canary","#).0, 400);
+    let login = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
+    let (status, cookies) = call("POST", "/login", &[with[0], page], &login);
+    assert_eq!(status, 303);
+    let with = [("cookie", cookies.as_str())];
+    let invited = format!("/register?invite={}", codes[1]);
+    assert_eq!(call("GET", &invited, &[page], "").0, 200);
+    let change =
+        |new: &str| format!(r#"{{"current_password":"{PASSWORD}","new_password":"{new}"}}"#);
+    assert_eq!(call("PUT", "/me/password", &with, &change("canary")).0, 422);
+    let (status, cookies) = call("PUT", "/me/password", &with, &change("canary the next one"));
+    assert_eq!(status, 204);
+    assert_eq!(call("POST", "/logout", &[("cookie", cookies.as_str())], "").0, 204);
+
+    let answer = ureq::get(format!("http://{metrics}/metrics")).call().unwrap();
+    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+    let told = answer.into_body().read_to_string().unwrap();
+    let is_there = r#"cloakroom_requests_total{operation="readPrivate",status="200"} 1"#;
+    assert!(told.contains(is_there) && told.contains("cloakroom_connections 1"), "{told}");
+    let elsewhere = ureq::get(format!("http://{metrics}/private")).call();
+    assert!(matches!(elsewhere, Err(ureq::Error::StatusCode(404))));
+    assert_eq!(service.call("GET", "/metrics", &[], "").0, 404, "on a listener of its own only");
+
+    let mut found = vec![("metrics".to_owned(), told.into_bytes())];
+    left_behind(folder.path(), &mut found); // what is still in SQLite's journal included
+    service.signal("TERM");
+    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    left_behind(folder.path(), &mut found);
+    for name in ["log", "cloakroom.db", "cloakroom.db-wal", ".pem"] {
+        assert!(found.iter().any(|(path, _)| path.ends_with(name)), "{name} is not looked at");
+    }
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
-    assert!(log.contains("answered"), "there is a log: {log}");
-    let token = cookie.strip_prefix("session=").unwrap();
-    for secret in ["canary", token, token.rsplit('.').next().unwrap()] {
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
-        assert!(lines.is_empty(), "{lines:?}");
+    assert!(log.contains("answered") && log.contains("password_changed"), "there is a log: {log}");
+    assert!(secrets.len() > 10, "{secrets:?}");
+    secrets.push("canary".to_owned());
+    for (path, bytes) in &found {
+        for secret in &secrets {
+            let at = memchr::memmem::find(bytes, secret.as_bytes());
+            let around = |at: usize| {
+                let end = bytes.len().min(at + 100);
+                String::from_utf8_lossy(&bytes[at.saturating_sub(200)..end]).into_owned()
+            };
+            assert!(at.is_none(), "{secret} is in {path}: {:?}", at.map(around));
+        }
     }
 }
