@@ -689,6 +689,62 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
 }
 
 #[test]
+fn a_known_browser_that_fails_ten_times_is_logged_as_distrusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[]);
+    assert!(run(folder.path(), &["user", "add", "ann"], PASSWORD).status.success());
+    let body = |password: &str| format!(r#"{{"username":"ann","password":"{password}"}}"#);
+    let url = format!("http://{}/login", service.at);
+    let json = ("content-type", "application/json");
+    let answer = ureq::post(&url).header(json.0, json.1).send(body(PASSWORD)).unwrap();
+    let mut sets = answer.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
+    let device = sets.find(|set| set.starts_with("device=")).unwrap().split(';').next().unwrap();
+    for _ in 0..10 {
+        let failed = service.call("POST", "/login", &[json, ("cookie", device)], &body("canary"));
+        assert_eq!(failed.0, 403);
+    }
+    drop(service);
+    let lines = objects(&fs::read_to_string(folder.path().join("log")).unwrap());
+    let audit: Vec<_> = lines.iter().filter(|line| line["target"] == "audit").collect();
+    let events: Vec<_> = audit.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events.iter().filter(|event| **event == "login_failed").count(), 10);
+    assert_eq!(events.last(), Some(&"device_distrusted"));
+    assert_eq!(events.iter().filter(|event| **event == "device_distrusted").count(), 1);
+    assert_eq!(audit.last().unwrap()["account"], audit[0]["account"]);
+}
+
+#[test]
+fn what_the_operator_does_is_logged_by_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cloakroom.toml"), "registration = 'invite'\n").unwrap();
+    let mut account = serde_json::Value::Null;
+    for (arguments, event) in [
+        (&["user", "add", "ann"][..], "user_added"),
+        (&["user", "passwd", "ann"], "password_reset"),
+        (&["session", "revoke", "ann", "--all"], "all_sessions_revoked"),
+        (&["user", "disable", "ann"], "user_disabled"),
+        (&["user", "enable", "ann"], "user_enabled"),
+        (&["user", "delete", "ann"], "user_deleted"),
+        (&["invite"], "invite_made"),
+        (&["key", "rotate"], "key_rotated"),
+    ] {
+        let done = run(folder.path(), arguments, PASSWORD);
+        let logged = text(&done.stderr);
+        assert!(done.status.success(), "{arguments:?}: {logged}");
+        let lines = objects(&logged);
+        assert_eq!((lines.len(), lines[0]["event"].as_str()), (1, Some(event)), "{logged}");
+        if event == "user_added" {
+            account = lines[0]["account"].clone();
+        }
+        let is_at = if lines[0]["id"].is_string() { &lines[0]["account"] } else { &account };
+        assert_eq!(&lines[0]["account"], is_at, "{logged}");
+        assert!(!logged.contains("canary"), "{logged}");
+    }
+    let off = cloakroom(folder.path(), &["invite"]).env("RUST_LOG", "audit=off").output().unwrap();
+    assert_eq!(text(&off.stderr), "");
+}
+
+#[test]
 fn a_line_carries_the_id_that_is_in_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::logging(folder.path(), &[("RUST_LOG", "off")]);
