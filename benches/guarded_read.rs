@@ -68,7 +68,7 @@ async fn bench(rows: i64, seconds: u64) {
 
     let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
     let hello = serve(hello).await;
-    let real = serve(app::furnish(&config, domain, false)).await;
+    let real = serve(app::furnish(&config, domain, false, Arc::default())).await;
     let mut costs = [Vec::new(), Vec::new()];
     for round in 0..11 {
         for (which, (at, cookie)) in

@@ -16,11 +16,14 @@ use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
+use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
 use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
-use crate::http::{DeviceCookie, Front, Hosts, Origins, SessionCookie, TrustedProxies, route};
+use crate::http::{
+    DeviceCookie, Front, Hosts, Origins, Requests, SessionCookie, TrustedProxies, route,
+};
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
@@ -95,6 +98,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             limits: surroundings.limits,
         },
         is_leaving: AtomicBool::new(false),
+        tallies: Tallies::default(),
     })
 }
 
@@ -119,11 +123,13 @@ async fn keys(
     Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
 }
 
-/// The service as one endpoint; what goes on beside it ends when it is dropped.
+/// The service as one endpoint, which counts its requests; what goes on beside it ends when it is
+/// dropped.
 pub fn furnish(
     config: &Config,
     domain: Arc<Domain>,
     is_demo: bool,
+    requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
@@ -144,6 +150,7 @@ pub fn furnish(
         is_secure: config.public_url.is_secure(),
         has_docs: config.docs,
         is_demo,
+        requests,
     }))
 }
 

@@ -27,8 +27,10 @@ pub struct Settings {
     pub allowed_hosts: Option<List>,
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
+    pub metrics_listen: Option<SocketAddr>,
     pub cookie: CookieSettings,
     pub passwords: PasswordSettings,
+    pub log: LogSettings,
 }
 
 /// A list: in the environment and in flags its parts stand in one text, with commas in between.
@@ -87,6 +89,23 @@ pub struct PasswordSettings {
     pub threads: Option<usize>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    pub format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people on a terminal, else as JSON.
+    #[default]
+    Auto,
+    Human,
+    Json,
+}
+
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,8 +132,18 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where Prometheus reads the metrics, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
     pub cookie: Cookie,
     pub passwords: Passwords,
+    pub log: Log,
+}
+
+/// The log on the standard error output.
+#[derive(Debug, Clone, Serialize)]
+pub struct Log {
+    pub format: LogFormat,
 }
 
 /// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
@@ -322,8 +351,10 @@ impl Config {
             allowed_hosts: hosts(&settings.allowed_hosts.unwrap_or_default())?,
             allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
+            metrics_listen: settings.metrics_listen,
             cookie,
             passwords,
+            log: Log { format: settings.log.format.unwrap_or_default() },
         })
     }
 }
@@ -379,6 +410,7 @@ impl Settings {
             allowed_hosts: over.allowed_hosts.or(self.allowed_hosts),
             allowed_origins: over.allowed_origins.or(self.allowed_origins),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
+            metrics_listen: over.metrics_listen.or(self.metrics_listen),
             cookie: CookieSettings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),
@@ -390,6 +422,7 @@ impl Settings {
                 lanes: over.passwords.lanes.or(self.passwords.lanes),
                 threads: over.passwords.threads.or(self.passwords.threads),
             },
+            log: LogSettings { format: over.log.format.or(self.log.format) },
         }
     }
 }
@@ -621,6 +654,7 @@ mod tests {
             ("passwords.min_length = 65", "ask for 8 to 64"),
             ("passwords.min_length = -1", "min_length"),
             ("passwords.shortest = 8", "shortest"),
+            ("log.format = 'xml'", "xml"),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

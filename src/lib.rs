@@ -10,6 +10,7 @@
 //! | [`config`] | settings, checked once | |
 //! | [`app`] | opens the store, furnishes the domain, builds the route | |
 //! | [`server`] | connections, limits, deadlines | |
+//! | [`metrics`] | counts, for Prometheus | |
 //! | [`http`] | JSON, cookies, statuses | one file a noun |
 //! | [`domain`] | the rules | one file a noun |
 //! | [`store`] | rows | one file a table |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod domain;
 pub mod fault;
 pub mod http;
+pub mod metrics;
 pub mod secret;
 pub mod server;
 pub mod store;

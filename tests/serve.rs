@@ -64,6 +64,17 @@ impl Service {
         Self { child, at: listen }
     }
 
+    /// Started with these variables in its environment, it logs to the file `log` in the folder.
+    fn logging(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = cloakroom(folder, &["--listen", &free, "serve"]);
+        let mut child = command.envs(environment.iter().copied()).stderr(log).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        said.next().unwrap().unwrap();
+        Self { child, at: free }
+    }
+
     fn call(
         &self,
         method: &str,
@@ -219,6 +230,47 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
     assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
     service.signal("TERM");
     assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+}
+
+#[test]
+fn a_healthcheck_says_whether_it_is_ready_within_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |at: &str| {
+        let start = Instant::now();
+        let checked = run(folder.path(), &["--listen", at, "healthcheck"], "");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        (checked.status.code(), text(&checked.stderr))
+    };
+    let service = Service::start(folder.path(), &[]);
+    let at = service.at.clone();
+    assert_eq!(check(&at), (Some(0), String::new()));
+    let port = at.rsplit(':').next().unwrap();
+    let everywhere = ["--listen", &format!("0.0.0.0:{port}"), "--public-url", "https://x.example"];
+    let checked = run(folder.path(), &[&everywhere[..], &["healthcheck"]].concat(), "");
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    drop(service);
+
+    let refused = |(code, said): (Option<i32>, String), about: &str| {
+        assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(about), "{said}");
+    };
+    refused(check(&at), "does not answer");
+    let other = TcpListener::bind(&at).unwrap();
+    refused(check(&at), "does not answer in time");
+    drop(other.accept());
+    for (answer, about) in [
+        ("HTTP/1.1 503 x\r\n\r\n", "not ready: it answers 503"),
+        ("SSH-2.0-x_1.0", "not speak HTTP"),
+    ] {
+        let answering = other.try_clone().unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut stream = answering.accept().unwrap().0;
+            let _ = stream.read(&mut [0; 1024]);
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        refused(check(&at), about);
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -452,7 +504,9 @@ fn invites_are_made_listed_taken_back_and_used() {
     assert!(code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{code}");
     let link = format!("https://id.example.org/register?invite={code}  until 20");
     assert!(rest.starts_with(&link), "{rest}");
-    assert_eq!(text(&made.stderr), "");
+    let logged = text(&made.stderr);
+    assert!(logged.lines().count() == 1 && logged.contains("invite_made"), "{logged}");
+    assert!(!logged.contains(code), "{logged}");
 
     let three = text(&run(&["invite", "--count", "3", "--expires", "12h", "--json"]).stdout);
     assert_eq!(three.lines().count(), 3);
@@ -603,30 +657,324 @@ fn migrating_says_where_the_database_stands() {
     }
 }
 
+/// The lines of a log in JSON.
+fn objects(log: &str) -> Vec<serde_json::Value> {
+    let object = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    log.lines().map(object).collect()
+}
+
 #[test]
-fn no_password_or_token_is_logged() {
+fn security_events_are_logged_by_name_with_account_address_and_request() {
     let folder = tempfile::tempdir().unwrap();
-    let log = fs::File::create(folder.path().join("log")).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut command = cloakroom(folder.path(), &["--listen", &free, "serve"]);
-    let mut child = command.env("RUST_LOG", "trace").stderr(log).spawn().unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-    said.next().unwrap().unwrap();
-    let service = Service { child, at: free };
-    let json = [("content-type", "application/json")];
-    let body = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
-    let cookie = service.call("POST", "/register", &json, &body).2.unwrap();
-    assert_eq!(service.private(&cookie).0, 200);
-    service.log_in("ann", "canary but wrong");
-    let form = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")];
-    service.call("POST", "/login", &form, "username=ann&password=canary+by+form");
+    let service = Service::logging(folder.path(), &[]);
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = |method: &str, path: &str, cookie: &str, body: &str| {
+        let mut headers = vec![("cookie", cookie), ("traceparent", parent)];
+        if !body.is_empty() {
+            headers.push(("content-type", "application/json"));
+        }
+        let (status, _, set) = service.call(method, path, &headers, body);
+        (status, set.unwrap_or_default())
+    };
+    let account = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
+    let wrong = account.replace("horse", "cow");
+    let unknown = wrong.replace("ann", "nobody1");
+    let change =
+        format!(r#"{{"current_password":"{PASSWORD}","new_password":"canary the next one"}}"#);
+    let closing = r#"{"current_password":"canary the next one"}"#;
+
+    let (status, first) = call("POST", "/register", "", &account);
+    assert_eq!(status, 201);
+    let (_, second) = call("POST", "/login", "", &account);
+    assert_eq!(call("POST", "/login", "", &wrong).0, 403);
+    assert_eq!(call("POST", "/login", "", &unknown).0, 403);
+    assert_eq!(call("DELETE", "/sessions", &second, "").0, 200);
+    assert_eq!(call("PUT", "/me/password", &second, &change.replace("horse", "cow")).0, 403);
+    let (_, third) = call("PUT", "/me/password", &second, &change);
+    assert_eq!(call("POST", "/logout", &first, "").0, 204, "it has ended already");
+    let strange = [("origin", "https://evil.example"), ("cookie", &third)];
+    assert_eq!(service.call("POST", "/logout", &strange, "").0, 403);
+    assert_eq!(call("POST", "/me/close", &third, closing).0, 204);
+    for _ in 0..6 {
+        call("POST", "/login", "", &unknown);
+    }
+    let added = run(folder.path(), &["user", "add", "bob"], PASSWORD);
+    assert_eq!(objects(&text(&added.stderr))[0]["event"], "user_added");
+    drop(service);
+
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let audit: Vec<_> =
+        objects(&log).into_iter().filter(|line| line["target"] == "audit").collect();
+    let events: Vec<_> = audit.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let expected = [
+        "account_registered",
+        "login_succeeded",
+        "login_failed",
+        "login_failed",
+        "other_sessions_revoked",
+        "password_refused",
+        "password_changed",
+        "cross_origin_refused",
+        "account_closed",
+        "login_failed",
+        "login_failed",
+        "login_failed",
+        "login_failed",
+    ];
+    assert_eq!(events[..expected.len()], expected);
+    assert!(events.contains(&"login_throttled"), "{events:?}");
+    let ann = audit[0]["account"].as_str().unwrap();
+    for (n, line) in audit.iter().enumerate() {
+        let knows = line["account"] == ann;
+        assert_eq!(knows, ![3, 7].contains(&n) && n < 9, "{line}");
+        assert_eq!(line["span"]["address"], "127.0.0.1");
+        assert!(line["span"]["request_id"].is_string(), "{line}");
+        assert_eq!(line["span"]["traceparent"] == parent, n != 7, "{line}");
+    }
+    assert!(!log.contains("nobody1") && !log.contains("canary"));
+}
+
+#[test]
+fn a_known_browser_that_fails_ten_times_is_logged_as_distrusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[]);
+    assert!(run(folder.path(), &["user", "add", "ann"], PASSWORD).status.success());
+    let body = |password: &str| format!(r#"{{"username":"ann","password":"{password}"}}"#);
+    let url = format!("http://{}/login", service.at);
+    let json = ("content-type", "application/json");
+    let answer = ureq::post(&url).header(json.0, json.1).send(body(PASSWORD)).unwrap();
+    let mut sets = answer.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
+    let device = sets.find(|set| set.starts_with("device=")).unwrap().split(';').next().unwrap();
+    for _ in 0..10 {
+        let failed = service.call("POST", "/login", &[json, ("cookie", device)], &body("canary"));
+        assert_eq!(failed.0, 403);
+    }
+    drop(service);
+    let lines = objects(&fs::read_to_string(folder.path().join("log")).unwrap());
+    let audit: Vec<_> = lines.iter().filter(|line| line["target"] == "audit").collect();
+    let events: Vec<_> = audit.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events.iter().filter(|event| **event == "login_failed").count(), 10);
+    assert_eq!(events.last(), Some(&"device_distrusted"));
+    assert_eq!(events.iter().filter(|event| **event == "device_distrusted").count(), 1);
+    assert_eq!(audit.last().unwrap()["account"], audit[0]["account"]);
+}
+
+#[test]
+fn what_the_operator_does_is_logged_by_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cloakroom.toml"), "registration = 'invite'\n").unwrap();
+    let mut account = serde_json::Value::Null;
+    for (arguments, event) in [
+        (&["user", "add", "ann"][..], "user_added"),
+        (&["user", "passwd", "ann"], "password_reset"),
+        (&["session", "revoke", "ann", "--all"], "all_sessions_revoked"),
+        (&["user", "disable", "ann"], "user_disabled"),
+        (&["user", "enable", "ann"], "user_enabled"),
+        (&["user", "delete", "ann"], "user_deleted"),
+        (&["invite"], "invite_made"),
+        (&["key", "rotate"], "key_rotated"),
+    ] {
+        let done = run(folder.path(), arguments, PASSWORD);
+        let logged = text(&done.stderr);
+        assert!(done.status.success(), "{arguments:?}: {logged}");
+        let lines = objects(&logged);
+        assert_eq!((lines.len(), lines[0]["event"].as_str()), (1, Some(event)), "{logged}");
+        if event == "user_added" {
+            account = lines[0]["account"].clone();
+        }
+        let is_at = if lines[0]["id"].is_string() { &lines[0]["account"] } else { &account };
+        assert_eq!(&lines[0]["account"], is_at, "{logged}");
+        assert!(!logged.contains("canary"), "{logged}");
+    }
+    let off = cloakroom(folder.path(), &["invite"]).env("RUST_LOG", "audit=off").output().unwrap();
+    assert_eq!(text(&off.stderr), "");
+}
+
+#[test]
+fn a_line_carries_the_id_that_is_in_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[("RUST_LOG", "off")]);
+    let answer = ureq::post(format!("http://{}/login", service.at))
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .header("traceparent", "00-x")
+        .header("content-type", "application/json")
+        .send(r#"{"username":"ann","password":"canary"}"#);
+    let id = answer.unwrap().headers()["x-request-id"].to_str().unwrap().to_owned();
     drop(service);
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
-    assert!(log.contains("answered"), "there is a log: {log}");
-    let token = cookie.strip_prefix("session=").unwrap();
-    for secret in ["canary", token, token.rsplit('.').next().unwrap()] {
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
-        assert!(lines.is_empty(), "{lines:?}");
+    let lines = objects(&log);
+    assert_eq!(lines.len(), 1, "audit lines stay: {log}");
+    assert_eq!(lines[0]["span"]["request_id"], id);
+    assert_eq!(lines[0]["span"]["traceparent"], serde_json::Value::Null);
+}
+
+#[test]
+fn inj_05_what_anybody_sends_is_logged_on_one_line_and_steers_no_terminal() {
+    for format in ["human", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("RUST_LOG", "trace"),
+            ("CLOAKROOM_LOG__FORMAT", format),
+            ("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"),
+        ];
+        let service = Service::logging(folder.path(), &environment);
+        let said = "x\\n{\"level\":\"forged\"}\\u001b[2J\\u202e";
+        let body = format!(r#"{{"username":"{said}","password":"{said}","{said}":1}}"#);
+        let requests = [
+            "GET /%0d%0aforged%1b%5b2J HTTP/1.1".to_owned(),
+            "GET /a\u{202e}\u{85}b HTTP/1.1".to_owned(),
+            "GET /\u{1b}[2J HTTP/1.1".to_owned(),
+            "GET /private HTTP/1.1\r\nCookie: session=a\u{1b}[2J\u{85}b".to_owned(),
+            "POST /logout HTTP/1.1\r\ntraceparent: 00-a\"}\u{9b}2J\tforged".to_owned(),
+            "POST /logout HTTP/1.1\r\nX-Forwarded-For: 1.1.1.1\tforged\u{9b}2J".to_owned(),
+            "POST /logout HTTP/1.1\r\nOrigin: https://x\u{1b}[2J\tforged".to_owned(),
+            format!(
+                "POST /login HTTP/1.1\r\nUser-Agent: a\u{9b}2J\u{202e}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}",
+                body.len()
+            ),
+        ];
+        for head in requests {
+            let mut stream = TcpStream::connect(&service.at).unwrap();
+            let body = if head.contains("Length") { &body } else { "" };
+            let head = format!("{head}\r\nHost: {}\r\nConnection: close\r\n\r\n{body}", service.at);
+            stream.write_all(head.as_bytes()).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        drop(service);
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.contains("login_failed") || log.contains("answered"), "{log}");
+        for line in log.lines() {
+            let is_whole = match format {
+                "json" => serde_json::from_str::<serde_json::Value>(line).is_ok(),
+                _ => line.starts_with("20"),
+            };
+            assert!(is_whole, "{line:?}");
+            let steers = |c: char| c.is_control() || c == '\u{202e}';
+            assert!(!line.contains(steers), "{line:?}");
+        }
+    }
+}
+
+/// Everything that a run leaves behind, by name: what it said, logged, stored and told Prometheus.
+fn left_behind(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            left_behind(&path, found);
+        } else {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn no_password_token_code_or_device_is_logged_stored_or_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), &["invite", "--count", "2", "--json"], "");
+    let made = text(&made.stdout);
+    let code = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["code"].as_str().unwrap().to_owned()
+    };
+    let codes: Vec<_> = made.lines().map(code).collect();
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let environment = [
+        ("RUST_LOG", "trace"),
+        ("CLOAKROOM_REGISTRATION", "invite"),
+        ("CLOAKROOM_METRICS_LISTEN", metrics.as_str()),
+    ];
+    let service = Service::logging(folder.path(), &environment);
+    let mut secrets = codes.clone();
+
+    // each answer's cookies are secrets
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+    let mut call = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", service.at));
+        let kind = if body.starts_with('{') { "json" } else { "x-www-form-urlencoded" };
+        if !body.is_empty() {
+            request = request.header("content-type", format!("application/{kind}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let sets = response.headers().get_all("set-cookie").iter();
+        let cookies: Vec<String> =
+            sets.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned()).collect();
+        let values = cookies.iter().filter_map(|cookie| cookie.split_once('=')).map(|two| two.1);
+        for value in values.filter(|value| !value.is_empty()) {
+            secrets.push(value.to_owned());
+            secrets.push(value.rsplit('.').next().unwrap().to_owned()); // its signature
+        }
+        response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), cookies.join("; "))
+    };
+    let page = ("accept", "text/html");
+    let account = |invite: &str| {
+        format!(r#"{{"username":"ann","password":"{PASSWORD}","invite":"{invite}"}}"#)
+    };
+    assert_eq!(call("POST", "/register", &[], &account("canary-invite")).0, 403);
+    let (status, cookies) = call("POST", "/register", &[], &account(&codes[0]));
+    assert_eq!(status, 201);
+    assert!(cookies.contains("session=") && cookies.contains("device="), "{cookies}");
+    let with = [("cookie", cookies.as_str())];
+    assert_eq!(call("GET", "/private?canary=query", &with, "").0, 200);
+    assert_eq!(call("GET", "/private", &[("cookie", "session=canary.canary.canary")], "").0, 403);
+    assert_eq!(call("GET", "/private", &[("authorization", "Basic canary")], "").0, 401);
+    let login = "username=canary-as-a-name&password=canary+by+form";
+    assert_eq!(call("POST", "/login", &[with[0], page], login).0, 403);
+    assert_eq!(call("POST", "/login", &with, r#"{"username":"ann","password":"canary"}"#).0, 403);
+    assert_eq!(call("POST", "/login", &with, r#"{"username":"ann","canary":"canary","#).0, 400);
+    let login = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
+    let (status, cookies) = call("POST", "/login", &[with[0], page], &login);
+    assert_eq!(status, 303);
+    let with = [("cookie", cookies.as_str())];
+    let invited = format!("/register?invite={}", codes[1]);
+    assert_eq!(call("GET", &invited, &[page], "").0, 200);
+    let change =
+        |new: &str| format!(r#"{{"current_password":"{PASSWORD}","new_password":"{new}"}}"#);
+    assert_eq!(call("PUT", "/me/password", &with, &change("canary")).0, 422);
+    let (status, cookies) = call("PUT", "/me/password", &with, &change("canary the next one"));
+    assert_eq!(status, 204);
+    assert_eq!(call("POST", "/logout", &[("cookie", cookies.as_str())], "").0, 204);
+
+    let answer = ureq::get(format!("http://{metrics}/metrics")).call().unwrap();
+    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+    let told = answer.into_body().read_to_string().unwrap();
+    let is_there = r#"cloakroom_requests_total{operation="readPrivate",status="200"} 1"#;
+    assert!(told.contains(is_there) && told.contains("cloakroom_connections 1"), "{told}");
+    let elsewhere = ureq::get(format!("http://{metrics}/private")).call();
+    assert!(matches!(elsewhere, Err(ureq::Error::StatusCode(404))));
+    assert_eq!(service.call("GET", "/metrics", &[], "").0, 404, "on a listener of its own only");
+
+    let mut found = vec![("metrics".to_owned(), told.into_bytes())];
+    left_behind(folder.path(), &mut found); // what is still in SQLite's journal included
+    service.signal("TERM");
+    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    left_behind(folder.path(), &mut found);
+    for name in ["log", "cloakroom.db", "cloakroom.db-wal", ".pem"] {
+        assert!(found.iter().any(|(path, _)| path.ends_with(name)), "{name} is not looked at");
+    }
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("answered") && log.contains("password_changed"), "there is a log: {log}");
+    assert!(secrets.len() > 10, "{secrets:?}");
+    secrets.push("canary".to_owned());
+    for (path, bytes) in &found {
+        for secret in &secrets {
+            let at = memchr::memmem::find(bytes, secret.as_bytes());
+            let around = |at: usize| {
+                let end = bytes.len().min(at + 100);
+                String::from_utf8_lossy(&bytes[at.saturating_sub(200)..end]).into_owned()
+            };
+            assert!(at.is_none(), "{secret} is in {path}: {:?}", at.map(around));
+        }
     }
 }
 

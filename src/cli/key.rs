@@ -8,6 +8,7 @@ use super::{Failed, Outcome, say};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::audit::Event;
 use crate::domain::tokens::Keys;
 
 #[derive(Debug, Subcommand)]
@@ -44,5 +45,7 @@ fn list(config: &Config, folder: &Path) -> Outcome {
 fn rotate(folder: &Path) -> Outcome {
     let _held = Keys::hold(folder)?;
     let path = Keys::create(folder, Clock::System.now())?;
+    let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
+    Event::KeyRotated.note_thing(&name);
     say(&format!("{} signs from now on", path.display()))
 }

@@ -1,9 +1,11 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
 mod config;
+mod healthcheck;
 mod import;
 mod invite;
 mod key;
+mod log;
 mod migrate;
 mod openapi;
 mod password;
@@ -17,7 +19,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, DatabaseUrl, Settings};
 
@@ -77,6 +78,8 @@ enum Command {
     Key(key::Key),
     /// Print the settings in force, secrets masked
     Config,
+    /// Ask the service that runs here whether it is ready; for containers
+    Healthcheck,
 }
 
 /// Why a command failed: one sentence for whoever typed it.
@@ -103,7 +106,6 @@ fn say(line: &str) -> Outcome {
 /// Runs the program: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(sentence)) => {
@@ -128,6 +130,13 @@ fn run(cli: Cli) -> Outcome {
         ..Settings::default()
     };
     let config = Config::load(file.as_deref(), settings)?;
+    let usual = match &command {
+        Command::Serve(_) => "warn,cloakroom=info",
+        // who typed a command at a terminal sees what it did, and keeps no log
+        _ if io::stderr().is_terminal() => "warn,audit=off",
+        _ => "warn,cloakroom=info",
+    };
+    log::start(config.log.format, usual);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
@@ -138,20 +147,8 @@ fn run(cli: Cli) -> Outcome {
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config),
             Command::Config => config::run(&config),
+            Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),
         }
     })
-}
-
-/// Logs to the standard error output; `RUST_LOG` chooses how much.
-fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,cloakroom=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .log_internal_errors(false) // a log that is full or gone must not stop the service
-        .init();
 }

@@ -1,7 +1,9 @@
 //! `cloakroom serve`, and `cloakroom` alone.
 
 use std::fmt::Write as _;
+use std::future::pending;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,7 +15,8 @@ use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
 use crate::config::Config;
 use crate::domain::Domain;
-use crate::http::TrustedProxies;
+use crate::http::{Requests, TrustedProxies};
+use crate::metrics::{self, Watched};
 use crate::server::{self, Edge};
 
 /// Files that are no connections: the database's, the keys', a folder that is read.
@@ -36,9 +39,11 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
+        let listener = listen(config.listen).await?;
+        let for_metrics = match config.metrics_listen {
+            Some(at) => Some(listen(at).await?),
+            None => None,
+        };
         let domain = app::open(config, Surroundings::real(config)).await?;
         if self.demo {
             app::add_demo_users(&domain)
@@ -49,9 +54,20 @@ impl Serve {
         }
         warn_of_unnamed_proxy(config);
         announce(config, self.demo);
-        let domain = Arc::new(domain);
-        let route = app::furnish(config, Arc::clone(&domain), self.demo);
-        server::serve(listener, route, edge(config), asked_to_stop(domain)).await;
+        let (domain, requests) = (Arc::new(domain), Arc::new(Requests::new()));
+        let edge = edge(config);
+        if let Some(listener) = for_metrics {
+            let watched = Watched {
+                domain: Arc::clone(&domain),
+                requests: Arc::clone(&requests),
+                connections: Arc::clone(&edge.connections),
+                started_at: domain.clock.now(),
+            };
+            let route = metrics::route(watched);
+            tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
+        }
+        let route = app::furnish(config, Arc::clone(&domain), self.demo, requests);
+        server::serve(listener, route, edge, asked_to_stop(domain)).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -76,6 +92,11 @@ fn room_for_connections() -> usize {
     };
     let most = current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     (most / 2).max(most.saturating_sub(OWN_FILES))
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Failed> {
+    let bound = TcpListener::bind(at).await;
+    bound.map_err(|error| Failed(format!("cannot listen on {at}: {error}")))
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
@@ -125,6 +146,9 @@ fn announce(config: &Config, demo: bool) {
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     );
+    if let Some(at) = config.metrics_listen {
+        let _ = writeln!(text, "  metrics     http://{at}/metrics"); // a string takes everything
+    }
     if demo {
         text.push_str(
             "\n  DEMO: everybody knows the passwords of these users. Never use this data folder\n  \

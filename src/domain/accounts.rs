@@ -6,6 +6,7 @@ use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Domain;
+use super::audit::Event;
 use super::passwords::{BadPassword, NewPassword};
 use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
 use super::throttle::NotNow;
@@ -278,7 +279,12 @@ impl Domain {
         };
         let username = application.username.and_then(Username::unless_reserved);
         let (username, password) = Application { username, ..application }.fit()?;
-        let _tried = self.may_register(&wishes.caller).await?; // with a place in the queue
+        let tried = self.may_register(&wishes.caller).await.inspect_err(|not_now| {
+            if let NotNow::Wait(_) = not_now {
+                Event::RegistrationThrottled.note();
+            }
+        });
+        let _tried = tried?; // with a place in the queue
         let (account, hash) = self.hashed(username, password).await?;
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
@@ -286,7 +292,12 @@ impl Domain {
         match self.store.sign_up(&account.to_row(&hash), &session, invite).await? {
             SignedUp::Done => {
                 let device = Some(self.device_token(&account.id, FIRST_VERSION, None));
-                Ok((account, Ticket { device, ..self.ticket(row, sid) }))
+                let ticket = Ticket { device, ..self.ticket(row, sid) };
+                Event::AccountRegistered.note_of(Some(&account.id), Some(&ticket.session.id));
+                if invite.is_some() {
+                    Event::InviteUsed.note_at(&account.id);
+                }
+                Ok((account, ticket))
             }
             SignedUp::NameTaken => Err(RegisterError::UsernameTaken),
             SignedUp::InviteGone => Err(RegisterError::NotInvited),
@@ -298,6 +309,7 @@ impl Domain {
         let (username, password) = application.fit()?;
         let (account, hash) = self.hashed(username, password).await?;
         if self.store.add_account(&account.to_row(&hash)).await? {
+            Event::UserAdded.note_at(&account.id);
             Ok(account)
         } else {
             Err(RegisterError::UsernameTaken)
@@ -338,7 +350,9 @@ impl Domain {
         }
         self.recognition.ended(&account.id);
         let device = Some(self.device_token(&account.id, version + 1, None));
-        Ok(Ticket { device, ..self.ticket(row, sid) })
+        let ticket = Ticket { device, ..self.ticket(row, sid) };
+        Event::PasswordChanged.note_of(Some(&account.id), Some(&ticket.session.id));
+        Ok(ticket)
     }
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
@@ -349,14 +363,24 @@ impl Domain {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(&account.id);
+        Event::AccountClosed.note_at(&account.id);
         Ok(())
     }
 
     /// The account of who is signed in, once more by its password.
     async fn confirmed(&self, who: &SignedInAs, current: Password) -> Result<Verified, LogInError> {
-        let mut tried = self.may_confirm(&who.session.id).await?;
+        let note = |error: &LogInError| {
+            let event = match error {
+                LogInError::WrongCredentials => Event::PasswordRefused,
+                LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
+                LogInError::Busy | LogInError::Fault(_) => return,
+            };
+            event.note_of(Some(&who.account.id), Some(&who.session.id));
+        };
+        let tried = self.may_confirm(&who.session.id).await.map_err(LogInError::from);
+        let mut tried = tried.inspect_err(note)?;
         let row = self.store.account(who.account.id.as_str()).await?;
-        self.proved(row, current, &mut tried).await
+        self.proved(row, current, &mut tried).await.inspect_err(note)
     }
 
     /// The account of this name, if there is one.
@@ -375,25 +399,33 @@ impl Domain {
     /// Disables an account and ends all its sessions: the operator's way. False if there is none.
     pub async fn disable(&self, username: &Username) -> Result<bool, Fault> {
         let now = self.clock.now().millis();
-        Ok(self.forgotten(self.store.disable_account(username.as_str(), now).await?))
+        let account = self.store.disable_account(username.as_str(), now).await?;
+        Ok(self.forgotten(account, Event::UserDisabled))
     }
 
     /// Enables an account again; false if there is none.
     pub async fn enable(&self, username: &Username) -> Result<bool, Fault> {
+        let Some(account) = self.store.enable_account(username.as_str()).await? else {
+            return Ok(false);
+        };
         self.let_try_again(username).await?;
-        self.store.enable_account(username.as_str()).await
+        Event::UserEnabled.note_at(&account.into());
+        Ok(true)
     }
 
     /// Removes an account and all its sessions: the operator's way. False if there is none.
     pub async fn delete(&self, username: &Username) -> Result<bool, Fault> {
         let now = self.clock.now().millis();
-        Ok(self.forgotten(self.store.delete_account(username.as_str(), now).await?))
+        let account = self.store.delete_account(username.as_str(), now).await?;
+        Ok(self.forgotten(account, Event::UserDeleted))
     }
 
     /// Recognises no session of this account any more; was there one?
-    fn forgotten(&self, account: Option<String>) -> bool {
-        let account = account.map(AccountId::from);
-        account.inspect(|id| self.recognition.ended(id)).is_some()
+    fn forgotten(&self, account: Option<String>, event: Event) -> bool {
+        let Some(account) = account.map(AccountId::from) else { return false };
+        self.recognition.ended(&account);
+        event.note_at(&account);
+        true
     }
 
     /// Gives an account a new password and ends all its sessions: the operator's way.
@@ -410,6 +442,7 @@ impl Domain {
         if !set {
             return Err(ResetError::NoSuchAccount);
         }
+        Event::PasswordReset.note_at(&row.id.into());
         self.let_try_again(username).await.map_err(ResetError::Fault)
     }
 }

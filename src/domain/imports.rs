@@ -2,6 +2,7 @@
 
 use super::Domain;
 use super::accounts::Username;
+use super::audit::Event;
 use super::foreign_hashes::{BadHash, ForeignHash};
 use super::passwords::NO_PASSWORD;
 use crate::clock::Timestamp;
@@ -72,7 +73,11 @@ impl Domain {
                 disabled_at: newcomer.is_disabled.then_some(now.millis()),
             })
             .collect();
-        self.store.import_accounts(&rows).await
+        let added = self.store.import_accounts(&rows).await?;
+        if added > 0 {
+            Event::UsersImported.note_count(None, added);
+        }
+        Ok(added)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Domain;
+use super::audit::Event;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{InviteCode, InviteDigest, random_id};
@@ -37,6 +38,7 @@ impl Domain {
             expires_at: now.plus(good_for).millis(),
         };
         self.store.add_invite(code.digest(), &row).await?;
+        Event::InviteMade.note_thing(&row.id);
         Ok((code, row.into()))
     }
 
@@ -50,7 +52,11 @@ impl Domain {
 
     /// Takes an invite back; false if nobody could have used it any more.
     pub async fn withdraw_invite(&self, id: &str) -> Result<bool, Fault> {
-        self.store.remove_invite(id).await
+        let removed = self.store.remove_invite(id).await?;
+        if removed {
+            Event::InviteRevoked.note_thing(id);
+        }
+        Ok(removed)
     }
 
     /// The invite again, if somebody could register by it now.

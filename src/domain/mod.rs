@@ -1,6 +1,7 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
 pub mod accounts;
+pub mod audit;
 mod common_passwords;
 pub mod foreign_hashes;
 pub mod imports;
@@ -9,6 +10,7 @@ mod password_rules;
 pub mod passwords;
 pub mod recognition;
 pub mod sessions;
+pub mod tallies;
 pub mod throttle;
 pub mod tokens;
 mod watch;
@@ -19,6 +21,7 @@ use self::accounts::Registration;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
 use self::sessions::SessionRules;
+use self::tallies::Tallies;
 use self::throttle::Limits;
 use self::tokens::Keys;
 use crate::clock::Clock;
@@ -36,6 +39,7 @@ pub struct Domain {
     pub rules: Rules,
     /// Has it been told to end?
     pub is_leaving: AtomicBool,
+    pub tallies: Tallies,
 }
 
 /// What the settings decide.

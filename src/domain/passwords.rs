@@ -219,6 +219,8 @@ pub struct Hasher {
     places: Semaphore,
     /// How many jobs no thread has begun.
     waiting: Arc<AtomicUsize>,
+    /// How many were sent away since the start.
+    refused: AtomicU64,
     /// The microseconds that a comparison is answered after at the soonest.
     pace: AtomicU64,
     cost: HashCost,
@@ -258,13 +260,28 @@ impl Hasher {
                 .expect("the system starts a thread at start-up");
         }
         let places = Semaphore::new(QUEUE);
-        Self { queue, places, waiting, pace: AtomicU64::new(0), cost }
+        Self { queue, places, waiting, refused: AtomicU64::new(0), pace: AtomicU64::new(0), cost }
     }
 
     /// A place in the queue, for who has something to do before: who finds none is sent away before
     /// that costs anything.
     pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
-        self.places.try_acquire().map_err(|_none_left| Busy)
+        self.places.try_acquire().map_err(|_none_left| self.refusal())
+    }
+
+    /// How many passwords wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many were sent away since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn refusal(&self) -> Busy {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Busy
     }
 
     /// Hashes a new password with a fresh salt.
@@ -282,7 +299,7 @@ impl Hasher {
 
     /// Hashes what can wait, unless somebody waits already.
     pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, Busy> {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
+        if self.waiting() > 0 {
             return Err(Busy);
         }
         self.hash(password).await
@@ -414,9 +431,9 @@ impl Hasher {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            Busy
+            self.refusal()
         })?;
-        answered.await.map_err(|_dropped| Busy)
+        answered.await.map_err(|_dropped| self.refusal())
     }
 }
 

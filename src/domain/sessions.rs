@@ -7,6 +7,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::Domain;
 use super::accounts::{Account, AccountId, Username, Verified};
+use super::audit::Event;
 use super::passwords::{Busy, MOST_TYPED, NewPassword, Verdict};
 use super::throttle::{Caller, NotNow, Try};
 use super::tokens::Claims;
@@ -209,14 +210,35 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
+        let outcome = self.let_in(credentials, wishes).await;
+        self.tallies.count_login(&outcome);
+        outcome
+    }
+
+    async fn let_in(
+        self: &Arc<Self>,
+        credentials: Credentials,
+        wishes: Wishes,
+    ) -> Result<Ticket, LogInError> {
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
         let known = known.as_ref().map(|(id, version)| (id, *version));
         let username = credentials.username.as_ref();
-        let mut tried = self.may_log_in(username, known, &wishes.caller).await?;
-        let Verified { account, version, outdated } =
-            self.proved(row, credentials.password, &mut tried).await?;
-        let ticket = self.open_session(&account, version, wishes).await?;
+        let id = known.map(|(id, _)| id);
+        let note = |error: &LogInError| match error {
+            LogInError::WrongCredentials => Event::LoginFailed.note_of(id, None),
+            LogInError::TooManyAttempts { .. } => Event::LoginThrottled.note_of(id, None),
+            LogInError::Busy | LogInError::Fault(_) => {}
+        };
+        let tried = self.may_log_in(username, known, &wishes.caller).await;
+        let mut tried = tried.map_err(LogInError::from).inspect_err(note)?;
+        let proved = self.proved(row, credentials.password, &mut tried).await.inspect_err(note);
+        if matches!(proved, Err(LogInError::WrongCredentials)) && tried.was_the_last_of_a_device() {
+            Event::DeviceDistrusted.note_of(id, None);
+        }
+        let Verified { account, version, outdated } = proved?;
+        let ticket = self.open_session(&account, version, wishes).await.inspect_err(note)?;
+        Event::LoginSucceeded.note_of(Some(&account.id), Some(&ticket.session.id));
         let device = Some(self.device_token(&account.id, version, tried.device()));
         if let Some(password) = outdated {
             self.renew_hash(account.id, version, password);
@@ -350,8 +372,10 @@ impl Domain {
         let now = self.clock.now();
         let known = self.recognition.get(&digest);
         if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
+            self.tallies.count_recognised();
             return Ok(Some(who));
         }
+        self.tallies.count_looked_up();
         // boxed, so that the common case does not move the room for a query about
         Box::pin(self.look_up(token, digest, now)).await
     }
@@ -401,21 +425,23 @@ impl Domain {
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
     pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
         let now = self.clock.now();
-        match self.keys.verify(token, now) {
-            Some(claims) => self.end(claims.sid.digest(), &claims.account, now).await,
-            None => Ok(()),
+        let Some(claims) = self.keys.verify(token, now) else { return Ok(()) };
+        if self.end(claims.sid.digest(), &claims.account, now).await? {
+            Event::Logout.note_at(&claims.account);
         }
+        Ok(())
     }
 
+    /// Ends a session; false if it has ended already.
     async fn end(
         &self,
         digest: SidDigest,
         account: &AccountId,
         now: Timestamp,
-    ) -> Result<(), Fault> {
-        self.store.end_session(digest, now.millis()).await?;
+    ) -> Result<bool, Fault> {
+        let ended = self.store.end_session(digest, now.millis()).await?;
         self.recognition.ended(account);
-        Ok(())
+        Ok(ended)
     }
 
     /// The account's sessions in force, the newest first.
@@ -442,20 +468,31 @@ impl Domain {
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now).await?;
         self.recognition.ended(account);
+        if ended {
+            Event::SessionRevoked.note_of(Some(account), Some(&SessionId(id.to_owned())));
+        }
         Ok(ended)
     }
 
     /// Ends every session of the account but this one; how many those were.
     pub async fn end_others(&self, account: &AccountId, keep: &SessionId) -> Result<u64, Fault> {
-        let now = self.clock.now().millis();
-        let ended = self.store.end_sessions_but(account.as_str(), keep.as_str(), now).await?;
-        self.recognition.ended(account);
+        let ended = self.end_but(account, keep.as_str()).await?;
+        Event::OtherSessionsRevoked.note_count(Some(account), ended);
         Ok(ended)
     }
 
     /// Ends every session of the account: the operator's way.
     pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
-        self.end_others(account, &SessionId(String::new())).await
+        let ended = self.end_but(account, "").await?; // the id of none
+        Event::AllSessionsRevoked.note_count(Some(account), ended);
+        Ok(ended)
+    }
+
+    async fn end_but(&self, account: &AccountId, keep: &str) -> Result<u64, Fault> {
+        let now = self.clock.now().millis();
+        let ended = self.store.end_sessions_but(account.as_str(), keep, now).await?;
+        self.recognition.ended(account);
+        Ok(ended)
     }
 
     fn lifetimes(&self, remember: Remember) -> Lifetimes {

@@ -186,6 +186,12 @@ impl<'a> Try<'a> {
         self.device.clone()
     }
 
+    /// Was this a known device's, and is the device like any other client if it fails?
+    pub(super) fn was_the_last_of_a_device(&self) -> bool {
+        let holds_up = |step: &StepRow| step.to.free_at > step.to.last_at;
+        self.device.is_some() && self.steps.first().is_some_and(holds_up)
+    }
+
     pub(super) fn take_place(&mut self) -> Option<SemaphorePermit<'a>> {
         self.place.take()
     }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Domain;
+use super::audit::Event;
 use super::passwords::Busy;
 use super::tokens::KeyError;
 use crate::clock::days;
@@ -42,6 +43,9 @@ impl Domain {
                 && n % CLEAR_EVERY == 0
             {
                 tracing::error!("the signing keys stay as they were: {error}");
+            }
+            if n % CLEAR_EVERY == 0 {
+                tokio::spawn(Self::count_sessions(Arc::clone(&domain)));
             }
             let is_clearing = clearing.as_ref().is_some_and(|one| !one.is_finished());
             if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
@@ -93,7 +97,7 @@ impl Domain {
     fn look_at_keys(&self) -> Result<(), KeyError> {
         if self.keys.reread()? {
             self.recognition.all_changed();
-            tracing::info!("the signing keys have changed");
+            Event::KeysChanged.note();
         }
         Ok(())
     }
@@ -121,6 +125,15 @@ impl Domain {
                 Ok(dearest)
             }
             Err(Busy) => Ok(before), // the next look measures again
+        }
+    }
+
+    /// Counts the sessions in force, for whoever watches.
+    async fn count_sessions(domain: Arc<Self>) {
+        let now = domain.clock.now();
+        match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
+            Ok(live) => domain.tallies.note_sessions(live),
+            Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
         }
     }
 

@@ -16,13 +16,16 @@ mod pages;
 mod password_text;
 mod private;
 mod problem;
+mod requests;
 mod sessions;
 mod tokens;
+mod trace;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
@@ -30,8 +33,8 @@ use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
-use poem_openapi::{OpenApi, Tags};
-use tracing::Level;
+use poem_openapi::{OpenApi, OperationId, Tags};
+use tracing::{Instrument, Level, Span};
 
 pub use self::address::TrustedProxies;
 use self::cookie::AlsoSet;
@@ -40,7 +43,9 @@ pub use self::document::{document, served, yaml};
 pub use self::host::Hosts;
 pub use self::origin::Origins;
 use self::problem::{Code, Failure, Trouble};
+pub use self::requests::{BOUNDS, Requests};
 use crate::domain::Domain;
+use crate::domain::audit::Event;
 use crate::secret::random_bytes;
 
 /// What the operations stand on.
@@ -58,6 +63,7 @@ pub struct Front {
     pub has_docs: bool,
     /// Are the demo users there?
     pub is_demo: bool,
+    pub requests: Arc<Requests>,
 }
 
 /// The groups of the document.
@@ -150,7 +156,13 @@ impl Endpoint for Paths {
 async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -> Response {
     match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => problem::catch(&error),
+        Ok(Err(error)) => {
+            let mut response = problem::catch(&error);
+            if let Some(id) = error.data::<OperationId>() {
+                response.set_data(*id);
+            }
+            response
+        }
         Err(_panic) => problem::panicked(), // the hook of std has printed where
     }
 }
@@ -219,32 +231,28 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 impl Endpoint for Edge {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> Result<Response> {
+    async fn call(&self, request: Request) -> Result<Response> {
+        let begun = Instant::now();
         let id = self.ids.next();
-        let asked = tracing::enabled!(Level::DEBUG)
-            .then(|| format!("{} {}", request.method(), request.uri().path()));
+        let parent = trace::parent(&request);
+        let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
         let reader = self.front.origins.allowed_origin(&request);
-        let mut response = match self.refusal(&request) {
-            None if reader.is_some() && origin::is_preflight(&request) => origin::preflighted(),
-            None => {
-                request.set_data(Arc::clone(&self.front));
-                // poem-openapi's own service puts it there for its `Query`
-                let query: Vec<(String, String)> = match request.uri().query() {
-                    Some(_) => request.params().unwrap_or_default(),
-                    None => Vec::new(),
-                };
-                request.set_data(UrlQuery(query));
-                caught(&self.paths, request).await
-            }
-            Some(failure) => failure.as_response(),
+        // nothing that a safe method does is worth a line, unless all is
+        let span = if request.method().is_safe() && asked.is_none() {
+            Span::none()
+        } else {
+            trace::span(&id, parent.as_ref(), self.front.proxies.client(&request))
         };
+        let answered = self.answered(request, reader.is_some()).instrument(span.clone());
+        let mut response = answered.await;
         let status = response.status().as_u16();
-        let printed = || String::from_utf8_lossy(id.as_bytes()).into_owned();
-        if let Some(Trouble(what)) = response.data() {
-            tracing::error!(id = printed(), status, "{what}");
+        if let Some(Trouble(cause)) = response.data() {
+            let span =
+                if span.is_none() { trace::span(&id, parent.as_ref(), None) } else { span.clone() };
+            span.in_scope(|| tracing::error!(status, cause, "cannot answer"));
         }
         if let Some(asked) = asked {
-            tracing::debug!(id = printed(), status, asked, "answered");
+            span.in_scope(|| tracing::debug!(status, asked, "answered"));
         }
         let mut headers = self.headers.clone();
         headers.insert(REQUEST_ID, id);
@@ -256,16 +264,40 @@ impl Endpoint for Edge {
         if let Some(origin) = reader {
             origin::let_read(response.headers_mut(), origin);
         }
+        self.front.requests.count(&response, begun.elapsed());
         Ok(response)
     }
 }
 
 impl Edge {
+    /// The answer, before what every one carries.
+    async fn answered(&self, mut request: Request, may_read: bool) -> Response {
+        if let Some(failure) = self.refusal(&request) {
+            return failure.as_response();
+        }
+        if may_read && origin::is_preflight(&request) {
+            return origin::preflighted();
+        }
+        request.set_data(Arc::clone(&self.front));
+        // poem-openapi's own service puts it there for its `Query`
+        let query: Vec<(String, String)> = match request.uri().query() {
+            Some(_) => request.params().unwrap_or_default(),
+            None => Vec::new(),
+        };
+        request.set_data(UrlQuery(query));
+        caught(&self.paths, request).await
+    }
+
     /// Why the request is not even looked at, if it is not.
     fn refusal(&self, request: &Request) -> Option<Failure> {
-        let elsewhere = || !self.front.origins.allow(request);
-        let refusal = self.front.hosts.refusal(request);
-        refusal.or_else(|| elsewhere().then(|| Failure::of(Code::CrossOrigin)))
+        if let Some(refusal) = self.front.hosts.refusal(request) {
+            return Some(refusal);
+        }
+        if self.front.origins.allow(request) {
+            return None;
+        }
+        Event::CrossOriginRefused.note();
+        Some(Failure::of(Code::CrossOrigin))
     }
 }
 

@@ -38,6 +38,7 @@ use self::deadlines::Pulse;
 pub use self::places::Limits;
 use self::places::{Place, Places};
 use self::stream::{Told, Watched};
+use crate::metrics::{Connected, Connections};
 
 /// A head is no larger than this in all, and has no more fields.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -57,6 +58,8 @@ const DRAIN: Duration = Duration::from_secs(7);
 pub struct Edge {
     pub limits: Limits,
     pub deadlines: Deadlines,
+    /// Counts those that are open.
+    pub connections: Arc<Connections>,
 }
 
 /// What the connections of one listener share.
@@ -74,12 +77,13 @@ pub async fn serve(
     edge: Edge,
     stop: impl Future<Output = ()>,
 ) {
-    let Edge { limits, deadlines } = edge;
+    let Edge { limits, deadlines, connections } = edge;
     let hall = Arc::new(Hall { route, deadlines, is_closing: AtomicBool::new(false) });
     let places = Places::new(limits);
     let (last_call, is_over) = watch::channel(false);
     let let_in = |stream, remote, permit| {
         if let Some(place) = places.take(permit, SocketAddr::ip(&remote)) {
+            let place = (place, connections.one_more());
             let_in(&hall, stream, remote, (place, is_over.clone()));
         }
     };
@@ -134,7 +138,7 @@ fn let_in(
     hall: &Arc<Hall>,
     stream: TcpStream,
     remote: SocketAddr,
-    (place, is_over): (Place, watch::Receiver<bool>),
+    (place, is_over): ((Place, Connected), watch::Receiver<bool>),
 ) {
     let pulse = Arc::new(Pulse::new());
     let Ok(visit) = Visit::new(hall, &stream, remote, &pulse) else { return };

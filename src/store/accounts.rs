@@ -362,14 +362,15 @@ impl Store {
         .map_err(broken("disabling an account"))
     }
 
-    /// Enables the account; false if it is gone.
-    pub async fn enable_account(&self, username: &str) -> Result<bool, Fault> {
+    /// Enables the account; its id, if it is there.
+    pub async fn enable_account(&self, username: &str) -> Result<Option<String>, Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query("update accounts set disabled_at = null where username = $1")
-                .bind(username)
-                .execute(pool)
-                .await
-                .map(|done| done.rows_affected() == 1)
+            sqlx::query_scalar(
+                "update accounts set disabled_at = null where username = $1 returning id",
+            )
+            .bind(username)
+            .fetch_optional(pool)
+            .await
         })
         .map_err(broken("enabling an account"))
     }

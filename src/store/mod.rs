@@ -116,6 +116,21 @@ impl Store {
         .map_err(broken("reading which migrations ran"))
     }
 
+    /// The connections of each pool: how many are in use, and how many wait to be.
+    pub fn connections(&self) -> Vec<(&'static str, u32, u32)> {
+        fn of<D: sqlx::Database>(
+            name: &'static str,
+            pool: &sqlx::Pool<D>,
+        ) -> (&'static str, u32, u32) {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            (name, pool.size().saturating_sub(idle), idle)
+        }
+        match self {
+            Self::Sqlite(pools) => vec![of("readers", &pools.readers), of("writer", &pools.writer)],
+            Self::Postgres(pool) => vec![of("all", pool)],
+        }
+    }
+
     /// Writes what is open to the disk and closes every connection.
     pub async fn close(&self) {
         match self {

@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// Ends the session for good; nothing happens if it has ended.
-    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<(), Fault> {
+    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut both = pool.begin().await?;
@@ -204,10 +204,10 @@ impl Store {
                 .bind(now)
                 .fetch_optional(&mut *both)
                 .await?;
-                if let Some(account) = account {
-                    sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *both).await?;
-                }
-                both.commit().await
+                let Some(account) = account else { return Ok(false) };
+                sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *both).await?;
+                both.commit().await?;
+                Ok(true)
             }
             .await
         })
@@ -271,6 +271,24 @@ impl Store {
             .await
         })
         .map_err(broken("ending sessions"))
+    }
+
+    /// How many sessions are in force.
+    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "select count(*) from sessions
+                 where ended_at is null and expires_at > $1
+                   and ((remember = 0 and last_seen_at > $2)
+                        or (remember = 1 and last_seen_at > $3))",
+            )
+            .bind(now)
+            .bind(idle.short)
+            .bind(idle.remembered)
+            .fetch_one(pool)
+            .await
+        })
+        .map_err(broken("counting the sessions"))
     }
 
     /// Removes up to `limit` sessions that have ended, each by one of the three ends; whose they

@@ -10,6 +10,8 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::domain::Domain;
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::Limits;
+use cloakroom::http::Requests;
+use cloakroom::metrics::{self, Watched};
 use poem::endpoint::BoxEndpoint;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -32,6 +34,7 @@ pub struct House {
     pub domain: Arc<Domain>,
     limits: Limits,
     route: BoxEndpoint<'static, Response>,
+    metrics: BoxEndpoint<'static, Response>,
     folder: tempfile::TempDir,
 }
 
@@ -70,8 +73,8 @@ impl House {
         let config = Config::check(Settings { data_dir, ..settings }).unwrap();
         let clock = Clock::at(START);
         let surroundings = Surroundings { clock: clock.clone(), hash_cost, limits: limits.clone() };
-        let (domain, route) = furnished(&config, surroundings).await;
-        Self { config, clock, domain, limits, route, folder }
+        let (domain, route, metrics) = furnished(&config, surroundings).await;
+        Self { config, clock, domain, limits, route, metrics, folder }
     }
 
     /// The same data in a new process, as far as one process can play that.
@@ -83,7 +86,7 @@ impl House {
     pub async fn restarted_at(&mut self, hash_cost: HashCost) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
         let surroundings = Surroundings { clock, hash_cost, limits };
-        (self.domain, self.route) = furnished(&self.config, surroundings).await;
+        (self.domain, self.route, self.metrics) = furnished(&self.config, surroundings).await;
     }
 
     /// Changes the database as only its owner can.
@@ -161,6 +164,13 @@ impl House {
         client
     }
 
+    /// What Prometheus reads.
+    pub async fn metrics(&self) -> String {
+        let answer = self.metrics.get_response(request(Method::GET, "/metrics").finish()).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.into_body().into_string().await.unwrap()
+    }
+
     /// Lets the time pass.
     pub fn wait(&self, time: Duration) {
         self.clock.turn(time);
@@ -183,10 +193,17 @@ impl House {
 async fn furnished(
     config: &Config,
     surroundings: Surroundings,
-) -> (Arc<Domain>, BoxEndpoint<'static, Response>) {
+) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, surroundings).await.unwrap());
-    let route = app::furnish(config, Arc::clone(&domain), false);
-    (domain, route)
+    let requests = Arc::new(Requests::new());
+    let route = app::furnish(config, Arc::clone(&domain), false, Arc::clone(&requests));
+    let metrics = metrics::route(Watched {
+        domain: Arc::clone(&domain),
+        requests,
+        connections: Arc::default(),
+        started_at: START,
+    });
+    (domain, route, metrics)
 }
 
 /// What came back.

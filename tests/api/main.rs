@@ -12,6 +12,7 @@ mod house;
 mod imports;
 mod invites;
 mod login;
+mod metrics;
 mod model;
 mod origins;
 mod pages;

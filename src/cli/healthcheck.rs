@@ -1,0 +1,50 @@
+//! `cloakroom healthcheck`: asks the service that runs here whether it is ready, for containers.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Failed, Outcome};
+use crate::config::Config;
+
+/// Whoever asks has an answer by then; Docker's own patience is 30 s, that of Kubernetes 1 s.
+const PATIENCE: Duration = Duration::from_millis(1800);
+
+pub async fn run(config: &Config) -> Outcome {
+    let at = reachable(config.listen);
+    match timeout(PATIENCE, status(at)).await {
+        Ok(Ok(200)) => Ok(()),
+        Ok(Ok(status)) => {
+            Err(Failed(format!("the service at {at} is not ready: it answers {status}")))
+        }
+        Ok(Err(error)) => Err(Failed(format!("the service at {at} does not answer: {error}"))),
+        Err(_late) => Err(Failed(format!("the service at {at} does not answer in time"))),
+    }
+}
+
+/// The loopback address of one that means every interface.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// The status of `GET /readyz`.
+async fn status(at: SocketAddr) -> io::Result<u16> {
+    let mut stream = TcpStream::connect(at).await?;
+    // an address is always one of its names
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut start = *b"HTTP/1.1 200";
+    stream.read_exact(&mut start).await?;
+    let status = start.strip_prefix(b"HTTP/1.1 ").and_then(|digits| str::from_utf8(digits).ok());
+    let status = status.and_then(|digits| digits.parse().ok());
+    status.ok_or_else(|| io::Error::other("it does not speak HTTP"))
+}

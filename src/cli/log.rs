@@ -1,0 +1,60 @@
+//! The log: lines for people on a terminal, and JSON, one object a line, for programs.
+
+use std::fmt::{self, Debug, Write as _};
+use std::io::{self, IsTerminal};
+
+use tracing::field::Field;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+
+use crate::config::LogFormat;
+
+/// Logs to the standard error output. `RUST_LOG` chooses how much; audit lines stay unless it says
+/// `audit=off`.
+pub(super) fn start(format: LogFormat, usual: &str) {
+    let is_terminal = io::stderr().is_terminal();
+    let from_environment = EnvFilter::try_from_default_env();
+    let chosen = from_environment.map_or_else(|_| usual.to_owned(), |filter| filter.to_string());
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(format!("audit=info,{chosen}")))
+        .with_writer(io::stderr)
+        .log_internal_errors(false); // a log that is full or gone must not stop the service
+    let for_people = match format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    if for_people {
+        let lines = lines.with_ansi(is_terminal);
+        lines.fmt_fields(debug_fn(field).delimited(" ")).init();
+    } else {
+        lines.json().flatten_event(true).with_span_list(false).init();
+    }
+}
+
+/// A field on one line, whoever wrote it: what would end the line or steer a terminal is escaped.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{field}=")?;
+    }
+    write!(OneLine(writer), "{value:?}")
+}
+
+/// Writes text without its control characters, and without those that turn a line's direction.
+struct OneLine<'a, 'w>(&'a mut Writer<'w>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            match c {
+                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(self.0, "{}", c.escape_unicode())?;
+                }
+                c if c.is_control() => write!(self.0, "{}", c.escape_default())?,
+                c => self.0.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! What Prometheus reads: counts that the floors below keep, written down when it asks.
+//!
+//! The official client writes the text; it keeps no count itself, so that nothing here costs a
+//! request anything. Labels are names of ours: no user, no address, no path.
+
+use std::fmt;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{StatusCode, header};
+use poem::{EndpointExt, Response, Route, get};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::clock::Timestamp;
+use crate::domain::Domain;
+use crate::http::{BOUNDS, Requests};
+
+/// How many connections are open.
+#[derive(Debug, Default)]
+pub struct Connections(AtomicI64);
+
+/// A connection that is open until this is dropped.
+#[derive(Debug)]
+pub struct Connected(Arc<Connections>);
+
+impl Connections {
+    pub fn one_more(self: &Arc<Self>) -> Connected {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Connected(Arc::clone(self))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Everything that is watched.
+#[derive(Debug)]
+pub struct Watched {
+    pub domain: Arc<Domain>,
+    pub requests: Arc<Requests>,
+    pub connections: Arc<Connections>,
+    pub started_at: Timestamp,
+}
+
+/// `GET /metrics`, for a listener of its own.
+pub fn route(watched: Watched) -> BoxEndpoint<'static, Response> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(watched));
+    let metrics = get(poem::endpoint::make_sync(move |_| answer(&registry)));
+    Route::new().at("/metrics", metrics).map_to_response().boxed()
+}
+
+fn answer(registry: &Registry) -> Response {
+    let mut text = String::new();
+    if encode(&mut text, registry).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into();
+    }
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Response::builder()
+        .header(header::CONTENT_TYPE, media_type)
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .body(text)
+}
+
+impl Collector for Watched {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let page = &mut Page(&mut encoder);
+        self.write_requests(page)?;
+        let Domain { tallies, hasher, store, .. } = &*self.domain;
+        page.counters("cloakroom_logins", "Sign-ins by outcome", "outcome", &tallies.logins())?;
+        page.counters(
+            "cloakroom_recognitions",
+            "Session tokens known from memory (hit) or looked up (miss)",
+            "result",
+            &tallies.recognitions(),
+        )?;
+        page.gauge("cloakroom_sessions", "Sessions in force", tallies.sessions())?;
+        let waiting = i64::try_from(hasher.waiting()).unwrap_or(i64::MAX);
+        page.gauge("cloakroom_hash_queue", "Passwords that wait for a hashing thread", waiting)?;
+        let mut refused = page.family("cloakroom_hash_refusals", HASH_REFUSALS, COUNTER)?;
+        counter(&mut refused, hasher.refused())?;
+        let mut connections = page.family("cloakroom_database_connections", DATABASE, GAUGE)?;
+        for (pool, in_use, idle) in store.connections() {
+            for (state, count) in [("in_use", in_use), ("idle", idle)] {
+                let labels = [("pool", pool), ("state", state)];
+                connections.encode_family(&labels)?.encode_gauge(&count)?;
+            }
+        }
+        let open = self.connections.0.load(Ordering::Relaxed);
+        page.gauge("cloakroom_connections", "Connections that clients have open", open)?;
+        let started_at = self.started_at.seconds();
+        page.gauge("process_start_time_seconds", "When the process started", started_at)?;
+        match resident_bytes() {
+            Some(bytes) => page.gauge("process_resident_memory_bytes", "Resident memory", bytes),
+            None => Ok(()), // only Linux says
+        }
+    }
+}
+
+impl Watched {
+    fn write_requests(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let counted = self.requests.counted();
+        let mut requests = page.family("cloakroom_requests", REQUESTS, COUNTER)?;
+        for one in &counted {
+            for (status, count) in &one.statuses {
+                let status = status.to_string();
+                let labels = [("operation", one.operation), ("status", status.as_str())];
+                counter(&mut requests.encode_family(&labels)?, *count)?;
+            }
+        }
+        let mut took = page.family("cloakroom_request_seconds", TOOK, MetricType::Histogram)?;
+        for one in &counted {
+            let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(one.took.iter().copied()).collect();
+            let count = one.took.iter().sum();
+            let labels = [("operation", one.operation)];
+            let mut took = took.encode_family(&labels)?;
+            took.encode_histogram::<NoLabelSet>(one.seconds, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+}
+
+const REQUESTS: &str = "Answers by operation and status";
+const TOOK: &str = "How long answering took, in seconds";
+const HASH_REFUSALS: &str = "Passwords that were not hashed, because too many were waiting";
+const DATABASE: &str = "Connections to the database by pool and state";
+const COUNTER: MetricType = MetricType::Counter;
+const GAUGE: MetricType = MetricType::Gauge;
+
+/// The page that is being written.
+struct Page<'a, 'e>(&'a mut DescriptorEncoder<'e>);
+
+impl Page<'_, '_> {
+    fn family<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        self.0.encode_descriptor(name, help, None, kind)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
+        self.family(name, help, GAUGE)?.encode_gauge(&value)
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        counts: &[(&'static str, u64)],
+    ) -> fmt::Result {
+        let mut family = self.family(name, help, COUNTER)?;
+        for (value, count) in counts {
+            counter(&mut family.encode_family(&[(label, *value)])?, *count)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(encoder: &mut MetricEncoder<'_>, count: u64) -> fmt::Result {
+    encoder.encode_counter::<NoLabelSet, _, u64>(&count, None)
+}
+
+fn resident_bytes() -> Option<i64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: i64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}

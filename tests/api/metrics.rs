@@ -1,0 +1,115 @@
+//! What Prometheus reads.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use poem::http::StatusCode;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, private_with};
+
+/// Each sample of the page, with its labels, checked as a parser of the format would.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let mut lines: Vec<&str> = page.lines().collect();
+    assert_eq!(lines.pop(), Some("# EOF"));
+    let mut families = Vec::new();
+    let mut samples = BTreeMap::new();
+    for line in lines {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.splitn(3, ' ');
+            let (kind, name) = (words.next().unwrap(), words.next().unwrap());
+            match (kind, words.next().unwrap()) {
+                ("TYPE", kind) => {
+                    assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                    assert!(!families.contains(&name), "twice: {line}");
+                    families.push(name);
+                }
+                ("HELP", help) => assert!(!help.is_empty(), "{line}"),
+                other => panic!("{other:?}"),
+            }
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+        let labels = labels.strip_suffix('}').unwrap();
+        for label in labels.split(',').filter(|label| !label.is_empty()) {
+            let (key, value) = label.split_once('=').unwrap();
+            assert!(key.bytes().all(|byte| byte.is_ascii_lowercase()), "{line}");
+            let value = value.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.+".contains(c);
+            assert!(value.chars().all(is_plain), "{line}");
+        }
+        assert!(name.starts_with(families.last().unwrap()), "{line}");
+        assert!(samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+    }
+    samples
+}
+
+#[tokio::test]
+async fn sessions_in_force_are_counted() {
+    let mut house = House::new().await;
+    house.signed_in("ann").await;
+    house.signed_in("bob").await.post_nothing("/logout").await;
+    house.signed_in_again("bob").await;
+    house.restarted().await; // it counts at the start, and each half minute
+    assert!(house.soon(async || house.metrics().await.contains("cloakroom_sessions 2\n")).await);
+    house.wait(Duration::from_hours(8));
+    house.signed_in_again("ann").await;
+    house.restarted().await;
+    assert!(house.soon(async || house.metrics().await.contains("cloakroom_sessions 1\n")).await);
+}
+
+#[tokio::test]
+async fn the_counters_say_what_happened() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    for _ in 0..3 {
+        assert_eq!(ann.get("/private").await.status, StatusCode::OK);
+    }
+    let stranger = house.stranger();
+    assert_eq!(stranger.get("/private").await.status, StatusCode::UNAUTHORIZED);
+    house.send(private_with(&["session=canary"])).await;
+    for _ in 0..6 {
+        stranger.log_in("ann", "canary but wrong").await;
+    }
+    house.signed_in("bob").await.post("/login", &json!({})).await;
+    assert_eq!(stranger.get("/canary").await.status, StatusCode::NOT_FOUND);
+    house.signed_in_again("bob").await.post_nothing("/logout").await;
+
+    let page = house.metrics().await;
+    for secret in ["canary", "ann", "bob", PASSWORD] {
+        assert!(!page.contains(secret), "{secret} is in {page}");
+    }
+    let samples = samples(&page);
+    for (sample, value) in [
+        (r#"cloakroom_requests_total{operation="readPrivate",status="200"}"#, 3.0),
+        (r#"cloakroom_requests_total{operation="readPrivate",status="401"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="readPrivate",status="403"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="register",status="201"}"#, 2.0),
+        (r#"cloakroom_requests_total{operation="login",status="200"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="login",status="400"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="login",status="403"}"#, 5.0),
+        (r#"cloakroom_requests_total{operation="login",status="429"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="logout",status="204"}"#, 1.0),
+        (r#"cloakroom_requests_total{operation="other",status="404"}"#, 1.0),
+        (r#"cloakroom_request_seconds_count{operation="readPrivate"}"#, 5.0),
+        (r#"cloakroom_request_seconds_bucket{le="+Inf",operation="readPrivate"}"#, 5.0),
+        (r#"cloakroom_logins_total{outcome="succeeded"}"#, 1.0),
+        (r#"cloakroom_logins_total{outcome="refused"}"#, 5.0),
+        (r#"cloakroom_logins_total{outcome="throttled"}"#, 1.0),
+        (r#"cloakroom_recognitions_total{result="hit"}"#, 2.0),
+        (r#"cloakroom_recognitions_total{result="miss"}"#, 2.0),
+        ("cloakroom_hash_queue", 0.0),
+        ("cloakroom_hash_refusals_total", 0.0),
+        ("cloakroom_connections", 0.0),
+        ("process_start_time_seconds", 1_767_225_600.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&value), "{sample} in {page}");
+    }
+    assert!(samples["process_resident_memory_bytes"] > 1e6);
+    let writer = |state| {
+        samples[&format!(r#"cloakroom_database_connections{{pool="writer",state="{state}"}}"#)]
+    };
+    assert!(writer("in_use") + writer("idle") > 0.5, "it has one connection");
+    assert!(samples.len() < 400, "{}", samples.len());
+}
