@@ -8,10 +8,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Domain;
 use super::audit::Event;
-use super::passwords::Busy;
 use super::tokens::KeyError;
 use crate::clock::days;
 use crate::fault::Fault;
+use crate::secret::PasswordHash;
 
 /// How often the feed is read: an ending elsewhere is heard of within this and a little.
 const LISTEN: Duration = Duration::from_millis(200);
@@ -19,6 +19,8 @@ const LISTEN: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_secs(1);
 /// Listenings from one clearing away to the next: half a minute.
 const CLEAR_EVERY: u32 = 150;
+/// As many different prices of hashes are told apart; systems that people come from have one or two.
+const MOST_PRICES: usize = 8;
 /// Rows a statement removes at once: some milliseconds of the one writer.
 const BATCH: i64 = 500;
 /// The writer is free for others in between.
@@ -58,13 +60,12 @@ impl Domain {
     pub async fn watch_hashes(domain: Weak<Self>) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut dearest = None;
+        let mut timed = Vec::new();
         loop {
             ticks.tick().await;
             let Some(domain) = domain.upgrade() else { return };
-            match domain.look_at_hashes(dearest).await {
-                Ok(now) => dearest = now,
-                Err(fault) => tracing::debug!("{fault}"), // the pace stays; `watch` says it aloud
+            if let Err(fault) = domain.look_at_hashes(&mut timed).await {
+                tracing::debug!("{fault}"); // the pace stays; `watch` says it aloud
             }
         }
     }
@@ -103,29 +104,45 @@ impl Domain {
     }
 
     /// Sets the pace at which passwords are compared, so that the time tells nobody whose hash came
-    /// from elsewhere or was made at another price; what the dearest one costs, if they differ.
-    async fn look_at_hashes(&self, before: Option<i64>) -> Result<Option<i64>, Fault> {
+    /// from elsewhere or was made at another price: what the dearest one takes, if they differ. Prices
+    /// are estimates, so one hash of each is timed, once.
+    async fn look_at_hashes(&self, timed: &mut Vec<(i64, Duration)>) -> Result<(), Fault> {
+        let mut hashes = self.hashes_by_price().await?;
         let own = self.hasher.cost();
-        let costs = self.store.hash_costs().await?;
-        let differ = costs.filter(|(least, most)| (*least, *most) != (own, own));
-        let dearest = differ.map(|(_, most)| most.max(own));
-        if dearest == before {
-            return Ok(before);
-        }
-        let Some(micros) = dearest else {
+        if hashes.iter().all(|(price, _)| *price == own) {
+            timed.clear();
             self.hasher.set_pace(Duration::ZERO);
-            return Ok(None);
-        };
-        // as far as it can be told at once, until it is measured
-        self.hasher.set_pace(Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
-        let hash = if micros > own { self.store.dearest_hash().await? } else { None };
-        match self.hasher.time(hash.as_ref()).await {
-            Ok(pace) => {
-                self.hasher.set_pace(pace);
-                Ok(dearest)
-            }
-            Err(Busy) => Ok(before), // the next look measures again
+            return Ok(());
         }
+        if hashes.iter().all(|(price, _)| *price != own) {
+            hashes.push((own, None)); // names that nobody has cost as much
+        }
+        timed.retain(|(price, _)| hashes.iter().any(|(present, _)| present == price));
+        let is_timed = |price: &i64| timed.iter().any(|(known, _)| known == price);
+        hashes.retain(|(price, _)| !is_timed(price));
+        let known = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
+        // as far as it can be told at once, until it is measured
+        let dearest = hashes.iter().map(|(price, _)| *price).max().unwrap_or_default();
+        let estimate = Duration::from_micros(u64::try_from(dearest).unwrap_or_default());
+        self.hasher.set_pace(known.max(estimate));
+        for (price, hash) in &hashes {
+            let Ok(time) = self.hasher.time(hash.as_ref()).await else { return Ok(()) };
+            timed.push((*price, time));
+        }
+        let pace = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
+        self.hasher.set_pace(pace);
+        Ok(())
+    }
+
+    /// One hash of each price that there is, the dearest first.
+    async fn hashes_by_price(&self) -> Result<Vec<(i64, Option<PasswordHash>)>, Fault> {
+        let (mut hashes, mut below) = (Vec::new(), i64::MAX);
+        while hashes.len() < MOST_PRICES {
+            let Some((price, hash)) = self.store.hash_priced_below(below).await? else { break };
+            below = price;
+            hashes.push((price, Some(hash)));
+        }
+        Ok(hashes)
     }
 
     /// Counts the sessions in force, for whoever watches.

@@ -204,31 +204,20 @@ impl Store {
         .map_err(broken("adding an account"))
     }
 
-    /// The least and the most that verifying a hash costs, if there is one.
-    pub async fn hash_costs(&self) -> Result<Option<(i64, i64)>, Fault> {
+    /// The dearest hash of those that cost less than this to verify, and what it costs: one step in
+    /// the index.
+    pub async fn hash_priced_below(&self, cost: i64) -> Result<Option<(i64, PasswordHash)>, Fault> {
         on_engine!(self.reader(), |pool| {
-            // each of them is one step in the index; both in one select would read all of it
-            sqlx::query_as::<_, (Option<i64>, Option<i64>)>(
-                "select (select min(hash_cost) from accounts), (select max(hash_cost) from accounts)",
+            sqlx::query_as::<_, (i64, String)>(
+                "select hash_cost, password_hash from accounts
+                 where hash_cost < $1 order by hash_cost desc limit 1",
             )
-            .fetch_one(pool)
-            .await
-            .map(|(least, most)| least.zip(most))
-        })
-        .map_err(broken("looking for the dearest hash"))
-    }
-
-    /// The hash that costs most to verify.
-    pub async fn dearest_hash(&self) -> Result<Option<PasswordHash>, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_scalar::<_, String>(
-                "select password_hash from accounts order by hash_cost desc limit 1",
-            )
+            .bind(cost)
             .fetch_optional(pool)
             .await
-            .map(|hash| hash.map(PasswordHash::from))
+            .map(|found| found.map(|(cost, hash)| (cost, PasswordHash::from(hash))))
         })
-        .map_err(broken("looking for the dearest hash"))
+        .map_err(broken("looking for the dearest hashes"))
     }
 
     /// The account of this id.
