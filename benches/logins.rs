@@ -205,7 +205,7 @@ impl Reads {
 /// Offers reads at their times, whether or not those before are answered. What a read takes counts
 /// from the instant it was due.
 fn read(service: &Service, cookie: &str, time: Duration) -> Reads {
-    let request = format!("GET /private HTTP/1.1\r\nHost: bench\r\nCookie: {cookie}\r\n\r\n");
+    let request = format!("GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
     let step = Duration::from_secs(1) / READS;
     let start = Instant::now() + Duration::from_millis(100); // by then all are connected
     let reader = |n: u32| {

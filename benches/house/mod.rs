@@ -147,7 +147,7 @@ impl Answer {
 /// The text of a login.
 pub fn login(username: &str, password: &str) -> String {
     let body = format!(r#"{{"username":"{username}","password":"{password}"}}"#);
-    let mut request = "POST /login HTTP/1.1\r\nHost: bench\r\n".to_owned();
+    let mut request = "POST /login HTTP/1.1\r\nHost: localhost\r\n".to_owned();
     let length = body.len();
     write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
         .unwrap();
