@@ -206,7 +206,7 @@ enum RegisterAnswer {
     /// The account is made and signed in.
     #[oai(status = 201, content_type = "application/json")]
     Registered(
-        WithCookie<Json<AccountView>>,
+        Json<AccountView>,
         /// The session cookie, as `login` sets it.
         #[oai(header = "Set-Cookie")]
         String,
@@ -325,40 +325,40 @@ impl AccountsApi {
         &self,
         request: &Request,
         body: Body<NewAccountView>,
-    ) -> Result<RegisterAnswer, Failure> {
+    ) -> Result<WithCookie<RegisterAnswer>, Failure> {
         let problem = |code| Json(Problem::of(code));
         let wishes = self.0.wishes(request, body.0.remember);
         let application = body.0.parsed(&self.0);
-        match self.0.domain.register(application, wishes).await {
+        let refused = match self.0.domain.register(application, wishes).await {
             Ok((account, ticket)) => {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
                 let body = Json(AccountView::from(&account));
-                Ok(RegisterAnswer::Registered(WithCookie(body, self.0.device_of(&ticket)), set))
+                let answer = RegisterAnswer::Registered(body, set);
+                return Ok(WithCookie(answer, self.0.device_of(&ticket)));
             }
             Err(RegisterError::Closed) => {
-                Ok(RegisterAnswer::Refused(problem(Code::RegistrationClosed)))
+                RegisterAnswer::Refused(problem(Code::RegistrationClosed))
             }
-            Err(RegisterError::NotInvited) => {
-                Ok(RegisterAnswer::Refused(problem(Code::InviteRefused)))
-            }
+            Err(RegisterError::NotInvited) => RegisterAnswer::Refused(problem(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => {
-                Ok(RegisterAnswer::Taken(problem(Code::UsernameTaken)))
+                RegisterAnswer::Taken(problem(Code::UsernameTaken))
             }
             Err(RegisterError::Unfit { username, password }) => {
                 let errors = unfit(username, password);
                 let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                Ok(RegisterAnswer::Unfit(Json(problem)))
+                RegisterAnswer::Unfit(Json(problem))
             }
             Err(RegisterError::TooManyAttempts { wait }) => {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(RegisterAnswer::TooManyAttempts(Json(problem), seconds))
+                RegisterAnswer::TooManyAttempts(Json(problem), seconds)
             }
             Err(RegisterError::Busy) => {
-                Ok(RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
+                RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
-            Err(RegisterError::Fault(fault)) => Err(fault.into()),
-        }
+            Err(RegisterError::Fault(fault)) => return Err(fault.into()),
+        };
+        Ok(WithCookie(refused, None))
     }
 
     /// Who am I?

@@ -7,8 +7,7 @@ use memchr::memchr_iter;
 use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::Payload;
-use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaResponses, Registry};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -61,7 +60,7 @@ impl DeviceCookie {
 #[derive(Debug, Clone)]
 pub struct AlsoSet(pub HeaderValue);
 
-/// A body or an answer beside which a second cookie is set.
+/// An answer beside which a second cookie may be set.
 #[derive(Debug)]
 pub struct WithCookie<T>(pub T, pub Option<AlsoSet>);
 
@@ -78,22 +77,6 @@ impl<T: IntoResponse> IntoResponse for WithCookie<T> {
 impl<T: ApiResponse + IntoResponse> ApiResponse for WithCookie<T> {
     fn meta() -> MetaResponses {
         T::meta()
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
-
-impl<T: Payload> Payload for WithCookie<T> {
-    const CONTENT_TYPE: &'static str = T::CONTENT_TYPE;
-
-    fn check_content_type(content_type: &str) -> bool {
-        T::check_content_type(content_type)
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        T::schema_ref()
     }
 
     fn register(registry: &mut Registry) {

@@ -95,7 +95,7 @@ enum LoginAnswer {
     /// Signed in. The cookie carries the session from now on.
     #[oai(status = 200, content_type = "application/json")]
     SignedIn(
-        WithCookie<Json<LoggedIn>>,
+        Json<LoggedIn>,
         /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` gone when the
         /// browser closes.
         #[oai(header = "Set-Cookie")]
@@ -153,29 +153,30 @@ impl LoginApi {
         &self,
         request: &Request,
         body: Body<CredentialsView>,
-    ) -> Result<LoginAnswer, Failure> {
+    ) -> Result<WithCookie<LoginAnswer>, Failure> {
         let wishes = self.0.wishes(request, body.0.remember);
         let credentials = body.0.parsed()?;
-        match self.0.domain.log_in(credentials, wishes).await {
+        let refused = match self.0.domain.log_in(credentials, wishes).await {
             Ok(ticket) => {
                 self.0.end_presented(request).await?;
                 let set = self.0.handing_out(&ticket);
                 let session = SessionView::of(&ticket.session, &ticket.session.id);
                 let body = Json(LoggedIn { ok: true, session });
-                Ok(LoginAnswer::SignedIn(WithCookie(body, self.0.device_of(&ticket)), set))
+                return Ok(WithCookie(LoginAnswer::SignedIn(body, set), self.0.device_of(&ticket)));
             }
             Err(LogInError::WrongCredentials) => {
-                Ok(LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials))))
+                LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials)))
             }
             Err(LogInError::TooManyAttempts { wait }) => {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(LoginAnswer::TooManyAttempts(Json(problem), seconds))
+                LoginAnswer::TooManyAttempts(Json(problem), seconds)
             }
             Err(LogInError::Busy) => {
-                Ok(LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER))
+                LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER)
             }
-            Err(LogInError::Fault(fault)) => Err(fault.into()),
-        }
+            Err(LogInError::Fault(fault)) => return Err(fault.into()),
+        };
+        Ok(WithCookie(refused, None))
     }
 
     /// Sign out
