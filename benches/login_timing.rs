@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let logins = argument("--logins").map_or(1000, |logins| logins.parse().unwrap());
-    let service = Service::with_accounts(&["somebody".to_owned()]);
+    let service = Service::with_accounts(&["somebody".to_owned()], None);
     let mut connection = service.connect();
     let mut times: [Vec<f64>; 4] = Default::default();
     for round in 0..logins + 20 {

@@ -21,7 +21,8 @@ pub const PASSWORD: &str = "a password for the bench";
 /// The one place that says how the service under test is set up: as usual, but everybody may try as
 /// often as they like. Tries are counted all the same.
 fn set_up(folder: &Path) -> (Config, Surroundings) {
-    let settings = Settings { data_dir: Some(folder.to_owned()), ..Settings::default() };
+    let mut settings = Settings { data_dir: Some(folder.to_owned()), ..Settings::default() };
+    settings.passwords.threads = argument("--threads").map(|threads| threads.parse().unwrap());
     let config = Config::check(settings).unwrap();
     let real = Surroundings::real(&config);
     (config, Surroundings { limits: Limits::none(), ..real })
@@ -55,12 +56,16 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts this program again, with `--serve`, on a database that has the accounts.
-    pub fn with_accounts(names: &[String]) -> Self {
+    /// Starts this program again, with `--serve`, on a database that has the accounts. `threads`
+    /// hash, or as many as usual.
+    pub fn with_accounts(names: &[String], threads: Option<usize>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Runtime::new().unwrap().block_on(add(folder.path(), names));
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("--serve").arg(folder.path()).stdout(Stdio::piped());
+        if let Some(threads) = threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
         let mut child = command.spawn().unwrap();
         let mut at = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut at).unwrap();
