@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::Domain;
 use crate::http::{Requests, TrustedProxies};
 use crate::metrics::{self, Watched};
-use crate::server::{self, Edge};
+use crate::server::{self, Edge, Tls};
 
 /// Files that are no connections: the database's, the keys', a folder that is read.
 const OWN_FILES: usize = 128;
@@ -39,6 +39,10 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
+        let mut edge = edge(config);
+        if let Some(files) = &config.tls {
+            edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key)?));
+        }
         let listener = listen(config.listen).await?;
         let for_metrics = match config.metrics_listen {
             Some(at) => Some(listen(at).await?),
@@ -55,7 +59,10 @@ impl Serve {
         warn_of_unnamed_proxy(config);
         announce(config, self.demo);
         let (domain, requests) = (Arc::new(domain), Arc::new(Requests::new()));
-        let edge = edge(config);
+        if let Some(tls) = edge.tls.clone() {
+            warn_of_other_names(config, &tls);
+            tokio::spawn(async move { tls.watch().await });
+        }
         if let Some(listener) = for_metrics {
             let watched = Watched {
                 domain: Arc::clone(&domain),
@@ -130,6 +137,14 @@ fn warn_of_unnamed_proxy(config: &Config) {
             "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
              address is held up for trying too often"
         );
+    }
+}
+
+/// Says that clients will refuse the certificate under the name that users reach it by.
+fn warn_of_other_names(config: &Config, tls: &Tls) {
+    let host = config.public_url.host();
+    if !tls.names(&host) {
+        tracing::warn!("the certificate is not for {host}, where users reach the service");
     }
 }
 
