@@ -364,6 +364,12 @@ impl Config {
                  name one"
             )));
         }
+        if let Some(at) = settings.metrics_listen.filter(|at| at.port() == 0) {
+            return Err(ConfigError::new(format!(
+                "metrics_listen = \"{at}\" leaves the port to chance, and Prometheus would not find \
+                 it: name one"
+            )));
+        }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(&settings.passwords)?;
@@ -710,6 +716,7 @@ mod tests {
             ("passwords.min_length = -1", "min_length"),
             ("passwords.shortest = 8", "shortest"),
             ("log.format = 'xml'", "xml"),
+            ("metrics_listen = '127.0.0.1:0'", "name one"),
             ("tls.certificate = 'a.pem'", "tls.key is not"),
             ("tls.key = 'a.key'", "tls.certificate is not"),
             ("tls.keys = 'a.key'", "keys"),
