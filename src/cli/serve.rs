@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::http::{Requests, TrustedProxies};
@@ -41,7 +42,7 @@ impl Serve {
         }
         let mut edge = edge(config);
         if let Some(files) = &config.tls {
-            edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key)?));
+            edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
         }
         let listener = listen(config.listen).await?;
         let for_metrics = match config.metrics_listen {

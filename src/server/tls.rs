@@ -21,6 +21,8 @@ use tokio_rustls::server::TlsStream;
 use webpki::{EndEntityCert, KeyUsage};
 use zeroize::Zeroizing;
 
+use crate::clock::{Clock, Timestamp};
+
 /// What is spoken, the preferred first (RFC 7301).
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
@@ -57,6 +59,7 @@ pub struct Tls {
     files: Files,
     /// The files as they were when it began.
     looks: Looks,
+    clock: Clock,
     provider: Arc<CryptoProvider>,
     current: Arc<Current>,
     acceptor: TlsAcceptor,
@@ -93,11 +96,11 @@ impl Current {
 
 impl Tls {
     /// Reads the pair, which is good now.
-    pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+    pub fn open(certificate: &Path, key: &Path, clock: Clock) -> Result<Self, TlsError> {
         let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let looks = files.looks();
-        let pair = files.read(&provider, UnixTime::now())?;
+        let pair = files.read(&provider, clock.now())?;
         let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -111,7 +114,7 @@ impl Tls {
             config.ticketer = ticketer;
         }
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self { files, looks, provider, current, acceptor })
+        Ok(Self { files, looks, clock, provider, current, acceptor })
     }
 
     /// Does the certificate name this host?
@@ -160,7 +163,7 @@ impl Tls {
     }
 
     fn renew(&self) {
-        match self.files.read(&self.provider, UnixTime::now()) {
+        match self.files.read(&self.provider, self.clock.now()) {
             Ok(pair) => {
                 self.current.replace(pair);
                 tracing::info!("took up the certificate in {}", self.files.certificate.display());
@@ -177,7 +180,7 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Files {
-    fn read(&self, provider: &CryptoProvider, now: UnixTime) -> Result<CertifiedKey, TlsError> {
+    fn read(&self, provider: &CryptoProvider, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         let Self { certificate, key } = self;
         let chain = read_chain(certificate)?;
         check(&chain[0], certificate, now)?;
@@ -206,12 +209,14 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 /// Is it one for servers that is good now? Who made it is for clients to judge; with nobody to
 /// trust, what depends on nobody is looked at first.
-fn check(der: &CertificateDer<'_>, path: &Path, now: UnixTime) -> Result<(), TlsError> {
+fn check(der: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), TlsError> {
     use webpki::Error::{
         CertExpired, CertNotValidYet, InvalidCertValidity, RequiredEkuNotFoundContext,
     };
     let not_one = |_| TlsError::NotACertificate(path.to_owned());
     let certificate = EndEntityCert::try_from(der).map_err(not_one)?;
+    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let usage = KeyUsage::server_auth();
     match certificate.verify_for_usage(&[], &[], &[], now, usage, None, None) {
         Err(CertNotValidYet { .. }) => Err(TlsError::NotYet(path.to_owned())),

@@ -121,6 +121,7 @@ fn a_certificate_for_other_names_is_said_to_be_one() {
     let tls = cloakroom::server::Tls::open(
         &folder.path().join("tls.pem"),
         &folder.path().join("tls.key"),
+        cloakroom::clock::Clock::System,
     );
     let tls = tls.unwrap();
     assert!(!tls.names("localhost") && !tls.names("127.0.0.1") && !tls.names("[::1]"));

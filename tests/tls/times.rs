@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cloakroom::clock::Clock;
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
 
@@ -25,7 +26,8 @@ impl Served {
         let authority = Authority::new();
         let folder = tempfile::tempdir().unwrap();
         authority.make(folder.path(), |_| {});
-        let tls = server::Tls::open(&folder.path().join("tls.pem"), &folder.path().join("tls.key"));
+        let [certificate, key] = ["tls.pem", "tls.key"].map(|name| folder.path().join(name));
+        let tls = server::Tls::open(&certificate, &key, Clock::System);
         let tls = Some(Arc::new(tls.unwrap()));
         let (tell, told) = std::sync::mpsc::channel();
         thread::spawn(move || {
