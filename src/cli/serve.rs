@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::domain::Domain;
 use crate::http::{Requests, TrustedProxies};
 use crate::metrics::{self, Watched};
-use crate::server::{self, Edge, Tls};
+use crate::server::{self, Edge, Limits, Tls};
 
 /// Files that are no connections: the database's, the keys', a folder that is read.
 const OWN_FILES: usize = 128;
@@ -40,10 +40,7 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
-        let mut edge = edge(config);
-        if let Some(files) = &config.tls {
-            edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
-        }
+        let edge = edge(config)?;
         let listener = listen(config.listen).await?;
         let for_metrics = match config.metrics_listen {
             Some(at) => Some(listen(at).await?),
@@ -82,11 +79,15 @@ impl Serve {
 }
 
 /// What whoever connects may take.
-fn edge(config: &Config) -> Edge {
+fn edge(config: &Config) -> Result<Edge, Failed> {
     let mut edge = Edge::default();
+    if let Some(files) = &config.tls {
+        edge.limits.connections = Limits::OVER_TLS;
+        edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
+    }
     edge.limits.connections = edge.limits.connections.min(room_for_connections());
     edge.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
-    edge
+    Ok(edge)
 }
 
 /// As many connections as the process may have open; the database and the keys need the rest.

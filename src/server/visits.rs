@@ -113,7 +113,8 @@ where
     let asked = Arc::clone(&visit);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let presence = asked.watch.enter(!request.body().is_end_stream());
-        answer_among(Arc::clone(&asked), presence, request)
+        // what answering took is given back before the answer is sent
+        Box::pin(answer_among(Arc::clone(&asked), presence, request))
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
