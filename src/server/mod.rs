@@ -6,6 +6,7 @@
 //! malformed head with a bare 400, one that is too large with 431, and closes the connection after
 //! both.
 
+mod answers;
 mod crowd;
 mod deadlines;
 mod frames;

@@ -1,34 +1,29 @@
-//! A connection from its first byte to its last, and the requests on it.
+//! A connection from its first byte to its last.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use poem::http::uri::{Scheme, Uri};
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, Body, Endpoint, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use super::crowd::{Crowd, Presence};
+use super::answers::{answer_among, answer_one};
+use super::crowd::Crowd;
 use super::deadlines::{Deadlines, Pulse, Watch};
 use super::places::Place;
-use super::stream::{Sent, Told, Watched};
+use super::stream::Watched;
 use super::tls::Tls;
 use super::{End, Hall};
 use crate::metrics::Connected;
@@ -193,11 +188,11 @@ fn overdue(
 }
 
 /// A connection, as its requests see it.
-struct Visit<W> {
-    hall: Arc<Hall>,
-    watch: Arc<W>,
-    local: LocalAddr,
-    remote: RemoteAddr,
+pub struct Visit<W> {
+    pub hall: Arc<Hall>,
+    pub watch: Arc<W>,
+    pub local: LocalAddr,
+    pub remote: RemoteAddr,
 }
 
 impl Visit<Pulse> {
@@ -223,80 +218,4 @@ impl<W> Visit<W> {
         let Self { hall, watch: _, local, remote } = self;
         Visit { hall, watch, local, remote }
     }
-
-    /// What the service answers; `counts` the bytes of the body.
-    async fn answer(
-        &self,
-        pulse: &Arc<Pulse>,
-        request: hyper::Request<Incoming>,
-        counts: bool,
-    ) -> Response {
-        let has_body = !request.body().is_end_stream();
-        let scheme = if self.hall.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-        let mut request = Request::from((request, self.local.clone(), self.remote.clone(), scheme));
-        if has_body {
-            let body = Told::new(request.take_body().into(), Arc::clone(pulse), counts);
-            request.set_body(Body::from(BoxBody::new(body)));
-        }
-        self.hall.route.get_response(request).await
-    }
-}
-
-type Answer = hyper::Response<BoxBody<Bytes, io::Error>>;
-
-/// Answers one request of HTTP/1.1.
-async fn answer_one(
-    visit: Arc<Visit<Pulse>>,
-    request: hyper::Request<Incoming>,
-) -> Result<Answer, Infallible> {
-    let pulse = &visit.watch;
-    pulse.has_asked(!request.body().is_end_stream());
-    let mut response = visit.answer(pulse, request, false).await;
-    let is_last = visit.hall.is_closing.load(Ordering::Relaxed)
-        || response.status() == StatusCode::PAYLOAD_TOO_LARGE; // the rest of it may be endless
-    if is_last {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    pulse.has_answer();
-    Ok(response.into())
-}
-
-/// Answers one request of HTTP/2 among others.
-async fn answer_among(
-    visit: Arc<Visit<Crowd>>,
-    presence: Presence,
-    mut request: hyper::Request<Incoming>,
-) -> Result<Answer, Infallible> {
-    name_host(&mut request);
-    let is_head = request.method() == Method::HEAD;
-    let response = visit.answer(&presence.pulse, request, true).await;
-    presence.pulse.has_answer();
-    let (mut head, body) = Answer::from(response).into_parts();
-    let body = if is_head {
-        if let Some(length) = body.size_hint().exact() {
-            head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
-        }
-        BoxBody::new(Empty::new().map_err(|never| match never {}))
-    } else {
-        body
-    };
-    Ok(Answer::from_parts(head, BoxBody::new(Sent::new(body, presence))))
-}
-
-/// What names the host of a request stands in `:authority`; the service reads it in `Host`, as if a
-/// proxy had turned it into HTTP/1.1 (RFC 9113, section 8.3.1). If both are there and differ, there
-/// are two.
-fn name_host(request: &mut hyper::Request<Incoming>) {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = &parts.authority
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-        && request.headers().get(header::HOST) != Some(&host)
-    {
-        request.headers_mut().append(header::HOST, host);
-    }
-    parts.scheme = None;
-    if parts.path_and_query.is_some() {
-        parts.authority = None;
-    }
-    *request.uri_mut() = Uri::from_parts(parts).expect("a path, or for CONNECT an authority");
 }

@@ -107,8 +107,16 @@ fn changed(service: &Service, before: &[u8]) -> Vec<u8> {
 #[test]
 fn a_healthcheck_speaks_tls_where_the_service_does() {
     let service = Service::start();
-    let checked = healthcheck(&service);
-    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+    let start = Instant::now();
+    loop {
+        let checked = healthcheck(&service);
+        if checked.status.code() == Some(0) {
+            break;
+        }
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        let is_late = said.contains("not answer in time"); // the machine has other things to do
+        assert!(is_late && start.elapsed() < LONG, "{said}");
+    }
 }
 
 #[test]
