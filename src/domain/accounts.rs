@@ -380,7 +380,9 @@ impl Domain {
         let tried = self.may_confirm(&who.session.id).await.map_err(LogInError::from);
         let mut tried = tried.inspect_err(note)?;
         let row = self.store.account(who.account.id.as_str()).await?;
-        self.proved(row, current, &mut tried).await.inspect_err(note)
+        let proved = self.proved(row, current, &mut tried).await.inspect_err(note)?;
+        self.forgive(&tried).await?;
+        Ok(proved)
     }
 
     /// The account of this name, if there is one.

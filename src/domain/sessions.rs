@@ -237,7 +237,8 @@ impl Domain {
             Event::DeviceDistrusted.note_of(id, None);
         }
         let Verified { account, version, outdated } = proved?;
-        let ticket = self.open_session(&account, version, wishes).await.inspect_err(note)?;
+        let opened = self.open_session(&account, version, wishes, &tried).await;
+        let ticket = opened.inspect_err(note)?;
         Event::LoginSucceeded.note_of(Some(&account.id), Some(&ticket.session.id));
         let device = Some(self.device_token(&account.id, version, tried.device()));
         if let Some(password) = outdated {
@@ -246,7 +247,8 @@ impl Domain {
         Ok(Ticket { device, ..ticket })
     }
 
-    /// The account, if the password is its own. Only a wrong one counts as a try.
+    /// The account, if the password is its own. Only a wrong one counts as a try; it is the
+    /// caller's to forgive a right one.
     pub(super) async fn proved(
         &self,
         row: Option<AccountRow>,
@@ -254,10 +256,7 @@ impl Domain {
         tried: &mut Try<'_>,
     ) -> Result<Verified, LogInError> {
         match self.verified(row, password, tried.take_place()).await {
-            Ok(Some(proved)) => {
-                self.forgive(tried).await?;
-                Ok(proved)
-            }
+            Ok(Some(proved)) => Ok(proved),
             Ok(None) => Err(LogInError::WrongCredentials),
             Err(error) => {
                 self.never_mind(tried).await?;
@@ -316,17 +315,19 @@ impl Domain {
         Ok(Some(Verified { account, version: stored.version, outdated }))
     }
 
-    /// Opens a session for the account, provided that its password is still the one checked.
-    pub(super) async fn open_session(
+    /// Opens a session for the account, provided that its password is still the one checked, and
+    /// forgives the try.
+    async fn open_session(
         &self,
         account: &Account,
         version: i64,
         wishes: Wishes,
+        tried: &Try<'_>,
     ) -> Result<Ticket, LogInError> {
         let sid = Sid::random();
         let row = self.new_session(account, wishes);
         let new = NewSessionRow { digest: sid.digest(), session: &row };
-        match self.store.add_session(&new, version, MOST_SESSIONS).await? {
+        match self.store.add_session(&new, version, MOST_SESSIONS, tried.forgiveness()).await? {
             Added::No => return Err(LogInError::WrongCredentials),
             Added::Yes => {}
             Added::InPlaceOfOlder => self.recognition.ended(&account.id),

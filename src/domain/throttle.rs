@@ -23,7 +23,7 @@ use super::tokens::DeviceClaims;
 use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
 use crate::secret::{DeviceToken, random_id};
-use crate::store::{AttemptKey, AttemptRow, StepRow, TurnRow};
+use crate::store::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 
 /// Who asks, as far as that is known.
 #[derive(Debug, Default)]
@@ -192,6 +192,12 @@ impl<'a> Try<'a> {
         self.device.is_some() && self.steps.first().is_some_and(holds_up)
     }
 
+    /// What is forgotten and given back if it turns out well.
+    pub(super) fn forgiveness(&self) -> Forgiveness {
+        let steps = self.steps.iter().map(|step| step.key);
+        Forgiveness { forgotten: steps.chain(self.beside).collect(), turns: self.turns.clone() }
+    }
+
     pub(super) fn take_place(&mut self) -> Option<SemaphorePermit<'a>> {
         self.place.take()
     }
@@ -304,20 +310,20 @@ impl Domain {
 
     /// Forgets the failures at a name: the operator's way.
     pub(super) async fn let_try_again(&self, username: &Username) -> Result<(), Fault> {
-        self.store.forgive(&[Key::Name(username.as_str()).digest()], &[]).await
+        let forgotten = vec![Key::Name(username.as_str()).digest()];
+        self.store.forgive(Forgiveness { forgotten, turns: Vec::new() }).await
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
     pub(super) async fn forgive(&self, tried: &Try<'_>) -> Result<(), Fault> {
-        let steps = tried.steps.iter().map(|step| step.key);
-        let forgotten: Vec<AttemptKey> = steps.chain(tried.beside).collect();
-        self.store.forgive(&forgotten, &tried.turns).await
+        self.store.forgive(tried.forgiveness()).await
     }
 
     /// The try came to nothing: it does not count.
     pub(super) async fn never_mind(&self, tried: &Try<'_>) -> Result<(), Fault> {
         if !tried.turns.is_empty() {
-            self.store.forgive(&[], &tried.turns).await?;
+            let turns = tried.turns.clone();
+            self.store.forgive(Forgiveness { forgotten: Vec::new(), turns }).await?;
         }
         for step in &tried.steps {
             self.store.undo_step(step).await?;

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, FromRow};
 
-use super::{Store, broken, on_engine, on_writer};
+use super::{Store, broken, in_one_commit, on_engine, on_writer};
 use crate::fault::Fault;
 
 /// A digest of who tries.
@@ -33,6 +33,51 @@ pub struct StepRow {
     pub to: AttemptRow,
 }
 
+/// What a try that turned out well makes forgotten, and the turns it gives back.
+#[derive(Debug, Clone, Default)]
+pub struct Forgiveness {
+    pub forgotten: Vec<AttemptKey>,
+    pub turns: Vec<TurnRow>,
+}
+
+/// Forgives within a transaction.
+macro_rules! forgive {
+    ($tries:expr, $all:expr) => {
+        for key in $tries.forgotten {
+            sqlx::query("delete from attempts where key = $1")
+                .bind(&key[..])
+                .execute(&mut *$all)
+                .await?;
+        }
+        for turn in $tries.turns {
+            sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
+                .bind(&turn.key[..])
+                .bind(turn.every)
+                .execute(&mut *$all)
+                .await?;
+        }
+    };
+}
+pub(super) use forgive;
+
+const COUNT_STEP: &str = "insert into attempts (key, failures, free_at, last_at)
+     values ($1, $2, $3, $4)
+     on conflict (key) do update set failures = $2, free_at = $3, last_at = $4
+     where attempts.failures = $5 and attempts.free_at = $6";
+
+/// Binds a step to [`COUNT_STEP`].
+macro_rules! count_step {
+    ($step:expr) => {
+        sqlx::query(COUNT_STEP)
+            .bind(&$step.key[..])
+            .bind($step.to.failures)
+            .bind($step.to.free_at)
+            .bind($step.to.last_at)
+            .bind($step.from.failures)
+            .bind($step.from.free_at)
+    };
+}
+
 impl Store {
     pub async fn attempts_of(&self, key: &AttemptKey) -> Result<AttemptRow, Fault> {
         on_engine!(self.reader(), |pool| {
@@ -56,6 +101,10 @@ impl Store {
     ) -> Result<bool, Fault> {
         let (turns, steps) = (turns.to_vec(), steps.to_vec());
         on_writer!(self, |db| {
+            if let ([], [step]) = (&turns[..], &steps[..]) {
+                let taken = count_step!(step).execute(db).await?;
+                return Ok(taken.rows_affected() > 0);
+            }
             let mut all = db.begin().await?;
             for turn in turns {
                 let taken = sqlx::query(
@@ -80,20 +129,7 @@ impl Store {
                 }
             }
             for step in steps {
-                let taken = sqlx::query(
-                    "insert into attempts (key, failures, free_at, last_at)
-                     values ($1, $2, $3, $4)
-                     on conflict (key) do update set failures = $2, free_at = $3, last_at = $4
-                     where attempts.failures = $5 and attempts.free_at = $6",
-                )
-                .bind(&step.key[..])
-                .bind(step.to.failures)
-                .bind(step.to.free_at)
-                .bind(step.to.last_at)
-                .bind(step.from.failures)
-                .bind(step.from.free_at)
-                .execute(&mut *all)
-                .await?;
+                let taken = count_step!(step).execute(&mut *all).await?;
                 if taken.rows_affected() == 0 {
                     return Ok(false);
                 }
@@ -105,24 +141,10 @@ impl Store {
     }
 
     /// Forgets the tries of some keys, and gives turns back.
-    pub async fn forgive(&self, forgotten: &[AttemptKey], turns: &[TurnRow]) -> Result<(), Fault> {
-        let (forgotten, turns) = (forgotten.to_vec(), turns.to_vec());
-        on_writer!(self, |db| {
-            let mut all = db.begin().await?;
-            for key in forgotten {
-                sqlx::query("delete from attempts where key = $1")
-                    .bind(&key[..])
-                    .execute(&mut *all)
-                    .await?;
-            }
-            for turn in turns {
-                sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
-                    .bind(&turn.key[..])
-                    .bind(turn.every)
-                    .execute(&mut *all)
-                    .await?;
-            }
-            all.commit().await
+    pub async fn forgive(&self, tries: Forgiveness) -> Result<(), Fault> {
+        in_one_commit!(self, |all| {
+            forgive!(tries, all);
+            Ok(())
         })
         .map_err(broken("forgiving somebody's tries"))
     }

@@ -18,8 +18,19 @@ pub(super) type Later<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// Tells who waits for a write what came of it.
 type Tell = Box<dyn FnOnce() + Send>;
-/// A write. What failed by itself has told so and taken nothing along.
-type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, Option<Tell>> + Send>;
+/// A write. What failed by itself has told so and taken nothing along; an error is everybody's.
+type Work = Box<
+    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, sqlx::Result<Option<Tell>>> + Send,
+>;
+
+/// What an error of a write undoes.
+#[derive(Debug, Clone, Copy)]
+pub enum Undo {
+    /// Itself only: it is one statement, or has a transaction within the common one.
+    Itself,
+    /// The common transaction, which saves the one within: for what fails only with the disk.
+    All,
+}
 
 /// The way to the next commit.
 #[derive(Debug)]
@@ -49,6 +60,7 @@ impl Commits {
     /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
     pub async fn run<T: Send + 'static>(
         &self,
+        undo: Undo,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, sqlx::Result<T>>
         + Send
         + 'static,
@@ -59,11 +71,14 @@ impl Commits {
             Box::pin(async move {
                 waits.note(asked.elapsed());
                 // nobody waits any more: then nobody is told
-                match work(connection).await {
-                    Ok(done) => Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell),
-                    Err(error) => {
+                match (work(connection).await, undo) {
+                    (Ok(done), _) => {
+                        Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell))
+                    }
+                    (Err(error), Undo::All) => Err(error),
+                    (Err(error), Undo::Itself) => {
                         drop(answer.send(Err(error)));
-                        None
+                        Ok(None)
                     }
                 }
             })
@@ -83,7 +98,7 @@ async fn together(
     let mut all = writer.begin_with("begin immediate").await?;
     let (mut done, mut next) = (Vec::new(), Some(first));
     while let Some(work) = next {
-        done.extend(work(&mut all).await);
+        done.extend(work(&mut all).await?);
         next = if done.len() < MOST { waiting.try_recv().ok() } else { None };
     }
     all.commit().await?;
@@ -115,7 +130,7 @@ mod tests {
     async fn count(commits: &Commits, n: i64) -> sqlx::Result<()> {
         let insert = "insert into counted (n) values ($1)";
         commits
-            .run(move |db| {
+            .run(Undo::Itself, move |db| {
                 Box::pin(async move { sqlx::query(insert).bind(n).execute(db).await.map(drop) })
             })
             .await

@@ -18,7 +18,7 @@ use std::fmt;
 use sqlx::migrate::MigrateError;
 
 pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
-pub use self::attempts::{AttemptKey, AttemptRow, StepRow, TurnRow};
+pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 use self::endings::NOTE_ENDING;
 pub use self::invites::InviteRow;
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
@@ -36,19 +36,45 @@ macro_rules! on_engine {
 }
 use on_engine;
 
-/// Runs one body where it may write. It owns what it uses, and begins a transaction of its own,
-/// which in SQLite shares its commit with others.
+/// Runs one body where it may write. It owns what it uses, and is one statement or begins a
+/// transaction of its own, which in SQLite shares its commit with others.
 macro_rules! on_writer {
     ($store:expr, |$name:ident| $body:expr) => {
         match $store {
             $crate::store::Store::Sqlite(pools) => {
-                pools.commits.run(move |$name| Box::pin(async move { $body })).await
+                let undo = $crate::store::commits::Undo::Itself;
+                pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
             }
             $crate::store::Store::Postgres($name) => async move { $body }.await,
         }
     };
 }
 use on_writer;
+
+/// Runs one body in a transaction, which in SQLite it shares with others: it owns what it uses, and
+/// either does all of it or nothing before its first write; an error undoes everybody's.
+macro_rules! in_one_commit {
+    ($store:expr, |$name:ident| $body:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(pools) => {
+                let undo = $crate::store::commits::Undo::All;
+                pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
+            }
+            $crate::store::Store::Postgres(pool) => {
+                async move {
+                    let mut all = pool.begin().await?;
+                    let $name = &mut *all;
+                    let done: sqlx::Result<_> = async { $body }.await;
+                    let done = done?;
+                    all.commit().await?;
+                    Ok(done)
+                }
+                .await
+            }
+        }
+    };
+}
+use in_one_commit;
 
 /// The open database.
 pub enum Store {

@@ -1,8 +1,9 @@
 //! Sessions as rows.
 
-use sqlx::{Connection, FromRow};
+use sqlx::FromRow;
 
-use super::{NOTE_ENDING, Store, broken, on_engine, on_writer};
+use super::attempts::{Forgiveness, forgive};
+use super::{NOTE_ENDING, Store, broken, in_one_commit, on_engine};
 use crate::fault::Fault;
 use crate::secret::SidDigest;
 
@@ -83,21 +84,23 @@ pub(super) use insert_session;
 impl Store {
     /// Adds the session if the account still has the password of this version and is not disabled.
     /// The condition is part of the statement, so that no session outlives a password change that
-    /// it races with. Of more than `most` sessions the oldest end.
+    /// it races with. Of more than `most` sessions the oldest end. The tries that led to it are
+    /// forgiven along with it.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
         version: i64,
         most: i64,
+        tries: Forgiveness,
     ) -> Result<Added, Fault> {
         let (digest, session) = (new.digest, new.session.clone());
-        on_writer!(self, |db| {
+        in_one_commit!(self, |all| {
             let new = NewSessionRow { digest, session: &session };
-            let mut all = db.begin().await?;
             let added = insert_session!(new, version).execute(&mut *all).await?;
             if added.rows_affected() == 0 {
                 return Ok(Added::No);
             }
+            forgive!(tries, all);
             let over = sqlx::query(
                 "update sessions set ended_at = $2
                  where account_id = $1 and ended_at is null and id not in (
@@ -111,7 +114,6 @@ impl Store {
             .execute(&mut *all)
             .await?;
             if over.rows_affected() == 0 {
-                all.commit().await?;
                 return Ok(Added::Yes);
             }
             sqlx::query(NOTE_ENDING)
@@ -119,7 +121,6 @@ impl Store {
                 .bind(session.created_at)
                 .execute(&mut *all)
                 .await?;
-            all.commit().await?;
             Ok(Added::InPlaceOfOlder)
         })
         .map_err(broken("adding a session"))

@@ -126,6 +126,7 @@ fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
 #[cfg(test)]
 mod tests {
     use super::{is_safe, open};
+    use crate::store::commits::Undo;
 
     #[tokio::test]
     async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
@@ -136,7 +137,7 @@ mod tests {
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
              select randomblob(16), 1, 0, 0 from n";
         let write = async || {
-            let work = pools.commits.run(move |db| {
+            let work = pools.commits.run(Undo::Itself, move |db| {
                 Box::pin(async move { sqlx::query(write).execute(db).await.map(drop) })
             });
             work.await
