@@ -30,6 +30,7 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     pub cookie: CookieSettings,
     pub passwords: PasswordSettings,
+    pub tls: TlsSettings,
     pub log: LogSettings,
 }
 
@@ -91,6 +92,13 @@ pub struct PasswordSettings {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     pub format: Option<LogFormat>,
 }
@@ -137,7 +145,17 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     pub cookie: Cookie,
     pub passwords: Passwords,
+    /// Without it, `listen` is clear text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     pub log: Log,
+}
+
+/// The PEM files of the certificate, with the chain behind it, and of its key.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// The log on the standard error output.
@@ -319,10 +337,19 @@ impl Config {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
         let listen = settings.listen.unwrap_or(loopback);
         let insecure_http = settings.insecure_http.unwrap_or(false);
+        let tls = Tls::check(settings.tls)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let public_url = match &settings.public_url {
             Some(text) => PublicUrl::parse("public_url", text)?,
-            None => PublicUrl::parse("public_url", &format!("http://{}", reachable(listen)))?,
+            None => PublicUrl::parse("public_url", &format!("{scheme}://{}", reachable(listen)))?,
         };
+        if tls.is_some() && !public_url.is_secure() {
+            return Err(ConfigError::new(format!(
+                "public_url = \"{}\" is clear text, but tls.certificate is set: give an https \
+                 public_url",
+                public_url.origin()
+            )));
+        }
         if !public_url.is_secure() && !listen.ip().is_loopback() && !insecure_http {
             return Err(ConfigError::new(format!(
                 "public_url = \"{}\" is clear text, but listen = \"{listen}\" faces a network: \
@@ -335,6 +362,12 @@ impl Config {
             return Err(ConfigError::new(format!(
                 "listen = \"{listen}\" leaves the port to chance, but it is part of the public_url: \
                  name one"
+            )));
+        }
+        if let Some(at) = settings.metrics_listen.filter(|at| at.port() == 0) {
+            return Err(ConfigError::new(format!(
+                "metrics_listen = \"{at}\" leaves the port to chance, and Prometheus would not find \
+                 it: name one"
             )));
         }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
@@ -354,6 +387,7 @@ impl Config {
             metrics_listen: settings.metrics_listen,
             cookie,
             passwords,
+            tls,
             log: Log { format: settings.log.format.unwrap_or_default() },
         })
     }
@@ -422,6 +456,10 @@ impl Settings {
                 lanes: over.passwords.lanes.or(self.passwords.lanes),
                 threads: over.passwords.threads.or(self.passwords.threads),
             },
+            tls: TlsSettings {
+                certificate: over.tls.certificate.or(self.tls.certificate),
+                key: over.tls.key.or(self.tls.key),
+            },
             log: LogSettings { format: over.log.format.or(self.log.format) },
         }
     }
@@ -471,6 +509,19 @@ impl Passwords {
             )));
         }
         Ok(Self { min_length, cost, threads })
+    }
+}
+
+impl Tls {
+    /// Both or neither.
+    fn check(settings: TlsSettings) -> Result<Option<Self>, ConfigError> {
+        let alone = |one, other| Err(ConfigError::new(format!("{one} is set, but {other} is not")));
+        match (settings.certificate, settings.key) {
+            (Some(certificate), Some(key)) => Ok(Some(Self { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => alone("tls.certificate", "tls.key"),
+            (None, Some(_)) => alone("tls.key", "tls.certificate"),
+        }
     }
 }
 
@@ -608,6 +659,16 @@ mod tests {
     }
 
     #[test]
+    fn with_a_certificate_users_reach_it_by_https() {
+        let tls = "tls.certificate = 'a.pem'\ntls.key = 'a.key'";
+        let config = checked(&format!("listen = '0.0.0.0:8443'\n{tls}")).unwrap();
+        assert_eq!(config.public_url.origin(), "https://127.0.0.1:8443");
+        assert_eq!(config.cookie.name, "__Host-session");
+        let shown = toml::to_string(&config).unwrap();
+        assert!(shown.contains("[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n"), "{shown}");
+    }
+
+    #[test]
     fn a_list_is_written_as_one_or_with_commas() {
         let list = checked("trusted_proxies = ['10.0.0.0/8', '::1']").unwrap();
         let text = checked("trusted_proxies = '10.0.0.0/8, ::1'").unwrap();
@@ -655,6 +716,14 @@ mod tests {
             ("passwords.min_length = -1", "min_length"),
             ("passwords.shortest = 8", "shortest"),
             ("log.format = 'xml'", "xml"),
+            ("metrics_listen = '127.0.0.1:0'", "name one"),
+            ("tls.certificate = 'a.pem'", "tls.key is not"),
+            ("tls.key = 'a.key'", "tls.certificate is not"),
+            ("tls.keys = 'a.key'", "keys"),
+            (
+                "public_url = 'http://x'\ntls.certificate = 'a.pem'\ntls.key = 'a.key'",
+                "give an https public_url",
+            ),
         ] {
             let error = checked(toml).unwrap_err();
             assert!(!error.contains("canary"), "{error}");

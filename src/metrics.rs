@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::clock::Timestamp;
 use crate::domain::Domain;
 use crate::http::{BOUNDS, Requests};
+use crate::store::Waited;
 
 /// How many connections are open.
 #[derive(Debug, Default)]
@@ -96,6 +97,11 @@ impl Collector for Watched {
                 connections.encode_family(&labels)?.encode_gauge(&count)?;
             }
         }
+        if let Some(Waited { took, seconds }) = store.waited() {
+            let mut waited = page.family("cloakroom_database_wait_seconds", WAITED, HISTOGRAM)?;
+            let count = took.iter().map(|(_, count)| count).sum();
+            waited.encode_histogram::<NoLabelSet>(seconds, count, &took, None)?;
+        }
         let open = self.connections.0.load(Ordering::Relaxed);
         page.gauge("cloakroom_connections", "Connections that clients have open", open)?;
         let started_at = self.started_at.seconds();
@@ -118,7 +124,7 @@ impl Watched {
                 counter(&mut requests.encode_family(&labels)?, *count)?;
             }
         }
-        let mut took = page.family("cloakroom_request_seconds", TOOK, MetricType::Histogram)?;
+        let mut took = page.family("cloakroom_request_seconds", TOOK, HISTOGRAM)?;
         for one in &counted {
             let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(one.took.iter().copied()).collect();
@@ -135,6 +141,8 @@ const REQUESTS: &str = "Answers by operation and status";
 const TOOK: &str = "How long answering took, in seconds";
 const HASH_REFUSALS: &str = "Passwords that were not hashed, because too many were waiting";
 const DATABASE: &str = "Connections to the database by pool and state";
+const WAITED: &str = "How long writes waited for their turn at the database, in seconds";
+const HISTOGRAM: MetricType = MetricType::Histogram;
 const COUNTER: MetricType = MetricType::Counter;
 const GAUGE: MetricType = MetricType::Gauge;
 

@@ -4,19 +4,20 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{Failed, Outcome};
 use crate::config::Config;
+use crate::server;
 
 /// Whoever asks has an answer by then; Docker's own patience is 30 s, that of Kubernetes 1 s.
 const PATIENCE: Duration = Duration::from_millis(1800);
 
 pub async fn run(config: &Config) -> Outcome {
     let at = reachable(config.listen);
-    match timeout(PATIENCE, status(at)).await {
+    match timeout(PATIENCE, ask(at, config.tls.is_some())).await {
         Ok(Ok(200)) => Ok(()),
         Ok(Ok(status)) => {
             Err(Failed(format!("the service at {at} is not ready: it answers {status}")))
@@ -37,8 +38,19 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// The status of `GET /readyz`.
-async fn status(at: SocketAddr) -> io::Result<u16> {
-    let mut stream = TcpStream::connect(at).await?;
+async fn ask(at: SocketAddr, is_tls: bool) -> io::Result<u16> {
+    let stream = TcpStream::connect(at).await?;
+    if is_tls {
+        status(at, server::speak_tls(at, stream).await?).await
+    } else {
+        status(at, stream).await
+    }
+}
+
+async fn status(
+    at: SocketAddr,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<u16> {
     // an address is always one of its names
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

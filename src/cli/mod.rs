@@ -46,7 +46,8 @@ struct Flags {
     /// The address to listen on [default: 127.0.0.1:8000]
     #[arg(long, global = true, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Where users reach the service [default: http:// and the address]
+    /// Where users reach the service [default: http://, or with a certificate https://, and the
+    /// address]
     #[arg(long, global = true, value_name = "URL")]
     public_url: Option<String>,
     /// The database: sqlite://… or postgres://… [default: cloakroom.db in the data folder]

@@ -13,11 +13,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::http::{Requests, TrustedProxies};
 use crate::metrics::{self, Watched};
-use crate::server::{self, Edge};
+use crate::server::{self, Edge, Limits, Tls};
 
 /// Files that are no connections: the database's, the keys', a folder that is read.
 const OWN_FILES: usize = 128;
@@ -39,6 +40,7 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
+        let edge = edge(config)?;
         let listener = listen(config.listen).await?;
         let for_metrics = match config.metrics_listen {
             Some(at) => Some(listen(at).await?),
@@ -55,7 +57,10 @@ impl Serve {
         warn_of_unnamed_proxy(config);
         announce(config, self.demo);
         let (domain, requests) = (Arc::new(domain), Arc::new(Requests::new()));
-        let edge = edge(config);
+        if let Some(tls) = edge.tls.clone() {
+            warn_of_other_names(config, &tls);
+            tokio::spawn(async move { tls.watch().await });
+        }
         if let Some(listener) = for_metrics {
             let watched = Watched {
                 domain: Arc::clone(&domain),
@@ -74,11 +79,15 @@ impl Serve {
 }
 
 /// What whoever connects may take.
-fn edge(config: &Config) -> Edge {
+fn edge(config: &Config) -> Result<Edge, Failed> {
     let mut edge = Edge::default();
+    if let Some(files) = &config.tls {
+        edge.limits.connections = Limits::OVER_TLS;
+        edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
+    }
     edge.limits.connections = edge.limits.connections.min(room_for_connections());
     edge.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
-    edge
+    Ok(edge)
 }
 
 /// As many connections as the process may have open; the database and the keys need the rest.
@@ -130,6 +139,14 @@ fn warn_of_unnamed_proxy(config: &Config) {
             "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
              address is held up for trying too often"
         );
+    }
+}
+
+/// Says that clients will refuse the certificate under the name that users reach it by.
+fn warn_of_other_names(config: &Config, tls: &Tls) {
+    let host = config.public_url.host();
+    if !tls.names(&host) {
+        tracing::warn!("the certificate is not for {host}, where users reach the service");
     }
 }
 

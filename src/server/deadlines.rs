@@ -11,6 +11,8 @@ use tokio::time::Instant;
 /// How long a connection may take for what.
 #[derive(Debug, Clone)]
 pub struct Deadlines {
+    /// From the connection to the end of the TLS handshake; the time for the head runs meanwhile.
+    pub handshake: Duration,
     /// From the connection, or from the first byte of a later request, to the end of the head.
     pub head: Duration,
     /// From the end of the head to the end of the body.
@@ -33,6 +35,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
+            handshake: seconds(5),
             head: seconds(10),
             body: seconds(20),
             grace: seconds(5),
@@ -43,6 +46,24 @@ impl Default for Deadlines {
             linger: seconds(2),
         }
     }
+}
+
+/// Who hears how a connection gets on, and knows until when it may.
+pub trait Watch: Send + Sync + 'static {
+    /// These bytes came in.
+    fn has_read(&self, bytes: &[u8]);
+    /// The client has room for more of an answer.
+    fn has_written(&self);
+    /// The client has no room for more.
+    fn is_held_up(&self);
+    /// Nothing is left to write.
+    fn has_flushed(&self);
+    /// The connection is about to be closed. May the client still be sending?
+    fn closes(&self) -> bool;
+    /// When the connection is closed, unless it does something else by then.
+    fn due(&self, deadlines: &Deadlines) -> Instant;
+    /// It is overdue. Is the client told first, and given a moment?
+    fn says_goodbye(&self) -> bool;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +93,8 @@ enum Doing {
     },
 }
 
-/// What one connection is doing. Told by its stream and its service, asked by its task.
+/// What a connection is doing, one request after the other; in HTTP/2, what one request is. Told by
+/// its stream and its service, asked by its task.
 #[derive(Debug)]
 pub struct Pulse(Mutex<State>);
 
@@ -133,17 +155,23 @@ impl Pulse {
     pub fn has_answer(&self) {
         self.state().doing = Doing::Writing { since: Instant::now() };
     }
+}
 
-    /// The client has room for more of the answer.
-    pub fn has_written(&self) {
+impl Watch for Pulse {
+    fn has_read(&self, bytes: &[u8]) {
+        self.has_read(bytes.len());
+    }
+
+    fn has_written(&self) {
         let mut state = self.state();
         if let Doing::Writing { since } = &mut state.doing {
             *since = Instant::now();
         }
     }
 
-    /// Nothing of the answer is left to write.
-    pub fn has_flushed(&self) {
+    fn is_held_up(&self) {} // it has been writing since it wrote last
+
+    fn has_flushed(&self) {
         let mut state = self.state();
         if let Doing::Writing { since } = state.doing {
             state.doing = if state.is_ahead {
@@ -154,8 +182,7 @@ impl Pulse {
         }
     }
 
-    /// The connection is about to be closed. May the client still be sending?
-    pub fn closes(&self) -> bool {
+    fn closes(&self) -> bool {
         let mut state = self.state();
         let lingers = state.has_rest || matches!(state.doing, Doing::Head { has_begun: true, .. });
         if !matches!(state.doing, Doing::Lingering { .. }) {
@@ -164,8 +191,7 @@ impl Pulse {
         lingers
     }
 
-    /// When the connection is closed, unless it does something else by then.
-    pub fn due(&self, deadlines: &Deadlines) -> Instant {
+    fn due(&self, deadlines: &Deadlines) -> Instant {
         match self.state().doing {
             Doing::Head { since, .. } => since + deadlines.head,
             Doing::Body { since, bytes } => {
@@ -177,6 +203,10 @@ impl Pulse {
             Doing::Idle { since } => since + deadlines.idle,
             Doing::Lingering { since } => since + deadlines.linger,
         }
+    }
+
+    fn says_goodbye(&self) -> bool {
+        false // HTTP/1.1 has no word for it
     }
 }
 

@@ -1,4 +1,4 @@
-//! A connection's bytes and a request's body, both of which tell the [`Pulse`] how they get on.
+//! A connection's bytes and the bodies of a request and its answer, which tell how they get on.
 
 use std::io;
 use std::pin::Pin;
@@ -8,12 +8,14 @@ use std::task::{Context, Poll, ready};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-use super::deadlines::Pulse;
+use super::crowd::Presence;
+use super::deadlines::{Pulse, Watch};
 
 /// After a refusal no more of what the client still sends is read.
 const REST: usize = 64 * 1024;
+/// As much of an answer is handed over to HTTP/2 at once: a frame.
+const PIECE: usize = 16 * 1024;
 
 /// A socket that tells how it gets on.
 ///
@@ -21,20 +23,20 @@ const REST: usize = 64 * 1024;
 /// answer (RFC 9112, section 9.6): after a refusal it is read on for a while, and what comes is
 /// thrown away.
 #[derive(Debug)]
-pub struct Watched {
-    stream: TcpStream,
-    pulse: Arc<Pulse>,
+pub struct Watched<S, W> {
+    stream: S,
+    watch: Arc<W>,
     /// Bytes that may still be thrown away, once it is being closed.
     rest: Option<usize>,
 }
 
-impl Watched {
-    pub fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse, rest: None }
+impl<S, W> Watched<S, W> {
+    pub fn new(stream: S, watch: Arc<W>) -> Self {
+        Self { stream, watch, rest: None }
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin, W: Watch> AsyncRead for Watched<S, W> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -42,23 +44,33 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            self.pulse.has_read(count);
+        if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.watch.has_read(bytes);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Watch> Watched<S, W> {
+    /// Tells what came of a write.
+    fn told<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &written {
+            Poll::Ready(Ok(_)) => self.watch.has_written(),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.watch.is_held_up(),
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Watch> AsyncWrite for Watched<S, W> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.pulse.has_written();
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.told(written)
     }
 
     fn poll_write_vectored(
@@ -66,9 +78,8 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts))?;
-        self.pulse.has_written();
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.told(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -76,9 +87,17 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.pulse.has_flushed();
-        Poll::Ready(Ok(()))
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                flushed?;
+                self.watch.has_flushed();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                self.watch.is_held_up();
+                Poll::Pending
+            }
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -86,7 +105,7 @@ impl AsyncWrite for Watched {
             rest
         } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            if self.pulse.closes() { REST } else { 0 }
+            if self.watch.closes() { REST } else { 0 }
         };
         let mut thrown_away = [0; 4096];
         while rest > 0 {
@@ -103,16 +122,18 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A body that tells when it is complete, or given up.
+/// A request's body that tells when it is complete, or given up.
 pub struct Told {
     body: BoxBody<Bytes, io::Error>,
     pulse: Arc<Pulse>,
+    /// Are its bytes counted here? In HTTP/1.1 they are those of the connection.
+    counts: bool,
     is_complete: bool,
 }
 
 impl Told {
-    pub fn new(body: BoxBody<Bytes, io::Error>, pulse: Arc<Pulse>) -> Self {
-        Self { body, pulse, is_complete: false }
+    pub fn new(body: BoxBody<Bytes, io::Error>, pulse: Arc<Pulse>, counts: bool) -> Self {
+        Self { body, pulse, counts, is_complete: false }
     }
 }
 
@@ -125,6 +146,11 @@ impl Body for Told {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if self.counts
+            && let Some(Ok(frame)) = &frame
+        {
+            self.pulse.has_read(frame.data_ref().map_or(0, Bytes::len));
+        }
         self.is_complete |= frame.is_none() || self.body.is_end_stream();
         Poll::Ready(frame)
     }
@@ -141,5 +167,59 @@ impl Body for Told {
 impl Drop for Told {
     fn drop(&mut self) {
         self.pulse.has_body(self.is_complete);
+    }
+}
+
+/// An answer's body in HTTP/2, whose request is under way until all of it is handed over.
+///
+/// That is done in pieces: h2 takes in whatever it is given, however little the client wants of it.
+pub struct Sent {
+    body: BoxBody<Bytes, io::Error>,
+    /// What came of the body and is not handed over.
+    ready: Bytes,
+    presence: Presence,
+}
+
+impl Sent {
+    pub fn new(body: BoxBody<Bytes, io::Error>, presence: Presence) -> Self {
+        Self { body, ready: Bytes::new(), presence }
+    }
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    /// Asked for more as soon as the client has room for it.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.presence.pulse.has_written();
+        if self.ready.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.ready = bytes,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return Poll::Ready(other),
+            }
+        }
+        let count = self.ready.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.ready.split_to(count)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ready.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ready = u64::try_from(self.ready.len()).unwrap_or(u64::MAX);
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + ready);
+        }
+        hint.set_lower(hint.lower() + ready);
+        hint
     }
 }

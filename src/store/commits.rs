@@ -3,9 +3,13 @@
 //! sign in a second. Everybody is answered after the commit, as if it had been theirs alone.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
+
+use super::waits::Waits;
+use crate::clock::Stopwatch;
 
 /// As many writes share a commit at the most, and as many may wait for the next one.
 const MOST: usize = 256;
@@ -32,6 +36,8 @@ pub enum Undo {
 #[derive(Debug)]
 pub struct Commits {
     queue: mpsc::Sender<Work>,
+    /// How long it takes until a write is begun.
+    pub waits: Arc<Waits>,
 }
 
 impl Commits {
@@ -48,7 +54,7 @@ impl Commits {
                 }
             }
         });
-        Self { queue }
+        Self { queue, waits: Arc::default() }
     }
 
     /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
@@ -60,8 +66,10 @@ impl Commits {
         + 'static,
     ) -> sqlx::Result<T> {
         let (answer, answered) = oneshot::channel();
+        let (asked, waits) = (Stopwatch::start(), Arc::clone(&self.waits));
         let work: Work = Box::new(move |connection| {
             Box::pin(async move {
+                waits.note(asked.elapsed());
                 // nobody waits any more: then nobody is told
                 match (work(connection).await, undo) {
                     (Ok(done), _) => {

@@ -11,6 +11,7 @@ mod invites;
 mod postgres;
 mod sessions;
 mod sqlite;
+mod waits;
 
 use std::fmt;
 
@@ -21,6 +22,7 @@ pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 use self::endings::NOTE_ENDING;
 pub use self::invites::InviteRow;
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
+pub use self::waits::Waited;
 use crate::fault::Fault;
 
 /// Runs one body on whichever engine is open.
@@ -154,6 +156,15 @@ impl Store {
         match self {
             Self::Sqlite(pools) => vec![of("readers", &pools.readers), of("writer", &pools.writer)],
             Self::Postgres(pool) => vec![of("all", pool)],
+        }
+    }
+
+    /// How long those waited who write behind each other: what a sign-in writes, in SQLite, which has
+    /// one writer. In PostgreSQL nobody waits for that.
+    pub fn waited(&self) -> Option<Waited> {
+        match self {
+            Self::Sqlite(pools) => Some(pools.commits.waits.so_far()),
+            Self::Postgres(_) => None,
         }
     }
 

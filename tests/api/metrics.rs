@@ -111,5 +111,8 @@ async fn the_counters_say_what_happened() {
         samples[&format!(r#"cloakroom_database_connections{{pool="writer",state="{state}"}}"#)]
     };
     assert!(writer("in_use") + writer("idle") > 0.5, "it has one connection");
+    let waited = samples["cloakroom_database_wait_seconds_count"];
+    assert!(waited > 5.0, "each sign-in writes: {waited}");
+    assert!(samples["cloakroom_database_wait_seconds_sum"] > 0.0);
     assert!(samples.len() < 400, "{}", samples.len());
 }

@@ -1,0 +1,96 @@
+//! One request and its answer: the same in HTTP/1.1 and HTTP/2, as far as the service can tell.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body as _, Bytes, Incoming};
+use poem::http::uri::{Scheme, Uri};
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Body, Endpoint, Request, Response};
+
+use super::crowd::{Crowd, Presence};
+use super::deadlines::Pulse;
+use super::stream::{Sent, Told};
+use super::visits::Visit;
+
+impl<W> Visit<W> {
+    /// What the service answers; `counts` the bytes of the body.
+    async fn answer(
+        &self,
+        pulse: &Arc<Pulse>,
+        request: hyper::Request<Incoming>,
+        counts: bool,
+    ) -> Response {
+        let has_body = !request.body().is_end_stream();
+        let scheme = if self.hall.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let mut request = Request::from((request, self.local.clone(), self.remote.clone(), scheme));
+        if has_body {
+            let body = Told::new(request.take_body().into(), Arc::clone(pulse), counts);
+            request.set_body(Body::from(BoxBody::new(body)));
+        }
+        self.hall.route.get_response(request).await
+    }
+}
+
+type Answer = hyper::Response<BoxBody<Bytes, io::Error>>;
+
+/// Answers one request of HTTP/1.1.
+pub async fn answer_one(
+    visit: Arc<Visit<Pulse>>,
+    request: hyper::Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let pulse = &visit.watch;
+    pulse.has_asked(!request.body().is_end_stream());
+    let mut response = visit.answer(pulse, request, false).await;
+    let is_last = visit.hall.is_closing.load(Ordering::Relaxed)
+        || response.status() == StatusCode::PAYLOAD_TOO_LARGE; // the rest of it may be endless
+    if is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    pulse.has_answer();
+    Ok(response.into())
+}
+
+/// Answers one request of HTTP/2 among others.
+pub async fn answer_among(
+    visit: Arc<Visit<Crowd>>,
+    presence: Presence,
+    mut request: hyper::Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    name_host(&mut request);
+    let is_head = request.method() == Method::HEAD;
+    let response = visit.answer(&presence.pulse, request, true).await;
+    presence.pulse.has_answer();
+    let (mut head, body) = Answer::from(response).into_parts();
+    let body = if is_head {
+        if let Some(length) = body.size_hint().exact() {
+            head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
+        BoxBody::new(Empty::new().map_err(|never| match never {}))
+    } else {
+        body
+    };
+    Ok(Answer::from_parts(head, BoxBody::new(Sent::new(body, presence))))
+}
+
+/// What names the host of a request stands in `:authority`; the service reads it in `Host`, as if a
+/// proxy had turned it into HTTP/1.1 (RFC 9113, section 8.3.1). If both are there and differ, there
+/// are two.
+fn name_host(request: &mut hyper::Request<Incoming>) {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    if let Some(authority) = &parts.authority
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        && request.headers().get(header::HOST) != Some(&host)
+    {
+        request.headers_mut().append(header::HOST, host);
+    }
+    parts.scheme = None;
+    if parts.path_and_query.is_some() {
+        parts.authority = None;
+    }
+    *request.uri_mut() = Uri::from_parts(parts).expect("a path, or for CONNECT an authority");
+}

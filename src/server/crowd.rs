@@ -1,0 +1,159 @@
+//! What the requests of an HTTP/2 connection are doing, which are many at once.
+//!
+//! Each has the times that a connection has in HTTP/1.1. When one of them is overdue, the client is
+//! told by GOAWAY that no more is taken, and has a moment for what else is under way.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::time::Instant;
+
+use super::deadlines::{Deadlines, Pulse, Watch};
+use super::frames::{Frames, Read};
+
+/// A connection with the requests that are under way on it.
+#[derive(Debug)]
+pub struct Crowd(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    frames: Frames,
+    /// A head is awaited or read since; the first one from the beginning.
+    head: Option<Instant>,
+    /// Nothing has been under way since.
+    idle: Instant,
+    /// The client has taken nothing in since.
+    held_up: Option<Instant>,
+    /// The client was told to go, or went.
+    leaving: Option<Instant>,
+    here: Vec<Arc<Pulse>>,
+}
+
+/// A request that is under way until this is dropped.
+#[derive(Debug)]
+pub struct Presence {
+    crowd: Arc<Crowd>,
+    pub pulse: Arc<Pulse>,
+}
+
+impl Crowd {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(State {
+            frames: Frames::new(),
+            head: Some(now),
+            idle: now,
+            held_up: None,
+            leaving: None,
+            here: Vec::new(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("nobody panics while holding it")
+    }
+
+    /// A head is complete, and the service looks at it.
+    pub fn enter(self: &Arc<Self>, has_body: bool) -> Presence {
+        let pulse = Arc::new(Pulse::new());
+        pulse.has_asked(has_body);
+        self.state().here.push(Arc::clone(&pulse));
+        Presence { crowd: Arc::clone(self), pulse }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut state = self.crowd.state();
+        state.here.retain(|one| !Arc::ptr_eq(one, &self.pulse));
+        if state.here.is_empty() {
+            state.idle = Instant::now();
+        }
+    }
+}
+
+impl Watch for Crowd {
+    fn has_read(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let Read { has_ended, is_in_head } = state.frames.read(bytes);
+        if has_ended {
+            state.head = None;
+        }
+        if is_in_head {
+            state.head.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn has_written(&self) {
+        self.state().held_up = None;
+    }
+
+    fn is_held_up(&self) {
+        self.state().held_up.get_or_insert_with(Instant::now);
+    }
+
+    fn has_flushed(&self) {
+        self.state().held_up = None;
+    }
+
+    fn closes(&self) -> bool {
+        self.state().leaving.get_or_insert_with(Instant::now);
+        true // it may be sending at any time
+    }
+
+    fn due(&self, deadlines: &Deadlines) -> Instant {
+        let state = self.state();
+        if let Some(since) = state.leaving {
+            return since + deadlines.linger;
+        }
+        let head = state.head.map(|since| since + deadlines.head);
+        let stall = state.held_up.map(|since| since + deadlines.stall);
+        let here = state.here.iter().map(|one| one.due(deadlines));
+        let due = here.chain(head).chain(stall).min();
+        due.unwrap_or_else(|| state.idle + deadlines.idle)
+    }
+
+    fn says_goodbye(&self) -> bool {
+        self.state().leaving.replace(Instant::now()).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until the client is told to go.
+    fn left(crowd: &Crowd) -> f64 {
+        (crowd.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
+    }
+
+    #[expect(clippy::float_cmp, reason = "whole seconds")]
+    #[test]
+    fn whoever_takes_longest_says_how_long_the_connection_may() {
+        let crowd = Arc::new(Crowd::new());
+        assert_eq!(left(&crowd), 10.0, "for the first head");
+        crowd.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+        assert_eq!(left(&crowd), 10.0);
+        crowd.has_read(b"\0\0\x01\x01\x04\0\0\0\x01\x88");
+        let (one, other) = (crowd.enter(false), crowd.enter(true));
+        assert_eq!(left(&crowd), 5.0, "for the body");
+        other.pulse.has_read(1_000_000);
+        assert_eq!(left(&crowd), 20.0);
+        one.pulse.has_answer();
+        drop(other);
+        assert_eq!(left(&crowd), 20.0, "to take the answer in");
+        drop(one);
+        assert_eq!(left(&crowd), 75.0);
+        crowd.has_read(b"\0\0\x08\x06\0\0\0\0\0pingpong");
+        assert_eq!(left(&crowd), 75.0, "a ping is no request");
+        crowd.has_read(b"\0\0\x01\x01\0\0\0\0\x03\x88");
+        assert_eq!(left(&crowd), 10.0, "for the rest of the head");
+        crowd.has_read(b"\0\0\0\x09\x04\0\0\0\x03");
+        assert_eq!(left(&crowd), 75.0);
+        crowd.is_held_up();
+        assert_eq!(left(&crowd), 20.0);
+        crowd.has_written();
+        assert!(crowd.says_goodbye());
+        assert_eq!(left(&crowd), 2.0);
+        assert!(!crowd.says_goodbye(), "once");
+    }
+}

@@ -1,0 +1,243 @@
+//! TLS: a certificate and its key from two PEM files, which may be renewed while they are in use.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use webpki::{EndEntityCert, KeyUsage};
+use zeroize::Zeroizing;
+
+use crate::clock::{Clock, Timestamp};
+
+/// What is spoken, the preferred first (RFC 7301).
+const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
+/// How often it is looked whether the files have changed.
+const LOOK: Duration = Duration::from_secs(1);
+/// A client that takes nothing in holds up as much of an answer here, at the most.
+const SENT_AHEAD: usize = 16 * 1024;
+
+/// Why a certificate or its key cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read {0}: {1}")]
+    Unreadable(PathBuf, io::Error),
+    #[error("{0} holds no certificate in PEM form; name the file with the whole chain")]
+    NotACertificate(PathBuf),
+    #[error("the certificate in {0} is not good before a later day; look at the clock, or wait")]
+    NotYet(PathBuf),
+    #[error("the certificate in {0} has expired; renew it")]
+    Expired(PathBuf),
+    #[error("the certificate in {0} is not one for servers; ask for one with serverAuth")]
+    NotForServers(PathBuf),
+    #[error("{0} holds no private key in PEM form that can be used; one with a password cannot")]
+    NotAKey(PathBuf),
+    #[error("others may read {0}, which holds a private key; run: chmod 0600 {0}")]
+    OpenToOthers(PathBuf),
+    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
+    OfSomebodyElse(PathBuf),
+    #[error("the key in {1} is not the one of the certificate in {0}; name a pair")]
+    NotAPair(PathBuf, PathBuf),
+}
+
+/// The certificate of a listener.
+pub struct Tls {
+    files: Files,
+    /// The files as they were when it began.
+    looks: Looks,
+    clock: Clock,
+    provider: Arc<CryptoProvider>,
+    current: Arc<Current>,
+    acceptor: TlsAcceptor,
+}
+
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// Of each file what changes with it; `None` as long as it cannot be found.
+type Looks = [Option<(u64, u64, i64, i64)>; 2];
+
+/// What new connections get.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.pair())
+    }
+}
+
+impl Current {
+    fn pair(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, pair: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+    }
+}
+
+impl Tls {
+    /// Reads the pair, which is good now.
+    pub fn open(certificate: &Path, key: &Path, clock: Clock) -> Result<Self, TlsError> {
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let looks = files.looks();
+        let pair = files.read(&provider, clock.now())?;
+        let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the ciphers of TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as _);
+        config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        // clients keep their sessions themselves, under a key that changes every six hours
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { files, looks, clock, provider, current, acceptor })
+    }
+
+    /// Does the certificate name this host?
+    pub fn names(&self, host: &str) -> bool {
+        let pair = self.current.pair();
+        let named = pair.end_entity_cert().ok().and_then(|der| {
+            let name = ServerName::try_from(host.trim_matches(['[', ']'])).ok()?;
+            EndEntityCert::try_from(der).ok()?.verify_is_valid_for_subject_name(&name).ok()
+        });
+        named.is_some()
+    }
+
+    /// Shakes hands. Is HTTP/2 what the client wants to speak?
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
+        let mut stream = self.acceptor.accept(stream).await?;
+        let session = stream.get_mut().1;
+        session.set_buffer_limit(Some(SENT_AHEAD));
+        let is_http_2 = session.alpn_protocol() == Some(HTTP_2);
+        Ok((stream, is_http_2))
+    }
+
+    /// Takes up what the files hold when they have changed, and at SIGHUP, for as long as it runs.
+    /// Connections that are open go on with what they began with.
+    pub async fn watch(&self) {
+        let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut known, mut before) = (self.looks, self.looks);
+        loop {
+            let is_asked = tokio::select! {
+                _ = ticks.tick() => false,
+                _ = hangups.recv() => true,
+            };
+            let looks = self.files.looks();
+            // one may still be being written, or the other one be written after it
+            let is_complete = looks == before;
+            before = looks;
+            if is_asked || (is_complete && looks != known) {
+                known = looks;
+                self.renew();
+            }
+        }
+    }
+
+    fn renew(&self) {
+        match self.files.read(&self.provider, self.clock.now()) {
+            Ok(pair) => {
+                self.current.replace(pair);
+                tracing::info!("took up the certificate in {}", self.files.certificate.display());
+            }
+            Err(error) => tracing::error!("the certificate stays as it was: {error}"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    fn read(&self, provider: &CryptoProvider, now: Timestamp) -> Result<CertifiedKey, TlsError> {
+        let Self { certificate, key } = self;
+        let chain = read_chain(certificate)?;
+        check(&chain[0], certificate, now)?;
+        let pair = CertifiedKey::from_der(chain, read_key(key)?, provider);
+        pair.map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsError::NotAPair(certificate.clone(), key.clone())
+            }
+            _ => TlsError::NotAKey(key.clone()),
+        })
+    }
+
+    fn looks(&self) -> Looks {
+        let look = |meta: Metadata| (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec());
+        [&self.certificate, &self.key].map(|path| fs::metadata(path).ok().map(look))
+    }
+}
+
+/// The certificates of a file, the server's own first; there is one.
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = fs::read(path).map_err(|error| TlsError::Unreadable(path.to_owned(), error))?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    chain.ok_or_else(|| TlsError::NotACertificate(path.to_owned()))
+}
+
+/// Is it one for servers that is good now? Who made it is for clients to judge; with nobody to
+/// trust, what depends on nobody is looked at first.
+fn check(der: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), TlsError> {
+    use webpki::Error::{
+        CertExpired, CertNotValidYet, InvalidCertValidity, RequiredEkuNotFoundContext,
+    };
+    let not_one = |_| TlsError::NotACertificate(path.to_owned());
+    let certificate = EndEntityCert::try_from(der).map_err(not_one)?;
+    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let usage = KeyUsage::server_auth();
+    match certificate.verify_for_usage(&[], &[], &[], now, usage, None, None) {
+        Err(CertNotValidYet { .. }) => Err(TlsError::NotYet(path.to_owned())),
+        Err(CertExpired { .. } | InvalidCertValidity) => Err(TlsError::Expired(path.to_owned())),
+        Err(RequiredEkuNotFoundContext(_)) => Err(TlsError::NotForServers(path.to_owned())),
+        Err(_) | Ok(_) => Ok(()),
+    }
+}
+
+/// Whoever renews certificates puts links in their place, so links are followed; and a key of root's
+/// may be read by a group, as Kubernetes and Debian hand it on.
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
+    let meta = fs::metadata(path).map_err(unreadable)?;
+    let others = if meta.uid() == 0 { 0o037 } else { 0o077 };
+    if meta.mode() & others != 0 {
+        return Err(TlsError::OpenToOthers(path.to_owned()));
+    }
+    if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(TlsError::OfSomebodyElse(path.to_owned()));
+    }
+    let pem = Zeroizing::new(fs::read(path).map_err(unreadable)?);
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NotAKey(path.to_owned()))
+}

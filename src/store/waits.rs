@@ -1,0 +1,45 @@
+//! How long callers waited for the database before anything was done for them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds in seconds: from nobody before one's turn to the end of anybody's patience.
+const BOUNDS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+
+/// A histogram of the waits since the start.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// A place for each bound, and one for what took longer.
+    took: [AtomicU64; BOUNDS.len() + 1],
+    nanos: AtomicU64,
+}
+
+/// What was counted.
+#[derive(Debug)]
+pub struct Waited {
+    /// How many took at most as long as each bound, and longer than the one before; what took
+    /// longer than all of them has none.
+    pub took: Vec<(f64, u64)>,
+    /// How long all of them took together.
+    pub seconds: f64,
+}
+
+impl Waits {
+    pub(super) fn note(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let at = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        self.took[at].fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn so_far(&self) -> Waited {
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let took = self.took.iter().map(|count| count.load(Ordering::Relaxed));
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        Waited {
+            took: bounds.zip(took).collect(),
+            seconds: Duration::from_nanos(nanos).as_secs_f64(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The pair of files: what is refused at the start, and what is renewed.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
+
+use super::service::{Authority, LONG, Service, healthcheck, presented, put, started};
+
+const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[track_caller]
+fn refused(folder: &tempfile::TempDir, about: &str) {
+    let (code, said) = started(folder.path());
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.starts_with("cloakroom: ") && said.contains(about), "{said}");
+    assert!(!folder.path().join("cloakroom-data").exists(), "nothing was made");
+}
+
+#[test]
+fn a_pair_that_cannot_be_used_is_refused_at_the_start_in_a_sentence() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (certificate, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+    refused(&folder, "cannot read tls.pem");
+    authority.make(folder.path(), |params| params.not_after = date_time_ymd(2020, 1, 1));
+    refused(&folder, "has expired");
+    authority.make(folder.path(), |params| params.not_before = date_time_ymd(2200, 1, 1));
+    refused(&folder, "is not good before a later day");
+    authority.make(folder.path(), |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    refused(&folder, "is not one for servers");
+
+    authority.make(folder.path(), |_| {});
+    let other = fs::read_to_string(&key).unwrap();
+    authority.make(folder.path(), |_| {});
+    let own = fs::read_to_string(&key).unwrap();
+    put(&key, &other);
+    refused(&folder, "the key in tls.key is not the one of the certificate in tls.pem");
+    put(&key, &own);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    refused(&folder, "chmod 0600 tls.key");
+    for nonsense in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
+    {
+        put(&key, nonsense);
+        refused(&folder, "tls.key holds no private key");
+    }
+    put(&key, &own);
+    let good = fs::read_to_string(&certificate).unwrap();
+    for nonsense in ["", &own, &good.replace("MII", "AII")] {
+        put(&certificate, nonsense);
+        refused(&folder, "tls.pem holds no certificate");
+    }
+    fs::remove_file(&key).unwrap();
+    put(&certificate, &good);
+    refused(&folder, "cannot read tls.key");
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
+    let service = Service::start();
+    let mut open = service.connect("http/1.1");
+    let mut still_answers = || {
+        open.write_all(READ.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        open.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        let _ = open.read(&mut [0; 4096]).unwrap();
+    };
+    still_answers();
+    let first = presented(&service);
+    service.authority.make(service.folder.path(), |_| {});
+    let renewed = changed(&service, &first);
+    still_answers();
+
+    put(&service.folder.path().join("tls.key"), "nonsense");
+    let start = Instant::now();
+    while !service.log().contains("the certificate stays as it was") {
+        assert!(start.elapsed() < LONG, "{}", service.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(*presented(&service), *renewed);
+
+    service.authority.make(service.folder.path(), |_| {});
+    service.signal("HUP");
+    let start = Instant::now();
+    changed(&service, &renewed);
+    assert!(start.elapsed() < Duration::from_millis(900), "at once: {:?}", start.elapsed());
+    still_answers();
+}
+
+/// The certificate, once it is another one than this.
+fn changed(service: &Service, before: &[u8]) -> Vec<u8> {
+    let start = Instant::now();
+    loop {
+        let now = presented(service);
+        if *now != *before {
+            return now.to_vec();
+        }
+        assert!(start.elapsed() < LONG, "{}", service.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_healthcheck_speaks_tls_where_the_service_does() {
+    let service = Service::start();
+    let start = Instant::now();
+    loop {
+        let checked = healthcheck(&service);
+        if checked.status.code() == Some(0) {
+            break;
+        }
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        let is_late = said.contains("not answer in time"); // the machine has other things to do
+        assert!(is_late && start.elapsed() < LONG, "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_for_other_names_is_said_to_be_one() {
+    let service = Service::start();
+    assert!(!service.log().contains("the certificate is not for"), "{}", service.log());
+    drop(service);
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    authority.make(folder.path(), |params| params.subject_alt_names.clear());
+    let tls = cloakroom::server::Tls::open(
+        &folder.path().join("tls.pem"),
+        &folder.path().join("tls.key"),
+        cloakroom::clock::Clock::System,
+    );
+    let tls = tls.unwrap();
+    assert!(!tls.names("localhost") && !tls.names("127.0.0.1") && !tls.names("[::1]"));
+}

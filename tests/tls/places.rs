@@ -1,0 +1,79 @@
+//! How many connections are let in, over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::service::{LONG, Service};
+
+const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// Closed by the service, without a word?
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    matches!(stream.read(&mut [0; 1]), Ok(0))
+        || stream.write_all(b"x").is_err()
+        || stream.take_error().unwrap().is_some()
+}
+
+/// An address of this machine that is not on loopback. Nothing is sent to find it.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
+    let Some(address) = own_address() else {
+        println!(
+            "DOS-10: this machine has no address but loopback, whose connections do not count"
+        );
+        return;
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let service = Service::at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "");
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let mut all: Vec<_> = (0..300).map(|_| TcpStream::connect((address, port)).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let excess = all.split_off(256);
+    for mut stream in excess {
+        assert!(is_closed(&mut stream), "more than its share");
+    }
+    let mut open = all.remove(0);
+    open.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(
+        open.read(&mut [0; 1]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    );
+    assert!(service.sent(READ).starts_with("HTTP/1.1 200"), "loopback has no share");
+    drop(all);
+    let start = Instant::now();
+    loop {
+        let mut one = TcpStream::connect((address, port)).unwrap();
+        if !is_closed(&mut one) {
+            break;
+        }
+        assert!(start.elapsed() < LONG, "its places are given back");
+    }
+}
+
+#[test]
+fn beyond_the_connections_in_all_clients_wait_for_a_place() {
+    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let service = Service::at(at, "ulimit -n 60; "); // places for half of them
+    let mut crowd: Vec<_> = (0..30).map(|_| service.connect("http/1.1")).collect();
+    let mut waiting = TcpStream::connect(at).unwrap();
+    waiting.write_all(READ.as_bytes()).unwrap(); // what is no handshake is refused at once
+    waiting.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let none = waiting.read(&mut [0; 16]);
+    assert!(none.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it waits");
+    crowd.pop();
+    waiting.set_read_timeout(Some(LONG)).unwrap();
+    let start = Instant::now();
+    let _ = waiting.read(&mut [0; 16]).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
