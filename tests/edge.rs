@@ -298,6 +298,36 @@ fn dos_03_a_body_that_is_too_large_is_refused_and_not_read_on() {
 }
 
 #[test]
+fn the_answer_to_a_body_that_nobody_reads_says_that_it_is_the_last_one() {
+    let service = Service::start();
+    let chunks = "2\r\n{}\r\n0\r\n\r\n";
+    let nobodys = HEAD.replace("/login", "/unknown");
+    for (head, body) in [
+        (format!("{nobodys}Content-Length: 2\r\n\r\n"), "{}"),
+        (format!("{nobodys}Transfer-Encoding: chunked\r\n\r\n"), chunks),
+        (HEAD.replace("json", "xml") + "Content-Length: 2\r\n\r\n", "{}"),
+    ] {
+        for pause in [0, 50] {
+            let mut stream = connect(service.at);
+            stream.write_all(head.as_bytes()).unwrap();
+            thread::sleep(Duration::from_millis(pause)); // the answer may come before the body goes
+            let _ = stream.write_all(body.as_bytes());
+            let answer = rest(&mut stream);
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        }
+    }
+    let mut read = connect(service.at);
+    for _ in 0..3 {
+        let all = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+        read.write_all(all.as_bytes()).unwrap();
+        let mut buffer = [0; 4096];
+        let count = read.read(&mut buffer).unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..count]);
+        assert!(answer.starts_with("HTTP/1.1 400") && !answer.contains("connection:"), "{answer}");
+    }
+}
+
+#[test]
 fn dos_04_a_compressed_body_is_refused_unread() {
     let service = Service::start();
     let head = format!("{HEAD}Content-Encoding: gzip\r\nContent-Length: 10\r\n");

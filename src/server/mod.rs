@@ -26,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use poem::endpoint::BoxEndpoint;
 use poem::http::uri::Scheme;
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
@@ -243,9 +243,9 @@ async fn answer(
         request.set_body(Body::from(BoxBody::new(body)));
     }
     let mut response = visit.hall.route.get_response(request).await;
-    let is_last = visit.hall.is_closing.load(Ordering::Relaxed)
-        || response.status() == StatusCode::PAYLOAD_TOO_LARGE; // the rest of it may be endless
-    if is_last {
+    // hyper closes after a body that was not read to its end, which may be endless: a proxy that is not
+    // told would lose the next request on this connection
+    if visit.hall.is_closing.load(Ordering::Relaxed) || visit.pulse.has_rest() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     visit.pulse.has_answer();
