@@ -29,6 +29,7 @@ use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, Request, Response};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -43,6 +44,9 @@ use crate::metrics::{Connected, Connections};
 /// A head is no larger than this in all, and has no more fields.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
+/// What of an answer waits in the system for a client that does not take it in. It would give each up
+/// to 4 MiB, which are then copied and kept for as many connections as an attacker likes.
+const SEND_BYTES: usize = 64 * 1024;
 /// Out of file descriptors: look again after this, instead of spinning.
 const BACK_OFF: Duration = Duration::from_millis(50);
 /// As long as connections cannot be accepted, the log says so this often.
@@ -78,6 +82,10 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let Edge { limits, deadlines, connections } = edge;
+    // whoever is accepted inherits it
+    if let Err(error) = set_socket_send_buffer_size(&listener, SEND_BYTES) {
+        tracing::warn!(%error, "cannot bound what waits for slow clients");
+    }
     let hall = Arc::new(Hall { route, deadlines, is_closing: AtomicBool::new(false) });
     let places = Places::new(limits);
     let (last_call, is_over) = watch::channel(false);
