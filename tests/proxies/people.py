@@ -114,16 +114,19 @@ def the_log_has_the_id_of_a_request_and_no_query():
     assert "canary" not in log, line
 
 
-for scene in (
-    http_leads_to_https,
+SCENES = (
     a_session_is_secure_and_knows_where_it_comes_from,
     a_revoked_session_is_refused_at_once,
     a_foreign_host_is_refused,
     other_origins_are_refused_and_ours_is_not,
     a_large_body_is_refused_in_words_of_ours,
     metrics_are_not_for_everybody,
+)
+BEHIND_A_PROXY = (
+    http_leads_to_https,
     connections_to_the_service_are_kept,
     the_log_has_the_id_of_a_request_and_no_query,
-):
+)
+for scene in SCENES + (BEHIND_A_PROXY if PROXY != "alone" else ()):
     scene()
     print(f"    {PROXY}: {scene.__name__.replace('_', ' ')}", flush=True)
