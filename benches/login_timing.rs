@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
 
-#[expect(dead_code, reason = "the bench of logins asks for more")]
+#[expect(dead_code, reason = "the other benches ask for more")]
 mod house;
 
 use std::process::ExitCode;

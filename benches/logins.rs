@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
 
+#[expect(dead_code, reason = "the bench of an overload asks for more")]
 mod house;
 
 use std::process::ExitCode;
@@ -24,16 +25,16 @@ use std::time::{Duration, Instant};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use cloakroom::domain::passwords::HashCost;
 
-use crate::house::{PASSWORD, Service, argument, login, quantile, within};
+use crate::house::reads::{Reads, read};
+use crate::house::{PASSWORD, Service, argument, login, within};
 
 /// As many clients log in while their rate is measured: somebody always waits, and nobody is told
 /// to come back.
 const FEW: usize = 16;
 /// As many while the reads are measured.
 const MANY: usize = 200;
-/// Reads a second, and the connections they come by: one that waits 40 ms delays the next on it.
+/// Reads a second.
 const READS: u32 = 1000;
-const READERS: u32 = 40;
 /// As long does each thing take that is compared.
 const TURN: Duration = Duration::from_secs(2);
 
@@ -65,7 +66,7 @@ fn compare(threads: usize, rounds: u32) -> bool {
     let rest = service.memory("VmRSS");
     let signed_in = service.connect().ask(&login("reader", PASSWORD));
     let cookie = signed_in.header("set-cookie").split(';').next().unwrap();
-    let read = || read(&service, cookie, TURN);
+    let read = || read(&service, cookie, READS, TURN);
 
     let (mut bare, mut answered) = (0.0, 0.0);
     let (mut alone, mut beside_hashes, mut beside_logins) = <(Reads, Reads, Reads)>::default();
@@ -203,65 +204,4 @@ fn while_they_log_in<T>(
         is_over.store(true, Relaxed);
         (crowd, outcome)
     })
-}
-
-/// How long guarded reads took, in milliseconds, and how many were not answered 200.
-#[derive(Default)]
-struct Reads {
-    times: Vec<f64>,
-    refused: u32,
-}
-
-impl Reads {
-    fn add(&mut self, more: Self) {
-        self.times.extend(more.times);
-        self.times.sort_by(f64::total_cmp);
-        self.refused += more.refused;
-    }
-
-    fn p99(&self) -> f64 {
-        quantile(&self.times, 0.99)
-    }
-
-    fn report(&self, what: &str) {
-        let at = |part| quantile(&self.times, part);
-        println!(
-            "{} reads {what}: p50 {:.3} ms, p90 {:.3}, p99 {:.3}, p99.9 {:.3}, the longest {:.3}",
-            self.times.len(),
-            at(0.5),
-            at(0.9),
-            at(0.99),
-            at(0.999),
-            at(1.0)
-        );
-    }
-}
-
-/// Offers reads at their times, whether or not those before are answered. What a read takes counts
-/// from the instant it was due.
-fn read(service: &Service, cookie: &str, time: Duration) -> Reads {
-    let request = format!("GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
-    let step = Duration::from_secs(1) / READS;
-    let start = Instant::now() + Duration::from_millis(100); // by then all are connected
-    let reader = |n: u32| {
-        let (mut connection, mut reads) = (service.connect(), Reads::default());
-        let mut due = start + step * n;
-        while due < start + time {
-            sleep(due.saturating_duration_since(Instant::now()));
-            let answer = connection.ask(&request);
-            reads.times.push(due.elapsed().as_secs_f64() * 1e3);
-            reads.refused += u32::from(answer.status() != 200);
-            due += step * READERS;
-        }
-        reads
-    };
-    let reader = &reader;
-    let mut all = Reads::default();
-    thread::scope(|scope| {
-        let readers: Vec<_> = (0..READERS).map(|n| scope.spawn(move || reader(n))).collect();
-        for reader in readers {
-            all.add(reader.join().unwrap());
-        }
-    });
-    all
 }

@@ -62,9 +62,11 @@ impl Service {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// How many files and connections it has open.
+    /// How many files and connections it has open, the database's aside: its pool may grow.
     fn files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let names = all.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        names.filter(|name| !name.to_string_lossy().contains("cloakroom.db")).count()
     }
 
     /// User and system time so far, in ticks of 10 ms.
@@ -254,13 +256,13 @@ fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
     let at = served(short());
     let mut deaf = connect(at);
     deaf.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    thread::sleep(Duration::from_millis(1_500));
+    thread::sleep(Duration::from_millis(2_500));
     let mut found = 0;
     let mut buffer = vec![0; 1 << 20];
     while let Ok(count @ 1..) = deaf.read(&mut buffer) {
         found += count;
     }
-    assert!(found < 32 << 20, "{found} bytes came all the same");
+    assert!(found < 1 << 20, "{found} bytes were kept for a client that takes nothing in");
     let mut slow = connect(at);
     slow.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut found = 0;
@@ -295,6 +297,36 @@ fn dos_03_a_body_that_is_too_large_is_refused_and_not_read_on() {
         taken += 4096;
     }
     assert!(taken < 16 << 20, "{taken} bytes"); // what it reads, and what both systems keep
+}
+
+#[test]
+fn the_answer_to_a_body_that_nobody_reads_says_that_it_is_the_last_one() {
+    let service = Service::start();
+    let chunks = "2\r\n{}\r\n0\r\n\r\n";
+    let nobodys = HEAD.replace("/login", "/unknown");
+    for (head, body) in [
+        (format!("{nobodys}Content-Length: 2\r\n\r\n"), "{}"),
+        (format!("{nobodys}Transfer-Encoding: chunked\r\n\r\n"), chunks),
+        (HEAD.replace("json", "xml") + "Content-Length: 2\r\n\r\n", "{}"),
+    ] {
+        for pause in [0, 50] {
+            let mut stream = connect(service.at);
+            stream.write_all(head.as_bytes()).unwrap();
+            thread::sleep(Duration::from_millis(pause)); // the answer may come before the body goes
+            let _ = stream.write_all(body.as_bytes());
+            let answer = rest(&mut stream);
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        }
+    }
+    let mut read = connect(service.at);
+    for _ in 0..3 {
+        let all = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+        read.write_all(all.as_bytes()).unwrap();
+        let mut buffer = [0; 4096];
+        let count = read.read(&mut buffer).unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..count]);
+        assert!(answer.starts_with("HTTP/1.1 400") && !answer.contains("connection:"), "{answer}");
+    }
 }
 
 #[test]
@@ -569,52 +601,115 @@ fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
 }
 
 #[test]
+fn r_08_when_all_places_are_taken_the_next_one_waits_and_costs_nothing() {
+    let service = Service::after("ulimit -n 328; "); // 200 connections; the rest is its own
+    let mut crowd: Vec<_> = (0..200).map(|_| connect(service.at)).collect();
+    for stream in &mut crowd {
+        assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
+    }
+    let mut next = connect(service.at);
+    next.write_all(READ.as_bytes()).unwrap();
+    let ticks = service.cpu();
+    next.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    assert!(next.read(&mut [0; 64]).is_err(), "it waits");
+    let ticks = service.cpu() - ticks;
+    println!("R-08: 200 of 200 places taken, {ticks} % of CPU while the next one waits");
+    assert!(ticks < 10, "{ticks} % of CPU");
+    crowd.pop();
+    next.set_read_timeout(Some(LONG)).unwrap();
+    let mut status = [0; 12];
+    next.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+/// A figure of the service, from its own listener of metrics.
+fn metric(at: SocketAddr, name: &str) -> u64 {
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let page = sent(at, request.as_bytes());
+    let values = page.lines().filter_map(|line| line.strip_prefix(name));
+    values.map(|rest| rest.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// Reads a second on one connection.
+fn rate(at: SocketAddr) -> f64 {
+    let mut stream = connect(at);
+    let (start, mut count) = (Instant::now(), 0_u32);
+    while start.elapsed() < Duration::from_millis(100) {
+        answered(&mut stream).unwrap();
+        count += 1;
+    }
+    f64::from(count) / start.elapsed().as_secs_f64()
+}
+
+/// How much faster the one is than the other: the median of turns, since the machine has other
+/// things to do, too.
+fn ratio(one: SocketAddr, other: SocketAddr, turns: usize) -> f64 {
+    let mut ratios: Vec<f64> = (0..turns).map(|_| rate(one) / rate(other)).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+#[test]
 fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let aborts = figure("ABORTS", 600);
-    let service = Service::start();
+    // a short look is a rough one
+    let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let service = Service::after(&format!("export CLOAKROOM_METRICS_LISTEN={metrics}; "));
+    let control = Service::start(); // nobody goes there
     let at = service.at;
-    let rate = || {
-        let mut stream = connect(at);
-        let (start, mut count) = (Instant::now(), 0_u32);
-        while start.elapsed() < Duration::from_millis(500) {
-            answered(&mut stream).unwrap();
-            count += 1;
-        }
-        f64::from(count) * 2.0
+    let login = |n: usize| {
+        let body = format!("{{\"username\":\"nobody{n}\",\"password\":\"canary canary canary\"}}");
+        format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     };
-    let body = "{\"username\":\"nobody\",\"password\":\"canary canary canary\"}";
-    let login = format!("{HEAD}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    let first = (0..4).map(|_| {
-        thread::spawn({
-            let login = login.clone();
-            move || sent(at, login.as_bytes())
-        })
-    });
-    for first in first.collect::<Vec<_>>() {
-        first.join().unwrap(); // and the database's connections are open
+    for at in [service.at, control.at] {
+        thread::scope(|scope| {
+            for n in 0..4 {
+                scope.spawn(move || sent(at, login(n).as_bytes())); // and the database is open
+            }
+        });
+        rate(at);
     }
-    rate();
-    let (before, files) = (rate(), service.files());
+    let names = ["files", "connections", "hashes", "database"];
+    let open = || {
+        let of_database = "cloakroom_database_connections{pool=\"writer\",state=\"in_use\"}";
+        let [connections, hashes, database] =
+            ["cloakroom_connections ", "cloakroom_hash_queue ", of_database]
+                .map(|name| metric(metrics, name));
+        [service.files() as u64, connections, hashes, database]
+    };
+    let before = ratio(at, control.at, turns);
+    thread::sleep(Duration::from_millis(300));
+    let rest = open();
     let page = "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut random = 1_usize; // the same points each time (Knuth's MMIX)
     for n in 0..aborts {
-        let whole = [login.as_str(), page, READ][n % 3].as_bytes();
-        let cut = 1 + n * 7 % whole.len();
+        let whole = &[login(n), page.to_owned(), READ.to_owned()][n % 3];
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let cut = 1 + (random >> 33) % whole.len();
         let mut stream = connect(at);
-        stream.write_all(&whole[..if n % 2 == 0 { whole.len() } else { cut }]).unwrap();
+        let sent = if n % 2 == 0 { whole.len() } else { cut };
+        stream.write_all(&whole.as_bytes()[..sent]).unwrap();
         if n % 5 == 0 {
-            thread::sleep(Duration::from_millis(3)); // it is being hashed, or written
+            thread::sleep(Duration::from_micros((random >> 40) as u64 % 6_000)); // it is being hashed
         }
     }
     let start = Instant::now();
-    while service.files() > files {
-        assert!(start.elapsed() < LONG, "{} files more", service.files() - files);
+    while (0..4).any(|which| open()[which] > rest[which]) {
+        assert!(start.elapsed() < LONG, "{names:?}: {rest:?} before, {:?} now", open());
         thread::sleep(Duration::from_millis(20));
     }
-    let answer = sent(at, login.as_bytes());
-    assert!(["403", "429"].contains(&&answer[9..12]), "{answer}");
-    let after = rate();
-    println!("R-16: {aborts} aborts, no file left open, {before:.0}/s before, {after:.0}/s after");
-    assert!(after > before * 0.5, "{before:.0}/s before, {after:.0}/s after"); // others run, too
+    // had one login in fifty kept its place, there would be none left
+    let answer = sent(at, login(aborts).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let after = ratio(at, control.at, turns);
+    println!(
+        "R-16: {aborts} aborts, nothing left open; reads a second, to a service that nobody left: \
+         {before:.2} before, {after:.2} after: {:.1} %",
+        after / before * 100.0
+    );
+    assert!(after > before * least, "{before:.2} before, {after:.2} after");
 }
 
 #[test]

@@ -1,19 +1,24 @@
 //! The service as a process of its own, with accounts to log in to, and connections to ask it by.
 
+pub mod reads;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD;
 use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
 use cloakroom::domain::accounts::{Application, Username};
+use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 pub const PASSWORD: &str = "a password for the bench";
@@ -40,7 +45,7 @@ pub fn serve(folder: &str) {
     Runtime::new().unwrap().block_on(async {
         let (config, surroundings) = set_up(Path::new(folder));
         let domain = app::open(&config, surroundings).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
         let route = app::furnish(&config, Arc::new(domain), false, Arc::default());
         server::serve(listener, route, Edge::default(), std::future::pending()).await;
@@ -72,6 +77,35 @@ impl Service {
         Self { at: at.trim().to_owned(), child, _folder: folder }
     }
 
+    /// Starts the program itself, with every limit in force, on a database that has the accounts.
+    /// `BINARY` names another than the one that was built with this one.
+    pub fn of_program(names: &[String]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = std::env::var("BINARY");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
+        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let hash = own_hash();
+        let mut rows = "username,password_hash\n".to_owned();
+        for name in names {
+            writeln!(rows, "{name},\"{hash}\"").unwrap();
+        }
+        let people = folder.path().join("people.csv");
+        std::fs::write(&people, rows).unwrap();
+        let run = || {
+            let mut command = Command::new(&program);
+            command.current_dir(folder.path()).env_clear().args(["--listen", &at]);
+            command
+        };
+        let imported = run().args(["user", "import"]).arg(&people).output().unwrap();
+        assert!(imported.status.success(), "{imported:?}");
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut child = run().arg("serve").stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains("serves at"), "{said}");
+        Self { at, child, _folder: folder }
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::to(&self.at)
     }
@@ -82,6 +116,17 @@ impl Service {
         let line = status.lines().find(|text| text.starts_with(line)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
+}
+
+/// The hash of the password at the price of today, as an import has it.
+fn own_hash() -> String {
+    let HashCost { memory_kib, passes, lanes } = HashCost::DEFAULT;
+    let params = Params::new(memory_kib, passes, lanes, Some(32)).unwrap();
+    let (salt, mut output) = ([7; 16], [0; 32]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(PASSWORD.as_bytes(), &salt, &mut output).unwrap();
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${output}")
 }
 
 impl Drop for Service {

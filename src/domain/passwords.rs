@@ -206,9 +206,11 @@ const OUTPUT: usize = 32;
 const SALT: usize = 16;
 /// The most bytes of a salt that a PHC string holds.
 const MOST_SALT: usize = 64;
-/// As many as wait at the door before we say so; at 80 a second the last one waits under a second.
+/// As many as wait at the door before we say so, and fewer where they would not be done in time.
 const QUEUE: usize = 64;
-/// Who has waited this long is told to come back.
+/// Who is let in is expected to wait no longer; who is not is told to come back at once.
+const EXPECTED: Duration = Duration::from_millis(750);
+/// Who has waited this long all the same is told to come back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Hashes on threads of its own, at the lowest priority, so that readers never wait for it.
@@ -223,6 +225,9 @@ pub struct Hasher {
     refused: AtomicU64,
     /// The microseconds that a comparison is answered after at the soonest.
     pace: AtomicU64,
+    /// The microseconds that a job took lately, whatever else the machine had to do.
+    took: Arc<AtomicU64>,
+    threads: usize,
     cost: HashCost,
 }
 
@@ -251,22 +256,37 @@ impl Hasher {
     pub fn start(cost: HashCost, threads: usize) -> Self {
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        for n in 0..threads.max(1) {
-            let (jobs, waiting) = (Arc::clone(&jobs), Arc::clone(&waiting));
+        let (waiting, took) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+        let threads = threads.max(1);
+        for n in 0..threads {
+            let (jobs, waiting, took) =
+                (Arc::clone(&jobs), Arc::clone(&waiting), Arc::clone(&took));
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
-                .spawn(move || work(&jobs, &waiting, cost))
+                .spawn(move || work(&jobs, &waiting, &took, cost))
                 .expect("the system starts a thread at start-up");
         }
         let places = Semaphore::new(QUEUE);
-        Self { queue, places, waiting, refused: AtomicU64::new(0), pace: AtomicU64::new(0), cost }
+        let (refused, pace) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { queue, places, waiting, refused, pace, took, threads, cost }
     }
 
     /// A place in the queue, for who has something to do before: who finds none is sent away before
     /// that costs anything.
     pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
+        let taken = QUEUE - self.places.available_permits();
+        if taken >= self.room() {
+            return Err(self.refusal());
+        }
         self.places.try_acquire().map_err(|_none_left| self.refusal())
+    }
+
+    /// How many are let in, so that the last one is done in time as far as one can tell. To be sent
+    /// away after a second's wait is worse than at once, and holds up who comes instead.
+    fn room(&self) -> usize {
+        let took = Duration::from_micros(self.took.load(Ordering::Relaxed).max(1));
+        let in_time = EXPECTED.as_micros() / took.as_micros() * self.threads as u128;
+        usize::try_from(in_time).unwrap_or(QUEUE).clamp(self.threads, QUEUE)
     }
 
     /// How many passwords wait for a thread.
@@ -438,7 +458,7 @@ impl Hasher {
 }
 
 /// What a hashing thread does until the hasher is gone.
-fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, cost: HashCost) {
+fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, took: &AtomicU64, cost: HashCost) {
     step_back();
     let mut memory = Memory::kept(cost);
     loop {
@@ -446,7 +466,16 @@ fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, cost: HashCost) {
         let Ok(job) = next else { return };
         waiting.fetch_sub(1, Ordering::Relaxed);
         if job.queued.elapsed() < PATIENCE {
+            let begun = Instant::now();
             (job.run)(&mut memory);
+            let now = begun.elapsed().min(PATIENCE).as_micros();
+            let now = u64::try_from(now).unwrap_or(u64::MAX);
+            let lately = took.load(Ordering::Relaxed);
+            // an eighth of it is the last one, so that one that was held up changes little
+            took.store(
+                if lately == 0 { now } else { lately - lately / 8 + now / 8 },
+                Ordering::Relaxed,
+            );
         }
     }
 }
@@ -700,5 +729,16 @@ mod tests {
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(Busy))).count();
         assert!(busy >= QUEUE - 1, "{busy} were told to come back");
+    }
+
+    #[tokio::test]
+    async fn no_more_are_let_in_than_are_done_in_time() {
+        let hasher = Hasher::start(HashCost::DEFAULT, 2);
+        let places = || std::iter::from_fn(|| hasher.place().ok()).collect::<Vec<_>>().len();
+        assert_eq!(places(), QUEUE, "nobody knows yet how long it takes");
+        for (millis, room) in [(20, QUEUE), (50, 30), (100, 14), (1_000, 2)] {
+            hasher.took.store(millis * 1_000, Ordering::Relaxed);
+            assert_eq!(places(), room, "{millis} ms each");
+        }
     }
 }

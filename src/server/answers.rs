@@ -9,7 +9,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body as _, Bytes, Incoming};
 use poem::http::uri::{Scheme, Uri};
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, header};
 use poem::{Body, Endpoint, Request, Response};
 
 use super::crowd::{Crowd, Presence};
@@ -46,9 +46,9 @@ pub async fn answer_one(
     let pulse = &visit.watch;
     pulse.has_asked(!request.body().is_end_stream());
     let mut response = visit.answer(pulse, request, false).await;
-    let is_last = visit.hall.is_closing.load(Ordering::Relaxed)
-        || response.status() == StatusCode::PAYLOAD_TOO_LARGE; // the rest of it may be endless
-    if is_last {
+    // hyper closes after a body that was not read to its end, which may be endless: a proxy that is
+    // not told would lose the next request on this connection
+    if visit.hall.is_closing.load(Ordering::Relaxed) || pulse.has_rest() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     pulse.has_answer();

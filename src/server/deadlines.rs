@@ -151,6 +151,11 @@ impl Pulse {
         }
     }
 
+    /// Was a body left unread? Then nothing behind it can be found, and the connection ends.
+    pub fn has_rest(&self) -> bool {
+        self.state().has_rest
+    }
+
     /// The service has an answer.
     pub fn has_answer(&self) {
         self.state().doing = Doing::Writing { since: Instant::now() };

@@ -8,7 +8,7 @@ modules=$root/tests/tools/node_modules
 # The browser of tests/browser.
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 
-PATH=$tools/venv/bin:$tools/bin:$modules/.bin:$PATH
+PATH=$tools/venv/bin:$tools/bin:$modules/.bin:$PATH:/usr/sbin # nginx is there
 export PATH
 
 # No tool tells its makers that it was run.

@@ -1,6 +1,7 @@
 # Starts and stops the service for a test. Sourced after env.sh; wants find_cloakroom first.
 #
-#   start_server --demo     serves on a free port, with $data as its data folder
+#   start_server --demo     serves on a free port, with $data as its data folder; on loopback, or
+#                           where $listen_on says
 #   $url                    where it answers
 #   stop_server             ends it as an orchestrator would, and reads its log
 #
@@ -28,9 +29,10 @@ free_port() {
 start_server() {
     free_port
     url=http://127.0.0.1:$port
-    say "cloakroom serve --listen 127.0.0.1:$port${*:+ $*}"
+    local at=${listen_on:-127.0.0.1}:$port
+    say "cloakroom serve --listen $at${*:+ $*}"
     # Not from here, where a developer's cloakroom.toml may lie.
-    (cd "$scratch" && exec "$cloakroom" serve --listen "127.0.0.1:$port" --data-dir "$data" "$@") \
+    (cd "$scratch" && exec "$cloakroom" serve --listen "$at" --data-dir "$data" "$@") \
         >"$log" 2>&1 </dev/null &
     server=$!
     for _ in {1..200}; do

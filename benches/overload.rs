@@ -1,0 +1,184 @@
+//! What becomes of everybody when ten times as many log in as can (R-05):
+//! `cargo bench --bench overload [-- --seconds S]`.
+//!
+//! The program itself serves, with every limit in force; this one asks, in threads that share its cores.
+//! 500 guarded reads a second go on throughout. In one run it measures
+//! - the reads alone, and one login after the other,
+//! - the most logins a second: 16 clients, each with one login after the other,
+//! - ten times as many, offered at their time whether or not the ones before are answered,
+//! - when a login takes as long again as before.
+//!
+//! The exit code is 1 beyond the bounds.
+
+#![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
+#![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
+
+#[expect(dead_code, reason = "the other benches ask for more")]
+mod house;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread::{self, available_parallelism, sleep};
+use std::time::{Duration, Instant};
+
+use crate::house::reads::read;
+use crate::house::{PASSWORD, Service, argument, login, quantile, within};
+
+/// Reads a second.
+const READS: u32 = 500;
+/// Clients that reach the most logins a second: somebody always waits, and nobody is refused.
+const FEW: usize = 16;
+/// Offered, to what can be answered.
+const TIMES: f64 = 10.0;
+/// Connections that logins are offered by. As many wait as fit the queue, each for less than two
+/// seconds, and the others are refused at once: one is always free.
+const OFFERING: usize = 256;
+/// So many people that nobody has two logins under way.
+const PEOPLE: usize = 4000;
+/// A login is as quick as it was, if the machine had other things to do.
+const SOME: f64 = 5.0;
+
+fn main() -> ExitCode {
+    let seconds = argument("--seconds").map_or(60, |value| value.parse().unwrap());
+    let (time, part) = (Duration::from_secs(seconds), Duration::from_secs(seconds / 4 + 1));
+    let threads = available_parallelism().unwrap().get(); // as many as the service hashes on
+
+    let mut names: Vec<String> = (0..PEOPLE).map(|n| format!("user{n}")).collect();
+    names.extend(["reader", "visitor"].map(str::to_owned));
+    let service = Service::of_program(&names);
+    sleep(Duration::from_secs(1));
+    let rest = service.memory("VmRSS");
+    let signed_in = service.connect().ask(&login("reader", PASSWORD));
+    let cookie = signed_in.header("set-cookie").split(';').next().unwrap();
+
+    let alone = read(&service, cookie, READS, part);
+    alone.report("alone");
+    let mut ones: Vec<f64> = (0..20).map(|_| one_login(&service)).collect();
+    ones.sort_by(f64::total_cmp);
+    let one = quantile(&ones, 0.5);
+
+    let (peak, beside_few) = thread::scope(|scope| {
+        let reads = scope.spawn(|| read(&service, cookie, READS, part));
+        (most_logins(&service, part), reads.join().unwrap())
+    });
+    beside_few.report("beside 16 clients who log in");
+    println!("one login takes {one:.1} ms; the most are {peak:.1} a second");
+
+    let (offered, beside) = thread::scope(|scope| {
+        let reads = scope.spawn(|| read(&service, cookie, READS, time));
+        (offer(&service, peak * TIMES, time), reads.join().unwrap())
+    });
+    let ended = Instant::now();
+    let mut abnormal = 0.0;
+    while ended.elapsed() < Duration::from_secs(5) {
+        if one_login(&service) > one * SOME {
+            abnormal = ended.elapsed().as_secs_f64();
+        }
+    }
+    let after = read(&service, cookie, READS, part);
+    beside.report("in the overload");
+    after.report("after it");
+    let most = service.memory("VmHWM");
+    println!("memory of the service: {rest:.1} MiB at rest, {most:.1} MiB at the most");
+    let Offered { mut good, mut refused, failed, late } = offered;
+    println!(
+        "{:.0} logins a second offered: {} answered 200, {} refused, {failed} else; sent at most {late:.0} ms \
+         late\n",
+        peak * TIMES,
+        good.len(),
+        refused.len()
+    );
+    good.sort_by(f64::total_cmp);
+    refused.sort_by(f64::total_cmp);
+    let answered = good.len() as f64 / time.as_secs_f64();
+    println!("{:<44} {:9.3}", "p99 of logins that were answered, ms", quantile(&good, 0.99));
+    let bounds = [
+        within("most logins to those answered in overload", peak / answered, 1.0 / 0.9),
+        within("p99 of refusals, ms", quantile(&refused, 0.99), 250.0),
+        within("answered neither 200, nor 503 and when", f64::from(failed), 0.0),
+        within("p99 of reads, ms", beside.p99(), 50.0),
+        within("p99 of reads, to that alone", beside.p99() / alone.p99(), 3.0),
+        within("reads refused", f64::from(alone.refused + beside.refused + after.refused), 0.0),
+        within("memory above rest, MiB", most - rest, 20.0 * threads as f64 + 64.0),
+        within("logins are as quick as before after, s", abnormal, 2.0),
+    ];
+    if bounds.into_iter().all(|is_met| is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How long a login takes on a connection of its own, in milliseconds; for ever if it is refused.
+fn one_login(service: &Service) -> f64 {
+    let start = Instant::now();
+    let answer = service.connect().ask(&login("visitor", PASSWORD));
+    if answer.status() == 200 { start.elapsed().as_secs_f64() * 1e3 } else { f64::INFINITY }
+}
+
+/// Logins a second while few clients do nothing else.
+fn most_logins(service: &Service, time: Duration) -> f64 {
+    let (count, start) = (AtomicU32::new(0), Instant::now());
+    thread::scope(|scope| {
+        for client in 0..FEW {
+            let count = &count;
+            scope.spawn(move || {
+                let mut connection = service.connect();
+                for n in (client..PEOPLE).step_by(FEW).cycle() {
+                    if start.elapsed() >= time {
+                        return;
+                    }
+                    let answer = connection.ask(&login(&format!("user{n}"), PASSWORD));
+                    assert_eq!(answer.status(), 200, "{answer:?}");
+                    count.fetch_add(1, Relaxed);
+                }
+            });
+        }
+    });
+    f64::from(count.into_inner()) / start.elapsed().as_secs_f64()
+}
+
+/// What became of logins that were offered: how long they took in milliseconds, from when they were due.
+#[derive(Default)]
+struct Offered {
+    good: Vec<f64>,
+    refused: Vec<f64>,
+    failed: u32,
+    /// The most that one was sent after it was due, in milliseconds.
+    late: f64,
+}
+
+/// Offers so many logins a second, each at its time.
+fn offer(service: &Service, a_second: f64, time: Duration) -> Offered {
+    let (next, all) = (AtomicU32::new(0), Mutex::new(Offered::default()));
+    let start = Instant::now() + Duration::from_millis(200); // by then all are connected
+    thread::scope(|scope| {
+        for _ in 0..OFFERING {
+            scope.spawn(|| {
+                let (mut connection, mut mine) = (service.connect(), Offered::default());
+                loop {
+                    let n = next.fetch_add(1, Relaxed);
+                    let due = start + Duration::from_secs_f64(f64::from(n) / a_second);
+                    if due >= start + time {
+                        break;
+                    }
+                    sleep(due.saturating_duration_since(Instant::now()));
+                    let millis = || due.elapsed().as_secs_f64() * 1e3;
+                    mine.late = mine.late.max(millis());
+                    let answer =
+                        connection.ask(&login(&format!("user{}", n as usize % PEOPLE), PASSWORD));
+                    match answer.status() {
+                        200 => mine.good.push(millis()),
+                        503 if answer.header("retry-after").parse::<u32>().is_ok() => {
+                            mine.refused.push(millis());
+                        }
+                        _ => mine.failed += 1,
+                    }
+                }
+                let mut all = all.lock().unwrap();
+                all.good.extend(mine.good);
+                all.refused.extend(mine.refused);
+                all.failed += mine.failed;
+                all.late = all.late.max(mine.late);
+            });
+        }
+    });
+    all.into_inner().unwrap()
+}
