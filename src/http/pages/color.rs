@@ -39,11 +39,39 @@ impl Color {
         Self(mixed)
     }
 
-    /// The nearest colour on the way to `end` that can be read on all of these.
+    /// The same colour as bright as it gets.
+    fn at_its_brightest(self) -> Self {
+        let most = self.0.into_iter().max().unwrap_or_default();
+        if most == 0 {
+            return Self::WHITE;
+        }
+        let scaled = |part| u16::from(part) * 255 / u16::from(most);
+        Self(self.0.map(|part| u8::try_from(scaled(part)).expect("no part exceeds the most")))
+    }
+
+    /// The nearest darker colour that can be read on all of these.
     #[must_use]
-    pub fn readable_on(self, papers: &[Self], end: Self) -> Self {
+    pub fn dark_enough_for(self, papers: &[Self]) -> Self {
+        self.first_readable(papers, &[Self::BLACK])
+    }
+
+    /// The nearest brighter colour that can be read on all of these: vivid first, and then pale.
+    #[must_use]
+    pub fn bright_enough_for(self, papers: &[Self]) -> Self {
+        self.first_readable(papers, &[self.at_its_brightest(), Self::WHITE])
+    }
+
+    /// The first colour on the way along these stops.
+    fn first_readable(self, papers: &[Self], stops: &[Self]) -> Self {
         let reads = |color: &Self| papers.iter().all(|on| color.contrast(*on) >= Self::READABLE);
-        (0..=20).map(|step| self.toward(end, step)).find(reads).unwrap_or(end)
+        let mut here = self;
+        for stop in stops {
+            if let Some(found) = (0..=20).map(|step| here.toward(*stop, step)).find(reads) {
+                return found;
+            }
+            here = *stop;
+        }
+        here
     }
 
     /// The colour of what is written on this one.
@@ -84,8 +112,8 @@ mod tests {
             prop_assert!(color.contrast(color.ink()) >= Color::READABLE, "{color}");
             let dark = [Color([0x15, 0x18, 0x1b]), Color([0x1f, 0x23, 0x27])];
             let light = [Color([0xf5, 0xf5, 0xf2]), Color::WHITE];
-            for (papers, end) in [(dark, Color::WHITE), (light, Color([0; 3]))] {
-                let text = color.readable_on(&papers, end);
+            let written = [(dark, color.bright_enough_for(&dark)), (light, color.dark_enough_for(&light))];
+            for (papers, text) in written {
                 prop_assert!(papers.iter().all(|on| text.contrast(*on) >= Color::READABLE), "{text}");
             }
         }

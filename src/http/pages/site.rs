@@ -41,8 +41,8 @@ impl Site {
 
     /// The style of the pages: the colours, and what never changes.
     pub fn style(&self) -> String {
-        let light = Self::colors(self.color, self.color.readable_on(&LIGHT, Color([0; 3])));
-        let bright = self.color.readable_on(&DARK, Color([0xff; 3]));
+        let light = Self::colors(self.color, self.color.dark_enough_for(&LIGHT));
+        let bright = self.color.bright_enough_for(&DARK);
         let dark = Self::colors(bright, bright);
         format!(
             ":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n\n{STYLE}"
