@@ -1,9 +1,9 @@
 //! What a guarded read costs: `cargo bench --bench guarded_read [-- --rows N] [--seconds S]`.
 //!
-//! One process serves a bare poem hello and the real `GET /private` through the same accept loop;
-//! another asks for them in alternating rounds. Printed is the server's CPU time for a request of
-//! each, and the ratio, which does not depend on the machine. `--rows 1000000` puts as many
-//! accounts and sessions into the database first.
+//! One process serves a bare poem hello, and the real `GET /private` and `GET /forward-auth` through
+//! the same accept loop; another asks for them in alternating rounds. Printed is the server's CPU time
+//! for a request of each, and the ratios, which do not depend on the machine. `--rows 1000000` puts as
+//! many accounts and sessions into the database first.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
@@ -35,7 +35,9 @@ fn main() {
         arguments.get(at + 1).cloned()
     };
     if let Some(at) = value("--load") {
-        load(&at, &value("--cookie").unwrap_or_default(), value("--for").unwrap().parse().unwrap());
+        let cookie = value("--cookie").unwrap_or_default();
+        let seconds = value("--for").unwrap().parse().unwrap();
+        load(&at, &value("--path").unwrap(), &cookie, seconds);
         return;
     }
     let rows = value("--rows").map_or(0, |rows| rows.parse().unwrap());
@@ -69,21 +71,22 @@ async fn bench(rows: i64, seconds: u64) {
     let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
     let hello = serve(hello).await;
     let real = serve(app::furnish(&config, domain, false, Arc::default())).await;
-    let mut costs = [Vec::new(), Vec::new()];
+    let mut costs = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..11 {
-        for (which, (at, cookie)) in
-            [(&hello, ""), (&real, cookie.as_str())].into_iter().enumerate()
-        {
-            let cost = measure(at, cookie, seconds).await;
+        let cookie = cookie.as_str();
+        let asked =
+            [(&hello, "/", ""), (&real, "/private", cookie), (&real, "/forward-auth", cookie)];
+        for (which, (at, path, cookie)) in asked.into_iter().enumerate() {
+            let cost = measure(at, path, cookie, seconds).await;
             if round > 0 {
                 costs[which].push(cost); // the first round warms up
             }
         }
     }
-    let [hello, real] = costs.map(median);
-    println!("bare poem hello  {hello:6.2} µs of CPU a request");
-    println!("GET /private     {real:6.2} µs");
-    println!("ratio            {:6.2}", real / hello);
+    let [hello, private, forward_auth] = costs.map(median);
+    println!("bare poem hello    {hello:6.2} µs of CPU a request");
+    println!("GET /private       {private:6.2} µs, ratio {:.2}", private / hello);
+    println!("GET /forward-auth  {forward_auth:6.2} µs, ratio {:.2}", forward_auth / hello);
 }
 
 async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {
@@ -94,9 +97,10 @@ async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> S
 }
 
 /// The CPU time of this process for each of the requests that another one makes.
-async fn measure(at: &str, cookie: &str, seconds: u64) -> f64 {
+async fn measure(at: &str, path: &str, cookie: &str, seconds: u64) -> f64 {
     let mut loader = Command::new(std::env::current_exe().unwrap());
-    loader.args(["--load", at, "--cookie", cookie, "--for", &seconds.to_string()]);
+    let seconds = seconds.to_string();
+    loader.args(["--load", at, "--path", path, "--cookie", cookie, "--for", &seconds]);
     let mut loader: Child = loader.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(loader.stdout.take().unwrap());
     let (before, said) = tokio::task::spawn_blocking(move || {
@@ -127,9 +131,9 @@ fn cpu() -> Duration {
 }
 
 /// Asks over a few kept connections for as long as it is told, and prints how often.
-fn load(at: &str, cookie: &str, seconds: u64) {
+fn load(at: &str, path: &str, cookie: &str, seconds: u64) {
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
-    let request = format!("GET /private HTTP/1.1\r\nHost: {at}\r\n{cookie}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n{cookie}\r\n");
     let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let stream = TcpStream::connect(at).unwrap();

@@ -11,7 +11,7 @@ use poem::Response;
 use poem::endpoint::BoxEndpoint;
 
 use crate::clock::Clock;
-use crate::config::{Config, Registration};
+use crate::config::{self, Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
@@ -22,7 +22,8 @@ use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
-    DeviceCookie, Front, Hosts, Origins, Requests, SessionCookie, TrustedProxies, route,
+    Apps, Color, DeviceCookie, Front, Hosts, Logo, Origins, Requests, SessionCookie, Site,
+    TrustedProxies, route,
 };
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
@@ -88,7 +89,11 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
             sessions: SessionRules::default(),
             passwords: PasswordRules {
                 fewest_chars: config.passwords.min_length,
-                names: vec![env!("CARGO_PKG_NAME").to_owned(), config.public_url.host()],
+                names: vec![
+                    env!("CARGO_PKG_NAME").to_owned(),
+                    config.public_url.host(),
+                    config.site.name.clone(),
+                ],
             },
             registration: match config.registration {
                 Registration::Open => accounts::Registration::Open,
@@ -96,6 +101,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
                 Registration::Closed => accounts::Registration::Closed,
             },
             limits: surroundings.limits,
+            audiences: config.tokens.audiences.clone(),
         },
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
@@ -146,12 +152,21 @@ pub fn furnish(
             own: config.public_url.origins(),
             allowed: config.allowed_origins.clone(),
         },
+        apps: Apps::new(&config.public_url.origin(), config.apps.clone()),
+        site: site(config),
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         is_secure: config.public_url.is_secure(),
         has_docs: config.docs,
         is_demo,
         requests,
     }))
+}
+
+/// How the pages look.
+fn site(config: &Config) -> Site {
+    let config::Site { name, color, logo } = config.site.clone();
+    let logo = logo.map(|logo| Logo { kind: logo.kind, bytes: logo.bytes });
+    Site { name, color: Color(color.0), logo }
 }
 
 /// Where users reach it, and the names that the operator added.

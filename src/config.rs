@@ -27,10 +27,13 @@ pub struct Settings {
     pub allowed_hosts: Option<List>,
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
+    pub apps: Option<List>,
     pub metrics_listen: Option<SocketAddr>,
+    pub site: SiteSettings,
     pub cookie: CookieSettings,
     pub passwords: PasswordSettings,
     pub tls: TlsSettings,
+    pub tokens: TokenSettings,
     pub log: LogSettings,
 }
 
@@ -75,6 +78,14 @@ impl<'de> Deserialize<'de> for List {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct SiteSettings {
+    pub name: Option<String>,
+    pub color: Option<String>,
+    pub logo: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct CookieSettings {
     pub name: Option<String>,
     pub domain: Option<String>,
@@ -95,6 +106,12 @@ pub struct PasswordSettings {
 pub struct TlsSettings {
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenSettings {
+    pub audiences: Option<List>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -140,14 +157,18 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins of apps behind a proxy, at which one may go on after signing in.
+    pub apps: Vec<String>,
     /// Where Prometheus reads the metrics, if anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
+    pub site: Site,
     pub cookie: Cookie,
     pub passwords: Passwords,
     /// Without it, `listen` is clear text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    pub tokens: Tokens,
     pub log: Log,
 }
 
@@ -156,6 +177,41 @@ pub struct Config {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+/// How the pages look.
+#[derive(Debug, Clone, Serialize)]
+pub struct Site {
+    pub name: String,
+    pub color: Color,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo: Option<Logo>,
+}
+
+/// A colour as CSS has it, such as `#0b5f5a`.
+#[derive(Debug, Clone, Copy)]
+pub struct Color(pub [u8; 3]);
+
+impl Serialize for Color {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [red, green, blue] = self.0;
+        serializer.serialize_str(&format!("#{red:02x}{green:02x}{blue:02x}"))
+    }
+}
+
+/// A picture, read from its file.
+#[derive(Debug, Clone)]
+pub struct Logo {
+    path: PathBuf,
+    /// Its media type.
+    pub kind: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+impl Serialize for Logo {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.path.serialize(serializer)
+    }
 }
 
 /// The log on the standard error output.
@@ -172,6 +228,13 @@ pub struct Passwords {
     #[serde(flatten)]
     pub cost: HashCost,
     pub threads: usize,
+}
+
+/// What is issued for other services.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tokens {
+    /// The services for which there are tokens, as these name them.
+    pub audiences: Vec<String>,
 }
 
 /// The name and the reach of the session cookie.
@@ -373,6 +436,7 @@ impl Config {
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(&settings.passwords)?;
+        let tokens = Tokens::check(settings.tokens, &public_url)?;
         Ok(Self {
             listen,
             public_url,
@@ -382,21 +446,24 @@ impl Config {
             insecure_http,
             docs: settings.docs.unwrap_or(true),
             allowed_hosts: hosts(&settings.allowed_hosts.unwrap_or_default())?,
-            allowed_origins: origins(&settings.allowed_origins.unwrap_or_default())?,
+            allowed_origins: origins("allowed_origins", settings.allowed_origins)?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
+            apps: origins("apps", settings.apps)?,
             metrics_listen: settings.metrics_listen,
+            site: Site::check(settings.site)?,
             cookie,
             passwords,
             tls,
+            tokens,
             log: Log { format: settings.log.format.unwrap_or_default() },
         })
     }
 }
 
 /// Exact origins: no pattern, and no `null`, which every sandboxed page sends.
-fn origins(list: &List) -> Result<Vec<String>, ConfigError> {
-    let origin = |text: &String| PublicUrl::parse("allowed_origins", text).map(|url| url.origin());
-    list.0.iter().map(origin).collect()
+fn origins(setting: &str, list: Option<List>) -> Result<Vec<String>, ConfigError> {
+    let origin = |text: &String| PublicUrl::parse(setting, text).map(|url| url.origin());
+    list.unwrap_or_default().0.iter().map(origin).collect()
 }
 
 /// Names without a port, as `Host` has them; one that begins with a dot stands for all below it.
@@ -444,7 +511,13 @@ impl Settings {
             allowed_hosts: over.allowed_hosts.or(self.allowed_hosts),
             allowed_origins: over.allowed_origins.or(self.allowed_origins),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
+            apps: over.apps.or(self.apps),
             metrics_listen: over.metrics_listen.or(self.metrics_listen),
+            site: SiteSettings {
+                name: over.site.name.or(self.site.name),
+                color: over.site.color.or(self.site.color),
+                logo: over.site.logo.or(self.site.logo),
+            },
             cookie: CookieSettings {
                 name: over.cookie.name.or(self.cookie.name),
                 domain: over.cookie.domain.or(self.cookie.domain),
@@ -460,6 +533,7 @@ impl Settings {
                 certificate: over.tls.certificate.or(self.tls.certificate),
                 key: over.tls.key.or(self.tls.key),
             },
+            tokens: TokenSettings { audiences: over.tokens.audiences.or(self.tokens.audiences) },
             log: LogSettings { format: over.log.format.or(self.log.format) },
         }
     }
@@ -522,6 +596,81 @@ impl Tls {
             (Some(_), None) => alone("tls.certificate", "tls.key"),
             (None, Some(_)) => alone("tls.key", "tls.certificate"),
         }
+    }
+}
+
+/// As long as the name of a place may be: it stands above each page and in its title.
+const LONGEST_NAME: usize = 40;
+/// A logo larger than this would be what people wait for.
+const LARGEST_LOGO: usize = 256 * 1024;
+
+impl Site {
+    fn check(settings: SiteSettings) -> Result<Self, ConfigError> {
+        let name = settings.name.unwrap_or_else(|| "Cloakroom".to_owned());
+        let is_shown = name.trim() == name && !name.chars().any(char::is_control);
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || !is_shown {
+            return Err(ConfigError::new(format!(
+                "site.name = {name:?} must have 1 to {LONGEST_NAME} characters, none of them a \
+                 control character, and no spaces around them"
+            )));
+        }
+        let color = settings.color.unwrap_or_else(|| "#0b5f5a".to_owned());
+        let color = Color::parse(&color).ok_or_else(|| {
+            ConfigError::new(format!("site.color = {color:?} is not written like #0b5f5a"))
+        })?;
+        Ok(Self { name, color, logo: settings.logo.map(Logo::read).transpose()? })
+    }
+}
+
+impl Color {
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let [_, color @ ..] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+        is_hex.then_some(Self(color)) // a sign is no digit, but may stand before them
+    }
+}
+
+impl Logo {
+    fn read(path: PathBuf) -> Result<Self, ConfigError> {
+        let refused =
+            |why: &str| ConfigError::new(format!("site.logo = \"{}\" {why}", path.display()));
+        let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+        let kind = match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("svg") => "image/svg+xml",
+            Some("png") => "image/png",
+            Some("webp") => "image/webp",
+            Some("jpg" | "jpeg") => "image/jpeg",
+            _ => return Err(refused("is not called .svg, .png, .webp or .jpg")),
+        };
+        let bytes =
+            std::fs::read(&path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
+        if bytes.len() > LARGEST_LOGO {
+            return Err(refused("is larger than 256 KiB"));
+        }
+        Ok(Self { path, kind, bytes })
+    }
+}
+
+/// As long as the audience of a token may be: `TokenRequest` says so, too.
+const LONGEST_AUDIENCE: usize = 200;
+
+impl Tokens {
+    /// Any name will do but our own: the session tokens have that one.
+    fn check(settings: TokenSettings, public_url: &PublicUrl) -> Result<Self, ConfigError> {
+        let List(audiences) = settings.audiences.unwrap_or_default();
+        for audience in &audiences {
+            let refused =
+                |why: &str| ConfigError::new(format!("tokens.audiences = {audience:?} {why}"));
+            let is_plain = audience.chars().all(|c| c.is_ascii_graphic());
+            if !is_plain || audience.is_empty() || audience.len() > LONGEST_AUDIENCE {
+                return Err(refused("must have 1 to 200 ASCII characters, and no spaces"));
+            }
+            if audience.trim_end_matches('/') == public_url.origin() {
+                return Err(refused("is this service itself, which takes no such tokens"));
+            }
+        }
+        Ok(Self { audiences })
     }
 }
 
@@ -715,6 +864,19 @@ mod tests {
             ("passwords.min_length = 65", "ask for 8 to 64"),
             ("passwords.min_length = -1", "min_length"),
             ("passwords.shortest = 8", "shortest"),
+            ("tokens.audiences = ['a b']", "no spaces"),
+            ("tokens.audiences = ['']", "tokens.audiences"),
+            ("tokens.audiences = ['http://127.0.0.1:8000/']", "is this service itself"),
+            ("apps = ['wiki.example.org']", "apps"),
+            ("apps = ['https://wiki.example.org/path']", "apps"),
+            ("site.name = ''", "site.name"),
+            ("site.name = ' x'", "no spaces around"),
+            ("site.color = 'teal'", "#0b5f5a"),
+            ("site.color = '#12345'", "#0b5f5a"),
+            ("site.color = '#+12345'", "#0b5f5a"),
+            ("site.color = '#ééé'", "#0b5f5a"),
+            ("site.logo = 'logo.txt'", ".svg"),
+            ("site.logo = '/nowhere/logo.svg'", "cannot be read"),
             ("log.format = 'xml'", "xml"),
             ("metrics_listen = '127.0.0.1:0'", "name one"),
             ("tls.certificate = 'a.pem'", "tls.key is not"),

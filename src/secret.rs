@@ -125,6 +125,20 @@ impl SessionToken {
     }
 }
 
+/// A signed access token: who is signed in, for another service.
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    pub fn new(jwt: String) -> Self {
+        Self(Zeroizing::new(jwt))
+    }
+
+    /// For the answer to who asked for it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A signed device token: by it a client is known that has signed in before.
 pub struct DeviceToken(Zeroizing<String>);
 
@@ -166,6 +180,7 @@ hides_itself!(
     InviteCode,
     InviteDigest,
     SessionToken,
+    AccessToken,
     DeviceToken,
     TokenDigest
 );

@@ -1,5 +1,6 @@
 //! The rules. No JSON, no SQL, no clock of its own.
 
+pub mod access_tokens;
 pub mod accounts;
 pub mod audit;
 mod common_passwords;
@@ -49,6 +50,8 @@ pub struct Rules {
     pub passwords: PasswordRules,
     pub registration: Registration,
     pub limits: Limits,
+    /// The services for which access tokens are issued, as these tokens name them.
+    pub audiences: Vec<String>,
 }
 
 impl Domain {

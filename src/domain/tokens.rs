@@ -22,11 +22,13 @@ use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
 use crate::clock::Timestamp;
-use crate::secret::{DeviceToken, SessionToken, Sid, random_bytes, random_id};
+use crate::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
 const SESSION: &str = "session+jwt";
 const DEVICE: &str = "device+jwt";
+/// An access token (RFC 9068, section 2.1). Nothing here ever takes one.
+const ACCESS: &str = "at+jwt";
 /// A token is 400 bytes or so; the contract promises at most this many.
 const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
@@ -90,6 +92,17 @@ pub struct DeviceClaims {
     pub expires_at: Timestamp,
 }
 
+/// What an access token says.
+#[derive(Debug)]
+pub struct AccessClaims {
+    pub account: AccountId,
+    pub audience: String,
+    /// 128 random bits that name the token.
+    pub id: String,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
 /// Why the keys cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -136,6 +149,18 @@ struct WireDevice {
     sub: String,
     jti: String,
     ver: i64,
+    iat: i64,
+    exp: i64,
+}
+
+/// RFC 9068, section 2.2.
+#[derive(Serialize)]
+struct WireAccess {
+    iss: String,
+    aud: String,
+    sub: String,
+    client_id: String,
+    jti: String,
     iat: i64,
     exp: i64,
 }
@@ -248,6 +273,21 @@ impl Keys {
             issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
             expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),
         })
+    }
+
+    /// Signs an access token. Its `client_id` is this service: people sign in here, and no other
+    /// client is registered that a token could be issued to.
+    pub fn sign_access(&self, claims: &AccessClaims) -> AccessToken {
+        let claims = WireAccess {
+            iss: self.issuer.clone(),
+            aud: claims.audience.clone(),
+            sub: claims.account.as_str().to_owned(),
+            client_id: self.issuer.clone(),
+            jti: claims.id.clone(),
+            iat: claims.issued_at.seconds(),
+            exp: claims.expires_at.seconds(),
+        };
+        AccessToken::new(self.signed(ACCESS, &claims))
     }
 
     fn signed(&self, typ: &str, claims: &impl Serialize) -> String {

@@ -112,7 +112,7 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
 }
 
 /// What is wrong with the new password in a field.
-fn about_password(field: &str, bad: BadPassword) -> FieldError {
+pub fn about_password(field: &str, bad: BadPassword) -> FieldError {
     let code = match bad {
         BadPassword::TooShort(_) => FieldCode::TooShort,
         BadPassword::TooLong => FieldCode::TooLong,

@@ -89,13 +89,18 @@ impl File {
 
 /// Adds the page, its files and the document.
 pub fn add(front: &Arc<Front>, table: &mut Table) {
-    let json = document::served(&front.cookie, front.domain.rules.passwords.fewest_chars);
+    let rules = &front.domain.rules;
+    let audience = rules.audiences.first().map(String::as_str);
+    let json = document::served(&front.cookie, rules.passwords.fewest_chars, audience);
     let yaml = document::yaml(&json);
+    let (logo_kind, logo) = front.site.logo();
     let document = [
         ("/openapi.json", File::plain("application/json", json.into_bytes())),
         ("/openapi.yaml", File::plain("application/yaml", yaml.into_bytes())),
         ("/favicon.ico", File::plain("image/png", ICON)),
-        ("/assets/page.css", File::plain(STYLE, pages::STYLE.as_bytes())),
+        ("/assets/page.css", File::plain(STYLE, front.site.style().into_bytes())),
+        ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),
+        ("/assets/logo", File::plain(logo_kind, logo)),
     ];
     let files = [
         ("/docs/favicon.png", File::plain("image/png", ICON)),

@@ -47,9 +47,9 @@ pub fn yaml(document: &str) -> String {
     serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
 }
 
-/// The document of a running service: it names the cookie as the settings do, and asks for as many
-/// characters of a new password.
-pub fn served(cookie: &SessionCookie, fewest_chars: usize) -> String {
+/// The document of a running service: it names the cookie as the settings do, asks for as many
+/// characters of a new password, and has an audience in its example that there is.
+pub fn served(cookie: &SessionCookie, fewest_chars: usize, audience: Option<&str>) -> String {
     let mut document = build();
     document["components"]["securitySchemes"][SCHEME]["name"] = cookie.name().into();
     for (schema, field) in NEW_PASSWORDS {
@@ -58,6 +58,9 @@ pub fn served(cookie: &SessionCookie, fewest_chars: usize) -> String {
         schema["properties"][field]["minLength"] = fewest_chars.into();
         let example = schema["example"][field].as_str().unwrap_or_default();
         schema["example"][field] = lengthened(example, fewest_chars).into();
+    }
+    if let Some(audience) = audience {
+        document["components"]["schemas"]["TokenRequest"]["example"]["audience"] = audience.into();
     }
     pretty(&document)
 }
@@ -126,7 +129,8 @@ fn build() -> Value {
 }
 
 /// The schemas of bodies that clients send.
-const REQUESTS: [&str; 4] = ["Credentials", "Registration", "PasswordChange", "Closing"];
+const REQUESTS: [&str; 5] =
+    ["Credentials", "Registration", "PasswordChange", "Closing", "TokenRequest"];
 
 /// The groups in the order in which somebody tries them.
 fn in_order(mut tags: Value) -> Value {
@@ -144,6 +148,8 @@ fn in_order(mut tags: Value) -> Value {
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let is_guarded = operation.get("security").is_some();
     let has_body = operation.get("requestBody").is_some();
+    // proxies read 401 as "sign in"
+    let is_for_proxies = operation["operationId"] == "forwardAuth";
     let is_unsafe = !matches!(method, "get" | "head" | "options");
     let asks_the_store =
         operation["operationId"] != "getLiveness" && operation["operationId"] != "getJwks";
@@ -180,11 +186,15 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     may_answer(
         is_guarded,
         Code::NotAuthenticated,
-        "`not_authenticated`: the request has no session cookie. Sign in.",
+        if is_for_proxies {
+            "`not_authenticated`: the request has no session cookie, or one that does not count."
+        } else {
+            "`not_authenticated`: the request has no session cookie. Sign in."
+        },
         Some(("WWW-Authenticate", "Names the cookie and where to get it.", string())),
     );
     may_answer(
-        is_guarded,
+        is_guarded && !is_for_proxies,
         Code::SessionRefused,
         "`session_refused`: the session cookie is tampered with, expired, revoked or unknown. \
          Which of these is not said. Sign in again.",

@@ -60,7 +60,42 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     }
 }
 
+/// As [`SignedIn`], for an operation that proxies ask: whoever does not count is answered 401.
+#[derive(Debug)]
+pub struct LetThrough(pub Arc<SignedInAs>);
+
+impl<'a> ApiExtractor<'a> for LetThrough {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        SignedIn::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        SignedIn::security_schemes()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let front = request.data::<Arc<Front>>().expect("the route carries its front");
+        Ok(Self(front.let_through(request).await?))
+    }
+}
+
 impl Front {
+    /// Who calls, or 401: with a cookie that does not count one is as nobody.
+    pub async fn let_through(&self, request: &Request) -> Result<Arc<SignedInAs>, Failure> {
+        self.signed_in(request).await.map_err(|failure| match failure.problem.status {
+            403 => self.not_authenticated(),
+            _ => failure,
+        })
+    }
+
     /// Who calls, or the refusal: 401 without a cookie, 403 with one that does not count.
     pub async fn signed_in(&self, request: &Request) -> Result<Arc<SignedInAs>, Failure> {
         let token = match self.cookie.of(request) {

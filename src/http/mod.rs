@@ -7,6 +7,7 @@ mod client;
 mod cookie;
 mod docs;
 mod document;
+mod forward_auth;
 mod guard;
 mod health;
 mod host;
@@ -42,6 +43,7 @@ pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{document, served, yaml};
 pub use self::host::Hosts;
 pub use self::origin::Origins;
+pub use self::pages::{Apps, Color, Logo, Site};
 use self::problem::{Code, Failure, Trouble};
 pub use self::requests::{BOUNDS, Requests};
 use crate::domain::Domain;
@@ -56,6 +58,8 @@ pub struct Front {
     pub device: DeviceCookie,
     pub hosts: Hosts,
     pub origins: Origins,
+    pub apps: Apps,
+    pub site: Site,
     pub proxies: TrustedProxies,
     /// Is the public address https?
     pub is_secure: bool,
@@ -93,6 +97,7 @@ type Operations = (
     sessions::SessionsApi,
     private::PrivateApi,
     tokens::TokensApi,
+    forward_auth::ForwardAuthApi,
     health::HealthApi,
 );
 
@@ -103,6 +108,7 @@ fn operations(front: &Arc<Front>) -> Operations {
         sessions::SessionsApi(Arc::clone(front)),
         private::PrivateApi,
         tokens::TokensApi(Arc::clone(front)),
+        forward_auth::ForwardAuthApi,
         health::HealthApi(Arc::clone(front)),
     )
 }

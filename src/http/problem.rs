@@ -33,6 +33,7 @@ pub enum Code {
     InvalidCredentials,
     RegistrationClosed,
     InviteRefused,
+    AudienceRefused,
     CrossOrigin,
     NotFound,
     MethodNotAllowed,
@@ -56,13 +57,14 @@ struct Entry {
 }
 
 impl Code {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::SessionRefused,
         Self::InvalidCredentials,
         Self::RegistrationClosed,
         Self::InviteRefused,
+        Self::AudienceRefused,
         Self::CrossOrigin,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -94,6 +96,9 @@ impl Code {
             Self::InviteRefused => entry("invite_refused", 403, "Invite refused",
                 "An account here takes an invite that nobody has used and that has not expired; ask \
                  the operator for one."),
+            Self::AudienceRefused => entry("audience_refused", 403, "Audience refused",
+                "No tokens are issued for this audience; the operator of this service can name it \
+                 in `tokens.audiences`."),
             Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
                 "A page of another origin may not do this; open this service itself."),
             Self::NotFound => entry("not_found", 404, "Not found",

@@ -1,15 +1,76 @@
-//! `getJwks`: the public halves of the signing keys.
+//! `issueToken`, and `getJwks`: the public halves of the signing keys.
 
 use std::sync::Arc;
 
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::problem::Failure;
+use super::body::{Body, Fields, FromFields};
+use super::guard::SignedIn;
+use super::problem::{Code, Failure, Problem};
 use super::{Front, Tag};
+use crate::domain::access_tokens::{Issued, UnknownAudience};
 use crate::domain::tokens::PublicKey;
 
 pub struct TokensApi(pub Arc<Front>);
+
+/// Whom a token is for.
+#[derive(Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct TokenRequest {
+    /// The service that will verify the token, by the name that the operator gave it in
+    /// `tokens.audiences`, to the letter; the token has it as `aud`.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    pub audience: String,
+}
+
+impl Example for TokenRequest {
+    fn example() -> Self {
+        Self { audience: "https://api.example.org".to_owned() }
+    }
+}
+
+impl FromFields for TokenRequest {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { audience: fields.text("audience") }
+    }
+}
+
+/// A token for another service, as OAuth 2.0 answers one (RFC 6749, section 5.1).
+#[derive(Object)]
+#[oai(rename = "AccessToken")]
+pub struct AccessTokenView {
+    /// A JWT; send it as `Authorization: Bearer …`.
+    #[oai(validator(max_length = 2048))]
+    pub access_token: String,
+    /// How to send it: `Bearer`.
+    #[oai(validator(max_length = 16))]
+    pub token_type: String,
+    /// Seconds for which it is good: 300, or less when the session ends before.
+    #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+    pub expires_in: i64,
+}
+
+impl From<&Issued> for AccessTokenView {
+    fn from(issued: &Issued) -> Self {
+        Self {
+            access_token: issued.token.expose().to_owned(), // it was asked for
+            token_type: "Bearer".to_owned(),
+            expires_in: i64::try_from(issued.expires_in.as_secs()).unwrap_or(0),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum TokenAnswer {
+    /// The token.
+    #[oai(status = 200, content_type = "application/json")]
+    Token(Json<AccessTokenView>),
+    /// `audience_refused`: the settings of this service do not name this audience.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Refused(Json<Problem>),
+}
 
 /// The public keys of this service, as a JWK Set (RFC 7517).
 #[derive(Object)]
@@ -69,6 +130,28 @@ enum JwksAnswer {
 
 #[OpenApi]
 impl TokensApi {
+    /// A token for another service
+    ///
+    /// Issues a JWT that says who is signed in, for a service that verifies it offline by the keys
+    /// of `getJwks`. It is an access token in the form of RFC 9068: the header's `typ` is `at+jwt`,
+    /// and the claims are `iss`, `aud`, `sub` (the account's `id`), `client_id`, `jti`, `iat` and
+    /// `exp`. `client_id` is this service itself, as `iss` is: no OAuth client is registered here. A
+    /// token cannot be taken back; it ends after five minutes, and with the session at the latest.
+    /// Here it opens nothing.
+    #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Keys")]
+    async fn issue_token(
+        &self,
+        who: SignedIn,
+        body: Body<TokenRequest>,
+    ) -> Result<TokenAnswer, Failure> {
+        match self.0.domain.issue_token(&who.0, &body.0.audience) {
+            Ok(issued) => Ok(TokenAnswer::Token(Json(AccessTokenView::from(&issued)))),
+            Err(UnknownAudience) => {
+                Ok(TokenAnswer::Refused(Json(Problem::of(Code::AudienceRefused))))
+            }
+        }
+    }
+
     /// The public keys
     ///
     /// For services that verify this one's tokens offline. Look again when a token names a `kid`

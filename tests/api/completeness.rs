@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use cloakroom::config::{Registration, Settings};
+use cloakroom::config::{List, Registration, Settings, TokenSettings};
 use cloakroom::domain::passwords::HashCost;
 use futures_util::future::join_all;
 use poem::http::{Method, header};
@@ -144,7 +144,9 @@ async fn refusals_at_the_door(tour: &Tour) {
 }
 
 async fn what_goes_well(tour: &Tour) {
-    let house = House::new().await;
+    let audiences = Some(List::from("https://api.example.org"));
+    let tokens = TokenSettings { audiences };
+    let house = House::with(Settings { tokens, ..Settings::default() }).await;
     let registration = json!({ "username": "ann", "password": PASSWORD });
     let client = house.stranger();
     tour.send_as(&client, post(&Method::POST, "/register", &registration)).await;
@@ -153,7 +155,7 @@ async fn what_goes_well(tour: &Tour) {
     let other = format!("/sessions/{}", other["id"].as_str().unwrap());
     tour.send_as(&client, request(Method::DELETE, &other).finish()).await;
     for (method, path, operation) in operations() {
-        if method == Method::GET || path == "/sessions" {
+        if method == Method::GET || path == "/sessions" || path == "/token" {
             tour.send_as(&client, example(&method, &path, operation)).await;
         }
     }
@@ -193,6 +195,8 @@ async fn what_is_refused(tour: &Tour) {
         }
         tour.send_as(&client, post(&method, path, &body)).await;
     }
+    let audience = json!({ "audience": "https://unknown.example.org" });
+    tour.send_as(&client, post(&Method::POST, "/token", &audience)).await;
     let unknown = format!("/sessions/{}", "x".repeat(22));
     tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
 }

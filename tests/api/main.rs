@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod access_tokens;
 mod accounts;
 mod bodies;
 mod completeness;
 mod contract;
 mod cookies;
 mod faults;
+mod forward_auth;
 mod house;
 mod imports;
 mod invites;

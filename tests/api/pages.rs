@@ -1,5 +1,6 @@
 //! The pages, as a browser without scripts sees them.
 
+use cloakroom::config::{Settings, SiteSettings};
 use poem::http::Method;
 
 use crate::house::{Answer, House, PASSWORD, request};
@@ -20,13 +21,13 @@ async fn a_form_registers_and_leads_to_the_account() {
     let answer = browser.submit("/register", &fields).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/account")));
     let account = browser.get("/account").await;
-    assert!(account.text.contains(r#"<strong id="who">ann</strong>"#), "{}", account.text);
+    assert!(account.text.contains(r#"<p class="name" id="who">ann</p>"#), "{}", account.text);
 
     let answer = browser.submit("/logout", &[]).await;
-    assert_eq!(answer.header("location"), Some("/login?signed_out=yes"));
+    assert_eq!(answer.header("location"), Some("/signed-out"));
     assert!(browser.cookie().is_none());
     assert_eq!(browser.get("/account").await.header("location"), Some("/login?next=/account"));
-    assert!(open(&house, "/login?signed_out=yes").await.text.contains("You are signed out."));
+    assert!(open(&house, "/signed-out").await.text.contains("You are signed out"));
 }
 
 #[tokio::test]
@@ -91,9 +92,19 @@ async fn inj_04_what_was_typed_is_shown_as_text() {
     let house = House::new().await;
     let name = r#""><script>alert(1)</script>"#;
     let answer = house.stranger().submit("/login", &[("username", name), ("password", "x")]).await;
-    assert!(!answer.text.contains("<script"), "{}", answer.text);
+    assert!(!answer.text.contains("<script>"), "{}", answer.text);
     let next = open(&house, "/login?next=/%22%3E%3Cscript%3E").await;
-    assert!(!next.text.contains("<script"), "{}", next.text);
+    assert!(!next.text.contains("<script>"), "{}", next.text);
+    // and what is stored: the name of a program is whatever it says it is
+    let bytes = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
+    let register = request(Method::POST, "/register")
+        .content_type("application/x-www-form-urlencoded")
+        .header("user-agent", "<script>alert(1)</script>")
+        .body(bytes);
+    let ann = house.stranger();
+    assert_eq!(ann.send(register).await.status, 201);
+    let account = ann.get("/account").await.text;
+    assert!(account.contains("&#60;script&#62;alert"), "{account}");
 }
 
 #[tokio::test]
@@ -140,4 +151,142 @@ async fn every_problem_type_leads_to_its_explanation() {
         assert!(page.text.contains(code));
     }
     assert_eq!(open(&house, "/problems/nothing").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_account_page_lists_the_sessions_and_ends_them() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let (second, third) = (house.signed_in_again("ann").await, house.signed_in_again("ann").await);
+    let page = ann.get("/account").await;
+    assert_eq!(page.text.matches("This one").count(), 1);
+    assert_eq!(page.text.matches("End<span").count(), 2, "this one is signed out of, not ended");
+
+    let id = second.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    let ended = ann.submit("/account/sessions", &[("session", &id)]).await;
+    assert_eq!(ended.header("location"), Some("/account?done=session"));
+    assert_eq!(
+        (second.get("/me").await.status, third.get("/me").await.status.as_u16()),
+        (poem::http::StatusCode::FORBIDDEN, 200)
+    );
+    let ended = ann.submit("/account/sessions", &[("session", "others")]).await;
+    assert_eq!(ended.header("location"), Some("/account?done=others"));
+    assert_eq!(third.get("/me").await.status, 403);
+    let page = ann.get("/account?done=others").await;
+    assert!(page.text.contains("All other sessions have ended."));
+    assert!(!page.text.contains("End all other sessions"), "there are none");
+    assert!(!ann.get("/account?done=%3Cb%3E").await.text.contains("<b>"));
+}
+
+#[tokio::test]
+async fn nobody_ends_the_session_of_somebody_else() {
+    let house = House::new().await;
+    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let id = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    ann.submit("/account/sessions", &[("session", &id)]).await;
+    assert_eq!(bob.get("/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_changes_the_password_and_says_what_is_wrong_beside_its_field() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let other = house.signed_in_again("ann").await;
+    let new = "a long walk by the river";
+    for (current, new, status, beside) in [
+        ("wrong", new, 403, "current_password-wrong"),
+        (PASSWORD, "short", 422, "new_password-wrong"),
+        ("", new, 403, "current_password-wrong"),
+    ] {
+        let fields = [("current_password", current), ("new_password", new)];
+        let answer = ann.submit("/account/password", &fields).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(answer.text.contains(&format!(r#"<span id="{beside}""#)), "{}", answer.text);
+        assert!(!answer.text.contains(PASSWORD) && !answer.text.contains("river"));
+    }
+    assert_eq!(other.get("/me").await.status, 200);
+    let fields = [("current_password", PASSWORD), ("new_password", new)];
+    let answer = ann.submit("/account/password", &fields).await;
+    assert_eq!(answer.header("location"), Some("/account?done=password"));
+    assert!(answer.sets("device").is_some());
+    assert_eq!(other.get("/me").await.status, 403);
+    assert!(ann.get("/account?done=password").await.text.contains("is changed"));
+}
+
+#[tokio::test]
+async fn a_form_closes_the_account() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let answer = ann.submit("/account/close", &[("current_password", "wrong")]).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.text.contains("That is not your password."));
+    assert_eq!(ann.get("/me").await.status, 200);
+    let answer = ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
+    assert_eq!(answer.header("location"), Some("/signed-out?closed=yes"));
+    assert!(ann.cookie().is_none());
+    assert!(ann.get("/signed-out?closed=yes").await.text.contains("Your account is closed"));
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+}
+
+#[tokio::test]
+async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_nowhere() {
+    let house = House::new().await;
+    for path in ["/account", "/account/password", "/account/close"] {
+        let location = format!("/login?next={path}");
+        assert_eq!(open(&house, path).await.header("location"), Some(location.as_str()));
+    }
+    let ann = house.signed_in("ann").await;
+    for path in ["/account/sessions", "/account/password", "/account/close"] {
+        let answer = house.stranger().submit(path, &[("session", "others")]).await;
+        assert!(answer.header("location").unwrap().starts_with("/login?next=/account"), "{path}");
+        let elsewhere = request(Method::POST, path)
+            .content_type("application/x-www-form-urlencoded")
+            .header("origin", "https://evil.example")
+            .body("session=others");
+        assert_eq!(ann.send(elsewhere).await.refusal(), (403, "cross_origin".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_is_said_on_a_page_to_who_wants_one() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    house.ruin_the_database();
+    let page = request(Method::GET, "/account").header("accept", "text/html").finish();
+    let answer = ann.send(page).await;
+    assert!(answer.status.is_server_error());
+    assert!(answer.text.contains("<h1>") && answer.text.contains("page.css"), "{}", answer.text);
+    let answer = ann.get("/account").await;
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+}
+
+#[tokio::test]
+async fn the_pages_have_the_name_the_colour_and_the_logo_of_the_settings() {
+    let house = House::new().await;
+    let page = open(&house, "/login").await.text;
+    assert!(page.contains("<title>Sign in · Cloakroom</title>"));
+    assert!(open(&house, "/assets/page.css").await.text.contains("--accent: #0b5f5a;"));
+    assert_eq!(open(&house, "/assets/logo").await.header("content-type"), Some("image/svg+xml"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let logo = folder.path().join("Logo.PNG");
+    std::fs::write(&logo, b"a picture").unwrap();
+    let site = SiteSettings {
+        name: Some("Ann & Bob".to_owned()),
+        color: Some("#8A2be2".to_owned()),
+        logo: Some(logo),
+    };
+    let house = House::with(Settings { site, ..Settings::default() }).await;
+    let page = open(&house, "/login").await.text;
+    assert!(page.contains("<title>Sign in · Ann &#38; Bob</title>"), "{page}");
+    assert!(open(&house, "/assets/page.css").await.text.contains("--accent: #8a2be2;"));
+    let picture = open(&house, "/assets/logo").await;
+    assert_eq!(picture.header("content-type"), Some("image/png"));
+    assert_eq!(picture.text, "a picture");
+    let taken = [("username", "carl"), ("password", "ann & bob 12345")];
+    let answer = house.stranger().submit("/register", &taken).await;
+    assert!(
+        answer.text.contains(r#"id="password-wrong""#),
+        "the name of the place is guessed first"
+    );
 }

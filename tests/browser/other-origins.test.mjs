@@ -73,7 +73,7 @@ for (const [n, name] of Object.keys(ATTACKS).entries()) {
     const page = await openPage(browser);
     await page.goto('/login');
     await page.getByLabel('User name').fill('tiangolo');
-    await page.getByLabel('Password').fill('secret2');
+    await page.getByLabel('Password', { exact: true }).fill('secret2');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.waitForURL('**/account');
     const before = await state(page);

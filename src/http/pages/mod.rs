@@ -1,42 +1,73 @@
 //! The HTML pages. They work without JavaScript and say what the operations say.
 
 mod accept;
-mod next;
+mod account;
+mod apps;
+mod color;
+mod forwarded;
+mod said;
 mod sign_in;
+mod site;
 
 use std::sync::Arc;
 
 use askama::Template;
-use poem::http::{Method, StatusCode, header};
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
+use poem::error::ResponseError;
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::web::Html;
-use poem::{Endpoint, EndpointExt, FromRequest, IntoResponse, Request, Response, Result, endpoint};
+use poem::{
+    Endpoint, EndpointExt, Error, FromRequest, IntoResponse, Request, RequestBody, Response,
+    Result, endpoint,
+};
 
+pub use self::apps::Apps;
+pub use self::color::Color;
+pub use self::site::{Logo, Site};
 use super::body::{FORM, media_type};
-use super::problem::{Code, Failure};
+use super::problem::{Code, Failure, Problem};
 use super::{Front, Table};
 
-/// The style of every page but `/docs`.
-pub const STYLE: &str = include_str!("page.css");
+/// What the pages gain by a script.
+pub const SCRIPT: &str = include_str!("page.js");
 
-/// What a page may load: its style. Forms go nowhere but here.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-    base-uri 'none'; frame-ancestors 'none'";
+/// What a page may load: its own files. Forms go nowhere but here.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// Does this operation answer a browser's form post with a page?
 pub fn takes_forms(path: &str) -> bool {
     matches!(path, "/login" | "/register" | "/logout")
 }
 
+/// An endpoint that a fork shares among requests.
+type Shared = Arc<dyn DynEndpoint<Output = Response>>;
+
 /// Adds the pages, and lets browsers' form posts to the operations go to them.
 pub fn add(front: &Arc<Front>, table: &mut Table) {
-    let mut page = |path: &str, endpoint| {
-        table.entry(path.to_owned()).or_default().insert(Method::GET, endpoint);
+    let mut page = |method: Method, path: &str, endpoint| {
+        table.entry(path.to_owned()).or_default().insert(method, endpoint);
     };
-    page("/", sign_in::home(front));
-    page("/login", sign_in::login_page(front));
-    page("/register", sign_in::register_page(front));
-    page("/account", sign_in::account_page(front));
-    page("/problems/:code", endpoint::make(explain).map_to_response().boxed());
+    for (path, endpoint) in [
+        ("/", sign_in::home(front)),
+        ("/login", sign_in::login_page(front)),
+        ("/register", sign_in::register_page(front)),
+        ("/signed-out", sign_in::signed_out_page(front)),
+        ("/account", account::account_page(front)),
+        ("/account/password", account::password_page(front)),
+        ("/account/close", account::close_page(front)),
+        ("/problems/:code", explanation(front)),
+        ("/forward-auth/redirect", forwarded::endpoint(front)),
+    ] {
+        page(Method::GET, path, endpoint);
+    }
+    for (path, endpoint) in [
+        ("/account/sessions", account::sessions_posted(front)),
+        ("/account/password", account::password_posted(front)),
+        ("/account/close", account::close_posted(front)),
+    ] {
+        page(Method::POST, path, endpoint);
+    }
     for (path, posted) in [
         ("/login", sign_in::login_posted(front)),
         ("/register", sign_in::register_posted(front)),
@@ -59,6 +90,66 @@ pub fn add(front: &Arc<Front>, table: &mut Table) {
     }
 }
 
+/// An endpoint that shows a page.
+fn page<Fut>(
+    front: &Arc<Front>,
+    show: impl Fn(Arc<Front>, Request) -> Fut + Send + Sync + 'static,
+) -> BoxEndpoint<'static>
+where
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    form(front, move |front, request, _| show(front, request))
+}
+
+/// An endpoint that takes a form and shows a page.
+fn form<Fut>(
+    front: &Arc<Front>,
+    take: impl Fn(Arc<Front>, Request, RequestBody) -> Fut + Send + Sync + 'static,
+) -> BoxEndpoint<'static>
+where
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    let take = shared(front, take);
+    let taken = endpoint::make(move |request: Request| {
+        let take = Arc::clone(&take);
+        async move { take.call(request).await }
+    });
+    taken.boxed()
+}
+
+/// The same, for a fork. What cannot be answered is said on a page, to who wants one.
+fn shared<Fut>(
+    front: &Arc<Front>,
+    take: impl Fn(Arc<Front>, Request, RequestBody) -> Fut + Send + Sync + 'static,
+) -> Shared
+where
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    let front = Arc::clone(front);
+    Arc::new(endpoint::ToDynEndpoint(endpoint::make(move |request: Request| {
+        let wants_page = request.header(header::ACCEPT).is_some_and(accept::prefers_html);
+        let (request, body) = request.split();
+        let (front, taken) = (Arc::clone(&front), take(Arc::clone(&front), request, body));
+        async move { taken.await.or_else(|error| refused(&front, error, wants_page)) }
+    })))
+}
+
+/// The refusal as a page.
+fn refused(front: &Front, error: Error, wants_page: bool) -> Result<Response> {
+    let Some(failure) = error.downcast_ref::<Failure>().filter(|_| wants_page) else {
+        return Err(error);
+    };
+    let page = ProblemPage::words(&front.site, &failure.problem);
+    let mut response = failure.as_response();
+    let page = shown(response.status(), &page);
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    let own = std::mem::take(response.headers_mut());
+    *response.headers_mut() = page.headers().clone();
+    response.headers_mut().extend(own);
+    response.set_body(page.into_body());
+    Ok(response)
+}
+
 /// A form that a browser posts for a person, who wants to see a page.
 fn is_a_browsers_form(request: &Request) -> bool {
     let is_form = request.header(header::CONTENT_TYPE).is_none()
@@ -68,14 +159,24 @@ fn is_a_browsers_form(request: &Request) -> bool {
 
 /// A page with its status.
 fn shown(status: StatusCode, page: &impl Template) -> Response {
+    shown_before(None, status, page)
+}
+
+/// A page whose form leads on to an app, perhaps: browsers ask the policy about that, too.
+fn shown_before(next: Option<&str>, status: StatusCode, page: &impl Template) -> Response {
     let html = page.render().expect("a template that compiled renders");
+    let policy = match next.and_then(Apps::origin_of) {
+        Some(app) => format!("{POLICY} {app}"),
+        None => POLICY.to_owned(),
+    };
     let mut response = Html(html).with_status(status).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.parse().expect("a header"));
+    let policy = HeaderValue::try_from(policy).expect("an origin makes a header");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     // the form that is posted next must say where it comes from
-    headers.insert(header::REFERRER_POLICY, "same-origin".parse().expect("a header"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     let opener = "cross-origin-opener-policy";
-    headers.insert(opener, "same-origin".parse().expect("a header"));
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
     response
 }
 
@@ -86,27 +187,35 @@ fn see_other(path: &str) -> Response {
 
 #[derive(Template)]
 #[template(path = "pages/problem.html")]
-struct ProblemPage {
-    name: &'static str,
-    title: &'static str,
+struct ProblemPage<'a> {
+    site: &'a Site,
+    title: &'a str,
+    detail: &'a str,
     status: u16,
-    detail: &'static str,
+    /// For developers; for everybody else it would say nothing.
+    name: Option<&'static str>,
+}
+
+impl<'a> ProblemPage<'a> {
+    /// A refusal, in words.
+    fn words(site: &'a Site, problem: &'a Problem) -> Self {
+        let Problem { title, detail, status, .. } = problem;
+        Self { site, title, detail, status: *status, name: None }
+    }
 }
 
 /// What a problem's `type` leads to.
-async fn explain(request: Request) -> Result<Response> {
-    let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;
-    let code = Code::named(&name).ok_or_else(|| Failure::of(Code::NotFound))?;
-    Ok(shown(StatusCode::OK, &ProblemPage::of(code)))
-}
-
-impl ProblemPage {
-    fn of(code: Code) -> Self {
-        Self {
-            name: code.name(),
+fn explanation(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;
+        let code = Code::named(&name).ok_or_else(|| Failure::of(Code::NotFound))?;
+        let page = ProblemPage {
+            site: &front.site,
             title: code.title(),
-            status: code.status().as_u16(),
             detail: code.detail(),
-        }
-    }
+            status: code.status().as_u16(),
+            name: Some(code.name()),
+        };
+        Ok(shown(StatusCode::OK, &page))
+    })
 }

@@ -1,0 +1,265 @@
+//! The pages of somebody's own account: `/account`, its sessions, its password, its end.
+
+use std::sync::Arc;
+
+use askama::Template;
+use poem::endpoint::BoxEndpoint;
+use poem::http::{StatusCode, header};
+use poem::{Request, RequestBody, Response, Result};
+
+use super::said::{Again, Said};
+use super::sign_in::query;
+use super::{form, page, see_other, shown};
+use crate::clock::Timestamp;
+use crate::domain::accounts::ChangeError;
+use crate::domain::sessions::{LogInError, Remember, Session, SessionId, SignedInAs};
+use crate::http::accounts::{Closing, PasswordChange, about_password};
+use crate::http::body::{Fields, FromFields};
+use crate::http::problem::{Code, Failure, Problem};
+use crate::http::sessions::date_time;
+use crate::http::{Front, Site};
+
+/// As many sessions are shown as an account may have.
+const MOST_SHOWN: usize = 100;
+
+#[derive(Template)]
+#[template(path = "pages/account.html")]
+struct AccountPage<'a> {
+    site: &'a Site,
+    username: &'a str,
+    /// The first letter of the name, in place of a picture.
+    initial: String,
+    made: Instant,
+    sessions: Vec<SessionLine>,
+    /// What was just done, in words.
+    done: Option<&'static str>,
+    has_docs: bool,
+}
+
+/// A session in the list.
+struct SessionLine {
+    id: String,
+    current: bool,
+    browser: String,
+    address: Option<String>,
+    began: Instant,
+    seen: Instant,
+}
+
+/// An instant, for browsers and for people.
+struct Instant {
+    machine: String,
+    people: String,
+}
+
+impl Instant {
+    fn of(at: Timestamp) -> Self {
+        let at = date_time(at);
+        let (date, hour, minute) = (at.date(), at.hour(), at.minute());
+        Self {
+            machine: format!("{date}T{hour:02}:{minute:02}Z"),
+            people: format!("{date} {hour:02}:{minute:02} UTC"),
+        }
+    }
+}
+
+impl SessionLine {
+    fn of(session: &Session, current: &SessionId) -> Self {
+        let browser = session.origin.browser.clone();
+        Self {
+            id: session.id.as_str().to_owned(),
+            current: session.id == *current,
+            browser: browser.unwrap_or_else(|| "A browser or program without a name".to_owned()),
+            address: session.origin.address.clone(),
+            began: Instant::of(session.created_at),
+            seen: Instant::of(session.last_seen_at),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "pages/password.html")]
+struct PasswordPage<'a> {
+    site: &'a Site,
+    username: &'a str,
+    said: Said<'a>,
+    fewest_chars: usize,
+}
+
+impl PasswordPage<'_> {
+    fn is_focused(&self, field: &str) -> bool {
+        self.said.first_wrong().unwrap_or("current_password") == field
+    }
+}
+
+#[derive(Template)]
+#[template(path = "pages/close.html")]
+struct ClosePage<'a> {
+    site: &'a Site,
+    username: &'a str,
+    said: Said<'a>,
+}
+
+/// `GET /account`: who is signed in, where else, and what to do about it.
+pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let who = match who(&front, &request, "/account").await? {
+            Ok(who) => who,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let account = &who.account;
+        let listed = front.domain.list_sessions(&account.id, None, MOST_SHOWN).await;
+        let sessions = listed.map_err(Failure::from)?.sessions;
+        let username = account.username.as_str();
+        let page = AccountPage {
+            site: &front.site,
+            username,
+            initial: username.chars().take(1).collect::<String>().to_uppercase(),
+            made: Instant::of(account.created_at),
+            sessions: sessions.iter().map(|one| SessionLine::of(one, &who.session.id)).collect(),
+            done: query(&request, "done").and_then(|done| done_in_words(&done)),
+            has_docs: front.has_docs,
+        };
+        Ok(shown(StatusCode::OK, &page))
+    })
+}
+
+fn done_in_words(done: &str) -> Option<&'static str> {
+    match done {
+        "password" => Some("Your password is changed, and all other sessions have ended."),
+        "session" => Some("The session has ended."),
+        "others" => Some("All other sessions have ended."),
+        _ => None,
+    }
+}
+
+/// `POST /account/sessions`: ends one by its id, or `others`.
+pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    form(front, |front, request, mut body| async move {
+        let who = match who(&front, &request, "/account").await? {
+            Ok(who) => who,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let mut fields = Fields::read(&request, &mut body).await?;
+        let session = fields.text("session");
+        fields.finish()?;
+        let account = &who.account.id;
+        if session == "others" {
+            let ended = front.domain.end_others(account, &who.session.id).await;
+            ended.map_err(Failure::from)?;
+            return Ok(see_other("/account?done=others"));
+        }
+        // one that is not there has ended as well
+        front.domain.revoke(account, &session).await.map_err(Failure::from)?;
+        Ok(see_other("/account?done=session"))
+    })
+}
+
+/// `GET /account/password`
+pub fn password_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let who = who(&front, &request, "/account/password").await?;
+        Ok(who.map_or_else(|sign_in| sign_in, |who| show_password(&front, &who, None)))
+    })
+}
+
+/// `POST /account/password`: what `changePassword` does.
+pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    form(front, |front, request, mut body| async move {
+        let who = match who(&front, &request, "/account/password").await? {
+            Ok(who) => who,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let again = Again(|problem: &Problem| show_password(&front, &who, Some(problem)));
+        let PasswordChange { current_password, new_password } =
+            match read::<PasswordChange>(&request, &mut body).await {
+                Ok(view) => view,
+                Err(failure) => return Ok(again.with(&failure.problem)),
+            };
+        let rules = &front.domain.rules.passwords;
+        let new = rules.check(&new_password.0, Some(&who.account.username));
+        let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
+        match front.domain.change_password(&who, current_password.0, new, wishes).await {
+            Ok(ticket) => {
+                let mut response = see_other("/account?done=password");
+                front.hand_out(&mut response, &ticket);
+                Ok(response)
+            }
+            Err(ChangeError::Unfit(bad)) => {
+                let errors = vec![about_password("new_password", bad)];
+                Ok(again.with(&Problem::of(Code::PolicyViolation).with_errors(errors)))
+            }
+            Err(ChangeError::NotVerified(error)) => Ok(again.after(error)),
+        }
+    })
+}
+
+fn show_password(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+    let page = PasswordPage {
+        site: &front.site,
+        username: who.account.username.as_str(),
+        said: Said { problem, places: &["current_password", "new_password"] },
+        fewest_chars: front.domain.rules.passwords.fewest_chars,
+    };
+    shown(Said::status(problem), &page)
+}
+
+/// `GET /account/close`
+pub fn close_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let who = who(&front, &request, "/account/close").await?;
+        Ok(who.map_or_else(|sign_in| sign_in, |who| show_close(&front, &who, None)))
+    })
+}
+
+/// `POST /account/close`: what `closeAccount` does.
+pub fn close_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    form(front, |front, request, mut body| async move {
+        let who = match who(&front, &request, "/account/close").await? {
+            Ok(who) => who,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let again = Again(|problem: &Problem| show_close(&front, &who, Some(problem)));
+        let Closing { current_password } = match read::<Closing>(&request, &mut body).await {
+            Ok(view) => view,
+            Err(failure) => return Ok(again.with(&failure.problem)),
+        };
+        let closed: Result<(), LogInError> = front.domain.close(&who, current_password.0).await;
+        if let Err(error) = closed {
+            return Ok(again.after(error));
+        }
+        let mut response = see_other("/signed-out?closed=yes");
+        response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
+        Ok(response)
+    })
+}
+
+fn show_close(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+    let page = ClosePage {
+        site: &front.site,
+        username: who.account.username.as_str(),
+        said: Said { problem, places: &["current_password"] },
+    };
+    shown(Said::status(problem), &page)
+}
+
+/// Who is signed in; for everybody else the way to the sign-in page, which leads back `here`.
+async fn who(
+    front: &Front,
+    request: &Request,
+    here: &str,
+) -> Result<std::result::Result<Arc<SignedInAs>, Response>> {
+    match front.signed_in(request).await {
+        Ok(who) => Ok(Ok(who)),
+        Err(failure) if failure.problem.status < 500 => {
+            Ok(Err(see_other(&format!("/login?next={here}"))))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, Failure> {
+    let mut fields = Fields::read(request, body).await?;
+    let view = T::from_fields(&mut fields);
+    fields.finish().map(|()| view)
+}

@@ -1,0 +1,43 @@
+//! `GET /forward-auth/redirect`: what `forwardAuth` answers, for proxies that pass any answer on to the
+//! browser (Caddy, Traefik). It is not in the document.
+
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{StatusCode, header};
+use poem::{EndpointExt, Request, Response, Result, endpoint};
+
+use super::{accept, see_other};
+use crate::http::Front;
+use crate::http::forward_auth::Identity;
+
+pub fn endpoint(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    let front = Arc::clone(front);
+    let ask = endpoint::make(move |request: Request| {
+        let front = Arc::clone(&front);
+        async move { answer(&front, &request).await }
+    });
+    ask.boxed()
+}
+
+/// 200 with the identity; else a person is led to the sign-in page, and a program gets 401.
+async fn answer(front: &Front, request: &Request) -> Result<Response> {
+    match front.let_through(request).await {
+        Ok(who) => {
+            let Identity { user, user_id, session } = Identity::of(&who);
+            let response = Response::builder().status(StatusCode::OK);
+            let response = response.header("remote-user", user);
+            let response = response.header("remote-user-id", user_id);
+            Ok(response.header("remote-session", session).finish())
+        }
+        Err(failure) if failure.problem.status == 401 && is_a_person(request) => {
+            let next = front.apps.asked_for(request);
+            Ok(see_other(&front.apps.sign_in(next.as_deref())))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn is_a_person(request: &Request) -> bool {
+    request.header(header::ACCEPT).is_some_and(accept::prefers_html)
+}

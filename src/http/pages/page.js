@@ -1,0 +1,59 @@
+// What the pages gain by a script. Nothing here is needed: without it every form works as it stands.
+
+// Passwords can be looked at. They are hidden again before they are sent, so that no browser keeps
+// them among what was typed into texts.
+for (const input of document.querySelectorAll('.password input')) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'show';
+  const show = (shown) => {
+    input.type = shown ? 'text' : 'password';
+    button.textContent = shown ? 'Hide' : 'Show';
+    button.setAttribute('aria-label', `${button.textContent} ${input.labels[0].textContent.toLowerCase()}`);
+  };
+  show(false);
+  button.addEventListener('click', () => show(input.type === 'password'));
+  input.form.addEventListener('submit', () => show(false));
+  input.after(button);
+}
+
+// How long a new password is by now.
+for (const input of document.querySelectorAll('input[data-fewest]')) {
+  const hint = document.getElementById(input.getAttribute('aria-describedby'));
+  const [fewest, before] = [Number(input.dataset.fewest), hint.textContent];
+  input.addEventListener('input', () => {
+    const length = [...input.value].length;
+    hint.classList.toggle('enough', length >= fewest);
+    if (length === 0) hint.textContent = before;
+    else if (length < fewest) hint.textContent = `${length} of at least ${fewest} characters`;
+    else hint.textContent = `${length} characters: long enough`;
+  });
+}
+
+// Times as one says them where the reader is: how long ago, and after a week on which day.
+const ago = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
+for (const element of document.querySelectorAll('time')) {
+  const at = new Date(element.dateTime);
+  const minutes = Math.max(0, Math.floor((Date.now() - at) / 60_000));
+  element.title = moment.format(at);
+  if (minutes < 1) element.textContent = ago.format(0, 'second');
+  else if (minutes < 60) element.textContent = ago.format(-minutes, 'minute');
+  else if (minutes < 24 * 60) element.textContent = ago.format(-Math.floor(minutes / 60), 'hour');
+  else if (minutes < 7 * 24 * 60) element.textContent = ago.format(-Math.floor(minutes / 60 / 24), 'day');
+  else element.textContent = day.format(at);
+}
+
+// A form is sent once, however often its button is pressed; coming back to the page makes it new.
+for (const form of document.forms) {
+  form.addEventListener('submit', (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = 'yes';
+    event.submitter?.setAttribute('aria-busy', 'true');
+  });
+}
+addEventListener('pageshow', () => {
+  for (const form of document.forms) delete form.dataset.sent;
+  for (const button of document.querySelectorAll('[aria-busy]')) button.removeAttribute('aria-busy');
+});

@@ -1,0 +1,108 @@
+//! What a form says when it comes back: in general, and beside its fields.
+
+use std::time::Duration;
+
+use poem::Response;
+use poem::http::{StatusCode, header};
+
+use crate::domain::sessions::LogInError;
+use crate::fault::Fault;
+use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
+
+/// What is wrong with what was posted, if something was, for a form with these fields.
+#[derive(Clone, Copy)]
+pub struct Said<'a> {
+    pub problem: Option<&'a Problem>,
+    /// The fields with a place of their own on the page, in their order.
+    pub places: &'static [&'static str],
+}
+
+impl Said<'_> {
+    /// What is wrong with a field, if it is said by field.
+    pub fn wrong(&self, field: &str) -> Option<&str> {
+        if field == "current_password" && self.is_another_password() {
+            return Some("That is not your password.");
+        }
+        self.errors().iter().find(|error| error.field == field).map(|error| error.detail.as_str())
+    }
+
+    /// What is said above the form.
+    pub fn words(&self) -> Option<&str> {
+        let problem = self.problem.filter(|_| !self.is_another_password())?;
+        Some(match problem.errors {
+            Some(_) => "Please check what you entered.",
+            None => &problem.detail,
+        })
+    }
+
+    /// What is wrong with a field that has no place of its own on the page.
+    pub fn elsewhere(&self) -> Vec<&FieldError> {
+        let has_no_place = |error: &&FieldError| !self.places.contains(&&*error.field);
+        self.errors().iter().filter(has_no_place).collect()
+    }
+
+    /// The first field that something is wrong with.
+    pub fn first_wrong(&self) -> Option<&'static str> {
+        self.places.iter().copied().find(|field| self.wrong(field).is_some())
+    }
+
+    /// The status of the page that says it.
+    pub fn status(problem: Option<&Problem>) -> StatusCode {
+        problem.map_or(StatusCode::OK, |problem| {
+            StatusCode::from_u16(problem.status).expect("a problem's status is one")
+        })
+    }
+
+    fn errors(&self) -> &[FieldError] {
+        self.problem.and_then(|problem| problem.errors.as_deref()).unwrap_or_default()
+    }
+
+    /// Who is signed in and types a wrong password is told where.
+    fn is_another_password(&self) -> bool {
+        let is_asked = self.places.contains(&"current_password");
+        is_asked && self.problem.is_some_and(|one| one.code.0 == Code::InvalidCredentials.name())
+    }
+}
+
+/// The form once more, for what came of posting it.
+pub struct Again<F>(pub F);
+
+impl<F: Fn(&Problem) -> Response> Again<F> {
+    pub fn with(&self, problem: &Problem) -> Response {
+        let mut response = self.0(problem);
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
+        }
+        response
+    }
+
+    pub fn of(&self, code: Code) -> Response {
+        self.with(&Problem::of(code))
+    }
+
+    /// When no password was found right.
+    pub fn after(&self, error: LogInError) -> Response {
+        match error {
+            LogInError::WrongCredentials => self.of(Code::InvalidCredentials),
+            LogInError::TooManyAttempts { wait } => self.later(wait),
+            LogInError::Busy => self.of(Code::Overloaded),
+            LogInError::Fault(fault) => self.broken(fault),
+        }
+    }
+
+    /// When it was posted too often.
+    pub fn later(&self, wait: Duration) -> Response {
+        let (problem, seconds) = Problem::too_many_attempts(wait);
+        let mut response = self.with(&problem);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
+    }
+
+    /// When something broke here.
+    pub fn broken(&self, fault: Fault) -> Response {
+        let failure = Failure::from(fault);
+        let mut response = self.with(&failure.problem);
+        failure.blame(&mut response);
+        response
+    }
+}

@@ -1,0 +1,237 @@
+//! What a proxy in front of an app is told. With the real proxies: `tests/forward-auth`.
+
+use cloakroom::config::{List, Settings};
+use poem::Request;
+use poem::http::Method;
+
+use crate::house::{Answer, House, PASSWORD, request};
+
+const PERSON: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
+const WIKI: &str = "https://wiki.example.org";
+
+async fn house() -> House {
+    House::with(Settings {
+        public_url: Some("https://id.example.org".to_owned()),
+        allowed_hosts: Some(List::from("cloakroom")),
+        apps: Some(List::from("https://wiki.example.org, http://git.example.org:8080")),
+        ..Settings::default()
+    })
+    .await
+}
+
+async fn ask(house: &House, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let asked = headers
+        .iter()
+        .fold(request(Method::GET, path), |request, (name, value)| request.header(*name, *value));
+    house.send(asked.finish()).await
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_named_and_everybody_else_is_answered_401() {
+    let house = House::new().await;
+    let ann = house.signed_in("Ann").await;
+    let answer = ann.get("/forward-auth").await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+    assert_eq!(answer.header("remote-user"), Some("ann"));
+    let me = ann.get("/me").await.json();
+    assert_eq!(answer.header("remote-user-id"), me["id"].as_str());
+    let session = ann.get("/session").await.json();
+    assert_eq!(answer.header("remote-session"), session["id"].as_str());
+
+    let cookie = ann.cookie().unwrap();
+    let tampered = format!("{}x", &cookie);
+    let two = format!("{cookie}; session=another");
+    for (headers, status) in [
+        (vec![], 401),
+        (vec![("cookie", cookie.as_str())], 200),
+        (vec![("cookie", "session=made.up.one")], 401),
+        (vec![("cookie", tampered.as_str())], 401),
+        (vec![("cookie", two.as_str())], 401),
+        (vec![("remote-user", "ann")], 401),
+        (vec![("authorization", "Bearer x")], 401),
+    ] {
+        let answer = ask(&house, "/forward-auth", &headers).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert_eq!(answer.header("remote-user").is_some(), status == 200);
+    }
+    ann.post_nothing("/logout").await;
+    assert_eq!(ask(&house, "/forward-auth", &[("cookie", &cookie)]).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_cookie_alone_decides_whatever_a_proxy_tells_of_the_request() {
+    let house = house().await;
+    let ann = house.signed_in("ann").await;
+    let cookie = ann.cookie().unwrap();
+    for headers in [
+        [("x-forwarded-method", "POST"), ("sec-fetch-site", "cross-site")],
+        [("x-forwarded-method", "DELETE"), ("origin", "https://evil.example")],
+        [("x-forwarded-host", "evil.example"), ("x-forwarded-uri", "//evil")],
+        [("host", "cloakroom:8000"), ("accept", PERSON)],
+        [("remote-user", "root"), ("remote_user", "root")],
+    ] {
+        let headers = [&headers[..], &[("cookie", cookie.as_str())]].concat();
+        for path in ["/forward-auth", "/forward-auth/redirect"] {
+            let answer = ask(&house, path, &headers).await;
+            assert_eq!(answer.status, 200, "{path} {headers:?}");
+            assert_eq!(answer.header("remote-user"), Some("ann"));
+        }
+    }
+    let elsewhere = [("host", "wiki.example.org"), ("cookie", cookie.as_str())];
+    assert_eq!(ask(&house, "/forward-auth", &elsewhere).await.status, 421);
+}
+
+#[tokio::test]
+async fn inj_07_only_200_and_401_and_a_redirect_on_its_own_path() {
+    let house = house().await;
+    for accept in [PERSON, "*/*", "application/json"] {
+        let answer = ask(&house, "/forward-auth", &[("accept", accept)]).await;
+        assert_eq!(answer.refusal(), (401, "not_authenticated".into()), "{accept}");
+    }
+    let program = ask(&house, "/forward-auth/redirect", &[("accept", "*/*")]).await;
+    assert_eq!(program.refusal(), (401, "not_authenticated".into()));
+    let person = ask(&house, "/forward-auth/redirect", &[("accept", PERSON)]).await;
+    assert_eq!(person.status, 303);
+    let posted = request(Method::POST, "/forward-auth/redirect").finish();
+    assert_eq!(house.send(posted).await.status, 405);
+}
+
+#[tokio::test]
+async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
+    let house = house().await;
+    house.signed_in("ann").await;
+    let back = "https://id.example.org/login?next=https%3A%2F%2Fwiki.example.org%2F";
+    for (proto, host, method, uri, location) in [
+        ("https", "wiki.example.org", "GET", "/", back.to_owned()),
+        ("https", "WIKI.example.org:443", "GET", "/", back.to_owned()),
+        (
+            "https",
+            "wiki.example.org",
+            "HEAD",
+            "/a?b=c&d=%23",
+            format!("{back}a%3Fb%3Dc%26d%3D%2523"),
+        ),
+        ("https", "wiki.example.org", "GET", "//evil/x", format!("{back}%2Fevil%2Fx")),
+        ("https", "wiki.example.org", "POST", "/save", back.to_owned()),
+    ] {
+        let headers = [
+            ("accept", PERSON),
+            ("x-forwarded-proto", proto),
+            ("x-forwarded-host", host),
+            ("x-forwarded-method", method),
+            ("x-forwarded-uri", uri),
+        ];
+        let answer = ask(&house, "/forward-auth/redirect", &headers).await;
+        assert_eq!(answer.status, 303);
+        assert_eq!(answer.header("location"), Some(location.as_str()), "{headers:?}");
+        let page = ask(&house, location.strip_prefix("https://id.example.org").unwrap(), &[]).await;
+        assert!(page.text.contains("to go on to <strong>wiki.example.org</strong>"));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.ends_with("form-action 'self' https://wiki.example.org"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn red_01_nobody_is_led_to_what_is_no_app() {
+    let house = house().await;
+    let long = format!("/{}", "a".repeat(8192));
+    for (proto, host, uri) in [
+        ("http", "wiki.example.org", "/"),
+        ("https", "wiki.example.org:8443", "/"),
+        ("https", "evil.example", "/"),
+        ("https", "wiki.example.org@evil.example", "/"),
+        ("https", "evil.example/wiki.example.org", "/"),
+        ("https", "wiki.example.org.evil.example", "/"),
+        ("https", "wiki.example.org, evil.example", "/"),
+        ("https", "wiki.example.org", "@evil.example/"),
+        ("https", "wiki.example.org", ".evil.example/"),
+        ("https", "wiki.example.org", r"/\evil.example"),
+        ("https", "wiki.example.org", &long),
+        ("javascript", "wiki.example.org", "/"),
+        ("blob:https", "wiki.example.org", "/"),
+        ("", "", ""),
+    ] {
+        let headers = [
+            ("accept", PERSON),
+            ("x-forwarded-proto", proto),
+            ("x-forwarded-host", host),
+            ("x-forwarded-uri", uri),
+        ];
+        let answer = ask(&house, "/forward-auth/redirect", &headers).await;
+        assert_eq!(answer.header("location"), Some("https://id.example.org/login"), "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
+    let house = house().await;
+    house.signed_in("ann").await;
+    for (next, location) in [
+        ("https://wiki.example.org/ok?a=b#c", "https://wiki.example.org/ok?a=b#c"),
+        ("http://git.example.org:8080", "http://git.example.org:8080/"),
+        ("https://git.example.org:8080", "/account"),
+        ("https://wiki.example.org:8443/", "/account"),
+        ("https://wiki.example.org@evil.example/", "/account"),
+        ("https://me@wiki.example.org/", "/account"),
+        ("https://wiki.example.org.evil.example/", "/account"),
+        ("https:evil.example", "/account"),
+        ("//wiki.example.org/", "/account"),
+        ("blob:https://wiki.example.org/x", "/account"),
+        ("/ok", "/ok"),
+    ] {
+        let fields = [("username", "ann"), ("password", PASSWORD), ("next", next)];
+        let answer = house.stranger().submit("/login", &fields).await;
+        assert_eq!(answer.header("location"), Some(location), "{next:?}");
+    }
+}
+
+/// An app that cannot read the session must not send people round in circles.
+#[tokio::test]
+async fn who_is_signed_in_goes_on_to_an_app_by_a_link() {
+    let house = house().await;
+    let ann = house.signed_in("ann").await;
+    let answer = ann.get(&format!("/login?next={WIKI}/a?b=c")).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text.contains(r#"href="https://wiki.example.org/a?b=c""#), "{}", answer.text);
+    assert!(!answer.text.contains(r#"name="password""#));
+    assert_eq!(ann.get("/login?next=/private").await.header("location"), Some("/private"));
+    assert_eq!(ann.get("/login").await.header("location"), Some("/account"));
+}
+
+/// What Traefik sends to `address`: the headers of the client, and those of its documentation of
+/// `forwardAuth`. <https://doc.traefik.io/traefik/middlewares/http/forwardauth/>
+#[tokio::test]
+async fn what_traefik_sends_is_enough() {
+    let house = house().await;
+    let ann = house.signed_in("ann").await;
+    let cookie = ann.cookie().unwrap();
+    let asked = |cookie: Option<&str>| -> Request {
+        let request = request(Method::GET, "/forward-auth/redirect")
+            .header("host", "cloakroom:8000")
+            .header("x-forwarded-method", "GET")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-host", "wiki.example.org")
+            .header("x-forwarded-uri", "/page?a=b")
+            .header("x-forwarded-for", "192.0.2.7")
+            .header("accept", PERSON);
+        match cookie {
+            Some(cookie) => request.header("cookie", cookie).finish(),
+            None => request.finish(),
+        }
+    };
+    let led = house.send(asked(None)).await;
+    let page = "https://id.example.org/login?next=https%3A%2F%2Fwiki.example.org%2Fpage%3Fa%3Db";
+    assert_eq!((led.status.as_u16(), led.header("location")), (303, Some(page)));
+    let let_through = house.send(asked(Some(&cookie))).await;
+    assert_eq!(let_through.status, 200);
+    // what `authResponseHeaders` of docs/forward-auth/traefik.yml names, is there
+    let guide: serde_json::Value =
+        serde_saphyr::from_str(include_str!("../../docs/forward-auth/traefik.yml")).unwrap();
+    let forward_auth = &guide["http"]["middlewares"]["cloakroom"]["forwardAuth"];
+    assert_eq!(forward_auth["address"], "http://cloakroom:8000/forward-auth/redirect");
+    let names = forward_auth["authResponseHeaders"].as_array().unwrap();
+    assert_eq!(names.len(), 3);
+    for name in names {
+        assert!(let_through.header(name.as_str().unwrap()).is_some(), "{name}");
+    }
+}

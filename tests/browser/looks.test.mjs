@@ -1,0 +1,162 @@
+// Every page, on a phone and a desk, by day and by night, with and without JavaScript: it fits its
+// screen, the browser does not complain, and axe-core finds nothing. The pictures are for people.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { complaintsOfAxe } from './accessible.mjs';
+import { launch, openPage, takePicture } from './browser.mjs';
+
+const PASSWORD = 'a long walk by the river';
+const PEOPLE = ['ann', 'bea', 'carl', 'dora', 'emil', 'fay', 'gus', 'hana']; // one for each walk
+const SCREENS = { desk: { width: 1280, height: 900 }, phone: { width: 375, height: 812 } };
+
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+const fill = (page, label, text) => page.getByLabel(label, { exact: true }).fill(text);
+const press = (page, name) => Promise.all([page.waitForNavigation(), page.getByRole('button', { name, exact: true }).click()]);
+
+/** Signs in once more from another browser, so that there is a session to end. */
+async function signInElsewhere(page, username, userAgent) {
+  const headers = { 'user-agent': userAgent, cookie: '' };
+  const answer = await page.context().browser().newContext().then(async (context) => {
+    const url = new URL('/login', page.url()).href;
+    const answer = await context.request.post(url, { data: { username, password: PASSWORD }, headers });
+    await context.close();
+    return answer;
+  });
+  assert.equal(answer.status(), 200);
+}
+
+/** Goes through all pages, and has each looked at once it stands. */
+async function walk(page, username, look) {
+  await page.goto('/register');
+  await look('register');
+  await fill(page, 'User name', 'not allowed!');
+  await fill(page, 'Password', 'short');
+  await press(page, 'Create account');
+  await look('register-refused');
+  await fill(page, 'User name', username);
+  await fill(page, 'Password', PASSWORD);
+  await press(page, 'Create account');
+  await signInElsewhere(page, username, 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1');
+  await signInElsewhere(page, username, 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0');
+  await page.goto('/account');
+  await look('account');
+  await press(page, 'End the session of Safari on iPhone, 127.0.0.1');
+  await look('account-one-ended');
+  assert.equal(await page.getByText('Safari on iPhone').count(), 0);
+  assert.equal(await page.getByText('Firefox on Linux').count() > 0, true);
+
+  await page.getByRole('link', { name: 'Change your password' }).click();
+  await look('password');
+  await fill(page, 'Current password', 'not this one');
+  await fill(page, 'New password', `${PASSWORD}!`);
+  await press(page, 'Change password');
+  await look('password-refused');
+  const focused = page.locator(':focus');
+  assert.equal(await focused.getAttribute('id'), 'current_password', 'one goes on where it is wrong');
+  await fill(page, 'Current password', PASSWORD);
+  await fill(page, 'New password', `${PASSWORD}!`);
+  await press(page, 'Change password');
+  await look('account-password-changed');
+  assert.equal(await page.getByText('Firefox on Linux').count(), 0);
+
+  await press(page, 'Sign out');
+  await look('signed-out');
+  await page.getByRole('link', { name: 'Sign in again' }).click();
+  await look('login');
+  await fill(page, 'User name', username);
+  await fill(page, 'Password', 'wrong');
+  await press(page, 'Sign in');
+  await look('login-refused');
+  assert.equal(await page.locator(':focus').getAttribute('id'), 'password', 'the name is kept');
+  await fill(page, 'Password', `${PASSWORD}!`);
+  await press(page, 'Sign in');
+
+  await page.goto('/account/close');
+  await look('close');
+  await fill(page, 'Your password', 'wrong');
+  await press(page, 'Close my account');
+  await look('close-refused');
+  await fill(page, 'Your password', `${PASSWORD}!`);
+  await press(page, 'Close my account');
+  await look('closed');
+  await page.goto('/problems/session_refused');
+  await look('problem');
+}
+
+for (const [screen, viewport] of Object.entries(SCREENS))
+  for (const colorScheme of ['light', 'dark'])
+    for (const javaScriptEnabled of [true, false]) {
+      const scripts = javaScriptEnabled ? 'with' : 'without';
+      test(`every page on a ${screen}, ${colorScheme}, ${scripts} JavaScript`, async () => {
+        const options = { viewport, colorScheme, javaScriptEnabled, expected: [400, 403, 422] };
+        const page = await openPage(browser, { ...options, isMobile: screen === 'phone', bypassCSP: javaScriptEnabled });
+        const said = [];
+        await walk(page, PEOPLE.shift(), async (name) => {
+          if (javaScriptEnabled) {
+            await takePicture(page, `${name}-${screen}-${colorScheme}`);
+            said.push(...(await complaintsOfAxe(page)).map((one) => `${name}: ${one}`));
+          }
+          const widest = await page.locator('html').evaluate((html) => html.scrollWidth);
+          assert.ok(widest <= viewport.width, `${name} is ${widest} wide`);
+        });
+        assert.deepEqual(said, []);
+        assert.deepEqual(page.complaints, []);
+        await page.context().close();
+      });
+    }
+
+test('a script shows the password, counts its characters, and sends a form once', async () => {
+  const page = await openPage(browser);
+  await page.goto('/register');
+  const password = page.getByLabel('Password', { exact: true });
+  await password.fill('a long walk');
+  await page.getByText('11 of at least 15 characters').waitFor();
+  await password.fill(PASSWORD);
+  await page.getByText('24 characters: long enough').waitFor();
+  await page.getByRole('button', { name: 'Show password' }).click();
+  assert.equal(await password.getAttribute('type'), 'text');
+  let posts = 0;
+  page.on('request', (request) => (posts += request.method() === 'POST'));
+  await page.getByLabel('User name').fill('twice');
+  await page.getByRole('button', { name: 'Create account' }).dblclick();
+  await page.waitForURL('**/account');
+  assert.equal(posts, 1);
+  assert.match(await page.locator('time').first().innerText(), /^(now|\d+ minutes? ago)$/);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('inj 04: what others may have stored is text in every page', async () => {
+  const page = await openPage(browser, { expected: [403, 404] });
+  const dialogs = [];
+  page.on('dialog', (dialog) => dialogs.push(dialog.message()) && dialog.dismiss());
+  await page.goto('/register');
+  await fill(page, 'User name', 'xss');
+  await fill(page, 'Password', PASSWORD);
+  await press(page, 'Create account');
+  for (const evil of ['<script>alert(1)<', '"><img src=x onerror=alert(1)>', "'onfocus='alert(1)", '<svg onload=alert`1`>', '{{7*7}}${7*7}', '&lt;b&gt;', '<b>bold</b>'])
+    await signInElsewhere(page, 'xss', evil);
+  await page.goto('/account');
+  assert.equal(await page.locator('.sessions li').count(), 8);
+  assert.equal(await page.locator('.sessions :is(script, img, svg, b)').count(), 0);
+  assert.ok(await page.getByText('{{7*7}}${7*7}').first().isVisible());
+  for (const path of ['/login', '/register']) {
+    for (const next of ['javascript:alert(1)', '/"><script>alert(1)</script>', "/'onfocus='alert(1)"])
+      await page.goto(`${path}?next=${encodeURIComponent(next)}&invite=${encodeURIComponent('"><script>alert(1)</script>')}`);
+  }
+  await page.goto('/account?done=%3Cscript%3Ealert(1)%3C/script%3E');
+  await press(page, 'Sign out');
+  await page.goto('/login?signed_out=%3Cscript%3E');
+  await fill(page, 'User name', '"><script>alert(1)</script>');
+  await fill(page, 'Password', 'wrong');
+  await press(page, 'Sign in');
+  assert.equal(await page.getByLabel('User name').inputValue(), '"><script>alert(1)</script>');
+  assert.deepEqual(dialogs, []);
+  assert.deepEqual(page.complaints, []); // each breach of the policy would be one
+});

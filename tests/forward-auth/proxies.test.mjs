@@ -1,0 +1,158 @@
+// An app behind nginx and behind Caddy, with the configurations of docs/forward-auth.
+import assert from 'node:assert/strict';
+import { request as ask } from 'node:https';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, takePicture } from '../browser/browser.mjs';
+
+const PERSON = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+
+for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: process.env.CADDY })) {
+  /** Asks through the proxy; resolves to the status, the headers and the text. */
+  const send = (host, path, { method = 'GET', headers = {}, body } = {}) =>
+    new Promise((done, failed) => {
+      const length = body === undefined ? {} : { 'content-length': body.length };
+      const options = { host: '127.0.0.1', port, servername: host, path, method, rejectUnauthorized: false };
+      const request = ask({ ...options, headers: { host, ...length, ...headers } }, async (answer) => {
+        let text = '';
+        for await (const chunk of answer) text += chunk;
+        done({ status: answer.statusCode, headers: answer.headers, text });
+      });
+      request.on('error', failed);
+      request.end(body);
+    });
+  const wiki = (path, options) => send('wiki.example.org', path, options);
+  const id = (path, options) => send('id.example.org', path, options);
+
+  const signIn = async () => {
+    const body = JSON.stringify({ username: 'tiangolo', password: process.env.PASSWORD });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await id('/login', { method: 'POST', headers, body });
+    assert.equal(answer.status, 200, answer.text);
+    const [set] = answer.headers['set-cookie'].filter((one) => one.startsWith('__Secure-session='));
+    assert.match(set, /; Domain=example\.org$/);
+    return set.split(';')[0];
+  };
+  const seenByTheApp = async (headers) => {
+    const answer = await wiki('/headers', { headers });
+    assert.equal(answer.status, 200, answer.text);
+    return JSON.parse(answer.text);
+  };
+
+  describe(name, () => {
+    test('without a session a program is refused, and a person led to the sign-in page', async () => {
+      const program = await wiki('/headers');
+      assert.equal(program.status, 401);
+      assert.equal(JSON.parse(program.text).code, 'not_authenticated');
+      const person = await wiki('/page?a=b&c=%20', { headers: PERSON });
+      assert.equal(person.status, 303);
+      const back = encodeURIComponent('https://wiki.example.org/page?a=b&c=%20');
+      assert.equal(person.headers.location, `https://id.example.org/login?next=${back}`);
+      const posted = await wiki('/save', { method: 'POST', headers: PERSON, body: 'text=x' });
+      assert.equal(posted.status, 303);
+      assert.match(posted.headers.location, /next=https%3A%2F%2Fwiki.example.org%2F$/);
+    });
+
+    test('with one the app is reached, by every method, and knows who asks', async () => {
+      const cookie = await signIn();
+      const seen = await seenByTheApp({ cookie });
+      assert.deepEqual(seen['remote-user'], ['tiangolo']);
+      const me = JSON.parse((await id('/me', { headers: { cookie } })).text);
+      assert.deepEqual(seen['remote-user-id'], [me.id]);
+      const session = JSON.parse((await id('/session', { headers: { cookie } })).text);
+      assert.deepEqual(seen['remote-session'], [session.id]);
+      for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'])
+        assert.equal((await wiki('/headers', { method, headers: { cookie }, body: 'x' })).status, 200, method);
+    });
+
+    test('after a revocation it is refused at once', async () => {
+      for (const end of [
+        (cookie) => id('/logout', { method: 'POST', headers: { cookie, 'content-length': 0 } }),
+        async (cookie) => {
+          const other = await signIn();
+          return id('/sessions', { method: 'DELETE', headers: { cookie: other } });
+        },
+      ]) {
+        const cookie = await signIn();
+        for (let n = 0; n < 20; n++) await seenByTheApp({ cookie });
+        assert.ok((await end(cookie)).status < 300);
+        assert.equal((await wiki('/headers', { headers: { cookie } })).status, 401);
+        assert.equal((await wiki('/', { headers: { cookie, ...PERSON } })).status, 303);
+      }
+    });
+
+    test('inj 06: who one is, is said by the service alone, in whatever spelling', async () => {
+      const cookie = await signIn();
+      const claims = {};
+      for (const header of ['Remote-User', 'remote-user', 'REMOTE-USER', 'Remote_User', 'REMOTE_USER'])
+        claims[header] = 'admin';
+      for (const header of ['Remote-User-Id', 'Remote_User_Id', 'Remote_User-Id', 'Remote-Session', 'Remote_Session'])
+        claims[header] = 'admin';
+      for (const [header, value] of Object.entries(claims)) {
+        const seen = await seenByTheApp({ cookie, [header]: value });
+        assert.deepEqual(seen['remote-user'], ['tiangolo'], header);
+        assert.ok(!JSON.stringify(seen).includes('admin'), `${header}: ${JSON.stringify(seen)}`);
+        assert.equal((await wiki('/headers', { headers: { [header]: value } })).status, 401, header);
+      }
+      const twice = await seenByTheApp({ cookie, 'Remote-User': ['admin', 'root'] });
+      assert.deepEqual(twice['remote-user'], ['tiangolo']);
+      const hopByHop = await seenByTheApp({ cookie, connection: 'close, remote-user' });
+      assert.ok([undefined, 'tiangolo'].includes(hopByHop['remote-user']?.[0]), JSON.stringify(hopByHop));
+    });
+
+    test('inj 07: what is neither yes nor 401 lets nobody through', async () => {
+      const odd = { cookie: '__Secure-session=made.up.one' };
+      assert.equal((await wiki('/headers', { headers: odd })).status, 401);
+      const two = { cookie: `${await signIn()}; __Secure-session=another` };
+      assert.equal((await wiki('/headers', { headers: two })).status, 401);
+      for (const path of ['/.cloakroom/check', '/.cloakroom/sign-in', '/forward-auth'])
+        assert.notEqual((await wiki(path)).status, 200, path);
+    });
+
+    test('the app gets all cookies but the session', async () => {
+      const cookie = await signIn();
+      for (const [sent, left] of [
+        [cookie, ''],
+        [`a=b; ${cookie}`, 'a=b'],
+        [`${cookie}; a=b`, 'a=b'],
+        [`a=b; ${cookie}; c=d`, 'a=b; c=d'],
+      ]) {
+        const seen = await seenByTheApp({ cookie: sent });
+        const rest = (seen.cookie ?? []).join('; ').split(/; */).filter(Boolean);
+        assert.equal(rest.join('; '), left, sent);
+      }
+    });
+
+    describe('in Chromium', () => {
+      let browser;
+      before(async () => {
+        browser = await launch(`--host-resolver-rules=MAP *.example.org 127.0.0.1:${port}`);
+      });
+      after(() => browser?.close());
+
+      for (const javaScriptEnabled of [true, false])
+        test(`one signs in on the way to the app, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
+          const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled });
+          const page = await context.newPage();
+          const complaints = [];
+          page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+          await page.goto('https://wiki.example.org/page?a=b');
+          assert.equal(new URL(page.url()).hostname, 'id.example.org');
+          if (name === 'nginx' && javaScriptEnabled) await takePicture(page, 'on-the-way-to-an-app');
+          await page.getByLabel('User name').fill('tiangolo');
+          await page.getByLabel('Password', { exact: true }).fill(process.env.PASSWORD);
+          await page.getByRole('button', { name: 'Sign in' }).click();
+          await page.waitForURL('https://wiki.example.org/page?a=b');
+          assert.equal(await page.getByRole('heading').innerText(), 'Hello, tiangolo');
+
+          await page.goto('https://id.example.org/account');
+          await page.getByRole('button', { name: 'Sign out' }).click();
+          await page.waitForURL('https://id.example.org/signed-out');
+          await page.goto('https://wiki.example.org/page');
+          assert.equal(new URL(page.url()).hostname, 'id.example.org');
+          assert.deepEqual(complaints, []);
+          await context.close();
+        });
+    });
+  });
+}

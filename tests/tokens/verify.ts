@@ -1,0 +1,17 @@
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+
+/** Says who sent a token that Cloakroom issued for this service; rejects any other token. */
+export function verifier(cloakroom: string, audience: string): (token: string) => Promise<string> {
+  // fetches the keys once, keeps them, and looks again for a `kid` that is new
+  const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', cloakroom));
+  return async (token) => {
+    const { payload } = await jwtVerify(token, keys, {
+      issuer: cloakroom,
+      audience,
+      typ: 'at+jwt',
+      algorithms: ['EdDSA'],
+      requiredClaims: ['exp', 'iat', 'sub', 'jti'],
+    });
+    return payload.sub!;
+  };
+}
