@@ -109,16 +109,17 @@ impl Store {
         let (forgotten, turns) = (forgotten.to_vec(), turns.to_vec());
         on_writer!(self, |db| {
             let mut all = db.begin().await?;
-            for key in forgotten {
-                sqlx::query("delete from attempts where key = $1")
-                    .bind(&key[..])
-                    .execute(&mut *all)
-                    .await?;
-            }
+            // in the order in which they are counted, so that no two wait for each other
             for turn in turns {
                 sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
                     .bind(&turn.key[..])
                     .bind(turn.every)
+                    .execute(&mut *all)
+                    .await?;
+            }
+            for key in forgotten {
+                sqlx::query("delete from attempts where key = $1")
+                    .bind(&key[..])
                     .execute(&mut *all)
                     .await?;
             }

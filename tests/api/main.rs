@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod aborts;
 mod accounts;
 mod bodies;
 mod completeness;
 mod contract;
 mod cookies;
+mod database;
 mod faults;
 mod house;
 mod imports;
@@ -14,6 +16,7 @@ mod invites;
 mod login;
 mod metrics;
 mod model;
+mod nodes;
 mod origins;
 mod pages;
 mod paths;
