@@ -1035,3 +1035,51 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
     }
     assert_eq!(register(200).0, 201);
 }
+
+#[test]
+fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = |name: &str| format!("sqlite://{}/{name}", folder.path().display());
+    let here = file("cloakroom.db");
+    // between two files, or with a PostgreSQL there and back
+    let there = schema_of(elsewhere.path()).unwrap_or_else(|| file("there.db"));
+    let at = |database: &str| {
+        let place = ["--database-url", database, "--public-url", "http://127.0.0.1:9"];
+        Service::start(folder.path(), &place)
+    };
+    let run = |arguments: &[&str]| run(folder.path(), arguments, PASSWORD);
+    assert!(run(&["--database-url", &here, "user", "add", "ann"]).status.success());
+    assert!(run(&["--database-url", &here, "user", "add", "bob"]).status.success());
+    assert!(run(&["--database-url", &here, "user", "disable", "bob"]).status.success());
+    let service = at(&here);
+    let [kept, ended] = [(); 2].map(|()| service.log_in("ann", PASSWORD).2.unwrap());
+    assert_eq!(service.call("POST", "/logout", &[("cookie", &ended)], "").0, 204);
+    assert_eq!(service.log_in("bob", "something else entirely").0, 403);
+    drop(service);
+
+    let moved = run(&["move", "--from", &here, "--to", &there]);
+    let said = text(&moved.stdout);
+    assert!(moved.status.success(), "{}", text(&moved.stderr));
+    assert!(said.starts_with("moved ") && said.contains("the same there"), "{said}");
+    let back = file("back.db");
+    assert!(run(&["move", "--from", &there, "--to", &back]).status.success());
+    for database in [&there, &back] {
+        let service = at(database);
+        assert_eq!(service.private(&kept).0, 200, "whoever was signed in still is");
+        assert_eq!(service.private(&ended).0, 403);
+        assert_eq!(service.log_in("ann", PASSWORD).0, 200);
+        assert_eq!(service.log_in("bob", PASSWORD).0, 403);
+    }
+    let nowhere = file("nowhere.db");
+    for (from, to, about) in [
+        (&here, &there, "has rows already; name an empty one"),
+        (&nowhere, &there, "there is no database at"),
+        (&here, &here, "is where it is already"),
+    ] {
+        let refused = run(&["move", "--from", from, "--to", to]);
+        let said = text(&refused.stderr);
+        assert_eq!((refused.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(about), "{said}");
+    }
+    assert!(!folder.path().join("nowhere.db").exists());
+}

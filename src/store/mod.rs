@@ -8,6 +8,7 @@ mod attempts;
 mod commits;
 mod endings;
 mod invites;
+mod moving;
 mod postgres;
 mod sessions;
 mod sqlite;
@@ -20,6 +21,7 @@ pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp
 pub use self::attempts::{AttemptKey, AttemptRow, StepRow, TurnRow};
 pub use self::endings::{Feed, Heard};
 pub use self::invites::InviteRow;
+pub use self::moving::{MoveError, Progress};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 use crate::fault::Fault;
 
