@@ -13,8 +13,8 @@ use sqlx::{
 use super::{Store, broken, on_engine};
 use crate::fault::Fault;
 
-/// Rows that are read at once, and written by one statement: some tenths of a second.
-const BATCH: usize = 5000;
+/// Rows that are read at once, and written by one statement: a tenth of a second.
+const BATCH: usize = 2000;
 /// Values that a statement of SQLite takes: its limit is 32,766.
 const MOST_VALUES: usize = 30_000;
 

@@ -79,7 +79,8 @@ impl House {
 
     pub fn start_nginx(&mut self) {
         let here = self.folder.path().display();
-        let nodes: Vec<_> = self.nodes.iter().map(|node| format!("server {};", node.at)).collect();
+        let nodes: Vec<_> =
+            self.nodes.iter().map(|node| format!("server {} max_fails=0;", node.at)).collect();
         let nodes = nodes.join(" ");
         let conf = format!(
             "daemon off; pid {here}/nginx.pid; error_log {here}/nginx.log; worker_processes 1;
