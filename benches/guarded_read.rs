@@ -3,7 +3,8 @@
 //! One process serves a bare poem hello, and the real `GET /private` and `GET /forward-auth` through
 //! the same accept loop; another asks for them in alternating rounds. Printed is the server's CPU time
 //! for a request of each, and the ratios, which do not depend on the machine. `--rows 1000000` puts as
-//! many accounts and sessions into the database first.
+//! many accounts and sessions into the database first. With `TEST_DATABASE_URL` the same is measured
+//! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
@@ -22,6 +23,7 @@ use cloakroom::domain::throttle::Caller;
 use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
 use poem::EndpointExt;
+use sqlx::Connection;
 use tokio::net::TcpListener;
 
 const PASSWORD: &str = "a password for the bench";
@@ -54,39 +56,137 @@ async fn bench(rows: i64, seconds: u64) {
         fill(&config, rows).await;
     }
     let start = Instant::now();
-    let domain = Arc::new(app::open(&config, Surroundings::real(&config)).await.unwrap());
+    let sqlite = Subject::new("SQLite", &config).await;
     println!("open: {:.0} ms with {rows} accounts and sessions", millis(start.elapsed()));
-
-    let typed = Password::new(PASSWORD.to_owned());
-    let application = Application {
-        username: Username::parse("bench"),
-        password: domain.rules.passwords.check(&typed, None),
-        invite: None,
-    };
-    let wishes =
-        Wishes { remember: Remember::No, origin: Origin::default(), caller: Caller::default() };
-    let (_, ticket) = domain.register(application, wishes).await.unwrap();
-    let cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
-
     let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
     let hello = serve(hello).await;
-    let real = serve(app::furnish(&config, domain, false, Arc::default())).await;
-    let mut costs = [Vec::new(), Vec::new(), Vec::new()];
+    let schema = Schema::make().await;
+    let mut subjects = vec![sqlite];
+    if let Some(schema) = &schema {
+        let database_url = Some(schema.address().into());
+        let data_dir = Some(folder.path().to_owned());
+        let settings = Settings { data_dir, database_url, ..Settings::default() };
+        subjects.push(Subject::new("PostgreSQL", &Config::check(settings).unwrap()).await);
+    }
+    let mut asked = vec![("bare poem hello", hello.as_str(), "/", "")];
+    for Subject { name, at, cookie } in &subjects {
+        asked.extend(
+            ["/private", "/forward-auth"].map(|path| (*name, at.as_str(), path, cookie.as_str())),
+        );
+    }
+    let mut costs = vec![Vec::new(); asked.len()];
     for round in 0..11 {
-        let cookie = cookie.as_str();
-        let asked =
-            [(&hello, "/", ""), (&real, "/private", cookie), (&real, "/forward-auth", cookie)];
-        for (which, (at, path, cookie)) in asked.into_iter().enumerate() {
+        for ((_, at, path, cookie), costs) in asked.iter().zip(&mut costs) {
             let cost = measure(at, path, cookie, seconds).await;
             if round > 0 {
-                costs[which].push(cost); // the first round warms up
+                costs.push(cost); // the first round warms up
             }
         }
     }
-    let [hello, private, forward_auth] = costs.map(median);
-    println!("bare poem hello    {hello:6.2} µs of CPU a request");
-    println!("GET /private       {private:6.2} µs, ratio {:.2}", private / hello);
-    println!("GET /forward-auth  {forward_auth:6.2} µs, ratio {:.2}", forward_auth / hello);
+    let costs: Vec<f64> = costs.into_iter().map(median).collect();
+    for ((name, _, path, _), cost) in asked.iter().zip(&costs) {
+        println!(
+            "{name:<16} {path:<14} {cost:6.2} µs of CPU a request, ratio {:.2}",
+            cost / costs[0]
+        );
+    }
+    if let Some(schema) = schema {
+        println!("GET /private on PostgreSQL to SQLite: {:.3}", costs[3] / costs[1]);
+        compare_logins(&subjects).await;
+        schema.drop().await;
+    }
+}
+
+/// What is measured, at its address.
+struct Subject {
+    name: &'static str,
+    at: String,
+    cookie: String,
+}
+
+impl Subject {
+    async fn new(name: &'static str, config: &Config) -> Self {
+        let domain = Arc::new(app::open(config, Surroundings::real(config)).await.unwrap());
+        let mut cookie = String::new();
+        for user in ["signer", "bench"] {
+            let typed = Password::new(PASSWORD.to_owned());
+            let application = Application {
+                username: Username::parse(user),
+                password: domain.rules.passwords.check(&typed, None),
+                invite: None,
+            };
+            let wishes = Wishes {
+                remember: Remember::No,
+                origin: Origin::default(),
+                caller: Caller::default(),
+            };
+            let (_, ticket) = domain.register(application, wishes).await.unwrap();
+            cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
+        }
+        let at = serve(app::furnish(config, domain, false, Arc::default())).await;
+        Self { name, at, cookie }
+    }
+}
+
+/// One login after the other, in turns.
+async fn compare_logins(subjects: &[Subject]) {
+    const ROUNDS: usize = 100;
+    let mut times = vec![Vec::new(); subjects.len()];
+    for round in 0..ROUNDS {
+        for (subject, times) in subjects.iter().zip(&mut times) {
+            let at = subject.at.clone();
+            let start = Instant::now();
+            tokio::task::spawn_blocking(move || {
+                let body = format!("username=signer&password={}", PASSWORD.replace(' ', "+"));
+                let head = format!(
+                    "POST /login HTTP/1.1\r\nHost: {at}\r\nContent-Length: {}\r\n\
+                     Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+                    body.len()
+                );
+                ask(&mut TcpStream::connect(&at).unwrap(), &(head + &body));
+            })
+            .await
+            .unwrap();
+            if round > 0 {
+                times.push(millis(start.elapsed()));
+            }
+        }
+    }
+    for (subject, times) in subjects.iter().zip(times) {
+        println!("POST /login      {:6.2} ms on {}", median(times), subject.name);
+    }
+}
+
+/// A schema in the PostgreSQL at `TEST_DATABASE_URL`, if there is one.
+struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    async fn make() -> Option<Self> {
+        let server = std::env::var("TEST_DATABASE_URL").ok()?;
+        let name = format!("bench_{}", std::process::id());
+        let schema = Self { server, name };
+        schema.run("create schema").await;
+        Some(schema)
+    }
+
+    fn address(&self) -> String {
+        let and = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{and}options[search_path]={}", self.server, self.name)
+    }
+
+    async fn drop(self) {
+        self.run("set client_min_messages = error; drop schema").await;
+    }
+
+    async fn run(&self, what: &str) {
+        let mut connection = sqlx::PgConnection::connect(&self.server).await.unwrap();
+        let cascade = if what.ends_with("drop schema") { "cascade" } else { "" };
+        let sql = format!("{what} {} {cascade}", self.name);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
 }
 
 async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {

@@ -138,6 +138,7 @@ pub fn furnish(
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
+    tokio::spawn(Domain::listen(Arc::downgrade(&domain)));
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,

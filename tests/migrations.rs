@@ -9,6 +9,13 @@ use std::path::Path;
 use cloakroom::store::Store;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{AssertSqlSafe, PgPool};
+
+#[path = "api/database.rs"]
+#[allow(dead_code, reason = "tests/api uses the rest of it")]
+mod database;
+
+use database::{Database, Schema};
 
 fn files(engine: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
@@ -129,4 +136,112 @@ async fn programs_that_start_at_once_migrate_once() {
     for open in opened {
         open.await.unwrap().unwrap();
     }
+}
+
+/// A schema of the PostgreSQL that the tests were given, if they were given one.
+async fn schema() -> Option<Schema> {
+    match Database::new(Path::new("")).await {
+        Database::Postgres(schema) => Some(schema),
+        Database::Sqlite(_) => None,
+    }
+}
+
+async fn migrated_by_sqlx(schema: &Schema) -> PgPool {
+    let pool = PgPool::connect(&schema.address()).await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
+    Migrator::new(folder).await.unwrap().run(&pool).await.unwrap();
+    pool
+}
+
+#[tokio::test]
+async fn on_postgresql_sqlx_and_the_service_accept_each_others_migrations() {
+    let Some(schema) = schema().await else { return };
+    migrated_by_sqlx(&schema).await.close().await;
+    let store = Store::open(&schema.address()).await.unwrap();
+    assert_eq!(store.migrations().await.unwrap().len(), files("postgres").len());
+
+    let other = self::schema().await.unwrap();
+    Store::open(&other.address()).await.unwrap().close().await;
+    let pool = migrated_by_sqlx(&other).await;
+    let applied: i64 = sqlx::query_scalar("select count(*) from _sqlx_migrations where success")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(applied).unwrap(), files("postgres").len());
+}
+
+#[tokio::test]
+async fn sta_11_on_postgresql_a_newer_or_changed_schema_is_refused() {
+    let Some(schema) = schema().await else { return };
+    let pool = migrated_by_sqlx(&schema).await;
+    for (sql, about) in [
+        (
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (9999, 'from the future', true, '', 0)",
+            "newer than this program",
+        ),
+        ("delete from _sqlx_migrations where version = 4", "already exists"),
+        ("update _sqlx_migrations set checksum = ''", "was changed after it ran"),
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        let error = Store::open(&schema.address()).await.unwrap_err().to_string();
+        assert!(error.contains(about), "{error}");
+        sqlx::query("delete from _sqlx_migrations where version = 9999")
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_11_on_postgresql_programs_that_start_at_once_migrate_once() {
+    let Some(schema) = schema().await else { return };
+    let opened: Vec<_> = (0..8)
+        .map(|_| {
+            let address = schema.address();
+            tokio::spawn(async move { Store::open(&address).await.map(drop) })
+        })
+        .collect();
+    for open in opened {
+        open.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
+    let Some(schema) = schema().await else { return };
+    let owner = PgPool::connect(&schema.address()).await.unwrap();
+    let role = format!("role_{}", cloakroom::secret::random_id().replace('-', "_"));
+    let run = async |sql: String| {
+        sqlx::query(AssertSqlSafe(sql)).execute(&owner).await.unwrap();
+    };
+    run(format!("create role \"{role}\" login")).await;
+    run(format!("grant usage on schema \"{}\" to \"{role}\"", schema.name)).await;
+    let address = schema.address();
+    let at = address.rsplit_once('@').unwrap().1;
+    let as_role = format!("postgres://{role}@{at}");
+    let error = Store::open(&as_role).await.unwrap_err().to_string();
+    assert!(error.contains("run `cloakroom migrate` as its owner"), "{error}");
+
+    let store = Store::open(&schema.address()).await.unwrap();
+    store.close().await;
+    let all = "select, insert, update, delete on all tables in schema";
+    run(format!("grant {all} \"{}\" to \"{role}\"", schema.name)).await;
+    let store = Store::open(&as_role).await.unwrap();
+    store
+        .add_invite(
+            cloakroom::secret::InviteCode::random().digest(),
+            &cloakroom::store::InviteRow {
+                id: "an invite".to_owned(),
+                created_at: 0,
+                expires_at: 1,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(store.remove_expired_invites(2, 10).await.unwrap(), 1);
+    store.end_sessions_but("nobody", "", 0).await.unwrap(); // notes it in the feed
+    store.close().await;
+    run(format!("drop owned by \"{role}\"")).await;
+    run(format!("drop role \"{role}\"")).await;
 }

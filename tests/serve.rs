@@ -9,13 +9,34 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
 const PASSWORD: &str = "canary correct horse battery";
 
 fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     command.args(arguments).current_dir(folder).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(address) = schema_of(folder) {
+        command.env("DATABASE_URL", address);
+    }
     command
+}
+
+/// With `TEST_DATABASE_URL`, each folder has a schema of its own in that PostgreSQL.
+fn schema_of(folder: &Path) -> Option<String> {
+    let server = std::env::var("TEST_DATABASE_URL").ok()?;
+    let folder = folder.file_name().unwrap().to_str().unwrap().trim_matches('.');
+    let name = format!("cloakroom_test_{folder}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        let make = format!("create schema if not exists \"{name}\"");
+        sqlx::query(AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+    let and = if server.contains('?') { '&' } else { '?' };
+    Some(format!("{server}{and}options[search_path]=\"{name}\""))
 }
 
 /// Runs a command to its end with this on its standard input.
@@ -870,6 +891,12 @@ fn left_behind(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
+/// The files that a run leaves behind for certain.
+fn files_of(folder: &Path) -> &'static [&'static str] {
+    let files = &["log", ".pem", "cloakroom.db", "cloakroom.db-wal"];
+    if schema_of(folder).is_some() { &files[..2] } else { files }
+}
+
 #[test]
 fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -959,7 +986,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     service.signal("TERM");
     assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
     left_behind(folder.path(), &mut found);
-    for name in ["log", "cloakroom.db", "cloakroom.db-wal", ".pem"] {
+    for name in files_of(folder.path()) {
         assert!(found.iter().any(|(path, _)| path.ends_with(name)), "{name} is not looked at");
     }
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
@@ -980,6 +1007,9 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
 
 #[test]
 fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
+    if std::env::var_os("TEST_DATABASE_URL").is_some() {
+        return; // the disk is the server's
+    }
     let folder = tempfile::tempdir().unwrap();
     let service = Service::with_little_room(folder.path(), 1024);
     let json = [("content-type", "application/json")];
@@ -1004,4 +1034,52 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "it never recovers");
     }
     assert_eq!(register(200).0, 201);
+}
+
+#[test]
+fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = |name: &str| format!("sqlite://{}/{name}", folder.path().display());
+    let here = file("cloakroom.db");
+    // between two files, or with a PostgreSQL there and back
+    let there = schema_of(elsewhere.path()).unwrap_or_else(|| file("there.db"));
+    let at = |database: &str| {
+        let place = ["--database-url", database, "--public-url", "http://127.0.0.1:9"];
+        Service::start(folder.path(), &place)
+    };
+    let run = |arguments: &[&str]| run(folder.path(), arguments, PASSWORD);
+    assert!(run(&["--database-url", &here, "user", "add", "ann"]).status.success());
+    assert!(run(&["--database-url", &here, "user", "add", "bob"]).status.success());
+    assert!(run(&["--database-url", &here, "user", "disable", "bob"]).status.success());
+    let service = at(&here);
+    let [kept, ended] = [(); 2].map(|()| service.log_in("ann", PASSWORD).2.unwrap());
+    assert_eq!(service.call("POST", "/logout", &[("cookie", &ended)], "").0, 204);
+    assert_eq!(service.log_in("bob", "something else entirely").0, 403);
+    drop(service);
+
+    let moved = run(&["move", "--from", &here, "--to", &there]);
+    let said = text(&moved.stdout);
+    assert!(moved.status.success(), "{}", text(&moved.stderr));
+    assert!(said.starts_with("moved ") && said.contains("the same there"), "{said}");
+    let back = file("back.db");
+    assert!(run(&["move", "--from", &there, "--to", &back]).status.success());
+    for database in [&there, &back] {
+        let service = at(database);
+        assert_eq!(service.private(&kept).0, 200, "whoever was signed in still is");
+        assert_eq!(service.private(&ended).0, 403);
+        assert_eq!(service.log_in("ann", PASSWORD).0, 200);
+        assert_eq!(service.log_in("bob", PASSWORD).0, 403);
+    }
+    let nowhere = file("nowhere.db");
+    for (from, to, about) in [
+        (&here, &there, "has rows already; name an empty one"),
+        (&nowhere, &there, "there is no database at"),
+        (&here, &here, "is where it is already"),
+    ] {
+        let refused = run(&["move", "--from", from, "--to", to]);
+        let said = text(&refused.stderr);
+        assert_eq!((refused.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(about), "{said}");
+    }
+    assert!(!folder.path().join("nowhere.db").exists());
 }

@@ -7,6 +7,7 @@ mod invite;
 mod key;
 mod log;
 mod migrate;
+mod moving;
 mod openapi;
 mod password;
 mod serve;
@@ -64,6 +65,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date and say where it stands
     Migrate,
+    /// Move everything from one database to another, and compare each row there
+    Move(moving::Move),
     /// Print the OpenAPI document; needs no database and no settings
     Openapi(openapi::Openapi),
     /// Add, import, list, disable and delete users, and give them new passwords
@@ -143,6 +146,7 @@ fn run(cli: Cli) -> Outcome {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Move(moving) => moving.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,

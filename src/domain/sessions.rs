@@ -62,6 +62,11 @@ impl SessionId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// May this be the name of a session? `PostgreSQL` has no text with a NUL, and refuses it.
+    pub fn is_one(text: &str) -> bool {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    }
 }
 
 /// A session as its owner may see it.
@@ -466,6 +471,9 @@ impl Domain {
 
     /// Ends one of the account's sessions; false if it has none of this name.
     pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
+        if !SessionId::is_one(id) {
+            return Ok(false);
+        }
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now).await?;
         self.recognition.ended(account);

@@ -12,9 +12,13 @@ use super::tokens::KeyError;
 use crate::clock::days;
 use crate::fault::Fault;
 use crate::secret::PasswordHash;
+use crate::store::Heard;
 
-/// How often the feed is read: an ending elsewhere is heard of within this and a little.
+/// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this
+/// and a little, and at once where the database wakes who listens.
 const LISTEN: Duration = Duration::from_millis(200);
+/// How often it is said that the feed cannot be heard.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether hashes of another price have come or gone.
 const LOOK: Duration = Duration::from_secs(1);
 /// Listenings from one clearing away to the next: half a minute.
@@ -31,16 +35,10 @@ impl Domain {
     pub async fn watch(domain: Weak<Self>) {
         let mut ticks = interval(LISTEN);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut position = None;
         let mut clearing: Option<JoinHandle<()>> = None;
         for n in 0_u32.. {
             ticks.tick().await;
             let Some(domain) = domain.upgrade() else { return };
-            match domain.listen(position).await {
-                Ok(newest) => position = Some(newest),
-                Err(fault) if n % CLEAR_EVERY == 0 => tracing::warn!("{fault}"),
-                Err(_) => {} // said every half minute; meanwhile the database is asked each time
-            }
             if let Err(error) = domain.look_at_keys()
                 && n % CLEAR_EVERY == 0
             {
@@ -53,6 +51,33 @@ impl Domain {
             if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
                 clearing = Some(tokio::spawn(Self::clear_away(Arc::clone(&domain))));
             }
+        }
+    }
+
+    /// Hears of endings until the domain is gone.
+    pub async fn listen(domain: Weak<Self>) {
+        let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
+        let mut said: Option<Instant> = None;
+        loop {
+            let began = Instant::now();
+            let heard = feed.hear().await;
+            let Some(domain) = domain.upgrade() else { return };
+            match heard {
+                Ok(heard) => {
+                    said = None;
+                    if !domain.take_in(heard, began) {
+                        continue;
+                    }
+                }
+                // meanwhile the database is asked each time
+                Err(fault) if said.is_none_or(|said| said.elapsed() > SAY_EVERY) => {
+                    tracing::warn!("{fault}");
+                    said = Some(Instant::now());
+                }
+                Err(_) => {}
+            }
+            drop(domain);
+            feed.wait(LISTEN).await;
         }
     }
 
@@ -70,28 +95,22 @@ impl Domain {
         }
     }
 
-    /// Hears of every ending behind `position`; where the feed ends now.
-    async fn listen(&self, position: Option<i64>) -> Result<i64, Fault> {
-        const MOST: i64 = 1000;
-        let began = Instant::now();
-        let Some(mut position) = position else {
-            let newest = self.store.last_ending().await?;
+    /// Lets go of whom the feed names; true if that was all there was to hear at `began`.
+    fn take_in(&self, heard: Heard, began: Instant) -> bool {
+        match heard {
             // what was filed before may have ended since, elsewhere and unheard: it does not count
-            self.recognition.all_changed();
-            self.recognition.heard(began);
-            return Ok(newest);
-        };
-        loop {
-            let endings = self.store.endings_behind(position, MOST).await?;
-            for (at, account) in &endings {
-                self.recognition.ended(&account.clone().into());
-                position = *at;
-            }
-            if endings.len() < usize::try_from(MOST).expect("a small number") {
-                self.recognition.heard(began);
-                return Ok(position);
+            Heard::FromNowOn => self.recognition.all_changed(),
+            Heard::Ended { accounts, is_all } => {
+                for account in accounts {
+                    self.recognition.ended(&account.into());
+                }
+                if !is_all {
+                    return false;
+                }
             }
         }
+        self.recognition.heard(began);
+        true
     }
 
     /// Takes up new keys and lets go of removed ones.

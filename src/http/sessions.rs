@@ -204,7 +204,7 @@ fn cursor_behind(last: &Behind) -> String {
 
 fn read_cursor(text: &str) -> Result<Behind, Failure> {
     let read = || {
-        let (created_at, id) = text.split_once('.')?;
+        let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_one(id))?;
         Some(Behind { created_at: created_at.parse().ok()?, id: id.to_owned() })
     };
     read().ok_or_else(|| {

@@ -4,7 +4,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::invites::USE_UP;
 use super::sessions::insert_session;
-use super::{NOTE_ENDING, NewSessionRow, Pool, Store, broken, on_engine};
+use super::{NewSessionRow, Pool, Store, begin, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::{InviteDigest, PasswordHash};
 
@@ -144,7 +144,7 @@ impl Store {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut added = 0;
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 for rows in accounts.chunks(ROWS) {
                     let mut insert = QueryBuilder::new(
                         "insert into accounts
@@ -180,7 +180,7 @@ impl Store {
     ) -> Result<SignedUp, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 if let Some(invite) = invite {
                     let used = sqlx::query(USE_UP)
                         .bind(invite.as_bytes())
@@ -244,7 +244,7 @@ impl Store {
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 let set = sqlx::query(
                     "update accounts set password_hash = $2, hash_cost = $3,
                             password_version = password_version + 1
@@ -300,7 +300,7 @@ impl Store {
         let (account_id, now) = (&new.session.account_id, new.session.created_at);
         on_engine!(self.writer(), |pool| {
             async {
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 let set = sqlx::query(
                     "update accounts set password_hash = $3, hash_cost = $4,
                             password_version = password_version + 1
@@ -331,7 +331,7 @@ impl Store {
     pub async fn disable_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 let account: Option<String> = sqlx::query_scalar(
                     "update accounts set disabled_at = coalesce(disabled_at, $2)
                      where username = $1 returning id",
@@ -368,7 +368,7 @@ impl Store {
     pub async fn delete_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut both = begin(pool).await?;
                 let account: Option<String> =
                     sqlx::query_scalar("delete from accounts where username = $1 returning id")
                         .bind(username)
@@ -394,7 +394,7 @@ impl Store {
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut both = begin(pool).await?;
                 let removed =
                     sqlx::query("delete from accounts where id = $1 and password_version = $2")
                         .bind(account_id)

@@ -43,16 +43,17 @@ pub struct Forgiveness {
 /// Forgives within a transaction.
 macro_rules! forgive {
     ($tries:expr, $all:expr) => {
-        for key in $tries.forgotten {
-            sqlx::query("delete from attempts where key = $1")
-                .bind(&key[..])
-                .execute(&mut *$all)
-                .await?;
-        }
+        // in the order in which they are counted, so that no two wait for each other
         for turn in $tries.turns {
             sqlx::query("update attempts set free_at = free_at - $2 where key = $1")
                 .bind(&turn.key[..])
                 .bind(turn.every)
+                .execute(&mut *$all)
+                .await?;
+        }
+        for key in $tries.forgotten {
+            sqlx::query("delete from attempts where key = $1")
+                .bind(&key[..])
                 .execute(&mut *$all)
                 .await?;
         }

@@ -8,6 +8,7 @@ mod attempts;
 mod commits;
 mod endings;
 mod invites;
+mod moving;
 mod postgres;
 mod sessions;
 mod sqlite;
@@ -19,67 +20,111 @@ use sqlx::migrate::MigrateError;
 
 pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
-use self::endings::NOTE_ENDING;
+pub use self::endings::{Feed, Heard};
 pub use self::invites::InviteRow;
+pub use self::moving::{MoveError, Progress};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 pub use self::waits::Waited;
 use crate::fault::Fault;
 
-/// Runs one body on whichever engine is open.
+/// Runs one body on whichever engine is open. The few statements that the engines write differently
+/// are constants of both, and the body finds its own.
 macro_rules! on_engine {
     ($pool:expr, |$name:ident| $body:expr) => {
         match $pool {
-            $crate::store::Pool::Sqlite($name) => $body,
-            $crate::store::Pool::Postgres($name) => $body,
+            $crate::store::Pool::Sqlite($name) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::sqlite::statements::*;
+                $body
+            }
+            $crate::store::Pool::Postgres($name) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::postgres::statements::*;
+                $body
+            }
         }
     };
 }
 use on_engine;
 
 /// Runs one body where it may write. It owns what it uses, and is one statement or begins a
-/// transaction of its own, which in SQLite shares its commit with others.
+/// transaction of its own, which in SQLite shares its commit with others, and which in PostgreSQL is
+/// a task of its own.
 macro_rules! on_writer {
     ($store:expr, |$name:ident| $body:expr) => {
         match $store {
             $crate::store::Store::Sqlite(pools) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::sqlite::statements::*;
                 let undo = $crate::store::commits::Undo::Itself;
                 pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
             }
-            $crate::store::Store::Postgres($name) => async move { $body }.await,
+            $crate::store::Store::Postgres(pools) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::postgres::statements::*;
+                let pool = pools.pool.clone();
+                let work = async move {
+                    let $name = &pool;
+                    $body
+                };
+                $crate::store::to_the_end(work).await
+            }
         }
     };
 }
 use on_writer;
 
-/// Runs one body in a transaction, which in SQLite it shares with others: it owns what it uses, and
-/// either does all of it or nothing before its first write; an error undoes everybody's.
+/// Runs one body in a transaction, which in SQLite it shares with others, and which in PostgreSQL is
+/// a task of its own. It owns what it uses, and does either all of it or nothing before its first
+/// write; an error undoes everybody's.
 macro_rules! in_one_commit {
     ($store:expr, |$name:ident| $body:expr) => {
         match $store {
             $crate::store::Store::Sqlite(pools) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::sqlite::statements::*;
                 let undo = $crate::store::commits::Undo::All;
                 pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
             }
-            $crate::store::Store::Postgres(pool) => {
-                async move {
+            $crate::store::Store::Postgres(pools) => {
+                #[allow(unused_imports, reason = "few bodies need them")]
+                use $crate::store::postgres::statements::*;
+                let pool = pools.pool.clone();
+                let work = async move {
                     let mut all = pool.begin().await?;
                     let $name = &mut *all;
                     let done: sqlx::Result<_> = async { $body }.await;
                     let done = done?;
                     all.commit().await?;
                     Ok(done)
-                }
-                .await
+                };
+                $crate::store::to_the_end(work).await
             }
         }
     };
 }
 use in_one_commit;
 
+/// Does this to its end, whoever waits for it. A transaction that is dropped while it begins would
+/// stay open in a connection that others get next (launchbadge/sqlx#4393).
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = sqlx::Result<T>> + Send + 'static,
+) -> sqlx::Result<T> {
+    tokio::spawn(work).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// Begins a transaction. Whoever goes away meanwhile leaves none behind.
+async fn begin<D: sqlx::Database>(
+    pool: &sqlx::Pool<D>,
+) -> sqlx::Result<sqlx::Transaction<'static, D>> {
+    let pool = pool.clone();
+    to_the_end(async move { pool.begin().await }).await
+}
+
 /// The open database.
 pub enum Store {
     Sqlite(sqlite::Pools),
-    Postgres(sqlx::PgPool),
+    Postgres(postgres::Pools),
 }
 
 /// What a query runs on.
@@ -109,6 +154,11 @@ pub enum OpenError {
     UnsafeSqlite(String),
     #[error("a database in memory forgets every account; name a file")]
     InMemory,
+    #[error(
+        "the database is not up to date, and this user may not change its schema: run `cloakroom \
+         migrate` as its owner"
+    )]
+    MayNotMigrate,
     #[error("cannot open the database: {0}")]
     Unreachable(String),
 }
@@ -155,7 +205,7 @@ impl Store {
         }
         match self {
             Self::Sqlite(pools) => vec![of("readers", &pools.readers), of("writer", &pools.writer)],
-            Self::Postgres(pool) => vec![of("all", pool)],
+            Self::Postgres(pools) => vec![of("all", &pools.pool)],
         }
     }
 
@@ -175,21 +225,21 @@ impl Store {
                 pools.readers.close().await;
                 pools.writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pools) => pools.pool.close().await,
         }
     }
 
     fn reader(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
-            Self::Postgres(pool) => Pool::Postgres(pool),
+            Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
 
     fn writer(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Pool::Sqlite(&pools.writer),
-            Self::Postgres(pool) => Pool::Postgres(pool),
+            Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
 }
@@ -223,8 +273,10 @@ fn may_pass(error: &sqlx::Error) -> bool {
             Some(code) if code.len() < 5 => code
                 .parse::<u32>()
                 .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26)),
-            // PostgreSQL's classes: connection 08, resources 53, operator intervention 57.
-            Some(state) => ["08", "53", "57"].iter().any(|class| state.starts_with(class)),
+            // PostgreSQL's classes: connection 08, resources 53, operator intervention 57, another
+            // transaction in the way 40; and 25006, a server that only reads, as standbys do.
+            Some("25006") => true,
+            Some(state) => ["08", "40", "53", "57"].iter().any(|class| state.starts_with(class)),
             None => false,
         },
         _ => false,

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::attempts::{Forgiveness, forgive};
-use super::{NOTE_ENDING, Store, broken, in_one_commit, on_engine};
+use super::{Store, begin, broken, in_one_commit, on_engine};
 use crate::fault::Fault;
 use crate::secret::SidDigest;
 
@@ -58,15 +58,25 @@ pub struct Behind {
     pub id: String,
 }
 
-pub(super) const INSERT: &str = "insert into sessions
-         (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address, browser)
-     select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10 from accounts
-     where accounts.id = $7 and password_version = $8 and disabled_at is null";
+/// The insertion of a session, if the account has the password of a version and is not disabled.
+macro_rules! insertion {
+    ($lock:literal) => {
+        concat!(
+            "insert into sessions
+                 (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address,
+                  browser)
+             select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10 from accounts
+             where accounts.id = $7 and password_version = $8 and disabled_at is null",
+            $lock
+        )
+    };
+}
+pub(super) use insertion;
 
-/// Binds a new session and the version of the password that was verified to [`INSERT`].
+/// Binds a new session and the version of the password that was verified to the engine's insertion.
 macro_rules! insert_session {
     ($new:expr, $version:expr) => {
-        sqlx::query($crate::store::sessions::INSERT)
+        sqlx::query(INSERT_SESSION)
             .bind($new.digest.as_bytes())
             .bind(&$new.session.id)
             .bind($new.session.remember)
@@ -196,7 +206,7 @@ impl Store {
     pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut both = begin(pool).await?;
                 let account: Option<String> = sqlx::query_scalar(
                     "update sessions set ended_at = $2 where digest = $1 and ended_at is null
                      returning account_id",
@@ -224,7 +234,7 @@ impl Store {
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut both = begin(pool).await?;
                 let ended = sqlx::query(
                     "update sessions set ended_at = $3
                      where account_id = $1 and id = $2 and ended_at is null",
@@ -255,7 +265,7 @@ impl Store {
     ) -> Result<u64, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = pool.begin().await?;
+                let mut both = begin(pool).await?;
                 let ended = sqlx::query(
                     "update sessions set ended_at = $3
                      where account_id = $1 and id <> $2 and ended_at is null",
@@ -302,7 +312,7 @@ impl Store {
     ) -> Result<Vec<String>, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut all = pool.begin().await?;
+                let mut all = begin(pool).await?;
                 let mut accounts: Vec<String> = sqlx::query_scalar(
                     "delete from sessions where digest in (
                          select digest from sessions where ended_at is not null limit $1)

@@ -23,6 +23,15 @@ const ACQUIRE: Duration = Duration::from_secs(1);
 /// Readers never wait for each other; two cores are rarely kept busy by more.
 const READERS: u32 = 4;
 
+/// What is written differently for PostgreSQL. Here there is one writer, and no need of locks.
+pub(super) mod statements {
+    pub const INSERT_SESSION: &str = crate::store::sessions::insertion!("");
+
+    /// Notes that a session of an account ($1) ended at an instant ($2), in the transaction that ends
+    /// it.
+    pub const NOTE_ENDING: &str = "insert into endings (account_id, at) values ($1, $2)";
+}
+
 #[derive(Debug)]
 pub struct Pools {
     pub readers: SqlitePool,

@@ -261,14 +261,13 @@ async fn ask_for_everything(tour: &Tour, house: &House, client: &Client<'_>) {
 async fn a_database_that_is_gone(tour: &Tour) {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
-    house.ruin_the_database();
+    house.ruin_the_database().await;
     ask_for_everything(tour, &house, &client).await;
 }
 
 async fn a_table_that_is_missing(tour: &Tour) {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
-    house.sql("pragma foreign_keys = off").await;
     for sql in [
         "alter table accounts rename to accounts_gone",
         "alter table sessions rename to sessions_gone",

@@ -10,7 +10,7 @@ use crate::house::{House, PASSWORD, request};
 async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
-    house.ruin_the_database();
+    house.ruin_the_database().await;
     for path in ["/readyz", "/private", "/me", "/session"] {
         let answer = client.get(path).await;
         assert_eq!(answer.refusal(), (503, "unavailable".into()), "{path}");

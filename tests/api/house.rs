@@ -20,6 +20,7 @@ use poem::{Addr, Body, Endpoint, Request, Response};
 use serde_json::{Value, json};
 
 use crate::contract;
+use crate::database::Database;
 
 /// Long enough for every test, and found by a search for what must not be found.
 pub const PASSWORD: &str = "canary correct horse battery";
@@ -35,7 +36,8 @@ pub struct House {
     limits: Limits,
     route: BoxEndpoint<'static, Response>,
     metrics: BoxEndpoint<'static, Response>,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
+    database: Arc<Database>,
 }
 
 impl House {
@@ -70,11 +72,14 @@ impl House {
     async fn furnished(settings: Settings, hash_cost: HashCost, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
-        let config = Config::check(Settings { data_dir, ..settings }).unwrap();
+        let folder = Arc::new(folder);
+        let database = Arc::new(Database::new(folder.path()).await);
+        let database_url = database.setting();
+        let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
         let clock = Clock::at(START);
         let surroundings = Surroundings { clock: clock.clone(), hash_cost, limits: limits.clone() };
         let (domain, route, metrics) = furnished(&config, surroundings).await;
-        Self { config, clock, domain, limits, route, metrics, folder }
+        Self { config, clock, domain, limits, route, metrics, folder, database }
     }
 
     /// The same data in a new process, as far as one process can play that.
@@ -89,15 +94,47 @@ impl House {
         (self.domain, self.route, self.metrics) = furnished(&self.config, surroundings).await;
     }
 
-    /// Changes the database as only its owner can.
-    pub async fn sql(&self, sql: &'static str) {
-        let pool = self.pool().await;
-        sqlx::query(sql).execute(&pool).await.unwrap();
-        pool.close().await;
+    /// Another node: the same database, keys and clock, in what is another process but for that.
+    pub async fn next_door(&self) -> Self {
+        let surroundings = Surroundings {
+            clock: self.clock.clone(),
+            hash_cost: CHEAP,
+            limits: self.limits.clone(),
+        };
+        let (domain, route, metrics) = furnished(&self.config, surroundings).await;
+        Self {
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            domain,
+            limits: self.limits.clone(),
+            route,
+            metrics,
+            folder: Arc::clone(&self.folder),
+            database: Arc::clone(&self.database),
+        }
     }
 
-    /// Replaces the database by what is none, under the open connections.
-    pub fn ruin_the_database(&self) {
+    /// Changes the database as only its owner can.
+    pub async fn sql(&self, sql: &'static str) {
+        self.database.sql(sql).await;
+    }
+
+    /// Does this in a transaction of somebody else's, which stays open.
+    pub async fn hold(&self, sql: &'static str) -> sqlx::PgConnection {
+        self.database.hold(sql).await
+    }
+
+    /// What is true of one engine only.
+    pub fn is_on_postgres(&self) -> bool {
+        matches!(*self.database, Database::Postgres(_))
+    }
+
+    /// Takes the database away under the open connections: puts in the place of the file what is none.
+    pub async fn ruin_the_database(&self) {
+        if self.is_on_postgres() {
+            // what a server does that goes down is tested on one of its own, in tests/nodes
+            return self.domain.store.close().await;
+        }
         for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
             let path = self.data(name);
             let length = std::fs::metadata(&path).unwrap().len();
@@ -107,23 +144,12 @@ impl House {
 
     /// Asks the database for a number.
     pub async fn count(&self, sql: &'static str) -> i64 {
-        let pool = self.pool().await;
-        let count = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
-        pool.close().await;
-        count
+        self.database.count(sql).await
     }
 
     /// Asks the database for a text.
     pub async fn text(&self, sql: &'static str) -> String {
-        let pool = self.pool().await;
-        let text = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
-        pool.close().await;
-        text
-    }
-
-    async fn pool(&self) -> sqlx::SqlitePool {
-        let address = format!("sqlite://{}", self.data("cloakroom.db").display());
-        sqlx::SqlitePool::connect(&address).await.unwrap()
+        self.database.text(sql).await
     }
 
     /// Does it hold within a second?

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod aborts;
 mod access_tokens;
 mod accounts;
 mod bodies;
 mod completeness;
 mod contract;
 mod cookies;
+mod database;
 mod faults;
 mod forward_auth;
 mod house;
@@ -16,6 +18,7 @@ mod invites;
 mod login;
 mod metrics;
 mod model;
+mod nodes;
 mod origins;
 mod pages;
 mod paths;

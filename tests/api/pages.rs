@@ -251,7 +251,7 @@ async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_
 async fn what_breaks_is_said_on_a_page_to_who_wants_one() {
     let house = House::new().await;
     let ann = house.signed_in("ann").await;
-    house.ruin_the_database();
+    house.ruin_the_database().await;
     let page = request(Method::GET, "/account").header("accept", "text/html").finish();
     let answer = ann.send(page).await;
     assert!(answer.status.is_server_error());

@@ -1,0 +1,71 @@
+//! `cloakroom move`: from one database to another.
+
+use std::path::Path;
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::{Failed, Outcome, say};
+use crate::config::{Config, DatabaseUrl};
+use crate::store::{Progress, Store};
+
+#[derive(Debug, Args)]
+pub struct Move {
+    /// The database to move from: sqlite://… or postgres://…. Stop the service first
+    #[arg(long, value_name = "URL")]
+    from: DatabaseUrl,
+    /// The database to move to, an empty one [default: the one of the settings, where a password is
+    /// in no argument]
+    #[arg(long, value_name = "URL")]
+    to: Option<DatabaseUrl>,
+}
+
+impl Move {
+    pub async fn run(&self, config: &Config) -> Outcome {
+        let to = self.to.as_ref().unwrap_or(&config.database_url);
+        if self.from.expose() == to.expose() {
+            return Err(Failed(format!("{to} is where it is already")));
+        }
+        if let Some(file) = file_of(&self.from).filter(|file| !Path::new(file).exists()) {
+            return Err(Failed(format!("there is no database at {file}")));
+        }
+        let start = Instant::now();
+        let source = Store::open(self.from.expose()).await?; // the driver connects with it
+        let target = Store::open(to.expose()).await?; // the driver connects with it
+        let rows = source.count_rows().await?;
+        let bar = bar(rows);
+        let moved = source.move_to(&target, |progress| match progress {
+            Progress::Copied(rows) => bar.inc(u64::try_from(rows).unwrap_or_default()),
+            Progress::Compared(rows) => {
+                bar.set_message("comparing");
+                bar.inc(u64::try_from(rows).unwrap_or_default());
+            }
+        });
+        let moved = moved.await;
+        bar.finish_and_clear();
+        source.close().await;
+        target.close().await;
+        moved?;
+        say(&format!(
+            "moved {} rows to {to} in {} s, and they are the same there; keep the keys in {}",
+            HumanCount(rows),
+            start.elapsed().as_secs(),
+            config.data_dir.display()
+        ))
+    }
+}
+
+/// The file of an SQLite database.
+fn file_of(address: &DatabaseUrl) -> Option<&str> {
+    let address = address.expose().strip_prefix("sqlite:")?; // to look whether it is there
+    let path = address.strip_prefix("//").unwrap_or(address);
+    Some(path.split('?').next().unwrap_or(path))
+}
+
+/// A bar that counts each row twice, on a terminal only.
+fn bar(rows: u64) -> ProgressBar {
+    let style = "{msg} {wide_bar} {percent}% {eta} left";
+    let style = ProgressStyle::with_template(style).expect("a template that is right");
+    ProgressBar::new(2 * rows).with_style(style).with_message("copying")
+}

@@ -1,0 +1,181 @@
+//! Several nodes on one database. Each of these holds on both engines: in SQLite the nodes are
+//! processes on one machine, in PostgreSQL they may be anywhere.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, START, private_with, request};
+use crate::races::rounds;
+
+/// Within this everybody knows of an ending.
+const BOUND: Duration = Duration::from_secs(1);
+
+async fn is_known(house: &House, cookie: &str) -> bool {
+    house.send(private_with(&[cookie])).await.status == 200
+}
+
+/// How long a node goes on accepting what has ended at another.
+async fn stale(node: &House, cookie: &str) -> Duration {
+    let ended = Instant::now();
+    while is_known(node, cookie).await {
+        assert!(ended.elapsed() < BOUND, "still accepted");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    ended.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
+    const AT_ONCE: usize = 4; // they commit in whatever order
+    let here = House::without_limits().await;
+    let there = here.next_door().await;
+    for n in 0..AT_ONCE {
+        here.signed_in(&format!("ann{n}")).await;
+    }
+    let mut waits = Vec::new();
+    for round in 0..rounds(100).div_ceil(AT_ONCE) {
+        let ended = (0..AT_ONCE).map(async |n| {
+            let client = here.signed_in_again(&format!("ann{n}")).await;
+            let cookie = client.cookie().unwrap();
+            assert!(is_known(&here, &cookie).await && is_known(&there, &cookie).await);
+            let status = match round % 3 {
+                0 => client.post_nothing("/logout").await.status,
+                1 => {
+                    let id = client.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+                    let path = format!("/sessions/{id}");
+                    client.send(request(Method::DELETE, &path).finish()).await.status
+                }
+                _ => {
+                    let other = here.signed_in_again(&format!("ann{n}")).await;
+                    other.send(request(Method::DELETE, "/sessions").finish()).await.status
+                }
+            };
+            assert!(status.is_success(), "{status}");
+            assert!(!is_known(&here, &cookie).await, "where it was ended it is refused at once");
+            stale(&there, &cookie).await
+        });
+        waits.extend(join_all(ended).await);
+    }
+    waits.sort();
+    let at = |share: usize| waits[(waits.len() * share / 100).min(waits.len() - 1)];
+    println!(
+        "{} endings; stale elsewhere: median {:?}, p99 {:?}, most {:?}",
+        waits.len(),
+        at(50),
+        at(99),
+        waits[waits.len() - 1]
+    );
+}
+
+#[tokio::test]
+async fn who_is_locked_out_at_one_node_is_so_at_the_other() {
+    let here = House::new().await;
+    let there = here.next_door().await;
+    here.signed_in("ann").await;
+    for node in [&here, &there, &here, &there, &here] {
+        assert_eq!(node.stranger().log_in("ann", "something else entirely").await.status, 403);
+    }
+    for node in [&here, &there] {
+        assert_eq!(node.stranger().log_in("ann", PASSWORD).await.status, 429);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thr_09_no_more_tries_are_let_in_by_two_nodes_than_by_one() {
+    let here = House::new().await;
+    let there = here.next_door().await;
+    here.signed_in("ann").await;
+    let tries = (0..32).map(|n| {
+        let node = if n % 2 == 0 { &here } else { &there };
+        async { node.stranger().log_in("ann", "something else entirely").await.status.as_u16() }
+    });
+    let answers = join_all(tries).await;
+    let hashed = answers.iter().filter(|status| **status == 403).count();
+    assert!((1..=5).contains(&hashed), "{answers:?}");
+    assert!(answers.iter().all(|status| [403, 429, 503].contains(status)), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_browser_that_one_node_knows_is_known_to_the_other() {
+    let here = House::new().await;
+    let there = here.next_door().await;
+    here.signed_in("ann").await;
+    let signed_in = here.stranger().log_in("ann", PASSWORD).await;
+    let device = signed_in.sets("device").unwrap().split(';').next().unwrap().to_owned();
+    for _ in 0..5 {
+        here.stranger().log_in("ann", "something else entirely").await;
+    }
+    let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
+    let login = || request(Method::POST, "/login").content_type("application/json");
+    assert_eq!(there.send(login().body(body.clone())).await.status, 429);
+    assert_eq!(there.send(login().header("cookie", device).body(body)).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_invite_is_used_up_once_by_whichever_node() {
+    use cloakroom::config::{Registration, Settings};
+    let invited = Settings { registration: Some(Registration::Invite), ..Settings::default() };
+    let here = House::with(invited).await;
+    let there = here.next_door().await;
+    for round in 0..5 {
+        let code = here.domain.invite(Duration::from_hours(1)).await.unwrap().0.expose().to_owned();
+        let answers = [&here, &there].map(|node| {
+            let name = format!("user{round}");
+            let body = json!({ "username": name, "password": PASSWORD, "invite": code });
+            async move { node.stranger().post("/register", &body).await.status.as_u16() }
+        });
+        let mut statuses = join_all(answers).await;
+        statuses.sort_unstable();
+        assert!([[201, 403], [201, 409]].contains(&[statuses[0], statuses[1]]), "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out() {
+    let here = House::new().await;
+    let there = here.next_door().await;
+    let ann = here.signed_in("ann").await;
+    let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
+    let old = kid(ann.cookie().unwrap());
+    let later = START.plus(Duration::from_secs(1));
+    cloakroom::domain::tokens::Keys::create(&here.data("keys"), later).unwrap();
+    for (signing, verifying) in [(&here, &there), (&there, &here)] {
+        let is_new = async || {
+            let cookie = signing.signed_in_again("ann").await.cookie().unwrap();
+            // the other may learn of the key a moment later; then it asks for it
+            kid(cookie.clone()) != old
+                && verifying.soon(async || is_known(verifying, &cookie).await).await
+        };
+        assert!(signing.soon(is_new).await);
+        assert!(is_known(verifying, &ann.cookie().unwrap()).await, "nobody is logged out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
+    let house = House::new().await;
+    if !house.is_on_postgres() {
+        return; // SQLite's feed is a file that can be read or cannot
+    }
+    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    assert!(is_known(&house, &cookie).await);
+    let held = house.hold("lock table endings in access exclusive mode").await;
+    tokio::time::sleep(BOUND).await;
+    house.sql("update sessions set ended_at = 1").await; // which the feed does not tell
+    assert!(!is_known(&house, &cookie).await, "its memory is not trusted");
+    drop(held);
+    let cookie = house.signed_in_again("ann").await.cookie().unwrap();
+    let hits = async || {
+        let metrics = house.metrics().await;
+        let hits = metrics.lines().find(|line| line.contains("result=\"hit\"")).unwrap();
+        hits.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let remembers = async || {
+        let before = hits().await;
+        is_known(&house, &cookie).await && hits().await > before
+    };
+    assert!(house.soon(remembers).await, "it hears again");
+}

@@ -1,0 +1,291 @@
+//! Three nodes as processes, on a PostgreSQL of their own. They want Debian's packages: run them by
+//! `tests/nodes/run`.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod postgres;
+mod service;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::Server;
+use service::{Client, House};
+
+/// Within this every node knows of an ending, and all work again after what went down is back.
+const BOUND: Duration = Duration::from_secs(1);
+const RECOVERED: Duration = Duration::from_secs(5);
+
+fn asked(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|asked| asked.parse().ok()).unwrap_or(usual)
+}
+
+fn address(server: &Server) -> String {
+    format!("postgres://{}/postgres", server.host())
+}
+
+#[test]
+#[ignore = "wants PostgreSQL: tests/nodes/run"]
+fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
+    let server = Server::start();
+    let house = House::of_three(&address(&server));
+    let [one, two, three] = [0, 1, 2].map(|n| Client::of(house.nodes[n].at));
+    let (status, first) = one.register("ann", 1).unwrap();
+    assert_eq!(status, 201);
+    assert_eq!(two.private(&first.unwrap()), Some(200));
+    let mut waits = Vec::new();
+    for _ in 0..asked("ROUNDS", 100) {
+        let cookie = one.log_in("ann").unwrap().1.unwrap();
+        for node in [&one, &two, &three] {
+            assert_eq!(node.private(&cookie), Some(200));
+        }
+        assert_eq!(two.log_out(&cookie), Some(204));
+        let ended = Instant::now();
+        assert_eq!(two.private(&cookie), Some(403), "at once where it was ended");
+        while three.private(&cookie) == Some(200) {
+            assert!(ended.elapsed() < BOUND, "still accepted");
+        }
+        waits.push(ended.elapsed());
+        assert_eq!(three.private(&cookie), Some(403));
+    }
+    waits.sort();
+    let at = |share: usize| waits[(waits.len() * share / 100).min(waits.len() - 1)];
+    println!(
+        "{} endings at another node are known after {:?} (median), {:?} (p99), {:?} at the most",
+        waits.len(),
+        at(50),
+        at(99),
+        waits[waits.len() - 1]
+    );
+}
+
+#[test]
+#[ignore = "wants PostgreSQL and nginx: tests/nodes/run"]
+fn a_rolling_restart_under_load_fails_no_request() {
+    const CLIENTS: usize = 20;
+    const EACH: Duration = Duration::from_millis(40); // together 500 a second
+    let server = Server::start();
+    let mut house = House::of_three(&address(&server));
+    house.start_nginx();
+    let cookie = Client::of(house.front).register("ann", 1).unwrap().1.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (client, cookie, stop) =
+                (Client::of(house.front), cookie.clone(), Arc::clone(&stop));
+            thread::spawn(move || {
+                let (mut asked, mut failed, mut next) = (0_u32, Vec::new(), Instant::now());
+                while !stop.load(Ordering::SeqCst) {
+                    next += EACH;
+                    thread::sleep(next.saturating_duration_since(Instant::now()));
+                    asked += 1;
+                    // nginx asks the next node again by what is safe to repeat, and a POST is not
+                    let (expected, status) = match asked % 10 {
+                        0 => (204, client.log_out("")),
+                        _ => (200, client.private(&cookie)),
+                    };
+                    if status != Some(expected) {
+                        failed.push(status);
+                    }
+                }
+                (asked, failed)
+            })
+        })
+        .collect();
+    let start = Instant::now();
+    for n in 0..3 {
+        thread::sleep(Duration::from_millis(500));
+        house.restart(n);
+    }
+    thread::sleep(Duration::from_millis(500));
+    stop.store(true, Ordering::SeqCst);
+    let seconds = start.elapsed().as_secs_f64();
+    let (mut asked, mut failed) = (0, Vec::new());
+    for client in clients {
+        let (of_one, of_them) = client.join().unwrap();
+        asked += of_one;
+        failed.extend(of_them);
+    }
+    println!("{asked} requests in {seconds:.1} s, {} failed", failed.len());
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// What was acknowledged: each cookie, and whether its end was.
+type Acknowledged = Arc<Mutex<Vec<(String, bool)>>>;
+
+/// As many an account has at the most: beyond a hundred the oldest would end.
+const SESSIONS: usize = 60;
+
+/// People who make accounts, sign in and sign out, at all nodes, until they are told to stop.
+struct Writers {
+    stop: Arc<AtomicBool>,
+    acknowledged: Acknowledged,
+    /// The statuses of what was not; none where there was no answer.
+    failed: Arc<Mutex<Vec<Option<u16>>>>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Writers {
+    fn start(house: &House) -> Self {
+        let mut writers = Self {
+            stop: Arc::default(),
+            acknowledged: Arc::default(),
+            failed: Arc::default(),
+            threads: Vec::new(),
+        };
+        for (w, node) in house.nodes.iter().chain(&house.nodes).enumerate() {
+            let client = Client::of(node.at);
+            let (stop, acknowledged, failed) = (
+                Arc::clone(&writers.stop),
+                Arc::clone(&writers.acknowledged),
+                Arc::clone(&writers.failed),
+            );
+            writers.threads.push(thread::spawn(move || {
+                let (mut n, mut name) = (0, None::<String>);
+                while !stop.load(Ordering::SeqCst) {
+                    n += 1;
+                    let known = name.take();
+                    let known = known.filter(|_| n % SESSIONS > 0);
+                    let new = format!("user{w}n{n}");
+                    let answer = match &known {
+                        Some(name) => client.log_in(name),
+                        None => client.register(&new, w * 100_000 + n),
+                    };
+                    let Some((200 | 201, Some(cookie))) = answer else {
+                        failed.lock().unwrap().push(answer.map(|(status, _)| status));
+                        name = known;
+                        thread::sleep(Duration::from_millis(50));
+                        continue;
+                    };
+                    name = Some(known.unwrap_or(new));
+                    if n % 3 > 0 {
+                        acknowledged.lock().unwrap().push((cookie, false));
+                        continue;
+                    }
+                    // an end that is not acknowledged may have come about or not
+                    match client.log_out(&cookie) {
+                        Some(204) => acknowledged.lock().unwrap().push((cookie, true)),
+                        status => failed.lock().unwrap().push(status),
+                    }
+                }
+            }));
+        }
+        writers
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Stops them, and says what was acknowledged and what failed.
+    fn stop(self) -> (Vec<(String, bool)>, Vec<Option<u16>>) {
+        self.stop.store(true, Ordering::SeqCst);
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+        let acknowledged = self.acknowledged.lock().unwrap().clone();
+        let failed = self.failed.lock().unwrap().clone();
+        (acknowledged, failed)
+    }
+}
+
+/// How many acknowledged writes are lost.
+fn lost(house: &House, acknowledged: &[(String, bool)]) -> usize {
+    let clients: Vec<_> = house.nodes.iter().map(|node| Client::of(node.at)).collect();
+    let is_lost = |(n, (cookie, is_ended)): &(usize, &(String, bool))| {
+        let expected = if *is_ended { 403 } else { 200 };
+        clients[n % clients.len()].private(cookie) != Some(expected)
+    };
+    acknowledged.iter().enumerate().filter(is_lost).count()
+}
+
+/// Waits until every node writes again; how long that took.
+fn recovered(house: &House, round: u64) -> Duration {
+    let start = Instant::now();
+    for (n, node) in house.nodes.iter().enumerate() {
+        let client = Client::of(node.at);
+        for again in 0.. {
+            let name = format!("again{round}n{n}n{again}");
+            let at = 5_000_000 + usize::try_from(round).unwrap() * 3000 + n * 1000 + again;
+            if node.is_ready() && matches!(client.register(&name, at), Some((201, _))) {
+                break;
+            }
+            assert!(start.elapsed() < 4 * RECOVERED, "node {n} does not recover");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    start.elapsed()
+}
+
+#[test]
+#[ignore = "wants PostgreSQL: tests/nodes/run"]
+fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
+    let server = Server::start();
+    let mut house = House::of_three(&address(&server));
+    let writers = Writers::start(&house);
+    let mut times = Vec::new();
+    for second in 0..asked("SECONDS_DOWN", 12) {
+        let next = Instant::now() + Duration::from_secs(1);
+        server.sql(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where pid <> pg_backend_pid() and backend_type = 'client backend'",
+        );
+        if second % 4 == 3 {
+            server.kill();
+            thread::sleep(Duration::from_millis(500));
+            server.resume();
+            times.push(recovered(&house, second));
+        }
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    recovered(&house, 999);
+    let (acknowledged, failed) = writers.stop();
+    let statuses: std::collections::BTreeMap<_, usize> =
+        failed.iter().fold(std::collections::BTreeMap::new(), |mut counts, status| {
+            *counts.entry(*status).or_default() += 1;
+            counts
+        });
+    let lost = lost(&house, &acknowledged);
+    println!(
+        "{} acknowledged, {lost} lost; refused by status: {statuses:?}; up again after {times:?}",
+        acknowledged.len()
+    );
+    assert_eq!(lost, 0);
+    assert!(acknowledged.len() > 20, "{}", acknowledged.len());
+    assert!(failed.iter().all(|status| *status == Some(503)), "{statuses:?}");
+    assert!(times.iter().all(|time| *time < RECOVERED), "{times:?}");
+    assert!(house.is_as_started(), "no process was started again");
+    let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
+    assert_eq!(server.sql(open), "0");
+    assert!(!house.logged().contains("panicked"));
+}
+
+#[test]
+#[ignore = "wants PostgreSQL: tests/nodes/run"]
+fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
+    let primary = Server::start();
+    let standby = primary.standby();
+    let both = format!("postgres://{},{}/postgres", primary.host(), standby.encoded());
+    let mut house = House::of_three(&both);
+    let writers = Writers::start(&house);
+    thread::sleep(Duration::from_secs(3));
+    let before = writers.acknowledged();
+    primary.kill();
+    standby.promote();
+    let up = recovered(&house, 0);
+    thread::sleep(Duration::from_secs(2));
+    let (acknowledged, failed) = writers.stop();
+    let lost = lost(&house, &acknowledged);
+    println!(
+        "{before} acknowledged before, {} after, {lost} lost, {} refused; up {up:?} after the promotion",
+        acknowledged.len() - before,
+        failed.len()
+    );
+    assert_eq!(lost, 0);
+    assert!(before > 10 && acknowledged.len() > before + 10, "{before}, {}", acknowledged.len());
+    assert!(up < RECOVERED, "{up:?}");
+    assert!(house.is_as_started(), "no process was started again");
+    assert!(!house.logged().contains("panicked"));
+}

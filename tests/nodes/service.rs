@@ -1,0 +1,235 @@
+//! Nodes, nginx in front of them, and clients.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub const PASSWORD: &str = "canary correct horse battery";
+
+/// The places of three nodes, and of nginx.
+pub struct House {
+    pub nodes: Vec<Node>,
+    pub front: SocketAddr,
+    database: String,
+    folder: tempfile::TempDir,
+    nginx: Option<Child>,
+}
+
+pub struct Node {
+    pub at: SocketAddr,
+    child: Child,
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl House {
+    /// Three nodes that start at once on one database, with one folder of keys.
+    pub fn of_three(database: &str) -> Self {
+        let mut house = Self {
+            nodes: Vec::new(),
+            front: free(),
+            database: database.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+            nginx: None,
+        };
+        let places: Vec<_> = (0..3).map(|_| free()).collect();
+        let started: Vec<_> = places.iter().map(|at| house.spawn(*at)).collect();
+        house.nodes = started.into_iter().map(Node::ready).collect();
+        house
+    }
+
+    fn spawn(&self, at: SocketAddr) -> Node {
+        let program = std::env::var("BINARY");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.env("DATABASE_URL", &self.database);
+        command.env("CLOAKROOM_LISTEN", at.to_string());
+        command.env("CLOAKROOM_PUBLIC_URL", format!("http://{}", self.front));
+        command.env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"); // each client says an address of its own
+        let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        Node { at, child }
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap()
+    }
+
+    /// Ends a node as an orchestrator does, and starts another in its place.
+    pub fn restart(&mut self, n: usize) {
+        let at = self.nodes[n].at;
+        assert_eq!(self.nodes[n].end(), Some(0));
+        self.nodes[n] = self.spawn(at).ready();
+    }
+
+    /// Are the processes those that were started?
+    pub fn is_as_started(&mut self) -> bool {
+        self.nodes.iter_mut().all(|node| node.child.try_wait().unwrap().is_none())
+    }
+
+    pub fn start_nginx(&mut self) {
+        let here = self.folder.path().display();
+        let nodes: Vec<_> =
+            self.nodes.iter().map(|node| format!("server {} max_fails=0;", node.at)).collect();
+        let nodes = nodes.join(" ");
+        let conf = format!(
+            "daemon off; pid {here}/nginx.pid; error_log {here}/nginx.log; worker_processes 1;
+             user root;
+             events {{ worker_connections 1024; }}
+             http {{
+                 access_log off;
+                 client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;
+                 fastcgi_temp_path {here}/fastcgi; uwsgi_temp_path {here}/uwsgi;
+                 scgi_temp_path {here}/scgi;
+                 upstream nodes {{ {nodes} keepalive 64; }}
+                 server {{
+                     listen {};
+                     location / {{
+                         proxy_pass http://nodes;
+                         proxy_http_version 1.1;
+                         proxy_set_header Connection '';
+                         proxy_set_header Host $http_host;
+                         proxy_next_upstream error timeout;
+                     }}
+                 }}
+             }}",
+            self.front
+        );
+        let conf = if rustix::process::geteuid().is_root() {
+            conf
+        } else {
+            conf.replace("user root;", "")
+        };
+        let file = self.folder.path().join("nginx.conf");
+        std::fs::write(&file, conf).unwrap();
+        let mut command = Command::new(if Path::new("/usr/sbin/nginx").exists() {
+            "/usr/sbin/nginx"
+        } else {
+            "nginx"
+        });
+        command.arg("-c").arg(&file).stdin(Stdio::null()).stderr(Stdio::null());
+        self.nginx = Some(command.spawn().unwrap());
+        let start = Instant::now();
+        while std::net::TcpStream::connect(self.front).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(5), "nginx does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(nginx) = &mut self.nginx {
+            let pid = nginx.id().to_string();
+            let _ = Command::new("kill").args(["-s", "QUIT", &pid]).status();
+            let _ = nginx.wait();
+        }
+        if std::thread::panicking() {
+            let logged = self.logged();
+            let lines: Vec<_> = logged.lines().filter(|line| !line.contains("\"audit\"")).collect();
+            eprintln!(
+                "--- the nodes' log, its last lines\n{}",
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
+        }
+    }
+}
+
+impl Node {
+    /// Waits until it serves.
+    fn ready(mut self) -> Self {
+        let mut said = BufReader::new(self.child.stdout.take().unwrap()).lines();
+        let line = said.next().expect("it serves").unwrap();
+        assert!(line.contains("serves at"), "{line}");
+        self
+    }
+
+    fn end(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        Client::of(self.at).get("/readyz", "") == Some(200)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Somebody with connections that are kept, to a node or to nginx.
+#[derive(Clone)]
+pub struct Client {
+    at: SocketAddr,
+    agent: Arc<ureq::Agent>,
+}
+
+impl Client {
+    pub fn of(at: SocketAddr) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent = config.timeout_global(Some(Duration::from_secs(10))).build().into();
+        Self { at, agent: Arc::new(agent) }
+    }
+
+    /// The status and the cookie, or nothing if there was no answer.
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<(u16, Option<String>)> {
+        let uri = format!("http://{}{path}", self.at);
+        let mut request = ureq::http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = self.agent.run(request.body(body.to_owned()).unwrap()).ok()?;
+        let sets = answer.headers().get_all("set-cookie").iter();
+        let mut sets = sets.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
+        let cookie = sets.find(|set| set.starts_with("session="));
+        let status = answer.status().as_u16();
+        answer.body_mut().read_to_string().ok()?;
+        Some((status, cookie))
+    }
+
+    pub fn get(&self, path: &str, cookie: &str) -> Option<u16> {
+        self.call("GET", path, &[("cookie", cookie)], "").map(|(status, _)| status)
+    }
+
+    pub fn private(&self, cookie: &str) -> Option<u16> {
+        self.get("/private", cookie)
+    }
+
+    /// Makes an account, from an address of its own, and signs in by that.
+    pub fn register(&self, name: &str, n: usize) -> Option<(u16, Option<String>)> {
+        let from = format!("10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255);
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", from.as_str())];
+        let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
+        self.call("POST", "/register", &headers, &body)
+    }
+
+    pub fn log_in(&self, name: &str) -> Option<(u16, Option<String>)> {
+        let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
+        self.call("POST", "/login", &[("content-type", "application/json")], &body)
+    }
+
+    pub fn log_out(&self, cookie: &str) -> Option<u16> {
+        self.call("POST", "/logout", &[("cookie", cookie)], "").map(|(status, _)| status)
+    }
+}
