@@ -81,14 +81,22 @@ class Attack(threading.Thread):
                 return
 
 
-def under(name, arguments, host, cookie):
+class Nobody(threading.Thread):
+    """What the machine does to the user by itself, to compare with."""
+
+    def run(self):
+        time.sleep(min(SECONDS, 10))
+
+
+def reads_beside(thread, cookie):
+    """The times of the user's reads while the thread lives, how many failed, and the most that was
+    open and resident meanwhile."""
     request = (
         f"GET /private HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n".encode()
     )
-    attack = Attack(arguments, host)
-    attack.start()
+    thread.start()
     times, refused, most, memory, due, ticks = [], 0, 0, 0, time.monotonic(), 0
-    while attack.is_alive():
+    while thread.is_alive():
         time.sleep(max(0, due - time.monotonic()))
         try:
             is_good = ask(request).startswith("HTTP/1.1 200")
@@ -100,7 +108,12 @@ def under(name, arguments, host, cookie):
             most, memory = max(most, connections()), max(memory, resident())
         ticks += 1
         due += 0.1
-    times.sort()
+    return sorted(times), refused, most, memory
+
+
+def under(name, arguments, host, cookie):
+    attack = Attack(arguments, host)
+    times, refused, most, memory = reads_beside(attack, cookie)
     p99 = times[int(0.99 * (len(times) - 1))]
     yes, no = attack.said["YES"], attack.said["NO"]
     is_counted = host != HOST
@@ -137,6 +150,10 @@ def address():
 
 def main():
     cookie = sign_up()
+    times, *_ = reads_beside(Nobody(), cookie)
+    print(
+        f"    nobody: {len(times)} reads, p99 {times[int(0.99 * (len(times) - 1))]:.1f} ms, the longest {times[-1]:.1f} ms"
+    )
     asked = sys.argv[1:] or [*KINDS, "counted"]
     held = [under(kind, KINDS[kind], HOST, cookie) for kind in asked if kind != "counted"]
     if "counted" in asked:
