@@ -69,13 +69,7 @@ fn main() -> ExitCode {
         let reads = scope.spawn(|| read(&service, cookie, READS, time));
         (offer(&service, peak * TIMES, time), reads.join().unwrap())
     });
-    let ended = Instant::now();
-    let mut abnormal = 0.0;
-    while ended.elapsed() < Duration::from_secs(5) {
-        if one_login(&service) > one * SOME {
-            abnormal = ended.elapsed().as_secs_f64();
-        }
-    }
+    let recovered = as_quick_again(&service, one * SOME);
     let after = read(&service, cookie, READS, part);
     beside.report("in the overload");
     after.report("after it");
@@ -101,7 +95,7 @@ fn main() -> ExitCode {
         within("p99 of reads, to that alone", beside.p99() / alone.p99(), 3.0),
         within("reads refused", f64::from(alone.refused + beside.refused + after.refused), 0.0),
         within("memory above rest, MiB", most - rest, 20.0 * threads as f64 + 64.0),
-        within("logins are as quick as before after, s", abnormal, 2.0),
+        within("logins are as quick as before after, s", recovered, 2.0),
     ];
     if bounds.into_iter().all(|is_met| is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -111,6 +105,21 @@ fn one_login(service: &Service) -> f64 {
     let start = Instant::now();
     let answer = service.connect().ask(&login("visitor", PASSWORD));
     if answer.status() == 200 { start.elapsed().as_secs_f64() * 1e3 } else { f64::INFINITY }
+}
+
+/// After how many seconds three logins one after the other take no longer than this.
+fn as_quick_again(service: &Service, millis: f64) -> f64 {
+    let ended = Instant::now();
+    let mut quick = Vec::new();
+    while quick.len() < 3 && ended.elapsed() < Duration::from_secs(30) {
+        let begun = ended.elapsed().as_secs_f64();
+        if one_login(service) > millis {
+            quick.clear();
+        } else {
+            quick.push(begun);
+        }
+    }
+    quick.first().copied().unwrap_or(f64::INFINITY)
 }
 
 /// Logins a second while few clients do nothing else.

@@ -34,6 +34,11 @@ impl Service {
 
     /// The shell does this first.
     fn after(first: &str) -> Self {
+        // between us and the service, somebody else may take the port
+        (0..5).find_map(|_| Self::started(first)).expect("the service starts")
+    }
+
+    fn started(first: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("sh");
@@ -43,8 +48,13 @@ impl Service {
         command.current_dir(folder.path()).env_clear();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
-        Self { child, at, folder }
+        let serves = said.next().is_some_and(|line| line.unwrap().contains("serves at"));
+        let service = Self { child, at, folder };
+        if !serves {
+            let log = service.log();
+            assert!(log.contains("Address already in use"), "{log}");
+        }
+        serves.then_some(service)
     }
 
     fn log(&self) -> String {

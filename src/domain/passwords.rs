@@ -468,15 +468,19 @@ fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, took: &AtomicU64, co
         if job.queued.elapsed() < PATIENCE {
             let begun = Instant::now();
             (job.run)(&mut memory);
-            let now = begun.elapsed().min(PATIENCE).as_micros();
-            let now = u64::try_from(now).unwrap_or(u64::MAX);
+            let now = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             let lately = took.load(Ordering::Relaxed);
-            // an eighth of it is the last one, so that one that was held up changes little
-            took.store(
-                if lately == 0 { now } else { lately - lately / 8 + now / 8 },
-                Ordering::Relaxed,
-            );
+            took.store(with_one_more(lately, now.max(1)), Ordering::Relaxed);
         }
+    }
+}
+
+/// How long jobs took lately: a sixteenth of it is the last one. One that was held up by something
+/// else changes little, and a machine that has become slower is known after some.
+fn with_one_more(lately: u64, now: u64) -> u64 {
+    match lately {
+        0 => now,
+        _ => (lately * 15 + now.min(lately * 4)).div_ceil(16),
     }
 }
 
@@ -740,5 +744,17 @@ mod tests {
             hasher.took.store(millis * 1_000, Ordering::Relaxed);
             assert_eq!(places(), room, "{millis} ms each");
         }
+    }
+
+    #[test]
+    fn one_job_that_was_held_up_changes_little_and_many_are_believed() {
+        assert_eq!(with_one_more(0, 25_000), 25_000);
+        assert_eq!(with_one_more(25_000, 1_000_000), 29_688);
+        let after = |jobs: usize, from: u64, each: u64| {
+            (0..jobs).fold(from, |lately, _| with_one_more(lately, each))
+        };
+        assert!(after(20, 25_000, 100_000) > 75_000);
+        assert!(after(40, 100_000, 25_000) < 32_000);
+        assert!(after(100, 1, 25_000) > 20_000, "even from next to nothing");
     }
 }
