@@ -96,7 +96,8 @@ fn nobody_looks_up() {
 #[test]
 fn time_is_a_guest() {
     none(&["SystemTime", "now_utc", "Utc::now"], |file| file != "clock.rs");
-    none(&["now()"], |file| file.starts_with("store/"));
+    // the age of a connection is told by the monotonic clock, and says nothing of a row
+    none(&["now()"], |file| file.starts_with("store/") && file != "store/postgres.rs");
 }
 
 #[test]
