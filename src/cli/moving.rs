@@ -31,8 +31,8 @@ impl Move {
             return Err(Failed(format!("there is no database at {file}")));
         }
         let start = Instant::now();
-        let source = Store::open(self.from.expose()).await?; // the driver connects with it
-        let target = Store::open(to.expose()).await?; // the driver connects with it
+        let source = Store::open(&patient(&self.from)).await?;
+        let target = Store::open(&patient(to)).await?;
         let rows = source.count_rows().await?;
         let bar = bar(rows);
         let moved = source.move_to(&target, |progress| match progress {
@@ -54,6 +54,17 @@ impl Move {
             config.data_dir.display()
         ))
     }
+}
+
+/// The address by which the driver connects, without the deadline that PostgreSQL has for requests:
+/// counting millions of rows takes longer.
+fn patient(address: &DatabaseUrl) -> String {
+    let address = address.expose(); // for the driver
+    if address.starts_with("sqlite:") || address.contains("statement_timeout") {
+        return address.to_owned();
+    }
+    let and = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{and}options[statement_timeout]=0")
 }
 
 /// The file of an SQLite database.

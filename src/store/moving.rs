@@ -333,10 +333,9 @@ impl Store {
                     return Err(MoveError::Differs(table.name));
                 }
             }
-            all.commit().await.map_err(broken("committing what was moved"))?;
             // what plans queries has seen no row yet
-            sqlx::query("analyze").execute(pool).await.map_err(broken("counting rows"))?;
-            Ok(())
+            sqlx::query("analyze").execute(&mut *all).await.map_err(broken("counting rows"))?;
+            all.commit().await.map_err(broken("committing what was moved")).map_err(MoveError::from)
         })
     }
 
