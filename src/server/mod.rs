@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -37,9 +36,6 @@ pub use self::probe::speak_tls;
 pub use self::tls::{Tls, TlsError};
 use crate::metrics::Connections;
 
-/// What of an answer waits in the system for a client that does not take it in. It would give each up
-/// to 4 MiB, which are then copied and kept for as many connections as an attacker likes.
-const SEND_BYTES: usize = 64 * 1024;
 /// Out of file descriptors: look again after this, instead of spinning.
 const BACK_OFF: Duration = Duration::from_millis(50);
 /// As long as connections cannot be accepted, the log says so this often.
@@ -88,10 +84,6 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let Edge { limits, deadlines, connections, tls } = edge;
-    // whoever is accepted inherits it
-    if let Err(error) = set_socket_send_buffer_size(&listener, SEND_BYTES) {
-        tracing::warn!(%error, "cannot bound what waits for slow clients");
-    }
     let hall = Arc::new(Hall { route, deadlines, tls, is_closing: AtomicBool::new(false) });
     let places = Places::new(limits);
     let (announce, end) = watch::channel(End::NotYet);

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -35,6 +36,9 @@ const HEAD_LIST: u32 = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
 /// Requests of one HTTP/2 connection that are under way at once; more are refused unlooked at.
 const STREAMS: u32 = 64;
+/// What of an answer waits in the system for a client that does not take it in. It would give each up
+/// to 4 MiB, which are then copied and kept for as many connections as an attacker likes.
+const SEND_BYTES: usize = 64 * 1024;
 /// What a client may send ahead of a body that is not being read: a body, and the least there is.
 const STREAM_WINDOW: u32 = 32 * 1024;
 const CONNECTION_WINDOW: u32 = 64 * 1024;
@@ -203,6 +207,7 @@ impl Visit<Pulse> {
         pulse: Arc<Pulse>,
     ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        set_socket_send_buffer_size(stream, SEND_BYTES)?;
         Ok(Self {
             hall: Arc::clone(hall),
             watch: pulse,

@@ -114,8 +114,10 @@ async fn the_counters_say_what_happened() {
         samples[&format!(r#"cloakroom_database_connections{{pool="{pool}",state="{state}"}}"#)]
     };
     assert!(open("in_use") + open("idle") > 0.5, "it has a connection");
-    let waited = samples["cloakroom_database_wait_seconds_count"];
-    assert!(waited > 5.0, "each sign-in writes: {waited}");
-    assert!(samples["cloakroom_database_wait_seconds_sum"] > 0.0);
+    if !house.is_on_postgres() {
+        let waited = samples["cloakroom_database_wait_seconds_count"];
+        assert!(waited > 5.0, "each sign-in writes: {waited}");
+        assert!(samples["cloakroom_database_wait_seconds_sum"] > 0.0);
+    }
     assert!(samples.len() < 400, "{}", samples.len());
 }
