@@ -55,9 +55,8 @@ async fn bench(rows: i64, seconds: u64) {
     if rows > 0 {
         fill(&config, rows).await;
     }
-    let start = Instant::now();
     let sqlite = Subject::new("SQLite", &config).await;
-    println!("open: {:.0} ms with {rows} accounts and sessions", millis(start.elapsed()));
+    println!("open: {:.0} ms with {rows} accounts and sessions", sqlite.opened);
     let hello = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
     let hello = serve(hello).await;
     let schema = Schema::make().await;
@@ -69,7 +68,7 @@ async fn bench(rows: i64, seconds: u64) {
         subjects.push(Subject::new("PostgreSQL", &Config::check(settings).unwrap()).await);
     }
     let mut asked = vec![("bare poem hello", hello.as_str(), "/", "")];
-    for Subject { name, at, cookie } in &subjects {
+    for Subject { name, at, cookie, .. } in &subjects {
         asked.extend(
             ["/private", "/forward-auth"].map(|path| (*name, at.as_str(), path, cookie.as_str())),
         );
@@ -102,11 +101,15 @@ struct Subject {
     name: &'static str,
     at: String,
     cookie: String,
+    /// How many milliseconds it took to open.
+    opened: f64,
 }
 
 impl Subject {
     async fn new(name: &'static str, config: &Config) -> Self {
+        let start = Instant::now();
         let domain = Arc::new(app::open(config, Surroundings::real(config)).await.unwrap());
+        let opened = millis(start.elapsed());
         let mut cookie = String::new();
         for user in ["signer", "bench"] {
             let typed = Password::new(PASSWORD.to_owned());
@@ -124,7 +127,7 @@ impl Subject {
             cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
         }
         let at = serve(app::furnish(config, domain, false, Arc::default())).await;
-        Self { name, at, cookie }
+        Self { name, at, cookie, opened }
     }
 }
 
