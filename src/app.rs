@@ -49,6 +49,11 @@ impl Surroundings {
 pub enum StartError {
     #[error("cannot make the folder {0}: {1}")]
     Folder(PathBuf, io::Error),
+    #[error(
+        "there is no database at {0}, but there are signing keys in {1}, so there was one: run \
+         `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
+    )]
+    DatabaseGone(PathBuf, PathBuf),
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error(transparent)]
@@ -77,6 +82,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 /// Opens everything that the domain needs; what is missing is made.
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
+    refuse_to_begin_anew(config, &folder)?;
     let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
     Ok(Domain {
@@ -106,6 +112,18 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
     })
+}
+
+/// Makes no new database in place of one that is gone. A first start makes its keys last, so where there are
+/// some there was a database.
+fn refuse_to_begin_anew(config: &Config, folder: &Path) -> Result<(), StartError> {
+    let has_keys = Keys::are_in(folder)?; // looked at first: others may start at the same time
+    let Some(file) = Store::file_of(config.database_url.expose())? else { return Ok(()) };
+    let is_there = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
+    if is_there || !has_keys {
+        return Ok(());
+    }
+    Err(StartError::DatabaseGone(file, folder.to_owned()))
 }
 
 /// Reads the keys, and makes the first one; never a second first one (that would log everybody out).

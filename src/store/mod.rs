@@ -163,6 +163,8 @@ pub enum OpenError {
          migrate` as its owner"
     )]
     MayNotMigrate,
+    #[error("the database is damaged, and was left as it is; restore a backup of it: {0}")]
+    Damaged(String),
     #[error("cannot open the database: {0}")]
     Unreachable(String),
 }
@@ -301,9 +303,21 @@ fn may_pass(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Does SQLite say that the file is CORRUPT or NOTADB?
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 /// A migration that did not run, in words for whoever starts the program.
 fn not_migrated(error: MigrateError) -> OpenError {
     match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if is_damage(&error) =>
+        {
+            OpenError::Damaged(error.to_string())
+        }
         MigrateError::VersionMissing(version) => OpenError::Newer(version),
         MigrateError::VersionMismatch(version) => OpenError::Changed(version),
         other => OpenError::Unreachable(other.to_string()),

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
-use super::{OpenError, not_migrated};
+use super::{OpenError, is_damage, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
@@ -82,7 +82,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         })
     });
     let writer =
-        writer.connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
+        writer.connect_with(options.clone()).await.map_err(|error| not_opened(&file, &error))?;
     let version: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(&writer)
         .await
@@ -94,7 +94,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     drop(lock);
     let commits = Commits::start(writer.clone());
     let readers =
-        pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
+        pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
     Ok(Pools { readers, writer, commits })
 }
 
@@ -133,6 +133,13 @@ fn is_safe(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     (next(), next(), next()) >= OLDEST_SAFE
+}
+
+pub(super) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
+    if is_damage(error) {
+        return OpenError::Damaged(format!("{}: {error}", file.display()));
+    }
+    unreachable(file, error)
 }
 
 pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
