@@ -6,6 +6,7 @@
 mod accounts;
 mod attempts;
 mod commits;
+mod copying;
 mod endings;
 mod invites;
 mod moving;
