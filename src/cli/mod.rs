@@ -1,15 +1,18 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
+mod backup;
 mod config;
 mod healthcheck;
 mod import;
 mod invite;
 mod key;
 mod log;
+mod manifest;
 mod migrate;
 mod moving;
 mod openapi;
 mod password;
+mod restore;
 mod serve;
 mod session;
 mod user;
@@ -65,6 +68,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date and say where it stands
     Migrate,
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Move everything from one database to another, and compare each row there
     Move(moving::Move),
     /// Print the OpenAPI document; needs no database and no settings
@@ -147,6 +152,8 @@ fn run(cli: Cli) -> Outcome {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Backup(backup) => backup.run(&config).await,
+            Command::Restore(restore) => restore.run(&config).await,
             Command::Move(moving) => moving.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,

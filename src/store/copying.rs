@@ -9,9 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, PgConnection, Row, Sqlite, SqliteConnection};
 use tokio::sync::mpsc::Receiver;
 
-use super::broken;
 use super::moving::{Kind, TABLES, Table};
-use crate::fault::Fault;
 
 /// Rows that are read, written and compared at once: a hundredth of a second.
 pub const BATCH: usize = 2000;
@@ -34,6 +32,9 @@ pub struct Rows {
     bytes: Vec<u8>,
     pub count: usize,
 }
+
+/// Rows that come from the other side, with a `None` behind each table.
+pub type Coming = Receiver<Option<Rows>>;
 
 /// A table's rows in the order of its key, always [`BATCH`] of them but for the last ones.
 pub type Batches<'c> = BoxStream<'c, sqlx::Result<Rows>>;
@@ -96,10 +97,8 @@ fn row_end(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The rows of a table that come next, or none if those were all.
-pub async fn next(rows: &mut Receiver<Result<Rows, Fault>>) -> Result<Option<Rows>, Fault> {
-    let gone = || Fault::new("reading rows", std::io::Error::other("whoever read them is gone"));
-    let rows = rows.recv().await.ok_or_else(gone)??;
-    Ok((rows.count > 0).then_some(rows))
+async fn next(rows: &mut Coming) -> sqlx::Result<Option<Rows>> {
+    rows.recv().await.ok_or(sqlx::Error::WorkerCrashed)
 }
 
 /// What each engine does in its own words.
@@ -111,15 +110,17 @@ pub trait Side {
     /// Takes off an empty schema what is cheaper to build at once than row by row, as far as this user
     /// may, and says by which statements it comes back.
     async fn take_off(&mut self) -> sqlx::Result<Vec<String>>;
+    /// Brings that back, and has the planner of queries look at what is there now.
+    async fn bring_back(&mut self, taken_off: Vec<String>) -> sqlx::Result<()>;
     /// What the table has.
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>>;
     /// Puts all rows of a table in, as they come.
     async fn fill(
         &mut self,
         table: &'static Table,
-        rows: &mut Receiver<Result<Rows, Fault>>,
+        rows: &mut Coming,
         tell: impl FnMut(usize),
-    ) -> Result<(), Fault>;
+    ) -> sqlx::Result<()>;
 }
 
 impl Side for SqliteConnection {
@@ -142,6 +143,10 @@ impl Side for SqliteConnection {
         exchange(self, indexes).await
     }
 
+    async fn bring_back(&mut self, taken_off: Vec<String>) -> sqlx::Result<()> {
+        build(self, taken_off).await
+    }
+
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
         let sql = format!("select {} from {} order by {}", table.list(), table.name, table.key());
         let all = sqlx::query(AssertSqlSafe(sql)).fetch(self).fuse();
@@ -160,9 +165,9 @@ impl Side for SqliteConnection {
     async fn fill(
         &mut self,
         table: &'static Table,
-        rows: &mut Receiver<Result<Rows, Fault>>,
+        rows: &mut Coming,
         mut tell: impl FnMut(usize),
-    ) -> Result<(), Fault> {
+    ) -> sqlx::Result<()> {
         let width = table.columns.len();
         let (one, many) = (insertion(table, 1), insertion(table, IN_ONE_INSERT));
         while let Some(rows) = next(rows).await? {
@@ -174,13 +179,25 @@ impl Side for SqliteConnection {
                     let kinds = table.columns.iter().map(|(_, kind)| *kind).cycle();
                     let insert = sqlx::query(AssertSqlSafe(sql.clone()));
                     let insert = values.iter().copied().zip(kinds).fold(insert, bind);
-                    insert.execute(&mut *self).await.map_err(broken("copying rows"))?;
+                    insert.execute(&mut *self).await?;
                 }
             }
             tell(rows.count);
         }
         Ok(())
     }
+}
+
+async fn build<'c, D, C>(db: &'c mut C, taken_off: Vec<String>) -> sqlx::Result<()>
+where
+    D: sqlx::Database,
+    for<'e> &'e mut C: sqlx::Executor<'e, Database = D>,
+{
+    let analyze = TABLES.iter().map(|table| format!("analyze {}", table.name));
+    for sql in taken_off.into_iter().chain(analyze) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *db).await?;
+    }
+    Ok(())
 }
 
 /// Runs the first statement of each pair; the second ones undo them.
@@ -251,6 +268,7 @@ impl Side for PgConnection {
             "set local idle_in_transaction_session_timeout = 0",
             "set local work_mem = '64MB'", // to put a table in order
             "set local maintenance_work_mem = '256MB'", // to build an index
+            "set local client_min_messages = error", // a user may lack the right to analyze
         ] {
             sqlx::query(sql).execute(&mut *self).await?;
         }
@@ -276,6 +294,10 @@ impl Side for PgConnection {
         .fetch_all(&mut *self)
         .await?;
         exchange(self, taken).await
+    }
+
+    async fn bring_back(&mut self, taken_off: Vec<String>) -> sqlx::Result<()> {
+        build(self, taken_off).await
     }
 
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
@@ -314,18 +336,17 @@ impl Side for PgConnection {
     async fn fill(
         &mut self,
         table: &'static Table,
-        rows: &mut Receiver<Result<Rows, Fault>>,
+        rows: &mut Coming,
         mut tell: impl FnMut(usize),
-    ) -> Result<(), Fault> {
+    ) -> sqlx::Result<()> {
         let sql = format!("copy {} ({}) from stdin (format binary)", table.name, table.list());
-        let failed = || broken("copying rows");
-        let mut copy = self.copy_in_raw(&sql).await.map_err(failed())?;
-        copy.send(&HEAD[..]).await.map_err(failed())?;
+        let mut copy = self.copy_in_raw(&sql).await?;
+        copy.send(&HEAD[..]).await?;
         while let Some(rows) = next(rows).await? {
-            copy.send(&rows.bytes[..]).await.map_err(failed())?;
+            copy.send(&rows.bytes[..]).await?;
             tell(rows.count);
         }
-        copy.send(&TAIL[..]).await.map_err(failed())?;
-        copy.finish().await.map(drop).map_err(failed())
+        copy.send(&TAIL[..]).await?;
+        copy.finish().await.map(drop)
     }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attempts;
+mod backups;
 mod commits;
 mod copying;
 mod endings;
@@ -16,11 +17,14 @@ mod sqlite;
 mod waits;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
+pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
@@ -169,12 +173,26 @@ impl Store {
     /// and brings its schema up to date.
     pub async fn open(address: &str) -> Result<Self, OpenError> {
         if address.starts_with("sqlite:") {
-            Ok(Self::Sqlite(sqlite::open(address).await?))
+            Ok(Self::Sqlite(sqlite::open(sqlite::parse(address)?).await?))
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
             Ok(Self::Postgres(postgres::open(address).await?))
         } else {
             Err(OpenError::UnknownEngine)
         }
+    }
+
+    /// Opens an SQLite file, as [`Store::open`] does.
+    pub async fn open_file(file: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new().filename(file);
+        Ok(Self::Sqlite(sqlite::open(options).await?))
+    }
+
+    /// The file of an SQLite database; `None` if it is no such address.
+    pub fn file_of(address: &str) -> Result<Option<PathBuf>, OpenError> {
+        if !address.starts_with("sqlite:") {
+            return Ok(None);
+        }
+        Ok(Some(sqlite::parse(address)?.get_filename().to_owned()))
     }
 
     /// The database answers.

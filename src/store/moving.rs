@@ -2,10 +2,11 @@
 //! there before it counts.
 
 use futures_util::TryStreamExt;
-use sqlx::AssertSqlSafe;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use futures_util::future::join;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::sync::mpsc::channel;
 
-use super::copying::{Batches, Rows, Side, next};
+use super::copying::Side;
 use super::{Store, broken, on_engine};
 use crate::fault::Fault;
 
@@ -107,6 +108,10 @@ impl Table {
     pub fn list(&self) -> String {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
+
+    pub fn count(&self) -> AssertSqlSafe<String> {
+        AssertSqlSafe(format!("select count(*) from {}", self.name))
+    }
 }
 
 impl Store {
@@ -114,10 +119,10 @@ impl Store {
     pub async fn count_rows(&self) -> Result<u64, Fault> {
         let mut all = 0;
         for table in &TABLES {
-            let sql = AssertSqlSafe(format!("select count(*) from {}", table.name));
-            let count: i64 =
-                on_engine!(self.reader(), |pool| sqlx::query_scalar(sql).fetch_one(pool).await)
-                    .map_err(broken("counting rows"))?;
+            let count: i64 = on_engine!(self.reader(), |pool| {
+                sqlx::query_scalar(table.count()).fetch_one(pool).await
+            })
+            .map_err(broken("counting rows"))?;
             all += count.unsigned_abs();
         }
         Ok(all)
@@ -130,68 +135,101 @@ impl Store {
         mut tell: impl FnMut(Progress),
     ) -> Result<(), MoveError> {
         on_engine!(target.writer(), |pool| {
-            let mut all = pool.begin().await.map_err(broken("beginning to move"))?;
-            all.make_room().await.map_err(broken("beginning to move"))?;
+            let mut there = pool.begin().await.map_err(broken("beginning to move"))?;
+            there.make_room().await.map_err(broken("beginning to move"))?;
             if target.count_rows().await? > 0 {
                 return Err(MoveError::NotEmpty);
             }
-            let taken_off = all.take_off().await.map_err(broken("beginning to move"))?;
-            let mut here = self.read();
-            for table in &TABLES {
-                all.fill(table, &mut here, |rows| tell(Progress::Copied(rows))).await?;
-            }
-            for sql in taken_off {
-                let built = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *all).await;
-                built.map_err(broken("building indexes"))?;
-            }
-            // read once more, so that what was written here meanwhile is not lost unnoticed
-            let mut here = self.read();
-            for table in &TABLES {
-                let mut there = all.batches(table).await.map_err(broken("comparing rows"))?;
-                loop {
-                    let rows = there.try_next().await.map_err(broken("comparing rows"))?;
-                    if rows != next(&mut here).await? {
-                        return Err(MoveError::Differs(table.name));
-                    }
-                    let Some(rows) = rows else { break };
-                    tell(Progress::Compared(rows.count));
-                }
-            }
-            // what plans queries has seen no row yet
-            sqlx::query("analyze").execute(&mut *all).await.map_err(broken("counting rows"))?;
-            all.commit().await.map_err(broken("committing what was moved")).map_err(MoveError::from)
+            on_engine!(self.reader(), |pool| {
+                let mut here = pool.begin().await.map_err(broken("reading rows"))?;
+                here.stand_still().await.map_err(broken("reading rows"))?;
+                copy(&mut *here, &mut *there, &mut tell).await?;
+                here.rollback().await.map_err(broken("reading rows"))?;
+                // as it is now, so that what was written here meanwhile is not lost unnoticed
+                let mut here = pool.begin().await.map_err(broken("reading rows"))?;
+                here.stand_still().await.map_err(broken("reading rows"))?;
+                compare(&mut *here, &mut *there, &mut tell).await?;
+            });
+            let committed = there.commit().await;
+            committed.map_err(broken("committing what was moved")).map_err(MoveError::from)
         })
     }
 
-    /// Reads every table as it is now, with an empty batch behind each.
-    fn read(&self) -> Receiver<Result<Rows, Fault>> {
-        let (rows, taken) = channel(AHEAD);
-        on_engine!(self.reader(), |pool| {
-            let pool = pool.clone();
-            tokio::spawn(async move {
-                let read = async {
-                    let mut all = pool.begin().await?;
-                    all.stand_still().await?;
-                    all.make_room().await?;
-                    for table in &TABLES {
-                        send(&rows, all.batches(table).await?).await?;
-                    }
-                    Ok(())
-                };
-                if let Err(error) = read.await {
-                    let _ = rows.send(Err(broken("reading rows")(error))).await; // or nobody wants any
-                }
-            });
-        });
-        taken
+    /// Copies everything of a PostgreSQL into this empty database and compares each row. The source
+    /// is in a transaction that sees one instant, however much is written there meanwhile.
+    pub(super) async fn take_over(
+        &self,
+        source: &mut PgConnection,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<(), MoveError> {
+        on_engine!(self.writer(), |pool| {
+            let mut all = pool.begin().await.map_err(broken("beginning to copy"))?;
+            all.make_room().await.map_err(broken("beginning to copy"))?;
+            copy(source, &mut *all, &mut tell).await?;
+            compare(source, &mut *all, &mut tell).await?;
+            let committed = all.commit().await;
+            committed.map_err(broken("committing what was copied")).map_err(MoveError::from)
+        })
     }
 }
 
-/// Hands batches over until nobody takes any more.
-async fn send(rows: &Sender<Result<Rows, Fault>>, mut batches: Batches<'_>) -> sqlx::Result<()> {
-    let gone = |_| sqlx::Error::WorkerCrashed;
-    while let Some(batch) = batches.try_next().await? {
-        rows.send(Ok(batch)).await.map_err(gone)?;
+/// Copies every row. One side reads while the other writes.
+async fn copy(
+    source: &mut impl Side,
+    target: &mut impl Side,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Fault> {
+    let taken_off = target.take_off().await.map_err(broken("beginning to copy"))?;
+    let (rows, taken) = channel(AHEAD);
+    let read = async {
+        let rows = rows; // without it, the other side ends
+        for table in &TABLES {
+            let mut batches = source.batches(table).await.map_err(broken("reading rows"))?;
+            loop {
+                let batch = batches.try_next().await.map_err(broken("reading rows"))?;
+                let is_last = batch.is_none();
+                if rows.send(batch).await.is_err() {
+                    return Ok(()); // the other side says why
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    };
+    let write = async {
+        let mut taken = taken; // without it, the other side ends
+        for table in &TABLES {
+            let tell = |rows| tell(Progress::Copied(rows));
+            target.fill(table, &mut taken, tell).await.map_err(broken("copying rows"))?;
+        }
+        Ok(())
+    };
+    let (read, written) = join(read, write).await;
+    read?;
+    written?;
+    target.bring_back(taken_off).await.map_err(broken("building indexes"))
+}
+
+/// Compares every row.
+async fn compare(
+    source: &mut impl Side,
+    target: &mut impl Side,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), MoveError> {
+    for table in &TABLES {
+        let mut here = source.batches(table).await.map_err(broken("reading rows"))?;
+        let mut there = target.batches(table).await.map_err(broken("comparing rows"))?;
+        loop {
+            let (one, other) = join(here.try_next(), there.try_next()).await;
+            let rows = one.map_err(broken("reading rows"))?;
+            if rows != other.map_err(broken("comparing rows"))? {
+                return Err(MoveError::Differs(table.name));
+            }
+            let Some(rows) = rows else { break };
+            tell(Progress::Compared(rows.count));
+        }
     }
-    rows.send(Ok(Rows::default())).await.map_err(gone)
+    Ok(())
 }
