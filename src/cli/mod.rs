@@ -141,9 +141,10 @@ fn run(cli: Cli) -> Outcome {
     let config = Config::load(file.as_deref(), settings)?;
     let usual = match &command {
         Command::Serve(_) => "warn,cloakroom=info",
-        // who typed a command at a terminal sees what it did, and keeps no log
-        _ if io::stderr().is_terminal() => "warn,audit=off",
-        _ => "warn,cloakroom=info",
+        // a command may ask for what takes long; who typed it at a terminal sees what it did, and
+        // keeps no log
+        _ if io::stderr().is_terminal() => "warn,sqlx::query=error,audit=off",
+        _ => "warn,sqlx::query=error,cloakroom=info",
     };
     log::start(config.log.format, usual);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

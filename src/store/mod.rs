@@ -7,6 +7,7 @@ mod accounts;
 mod attempts;
 mod backups;
 mod commits;
+mod copying;
 mod endings;
 mod invites;
 mod moving;
