@@ -137,7 +137,8 @@ impl AtWork {
     /// Waits until so many more writes are acknowledged, or for so long.
     pub fn wait_for(&self, writes: usize, most: Duration) {
         let (began, before) = (Instant::now(), Tally::of(&self.tally.acknowledged));
-        while Tally::of(&self.tally.acknowledged) < before + writes && began.elapsed() < most {
+        let enough = before.saturating_add(writes);
+        while Tally::of(&self.tally.acknowledged) < enough && began.elapsed() < most {
             thread::sleep(Duration::from_micros(200));
         }
     }
@@ -351,7 +352,7 @@ impl Person {
     }
 
     /// What the service says otherwise than the history.
-    fn ask(&mut self, client: &Client) -> Vec<String> {
+    pub fn ask(&mut self, client: &Client) -> Vec<String> {
         let mut wrong = Vec::new();
         let live = self.state.live.values().map(|ticket| (ticket, 200));
         for (ticket, expected) in

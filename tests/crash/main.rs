@@ -10,6 +10,7 @@ mod kills;
 mod people;
 mod rows;
 mod service;
+mod states;
 
 /// A number from the environment, for the long form.
 fn asked(name: &str, usual: u64) -> u64 {

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Whoever is not answered within this is not answered at all.
@@ -38,8 +38,6 @@ fn log(folder: &Path) -> File {
 pub struct Service {
     pub child: Child,
     pub at: String,
-    /// It may go on saying things there.
-    _said: Option<BufReader<ChildStdout>>,
 }
 
 impl Service {
@@ -52,13 +50,23 @@ impl Service {
     pub fn started_by(folder: &Path, command: Command) -> Result<Self, Option<i32>> {
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut child = within(command, folder, &["--listen", &at, "serve"]).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        let read = said.read_line(&mut line);
-        if read.is_ok() && line.contains("serves at") {
-            return Ok(Self { child, at, _said: Some(said) });
+        let said = child.stdout.take().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut said, mut line) = (BufReader::new(said), String::new());
+            let _ = said.read_line(&mut line); // then it is empty
+            let _ = tell.send(line); // nobody waits any more
+            let _ = std::io::copy(&mut said, &mut std::io::sink()); // until it ends
+        });
+        match told.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains("serves at") => Ok(Self { child, at }),
+            Ok(_) => Err(child.wait().unwrap().code()),
+            Err(_) => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("it neither serves nor ends within {PATIENCE:?}");
+            }
         }
-        Err(child.wait().unwrap().code())
     }
 
     /// Begins to start it, and kills it after so long.
