@@ -6,11 +6,13 @@
 
 mod crowd;
 mod dice;
+mod full;
 mod kills;
 mod people;
 mod rows;
 mod service;
 mod states;
+mod sweep;
 
 /// A number from the environment, for the long form.
 fn asked(name: &str, usual: u64) -> u64 {

@@ -5,8 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// Whoever is not answered within this is not answered at all.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,6 +75,18 @@ impl Service {
         std::thread::sleep(after);
         let _ = child.kill(); // it may have ended by itself
         child.wait().unwrap();
+    }
+
+    /// How it ended, once it has by itself; none if it does not.
+    pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let began = Instant::now();
+        while began.elapsed() < within {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
     }
 
     /// Nothing is written any more when this comes back.
