@@ -72,7 +72,21 @@ impl Serve {
             tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
         }
         let route = app::furnish(config, Arc::clone(&domain), self.demo, requests);
-        server::serve(listener, route, edge, asked_to_stop(domain)).await;
+        let mut trouble = None;
+        let stop = async {
+            tokio::select! {
+                () = asked_to_stop(Arc::clone(&domain)) => {}
+                found = domain.store.unsynced() => {
+                    domain.leave();
+                    tracing::error!("stopping: {found}");
+                    trouble = Some(found);
+                }
+            }
+        };
+        server::serve(listener, route, edge, stop).await;
+        if let Some(trouble) = trouble {
+            return Err(trouble.into());
+        }
         tracing::info!("stopped");
         Ok(())
     }

@@ -9,6 +9,7 @@ mod backups;
 mod commits;
 mod copying;
 mod endings;
+mod files;
 mod invites;
 mod moving;
 mod postgres;
@@ -26,6 +27,7 @@ pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
+pub use self::files::Trouble;
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
@@ -37,10 +39,13 @@ use crate::fault::Fault;
 macro_rules! on_engine {
     ($pool:expr, |$name:ident| $body:expr) => {
         match $pool {
-            $crate::store::Pool::Sqlite($name) => {
+            $crate::store::Pool::Sqlite($name, files) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
                 use $crate::store::sqlite::statements::*;
-                $body
+                match files.check().await {
+                    Ok(()) => files.vouch($body).await,
+                    Err(gone) => Err($crate::store::files::OfDriver::from_driver(gone)),
+                }
             }
             $crate::store::Pool::Postgres($name) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
@@ -134,7 +139,7 @@ pub enum Store {
 
 /// What a query runs on.
 enum Pool<'a> {
-    Sqlite(&'a sqlx::SqlitePool),
+    Sqlite(&'a sqlx::SqlitePool, &'a files::Files),
     Postgres(&'a sqlx::PgPool),
 }
 
@@ -239,6 +244,15 @@ impl Store {
         }
     }
 
+    /// Comes back when the disk has failed to keep what was written: nothing is read or written any
+    /// more until the database is opened again.
+    pub async fn unsynced(&self) -> Trouble {
+        match self {
+            Self::Sqlite(pools) => pools.files.unsynced().await,
+            Self::Postgres(_) => std::future::pending().await, // the server's own to mend
+        }
+    }
+
     /// Writes what is open to the disk and closes every connection.
     pub async fn close(&self) {
         match self {
@@ -252,14 +266,14 @@ impl Store {
 
     fn reader(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers, &pools.files),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
 
     fn writer(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer, &pools.files),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
