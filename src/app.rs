@@ -1,6 +1,6 @@
 //! Opens the store, furnishes the domain, builds the route.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -75,8 +75,18 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
-        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        Err(_) => {
+            let made: Vec<_> = folder.ancestors().take_while(|path| !path.exists()).collect();
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            made.into_iter().filter_map(Path::parent).try_for_each(keep_names)
+        }
     }
+}
+
+/// Has the disk keep the names in a folder: what is acknowledged is lost with the name of its folder.
+fn keep_names(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 /// Opens everything that the domain needs; what is missing is made.

@@ -60,6 +60,7 @@ pub struct Crowd {
     pub operator: Actor,
     pub tally: Arc<Tally>,
     folder: PathBuf,
+    has_operator: bool,
 }
 
 /// Everybody at work. The one who waits for it decides when it ends.
@@ -71,20 +72,27 @@ pub struct AtWork {
     command: Arc<Mutex<Option<Child>>>,
     tally: Arc<Tally>,
     folder: PathBuf,
+    has_operator: bool,
 }
 
 impl Crowd {
     pub fn new(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
         let actors = (0..clients).map(|n| Actor::new(format!("c{n}"), dice.split())).collect();
         let operator = Actor::new("op".to_owned(), dice.split());
-        Self { actors, operator, tally: Arc::default(), folder: folder.to_owned() }
+        let folder = folder.to_owned();
+        Self { actors, operator, tally: Arc::default(), folder, has_operator: true }
+    }
+
+    /// Nobody uses the command line.
+    pub fn without_operator(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
+        Self { has_operator: false, ..Self::new(clients, folder, dice) }
     }
 
     /// Sets everybody to work; client n calls at the n-th of these addresses, and again from the
     /// first.
     pub fn start(self, at: &[&str]) -> AtWork {
         let stop = Arc::new(AtomicBool::new(false));
-        let Self { actors, mut operator, tally, folder } = self;
+        let Self { actors, mut operator, tally, folder, has_operator } = self;
         let actors = actors.into_iter().enumerate().map(|(n, mut actor)| {
             let client = Client::of(at[n % at.len()]);
             let (stop, tally) = (Arc::clone(&stop), Arc::clone(&tally));
@@ -100,10 +108,12 @@ impl Crowd {
         let there = folder.clone();
         let operator = thread::spawn(move || {
             let (stop, tally, command) = operates;
-            operator.operate(&client, &there, &stop, (&tally, &command));
+            if has_operator {
+                operator.operate(&client, &there, &stop, (&tally, &command));
+            }
             operator
         });
-        AtWork { stop, actors, operator, command, tally, folder }
+        AtWork { stop, actors, operator, command, tally, folder, has_operator }
     }
 
     pub fn people(&mut self) -> impl Iterator<Item = &mut Person> {
@@ -158,6 +168,7 @@ impl AtWork {
             operator: self.operator.join().unwrap(),
             tally: self.tally,
             folder: self.folder,
+            has_operator: self.has_operator,
         }
     }
 }

@@ -9,10 +9,12 @@ mod dice;
 mod full;
 mod kills;
 mod people;
+mod power;
 mod rows;
 mod service;
 mod states;
 mod sweep;
+mod tape;
 
 /// A number from the environment, for the long form.
 fn asked(name: &str, usual: u64) -> u64 {

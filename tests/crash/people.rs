@@ -159,7 +159,6 @@ impl State {
 
 /// A deed that was acknowledged.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "all of it is printed when something is lost")]
 pub struct Done {
     pub deed: Deed,
     pub ticket: Option<Ticket>,

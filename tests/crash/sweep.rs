@@ -55,7 +55,7 @@ fn made() -> (tempfile::TempDir, Vec<Person>) {
     (folder, vec![ann])
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -160,8 +160,14 @@ fn busy(service: &Service, people: &mut Vec<Person>, tally: &Tally) -> Duration 
 /// Did a sync of the log fail, behind which an acknowledged write would stand?
 fn is_unsynced(folder: &Path) -> bool {
     let trace = fs::read_to_string(folder.join("trace")).unwrap_or_default();
-    let is_of_the_log = |line: &str| line.contains("sync(") && line.contains("cloakroom.db-wal");
-    trace.lines().any(|line| line.contains("(INJECTED)") && is_of_the_log(line))
+    let mut syncs = std::collections::HashMap::new(); // by task: a call may be in two pieces
+    trace.lines().any(|line| {
+        let task = line.split(' ').next().unwrap_or_default();
+        if line.contains("sync(") {
+            syncs.insert(task, line.contains("cloakroom.db-wal"));
+        }
+        line.contains("(INJECTED)") && syncs.get(task) == Some(&true)
+    })
 }
 
 #[test]
