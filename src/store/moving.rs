@@ -20,7 +20,7 @@ const MOST_VALUES: usize = 30_000;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         name: "accounts",
         columns: &[
@@ -46,6 +46,15 @@ const TABLES: [Table; 4] = [
             ("ended_at", Kind::Number),
             ("address", Kind::Text),
             ("browser", Kind::Text),
+        ],
+    },
+    Table {
+        name: "session_data",
+        columns: &[
+            ("key", Kind::Text),
+            ("session_id", Kind::Text),
+            ("value", Kind::Text),
+            ("version", Kind::Number),
         ],
     },
     Table {
