@@ -15,7 +15,7 @@ const AHEAD: usize = 4;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-pub const TABLES: [Table; 4] = [
+pub const TABLES: [Table; 5] = [
     Table {
         name: "accounts",
         columns: &[
@@ -41,6 +41,15 @@ pub const TABLES: [Table; 4] = [
             ("ended_at", Kind::Number),
             ("address", Kind::Text),
             ("browser", Kind::Text),
+        ],
+    },
+    Table {
+        name: "session_data",
+        columns: &[
+            ("key", Kind::Text),
+            ("session_id", Kind::Text),
+            ("value", Kind::Text),
+            ("version", Kind::Number),
         ],
     },
     Table {
