@@ -77,7 +77,8 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 /// Opens everything that the domain needs; what is missing is made.
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
-    let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+    // the driver connects with it
+    let store = Store::open_with(config.database_url.expose(), config.database_connections).await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
     Ok(Domain {
         store,
