@@ -94,7 +94,8 @@ fn keep_names(folder: &Path) -> io::Result<()> {
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
     refuse_to_begin_anew(config, &folder)?;
-    let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+    // the driver connects with it
+    let store = Store::open_with(config.database_url.expose(), config.database_connections).await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
     Ok(Domain {
         store,

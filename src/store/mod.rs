@@ -133,6 +133,11 @@ async fn begin<D: sqlx::Database>(
     to_the_end(async move { pool.begin().await }).await
 }
 
+/// Has the log say nothing of statements that take long, for those who copy everything.
+pub const PATIENT: &str = "sqlx::query=error";
+/// As many connections to PostgreSQL do for a command, which asks for one thing after the other.
+const FEW: u32 = 4;
+
 /// The open database.
 pub enum Store {
     Sqlite(sqlite::Pools),
@@ -199,10 +204,15 @@ impl Store {
     /// Opens the database at `address`, makes it if it is an SQLite file that is not there yet,
     /// and brings its schema up to date.
     pub async fn open(address: &str) -> Result<Self, OpenError> {
+        Self::open_with(address, FEW).await
+    }
+
+    /// The same with so many connections, if it is a PostgreSQL: SQLite has as many as are of use.
+    pub async fn open_with(address: &str, connections: u32) -> Result<Self, OpenError> {
         if address.starts_with("sqlite:") {
             Ok(Self::Sqlite(sqlite::open(sqlite::parse(address)?).await?))
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
-            Ok(Self::Postgres(postgres::open(address).await?))
+            Ok(Self::Postgres(postgres::open(address, connections).await?))
         } else {
             Err(OpenError::UnknownEngine)
         }
