@@ -13,6 +13,7 @@ use poem::endpoint::BoxEndpoint;
 use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
+use crate::domain::events::Events;
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
@@ -111,6 +112,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         },
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
+        events: Events::default(),
     })
 }
 
@@ -158,6 +160,7 @@ pub fn furnish(
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
     tokio::spawn(Domain::listen(Arc::downgrade(&domain)));
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
+    tokio::spawn(Domain::record(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,
         cookie: SessionCookie::new(

@@ -72,7 +72,8 @@ impl Serve {
             tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
         }
         let route = app::furnish(config, Arc::clone(&domain), self.demo, requests);
-        server::serve(listener, route, edge, asked_to_stop(domain)).await;
+        server::serve(listener, route, edge, asked_to_stop(Arc::clone(&domain))).await;
+        domain.close_store().await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -8,6 +8,7 @@ mod attempts;
 mod backups;
 mod commits;
 mod endings;
+mod events;
 mod invites;
 mod moving;
 mod postgres;
@@ -25,6 +26,7 @@ pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
+pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};

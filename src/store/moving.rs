@@ -20,7 +20,7 @@ const MOST_VALUES: usize = 30_000;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-pub(super) const TABLES: [Table; 4] = [
+pub(super) const TABLES: [Table; 5] = [
     Table {
         name: "accounts",
         columns: &[
@@ -64,6 +64,21 @@ pub(super) const TABLES: [Table; 4] = [
             ("failures", Kind::Number),
             ("free_at", Kind::Number),
             ("last_at", Kind::Number),
+        ],
+    },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Bytes),
+            ("at", Kind::Number),
+            ("event", Kind::Text),
+            ("refusal", Kind::Number),
+            ("account_id", Kind::Text),
+            ("session_id", Kind::Text),
+            ("thing", Kind::Text),
+            ("count", Kind::Number),
+            ("address", Kind::Text),
+            ("request_id", Kind::Text),
         ],
     },
 ];
