@@ -315,7 +315,7 @@ impl Mounted {
 
     /// Serves where the settings say, until SIGTERM or Ctrl-C: with Cloakroom's own accept loop, which
     /// has limits and deadlines, TLS if the settings name a certificate, the metrics at an address of
-    /// their own, and lets the answers under way finish in the end.
+    /// their own. In the end it lets the answers under way finish, and closes the database.
     pub async fn serve(self) -> Result<(), Error> {
         let sockets = Sockets::open(&self.cloakroom.config).await?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;

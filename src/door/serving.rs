@@ -77,6 +77,7 @@ impl Mounted {
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }
+        domain.close_store().await;
         tracing::info!("stopped");
         Ok(())
     }

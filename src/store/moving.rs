@@ -15,7 +15,7 @@ const AHEAD: usize = 4;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-pub const TABLES: [Table; 5] = [
+pub const TABLES: [Table; 6] = [
     Table {
         name: "accounts",
         columns: &[
@@ -68,6 +68,21 @@ pub const TABLES: [Table; 5] = [
             ("failures", Kind::Number),
             ("free_at", Kind::Number),
             ("last_at", Kind::Number),
+        ],
+    },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Bytes),
+            ("at", Kind::Number),
+            ("event", Kind::Text),
+            ("refusal", Kind::Number),
+            ("account_id", Kind::Text),
+            ("session_id", Kind::Text),
+            ("thing", Kind::Text),
+            ("count", Kind::Number),
+            ("address", Kind::Text),
+            ("request_id", Kind::Text),
         ],
     },
 ];
