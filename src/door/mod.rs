@@ -57,9 +57,15 @@ from_cause!(
     ConfigError => Settings,
     StartError => Start,
     MountError => Mount,
-    TlsError => Tls,
-    String => Serve
+    TlsError => Tls
 );
+
+impl Error {
+    /// One that only serving knows, in a sentence.
+    fn serving(sentence: impl Into<String>) -> Self {
+        Self(Cause::Serve(sentence.into()))
+    }
+}
 
 /// Cloakroom, open: its accounts, sessions and keys, ready to be mounted beside operations.
 ///
