@@ -20,6 +20,7 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub public_url: Option<String>,
     pub database_url: Option<DatabaseUrl>,
+    pub database_connections: Option<u32>,
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
@@ -146,6 +147,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub public_url: PublicUrl,
     pub database_url: DatabaseUrl,
+    /// To a PostgreSQL; one more listens.
+    pub database_connections: u32,
     pub data_dir: PathBuf,
     pub registration: Registration,
     pub insecure_http: bool,
@@ -372,6 +375,11 @@ impl ConfigError {
 /// Fewer is not safe whatever stands beside the password, and more nobody types.
 const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
 
+/// Two cores keep no more connections to PostgreSQL busy, and each is a process of the server.
+const CONNECTIONS: u32 = 10;
+/// PostgreSQL itself has 100 unless told otherwise, for all nodes together.
+const MOST_CONNECTIONS: u32 = 1000;
+
 /// The file that is read when it is there and no other is named.
 const FILE: &str = "cloakroom.toml";
 
@@ -420,6 +428,13 @@ impl Config {
             )));
         }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
+        let database_connections = settings.database_connections.unwrap_or(CONNECTIONS);
+        if !(1..=MOST_CONNECTIONS).contains(&database_connections) {
+            return Err(ConfigError::new(format!(
+                "database_connections = {database_connections} must be between 1 and \
+                 {MOST_CONNECTIONS}"
+            )));
+        }
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(&settings.passwords)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
@@ -427,6 +442,7 @@ impl Config {
             listen,
             public_url,
             database_url,
+            database_connections,
             data_dir,
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
@@ -514,6 +530,7 @@ impl Settings {
             listen: over.listen.or(self.listen),
             public_url: over.public_url.or(self.public_url),
             database_url: over.database_url.or(self.database_url),
+            database_connections: over.database_connections.or(self.database_connections),
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
             insecure_http: over.insecure_http.or(self.insecure_http),
@@ -889,6 +906,8 @@ mod tests {
             ("site.logo = '/nowhere/logo.svg'", "cannot be read"),
             ("log.format = 'xml'", "xml"),
             ("metrics_listen = '127.0.0.1:0'", "name one"),
+            ("database_connections = 0", "between 1 and 1000"),
+            ("database_connections = 1001", "between 1 and 1000"),
             ("tls.certificate = 'a.pem'", "tls.key is not"),
             ("tls.key = 'a.key'", "tls.certificate is not"),
             ("tls.keys = 'a.key'", "keys"),

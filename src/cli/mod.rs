@@ -1,15 +1,18 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
+mod backup;
 mod config;
 mod healthcheck;
 mod import;
 mod invite;
 mod key;
 mod log;
+mod manifest;
 mod migrate;
 mod moving;
 mod openapi;
 mod password;
+mod restore;
 mod serve;
 mod session;
 mod user;
@@ -22,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DatabaseUrl, Settings};
+use crate::store::PATIENT;
 
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
 ///
@@ -65,6 +69,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date and say where it stands
     Migrate,
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Move everything from one database to another, and compare each row there
     Move(moving::Move),
     /// Print the OpenAPI document; needs no database and no settings
@@ -135,17 +141,20 @@ fn run(cli: Cli) -> Outcome {
     };
     let config = Config::load(file.as_deref(), settings)?;
     let usual = match &command {
-        Command::Serve(_) => "warn,cloakroom=info",
-        // who typed a command at a terminal sees what it did, and keeps no log
-        _ if io::stderr().is_terminal() => "warn,audit=off",
-        _ => "warn,cloakroom=info",
+        Command::Serve(_) => "warn,cloakroom=info".to_owned(),
+        // a command may ask for what takes long; who typed it at a terminal sees what it did, and
+        // keeps no log
+        _ if io::stderr().is_terminal() => format!("warn,{PATIENT},audit=off"),
+        _ => format!("warn,{PATIENT},cloakroom=info"),
     };
-    log::start(config.log.format, usual);
+    log::start(config.log.format, &usual);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Backup(backup) => backup.run(&config).await,
+            Command::Restore(restore) => restore.run(&config).await,
             Command::Move(moving) => moving.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
