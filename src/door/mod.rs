@@ -60,9 +60,15 @@ from_cause!(
     StartError => Start,
     MountError => Mount,
     TlsError => Tls,
-    Trouble => Disk,
-    String => Serve
+    Trouble => Disk
 );
+
+impl Error {
+    /// One that only serving knows, in a sentence.
+    fn serving(sentence: impl Into<String>) -> Self {
+        Self(Cause::Serve(sentence.into()))
+    }
+}
 
 /// Cloakroom, open: its accounts, sessions and keys, ready to be mounted beside operations.
 ///
