@@ -13,6 +13,7 @@ use poem::endpoint::BoxEndpoint;
 use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
+use crate::domain::events::Events;
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
@@ -49,6 +50,11 @@ impl Surroundings {
 pub enum StartError {
     #[error("cannot make the folder {0}: {1}")]
     Folder(PathBuf, io::Error),
+    #[error(
+        "there is no database at {0}, but there are signing keys in {1}, so there was one: run \
+         `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
+    )]
+    DatabaseGone(PathBuf, PathBuf),
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error(transparent)]
@@ -87,6 +93,7 @@ fn keep_names(folder: &Path) -> io::Result<()> {
 /// Opens everything that the domain needs; what is missing is made.
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
+    refuse_to_begin_anew(config, &folder)?;
     let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
     Ok(Domain {
@@ -115,7 +122,20 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         },
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
+        events: Events::default(),
     })
+}
+
+/// Makes no new database in place of one that is gone. A first start makes its keys last, so where there are
+/// some there was a database.
+fn refuse_to_begin_anew(config: &Config, folder: &Path) -> Result<(), StartError> {
+    let has_keys = Keys::are_in(folder)?; // looked at first: others may start at the same time
+    let Some(file) = Store::file_of(config.database_url.expose())? else { return Ok(()) };
+    let is_there = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
+    if is_there || !has_keys {
+        return Ok(());
+    }
+    Err(StartError::DatabaseGone(file, folder.to_owned()))
 }
 
 /// Reads the keys, and makes the first one; never a second first one (that would log everybody out).
@@ -150,6 +170,7 @@ pub fn furnish(
     tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
     tokio::spawn(Domain::listen(Arc::downgrade(&domain)));
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
+    tokio::spawn(Domain::record(Arc::downgrade(&domain)));
     route(Arc::new(Front {
         domain,
         cookie: SessionCookie::new(

@@ -1,16 +1,20 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
+mod audit;
+mod backup;
 mod config;
 mod healthcheck;
 mod import;
 mod invite;
 mod key;
 mod log;
+mod manifest;
 mod memory;
 mod migrate;
 mod moving;
 mod openapi;
 mod password;
+mod restore;
 mod serve;
 mod session;
 mod user;
@@ -66,6 +70,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date and say where it stands
     Migrate,
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Move everything from one database to another, and compare each row there
     Move(moving::Move),
     /// Print the OpenAPI document; needs no database and no settings
@@ -81,6 +87,7 @@ enum Command {
     /// List the signing keys, and make a new one
     #[command(subcommand)]
     Key(key::Key),
+    Audit(audit::Audit),
     /// Print the settings in force, secrets masked
     Config,
     /// Ask the service that runs here whether it is ready; for containers
@@ -148,11 +155,14 @@ fn run(cli: Cli) -> Outcome {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Backup(backup) => backup.run(&config).await,
+            Command::Restore(restore) => restore.run(&config).await,
             Command::Move(moving) => moving.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
-            Command::Key(key) => key.run(&config),
+            Command::Key(key) => key.run(&config).await,
+            Command::Audit(audit) => audit.run(&config).await,
             Command::Config => config::run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),

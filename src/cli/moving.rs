@@ -1,6 +1,5 @@
 //! `cloakroom move`: from one database to another.
 
-use std::path::Path;
 use std::time::Instant;
 
 use clap::Args;
@@ -27,8 +26,9 @@ impl Move {
         if self.from.expose() == to.expose() {
             return Err(Failed(format!("{to} is where it is already")));
         }
-        if let Some(file) = file_of(&self.from).filter(|file| !Path::new(file).exists()) {
-            return Err(Failed(format!("there is no database at {file}")));
+        // the driver connects by these addresses
+        if let Some(file) = Store::file_of(self.from.expose())?.filter(|file| !file.exists()) {
+            return Err(Failed(format!("there is no database at {}", file.display())));
         }
         let start = Instant::now();
         let source = Store::open(&patient(&self.from)).await?;
@@ -58,20 +58,13 @@ impl Move {
 
 /// The address by which the driver connects, without the deadline that PostgreSQL has for requests:
 /// counting millions of rows takes longer.
-fn patient(address: &DatabaseUrl) -> String {
+pub(super) fn patient(address: &DatabaseUrl) -> String {
     let address = address.expose(); // for the driver
     if address.starts_with("sqlite:") || address.contains("statement_timeout") {
         return address.to_owned();
     }
     let and = if address.contains('?') { '&' } else { '?' };
     format!("{address}{and}options[statement_timeout]=0")
-}
-
-/// The file of an SQLite database.
-fn file_of(address: &DatabaseUrl) -> Option<&str> {
-    let address = address.expose().strip_prefix("sqlite:")?; // to look whether it is there
-    let path = address.strip_prefix("//").unwrap_or(address);
-    Some(path.split('?').next().unwrap_or(path))
 }
 
 /// A bar that counts each row twice, on a terminal only.

@@ -84,6 +84,7 @@ impl Serve {
             }
         };
         server::serve(listener, route, edge, stop).await;
+        domain.close_store().await;
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }

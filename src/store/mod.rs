@@ -5,8 +5,10 @@
 
 mod accounts;
 mod attempts;
+mod backups;
 mod commits;
 mod endings;
+mod events;
 mod files;
 mod invites;
 mod moving;
@@ -16,12 +18,16 @@ mod sqlite;
 mod waits;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
+pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
+pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
@@ -164,6 +170,8 @@ pub enum OpenError {
          migrate` as its owner"
     )]
     MayNotMigrate,
+    #[error("the database is damaged, and was left as it is; restore a backup of it: {0}")]
+    Damaged(String),
     #[error("cannot open the database: {0}")]
     Unreachable(String),
 }
@@ -173,12 +181,26 @@ impl Store {
     /// and brings its schema up to date.
     pub async fn open(address: &str) -> Result<Self, OpenError> {
         if address.starts_with("sqlite:") {
-            Ok(Self::Sqlite(sqlite::open(address).await?))
+            Ok(Self::Sqlite(sqlite::open(sqlite::parse(address)?).await?))
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
             Ok(Self::Postgres(postgres::open(address).await?))
         } else {
             Err(OpenError::UnknownEngine)
         }
+    }
+
+    /// Opens an SQLite file, as [`Store::open`] does.
+    pub async fn open_file(file: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new().filename(file);
+        Ok(Self::Sqlite(sqlite::open(options).await?))
+    }
+
+    /// The file of an SQLite database; `None` if it is no such address.
+    pub fn file_of(address: &str) -> Result<Option<PathBuf>, OpenError> {
+        if !address.starts_with("sqlite:") {
+            return Ok(None);
+        }
+        Ok(Some(sqlite::parse(address)?.get_filename().to_owned()))
     }
 
     /// The database answers.
@@ -297,9 +319,21 @@ fn may_pass(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Does SQLite say that the file is CORRUPT or NOTADB?
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 /// A migration that did not run, in words for whoever starts the program.
 fn not_migrated(error: MigrateError) -> OpenError {
     match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if is_damage(&error) =>
+        {
+            OpenError::Damaged(error.to_string())
+        }
         MigrateError::VersionMissing(version) => OpenError::Newer(version),
         MigrateError::VersionMismatch(version) => OpenError::Changed(version),
         other => OpenError::Unreachable(other.to_string()),

@@ -20,7 +20,7 @@ const MOST_VALUES: usize = 30_000;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-const TABLES: [Table; 4] = [
+pub(super) const TABLES: [Table; 5] = [
     Table {
         name: "accounts",
         columns: &[
@@ -66,11 +66,26 @@ const TABLES: [Table; 4] = [
             ("last_at", Kind::Number),
         ],
     },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Bytes),
+            ("at", Kind::Number),
+            ("event", Kind::Text),
+            ("refusal", Kind::Number),
+            ("account_id", Kind::Text),
+            ("session_id", Kind::Text),
+            ("thing", Kind::Text),
+            ("count", Kind::Number),
+            ("address", Kind::Text),
+            ("request_id", Kind::Text),
+        ],
+    },
 ];
 
 /// A table and its columns; the first one is the key.
-struct Table {
-    name: &'static str,
+pub(super) struct Table {
+    pub(super) name: &'static str,
     columns: &'static [(&'static str, Kind)],
 }
 
@@ -161,6 +176,22 @@ impl Table {
         let behind = if is_first { String::new() } else { format!("where {key} > $1") };
         AssertSqlSafe(format!("select {columns} from {name} {behind} order by {key} limit {BATCH}"))
     }
+
+    pub(super) fn count(&self) -> AssertSqlSafe<String> {
+        AssertSqlSafe(format!("select count(*) from {}", self.name))
+    }
+}
+
+type Page = (Vec<Values>, Value);
+
+/// Where rows are read.
+trait Source {
+    /// A page of a table behind a key, and its last key.
+    async fn page_of(
+        &mut self,
+        table: &Table,
+        behind: Option<&Value>,
+    ) -> Result<Option<Page>, Fault>;
 }
 
 /// What each engine does in its own words.
@@ -170,9 +201,25 @@ trait Target {
     async fn put(&mut self, table: &Table, rows: &[Values]) -> sqlx::Result<()>;
     /// The rows of these keys.
     async fn find(&mut self, table: &Table, keys: &[&Value]) -> sqlx::Result<Vec<Values>>;
+    async fn count(&mut self, table: &Table) -> sqlx::Result<i64>;
+    async fn analyze(&mut self) -> sqlx::Result<()>;
+}
+
+macro_rules! count_and_analyze {
+    () => {
+        async fn count(&mut self, table: &Table) -> sqlx::Result<i64> {
+            sqlx::query_scalar(table.count()).fetch_one(self).await
+        }
+
+        async fn analyze(&mut self) -> sqlx::Result<()> {
+            sqlx::query("analyze").execute(self).await.map(drop)
+        }
+    };
 }
 
 impl Target for SqliteConnection {
+    count_and_analyze!();
+
     async fn take_time(&mut self) -> sqlx::Result<()> {
         Ok(())
     }
@@ -212,6 +259,8 @@ impl Target for SqliteConnection {
 }
 
 impl Target for PgConnection {
+    count_and_analyze!();
+
     async fn take_time(&mut self) -> sqlx::Result<()> {
         for sql in
             ["set local statement_timeout = 0", "set local idle_in_transaction_session_timeout = 0"]
@@ -283,10 +332,10 @@ impl Store {
     }
 
     async fn count_of(&self, table: &Table) -> Result<u64, Fault> {
-        let sql = AssertSqlSafe(format!("select count(*) from {}", table.name));
-        let count: i64 =
-            on_engine!(self.reader(), |pool| sqlx::query_scalar(sql).fetch_one(pool).await)
-                .map_err(broken("counting rows"))?;
+        let count: i64 = on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(table.count()).fetch_one(pool).await
+        })
+        .map_err(broken("counting rows"))?;
         Ok(count.unsigned_abs())
     }
 
@@ -294,7 +343,7 @@ impl Store {
     pub async fn move_to(
         &self,
         target: &Self,
-        mut tell: impl FnMut(Progress),
+        tell: impl FnMut(Progress),
     ) -> Result<(), MoveError> {
         on_engine!(target.writer(), |pool| {
             let failed = broken("beginning to move");
@@ -303,48 +352,73 @@ impl Store {
             if target.count_rows().await? > 0 {
                 return Err(MoveError::NotEmpty);
             }
-            for table in &TABLES {
-                let mut behind = None;
-                while let Some((rows, last)) = self.page_of(table, behind.as_ref()).await? {
-                    all.put(table, &rows).await.map_err(broken("copying rows"))?;
-                    tell(Progress::Copied(rows.len()));
-                    behind = Some(last);
-                }
-            }
-            for table in &TABLES {
-                let (mut behind, mut count) = (None, 0);
-                while let Some((rows, last)) = self.page_of(table, behind.as_ref()).await? {
-                    let keys: Vec<_> = rows.iter().map(|row| &row.0[0]).collect();
-                    let there = all.find(table, &keys).await.map_err(broken("comparing rows"))?;
-                    let there: HashMap<_, _> = there.iter().map(|row| (&row.0[0], row)).collect();
-                    if rows.iter().any(|row| there.get(&row.0[0]) != Some(&row)) {
-                        return Err(MoveError::Differs(table.name));
-                    }
-                    tell(Progress::Compared(rows.len()));
-                    count += rows.len();
-                    behind = Some(last);
-                }
-                let sql = AssertSqlSafe(format!("select count(*) from {}", table.name));
-                let there: i64 = sqlx::query_scalar(sql)
-                    .fetch_one(&mut *all)
-                    .await
-                    .map_err(broken("counting rows"))?;
-                if usize::try_from(there).ok() != Some(count) {
-                    return Err(MoveError::Differs(table.name));
-                }
-            }
-            // what plans queries has seen no row yet
-            sqlx::query("analyze").execute(&mut *all).await.map_err(broken("counting rows"))?;
+            let mut source = self;
+            copy(&mut source, &mut *all, tell).await?;
             all.commit().await.map_err(broken("committing what was moved")).map_err(MoveError::from)
         })
     }
 
-    /// A page of a table behind a key, and its last key.
-    async fn page_of(
+    /// Copies everything of a PostgreSQL as it is at one instant into this empty database, however much is
+    /// written there meanwhile, and compares each row.
+    pub(super) async fn take_over(
         &self,
+        source: &mut PgConnection,
+        tell: impl FnMut(Progress),
+    ) -> Result<(), MoveError> {
+        on_engine!(self.writer(), |pool| {
+            let mut all = pool.begin().await.map_err(broken("beginning to copy"))?;
+            copy(source, &mut *all, tell).await?;
+            all.commit()
+                .await
+                .map_err(broken("committing what was copied"))
+                .map_err(MoveError::from)
+        })
+    }
+}
+
+/// Copies every row, and compares each of them.
+async fn copy(
+    source: &mut impl Source,
+    all: &mut impl Target,
+    mut tell: impl FnMut(Progress),
+) -> Result<(), MoveError> {
+    for table in &TABLES {
+        let mut behind = None;
+        while let Some((rows, last)) = source.page_of(table, behind.as_ref()).await? {
+            all.put(table, &rows).await.map_err(broken("copying rows"))?;
+            tell(Progress::Copied(rows.len()));
+            behind = Some(last);
+        }
+    }
+    for table in &TABLES {
+        let (mut behind, mut count) = (None, 0);
+        while let Some((rows, last)) = source.page_of(table, behind.as_ref()).await? {
+            let keys: Vec<_> = rows.iter().map(|row| &row.0[0]).collect();
+            let there = all.find(table, &keys).await.map_err(broken("comparing rows"))?;
+            let there: HashMap<_, _> = there.iter().map(|row| (&row.0[0], row)).collect();
+            if rows.iter().any(|row| there.get(&row.0[0]) != Some(&row)) {
+                return Err(MoveError::Differs(table.name));
+            }
+            tell(Progress::Compared(rows.len()));
+            count += rows.len();
+            behind = Some(last);
+        }
+        let there = all.count(table).await.map_err(broken("counting rows"))?;
+        if usize::try_from(there).ok() != Some(count) {
+            return Err(MoveError::Differs(table.name));
+        }
+    }
+    // what plans queries has seen no row yet
+    all.analyze().await.map_err(broken("counting rows"))?;
+    Ok(())
+}
+
+impl Source for &Store {
+    async fn page_of(
+        &mut self,
         table: &Table,
         behind: Option<&Value>,
-    ) -> Result<Option<(Vec<Values>, Value)>, Fault> {
+    ) -> Result<Option<Page>, Fault> {
         let sql = table.page(behind.is_none());
         let rows: Vec<Values> = on_engine!(self.reader(), |pool| {
             let query = sqlx::query_as(sql);
@@ -354,7 +428,27 @@ impl Store {
             }
         })
         .map_err(broken("reading rows"))?;
-        let last = rows.last().map(|row| row.0[0].clone());
-        Ok(last.map(|last| (rows, last)))
+        Ok(page(rows))
     }
+}
+
+impl Source for PgConnection {
+    async fn page_of(
+        &mut self,
+        table: &Table,
+        behind: Option<&Value>,
+    ) -> Result<Option<Page>, Fault> {
+        let query = sqlx::query_as(table.page(behind.is_none()));
+        let rows = match behind {
+            Some(key) => bind!(query, key).fetch_all(self).await,
+            None => query.fetch_all(self).await,
+        };
+        Ok(page(rows.map_err(broken("reading rows"))?))
+    }
+}
+
+/// Rows, and the last key among them.
+fn page(rows: Vec<Values>) -> Option<Page> {
+    let last = rows.last().map(|row| row.0[0].clone());
+    last.map(|last| (rows, last))
 }

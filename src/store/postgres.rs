@@ -61,6 +61,10 @@ pub struct Servers {
 }
 
 impl Servers {
+    fn new(all: Vec<PgConnectOptions>) -> Self {
+        Self { all, primary: AtomicUsize::new(0), born: Instant::now(), changed: AtomicU64::new(0) }
+    }
+
     /// Connects to the primary: the one that was it, or else the first that is it now.
     pub async fn connect(&self) -> Result<(usize, PgConnection), sqlx::Error> {
         let known = self.primary.load(Ordering::Relaxed);
@@ -116,22 +120,27 @@ async fn writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Erro
     Ok(connection)
 }
 
+fn unreachable(error: &sqlx::Error) -> OpenError {
+    OpenError::Unreachable(in_one_line(error))
+}
+
+/// Connects to the primary, to look at what is there; nothing is migrated.
+pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
+    let (_, connection) =
+        Servers::new(parse(address)?).connect().await.map_err(|error| unreachable(&error))?;
+    Ok(connection)
+}
+
 /// Connects and migrates.
 pub async fn open(address: &str) -> Result<Pools, OpenError> {
     let all = parse(address)?;
-    let unreachable = |error: sqlx::Error| OpenError::Unreachable(in_one_line(&error));
-    let servers = Servers {
-        all: all.iter().map(|server| hurried(server.clone())).collect(),
-        primary: AtomicUsize::new(0),
-        born: Instant::now(),
-        changed: AtomicU64::new(0),
-    };
-    let (primary, connection) = servers.connect().await.map_err(unreachable)?;
-    connection.close().await.map_err(unreachable)?;
+    let servers = Servers::new(all.iter().map(|server| hurried(server.clone())).collect());
+    let (primary, connection) = servers.connect().await.map_err(|error| unreachable(&error))?;
+    connection.close().await.map_err(|error| unreachable(&error))?;
     servers.primary.store(primary, Ordering::Relaxed);
     // a migration takes as long as it takes, and so do those who wait for it
     let patient = PgPoolOptions::new().max_connections(1).connect_with(all[primary].clone());
-    let patient = patient.await.map_err(unreachable)?;
+    let patient = patient.await.map_err(|error| unreachable(&error))?;
     migrate(&patient).await?;
     patient.close().await;
 
@@ -148,10 +157,9 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     Ok(Pools { pool, servers })
 }
 
-/// Runs what has not run yet; sqlx holds an advisory lock meanwhile. Where nothing is to be done
-/// nothing is locked or made, so that a user who may not change the schema is enough.
-async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
-    let applied = applied(pool).await;
+/// Is every migration there that this program knows? What it does not know is refused.
+pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenError> {
+    let applied = applied(connection).await;
     let applied = applied.map_err(|error| not_migrated(MigrateError::Execute(error)))?;
     for (version, checksum) in &applied {
         match MIGRATIONS.iter().find(|migration| migration.version == *version) {
@@ -162,7 +170,16 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
             Some(_) => {}
         }
     }
-    if applied.len() == MIGRATIONS.iter().count() {
+    Ok(applied.len() == MIGRATIONS.iter().count())
+}
+
+/// Runs what has not run yet; sqlx holds an advisory lock meanwhile. Where nothing is to be done
+/// nothing is locked or made, so that a user who may not change the schema is enough.
+async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
+    let mut connection = pool.acquire().await.map_err(|error| unreachable(&error))?;
+    let is_done = is_up_to_date(&mut connection).await?;
+    drop(connection); // the pool has this one
+    if is_done {
         return Ok(());
     }
     MIGRATIONS.run(pool).await.map_err(|error| match &error {
@@ -177,15 +194,15 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 /// The migrations that ran, and their checksums.
-async fn applied(pool: &PgPool) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
     let has_run: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await?;
     if !has_run {
         return Ok(Vec::new());
     }
     sqlx::query_as("select version, checksum from _sqlx_migrations where success order by version")
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
 }
 
@@ -292,8 +309,7 @@ mod tests {
     fn a_connection_from_before_the_primary_changed_is_used_no_more() {
         let all = parse("postgres://one,two/x").unwrap();
         let born = Instant::now().checked_sub(Duration::from_secs(100)).unwrap();
-        let servers =
-            Servers { all, primary: AtomicUsize::new(0), born, changed: AtomicU64::new(0) };
+        let servers = Servers { born, ..Servers::new(all) };
         let (young, old) = (Duration::from_secs(10), Duration::from_secs(50));
         assert!(servers.is_current(old));
         servers.changed.store(70_000, Ordering::SeqCst);

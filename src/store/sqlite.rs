@@ -8,23 +8,25 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
 use super::files::Files;
-use super::{OpenError, not_migrated};
+use super::{OpenError, is_damage, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
 /// How long a connection waits for another process that writes.
-const BUSY: Duration = Duration::from_millis(900);
+pub(super) const BUSY: Duration = Duration::from_millis(900);
 /// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
 /// other, as somebody may who comes behind another, make less than two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
 /// Readers never wait for each other; two cores are rarely kept busy by more.
 const READERS: u32 = 4;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 /// What is written differently for PostgreSQL. Here there is one writer, and no need of locks.
 pub(super) mod statements {
@@ -44,18 +46,23 @@ pub struct Pools {
     pub files: Arc<Files>,
 }
 
+/// What an address says.
+pub fn parse(address: &str) -> Result<SqliteConnectOptions, OpenError> {
+    if address.contains(":memory:") || address.contains("mode=memory") {
+        return Err(OpenError::InMemory);
+    }
+    SqliteConnectOptions::from_str(address)
+        .map_err(|error| OpenError::BadAddress(error.to_string()))
+}
+
 /// Opens the file, makes it (mode 0600) if it is not there, and migrates it.
-pub async fn open(address: &str) -> Result<Pools, OpenError> {
-    let options = SqliteConnectOptions::from_str(address)
-        .map_err(|error| OpenError::BadAddress(error.to_string()))?
+pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
+    let options = options
         .busy_timeout(BUSY)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
-    if address.contains(":memory:") || address.contains("mode=memory") {
-        return Err(OpenError::InMemory);
-    }
     make(&file).map_err(|error| unreachable(&file, &error))?;
     // programs that start at once do what follows one after the other: SQLite does not wait when
     // two switch to WAL, and sqlx takes no lock for its migrations
@@ -80,7 +87,7 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
         })
     });
     let writer =
-        writer.connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
+        writer.connect_with(options.clone()).await.map_err(|error| not_opened(&file, &error))?;
     let version: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(&writer)
         .await
@@ -94,7 +101,7 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     migrate(&writer).await?;
     drop(lock);
     let readers =
-        pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
+        pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
     let files = Arc::new(Files::of(&file).map_err(|error| unreachable(&file, &error))?);
     let commits = Commits::start(writer.clone(), Arc::clone(&files));
     Ok(Pools { readers, writer, commits, files })
@@ -120,7 +127,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     let failed = |error| not_migrated(MigrateError::Execute(error));
     // the pool has this one connection
     sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
-    sqlx::migrate!("./migrations/sqlite").run(writer).await.map_err(not_migrated)?;
+    MIGRATIONS.run(writer).await.map_err(not_migrated)?;
     sqlx::query("pragma synchronous = full").execute(writer).await.map_err(failed)?;
     Ok(())
 }
@@ -151,20 +158,27 @@ fn is_safe(version: &str) -> bool {
     (next(), next(), next()) >= OLDEST_SAFE
 }
 
-fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
+pub(super) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
+    if is_damage(error) {
+        return OpenError::Damaged(format!("{}: {error}", file.display()));
+    }
+    unreachable(file, error)
+}
+
+pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
     OpenError::Unreachable(format!("{}: {error}", file.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_safe, open};
+    use super::{is_safe, open, parse};
     use crate::store::commits::Undo;
 
     #[tokio::test]
     async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite://{}", folder.path().join("small.db").display());
-        let pools = open(&address).await.unwrap();
+        let pools = open(parse(&address).unwrap()).await.unwrap();
         let write = "insert into attempts (key, failures, free_at, last_at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
              select randomblob(16), 1, 0, 0 from n";

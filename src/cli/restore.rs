@@ -1,0 +1,286 @@
+//! `cloakroom restore`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::backup::interrupted;
+use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
+use super::moving::patient;
+use super::{Failed, Outcome, say};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::audit::Event;
+use crate::domain::events::Events;
+use crate::domain::tokens::Keys;
+use crate::secret::random_id;
+use crate::store::{Contents, Progress, Store};
+
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom restore /var/backups/cloakroom/cloakroom-2026-11-28T004124.123Z
+  cloakroom --data-dir drill restore BACKUP     into a folder of its own, to see that it works
+  DATABASE_URL=postgres://… cloakroom restore BACKUP
+
+A restore goes back in time, for everything that was changed since the backup:
+  - passwords, user names and disabled users are as they were; deleted users are there again
+  - sessions that were ended would be good again: so all are ended (--keep-sessions)
+  - invites that were used would be good again: so all are taken back (--keep-invites)
+  - keys that were removed are there again (--without-keys restores none)
+  - tries that failed since are not counted, and known browsers are those of then
+Give those a new password, or disable them, who did so or were since the backup: the events in the log,
+and `cloakroom audit` on what is left of the old database, say who.";
+
+/// Restore a backup: the database and the keys of then, where none are now
+///
+/// Every byte is checked before anything is touched. What is there stays: to go back from a database
+/// that is still there, stop the service and move the data folder away first. An older backup is
+/// migrated; one of a newer schema is refused. All sessions end, because the backup would revive
+/// those that were ended since.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that somebody types")]
+pub struct Restore {
+    /// The folder that `cloakroom backup` made
+    #[arg(value_name = "BACKUP")]
+    from: PathBuf,
+    /// Let everybody stay signed in who was when the backup was made, whoever signed out since
+    #[arg(long)]
+    keep_sessions: bool,
+    /// Leave the invites in force, those that were used since, too
+    #[arg(long)]
+    keep_invites: bool,
+    /// Restore the database alone, and use the signing keys that are there
+    #[arg(long)]
+    without_keys: bool,
+    /// Say what was restored as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Report {
+    made_at: String,
+    database: String,
+    accounts: u64,
+    sessions: u64,
+    sessions_ended: u64,
+    invites: u64,
+    invites_taken_back: u64,
+    keys: usize,
+}
+
+impl Restore {
+    pub async fn run(self, config: &Config) -> Outcome {
+        tokio::select! {
+            done = self.restore(config) => done,
+            () = interrupted() => Err(Failed("interrupted; there is no new database".to_owned())),
+        }
+    }
+
+    async fn restore(&self, config: &Config) -> Outcome {
+        let (manifest, contents) = self.checked().await?;
+        let keys = self.keys(config, &manifest)?;
+        let file = Store::file_of(config.database_url.expose())?; // the driver connects by it
+        if let Some(file) = &file {
+            nothing_is_there(file)?;
+        }
+        let folder = app::make_folders(config)?;
+        // migrated and cleared under a name of its own, beside where it goes
+        let place = file.clone().unwrap_or_else(|| config.data_dir.join(DATABASE));
+        let name = format!(".{DATABASE}.{}.restoring", random_id());
+        let path = manifest::folder_of(&place).join(name);
+        let copy = Unfinished::copy_of(&self.from.join(DATABASE), path.clone());
+        let copy =
+            copy.map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))?;
+        let (sessions_ended, invites_taken_back) =
+            self.prepare(&copy.path, &manifest.made_at).await?;
+        // the keys first: alone they are no service, and what is interrupted here can be run again
+        let lock = Keys::hold(&folder)?;
+        for name in &keys {
+            put_key(&self.from.join(KEYS).join(name), &folder.join(name))?;
+        }
+        drop(lock);
+        match &file {
+            Some(file) => copy.finish(file).map_err(|error| {
+                Failed(format!("cannot restore to {}: {error}", file.display()))
+            })?,
+            None => move_there(&copy.path, config).await?,
+        }
+        Event::DatabaseRestored.log(&manifest.made_at);
+        let report = Report {
+            made_at: manifest.made_at.clone(),
+            database: config.database_url.to_string(),
+            accounts: contents.rows_of("accounts"),
+            sessions: contents.rows_of("sessions"),
+            sessions_ended,
+            invites: contents.rows_of("invites"),
+            invites_taken_back,
+            keys: keys.len(),
+        };
+        let is_keyless = Keys::read(&folder, &config.public_url.origin())?.is_none();
+        self.tell(&report, &folder, is_keyless)
+    }
+
+    /// Looks at every byte of the backup, and whether this program may restore it.
+    async fn checked(&self) -> Result<(Manifest, Contents), Failed> {
+        let from = &self.from;
+        let manifest = Manifest::read(from)?;
+        let bar = bar("checking", manifest.bytes());
+        manifest.check(from, |bytes| bar.inc(bytes))?;
+        bar.finish_and_clear();
+        let newest = Store::newest_schema();
+        if manifest.schema > newest {
+            return Err(Failed(format!(
+                "the backup is newer than this program (it has migration {}, and this program knows \
+                 {newest}); restore it with cloakroom {} or newer",
+                manifest.schema, manifest.version
+            )));
+        }
+        let contents = Store::inspect(&from.join(DATABASE))
+            .await
+            .map_err(|error| Failed(format!("the backup's {DATABASE} cannot be used: {error}")))?;
+        let is_same = contents.schema == manifest.schema
+            && contents.rows.iter().all(|(table, rows)| manifest.rows.get(*table) == Some(rows));
+        if !is_same {
+            return Err(Failed(format!("the backup's {DATABASE} is not the one of its manifest")));
+        }
+        Ok((manifest, contents))
+    }
+
+    /// The keys to restore: all of them, or those that an interrupted restore has left out. Among
+    /// others none is put unasked; it may be one that was removed because somebody else had it.
+    fn keys(&self, config: &Config, manifest: &Manifest) -> Result<Vec<String>, Failed> {
+        let folder = config.data_dir.join(KEYS);
+        if self.without_keys {
+            return Ok(Vec::new());
+        }
+        let issuer = config.public_url.origin();
+        let there = if folder.exists() { Keys::read(&folder, &issuer)? } else { None };
+        let there = there.map(|keys| keys.public()).unwrap_or_default();
+        let is_there = |name: &str, entry: &Entry| {
+            let path = there.iter().map(|key| &key.path).find(|path| path.ends_with(name));
+            path.is_some_and(|path| Entry::of(path, |_| ()).is_ok_and(|own| own == *entry))
+        };
+        let missing: Vec<String> = manifest
+            .keys()
+            .filter(|(name, entry)| !is_there(name, entry))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let same = manifest.keys().count() - missing.len();
+        if !missing.is_empty() && same < there.len() {
+            return Err(Failed(format!(
+                "there are other signing keys in {}; move them away, or restore the database alone, \
+                 by --without-keys",
+                folder.display()
+            )));
+        }
+        Ok(missing)
+    }
+
+    /// Migrates the copy, and removes what must not be revived.
+    async fn prepare(&self, copy: &Path, made_at: &str) -> Result<(u64, u64), Failed> {
+        let store = Store::open_file(copy).await?;
+        let (events, now) = (Events::default(), Clock::System.now());
+        events.note_thing(now, Event::DatabaseRestored, made_at);
+        events.write(&store, now).await?;
+        let sessions = if self.keep_sessions { 0 } else { store.remove_all_sessions().await? };
+        let invites = if self.keep_invites { 0 } else { store.remove_all_invites().await? };
+        store.close().await;
+        File::open(copy)?.sync_all()?;
+        let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
+        Ok((sessions, invites))
+    }
+
+    fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {
+        if is_keyless {
+            tracing::warn!(
+                "there are no signing keys in {}: put those of then there, or run `cloakroom key \
+                 rotate`, which makes one",
+                folder.display()
+            );
+        }
+        if self.json {
+            return say(&serde_json::to_string(report)?);
+        }
+        say(&format!("restored {}, as it was at {}", report.database, report.made_at))?;
+        say(&format!("  accounts    {}", HumanCount(report.accounts)))?;
+        say(&if self.keep_sessions {
+            format!("  sessions    {}, as they were", HumanCount(report.sessions))
+        } else {
+            format!(
+                "  sessions    none: {} that had not ended then have now",
+                HumanCount(report.sessions_ended)
+            )
+        })?;
+        say(&if self.keep_invites {
+            format!("  invites     {}, those that were used since, too", HumanCount(report.invites))
+        } else {
+            format!(
+                "  invites     none: {} taken back, because they may have been used since",
+                HumanCount(report.invites_taken_back)
+            )
+        })?;
+        say(&match report.keys {
+            0 if is_keyless => "  keys        none".to_owned(),
+            0 => format!("  keys        those that were in {}", folder.display()),
+            n => format!("  keys        {n}, in {}", folder.display()),
+        })?;
+        say(
+            "Passwords and disabled or deleted users are as they were then; see `cloakroom restore --help`.",
+        )
+    }
+}
+
+/// Moves what was prepared to the PostgreSQL of the settings, all of it or nothing.
+async fn move_there(copy: &Path, config: &Config) -> Outcome {
+    let target = Store::open(&patient(&config.database_url)).await?;
+    let source = Store::open_file(copy).await?;
+    let bar = bar("copying", 2 * source.count_rows().await?);
+    let moved = source.move_to(&target, |progress| {
+        let (Progress::Copied(rows) | Progress::Compared(rows)) = progress;
+        bar.inc(u64::try_from(rows).unwrap_or_default());
+    });
+    let moved = moved.await;
+    bar.finish_and_clear();
+    source.close().await;
+    target.close().await;
+    Ok(moved?)
+}
+
+/// Refuses to restore over a database, or beside what one has left: SQLite would take its log for
+/// that of the one that is restored.
+fn nothing_is_there(file: &Path) -> Outcome {
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        let path = PathBuf::from(path);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(Failed(format!(
+                "{} is there already; stop the service and move it away first",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a key in its place.
+fn put_key(from: &Path, to: &Path) -> Outcome {
+    let beside = to.with_extension("restoring");
+    let _ = fs::remove_file(&beside); // of a restore that was interrupted
+    let copied = Unfinished::copy_of(from, beside).and_then(|copy| copy.finish(to));
+    copied.map_err(|error| Failed(format!("cannot write {}: {error}", to.display())))
+}
+
+/// A bar on a terminal only.
+fn bar(doing: &'static str, all: u64) -> ProgressBar {
+    let style = "{msg} {wide_bar} {percent}% {eta} left";
+    let style = ProgressStyle::with_template(style).expect("a template that is right");
+    ProgressBar::new(all).with_style(style).with_message(doing)
+}

@@ -1,0 +1,465 @@
+//! `cloakroom backup` and `cloakroom restore`, beside a service that is used.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+mod program;
+
+use program::{
+    PASSWORD, Service, cloakroom, is_postgres, object, refused, run, said, text, within,
+};
+
+/// The same place for each service, so that tokens of one are tokens of the other.
+const HERE: [&str; 2] = ["--public-url", "http://127.0.0.1:9"];
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Asks the SQLite file of a backup.
+fn ask(database: &Path, sql: &'static str) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(database).read_only(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let found = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        found
+    })
+}
+
+/// Changes an SQLite file behind the program's back.
+fn change(database: &Path, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(database);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_backed_up_beside_a_running_service_is_restored_elsewhere() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["ann", "bob"] {
+        said(folder.path(), &["user", "add", name]);
+    }
+    said(folder.path(), &["user", "disable", "bob"]);
+    let service = Service::start(folder.path(), &HERE);
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+
+    let backup = folder.path().join("a backup");
+    let done = said(folder.path(), &["backup", "a backup"]);
+    assert!(done.starts_with("backed up to a backup\n"), "{done}");
+    assert!(done.contains("accounts: 2, sessions: 1"), "{done}");
+    assert_eq!(names_in(&backup), ["cloakroom.db", "keys", "manifest.json"]);
+    for folder in [&backup, &backup.join("keys")] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        for name in names_in(folder) {
+            let path = folder.join(name);
+            assert!(path.is_dir() || mode(&path) == 0o600, "{}", path.display());
+        }
+    }
+    assert!(names_in(folder.path()).iter().all(|name| !name.ends_with(".partial")));
+
+    fs::set_permissions(backup.join("cloakroom.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let from = backup.to_str().unwrap();
+    let done = said(elsewhere.path(), &["restore", from, "--keep-sessions"]);
+    assert!(done.contains("accounts    2\n"), "{done}");
+    let data = elsewhere.path().join("cloakroom-data");
+    assert_eq!(mode(&data), 0o700);
+    for name in names_in(&data.join("keys")) {
+        assert_eq!(mode(&data.join("keys").join(&name)), 0o600, "{name}");
+    }
+    if !is_postgres() {
+        assert_eq!(mode(&data.join("cloakroom.db")), 0o600);
+        assert_eq!(names_in(&data), ["cloakroom.db", "keys"]);
+    }
+    drop(service);
+    let service = Service::start(elsewhere.path(), &HERE);
+    assert_eq!(service.private(&cookie), 200, "whoever was signed in still is");
+    assert_eq!(service.log_in("ann", PASSWORD).0, 200);
+    assert_eq!(service.log_in("bob", PASSWORD).0, 403);
+}
+
+#[test]
+fn sta_12_a_restore_revives_no_session_and_no_invite() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    said(folder.path(), &["user", "add", "ann"]);
+    let by_invite = [("CLOAKROOM_REGISTRATION", "invite")];
+    let mut serve = cloakroom(folder.path(), &["invite", "--json"]);
+    let invite: serde_json::Value =
+        serde_json::from_slice(&serve.envs(by_invite).output().unwrap().stdout).unwrap();
+    fs::write(folder.path().join("cloakroom.toml"), "registration = \"invite\"\n").unwrap();
+    fs::copy(folder.path().join("cloakroom.toml"), elsewhere.path().join("cloakroom.toml"))
+        .unwrap();
+    let service = Service::start(folder.path(), &HERE);
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    let backup = object(folder.path(), &["backup", "--json"]);
+    let backup = folder.path().join(backup["path"].as_str().unwrap());
+    service.log_out(&cookie);
+    let code = invite["code"].as_str().unwrap();
+    let register = |service: &Service, name: &str| {
+        service.send("/register", &[("username", name), ("password", PASSWORD), ("invite", code)]).0
+    };
+    assert_eq!(register(&service, "bob"), 201, "and the invite is used up");
+    drop(service);
+
+    let done = object(elsewhere.path(), &["restore", backup.to_str().unwrap(), "--json"]);
+    assert_eq!((&done["sessions_ended"], &done["invites_taken_back"]), (&1.into(), &1.into()));
+    let service = Service::start(elsewhere.path(), &HERE);
+    assert_eq!(service.private(&cookie), 403, "it had been ended after the backup");
+    assert_eq!(register(&service, "eve"), 403, "it had been used after the backup");
+    assert_eq!(service.log_in("ann", PASSWORD).0, 200);
+    drop(service);
+
+    let third = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join("cloakroom.toml"), third.path().join("cloakroom.toml")).unwrap();
+    let keep = ["restore", backup.to_str().unwrap(), "--keep-sessions", "--keep-invites"];
+    said(third.path(), &keep);
+    let service = Service::start(third.path(), &HERE);
+    assert_eq!(service.private(&cookie), 200, "as it was asked");
+    assert_eq!(register(&service, "eve"), 201);
+}
+
+/// `BACKUPS=100 cargo test --test backups r_12` makes as many as one has time for.
+#[test]
+fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let backups = std::env::var("BACKUPS").map_or(5, |text| text.parse().unwrap());
+    said(folder.path(), &["user", "add", "ann"]);
+    let service = Service::start(folder.path(), &HERE);
+    let is_over = AtomicBool::new(false);
+    let (registered, ended) = (Mutex::new(Vec::<String>::new()), Mutex::new(Vec::<String>::new()));
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (service, is_over, registered, ended) = (&service, &is_over, &registered, &ended);
+            scope.spawn(move || {
+                for n in 0.. {
+                    if is_over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let name = format!("user-{thread}-{n}");
+                    let fields = [("username", &name[..]), ("password", PASSWORD)];
+                    let (status, body, cookie) = service.send("/register", &fields);
+                    assert_eq!(status, 201, "{body}");
+                    let cookie = cookie.unwrap();
+                    let id = service.call("GET", "/session", &[("cookie", &cookie)], "").1;
+                    let id: serde_json::Value = serde_json::from_str(&id).unwrap();
+                    registered.lock().unwrap().push(name);
+                    service.log_out(&cookie);
+                    ended.lock().unwrap().push(id["id"].as_str().unwrap().to_owned());
+                }
+            });
+        }
+        let mut slowest = Duration::ZERO;
+        for n in 0..backups {
+            let before = (registered.lock().unwrap().clone(), ended.lock().unwrap().clone());
+            let start = Instant::now();
+            let done = run(folder.path(), &["backup", "--json", &format!("backup-{n}")], "");
+            slowest = slowest.max(start.elapsed());
+            if !done.status.success() {
+                is_over.store(true, Ordering::SeqCst);
+            }
+            assert!(done.status.success(), "{}", text(&done.stderr));
+            let database = folder.path().join(format!("backup-{n}/cloakroom.db"));
+            assert_eq!(ask(&database, "pragma integrity_check"), ["ok"]);
+            let names = ask(&database, "select username from accounts");
+            let lost = before.0.iter().filter(|name| !names.contains(name)).count();
+            assert_eq!(lost, 0, "of {} accounts in backup {n}", before.0.len());
+            let live = ask(&database, "select id from sessions where ended_at is null");
+            let revived = before.1.iter().filter(|id| live.contains(id)).count();
+            assert_eq!(revived, 0, "of {} ended sessions in backup {n}", before.1.len());
+        }
+        is_over.store(true, Ordering::SeqCst);
+        let accounts = registered.lock().unwrap().len();
+        println!("R-12: {backups} backups beside {accounts} registrations, slowest {slowest:?}");
+        assert!(accounts > 0);
+    });
+}
+
+#[test]
+fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = refused(folder.path(), &["backup", "--without-keys", "b"]);
+    if !is_postgres() {
+        assert!(
+            nothing.contains("there is no database at cloakroom-data/cloakroom.db"),
+            "{nothing}"
+        );
+    }
+    assert_eq!(names_in(folder.path()), Vec::<String>::new(), "nothing is made");
+    said(folder.path(), &["user", "add", "ann"]);
+    said(folder.path(), &["backup", "b"]);
+    let manifest = fs::read(folder.path().join("b/manifest.json")).unwrap();
+    assert!(refused(folder.path(), &["backup", "b"]).contains("b is a backup already"));
+    assert_eq!(fs::read(folder.path().join("b/manifest.json")).unwrap(), manifest);
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(refused(folder.path(), &["backup", "file"]).contains("file is a file"));
+    assert!(refused(folder.path(), &["backup", "no/such/place"]).contains("cannot make"));
+    fs::create_dir(folder.path().join("shelf")).unwrap();
+    said(folder.path(), &["backup", "shelf"]);
+    said(folder.path(), &["backup", "shelf"]);
+    let shelf = names_in(&folder.path().join("shelf"));
+    assert_eq!(shelf.len(), 2, "{shelf:?}");
+    assert!(shelf.iter().all(|name| name.starts_with("cloakroom-20")), "{shelf:?}");
+
+    let with = folder.path().join("b/keys").exists();
+    said(folder.path(), &["backup", "c", "--without-keys"]);
+    assert!(with && !folder.path().join("c/keys").exists());
+    let keys = folder.path().join("cloakroom-data/keys");
+    fs::rename(&keys, folder.path().join("lost")).unwrap();
+    fs::create_dir(&keys).unwrap();
+    assert!(refused(folder.path(), &["backup", "d"]).contains("there are no signing keys"));
+    assert!(!folder.path().join("d").exists());
+
+    fs::remove_dir(&keys).unwrap();
+    fs::rename(folder.path().join("lost"), &keys).unwrap();
+    let before = names_in(folder.path());
+    for signal in ["KILL", "TERM"] {
+        let mut child = cloakroom(folder.path(), &["backup", signal]).spawn().unwrap();
+        let begun = format!(".{signal}.");
+        within(Duration::from_secs(10), || {
+            child.try_wait().unwrap().is_some()
+                || names_in(folder.path()).iter().any(|name| name.starts_with(&begun))
+        });
+        let pid = child.id().to_string();
+        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        let status = child.wait().unwrap();
+        if status.success() {
+            assert!(
+                folder.path().join(signal).join("manifest.json").exists(),
+                "it was done before"
+            );
+            fs::remove_dir_all(folder.path().join(signal)).unwrap();
+        }
+        assert!(!folder.path().join(signal).exists(), "half of one has no name");
+        if signal == "TERM" {
+            let left = names_in(folder.path());
+            let left = left.iter().filter(|name| !name.starts_with(".KILL."));
+            assert!(left.eq(before.iter()), "who is asked to stop clears away");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_damaged_makes_no_backup() {
+    if is_postgres() {
+        return; // its pages are its own
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..20 {
+        let csv = format!("username,password_hash\nuser{n},!\n");
+        fs::write(folder.path().join("people.csv"), csv).unwrap();
+        said(folder.path(), &["user", "import", "people.csv"]);
+    }
+    let database = folder.path().join("cloakroom-data/cloakroom.db");
+    let mut bytes = fs::read(&database).unwrap();
+    let last = bytes.windows(6).rposition(|window| window == b"user19").unwrap();
+    bytes[last] = b'X'; // the index on names knows it by another one
+    fs::write(&database, bytes).unwrap();
+    let said = refused(folder.path(), &["backup", "b"]);
+    assert!(said.contains("no good") || said.contains("copying the database"), "{said}");
+    assert!(
+        !names_in(folder.path()).iter().any(|name| name.contains('b') && name.starts_with('.'))
+    );
+    assert!(!folder.path().join("b").exists());
+}
+
+/// A folder with a backup of one user, and a folder without anything.
+fn backed_up() -> (tempfile::TempDir, PathBuf, tempfile::TempDir) {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    said(folder.path(), &["user", "add", "ann"]);
+    said(folder.path(), &["backup", "b"]);
+    let backup = folder.path().join("b");
+    (folder, backup, elsewhere)
+}
+
+#[test]
+fn a_backup_with_one_wrong_byte_is_refused_before_anything_is_touched() {
+    let (_folder, backup, elsewhere) = backed_up();
+    let from = backup.to_str().unwrap();
+    let key = names_in(&backup.join("keys")).pop().unwrap();
+    for name in ["cloakroom.db", &format!("keys/{key}")] {
+        let path = backup.join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut wrong = whole.clone();
+        wrong[whole.len() / 2] ^= 1;
+        for damaged in [&wrong[..], &whole[..whole.len() - 1]] {
+            fs::write(&path, damaged).unwrap();
+            let said = refused(elsewhere.path(), &["restore", from]);
+            assert!(said.contains("the backup is damaged") && said.contains(name), "{said}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(refused(elsewhere.path(), &["restore", from]).contains("the backup is damaged"));
+        fs::write(&path, whole).unwrap();
+    }
+    let manifest = backup.join("manifest.json");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let newest = format!("\"schema\": {}", schema_in(&whole));
+    for (is, was, about) in [
+        ("\"format\": 2", "\"format\": 1", "was made by a newer cloakroom"),
+        ("\"schema\": 9999", &newest[..], "the backup is newer than this program"),
+        ("\"accounts\": 7", "\"accounts\": 1", "is not the one of its manifest"),
+        ("\"../b/cloakroom.db\"", "\"cloakroom.db\"", "outside of the backup"),
+        ("", "{", "is no backup"),
+    ] {
+        assert!(whole.contains(was), "{was}: {whole}");
+        fs::write(&manifest, whole.replace(was, is)).unwrap();
+        let said = refused(elsewhere.path(), &["restore", from]);
+        assert!(said.contains(about), "{said}");
+    }
+    fs::remove_file(&manifest).unwrap();
+    assert!(refused(elsewhere.path(), &["restore", from]).contains("is no backup"));
+    assert_eq!(names_in(elsewhere.path()), Vec::<String>::new());
+    fs::write(&manifest, whole).unwrap();
+    said(elsewhere.path(), &["restore", from]);
+}
+
+fn schema_in(manifest: &str) -> i64 {
+    serde_json::from_str::<serde_json::Value>(manifest).unwrap()["schema"].as_i64().unwrap()
+}
+
+#[test]
+fn a_restore_touches_nothing_that_is_there() {
+    let (folder, backup, elsewhere) = backed_up();
+    let from = backup.to_str().unwrap();
+    let said_no = refused(folder.path(), &["restore", from]);
+    let about = if is_postgres() { "has rows already" } else { "is there already" };
+    assert!(said_no.contains(about), "{said_no}");
+    assert!(said(folder.path(), &["user", "list"]).starts_with("ann "));
+
+    // the log of a database that is gone would be taken for that of the restored one
+    let data = elsewhere.path().join("cloakroom-data");
+    if !is_postgres() {
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("cloakroom.db-wal"), "").unwrap();
+        assert!(
+            refused(elsewhere.path(), &["restore", from]).contains("cloakroom.db-wal is there")
+        );
+        fs::remove_dir_all(&data).unwrap();
+    }
+
+    said(elsewhere.path(), &["key", "rotate"]);
+    let other = names_in(&data.join("keys"));
+    assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other signing keys"));
+    assert_eq!(names_in(&data.join("keys")), other);
+    said(elsewhere.path(), &["restore", from, "--without-keys"]);
+    assert_eq!(names_in(&data.join("keys")), other);
+    assert_eq!(Service::start(elsewhere.path(), &HERE).log_in("ann", PASSWORD).0, 200);
+}
+
+#[test]
+fn keys_that_are_there_still_or_were_made_since_go_on() {
+    let (_folder, backup, elsewhere) = backed_up();
+    let keys = elsewhere.path().join("cloakroom-data/keys");
+    fs::create_dir_all(&keys).unwrap();
+    fs::set_permissions(elsewhere.path().join("cloakroom-data"), fs::Permissions::from_mode(0o700))
+        .unwrap();
+    let key = names_in(&backup.join("keys")).pop().unwrap();
+    fs::copy(backup.join("keys").join(&key), keys.join(&key)).unwrap();
+    said(elsewhere.path(), &["key", "rotate"]);
+    let before = names_in(&keys);
+    said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
+    assert_eq!(names_in(&keys), before);
+}
+
+#[test]
+fn a_backup_without_keys_says_what_is_missing() {
+    let (folder, _, elsewhere) = backed_up();
+    said(folder.path(), &["backup", "k", "--without-keys"]);
+    let backup = folder.path().join("k");
+    let done = run(elsewhere.path(), &["restore", backup.to_str().unwrap()], "");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("put those of then there, or run `cloakroom key rotate`"));
+    assert!(refused(elsewhere.path(), &["user", "list"]).contains("gone"), "none is made silently");
+    said(elsewhere.path(), &["key", "rotate"]);
+    assert_eq!(Service::start(elsewhere.path(), &HERE).log_in("ann", PASSWORD).0, 200);
+}
+
+#[test]
+fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
+    if is_postgres() {
+        return; // there it is copied table by table, and said so
+    }
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    said(folder.path(), &["key", "rotate"]);
+    let database = folder.path().join("cloakroom-data/cloakroom.db");
+    let migrations = folder.path().join("older");
+    fs::create_dir(&migrations).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    for name in names_in(&source).iter().take(3) {
+        fs::copy(source.join(name), migrations.join(name)).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(&database).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        Migrator::new(migrations)
+            .await
+            .unwrap()
+            .run_direct(None, &mut connection, false)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    });
+    change(
+        &database,
+        "insert into accounts (id, username, password_hash, created_at) values ('1', 'ann', '!', 0)",
+    );
+    let bytes = fs::read(&database).unwrap();
+    assert_eq!(object(folder.path(), &["backup", "b", "--json"])["schema"], 3);
+    assert_eq!(fs::read(&database).unwrap(), bytes, "the next start migrates, and no backup");
+    said(elsewhere.path(), &["restore", folder.path().join("b").to_str().unwrap()]);
+    assert!(said(elsewhere.path(), &["user", "list"]).starts_with("ann "));
+}
+
+#[test]
+fn a_restore_that_was_killed_leaves_nothing_half_and_can_be_run_again() {
+    let (folder, _, _) = backed_up();
+    said(folder.path(), &["key", "rotate"]);
+    said(folder.path(), &["backup", "two-keys"]);
+    let backup = folder.path().join("two-keys");
+    let from = backup.to_str().unwrap();
+    let start = Instant::now();
+    said(tempfile::tempdir().unwrap().path(), &["restore", from]);
+    let whole = start.elapsed();
+    let rounds = 12;
+    for n in 0..rounds {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut child = cloakroom(elsewhere.path(), &["restore", from]).spawn().unwrap();
+        std::thread::sleep(whole * n / rounds);
+        child.kill().unwrap();
+        let was_done = child.wait().unwrap().success();
+        let data = elsewhere.path().join("cloakroom-data");
+        if !is_postgres() && data.join("cloakroom.db").exists() {
+            let keys = names_in(&data.join("keys"));
+            let keys = keys.iter().filter(|name| name.starts_with("session-")).count();
+            assert_eq!(keys, 2, "the database comes last");
+        } else if !was_done {
+            let again = run(elsewhere.path(), &["restore", from], "");
+            let said = text(&again.stderr);
+            assert!(again.status.success() || said.contains("has rows already"), "{said}");
+        }
+        assert!(said(elsewhere.path(), &["user", "list"]).starts_with("ann "));
+    }
+}

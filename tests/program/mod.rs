@@ -1,0 +1,167 @@
+//! The program as somebody types it, and as a service that is used over a socket.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub const PASSWORD: &str = "canary correct horse battery";
+
+/// The program in a folder, with the database that the tests are about.
+pub fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
+    command.args(arguments).current_dir(folder).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(address) = schema_of(folder) {
+        command.env("DATABASE_URL", address);
+    }
+    command
+}
+
+/// Are these the tests of PostgreSQL?
+pub fn is_postgres() -> bool {
+    std::env::var_os("TEST_DATABASE_URL").is_some()
+}
+
+/// With `TEST_DATABASE_URL`, each folder has a schema of its own in that PostgreSQL.
+pub fn schema_of(folder: &Path) -> Option<String> {
+    let server = std::env::var("TEST_DATABASE_URL").ok()?;
+    let folder = folder.file_name().unwrap().to_str().unwrap().trim_matches('.');
+    let name = format!("cloakroom_test_{folder}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        let make = format!("create schema if not exists \"{name}\"");
+        sqlx::query(AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+    let and = if server.contains('?') { '&' } else { '?' };
+    Some(format!("{server}{and}options[search_path]=\"{name}\""))
+}
+
+/// Runs a command to its end with this on its standard input.
+pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // who reads none may be gone
+    child.wait_with_output().unwrap()
+}
+
+/// What a command printed that was done.
+pub fn said(folder: &Path, arguments: &[&str]) -> String {
+    let done = run(folder, arguments, &format!("{PASSWORD}\n"));
+    assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+    text(&done.stdout)
+}
+
+/// The one sentence of a command that failed.
+pub fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let failed = run(folder, arguments, &format!("{PASSWORD}\n"));
+    let said = text(&failed.stderr);
+    assert_eq!((failed.status.code(), said.lines().count()), (Some(1), 1), "{arguments:?}: {said}");
+    said
+}
+
+/// The one JSON object that a command printed.
+pub fn object(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&said(folder, arguments)).unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A running service. It is killed when it is dropped.
+pub struct Service {
+    pub child: Child,
+    pub at: String,
+}
+
+impl Service {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = free.to_string();
+        let mut all = vec!["--listen", &listen];
+        all.extend(arguments);
+        let mut command = cloakroom(folder, &all);
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let mut child = command.stderr(log).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
+        Self { child, at: listen }
+    }
+
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String, Option<String>) {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.at));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let cookie = response
+            .headers()
+            .get("set-cookie")
+            .map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), cookie)
+    }
+
+    /// Sends a form: `log_in` and `register` are two of them.
+    pub fn send(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, Option<String>) {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.call("POST", path, &form, &body)
+    }
+
+    pub fn log_in(&self, username: &str, password: &str) -> (u16, String, Option<String>) {
+        self.send("/login", &[("username", username), ("password", password)])
+    }
+
+    pub fn private(&self, cookie: &str) -> u16 {
+        self.call("GET", "/private", &[("cookie", cookie)], "").0
+    }
+
+    pub fn log_out(&self, cookie: &str) {
+        assert_eq!(self.call("POST", "/logout", &[("cookie", cookie)], "").0, 204);
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Stopped as the system does it.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        within(Duration::from_secs(12), || self.child.try_wait().unwrap().is_some());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until it is so.
+pub fn within(patience: Duration, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < patience, "not within {patience:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
