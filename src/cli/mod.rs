@@ -9,6 +9,7 @@ mod invite;
 mod key;
 mod log;
 mod manifest;
+mod memory;
 mod migrate;
 mod moving;
 mod openapi;
@@ -117,6 +118,7 @@ fn say(line: &str) -> Outcome {
 
 /// Runs the program: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
+    memory::keep_private();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

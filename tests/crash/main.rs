@@ -11,6 +11,7 @@ mod kills;
 mod people;
 mod power;
 mod rows;
+mod secrets;
 mod service;
 mod states;
 mod sweep;
