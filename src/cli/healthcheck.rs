@@ -15,15 +15,44 @@ use crate::server;
 /// Whoever asks has an answer by then; Docker's own patience is 30 s, that of Kubernetes 1 s.
 const PATIENCE: Duration = Duration::from_millis(1800);
 
+/// What is at the address of the service.
+#[derive(Debug)]
+pub enum Asked {
+    Ready,
+    /// With another status than 200.
+    Answers(u16),
+    /// It does not speak HTTP, or hangs up.
+    IsStrange(io::Error),
+    IsSilent,
+    Nobody,
+}
+
 pub async fn run(config: &Config) -> Outcome {
     let at = reachable(config.listen);
-    match timeout(PATIENCE, ask(at, config.tls.is_some())).await {
-        Ok(Ok(200)) => Ok(()),
-        Ok(Ok(status)) => {
+    match asked(config).await {
+        Asked::Ready => Ok(()),
+        Asked::Answers(status) => {
             Err(Failed(format!("the service at {at} is not ready: it answers {status}")))
         }
-        Ok(Err(error)) => Err(Failed(format!("the service at {at} does not answer: {error}"))),
-        Err(_late) => Err(Failed(format!("the service at {at} does not answer in time"))),
+        Asked::IsStrange(error) => {
+            Err(Failed(format!("the service at {at} does not answer: {error}")))
+        }
+        Asked::IsSilent => Err(Failed(format!("the service at {at} does not answer in time"))),
+        Asked::Nobody => {
+            Err(Failed(format!("the service at {at} does not answer: nobody listens")))
+        }
+    }
+}
+
+/// Asks whoever listens there whether it is ready.
+pub async fn asked(config: &Config) -> Asked {
+    let at = reachable(config.listen);
+    match timeout(PATIENCE, ask(at, config.tls.is_some())).await {
+        Ok(Ok(200)) => Asked::Ready,
+        Ok(Ok(status)) => Asked::Answers(status),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Asked::Nobody,
+        Ok(Err(error)) => Asked::IsStrange(error),
+        Err(_late) => Asked::IsSilent,
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod config;
+mod doctor;
 mod healthcheck;
 mod import;
 mod invite;
@@ -89,6 +90,7 @@ enum Command {
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     /// Print the settings in force, secrets masked
     Config,
     /// Ask the service that runs here whether it is ready; for containers
@@ -143,7 +145,13 @@ fn run(cli: Cli) -> Outcome {
         data_dir: flags.data_dir,
         ..Settings::default()
     };
-    let config = Config::load(file.as_deref(), settings)?;
+    let config = match (Config::load(file.as_deref(), settings), &command) {
+        (Err(error), Command::Doctor(doctor)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            return runtime.block_on(doctor.run(Err(error)));
+        }
+        (loaded, _) => loaded?,
+    };
     let usual = match &command {
         Command::Serve(_) => "warn,cloakroom=info".to_owned(),
         // a command may ask for what takes long; who typed it at a terminal sees what it did, and
@@ -165,6 +173,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config).await,
             Command::Audit(audit) => audit.run(&config).await,
+            Command::Doctor(doctor) => doctor.run(Ok(&config)).await,
             Command::Config => config::run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),

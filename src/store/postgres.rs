@@ -22,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 const DEADLINES: [(&str, &str); 2] =
     [("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// What is written differently for SQLite.
 pub(super) mod statements {
@@ -119,6 +119,14 @@ async fn writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Erro
 
 fn unreachable(error: &sqlx::Error) -> OpenError {
     OpenError::Unreachable(in_one_line(error))
+}
+
+/// How to connect to the server that takes writes.
+pub async fn primary(address: &str) -> Result<PgConnectOptions, OpenError> {
+    let servers = Servers::new(parse(address)?);
+    let (primary, connection) = servers.connect().await.map_err(|error| unreachable(&error))?;
+    connection.close().await.map_err(|error| unreachable(&error))?;
+    Ok(servers.all[primary].clone())
 }
 
 /// Connects to the primary, to look at what is there; nothing is migrated.

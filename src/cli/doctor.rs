@@ -1,0 +1,477 @@
+//! `cloakroom doctor`: what is wrong, and what to do. It changes nothing.
+
+use std::fs::{self, Metadata};
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::HumanBytes;
+use rustix::fs::statvfs;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::healthcheck::{self, Asked};
+use super::manifest::KEYS;
+use super::user::rfc3339;
+use super::{Failed, Outcome, say};
+use crate::app::DEMO_USERS;
+use crate::clock::{Clock, Timestamp, days};
+use crate::config::{Config, ConfigError};
+use crate::domain::tokens::Keys;
+use crate::server::{Tls, TlsError};
+use crate::store::{Depth, Look, Schema, Store};
+
+/// With less the next write may fail: some minutes of a busy service.
+const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
+/// What clocks of machines that are set by a server differ by, and some more.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+/// An instant of the database may be ahead by as much, when several nodes write it.
+const AHEAD: Duration = Duration::from_mins(1);
+/// A log of this size waits for somebody who reads for very long, or for a disk that is full.
+const LONG_LOG: u64 = 256 * 1024 * 1024;
+/// Whoever renews certificates does so a third of their time before, and has had trouble by then.
+const RENEW: [(u64, Verdict); 2] = [(7, Verdict::Wrong), (21, Verdict::Note)];
+
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom doctor                        beside the service, or when it does not start
+  sudo -u cloakroom cloakroom doctor      as the user of the service, with its settings
+  cloakroom doctor --full                 every index of the database, too; takes minutes for millions
+  cloakroom doctor --json | jq '.findings[] | select(.verdict == \"wrong\")'
+
+The exit code is 1 if something is wrong. Nothing is changed, made or migrated.";
+
+/// Look for what is wrong, and say what to do: settings, files, keys, database, clock, disk, certificate
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Doctor {
+    /// Check every index and reference of an SQLite database, too
+    #[arg(long)]
+    full: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    /// Worth knowing.
+    Note,
+    Wrong,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    about: &'static str,
+    verdict: Verdict,
+    says: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Findings {
+    findings: Vec<Finding>,
+}
+
+impl Findings {
+    fn add(&mut self, about: &'static str, verdict: Verdict, says: impl Into<String>) {
+        self.findings.push(Finding { about, verdict, says: says.into() });
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    }
+}
+
+impl Doctor {
+    pub async fn run(&self, config: Result<&Config, ConfigError>) -> Outcome {
+        let mut found = Findings::default();
+        match config {
+            Ok(config) => self.look(config, &mut found).await?,
+            Err(error) => found.add("settings", Verdict::Wrong, error.to_string()),
+        }
+        let wrong = found.count(Verdict::Wrong);
+        if self.json {
+            say(&serde_json::to_string(&found)?)?;
+        } else {
+            for finding in &found.findings {
+                let verdict = match finding.verdict {
+                    Verdict::Ok => "ok",
+                    Verdict::Note => "note",
+                    Verdict::Wrong => "WRONG",
+                };
+                say(&format!("{verdict:<5}  {:<11}  {}", finding.about, finding.says))?;
+            }
+        }
+        match wrong {
+            0 => Ok(()),
+            1 => Err(Failed("one thing is wrong".to_owned())),
+            n => Err(Failed(format!("{n} things are wrong"))),
+        }
+    }
+
+    async fn look(&self, config: &Config, found: &mut Findings) -> Outcome {
+        settings(config, found);
+        let is_there = data_folder(&config.data_dir, found);
+        let address = config.database_url.expose(); // the driver connects with it
+        let file = match Store::file_of(address) {
+            Ok(file) => file,
+            Err(error) => {
+                found.add("database", Verdict::Wrong, error.to_string());
+                return Ok(());
+            }
+        };
+        let size = file.as_deref().and_then(|file| fs::metadata(file).ok()).map(|meta| meta.len());
+        let has_keys = Keys::are_in(&config.data_dir.join(KEYS)).unwrap_or(false);
+        let mut accounts = 0;
+        match (&file, size) {
+            (Some(file), None | Some(0)) if has_keys => {
+                let says = format!(
+                    "there is none at {}, but there are signing keys, so there was one: run \
+                     `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an \
+                     empty one",
+                    file.display()
+                );
+                found.add("database", Verdict::Wrong, says);
+            }
+            (Some(file), None | Some(0)) => {
+                let says =
+                    format!("there is none at {} yet; the first start makes it", file.display());
+                found.add("database", Verdict::Note, says);
+            }
+            (None, _) | (Some(_), Some(_)) => {
+                let depth = if self.full { Depth::Full } else { Depth::Quick };
+                match Store::look(address, depth, &DEMO_USERS.map(|(name, _)| name)).await {
+                    Ok(look) => {
+                        accounts = look.accounts;
+                        database(config, &look, found);
+                        clock(&look, found);
+                    }
+                    Err(error) => found.add("database", Verdict::Wrong, error.to_string()),
+                }
+            }
+        }
+        if let Some(file) = &file {
+            database_files(file, found);
+        }
+        if is_there {
+            keys(config, accounts, found);
+            left_over(&config.data_dir, found);
+            room(&config.data_dir, size.unwrap_or_default(), found);
+        }
+        certificate(config, found);
+        listens(config, found).await;
+        Ok(())
+    }
+}
+
+fn settings(config: &Config, found: &mut Findings) {
+    let at = config.public_url.origin();
+    found.add(
+        "settings",
+        Verdict::Ok,
+        format!("listens on {}, and is reached at {at}", config.listen),
+    );
+    let faces_a_network = !config.listen.ip().is_loopback() || !config.public_url.is_loopback();
+    if faces_a_network && !config.public_url.is_secure() {
+        let says = format!(
+            "{at} is clear text: whoever is on the way reads passwords; give an https public_url"
+        );
+        found.add("settings", Verdict::Note, says);
+    }
+    let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
+    if is_behind_one && config.trusted_proxies.is_empty() {
+        let says = "trusted_proxies is empty, so everybody comes from the proxy's own address; name the proxy";
+        found.add("settings", Verdict::Note, says);
+    }
+}
+
+/// Is it there, and whose is it?
+fn data_folder(folder: &Path, found: &mut Findings) -> bool {
+    const ABOUT: &str = "data folder";
+    let shown = folder.display();
+    let meta = match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => meta,
+        Ok(_) => {
+            found.add(
+                ABOUT,
+                Verdict::Wrong,
+                format!("{shown} is a file; name a folder as data_dir"),
+            );
+            return false;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let says = format!(
+                "there is no {shown} yet; the first start makes it, or name another data_dir"
+            );
+            found.add(ABOUT, Verdict::Note, says);
+            return false;
+        }
+        Err(error) => {
+            found.add(ABOUT, Verdict::Wrong, format!("cannot look at {shown}: {error}"));
+            return false;
+        }
+    };
+    if !is_ours(&meta) {
+        let says = format!(
+            "{shown} belongs to the user {}, and you are {}: run this, and the service, as that user",
+            meta.uid(),
+            rustix::process::geteuid().as_raw()
+        );
+        found.add(ABOUT, Verdict::Wrong, says);
+    } else if meta.mode() & 0o022 != 0 {
+        found.add(
+            ABOUT,
+            Verdict::Wrong,
+            format!("others may write in {shown}; run: chmod 0700 {shown}"),
+        );
+    } else if meta.mode() & 0o055 != 0 {
+        found.add(
+            ABOUT,
+            Verdict::Note,
+            format!("others may enter {shown}; run: chmod 0700 {shown}"),
+        );
+    } else {
+        found.add(ABOUT, Verdict::Ok, format!("{shown}, which nobody else may enter"));
+    }
+    true
+}
+
+fn is_ours(meta: &Metadata) -> bool {
+    meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+fn database(config: &Config, look: &Look, found: &mut Findings) {
+    const ABOUT: &str = "database";
+    if let Some(damage) = &look.damage {
+        let says = format!(
+            "{} is damaged: {damage}; stop the service, move it away, and restore a backup",
+            config.database_url
+        );
+        found.add(ABOUT, Verdict::Wrong, says);
+        return;
+    }
+    let engine = &look.engine;
+    match look.schema {
+        Schema::Current(last) => {
+            let says = format!("{engine}, migration {last}, accounts: {}", look.accounts);
+            found.add(ABOUT, Verdict::Ok, says);
+        }
+        Schema::None => {
+            let says = format!("{engine}, without tables yet; the first start makes them");
+            found.add(ABOUT, Verdict::Note, says);
+        }
+        Schema::Older(last) => {
+            let newest = Store::newest_schema();
+            let says = format!(
+                "{engine}, at migration {last} of {newest}; the next start migrates it: back it up before"
+            );
+            found.add(ABOUT, Verdict::Note, says);
+        }
+        Schema::Newer(version) => {
+            let says = format!(
+                "it is newer than this program (it has migration {version}); start a newer cloakroom"
+            );
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+        Schema::Changed(version) => {
+            let says = format!(
+                "migration {version} was changed after it ran; start the release that ran it"
+            );
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+    }
+    if !look.unwritable.is_empty() {
+        let says = format!(
+            "its user may not write {}; grant that, as docs/postgresql.md says",
+            look.unwritable.join(", ")
+        );
+        found.add(ABOUT, Verdict::Wrong, says);
+    }
+    if !look.demo_users.is_empty() {
+        let says = format!(
+            "there are users called {}, as --demo adds them with passwords that everybody knows; delete \
+             them, or give them new ones by `cloakroom user passwd`",
+            look.demo_users.join(" and ")
+        );
+        found.add(ABOUT, Verdict::Note, says);
+    }
+}
+
+fn clock(look: &Look, found: &mut Findings) {
+    let now = Clock::System.now();
+    let ahead = look.newest.map(Timestamp::from_millis).filter(|newest| newest.since(now) > AHEAD);
+    if let Some(newest) = ahead {
+        let says = format!(
+            "it is {} here, but the database has something from {}: this clock went back, or one was \
+             ahead; let a time server set it",
+            rfc3339(now),
+            rfc3339(newest)
+        );
+        found.add("clock", Verdict::Wrong, says);
+    }
+    let Some(server) = look.server_clock.map(Timestamp::from_millis) else {
+        if ahead.is_none() {
+            found.add("clock", Verdict::Ok, format!("it is {}", rfc3339(now)));
+        }
+        return;
+    };
+    let differ = now.since(server).max(server.since(now));
+    if differ > CLOCKS_DIFFER {
+        let says = format!(
+            "it is {} here and {} at the database's server; let a time server set both",
+            rfc3339(now),
+            rfc3339(server)
+        );
+        found.add("clock", Verdict::Note, says);
+    } else if ahead.is_none() {
+        found.add(
+            "clock",
+            Verdict::Ok,
+            format!("it is {}, at the database's server, too", rfc3339(now)),
+        );
+    }
+}
+
+/// The files of SQLite: whose they are, and who else may read them.
+fn database_files(file: &Path, found: &mut Findings) {
+    const ABOUT: &str = "database";
+    for ending in ["", "-wal", "-shm"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        let path = Path::new(&path);
+        let Ok(meta) = fs::metadata(path) else { continue };
+        let shown = path.display();
+        if !is_ours(&meta) {
+            let says = format!("{shown} belongs to somebody else; run: chown $(id -u) {shown}");
+            found.add(ABOUT, Verdict::Wrong, says);
+        } else if meta.mode() & 0o077 != 0 {
+            let says = format!("others may read {shown}; run: chmod 0600 {shown}");
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+        if ending == "-wal" && meta.len() > LONG_LOG {
+            let says = format!(
+                "{shown} has {}: somebody reads for very long, or the disk was full; restart the service",
+                HumanBytes(meta.len())
+            );
+            found.add(ABOUT, Verdict::Note, says);
+        }
+    }
+}
+
+fn keys(config: &Config, accounts: i64, found: &mut Findings) {
+    let folder = config.data_dir.join(KEYS);
+    let shown = folder.display();
+    match Keys::read(&folder, &config.public_url.origin()) {
+        Ok(Some(keys)) => {
+            let says = format!("{} in {shown}", keys.public().len());
+            found.add("keys", Verdict::Ok, says);
+        }
+        Ok(None) if accounts > 0 => {
+            let says = format!(
+                "there are none in {shown}, but there are accounts: restore them from a backup, or run \
+                 `cloakroom key rotate`, which makes one and signs everybody out"
+            );
+            found.add("keys", Verdict::Wrong, says);
+        }
+        Ok(None) => {
+            found.add(
+                "keys",
+                Verdict::Note,
+                format!("there are none in {shown} yet; the first start makes one"),
+            );
+        }
+        Err(error) => found.add("keys", Verdict::Wrong, error.to_string()),
+    }
+}
+
+/// What an interrupted restore or backup has left.
+fn left_over(folder: &Path, found: &mut Findings) {
+    for folder in [folder.to_owned(), folder.join(KEYS)] {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_one = path.extension().is_some_and(|end| end == "restoring" || end == "partial");
+            let is_log = path.to_str().is_some_and(|path| path.contains(".restoring-"));
+            if is_one || is_log {
+                let says = format!("{} is left of what was interrupted; remove it", path.display());
+                found.add("left over", Verdict::Note, says);
+            }
+        }
+    }
+}
+
+fn room(folder: &Path, database: u64, found: &mut Findings) {
+    let Ok(disk) = statvfs(folder) else { return };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let shown = HumanBytes(free);
+    if free < LITTLE_ROOM || (disk.f_files > 0 && disk.f_favail == 0) {
+        let says = format!(
+            "{shown} and {} files are free where {} is; make room",
+            disk.f_favail,
+            folder.display()
+        );
+        found.add("disk", Verdict::Wrong, says);
+    } else if free < database.saturating_mul(2) {
+        let says =
+            format!("{shown} are free, less than twice the database; a backup there may not fit");
+        found.add("disk", Verdict::Note, says);
+    } else {
+        found.add("disk", Verdict::Ok, format!("{shown} are free"));
+    }
+}
+
+fn certificate(config: &Config, found: &mut Findings) {
+    const ABOUT: &str = "certificate";
+    let Some(files) = &config.tls else { return };
+    let now = Clock::System.now();
+    let at = |time| Tls::open(&files.certificate, &files.key, Clock::at(time));
+    let tls = match at(now) {
+        Ok(tls) => tls,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    let shown = files.certificate.display();
+    let host = config.public_url.host();
+    if !tls.names(&host) {
+        let says =
+            format!("{shown} is not for {host}, where users reach the service; get one that is");
+        found.add(ABOUT, Verdict::Wrong, says);
+    }
+    for (left, verdict) in RENEW {
+        if let Err(TlsError::Expired(_)) = at(now.plus(days(left))) {
+            let says = format!("{shown} expires within {left} days; look why it is not renewed");
+            return found.add(ABOUT, verdict, says);
+        }
+    }
+    found.add(ABOUT, Verdict::Ok, format!("{shown} is good for three weeks and more"));
+}
+
+/// Who listens there: the service, nobody, or somebody else?
+async fn listens(config: &Config, found: &mut Findings) {
+    const ABOUT: &str = "service";
+    let at: SocketAddr = config.listen;
+    match healthcheck::asked(config).await {
+        Asked::Ready => found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready")),
+        Asked::Answers(503) => {
+            let says = format!("it runs at {at} and is not ready: its log says why");
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+        Asked::Answers(_) | Asked::IsStrange(_) => {
+            let says = format!("something else answers at {at}; stop it, or listen elsewhere");
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+        Asked::IsSilent => {
+            let says = format!("something at {at} does not answer; see what it is by: ss -ltnp");
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
+        Asked::Nobody => match TcpListener::bind(at).await {
+            Ok(_) => found.add(ABOUT, Verdict::Note, format!("it does not run; {at} is free")),
+            Err(error) => {
+                let says = format!("it does not run, and cannot listen on {at}: {error}");
+                found.add(ABOUT, Verdict::Wrong, says);
+            }
+        },
+    }
+}

@@ -1,0 +1,226 @@
+//! A look at a database that changes nothing, whatever state it is in.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+
+use super::moving::TABLES;
+use super::{OpenError, Pool, Store, broken, on_engine, postgres, sqlite};
+use crate::fault::Fault;
+
+/// How long a look waits for a database.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is there.
+#[derive(Debug)]
+pub struct Look {
+    /// The engine and its version.
+    pub engine: String,
+    pub schema: Schema,
+    /// What is wrong with the pages, as far as it was looked at.
+    pub damage: Option<String>,
+    pub accounts: i64,
+    /// The latest instant that anything in it says it happened at.
+    pub newest: Option<i64>,
+    /// Those of the names that were asked for that somebody has.
+    pub demo_users: Vec<&'static str>,
+    /// Tables that this user may not write.
+    pub unwritable: Vec<&'static str>,
+    /// The server's own clock, in milliseconds, when it was asked.
+    pub server_clock: Option<i64>,
+}
+
+/// Where the schema stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// There are no tables of ours.
+    None,
+    Older(i64),
+    Current(i64),
+    Newer(i64),
+    /// A migration is not the one that ran.
+    Changed(i64),
+}
+
+/// How thoroughly an SQLite file is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page.
+    Quick,
+    /// And every index and reference.
+    Full,
+}
+
+impl Store {
+    /// Looks at the database at an address. An SQLite file is there already.
+    pub async fn look(
+        address: &str,
+        depth: Depth,
+        demo_users: &[&'static str],
+    ) -> Result<Look, OpenError> {
+        let Some(file) = Self::file_of(address)? else {
+            let options = postgres::primary(address).await?;
+            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+            let pool = pool.connect_lazy_with(options);
+            let seen = look(Pool::Postgres(&pool), &postgres::MIGRATIONS, depth, demo_users).await;
+            pool.close().await;
+            return seen.map_err(|fault| OpenError::Unreachable(fault.to_string()));
+        };
+        // without a log beside it nobody writes it, and not even a lock is needed
+        let has_log = file.with_file_name(named(&file, "-wal")).exists();
+        let options = sqlite::parse(address)?
+            .read_only(true)
+            .create_if_missing(false)
+            .immutable(!has_log)
+            .busy_timeout(sqlite::BUSY);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let pool = pool.connect_lazy_with(options);
+        let seen = look(Pool::Sqlite(&pool), &sqlite::MIGRATIONS, depth, demo_users).await;
+        pool.close().await;
+        seen.map_err(|fault| OpenError::Damaged(format!("{}: {fault}", file.display())))
+    }
+}
+
+fn named(file: &std::path::Path, ending: &str) -> std::ffi::OsString {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    name
+}
+
+async fn look(
+    pool: Pool<'_>,
+    known: &Migrator,
+    depth: Depth,
+    demo_users: &[&'static str],
+) -> Result<Look, Fault> {
+    let failed = || broken("looking at the database");
+    let mut seen = Look {
+        engine: engine(&pool).await.map_err(failed())?,
+        schema: Schema::None,
+        damage: None,
+        accounts: 0,
+        newest: None,
+        demo_users: Vec::new(),
+        unwritable: Vec::new(),
+        server_clock: None,
+    };
+    if let Pool::Sqlite(sqlite) = pool {
+        seen.damage = damage(sqlite, depth).await.map_err(failed())?;
+    }
+    if let Pool::Postgres(postgres) = pool {
+        let clock = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
+        seen.server_clock =
+            Some(sqlx::query_scalar(clock).fetch_one(postgres).await.map_err(failed())?);
+    }
+    seen.schema = schema(&pool, known).await.map_err(failed())?;
+    if seen.schema == Schema::None {
+        return Ok(seen);
+    }
+    (seen.accounts, seen.newest) = on_engine!(&pool, |pool| {
+        async {
+            let accounts: i64 =
+                sqlx::query_scalar("select count(*) from accounts").fetch_one(*pool).await?;
+            let mut newest: Option<i64> = None;
+            for sql in [
+                "select max(created_at) from accounts",
+                "select max(created_at) from sessions",
+                "select max(last_seen_at) from sessions",
+            ] {
+                newest = newest.max(sqlx::query_scalar(sql).fetch_one(*pool).await?);
+            }
+            Ok((accounts, newest))
+        }
+        .await
+    })
+    .map_err(failed())?;
+    for name in demo_users {
+        let named = "select count(*) from accounts where username = $1";
+        let named = on_engine!(&pool, |pool| {
+            sqlx::query_scalar::<_, i64>(named).bind(*name).fetch_one(*pool).await
+        });
+        if named.map_err(failed())? > 0 {
+            seen.demo_users.push(name);
+        }
+    }
+    if let Pool::Postgres(postgres) = pool {
+        for table in &TABLES {
+            let may = format!(
+                "select coalesce(has_table_privilege(to_regclass('{0}'), 'insert')
+                     and has_table_privilege(to_regclass('{0}'), 'delete'), true)",
+                table.name
+            );
+            let may = sqlx::query_scalar(AssertSqlSafe(may)).fetch_one(postgres).await;
+            if !may.map_err(failed())? {
+                seen.unwritable.push(table.name);
+            }
+        }
+    }
+    Ok(seen)
+}
+
+async fn engine(pool: &Pool<'_>) -> sqlx::Result<String> {
+    match pool {
+        Pool::Sqlite(pool) => {
+            let version: String =
+                sqlx::query_scalar("select sqlite_version()").fetch_one(*pool).await?;
+            Ok(format!("SQLite {version}"))
+        }
+        Pool::Postgres(pool) => {
+            let version: String =
+                sqlx::query_scalar("show server_version").fetch_one(*pool).await?;
+            Ok(format!("PostgreSQL {version}"))
+        }
+    }
+}
+
+async fn damage(pool: &sqlx::SqlitePool, depth: Depth) -> sqlx::Result<Option<String>> {
+    let check = match depth {
+        Depth::Quick => "pragma quick_check(1)",
+        Depth::Full => "pragma integrity_check(1)",
+    };
+    let found: Vec<String> = sqlx::query_scalar(check).fetch_all(pool).await?;
+    if found != ["ok"] {
+        return Ok(Some(found.join("; ").replace('\n', " ")));
+    }
+    if depth == Depth::Full {
+        let lost = sqlx::query("pragma foreign_key_check").fetch_all(pool).await?.len();
+        if lost > 0 {
+            return Ok(Some(format!("{lost} rows refer to rows that are gone")));
+        }
+    }
+    Ok(None)
+}
+
+async fn schema(pool: &Pool<'_>, known: &Migrator) -> sqlx::Result<Schema> {
+    let has_run = match pool {
+        Pool::Sqlite(pool) => {
+            let there = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
+            sqlx::query_scalar::<_, i64>(there).fetch_one(*pool).await? > 0
+        }
+        Pool::Postgres(pool) => {
+            let there = "select to_regclass('_sqlx_migrations') is not null";
+            sqlx::query_scalar(there).fetch_one(*pool).await?
+        }
+    };
+    if !has_run {
+        return Ok(Schema::None);
+    }
+    let ran = "select version, checksum from _sqlx_migrations where success order by version";
+    let ran: Vec<(i64, Vec<u8>)> =
+        on_engine!(pool, |pool| sqlx::query_as(ran).fetch_all(*pool).await)?;
+    for (version, checksum) in &ran {
+        match known.iter().find(|migration| migration.version == *version) {
+            None => return Ok(Schema::Newer(*version)),
+            Some(known) if known.checksum[..] != checksum[..] => {
+                return Ok(Schema::Changed(*version));
+            }
+            Some(_) => {}
+        }
+    }
+    let last = ran.last().map_or(0, |(version, _)| *version);
+    let is_current = ran.len() == known.iter().count();
+    Ok(if is_current { Schema::Current(last) } else { Schema::Older(last) })
+}

@@ -1,0 +1,231 @@
+//! `cloakroom doctor`: what it finds, and that it changes nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+mod program;
+
+use program::{Service, is_postgres, run, said, schema_of, text};
+
+/// The exit code, and what is found: about what, how bad, and what it says.
+fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let there = if arguments.contains(&"--listen") { vec![] } else { vec!["--listen", &free] };
+    let done = run(folder, &[&there[..], arguments, &["doctor", "--json"]].concat(), "");
+    let printed = text(&done.stdout);
+    let found: Value = serde_json::from_str(&printed)
+        .unwrap_or_else(|error| panic!("{error}: {printed} {}", text(&done.stderr)));
+    let part = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    let found =
+        found["findings"].as_array().unwrap().iter().map(|finding| {
+            (part(finding, "about"), part(finding, "verdict"), part(finding, "says"))
+        });
+    (done.status.code().unwrap(), found.collect())
+}
+
+/// It finds that one thing is wrong, says this of it, and exits with 1.
+fn finds(folder: &Path, arguments: &[&str], about: &str, says: &str) {
+    let (code, found) = doctor(folder, arguments);
+    let wrong: Vec<_> = found.iter().filter(|(_, verdict, _)| verdict == "wrong").collect();
+    assert_eq!(code, 1, "{found:?}");
+    assert!(wrong.iter().any(|(what, _, why)| what == about && why.contains(says)), "{wrong:?}");
+}
+
+/// It finds nothing wrong, and notes this.
+fn notes(folder: &Path, arguments: &[&str], about: &str, says: &str) {
+    let (code, found) = doctor(folder, arguments);
+    assert_eq!(code, 0, "{found:?}");
+    let is_noted = |(what, verdict, why): &(String, String, String)| {
+        what == about && verdict == "note" && why.contains(says)
+    };
+    assert!(found.iter().any(is_noted), "{found:?}");
+}
+
+/// Every file and its bytes; but for SQLite's shared memory, in which locks are counted.
+fn everything(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let (mut all, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.display().to_string();
+            let bytes = if name.ends_with("-shm") { Vec::new() } else { fs::read(&path).unwrap() };
+            all.push((name, bytes));
+        }
+    }
+    all.sort();
+    all
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn change(database: &Path, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(database);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn it_changes_nothing_whether_the_service_runs_was_stopped_or_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let looks = |arguments: &[&str], expected: i32| {
+        let before = everything(folder);
+        let (code, found) = doctor(folder, arguments);
+        assert_eq!(code, expected, "{found:?}");
+        assert!(everything(folder) == before, "something was changed: {found:?}");
+        found
+    };
+    let found = looks(&[], 0);
+    let is_noted = |about: &str| found.iter().any(|(what, how, _)| what == about && how == "note");
+    assert!(is_noted("data folder") && is_noted("service"), "before the first start: {found:?}");
+
+    said(folder, &["user", "add", "ann"]);
+    looks(&[], 0);
+    let service = Service::start(folder, &[]);
+    let found = looks(&["--listen", &service.at], 0);
+    let is_well = |about: &str| found.iter().any(|(what, how, _)| what == about && how == "ok");
+    for about in ["settings", "data folder", "database", "clock", "keys", "disk", "service"] {
+        assert!(is_well(about), "{about}: {found:?}");
+    }
+    assert_eq!(service.log_in("ann", program::PASSWORD).0, 200);
+    drop(service); // killed
+    looks(&[], 0);
+    let service = Service::start(folder, &[]);
+    service.stop();
+    looks(&[], 0);
+    let printed = said(folder, &["--listen", "127.0.0.1:9", "doctor", "--full"]);
+    assert!(printed.contains("ok     database     "), "{printed}");
+}
+
+#[test]
+fn it_says_what_is_wrong_with_settings_files_and_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    let (data, keys) = (folder.join("cloakroom-data"), folder.join("cloakroom-data/keys"));
+    finds(folder, &["--public-url", "nonsense"], "settings", "public_url = \"nonsense\"");
+    finds(folder, &["--config", "nowhere.toml"], "settings", "nowhere.toml");
+    notes(folder, &["--public-url", "https://id.example"], "settings", "trusted_proxies is empty");
+
+    mode(&data, 0o777);
+    finds(folder, &[], "data folder", "chmod 0700");
+    mode(&data, 0o755);
+    notes(folder, &[], "data folder", "chmod 0700");
+    mode(&data, 0o700);
+    fs::write(folder.join("file"), "").unwrap();
+    finds(folder, &["--data-dir", "file"], "data folder", "is a file");
+
+    let mut key = fs::read_dir(&keys).unwrap().map(|entry| entry.unwrap().path());
+    let key = key.find(|path| path.extension().is_some_and(|end| end == "pem")).unwrap();
+    mode(&key, 0o644);
+    finds(folder, &[], "keys", "chmod 0600");
+    mode(&key, 0o600);
+    let pem = fs::read(&key).unwrap();
+    fs::write(&key, "nonsense").unwrap();
+    finds(folder, &[], "keys", "is no Ed25519 key");
+    fs::remove_file(&key).unwrap();
+    finds(folder, &[], "keys", "but there are accounts");
+    fs::write(&key, pem).unwrap();
+    mode(&key, 0o600);
+    fs::write(data.join(".cloakroom.db.x.restoring"), "").unwrap();
+    notes(folder, &[], "left over", ".restoring is left");
+    assert!(data.join(".cloakroom.db.x.restoring").exists());
+}
+
+#[test]
+fn it_says_who_listens_where_the_service_should() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    notes(folder, &[], "service", "does not run");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = silent.local_addr().unwrap().to_string();
+    finds(folder, &["--listen", &at], "service", "does not answer");
+    drop(silent);
+    let elsewhere = ["--listen", "192.0.2.1:80", "--public-url", "https://id.example"];
+    let (code, found) = doctor(folder, &elsewhere);
+    assert_eq!(code, 1, "no address of this machine: {found:?}");
+}
+
+#[test]
+fn it_says_what_is_wrong_with_a_file_of_sqlite() {
+    if is_postgres() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    said(folder, &["user", "add", "tiangolo"]);
+    notes(folder, &[], "database", "users called tiangolo");
+    let file = folder.join("cloakroom-data/cloakroom.db");
+    mode(&file, 0o644);
+    finds(folder, &[], "database", "chmod 0600");
+    mode(&file, 0o600);
+    let whole = fs::read(&file).unwrap();
+    for sql in [
+        "update sessions set last_seen_at = 4102444800000",
+        "update accounts set created_at = 4102444800000", // 2100
+    ] {
+        change(&file, sql);
+    }
+    finds(folder, &[], "clock", "2100-01-01T00:00:00Z");
+    fs::write(&file, &whole).unwrap();
+    change(&file, "delete from _sqlx_migrations where version = 5");
+    notes(folder, &[], "database", "at migration 4 of 5");
+    change(&file, "update _sqlx_migrations set version = 9999 where version = 4");
+    finds(folder, &[], "database", "newer than this program");
+    change(&file, "update _sqlx_migrations set version = 4, checksum = x'00' where version = 9999");
+    finds(folder, &[], "database", "migration 4 was changed");
+
+    fs::write(&file, &whole).unwrap();
+    let mut wrong = whole.clone();
+    let ann = wrong.windows(3).rposition(|window| window == b"ann").unwrap();
+    wrong[ann] = b'X';
+    fs::write(&file, &wrong).unwrap();
+    finds(folder, &["--config", "empty.toml"], "settings", "empty.toml");
+    let full = run(folder, &["--listen", "127.0.0.1:9", "doctor", "--full"], "");
+    assert!(text(&full.stdout).contains("WRONG  database"), "{}", text(&full.stdout));
+    fs::write(&file, "nonsense".repeat(1000)).unwrap();
+    finds(folder, &[], "database", "damaged");
+    for gone in [
+        |file: &Path| fs::write(file, "").unwrap(),
+        |file: &Path| {
+            fs::remove_file(file).unwrap();
+        },
+    ] {
+        gone(&file);
+        finds(folder, &[], "database", "there is none at");
+    }
+}
+
+#[test]
+fn it_looks_at_a_postgresql_and_at_one_that_is_gone() {
+    let gone = tempfile::tempdir().unwrap();
+    let nowhere = ["--database-url", "postgres://nobody@127.0.0.1:9/nothing"];
+    finds(gone.path(), &nowhere, "database", "cannot open the database");
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_) = schema_of(folder.path()) else { return };
+    notes(folder.path(), &[], "database", "without tables yet");
+    said(folder.path(), &["user", "add", "ann"]);
+    let (code, found) = doctor(folder.path(), &[]);
+    assert_eq!(code, 0, "{found:?}");
+    assert!(found.iter().any(|(_, _, says)| says.contains("at the database's server, too")));
+}
