@@ -2,7 +2,9 @@
 //!
 //! One process serves a bare poem hello, and the real `GET /private` and `GET /forward-auth` through
 //! the same accept loop; another asks for them in alternating rounds. Printed is the server's CPU time
-//! for a request of each, and the ratios, which do not depend on the machine. `--rows 1000000` puts as
+//! for a request of each, and the ratios, which do not depend on the machine. A service that embeds
+//! Cloakroom is asked for an operation that answers the same; it exits 1 if that costs more than a
+//! twentieth more. `--rows 1000000` puts as
 //! many accounts and sessions into the database first. With `TEST_DATABASE_URL` the same is measured
 //! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both;
 //! exit 1 if the guarded read there costs more than [`BOUND`] of the one on SQLite. `tests/engines`
@@ -24,7 +26,10 @@ use cloakroom::domain::sessions::{Origin, Remember, Wishes};
 use cloakroom::domain::throttle::Caller;
 use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
+use cloakroom::{Cloakroom, SignedIn};
 use poem::EndpointExt;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use sqlx::Connection;
 use tokio::net::TcpListener;
 
@@ -33,6 +38,38 @@ const PASSWORD: &str = "a password for the bench";
 const CONNECTIONS: usize = 64;
 /// What a guarded read on PostgreSQL may cost of one on SQLite: neither asks its database.
 const BOUND: f64 = 1.05;
+
+/// What the guard may cost in somebody's service, to what it costs in the program.
+const MOST_IN_AN_EMBEDDER: f64 = 1.05;
+
+/// As much as `GET /private` says.
+#[derive(Object)]
+struct Greeting {
+    /// Who is signed in.
+    username: String,
+    /// The words.
+    words: String,
+}
+
+#[derive(ApiResponse)]
+enum GreetingAnswer {
+    /// The greeting.
+    #[oai(status = 200, content_type = "application/json")]
+    Greeting(Json<Greeting>),
+}
+
+struct Embedder;
+
+#[OpenApi]
+impl Embedder {
+    /// Greet me
+    #[oai(path = "/greeting", method = "get", operation_id = "greet")]
+    async fn greet(&self, who: SignedIn) -> poem::Result<GreetingAnswer> {
+        let words = "get some private data".to_owned();
+        let username = who.username().to_owned();
+        Ok(GreetingAnswer::Greeting(Json(Greeting { username, words })))
+    }
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -77,6 +114,8 @@ async fn bench(rows: i64, seconds: u64) {
             ["/private", "/forward-auth"].map(|path| (*name, at.as_str(), path, cookie.as_str())),
         );
     }
+    let embedder = Subject::embedded(&config, &subjects[0]).await;
+    asked.push(("an embedder", embedder.at.as_str(), "/greeting", embedder.cookie.as_str()));
     let mut costs = vec![Vec::new(); asked.len()];
     for round in 0..11 {
         for ((_, at, path, cookie), costs) in asked.iter().zip(&mut costs) {
@@ -106,6 +145,11 @@ async fn bench(rows: i64, seconds: u64) {
         if ratio > BOUND {
             std::process::exit(1);
         }
+    }
+    let ratio = costs.last().unwrap() / costs[1];
+    println!("in an embedder to GET /private: {ratio:.3}, at most {MOST_IN_AN_EMBEDDER}");
+    if ratio > MOST_IN_AN_EMBEDDER {
+        std::process::exit(1);
     }
 }
 
@@ -141,6 +185,19 @@ impl Subject {
         }
         let at = serve(app::furnish(config, domain, false, Arc::default())).await;
         Self { name, at, cookie, opened }
+    }
+}
+
+impl Subject {
+    /// A service that embeds Cloakroom, on the same database; whoever is signed in there is so here.
+    async fn embedded(config: &Config, same: &Self) -> Self {
+        let start = Instant::now();
+        let surroundings = Surroundings::real(config);
+        let cloakroom = Cloakroom::among(config.clone(), surroundings, false).await.unwrap();
+        let opened = millis(start.elapsed());
+        let mounted = cloakroom.mount(Embedder, "Greetings", "1.0.0").endpoint().unwrap();
+        let at = serve(mounted.boxed()).await;
+        Self { name: "an embedder", at, cookie: same.cookie.clone(), opened }
     }
 }
 

@@ -85,3 +85,9 @@ pub mod secret;
 pub mod server;
 #[doc(hidden)]
 pub mod store;
+
+/// What the guide shows is compiled as the tests of this crate are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+#[derive(Debug)]
+pub struct Guide;
