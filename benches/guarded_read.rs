@@ -4,7 +4,9 @@
 //! the same accept loop; another asks for them in alternating rounds. Printed is the server's CPU time
 //! for a request of each, and the ratios, which do not depend on the machine. `--rows 1000000` puts as
 //! many accounts and sessions into the database first. With `TEST_DATABASE_URL` the same is measured
-//! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both.
+//! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both;
+//! exit 1 if the guarded read there costs more than [`BOUND`] of the one on SQLite. `tests/engines`
+//! starts a PostgreSQL for it.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
@@ -29,6 +31,8 @@ use tokio::net::TcpListener;
 const PASSWORD: &str = "a password for the bench";
 /// Enough that neither side sleeps between two requests: waking the other would count as cost.
 const CONNECTIONS: usize = 64;
+/// What a guarded read on PostgreSQL may cost of one on SQLite: neither asks its database.
+const BOUND: f64 = 1.05;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -90,9 +94,18 @@ async fn bench(rows: i64, seconds: u64) {
         );
     }
     if let Some(schema) = schema {
-        println!("GET /private on PostgreSQL to SQLite: {:.3}", costs[3] / costs[1]);
         compare_logins(&subjects).await;
         schema.drop().await;
+        let [sqlite, postgres] = ["SQLite", "PostgreSQL"].map(|engine| {
+            let at =
+                asked.iter().position(|(name, _, path, _)| (*name, *path) == (engine, "/private"));
+            costs[at.unwrap()]
+        });
+        let ratio = postgres / sqlite;
+        println!("GET /private on PostgreSQL to SQLite: {ratio:.3} (bound {BOUND})");
+        if ratio > BOUND {
+            std::process::exit(1);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub public_url: Option<String>,
     pub database_url: Option<DatabaseUrl>,
+    pub database_connections: Option<u32>,
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
     pub insecure_http: Option<bool>,
@@ -146,6 +147,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub public_url: PublicUrl,
     pub database_url: DatabaseUrl,
+    /// To a PostgreSQL; one more listens.
+    pub database_connections: u32,
     pub data_dir: PathBuf,
     pub registration: Registration,
     pub insecure_http: bool,
@@ -372,27 +375,18 @@ impl ConfigError {
 /// Fewer is not safe whatever stands beside the password, and more nobody types.
 const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
 
+/// Two cores keep no more connections to PostgreSQL busy, and each is a process of the server.
+const CONNECTIONS: u32 = 10;
+/// PostgreSQL itself has 100 unless told otherwise, for all nodes together.
+const MOST_CONNECTIONS: u32 = 1000;
+
 /// The file that is read when it is there and no other is named.
 const FILE: &str = "cloakroom.toml";
 
 impl Config {
     /// Puts the sources together. A file that was named must be there.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
-        let path = file.unwrap_or(Path::new(FILE));
-        let source =
-            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
-        let from_file = read(source, &path.display().to_string())?;
-        let environment =
-            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
-        let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
-        if from_environment.database_url.is_none() {
-            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
-            let address = address.transpose().map_err(|_| {
-                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
-            })?;
-            from_environment.database_url = address.map(DatabaseUrl);
-        }
-        Self::check(from_file.overlaid(from_environment).overlaid(flags))
+        Self::check(Settings::gather(file)?.overlaid(flags))
     }
 
     /// Fills the gaps with the defaults and refuses what cannot be meant.
@@ -434,6 +428,13 @@ impl Config {
             )));
         }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
+        let database_connections = settings.database_connections.unwrap_or(CONNECTIONS);
+        if !(1..=MOST_CONNECTIONS).contains(&database_connections) {
+            return Err(ConfigError::new(format!(
+                "database_connections = {database_connections} must be between 1 and \
+                 {MOST_CONNECTIONS}"
+            )));
+        }
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(&settings.passwords)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
@@ -441,6 +442,7 @@ impl Config {
             listen,
             public_url,
             database_url,
+            database_connections,
             data_dir,
             registration: settings.registration.unwrap_or(Registration::Open),
             insecure_http,
@@ -498,12 +500,37 @@ fn networks(list: &List) -> Result<Vec<IpNet>, ConfigError> {
 }
 
 impl Settings {
+    /// What the file and the environment set.
+    pub fn gather(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new(FILE));
+        let source =
+            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
+        let from_file = read(source, &path.display().to_string())?;
+        let environment =
+            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
+        let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
+        if from_environment.database_url.is_none() {
+            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
+            let address = address.transpose().map_err(|_| {
+                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
+            })?;
+            from_environment.database_url = address.map(DatabaseUrl);
+        }
+        Ok(from_file.overlaid(from_environment))
+    }
+
+    /// What a text sets that has the form of the file.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        read(config::File::from_str(text, config::FileFormat::Toml), "the settings")
+    }
+
     /// What `over` sets, else what this sets.
     fn overlaid(self, over: Self) -> Self {
         Self {
             listen: over.listen.or(self.listen),
             public_url: over.public_url.or(self.public_url),
             database_url: over.database_url.or(self.database_url),
+            database_connections: over.database_connections.or(self.database_connections),
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
             insecure_http: over.insecure_http.or(self.insecure_http),
@@ -879,6 +906,8 @@ mod tests {
             ("site.logo = '/nowhere/logo.svg'", "cannot be read"),
             ("log.format = 'xml'", "xml"),
             ("metrics_listen = '127.0.0.1:0'", "name one"),
+            ("database_connections = 0", "between 1 and 1000"),
+            ("database_connections = 1001", "between 1 and 1000"),
             ("tls.certificate = 'a.pem'", "tls.key is not"),
             ("tls.key = 'a.key'", "tls.certificate is not"),
             ("tls.keys = 'a.key'", "keys"),

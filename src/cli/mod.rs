@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DatabaseUrl, Settings};
+use crate::store::PATIENT;
 
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
 ///
@@ -144,12 +145,13 @@ fn run(cli: Cli) -> Outcome {
     };
     let config = Config::load(file.as_deref(), settings)?;
     let usual = match &command {
-        Command::Serve(_) => "warn,cloakroom=info",
-        // who typed a command at a terminal sees what it did, and keeps no log
-        _ if io::stderr().is_terminal() => "warn,audit=off",
-        _ => "warn,cloakroom=info",
+        Command::Serve(_) => "warn,cloakroom=info".to_owned(),
+        // a command may ask for what takes long; who typed it at a terminal sees what it did, and
+        // keeps no log
+        _ if io::stderr().is_terminal() => format!("warn,{PATIENT},audit=off"),
+        _ => format!("warn,{PATIENT},cloakroom=info"),
     };
-    log::start(config.log.format, usual);
+    log::start(config.log.format, &usual);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

@@ -112,6 +112,21 @@ pub enum KeyError {
     OpenToOthers(PathBuf),
     #[error("{0} is no Ed25519 key in PKCS#8 PEM form; restore it from a backup, or remove it")]
     NotAKey(PathBuf),
+    #[error(
+        "others may read {0}, which holds a signing key; mount the secret with defaultMode 0400, and \
+         with the pod's fsGroup if it does not run as root"
+    )]
+    OpenMount(PathBuf),
+    #[error(
+        "{0} is a link that leads out of its folder, or through one that others may write to; put the \
+         key itself there"
+    )]
+    Strays(PathBuf),
+    #[error(
+        "{0} is mounted read-only: make the key in another folder, by `cloakroom --data-dir FOLDER key \
+         rotate`, and add its file to the secret that is mounted; the older keys stay in it"
+    )]
+    ReadOnly(PathBuf),
     #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
     OfSomebodyElse(PathBuf),
     #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
@@ -167,11 +182,15 @@ struct WireAccess {
 
 impl Keys {
     /// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
-    pub fn hold(folder: &Path) -> Result<File, KeyError> {
+    /// Where nobody can make any there is nothing to wait for.
+    pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
         let path = folder.join("lock");
         let held = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let held = held.and_then(|file| file.lock().map(|()| file));
-        held.map_err(|error| KeyError::Unwritable(path, error))
+        match held.and_then(|file| file.lock().map(|()| file)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+            Err(error) => Err(KeyError::Unwritable(path, error)),
+        }
     }
 
     /// Are there any in the folder, whatever they are good for?
@@ -219,6 +238,9 @@ impl Keys {
         let path = folder.join(format!("session-{:015}-{}.pem", now.millis(), random_id()));
         match write_key(folder, &path) {
             Ok(()) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Err(KeyError::ReadOnly(folder.to_owned()))
+            }
             Err(error) => Err(KeyError::Unwritable(path, error)),
         }
     }
@@ -330,7 +352,7 @@ impl Keys {
 impl KeySet {
     fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
         let listing = listing(folder)?;
-        let keys = listing.iter().map(|(path, ..)| read_key(path));
+        let keys = listing.iter().map(|(path, ..)| read_key(folder, path));
         let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
         let Some(signing) = keys.len().checked_sub(1) else { return Ok(None) };
         Ok(Some(Self { signing, keys, listing }))
@@ -349,7 +371,7 @@ fn listing(folder: &Path) -> Result<Listing, KeyError> {
     for entry in entries {
         let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|ending| ending == "pem") {
-            let meta = fs::symlink_metadata(&path).map_err(unreadable)?;
+            let meta = fs::metadata(&path).map_err(unreadable)?; // of what a link leads to
             found.push((path, meta.size(), meta.mtime(), meta.ctime_nsec()));
         }
     }
@@ -369,17 +391,54 @@ fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-fn read_key(path: &Path) -> Result<Key, KeyError> {
+/// The file that holds the key: no link, or what it leads to if nobody else can turn it elsewhere. A
+/// mounted secret (Kubernetes) is made of links within its folder.
+fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
+    let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
+    if !fs::symlink_metadata(path).map_err(unreadable)?.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    let folder = fs::canonicalize(folder).map_err(unreadable)?;
+    let file = fs::canonicalize(path).map_err(unreadable)?;
+    let within = file.ancestors().skip(1).take_while(|between| between.starts_with(&folder));
+    let mut folders = 0;
+    for between in within {
+        let meta = fs::symlink_metadata(between).map_err(unreadable)?;
+        if !is_ours_or_roots(&meta) || (meta.mode() & 0o022 != 0 && !is_read_only(between)) {
+            return Err(KeyError::Strays(path.to_owned()));
+        }
+        folders += 1;
+    }
+    if folders == 0 { Err(KeyError::Strays(path.to_owned())) } else { Ok(file) }
+}
+
+fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
+    meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Can nobody who sees this mount write to it?
+fn is_read_only(path: &Path) -> bool {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
+    let path = &file_of(folder, name)?;
     let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
     let meta = fs::symlink_metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
         return Err(KeyError::NotAKey(path.to_owned()));
     }
-    if meta.mode() & 0o077 != 0 {
+    if is_read_only(path) {
+        // the group is that of those whom it was mounted for, and root put it there
+        let others = if meta.uid() == 0 { 0o037 } else { 0o077 };
+        if meta.mode() & others != 0 {
+            return Err(KeyError::OpenMount(path.to_owned()));
+        }
+    } else if meta.mode() & 0o077 != 0 {
         return Err(KeyError::OpenToOthers(path.to_owned()));
     }
-    let owner = meta.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    if !is_ours_or_roots(&meta) {
         return Err(KeyError::OfSomebodyElse(path.to_owned()));
     }
     let pem = Zeroizing::new(fs::read(path).map_err(unreadable)?);

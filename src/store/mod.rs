@@ -7,12 +7,14 @@ mod accounts;
 mod attempts;
 mod backups;
 mod commits;
+mod copying;
 mod endings;
 mod events;
 mod files;
 mod invites;
 mod moving;
 mod postgres;
+mod session_data;
 mod sessions;
 mod sqlite;
 mod waits;
@@ -31,6 +33,7 @@ pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
+pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 pub use self::waits::Waited;
 use crate::fault::Fault;
@@ -132,10 +135,33 @@ async fn begin<D: sqlx::Database>(
     to_the_end(async move { pool.begin().await }).await
 }
 
+/// Has the log say nothing of statements that take long, for those who copy everything.
+pub const PATIENT: &str = "sqlx::query=error";
+/// As many connections to PostgreSQL do for a command, which asks for one thing after the other.
+const FEW: u32 = 4;
+
 /// The open database.
 pub enum Store {
     Sqlite(sqlite::Pools),
     Postgres(postgres::Pools),
+}
+
+/// Connections to Cloakroom's database, for tables of somebody's own beside its own.
+///
+/// In SQLite they are four of their own to the same file, with foreign keys on, which wait for two
+/// seconds for who writes; begin a transaction that writes with `begin immediate`. In PostgreSQL they
+/// are Cloakroom's own ten, whose statements end after two seconds.
+///
+/// Let rows refer to an account by `references accounts (id) on delete cascade`, and they go when it
+/// is closed. Migrations of your own need a table of their own to be noted in, or each side refuses
+/// to start because of what the other one ran: see `examples/notes`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Database {
+    /// A file.
+    Sqlite(sqlx::SqlitePool),
+    /// A server.
+    Postgres(sqlx::PgPool),
 }
 
 /// What a query runs on.
@@ -180,10 +206,15 @@ impl Store {
     /// Opens the database at `address`, makes it if it is an SQLite file that is not there yet,
     /// and brings its schema up to date.
     pub async fn open(address: &str) -> Result<Self, OpenError> {
+        Self::open_with(address, FEW).await
+    }
+
+    /// The same with so many connections, if it is a PostgreSQL: SQLite has as many as are of use.
+    pub async fn open_with(address: &str, connections: u32) -> Result<Self, OpenError> {
         if address.starts_with("sqlite:") {
             Ok(Self::Sqlite(sqlite::open(sqlite::parse(address)?).await?))
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
-            Ok(Self::Postgres(postgres::open(address).await?))
+            Ok(Self::Postgres(postgres::open(address, connections).await?))
         } else {
             Err(OpenError::UnknownEngine)
         }
@@ -258,10 +289,19 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(pools) => {
+                pools.guests.close().await;
                 pools.readers.close().await;
                 pools.writer.close().await;
             }
             Self::Postgres(pools) => pools.pool.close().await,
+        }
+    }
+
+    /// For whoever has tables beside ours.
+    pub fn database(&self) -> Database {
+        match self {
+            Self::Sqlite(pools) => Database::Sqlite(pools.guests.clone()),
+            Self::Postgres(pools) => Database::Postgres(pools.pool.clone()),
         }
     }
 

@@ -15,9 +15,6 @@ use super::{OpenError, not_migrated};
 
 /// How long a request waits for a free connection; its caller gets 503 then.
 const ACQUIRE: Duration = Duration::from_secs(1);
-/// As many connections a node has, and one more that listens. Two cores keep no more busy, and each
-/// is a process of the server.
-const CONNECTIONS: u32 = 10;
 /// How long a server may take to answer who connects, when it is one of several.
 const CONNECT: Duration = Duration::from_secs(1);
 /// What every connection for requests asks of the server, unless the address says otherwise: no
@@ -131,8 +128,8 @@ pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
     Ok(connection)
 }
 
-/// Connects and migrates.
-pub async fn open(address: &str) -> Result<Pools, OpenError> {
+/// Connects and migrates; at most so many connections serve requests, and one more listens.
+pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     let all = parse(address)?;
     let servers = Servers::new(all.iter().map(|server| hurried(server.clone())).collect());
     let (primary, connection) = servers.connect().await.map_err(|error| unreachable(&error))?;
@@ -147,7 +144,7 @@ pub async fn open(address: &str) -> Result<Pools, OpenError> {
     let servers = Arc::new(servers);
     let known = Arc::clone(&servers);
     let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(ACQUIRE)
         .before_acquire(move |_, about| {
             let is_current = known.is_current(about.age);

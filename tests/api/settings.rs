@@ -1,7 +1,8 @@
 //! What the folders look like, and what the service refuses to start with.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::clock::Clock;
@@ -63,11 +64,37 @@ async fn key_02_what_is_no_file_of_ones_own_is_refused() {
     let key = key(&house);
     let elsewhere = house.data("elsewhere.pem");
     fs::rename(&key, &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, &key).unwrap();
-    assert!(start_again(&house).await.unwrap_err().contains("no Ed25519 key"), "a link");
+    symlink(&elsewhere, &key).unwrap();
+    assert!(start_again(&house).await.unwrap_err().contains("leads out of its folder"), "a link");
     fs::remove_file(&key).unwrap();
     fs::create_dir(&key).unwrap();
     assert!(start_again(&house).await.unwrap_err().contains("no Ed25519 key"), "a folder");
+}
+
+#[tokio::test]
+async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_it() {
+    let house = House::new().await;
+    let key = key(&house);
+    let folder = key.parent().unwrap();
+    // as Kubernetes mounts a secret
+    let version = folder.join("..2026_11_28");
+    let file = version.join(key.file_name().unwrap());
+    fs::create_dir(&version).unwrap();
+    fs::rename(&key, &file).unwrap();
+    symlink("..2026_11_28", folder.join("..data")).unwrap();
+    symlink(Path::new("..data").join(key.file_name().unwrap()), &key).unwrap();
+    assert_eq!(start_again(&house).await, Ok(()));
+
+    fs::set_permissions(&version, Permissions::from_mode(0o777)).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("through one that others may write to"), "{error}");
+    fs::set_permissions(&version, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o440)).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("others may read"), "{error}");
+    fs::remove_file(&file).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("cannot read the signing keys"), "a link to nothing: {error}");
 }
 
 #[tokio::test]

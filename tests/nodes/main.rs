@@ -3,8 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod aborts;
+mod endings;
+mod migrating;
+mod mounted;
+mod moving;
 mod postgres;
 mod service;
+mod upgrade;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -12,17 +12,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// A primary.
+    /// A primary. Processes are killed here, and no machine: what was written to the system is safe.
     pub fn start() -> Self {
+        Self::with("fsync = off\nfull_page_writes = off\n")
+    }
+
+    /// A primary that waits for its disk, to measure what that takes.
+    pub fn durable() -> Self {
+        Self::with("")
+    }
+
+    fn with(settings: &str) -> Self {
         let server = Self { folder: folder() };
         let made = ["--pgdata", "data", "--auth", "trust", "--username", "cloakroom"];
         server.run("initdb", &[&made[..], &["--encoding", "UTF8", "--no-sync"]].concat());
-        // processes are killed here, and no machine: what was written to the system is safe
-        let settings = "listen_addresses = ''\nmax_connections = 100\nfsync = off\n\
-                        full_page_writes = off\nwal_receiver_timeout = 5s\n";
+        let usual = "listen_addresses = ''\nmax_connections = 100\nwal_receiver_timeout = 5s\n";
         let file = server.folder.path().join("data/postgresql.conf");
-        let usual = fs::read_to_string(&file).unwrap();
-        fs::write(&file, usual + settings).unwrap();
+        let made = fs::read_to_string(&file).unwrap();
+        fs::write(&file, made + usual + settings).unwrap();
         server.resume();
         server
     }
@@ -69,8 +76,13 @@ impl Server {
 
     /// What this says, in one text.
     pub fn sql(&self, sql: &str) -> String {
+        self.sql_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub fn sql_in(&self, database: &str, sql: &str) -> String {
         let socket = self.folder.path().to_str().unwrap();
-        let how = ["--host", socket, "--username", "cloakroom", "--dbname", "postgres"];
+        let how = ["--host", socket, "--username", "cloakroom", "--dbname", database];
         self.run("psql", &[&how[..], &["--no-psqlrc", "-At", "--command", sql]].concat())
     }
 

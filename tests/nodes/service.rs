@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ pub struct House {
     pub nodes: Vec<Node>,
     pub front: SocketAddr,
     database: String,
+    program: String,
     folder: tempfile::TempDir,
     nginx: Option<Child>,
 }
@@ -23,36 +24,112 @@ pub struct Node {
     child: Child,
 }
 
-fn free() -> SocketAddr {
+/// `BINARY`, or the program that was built with this one.
+pub fn this_release() -> String {
+    std::env::var("BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned())
+}
+
+pub fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl House {
     /// Three nodes that start at once on one database, with one folder of keys.
     pub fn of_three(database: &str) -> Self {
+        Self::of(3, database)
+    }
+
+    /// So many nodes.
+    pub fn of(nodes: usize, database: &str) -> Self {
+        Self::of_program(&this_release(), nodes, database)
+    }
+
+    /// So many nodes of another release.
+    pub fn of_program(program: &str, nodes: usize, database: &str) -> Self {
         let mut house = Self {
             nodes: Vec::new(),
             front: free(),
             database: database.to_owned(),
+            program: program.to_owned(),
             folder: tempfile::tempdir().unwrap(),
             nginx: None,
         };
-        let places: Vec<_> = (0..3).map(|_| free()).collect();
+        let places: Vec<_> = (0..nodes).map(|_| free()).collect();
         let started: Vec<_> = places.iter().map(|at| house.spawn(*at)).collect();
         house.nodes = started.into_iter().map(Node::ready).collect();
         house
     }
 
-    fn spawn(&self, at: SocketAddr) -> Node {
-        let program = std::env::var("BINARY");
-        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+    /// Ends all nodes as an orchestrator does.
+    pub fn end(&mut self) {
+        for node in &mut self.nodes {
+            assert_eq!(node.end(), Some(0));
+        }
+    }
+
+    /// Starts those that ended in their places, on another database.
+    pub fn start_on(&mut self, database: &str) {
+        database.clone_into(&mut self.database);
+        let places: Vec<_> = self.nodes.iter().map(|node| node.at).collect();
+        self.nodes = places.iter().map(|at| self.spawn(*at).ready()).collect();
+    }
+
+    /// What starts from now on is of this release.
+    pub fn turn_to_this_release(&mut self) {
+        self.program = this_release();
+    }
+
+    /// How many nodes run this release's program.
+    pub fn served_by_this_release(&self) -> usize {
+        let program = std::fs::canonicalize(this_release()).unwrap();
+        let runs = |node: &&Node| {
+            std::fs::read_link(format!("/proc/{}/exe", node.child.id())).unwrap() == program
+        };
+        self.nodes.iter().filter(runs).count()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with these arguments and the nodes' settings; what it says.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.run_on(&self.database, arguments)
+    }
+
+    /// The same on another database.
+    pub fn run_on(&self, database: &str, arguments: &[&str]) -> String {
+        let output = self.command(&self.program, database).args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let failed = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {said}{failed}");
+        said
+    }
+
+    /// Another release's program.
+    pub fn run_program(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program, &self.database).args(arguments).output().unwrap()
+    }
+
+    /// Starts the program with these arguments on another database, and leaves it to itself.
+    pub fn start(&self, database: &str, arguments: &[&str]) -> Child {
+        let mut command = self.command(&self.program, database);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, program: &str, database: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
-        command.env("DATABASE_URL", &self.database);
-        command.env("CLOAKROOM_LISTEN", at.to_string());
+        command.env("DATABASE_URL", database);
         command.env("CLOAKROOM_PUBLIC_URL", format!("http://{}", self.front));
         command.env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"); // each client says an address of its own
+        command
+    }
+
+    fn spawn(&self, at: SocketAddr) -> Node {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let mut command = self.command(&self.program, &self.database);
+        command.env("CLOAKROOM_LISTEN", at.to_string());
         let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         Node { at, child }
     }
@@ -135,7 +212,7 @@ impl Drop for House {
             let _ = nginx.wait();
         }
         if std::thread::panicking() {
-            let logged = self.logged();
+            let logged = std::fs::read_to_string(self.log()).unwrap_or_default();
             let lines: Vec<_> = logged.lines().filter(|line| !line.contains("\"audit\"")).collect();
             eprintln!(
                 "--- the nodes' log, its last lines\n{}",
@@ -158,6 +235,11 @@ impl Node {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
         self.child.wait().unwrap().code()
+    }
+
+    /// How many files it has open, connections among them.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     pub fn is_ready(&self) -> bool {
@@ -212,6 +294,13 @@ impl Client {
         self.call("GET", path, &[("cookie", cookie)], "").map(|(status, _)| status)
     }
 
+    /// What a path answers.
+    pub fn text(&self, path: &str) -> String {
+        let request = ureq::http::Request::get(format!("http://{}{path}", self.at)).body(());
+        let mut answer = self.agent.run(request.unwrap()).unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    }
+
     pub fn private(&self, cookie: &str) -> Option<u16> {
         self.get("/private", cookie)
     }
@@ -225,8 +314,29 @@ impl Client {
     }
 
     pub fn log_in(&self, name: &str) -> Option<(u16, Option<String>)> {
-        let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
-        self.call("POST", "/login", &[("content-type", "application/json")], &body)
+        self.log_in_with(name, PASSWORD)
+    }
+
+    pub fn log_in_with(&self, name: &str, password: &str) -> Option<(u16, Option<String>)> {
+        let [a, b] = name
+            .bytes()
+            .fold(7_u16, |sum, byte| sum.wrapping_mul(31) ^ u16::from(byte))
+            .to_be_bytes();
+        let from = format!("10.200.{a}.{b}"); // tries count for an address, too
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", from.as_str())];
+        let body = format!(r#"{{"username":"{name}","password":"{password}"}}"#);
+        self.call("POST", "/login", &headers, &body)
+    }
+
+    pub fn change_password(
+        &self,
+        cookie: &str,
+        current: &str,
+        new: &str,
+    ) -> Option<(u16, Option<String>)> {
+        let headers = [("content-type", "application/json"), ("cookie", cookie)];
+        let body = format!(r#"{{"current_password":"{current}","new_password":"{new}"}}"#);
+        self.call("PUT", "/me/password", &headers, &body)
     }
 
     pub fn log_out(&self, cookie: &str) -> Option<u16> {
