@@ -61,6 +61,8 @@ pub struct Crowd {
     pub tally: Arc<Tally>,
     folder: PathBuf,
     has_operator: bool,
+    /// Each waits so long from one deed to the next.
+    pub pace: Duration,
 }
 
 /// Everybody at work. The one who waits for it decides when it ends.
@@ -70,9 +72,10 @@ pub struct AtWork {
     operator: JoinHandle<Actor>,
     /// The operator's command that runs.
     command: Arc<Mutex<Option<Child>>>,
-    tally: Arc<Tally>,
+    pub tally: Arc<Tally>,
     folder: PathBuf,
     has_operator: bool,
+    pace: Duration,
 }
 
 impl Crowd {
@@ -80,7 +83,14 @@ impl Crowd {
         let actors = (0..clients).map(|n| Actor::new(format!("c{n}"), dice.split())).collect();
         let operator = Actor::new("op".to_owned(), dice.split());
         let folder = folder.to_owned();
-        Self { actors, operator, tally: Arc::default(), folder, has_operator: true }
+        Self {
+            actors,
+            operator,
+            tally: Arc::default(),
+            folder,
+            has_operator: true,
+            pace: Duration::ZERO,
+        }
     }
 
     /// Nobody uses the command line.
@@ -92,12 +102,12 @@ impl Crowd {
     /// first.
     pub fn start(self, at: &[&str]) -> AtWork {
         let stop = Arc::new(AtomicBool::new(false));
-        let Self { actors, mut operator, tally, folder, has_operator } = self;
+        let Self { actors, mut operator, tally, folder, has_operator, pace } = self;
         let actors = actors.into_iter().enumerate().map(|(n, mut actor)| {
             let client = Client::of(at[n % at.len()]);
             let (stop, tally) = (Arc::clone(&stop), Arc::clone(&tally));
             thread::spawn(move || {
-                actor.act(&client, &stop, &tally);
+                actor.act(&client, pace, &stop, &tally);
                 actor
             })
         });
@@ -113,7 +123,7 @@ impl Crowd {
             }
             operator
         });
-        AtWork { stop, actors, operator, command, tally, folder, has_operator }
+        AtWork { stop, actors, operator, command, tally, folder, has_operator, pace }
     }
 
     pub fn people(&mut self) -> impl Iterator<Item = &mut Person> {
@@ -169,6 +179,7 @@ impl AtWork {
             tally: self.tally,
             folder: self.folder,
             has_operator: self.has_operator,
+            pace: self.pace,
         }
     }
 }
@@ -191,7 +202,7 @@ impl Actor {
         }
     }
 
-    fn act(&mut self, client: &Client, stop: &AtomicBool, tally: &Tally) {
+    fn act(&mut self, client: &Client, pace: Duration, stop: &AtomicBool, tally: &Tally) {
         while !stop.load(Ordering::SeqCst) {
             self.let_go();
             let n = self.dice.below(EACH);
@@ -202,6 +213,7 @@ impl Actor {
             if !self.people[n].ask_for(deed, client, tally) {
                 return;
             }
+            thread::sleep(pace);
         }
     }
 

@@ -9,7 +9,7 @@ use super::crowd::{Crowd, Tally};
 use super::dice::Dice;
 use super::people::{Deed, Person};
 use super::rows;
-use super::service::{Service, copy};
+use super::service::{Service, copy, free_place, program};
 
 /// Whoever asks for a write is refused within this.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -29,6 +29,13 @@ impl Disk {
         Self(folder)
     }
 
+    /// Nothing can be written to it from now on.
+    fn protect(&self) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "remount,ro"]).arg(self.path());
+        assert!(mount.status().unwrap().success());
+    }
+
     fn path(&self) -> &Path {
         self.0.path()
     }
@@ -42,7 +49,7 @@ impl Drop for Disk {
 
 #[test]
 #[ignore = "wants root: tests/crash/run"]
-fn r_06_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used_again() {
+fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used_again() {
     let disk = Disk::of("8m");
     let aside = tempfile::tempdir().unwrap();
     let data = disk.path().join("cloakroom-data");
@@ -56,10 +63,13 @@ fn r_06_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used_again() {
     let ballast = disk.path().join("ballast");
     let filled = fs::write(&ballast, vec![0xa5; 8 << 20]);
     assert!(filled.is_err(), "it is full now");
-    at_work.wait_for(usize::MAX, Duration::from_secs(2));
+    let began = Instant::now();
+    while Tally::of(&at_work.tally.unavailable) < 3 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", at_work.tally);
+        std::thread::sleep(Duration::from_millis(20));
+    }
     crowd = at_work.stop();
     let refused = Tally::of(&crowd.tally.unavailable);
-    assert!(refused > 0, "{:?}", crowd.tally);
     let ticket = crowd.people().find_map(|person| person.state.live.values().next().cloned());
     let cookie = ticket.expect("somebody is signed in").cookie;
 
@@ -95,4 +105,20 @@ fn r_06_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used_again() {
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(worst < REFUSED, "{worst:?}");
+}
+
+#[test]
+#[ignore = "wants root: tests/crash/run"]
+fn sta_07_a_disk_that_cannot_be_written_to_is_refused_at_start() {
+    let disk = Disk::of("8m");
+    Service::start(disk.path()).kill();
+    disk.protect();
+    let mut command = Command::new(program()); // its log has no place there
+    command.args(["--listen", &free_place(), "serve"]);
+    command.current_dir(disk.path()).env_clear();
+    let done = command.output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("cloakroom: ") && said.contains("ead-only"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

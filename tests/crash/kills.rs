@@ -39,7 +39,8 @@ fn r_01_killed_at_any_time_it_loses_nothing_and_does_nothing_by_halves() {
         crowd = at_work.stop();
         if dice.below(5) == 0 {
             let after = Duration::from_millis(dice.below(START) as u64);
-            Service::start_and_kill(folder.path(), after);
+            let was_killed = Service::start_and_kill(folder.path(), after);
+            assert!(was_killed, "a start is killed, and does not fail");
         }
         let rows = rows::read(&copy(&data, &aside)).unwrap_or_else(|error| {
             panic!("after kill {kill}: {error}");

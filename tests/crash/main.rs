@@ -3,16 +3,21 @@
 //! `tests/crash/run`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 
+mod backups;
 mod crowd;
 mod dice;
 mod full;
 mod kills;
+mod many;
+mod migrations;
 mod people;
 mod power;
 mod rows;
 mod secrets;
 mod service;
+mod soak;
 mod states;
 mod sweep;
 mod tape;

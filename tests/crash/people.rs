@@ -1,6 +1,7 @@
 //! What people did, what of it was acknowledged, and what must be in the database for that.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use cloakroom::secret::Sid;
 use serde_json::Value;
@@ -164,6 +165,8 @@ pub struct Done {
     pub ticket: Option<Ticket>,
     /// By this the answer is found among all that was sent.
     pub request_id: String,
+    /// When the answer was there.
+    pub at: Instant,
 }
 
 /// Somebody, and the history of what they did.
@@ -198,7 +201,7 @@ impl Person {
     /// The deed was acknowledged.
     pub fn did(&mut self, deed: Deed, ticket: Option<Ticket>, request_id: String) {
         self.state = self.state.after(&deed, ticket.clone());
-        self.done.push(Done { deed, ticket, request_id });
+        self.done.push(Done { deed, ticket, request_id, at: Instant::now() });
     }
 
     /// Finds in the database whether what was pending happened: all of it or nothing, and nothing
@@ -231,5 +234,44 @@ impl Person {
     fn lost(&self, found: Result<(), String>) -> Result<(), String> {
         let deeds: Vec<_> = self.done.iter().rev().take(5).collect();
         found.map_err(|differs| format!("{}: {differs}; the last deeds: {deeds:?}", self.name))
+    }
+}
+
+/// Somebody's states, after each of their deeds, and after the one that may have happened as well.
+#[derive(Debug)]
+pub struct Life {
+    name: String,
+    states: Vec<State>,
+    times: Vec<Instant>,
+}
+
+impl Life {
+    pub fn of(person: &Person) -> Self {
+        let password = Person::new(person.name.clone()).state.password;
+        let account = person.state.account.clone();
+        let mut states = vec![State { account, password, ..State::default() }];
+        for done in &person.done {
+            states.push(states[states.len() - 1].after(&done.deed, done.ticket.clone()));
+        }
+        if let Some(deed) = &person.pending {
+            states.push(states[states.len() - 1].after(deed, None));
+        }
+        let times = person.done.iter().map(|done| done.at).collect();
+        Self { name: person.name.clone(), states, times }
+    }
+
+    /// How many deeds were acknowledged before an instant.
+    pub fn acknowledged(&self, before: Instant) -> usize {
+        self.times.iter().filter(|at| **at < before).count()
+    }
+
+    /// Is what was acknowledged there, and of the next deed all or nothing?
+    pub fn stands(&self, acknowledged: usize, rows: &Rows) -> Result<(), String> {
+        let known = self.states[acknowledged].stands(&self.name, rows);
+        let next = self.states.get(acknowledged + 1);
+        if known.is_ok() || next.is_some_and(|next| next.stands(&self.name, rows).is_ok()) {
+            return Ok(());
+        }
+        known.map_err(|differs| format!("{} after {acknowledged} deeds: {differs}", self.name))
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::crowd::{Crowd, Tally};
 use super::dice::Dice;
-use super::people::{Person, State};
-use super::rows::{self, Rows};
+use super::people::Life;
+use super::rows;
 use super::service::{Service, program};
 use super::tape::{self, Disk, Event, Unsynced};
 
@@ -16,36 +16,6 @@ const CLIENTS: usize = 8;
 const LONGEST: Duration = Duration::from_mins(30);
 /// Of so many cuts, a service is started on what is left.
 const STARTS: usize = 10;
-
-/// Somebody's states, after each of their deeds, and the deed that may have happened as well.
-struct Life {
-    name: String,
-    states: Vec<State>,
-}
-
-impl Life {
-    fn of(person: &Person, account: Option<String>) -> Self {
-        let password = Person::new(person.name.clone()).state.password;
-        let mut states = vec![State { account, password, ..State::default() }];
-        for done in &person.done {
-            states.push(states[states.len() - 1].after(&done.deed, done.ticket.clone()));
-        }
-        if let Some(deed) = &person.pending {
-            states.push(states[states.len() - 1].after(deed, None));
-        }
-        Self { name: person.name.clone(), states }
-    }
-
-    /// Is what was acknowledged there, and of the next deed all or nothing?
-    fn stands(&self, acknowledged: usize, rows: &Rows) -> Result<(), String> {
-        let known = self.states[acknowledged].stands(&self.name, rows);
-        let next = self.states.get(acknowledged + 1);
-        if known.is_ok() || next.is_some_and(|next| next.stands(&self.name, rows).is_ok()) {
-            return Ok(());
-        }
-        known.map_err(|differs| format!("{} after {acknowledged} deeds: {differs}", self.name))
-    }
-}
 
 /// What is wrong with the database that a cut of power left in this folder.
 fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
@@ -90,7 +60,7 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
         for done in &person.done {
             answers.insert(done.request_id.clone(), lives.len());
         }
-        lives.push(Life::of(person, person.state.account.clone()));
+        lives.push(Life::of(person));
     }
     let syncs = events.iter().filter(|event| matches!(event, Event::Sync { .. })).count();
     let changes = events.iter().filter(|event| matches!(event, Event::Write { .. })).count();

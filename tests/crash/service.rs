@@ -34,6 +34,11 @@ fn log(folder: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap()
 }
 
+/// An address where nobody listens.
+pub fn free_place() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
 /// A running service. It is killed when it is dropped.
 pub struct Service {
     pub child: Child,
@@ -48,7 +53,7 @@ impl Service {
     /// Started by a program that is given `--listen …` and `serve` behind its own arguments; the exit
     /// code if it does not come to serve.
     pub fn started_by(folder: &Path, command: Command) -> Result<Self, Option<i32>> {
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let at = free_place();
         let mut child = within(command, folder, &["--listen", &at, "serve"]).spawn().unwrap();
         let said = child.stdout.take().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
@@ -69,12 +74,12 @@ impl Service {
         }
     }
 
-    /// Begins to start it, and kills it after so long.
-    pub fn start_and_kill(folder: &Path, after: Duration) {
-        let mut child = cloakroom(folder, &["--listen", "127.0.0.1:0", "serve"]).spawn().unwrap();
+    /// Begins to start it, and kills it after so long: false if it had ended by itself.
+    pub fn start_and_kill(folder: &Path, after: Duration) -> bool {
+        let mut child = cloakroom(folder, &["--listen", &free_place(), "serve"]).spawn().unwrap();
         std::thread::sleep(after);
         let _ = child.kill(); // it may have ended by itself
-        child.wait().unwrap();
+        child.wait().unwrap().code().is_none()
     }
 
     /// How it ended, once it has by itself; none if it does not.

@@ -23,7 +23,7 @@ const CALLS: [(&str, usize); 7] = [
     ("fdatasync", 0),
     ("unlink", 0),
 ];
-const ERRORS: [&str; 5] = ["EIO", "ENOSPC", "EMFILE", "ENOMEM", "EROFS"];
+const ERRORS: [&str; 6] = ["EIO", "ENOSPC", "EMFILE", "ENOMEM", "EROFS", "EDQUOT"];
 /// As many calls of a kind are failed at the most, one in each run.
 const MOST: u64 = 200;
 /// Nobody waits longer.
@@ -172,7 +172,7 @@ fn is_unsynced(folder: &Path) -> bool {
 
 #[test]
 #[ignore = "wants strace: tests/crash/run"]
-fn r_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
+fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
     let made = made();
     let all = std::env::var_os("SWEEP").is_some();
     let named = std::env::var("CALL").ok();
