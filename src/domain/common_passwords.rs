@@ -10,10 +10,9 @@ static LIST: &[u8] = include_bytes!("common_passwords/list");
 pub(super) fn contain(folded: &str) -> bool {
     let wanted = folded.as_bytes();
     let index = index();
-    let starts = &index[..index.len() - 1]; // the last one is the end of the list
-    let before = starts.partition_point(|start| {
+    let before = index.partition_point(|start| {
         let first = Entries::of(&LIST[at(*start)..]).step().map(|first| first <= wanted);
-        first.unwrap_or(false)
+        first.unwrap_or(false) // nothing starts where the last one ends
     });
     let Some(block) = before.checked_sub(1) else { return false };
     let mut entries = Entries::of(&LIST[at(index[block])..at(index[block + 1])]);

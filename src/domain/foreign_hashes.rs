@@ -224,8 +224,8 @@ fn argon2_phc(text: &str) -> Read {
         HashCost { memory_kib: parameter("m")?, passes: parameter("t")?, lanes: parameter("p")? };
     let salt = hash.salt.ok_or(BadHash::Malformed)?.as_ref().to_vec();
     let output = hash.hash.ok_or(BadHash::Malformed)?.as_bytes().to_vec();
-    if !OUTPUT_BYTES.contains(&output.len()) || salt.len() < argon2::MIN_SALT_LEN {
-        return Err(BadHash::Malformed);
+    if !OUTPUT_BYTES.contains(&output.len()) {
+        return Err(BadHash::Malformed); // that the salt is long enough PHC's own reader says
     }
     if !cost.is_bounded() {
         return Err(BadHash::TooDear);
@@ -239,8 +239,8 @@ fn argon2_phc(text: &str) -> Read {
 fn bcrypt_text(text: &str, of: BcryptOf) -> Read {
     let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start));
     let parts: bcrypt::HashParts = text.parse().map_err(|_| BadHash::Malformed)?;
-    if !is_known || text.len() != 60 {
-        return Err(BadHash::Malformed);
+    if !is_known {
+        return Err(BadHash::Malformed); // its reader takes `$2x$`, too
     }
     match parts.get_cost() {
         cost @ 4..=31 => Ok((Kind::Bcrypt { hash: text.to_owned(), of }, 64 << cost)),
@@ -307,15 +307,15 @@ fn scrypt_hash(
         return Err(BadHash::Malformed);
     };
     are_sized(&salt, &output)?;
-    // neither product can overflow within these
-    if log_n > 30 || r > 1024 || p > 1024 {
+    // 2^21 blocks are all the memory there may be; neither product can overflow within these
+    if log_n > 21 || r > 1024 || p > 1024 {
         return Err(BadHash::TooDear);
     }
     let blocks = (1_u64 << log_n) * u64::from(r);
     if blocks * 128 > MOST_MEMORY {
         return Err(BadHash::TooDear);
     }
-    let log_n = u8::try_from(log_n).expect("it is at most 30");
+    let log_n = u8::try_from(log_n).expect("it is at most 21");
     let params = scrypt::Params::new(log_n, r, p).map_err(|_| BadHash::Malformed)?;
     let micros = i64::try_from(blocks * u64::from(p) * 3 / 10).expect("it is far below");
     Ok((Kind::Scrypt { params, salt, output, form }, micros))
@@ -437,6 +437,59 @@ mod tests {
     }
 
     #[test]
+    fn what_verifying_costs_is_told_by_the_parameters() {
+        let output = |bytes: usize| BASE64_STANDARD.encode(vec![7; bytes]);
+        let phc = "c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y";
+        let bcrypt = "lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+        for (text, micros) in [
+            (format!("pbkdf2_sha1$1000$s${}", output(20)), 300),
+            (format!("pbkdf2_sha256$1000$s${}", output(32)), 350),
+            (format!("pbkdf2_sha256$1000$s${}", output(33)), 700), // a second block
+            (format!("$pbkdf2-sha512$1000${phc}"), 700),
+            (format!("$argon2id$v=19$m=1000,t=3,p=2${phc}"), 1800),
+            (format!("$scrypt$ln=10,r=8,p=1${phc}"), 2457),
+            (format!("$scrypt$ln=10,r=8,p=4${phc}"), 9830),
+            (format!("$2b$04${bcrypt}"), 1024),
+            (format!("$2b$05${bcrypt}"), 2048),
+        ] {
+            assert_eq!(ForeignHash::parse(&text).unwrap().micros(), micros, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_second_256_mib_and_each_number_are_taken_to_the_last_and_no_further() {
+        let django = "s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=";
+        let phc = "c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y";
+        for (most, more) in [
+            // a million microseconds, and one more
+            (format!("pbkdf2_sha256$2857143${django}"), format!("pbkdf2_sha256$2857146${django}")),
+            // 2^21 blocks of 128 bytes; half as many again take less than a second
+            (format!("$scrypt$ln=18,r=8,p=1${phc}"), format!("$scrypt$ln=20,r=3,p=1${phc}")),
+            (format!("$scrypt$ln=21,r=1,p=1${phc}"), format!("$scrypt$ln=22,r=1,p=1${phc}")),
+            (format!("$scrypt$ln=21,r=1,p=1${phc}"), format!("$scrypt$ln=64,r=1,p=1${phc}")),
+            (format!("$scrypt$ln=1,r=1024,p=1${phc}"), format!("$scrypt$ln=1,r=1025,p=1${phc}")),
+            (format!("$scrypt$ln=1,r=1,p=1024${phc}"), format!("$scrypt$ln=1,r=1,p=1025${phc}")),
+        ] {
+            assert!(ForeignHash::parse(&most).is_ok(), "{most}");
+            assert_eq!(ForeignHash::parse(&more).map(drop), Err(BadHash::TooDear), "{more}");
+        }
+    }
+
+    #[test]
+    fn a_hash_in_debug_output_says_its_kind_and_no_more() {
+        for (hash, kind) in [
+            (HASHES[0], "Pbkdf2(…)"),
+            (HASHES[2], "Argon2(…)"),
+            (HASHES[4], "Bcrypt(…)"),
+            (HASHES[5], "Scrypt(…)"),
+        ] {
+            let shown = format!("{:?}", ForeignHash::parse(hash).unwrap());
+            assert!(shown.contains(kind), "{shown}");
+            assert!(!shown.contains("salt") && !shown.contains('$'), "{shown}");
+        }
+    }
+
+    #[test]
     fn what_the_systems_make_by_default_is_within_the_bounds() {
         let django = "s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=";
         let phc = "c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y";
@@ -453,6 +506,21 @@ mod tests {
             format!("$2b$13${bcrypt}"),
         ] {
             assert!(ForeignHash::parse(&usual).is_ok(), "{usual}");
+        }
+    }
+
+    #[test]
+    fn better_auths_are_told_by_their_lengths_and_their_digits() {
+        let good = HASHES[17];
+        let (salt, output) = good.split_once(':').unwrap();
+        assert!(ForeignHash::parse(good).is_ok());
+        for other in [
+            format!("{}:{output}", &salt[2..]),
+            format!("{salt}:{}", &output[2..]),
+            format!("{}:{output}", salt.to_uppercase()),
+            format!("{salt}:{}g", &output[1..]),
+        ] {
+            assert_eq!(ForeignHash::parse(&other).map(drop), Err(BadHash::Unknown), "{other}");
         }
     }
 
@@ -477,6 +545,20 @@ mod tests {
                 BadHash::Malformed,
             ),
             ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI", BadHash::Malformed),
+            // a salt of seven bytes, and an output of ten
+            (
+                "$argon2id$v=19$m=512,t=2,p=1$c2Vhc2Fsdw$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
+                BadHash::Malformed,
+            ),
+            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMA", BadHash::Malformed),
+            (
+                "bcrypt$$2x$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi",
+                BadHash::Malformed,
+            ),
+            (
+                "bcrypt$$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi.",
+                BadHash::Malformed,
+            ),
             (
                 "$argon2id$v=7$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
                 BadHash::Malformed,

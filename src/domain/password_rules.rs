@@ -62,7 +62,7 @@ pub(super) fn guessable(
         Some(BadPassword::Repetitive)
     } else if is_run(&chars) || is_two_runs(&chars) {
         Some(BadPassword::Sequential)
-    } else if common_passwords::contain(&folded) || is_a_common_one_repeated(&folded) {
+    } else if is_a_common_one(&folded) {
         Some(BadPassword::Common)
     } else {
         None
@@ -107,9 +107,10 @@ fn is_repeated(chars: &[char], length: usize) -> bool {
     chars.len() >= 2 * length && chars[length..] == chars[..chars.len() - length]
 }
 
-fn is_a_common_one_repeated(folded: &str) -> bool {
+/// Is it on the list, once or said again and again?
+fn is_a_common_one(folded: &str) -> bool {
     let bytes = folded.as_bytes();
-    let pieces = LEAST_CHARS..=bytes.len() / 2;
+    let pieces = LEAST_CHARS..=bytes.len();
     pieces.filter(|length| bytes.len().is_multiple_of(*length)).any(|length| {
         bytes[length..] == bytes[..bytes.len() - length]
             && folded.get(..length).is_some_and(common_passwords::contain)
@@ -231,9 +232,16 @@ mod tests {
             "j839201748392017",
             "a3b8d1q7z5t2m9x4",
             "cloakroom 839201748372019", // what is left is fifteen characters by itself
+            "akbxcqdzemfwgjhu",          // every other character only follows the alphabet
         ] {
             assert_eq!(verdict(password), None, "{password}");
         }
+    }
+
+    #[test]
+    fn what_is_said_once_and_a_half_is_no_repetition() {
+        assert_eq!(guessable("kxwqzkxw", None, &[], 8), None);
+        assert_eq!(guessable("kxwqzkxwqz", None, &[], 8), Some(BadPassword::Repetitive));
     }
 
     #[test]

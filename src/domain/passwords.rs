@@ -436,7 +436,7 @@ impl Hasher {
             };
             fastest = fastest.min(took);
         }
-        Ok(fastest + fastest / 2)
+        Ok(with_reserve(fastest))
     }
 
     /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.
@@ -455,6 +455,11 @@ impl Hasher {
         })?;
         answered.await.map_err(|_dropped| self.refusal())
     }
+}
+
+/// Half as much again.
+fn with_reserve(time: Duration) -> Duration {
+    time + time / 2
 }
 
 /// What a hashing thread does until the hasher is gone.
@@ -723,7 +728,9 @@ mod tests {
         hasher.verify(typed("x"), None).await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(50));
         hasher.set_pace(Duration::ZERO);
-        assert!(hasher.time(None).await.unwrap() < Duration::from_millis(50));
+        let time = hasher.time(None).await.unwrap();
+        assert!(Duration::ZERO < time && time < Duration::from_millis(50), "{time:?}");
+        assert_eq!(with_reserve(Duration::from_millis(20)), Duration::from_millis(30));
     }
 
     #[tokio::test]
@@ -733,6 +740,31 @@ mod tests {
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(Busy))).count();
         assert!(busy >= QUEUE - 1, "{busy} were told to come back");
+        assert_eq!(hasher.refused(), busy as u64, "they are counted");
+    }
+
+    #[tokio::test]
+    async fn what_can_wait_is_not_hashed_while_somebody_waits() {
+        let hasher = Hasher::start(HashCost::DEFAULT, 1);
+        let new = || RULES.check(&typed("correct horse battery"), None).unwrap();
+        let waiting = (0..8).map(|_| hasher.verify(typed("x"), None));
+        let idle = async {
+            assert!(hasher.waiting() > 0, "the others were asked first");
+            hasher.hash_if_idle(new()).await.map(drop)
+        };
+        let (_, refused) = tokio::join!(futures_util::future::join_all(waiting), idle);
+        assert_eq!(refused, Err(Busy));
+        assert_eq!(hasher.waiting(), 0);
+        assert!(hasher.hash_if_idle(new()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_hash_stands_beside_what_it_costs() {
+        let hasher = Hasher::start(CHEAP, 1);
+        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
+        assert_eq!(hasher.hash(new).await.unwrap().cost, hasher.cost());
+        assert_eq!(hasher.cost(), 38, "microseconds, or so");
+        assert_eq!(HashCost::DEFAULT.micros(), 23_347);
     }
 
     #[tokio::test]

@@ -32,8 +32,8 @@ pub struct Recognition {
     /// Counts what concerns all accounts, as a change of the keys does.
     keys: AtomicU64,
     born: Instant,
-    /// Milliseconds from `born` to when the feed of endings was last heard, and one more.
-    heard: AtomicU64,
+    /// Milliseconds from `born` until the feed of endings must have been heard again.
+    deaf_at: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Recognition {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             keys: AtomicU64::new(0),
             born: Instant::now(),
-            heard: AtomicU64::new(0),
+            deaf_at: AtomicU64::new(0),
         }
     }
 
@@ -98,16 +98,13 @@ impl Recognition {
 
     /// The feed of endings was read to its end, and that reading began at `began`.
     pub fn heard(&self, began: Instant) {
-        let millis = began.saturating_duration_since(self.born).as_millis();
-        self.heard.store(u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1, Ordering::SeqCst);
+        let until = began.saturating_duration_since(self.born) + DEAF;
+        self.deaf_at.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
     /// Has it been too long since the feed was heard?
     fn is_deaf(&self) -> bool {
-        match self.heard.load(Ordering::Relaxed) {
-            0 => true,
-            heard => self.born.elapsed() > Duration::from_millis(heard - 1) + DEAF,
-        }
+        self.born.elapsed() >= Duration::from_millis(self.deaf_at.load(Ordering::Relaxed))
     }
 
     fn slot(&self, account: &AccountId) -> &AtomicU64 {

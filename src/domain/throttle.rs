@@ -349,15 +349,15 @@ impl Domain {
         })
     }
 
-    /// Removes what holds nobody up any more, in small batches.
+    /// Removes a small batch of what holds nobody up any more; nothing, if there is no more of it.
     pub(super) async fn remove_attempts(&self, limit: i64) -> Result<u64, Fault> {
         let now = self.clock.now();
         let yesterday = now.before(FORGOTTEN_AFTER).millis();
         let old = self.store.remove_attempts(yesterday, now.millis(), limit).await?;
-        if old > 0 || self.store.count_attempts().await? <= self.rules.limits.keys {
+        if self.store.count_attempts().await? <= self.rules.limits.keys {
             return Ok(old);
         }
-        self.store.remove_attempts(now.millis(), now.millis(), limit).await
+        Ok(old.max(self.store.remove_attempts(now.millis(), now.millis(), limit).await?))
     }
 }
 

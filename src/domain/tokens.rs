@@ -413,7 +413,7 @@ fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
 }
 
 fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
-    meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw()
+    is_trusted(meta.uid(), rustix::process::geteuid().as_raw())
 }
 
 /// Can nobody who sees this mount write to it?
@@ -464,6 +464,11 @@ fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
     })
 }
 
+/// May this owner's key sign here? Root can put any key anywhere.
+fn is_trusted(owner: u32, me: u32) -> bool {
+    owner == 0 || owner == me
+}
+
 fn write_key(folder: &Path, path: &Path) -> io::Result<()> {
     let refused = "the system makes no key";
     // the system's random bytes: the library would first spend 40 ms on a generator of its own
@@ -494,6 +499,48 @@ fn thumbprint(public: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    #[test]
+    fn a_folder_that_is_not_there_has_no_keys_and_one_that_cannot_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Keys::read(&folder.path().join("none"), "x").unwrap().is_none());
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let read = Keys::read(&file, "x").map(drop);
+        assert!(matches!(read, Err(KeyError::Unreadable(path, _)) if path == file));
+    }
+
+    #[test]
+    fn a_key_of_somebody_else_is_refused() {
+        assert!(is_trusted(0, 1000) && is_trusted(1000, 1000) && is_trusted(0, 0));
+        assert!(!is_trusted(1001, 1000) && !is_trusted(1000, 0));
+        let folder = tempfile::tempdir().unwrap();
+        let key = Keys::create(folder.path(), NOW).unwrap();
+        // only root can give a file away
+        if std::os::unix::fs::chown(&key, Some(65_534), None).is_ok() {
+            let read = Keys::read(folder.path(), "x").map(drop);
+            assert!(matches!(read, Err(KeyError::OfSomebodyElse(path)) if path == key));
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_kilobyte_is_read_and_a_longer_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::create(folder.path(), NOW).unwrap();
+        let keys = Keys::read(folder.path(), "https://id.example.org").unwrap().unwrap();
+        let mut lengths = Vec::new();
+        for length in 400..600 {
+            let account = "x".repeat(length).into();
+            let sid = Sid::random();
+            let token = keys.sign(&Claims { account, sid, issued_at: NOW, expires_at: NOW });
+            let length = token.expose().len();
+            assert_eq!(keys.verify(token.expose(), NOW).is_some(), length <= 1024, "{length}");
+            lengths.push(length);
+        }
+        assert!(lengths.contains(&1024) && lengths.iter().any(|length| *length > 1024));
+    }
 
     #[test]
     fn a_thumbprint_is_the_one_of_rfc_8037_appendix_a_3() {

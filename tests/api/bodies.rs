@@ -66,6 +66,9 @@ async fn a_login_with_sizes_that_cannot_be_right_is_refused_before_hashing() {
         let answer = post(&house, "/login", JSON, body.to_string()).await;
         assert_eq!(answer.errors(), [(field.to_owned(), code.to_owned())]);
     }
+    let longest = json!({ "username": &long_name[1..], "password": &long_password[1..] });
+    let answer = post(&house, "/login", JSON, longest.to_string()).await;
+    assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "these are looked at");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod origins;
 mod pages;
 mod paths;
 mod races;
+mod recognition;
 mod renewal;
 mod sessions;
 mod settings;

@@ -97,6 +97,10 @@ async fn the_probes_answer() {
     let house = House::new().await;
     assert_eq!(house.stranger().get("/livez").await.json()["status"], "live");
     assert_eq!(house.stranger().get("/readyz").await.json()["status"], "ready");
+    house.domain.leave();
+    let leaving = house.stranger().get("/readyz").await;
+    assert_eq!(leaving.refusal(), (503, "unavailable".into()));
+    assert_eq!(house.stranger().get("/livez").await.status, 200, "it answers what is asked");
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ async fn a_list_is_read_page_by_page() {
         path = format!("/sessions?limit=3&cursor={next}");
     }
     assert_eq!(read, all);
+    let exactly = client.get("/sessions?limit=7").await.json();
+    assert!(exactly["next_cursor"].is_null(), "there are no more: {exactly}");
     for bad in [
         "limit=0",
         "limit=101",
@@ -86,6 +88,8 @@ async fn a_list_is_read_page_by_page() {
         "limit=-1",
         "cursor=x",
         "cursor=AAAAAAAAAAAAAAAAAAAAAAAA",
+        "cursor=1767225600000.what%20is%20no%20id",
+        "cursor=1767225600000.%00",
     ] {
         let answer = client.get(&format!("/sessions?{bad}")).await;
         assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{bad}");

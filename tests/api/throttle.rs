@@ -90,6 +90,19 @@ async fn thr_01_a_good_sign_in_makes_failures_forgotten() {
 }
 
 #[tokio::test]
+async fn thr_01_failures_are_forgotten_after_a_day_and_not_before() {
+    for (pause, next) in [(HOUR * 24, 429), (HOUR * 24 + Duration::from_millis(1), 403)] {
+        let house = House::new().await;
+        for _ in 0..5 {
+            assert_eq!(fail(&house, "ann").await.0, 403);
+        }
+        house.wait(pause);
+        assert_eq!(fail(&house, "ann").await.0, 403);
+        assert_eq!(fail(&house, "ann").await.0, next, "after {pause:?}");
+    }
+}
+
+#[tokio::test]
 async fn thr_02_the_right_password_tells_nothing_while_throttled_and_is_not_hashed() {
     let house = House::that_costs_its_price().await;
     house.signed_in("ann").await;
@@ -162,6 +175,16 @@ async fn thr_05_a_known_device_signs_in_while_the_name_is_under_attack() {
     throttle(&house, "bob").await;
     let of_another = log_in(&house, ("bob", PASSWORD), None, Some(&device)).await;
     assert_eq!(of_another.status, 429, "ann's device is a stranger to bob's account");
+}
+
+#[tokio::test]
+async fn thr_05_the_browser_that_registered_is_known() {
+    let house = House::new().await;
+    let body = json!({ "username": "ann", "password": PASSWORD });
+    let registered = house.stranger().post("/register", &body).await;
+    let device = registered.sets("device").unwrap().split_once(';').unwrap().0.to_owned();
+    throttle(&house, "ann").await;
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&device)).await.status, 200);
 }
 
 #[tokio::test]
@@ -429,6 +452,27 @@ async fn the_current_password_of_a_stolen_session_is_guessed_five_times() {
 }
 
 #[tokio::test]
+async fn the_right_current_password_makes_failures_forgotten() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let change = |current: &str, new: &str| {
+        let body = json!({ "current_password": current, "new_password": new });
+        request(Method::PUT, "/me/password").content_type("application/json").body(body.to_string())
+    };
+    for _ in 0..2 {
+        for _ in 0..4 {
+            let wrong = change("a wrong password", "another long password");
+            assert_eq!(ann.send(wrong).await.status, 403);
+        }
+        assert_eq!(
+            ann.send(change(PASSWORD, "short")).await.status,
+            422,
+            "only the new one is bad"
+        );
+    }
+}
+
+#[tokio::test]
 async fn enu_04_an_address_makes_ten_accounts_and_asks_for_ten_names_at_once() {
     let house = House::new().await;
     house.signed_in("ann").await;
@@ -472,6 +516,32 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
     );
     let counted = house.count("select count(*) from attempts where failures > 0").await;
     assert_eq!(counted, i64::try_from(hashed).unwrap() + 1, "and the registration");
+}
+
+#[tokio::test]
+async fn a_try_that_no_thread_has_time_for_costs_an_address_no_turn() {
+    let house = House::that_costs_its_price().await;
+    let address = Some("192.0.2.7");
+    let is_over = std::cell::Cell::new(false);
+    // more than fit the queue, again and again
+    let crowd = (0..100).map(async |_| {
+        while !is_over.get() {
+            let _ = house.domain.hasher.verify(Password::new("x".to_owned()), None).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let tried = async {
+        let answer = log_in(&house, ("ann", "x"), address, None).await;
+        is_over.set(true);
+        answer
+    };
+    let (_, answer) = tokio::join!(join_all(crowd), tried);
+    assert_eq!(answer.status, 503);
+    for n in 0..10 {
+        let name = format!("user{n}");
+        assert_eq!(log_in(&house, (&name, "x"), address, None).await.status, 403, "{n}");
+    }
+    assert_eq!(log_in(&house, ("another", "x"), address, None).await.status, 429);
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! What is known from memory, and when it is not believed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloakroom::domain::recognition::Recognition;
+use cloakroom::secret::TokenDigest;
+
+use crate::house::House;
+
+/// Whoever has not heard of other processes' endings for this long asks the database.
+const DEAF: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one() {
+    let house = House::new().await;
+    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    let token = cookie.split_once('=').unwrap().1;
+    let who = house.domain.recognise(token).await.unwrap().unwrap();
+    let token = TokenDigest::of(token);
+    let kept = Recognition::new();
+    let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));
+    let is_known = || kept.get(&token).is_some();
+
+    file();
+    assert!(!is_known(), "nobody has heard anything yet");
+    let heard = Instant::now();
+    kept.heard(heard);
+    assert!(is_known());
+    kept.ended(&who.account.id);
+    assert!(!is_known(), "a session of this account");
+    file();
+    assert!(is_known());
+    kept.all_changed();
+    assert!(!is_known(), "the keys");
+    file();
+    assert!(is_known());
+
+    tokio::time::sleep(DEAF).await;
+    assert!(!is_known(), "what has ended meanwhile?");
+    kept.heard(heard);
+    assert!(!is_known(), "that is old news");
+    kept.heard(Instant::now());
+    assert!(is_known());
+    tokio::time::sleep(DEAF / 2).await;
+    assert!(is_known(), "a second is not over");
+}
