@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
+use poem_openapi::OpenApi;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
@@ -22,8 +23,8 @@ use crate::domain::tokens::{KeyError, Keys};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
-    Apps, Color, DeviceCookie, Front, Hosts, Logo, Origins, Requests, SessionCookie, Site,
-    TrustedProxies, route,
+    Apps, Color, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins, Requests,
+    SessionCookie, Site, TrustedProxies, route,
 };
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
@@ -130,18 +131,35 @@ async fn keys(
     Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
 }
 
-/// The service as one endpoint, which counts its requests; what goes on beside it ends when it is
-/// dropped.
+/// What goes on beside the requests, until the domain is dropped.
+pub fn watch(domain: &Arc<Domain>) {
+    tokio::spawn(Domain::watch(Arc::downgrade(domain)));
+    tokio::spawn(Domain::listen(Arc::downgrade(domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain)));
+}
+
+/// The program's own service as one endpoint, which counts its requests; what goes on beside it ends
+/// when it is dropped.
 pub fn furnish(
     config: &Config,
     domain: Arc<Domain>,
     is_demo: bool,
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
-    tokio::spawn(Domain::watch(Arc::downgrade(&domain)));
-    tokio::spawn(Domain::listen(Arc::downgrade(&domain)));
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&domain)));
-    route(Arc::new(Front {
+    watch(&domain);
+    let furnished = furnish_with(config, domain, is_demo, requests, Guest::cloakroom());
+    furnished.expect("the program's own operations fit").0
+}
+
+/// A service with somebody's operations in it as one endpoint, and its document.
+pub fn furnish_with<T: OpenApi + 'static>(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+    requests: Arc<Requests>,
+    guest: Guest<T>,
+) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
+    let front = Front {
         domain,
         cookie: SessionCookie::new(
             &config.cookie.name,
@@ -161,7 +179,8 @@ pub fn furnish(
         has_docs: config.docs,
         is_demo,
         requests,
-    }))
+    };
+    route(Arc::new(front), guest)
 }
 
 /// How the pages look.

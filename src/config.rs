@@ -386,21 +386,7 @@ const FILE: &str = "cloakroom.toml";
 impl Config {
     /// Puts the sources together. A file that was named must be there.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
-        let path = file.unwrap_or(Path::new(FILE));
-        let source =
-            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
-        let from_file = read(source, &path.display().to_string())?;
-        let environment =
-            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
-        let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
-        if from_environment.database_url.is_none() {
-            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
-            let address = address.transpose().map_err(|_| {
-                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
-            })?;
-            from_environment.database_url = address.map(DatabaseUrl);
-        }
-        Self::check(from_file.overlaid(from_environment).overlaid(flags))
+        Self::check(Settings::gather(file)?.overlaid(flags))
     }
 
     /// Fills the gaps with the defaults and refuses what cannot be meant.
@@ -514,6 +500,30 @@ fn networks(list: &List) -> Result<Vec<IpNet>, ConfigError> {
 }
 
 impl Settings {
+    /// What the file and the environment set.
+    pub fn gather(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new(FILE));
+        let source =
+            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
+        let from_file = read(source, &path.display().to_string())?;
+        let environment =
+            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
+        let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
+        if from_environment.database_url.is_none() {
+            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
+            let address = address.transpose().map_err(|_| {
+                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
+            })?;
+            from_environment.database_url = address.map(DatabaseUrl);
+        }
+        Ok(from_file.overlaid(from_environment))
+    }
+
+    /// What a text sets that has the form of the file.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        read(config::File::from_str(text, config::FileFormat::Toml), "the settings")
+    }
+
     /// What `over` sets, else what this sets.
     fn overlaid(self, over: Self) -> Self {
         Self {

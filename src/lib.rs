@@ -1,28 +1,85 @@
 //! Cloakroom: hand in your credentials, get a ticket.
 //!
-//! An OpenAPI-first login service. The house has four floors and a cellar, and arrows point down
-//! only: `main → cli → app → http → domain → store`. The cellar (`secret`, `clock`, `fault`) is
-//! open to all and knows no one.
+//! An OpenAPI-first login service, and sessions for a [poem-openapi] service of your own: open it,
+//! mount your operations beside its own, and write [`SignedIn`] as the first argument of those that
+//! need a session.
+//!
+//! ```no_run
+//! use cloakroom::{Cloakroom, Settings, SignedIn};
+//! use poem_openapi::{OpenApi, payload::PlainText};
+//!
+//! struct Greetings;
+//!
+//! #[OpenApi]
+//! impl Greetings {
+//!     /// Greet me
+//!     #[oai(path = "/greeting", method = "get", operation_id = "greet")]
+//!     async fn greet(&self, who: SignedIn) -> PlainText<String> {
+//!         PlainText(format!("Hello {}", who.username()))
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), cloakroom::Error> {
+//!     let cloakroom = Cloakroom::open(Settings::load()?).await?;
+//!     cloakroom.mount(Greetings, "Greetings", "1.0").serve().await
+//! }
+//! ```
+//!
+//! `http://127.0.0.1:8000/docs` shows `GET /greeting` with its padlock beside `POST /login`,
+//! `POST /register` and the rest; it is answered 401 to whoever has no session, and so the document
+//! says. `docs/embedding.md` tells the rest, and `examples/notes` is a whole service.
+//!
+//! What is listed here is the API, which changes as Cargo reads versions. poem 3, poem-openapi 5 and
+//! sqlx 0.9 are part of it.
+//!
+//! [poem-openapi]: https://docs.rs/poem-openapi
+//!
+//! # The house
+//!
+//! It has floors and a cellar, and arrows point down only:
+//! `main → cli → door → app → http → domain → store`. The cellar (`secret`, `clock`, `fault`) is open
+//! to all and knows no one.
 //!
 //! | floor | speaks | file |
 //! |---|---|---|
-//! | [`cli`] | arguments, exit codes | one file a noun |
-//! | [`config`] | settings, checked once | |
-//! | [`app`] | opens the store, furnishes the domain, builds the route | |
-//! | [`server`] | connections, limits, deadlines | |
-//! | [`metrics`] | counts, for Prometheus | |
-//! | [`http`] | JSON, cookies, statuses | one file a noun |
-//! | [`domain`] | the rules | one file a noun |
-//! | [`store`] | rows | one file a table |
+//! | `cli` | arguments, exit codes | one file a noun |
+//! | `door` | what is listed below | |
+//! | `config` | settings, checked once | |
+//! | `app` | opens the store, furnishes the domain, builds the route | |
+//! | `server` | connections, limits, deadlines | |
+//! | `metrics` | counts, for Prometheus | |
+//! | `http` | JSON, cookies, statuses | one file a noun |
+//! | `domain` | the rules | one file a noun |
+//! | `store` | rows | one file a table |
 
+pub use crate::door::{Cloakroom, Error, Mount, Mounted, Settings};
+pub use crate::http::{MaybeSignedIn, Problem, Session, SessionDataError, SignedIn};
+pub use crate::store::Database;
+
+mod door;
+
+// The floors are open to the program's own tests and benches, and no part of the API.
+
+#[doc(hidden)]
 pub mod app;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
 pub mod domain;
+#[doc(hidden)]
 pub mod fault;
+#[doc(hidden)]
 pub mod http;
+#[doc(hidden)]
 pub mod metrics;
+#[doc(hidden)]
 pub mod secret;
+#[doc(hidden)]
 pub mod server;
+#[doc(hidden)]
 pub mod store;

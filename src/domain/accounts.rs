@@ -344,7 +344,8 @@ impl Domain {
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
-        let changed = self.store.change_password(version, &hash, &session).await;
+        let old = who.session.id.as_str();
+        let changed = self.store.change_password(version, &hash, old, &session).await;
         if !changed.map_err(LogInError::Fault)? {
             return Err(LogInError::WrongCredentials.into());
         }

@@ -10,6 +10,7 @@ pub mod invites;
 mod password_rules;
 pub mod passwords;
 pub mod recognition;
+pub mod session_data;
 pub mod sessions;
 pub mod tallies;
 pub mod throttle;

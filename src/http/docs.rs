@@ -30,20 +30,21 @@ const ICON: &[u8] = include_bytes!("docs/favicon.png");
 #[derive(Template)]
 #[template(path = "docs/index.html")]
 struct Page<'a> {
+    title: &'a str,
     demo: bool,
     /// Who is signed in; empty if nobody is.
     username: &'a str,
 }
 
 /// The page, for who asks.
-async fn page(front: &Front, request: &Request) -> Result<Response> {
+async fn page(front: &Front, title: &str, request: &Request) -> Result<Response> {
     let who = match front.signed_in(request).await {
         Ok(who) => Some(who),
         Err(failure) if failure.problem.status < 500 => None,
         Err(failure) => return Err(failure.into()),
     };
     let username = who.as_ref().map_or("", |who| who.account.username.as_str());
-    let page = Page { demo: front.is_demo, username };
+    let page = Page { title, demo: front.is_demo, username };
     Ok(Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CONTENT_SECURITY_POLICY, POLICY)
@@ -87,15 +88,12 @@ impl File {
     }
 }
 
-/// Adds the page, its files and the document.
-pub fn add(front: &Arc<Front>, table: &mut Table) {
-    let rules = &front.domain.rules;
-    let audience = rules.audiences.first().map(String::as_str);
-    let json = document::served(&front.cookie, rules.passwords.fewest_chars, audience);
-    let yaml = document::yaml(&json);
+/// Adds the page, its files and the document of this title.
+pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
+    let yaml = document::yaml(json);
     let (logo_kind, logo) = front.site.logo();
     let document = [
-        ("/openapi.json", File::plain("application/json", json.into_bytes())),
+        ("/openapi.json", File::plain("application/json", json.to_owned())),
         ("/openapi.yaml", File::plain("application/yaml", yaml.into_bytes())),
         ("/favicon.ico", File::plain("image/png", ICON)),
         ("/assets/page.css", File::plain(STYLE, front.site.style().into_bytes())),
@@ -117,10 +115,10 @@ pub fn add(front: &Arc<Front>, table: &mut Table) {
         table.entry(path.to_owned()).or_default().insert(Method::GET, file.boxed());
     }
     if front.has_docs {
-        let front = Arc::clone(front);
+        let (front, title) = (Arc::clone(front), Arc::<str>::from(title));
         let page = endpoint::make(move |request: Request| {
-            let front = Arc::clone(&front);
-            async move { page(&front, &request).await }
+            let (front, title) = (Arc::clone(&front), Arc::clone(&title));
+            async move { page(&front, &title, &request).await }
         });
         table.entry("/docs".to_owned()).or_default().insert(Method::GET, page.boxed());
     }

@@ -23,9 +23,51 @@ cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`, and behind an https add
 its name there is `__Host-session` unless the operator chose another, and the document that a \
 service serves says which. The value is opaque to clients.";
 
-/// The first argument of an operation that needs a session: who calls.
-#[derive(Debug)]
-pub struct SignedIn(pub Arc<SignedInAs>);
+/// The guard: the first argument of an operation that needs a session. It says who calls.
+///
+/// The document gives the operation its padlock and its answers 401 and 403. Without a cookie the
+/// caller is answered 401, with one that does not count 403, before any other argument is read.
+///
+/// ```
+/// use cloakroom::SignedIn;
+/// use poem_openapi::{OpenApi, payload::PlainText};
+///
+/// struct Greetings;
+///
+/// #[OpenApi]
+/// impl Greetings {
+///     /// Greet me
+///     #[oai(path = "/greeting", method = "get", operation_id = "greet")]
+///     async fn greet(&self, who: SignedIn) -> PlainText<String> {
+///         PlainText(format!("Hello {}", who.username()))
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub(crate) Arc<SignedInAs>);
+
+impl SignedIn {
+    /// Who sent a request, for pages and for poem's own handlers. The error is the answer: 401 or
+    /// 403, as for an operation.
+    pub async fn of(request: &Request) -> Result<Self> {
+        Ok(Self(Front::of(request)?.signed_in(request).await?))
+    }
+
+    /// The account's random id, which never changes: what rows of yours refer to.
+    pub fn account_id(&self) -> &str {
+        self.0.account.id.as_str()
+    }
+
+    /// The user name, in small letters.
+    pub fn username(&self) -> &str {
+        self.0.account.username.as_str()
+    }
+
+    /// The session's name in listings. It is no secret and opens nothing.
+    pub fn session_id(&self) -> &str {
+        self.0.session.id.as_str()
+    }
+}
 
 impl<'a> ApiExtractor<'a> for SignedIn {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
@@ -33,17 +75,7 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let scheme = MetaSecurityScheme {
-            ty: "apiKey",
-            description: Some(DESCRIPTION),
-            name: Some("session"), // `document()` puts the name in force here
-            key_in: Some("cookie"),
-            scheme: None,
-            bearer_format: None,
-            flows: None,
-            openid_connect_url: None,
-        };
-        registry.create_security_scheme(SCHEME, scheme);
+        register(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -55,9 +87,88 @@ impl<'a> ApiExtractor<'a> for SignedIn {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let front = request.data::<Arc<Front>>().expect("the route carries its front");
-        Ok(Self(front.signed_in(request).await?))
+        Self::of(request).await
     }
+}
+
+/// The guard of an operation that nobody needs a session for, but that answers more to whoever has
+/// one. A cookie that does not count is refused with 403, as everywhere: whoever believes to be
+/// signed in learns that they are not.
+///
+/// ```
+/// use cloakroom::MaybeSignedIn;
+/// use poem_openapi::{OpenApi, payload::PlainText};
+///
+/// struct Greetings;
+///
+/// #[OpenApi]
+/// impl Greetings {
+///     /// Greet whoever it is
+///     #[oai(path = "/hello", method = "get", operation_id = "sayHello")]
+///     async fn hello(&self, who: MaybeSignedIn) -> PlainText<String> {
+///         let name = who.signed_in().map_or("stranger", |who| who.username());
+///         PlainText(format!("Hello {name}"))
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MaybeSignedIn(Option<SignedIn>);
+
+impl MaybeSignedIn {
+    /// Who sent a request, for pages and for poem's own handlers. The error is the answer 403.
+    pub async fn of(request: &Request) -> Result<Self> {
+        let front = Front::of(request)?;
+        if matches!(front.cookie.of(request), Presented::Nothing) {
+            return Ok(Self(None));
+        }
+        SignedIn::of(request).await.map(|who| Self(Some(who)))
+    }
+
+    /// Who calls, if they are signed in.
+    pub fn signed_in(&self) -> Option<&SignedIn> {
+        self.0.as_ref()
+    }
+}
+
+impl<'a> ApiExtractor<'a> for MaybeSignedIn {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    fn has_security_fallback() -> bool {
+        true
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Self::of(request).await
+    }
+}
+
+/// The padlock.
+pub(super) fn register(registry: &mut Registry) {
+    let scheme = MetaSecurityScheme {
+        ty: "apiKey",
+        description: Some(DESCRIPTION),
+        name: Some("session"), // `document()` puts the name in force here
+        key_in: Some("cookie"),
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    registry.create_security_scheme(SCHEME, scheme);
 }
 
 /// As [`SignedIn`], for an operation that proxies ask: whoever does not count is answered 401.
@@ -70,11 +181,11 @@ impl<'a> ApiExtractor<'a> for LetThrough {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        SignedIn::register(registry);
+        register(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        SignedIn::security_schemes()
+        vec![SCHEME]
     }
 
     async fn from_request(
@@ -82,12 +193,20 @@ impl<'a> ApiExtractor<'a> for LetThrough {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let front = request.data::<Arc<Front>>().expect("the route carries its front");
-        Ok(Self(front.let_through(request).await?))
+        Ok(Self(Front::of(request)?.let_through(request).await?))
     }
 }
 
 impl Front {
+    /// What the operations stand on. An operation that was never mounted has nothing to stand on:
+    /// nobody is let in, and the log says why, here, for nothing stands around it.
+    pub(super) fn of(request: &Request) -> Result<&Arc<Self>, Failure> {
+        request.data::<Arc<Self>>().ok_or_else(|| {
+            tracing::error!("an operation asks who is signed in and is not under Cloakroom::mount");
+            Failure::of(Code::InternalError)
+        })
+    }
+
     /// Who calls, or 401: with a cookie that does not count one is as nobody.
     pub async fn let_through(&self, request: &Request) -> Result<Arc<SignedInAs>, Failure> {
         self.signed_in(request).await.map_err(|failure| match failure.problem.status {

@@ -12,12 +12,15 @@ mod guard;
 mod health;
 mod host;
 mod login;
+mod mount;
 mod origin;
 mod pages;
 mod password_text;
+mod payload;
 mod private;
 mod problem;
 mod requests;
+mod session_data;
 mod sessions;
 mod tokens;
 mod trace;
@@ -32,7 +35,7 @@ use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use poem::{Endpoint, EndpointExt, Request, Response, Result, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, OperationId, Tags};
 use tracing::{Instrument, Level, Span};
@@ -40,12 +43,18 @@ use tracing::{Instrument, Level, Span};
 pub use self::address::TrustedProxies;
 use self::cookie::AlsoSet;
 pub use self::cookie::{DeviceCookie, SessionCookie};
-pub use self::document::{document, served, yaml};
+pub use self::document::{About, document, yaml};
+pub use self::guard::{MaybeSignedIn, SignedIn};
 pub use self::host::Hosts;
+pub use self::mount::{Guest, MountError};
 pub use self::origin::Origins;
+use self::origin::Preflight;
 pub use self::pages::{Apps, Color, Logo, Site};
+pub use self::private::PrivateApi;
+pub use self::problem::Problem;
 use self::problem::{Code, Failure, Trouble};
 pub use self::requests::{BOUNDS, Requests};
+pub use self::session_data::{Session, SessionDataError};
 use crate::domain::Domain;
 use crate::domain::audit::Event;
 use crate::secret::random_bytes;
@@ -90,23 +99,24 @@ enum Tag {
     Health,
 }
 
-/// Every operation, in the order of the document.
-type Operations = (
+/// Every operation, in the order of the document. In the middle stand those of whoever embeds it.
+type Operations<T> = (
     login::LoginApi,
     accounts::AccountsApi,
     sessions::SessionsApi,
-    private::PrivateApi,
+    T,
     tokens::TokensApi,
     forward_auth::ForwardAuthApi,
     health::HealthApi,
 );
 
-fn operations(front: &Arc<Front>) -> Operations {
+/// The operations that are there wherever this is mounted.
+fn operations(front: &Arc<Front>) -> Operations<()> {
     (
         login::LoginApi(Arc::clone(front)),
         accounts::AccountsApi(Arc::clone(front)),
         sessions::SessionsApi(Arc::clone(front)),
-        private::PrivateApi,
+        (),
         tokens::TokensApi(Arc::clone(front)),
         forward_auth::ForwardAuthApi,
         health::HealthApi(Arc::clone(front)),
@@ -116,14 +126,25 @@ fn operations(front: &Arc<Front>) -> Operations {
 /// Paths, their methods, and what answers.
 type Table = HashMap<String, HashMap<Method, BoxEndpoint<'static>>>;
 
-/// The whole service as one endpoint that always answers.
-pub fn route(front: Arc<Front>) -> BoxEndpoint<'static, Response> {
+/// The whole service as one endpoint that always answers, and its document.
+pub fn route<T: OpenApi + 'static>(
+    front: Arc<Front>,
+    guest: Guest<T>,
+) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
+    let Guest { api, about, body_limit, pages } = guest;
+    mount::check::<T>(&about.scheme)?;
+    let title = about.title.clone();
+    let document = document::served::<T>(&front, about, body_limit);
     let mut table = Table::new();
     operations(&front).add_routes(&mut table);
     pages::add(&front, &mut table);
-    docs::add(&front, &mut table);
+    docs::add(&front, &title, &document, &mut table);
+    mount::add(api, body_limit, pages, &mut table)?;
     let headers = headers_of_every_answer(&front);
-    Edge { front, paths: Paths::new(table), ids: RequestIds::new(), headers }.boxed()
+    let preflight = Preflight::of::<T>(&table);
+    let paths = Paths::new(table)?;
+    let edge = Edge { front, paths, ids: RequestIds::new(), headers, preflight };
+    Ok((edge.boxed(), document))
 }
 
 /// What answers at which path. Most paths have no parameter, and are found by one look-up.
@@ -133,17 +154,18 @@ struct Paths {
 }
 
 impl Paths {
-    fn new(table: Table) -> Self {
+    fn new(table: Table) -> Result<Self, MountError> {
         let mut paths = Self { plain: HashMap::new(), with_parameters: Route::new() };
         for (path, methods) in table {
             let methods = Methods::new(methods);
-            if path.contains(':') {
-                paths.with_parameters = paths.with_parameters.at(path, methods);
+            if path.contains([':', '*', '<']) {
+                let added = paths.with_parameters.try_at(&path, methods.into_endpoint());
+                paths.with_parameters = added.map_err(|why| MountError::bad_path(path, &why))?;
             } else {
                 paths.plain.insert(path, methods);
             }
         }
-        paths
+        Ok(paths)
     }
 }
 
@@ -163,9 +185,10 @@ async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -
     match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            let mut response = problem::catch(&error);
-            if let Some(id) = error.data::<OperationId>() {
-                response.set_data(*id);
+            let id = error.data::<OperationId>().copied();
+            let mut response = problem::catch(error);
+            if let Some(id) = id {
+                response.set_data(id);
             }
             response
         }
@@ -212,6 +235,7 @@ struct Edge {
     ids: RequestIds,
     /// What every answer carries, unless it says otherwise itself.
     headers: HeaderMap,
+    preflight: Preflight,
 }
 
 /// Names for requests: 64 random bits of this process, and a count.
@@ -282,7 +306,7 @@ impl Edge {
             return failure.as_response();
         }
         if may_read && origin::is_preflight(&request) {
-            return origin::preflighted();
+            return self.preflight.answer();
         }
         request.set_data(Arc::clone(&self.front));
         // poem-openapi's own service puts it there for its `Query`

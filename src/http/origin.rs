@@ -4,8 +4,14 @@
 //! The refusal is the algorithm of Go 1.25's `http.CrossOriginProtection`: browsers say where a
 //! request comes from, and nothing has to be added to a page or to a client.
 
+use std::collections::{BTreeSet, HashMap};
+
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
+use poem_openapi::OpenApi;
+use poem_openapi::registry::MetaParamIn;
+
+use super::Table;
 
 /// The origins that this service counts as its own, and others that may call with the cookie.
 #[derive(Debug, Clone)]
@@ -50,15 +56,45 @@ pub fn is_preflight(request: &Request) -> bool {
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// What a browser may send from an allowed origin: what every operation takes (the Fetch standard,
-/// section 3.3). It need not ask again for ten minutes.
-pub fn preflighted() -> Response {
-    Response::builder()
-        .status(StatusCode::NO_CONTENT)
-        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE")
-        .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type")
-        .header(header::ACCESS_CONTROL_MAX_AGE, "600")
-        .finish()
+/// What a browser may send from an allowed origin: what the operations take (the Fetch standard,
+/// section 3.3).
+#[derive(Debug)]
+pub struct Preflight {
+    methods: HeaderValue,
+    headers: HeaderValue,
+}
+
+impl Preflight {
+    /// What the table's methods and the parameters of somebody's operations ask for.
+    pub fn of<T: OpenApi>(table: &Table) -> Self {
+        let named = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+        let mut methods: Vec<&Method> = named.iter().collect();
+        let mut more: Vec<&Method> = table.values().flat_map(HashMap::keys).collect();
+        more.sort_by_key(|method| method.as_str());
+        more.dedup();
+        more.retain(|method| !named.contains(method));
+        methods.extend(more);
+        let methods = methods.into_iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let mut headers = BTreeSet::from(["Content-Type".to_owned()]);
+        for path in T::meta().into_iter().flat_map(|api| api.paths) {
+            let parameters = path.operations.into_iter().flat_map(|operation| operation.params);
+            let sent = parameters.filter(|parameter| parameter.in_type == MetaParamIn::Header);
+            headers.extend(sent.map(|parameter| parameter.name));
+        }
+        let headers = headers.into_iter().collect::<Vec<_>>().join(", ");
+        let header = |text| HeaderValue::try_from(text).expect("methods and names make a header");
+        Self { methods: header(methods), headers: header(headers) }
+    }
+
+    /// The browser need not ask again for ten minutes.
+    pub fn answer(&self) -> Response {
+        Response::builder()
+            .status(StatusCode::NO_CONTENT)
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone())
+            .header(header::ACCESS_CONTROL_ALLOW_HEADERS, self.headers.clone())
+            .header(header::ACCESS_CONTROL_MAX_AGE, "600")
+            .finish()
+    }
 }
 
 /// Lets the page of an allowed origin read the answer to a request with the cookie.

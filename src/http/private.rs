@@ -7,6 +7,7 @@ use super::Tag;
 use super::guard::SignedIn;
 use super::problem::Failure;
 
+#[derive(Debug)]
 pub struct PrivateApi;
 
 /// Something for signed-in people only.

@@ -9,13 +9,16 @@ use std::time::Duration;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Error, IntoResponse, Response};
-use poem_openapi::error::ParseParamError;
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayloadError};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use serde_json::Value;
 
+use super::mount::{TooLarge, in_words};
+use super::payload;
+use super::session_data::SessionDataError;
 use crate::fault::Fault;
 
 /// The media type of every refusal.
@@ -154,20 +157,20 @@ impl Code {
 pub struct Problem {
     /// A URI reference that names the kind of problem and leads to its explanation.
     #[oai(rename = "type", validator(max_length = 200))]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The kind of problem in a few words.
     #[oai(validator(max_length = 200))]
-    pub title: String,
+    pub(crate) title: String,
     /// The HTTP status of the answer.
     #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
-    pub status: u16,
+    pub(crate) status: u16,
     /// What is wrong and what to do, for people.
     #[oai(validator(max_length = 1000))]
-    pub detail: String,
-    pub code: CodeName,
+    pub(crate) detail: String,
+    pub(crate) code: CodeName,
     /// What is wrong in the body, field by field.
     #[oai(skip_serializing_if_is_none, validator(max_items = 20))]
-    pub errors: Option<Vec<FieldError>>,
+    pub(crate) errors: Option<Vec<FieldError>>,
 }
 
 /// One thing that is wrong in a body.
@@ -318,8 +321,69 @@ stands for the service or its operator, as `admin`, `root` and `support` do)."
 );
 
 impl Problem {
+    /// A problem of a service's own: a status, a `code` of small letters and `_`, and what is wrong
+    /// and what to do.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: CodeName(code.to_owned()),
+            errors: None,
+        }
+    }
+
+    /// The problem of a status that is all that is known; its name is its code.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::BAD_REQUEST => Code::InvalidRequest,
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            StatusCode::INTERNAL_SERVER_ERROR => Code::InternalError,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+            other => {
+                let reason = other.canonical_reason().unwrap_or("Refused");
+                let code = reason.to_ascii_lowercase();
+                let code = code.replace(|c: char| !c.is_ascii_alphabetic(), "_");
+                return Self::new(other, &code, format!("{reason}."));
+            }
+        };
+        Self::of(code)
+    }
+
+    /// A parameter is not what the document says.
+    pub(super) fn not_as_documented(parameter: &str) -> Self {
+        let wrong = FieldError::new(parameter, FieldCode::WrongType, "See the documented limits.");
+        Self::of(Code::InvalidRequest).with_errors(vec![wrong])
+    }
+
+    /// A body is larger than so many bytes.
+    pub(super) fn larger_than(limit: usize) -> Self {
+        let detail = format!("The body is larger than {}.", in_words(limit));
+        Self { detail, ..Self::of(Code::PayloadTooLarge) }
+    }
+
+    /// A body is of a media type that an operation of somebody's does not take.
+    pub(super) fn of_no_documented_media_type() -> Self {
+        let detail = "Send the body in a documented media type, and say which in `Content-Type`.";
+        Self { detail: detail.to_owned(), ..Self::of(Code::UnsupportedMediaType) }
+    }
+
+    /// What an operation refuses by a status and a sentence. That of a 400 may be a library's own.
+    fn told(error: &Error) -> Self {
+        let (status, told) = (error.status(), error.to_string());
+        let problem = Self::of_status(status);
+        if status == StatusCode::BAD_REQUEST || told == status.to_string() {
+            return problem;
+        }
+        Self { detail: told.chars().take(1000).collect(), ..problem }
+    }
+
     /// The problem as the contract words it.
-    pub fn of(code: Code) -> Self {
+    pub(crate) fn of(code: Code) -> Self {
         Self {
             kind: format!("/problems/{}", code.name()),
             title: code.title().to_owned(),
@@ -331,7 +395,7 @@ impl Problem {
     }
 
     /// For who tried too often, and the seconds of `Retry-After`.
-    pub fn too_many_attempts(wait: Duration) -> (Self, u64) {
+    pub(crate) fn too_many_attempts(wait: Duration) -> (Self, u64) {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         let in_words = match seconds {
             1 => "a second".to_owned(),
@@ -345,7 +409,7 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = (!errors.is_empty()).then_some(errors);
         self
     }
@@ -432,41 +496,61 @@ impl ApiResponse for Failure {
     }
 }
 
-/// Turns what failed into a problem, ours and poem's alike.
-pub fn catch(error: &Error) -> Response {
+/// Turns what failed into a problem: what we refuse, what poem does, and what somebody's operation
+/// gives a status. An answer that is an error stays as it is.
+pub fn catch(error: Error) -> Response {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.as_response();
     }
-    if let Some(bad) = error.downcast_ref::<ParseParamError>() {
-        let wrong = FieldError::new(bad.name, FieldCode::WrongType, "See the documented limits.");
-        let problem = Problem::of(Code::InvalidRequest).with_errors(vec![wrong]);
-        return Failure::from(problem).as_response();
+    if let Some(failed) = error.downcast_ref::<SessionDataError>() {
+        return failed.as_response();
     }
-    let code = if error.is::<NotFoundError>() {
-        Code::NotFound
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    let problem = if let Some(bad) = error.downcast_ref::<ParseParamError>() {
+        Problem::not_as_documented(bad.name)
+    } else if error.is::<NotFoundError>() {
+        Problem::of(Code::NotFound)
     } else if error.is::<MethodNotAllowedError>() {
-        Code::MethodNotAllowed
-    } else if matches!(error.downcast_ref(), Some(ReadBodyError::PayloadTooLarge)) {
-        Code::PayloadTooLarge
+        Problem::of(Code::MethodNotAllowed)
+    } else if let Some(error) = error.downcast_ref::<ReadBodyError>() {
+        not_read(error)
+    } else if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
+        payload::not_parsed(&error.reason)
+    } else if error.is::<ContentTypeError>() {
+        Problem::of_no_documented_media_type()
     } else if error.status().is_client_error() {
-        Code::InvalidRequest
+        Problem::told(&error)
     } else {
-        return troubled(error.to_string());
+        return troubled(error.status(), error.to_string());
     };
-    Failure::of(code).as_response()
+    Failure::from(problem).as_response()
+}
+
+fn not_read(error: &ReadBodyError) -> Problem {
+    let too_large = match error {
+        ReadBodyError::PayloadTooLarge => return Problem::of(Code::PayloadTooLarge),
+        ReadBodyError::Io(error) => TooLarge::met(error),
+        _ => None,
+    };
+    match too_large {
+        Some(TooLarge(limit)) => Problem::larger_than(limit),
+        None => Problem::of(Code::InvalidRequest),
+    }
 }
 
 /// What broke behind an answer: for the log alone.
 #[derive(Debug, Clone)]
 pub struct Trouble(pub String);
 
-fn troubled(what: String) -> Response {
-    let mut response = Failure::of(Code::InternalError).as_response();
+fn troubled(status: StatusCode, what: String) -> Response {
+    let mut response = Failure::from(Problem::of_status(status)).as_response();
     response.set_data(Trouble(what));
     response
 }
 
 /// What a client gets when an operation panics; the panic itself is in the log.
 pub fn panicked() -> Response {
-    troubled("an operation panicked".to_owned())
+    troubled(StatusCode::INTERNAL_SERVER_ERROR, "an operation panicked".to_owned())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use poem::Response;
 use poem_openapi::{OpenApi, OperationId};
 
-use super::Operations;
+use super::{Operations, PrivateApi};
 
 /// The upper bounds of the histograms in seconds: from a read answered from memory to the end of
 /// anybody's patience.
@@ -50,8 +50,14 @@ pub struct Counted {
 }
 
 impl Requests {
+    /// Places for the operations of the program's own service.
     pub fn new() -> Self {
-        let apis = Operations::meta();
+        Self::of::<PrivateApi>()
+    }
+
+    /// Places for our operations and for those of `T`.
+    pub fn of<T: OpenApi>() -> Self {
+        let apis = Operations::<T>::meta();
         let paths = apis.iter().flat_map(|api| &api.paths);
         let ids = paths.flat_map(|path| &path.operations).filter_map(|one| one.operation_id);
         Self { operations: ids.map(|id| (id, Tally::new())).collect(), other: Tally::new() }

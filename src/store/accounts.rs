@@ -3,6 +3,7 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use super::invites::USE_UP;
+use super::session_data::TAKE_OVER_DATA;
 use super::sessions::insert_session;
 use super::{NewSessionRow, Pool, Store, begin, broken, on_engine};
 use crate::fault::Fault;
@@ -290,11 +291,13 @@ impl Store {
     }
 
     /// Puts a new password in the place of the one that was verified, ends all sessions and adds
-    /// one: all of it or nothing. False if the account has another password by now.
+    /// one, which takes over what was kept for the one called `old`: all of it or nothing. False if
+    /// the account has another password by now.
     pub async fn change_password(
         &self,
         version: i64,
         password: &HashRow,
+        old: &str,
         new: &NewSessionRow<'_>,
     ) -> Result<bool, Fault> {
         let (account_id, now) = (&new.session.account_id, new.session.created_at);
@@ -318,6 +321,11 @@ impl Store {
                 sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
                 sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
                 insert_session!(new, version + 1).execute(&mut *all).await?;
+                sqlx::query(TAKE_OVER_DATA)
+                    .bind(old)
+                    .bind(&new.session.id)
+                    .execute(&mut *all)
+                    .await?;
                 all.commit().await?;
                 Ok(true)
             }

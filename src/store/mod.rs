@@ -12,6 +12,7 @@ mod endings;
 mod invites;
 mod moving;
 mod postgres;
+mod session_data;
 mod sessions;
 mod sqlite;
 mod waits;
@@ -28,6 +29,7 @@ pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
+pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
 pub use self::waits::Waited;
 use crate::fault::Fault;
@@ -135,6 +137,24 @@ const FEW: u32 = 4;
 pub enum Store {
     Sqlite(sqlite::Pools),
     Postgres(postgres::Pools),
+}
+
+/// Connections to Cloakroom's database, for tables of somebody's own beside its own.
+///
+/// In SQLite they are four of their own to the same file, with foreign keys on, which wait for two
+/// seconds for who writes; begin a transaction that writes with `begin immediate`. In PostgreSQL they
+/// are Cloakroom's own ten, whose statements end after two seconds.
+///
+/// Let rows refer to an account by `references accounts (id) on delete cascade`, and they go when it
+/// is closed. Migrations of your own need a table of their own to be noted in, or each side refuses
+/// to start because of what the other one ran: see `examples/notes`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Database {
+    /// A file.
+    Sqlite(sqlx::SqlitePool),
+    /// A server.
+    Postgres(sqlx::PgPool),
 }
 
 /// What a query runs on.
@@ -251,10 +271,19 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(pools) => {
+                pools.guests.close().await;
                 pools.readers.close().await;
                 pools.writer.close().await;
             }
             Self::Postgres(pools) => pools.pool.close().await,
+        }
+    }
+
+    /// For whoever has tables beside ours.
+    pub fn database(&self) -> Database {
+        match self {
+            Self::Sqlite(pools) => Database::Sqlite(pools.guests.clone()),
+            Self::Postgres(pools) => Database::Postgres(pools.pool.clone()),
         }
     }
 

@@ -15,7 +15,7 @@ const AHEAD: usize = 4;
 
 /// What is moved, in an order in which every row finds those that it refers to. The feed of endings
 /// stays: it is for processes that run.
-pub const TABLES: [Table; 4] = [
+pub const TABLES: &[Table] = &[
     Table {
         name: "accounts",
         columns: &[
@@ -41,6 +41,15 @@ pub const TABLES: [Table; 4] = [
             ("ended_at", Kind::Number),
             ("address", Kind::Text),
             ("browser", Kind::Text),
+        ],
+    },
+    Table {
+        name: "session_data",
+        columns: &[
+            ("key", Kind::Text),
+            ("session_id", Kind::Text),
+            ("value", Kind::Text),
+            ("version", Kind::Number),
         ],
     },
     Table {
@@ -118,7 +127,7 @@ impl Store {
     /// How many rows there are to move.
     pub async fn count_rows(&self) -> Result<u64, Fault> {
         let mut all = 0;
-        for table in &TABLES {
+        for table in TABLES {
             let count: i64 = on_engine!(self.reader(), |pool| {
                 sqlx::query_scalar(table.count()).fetch_one(pool).await
             })
@@ -183,7 +192,7 @@ async fn copy(
     let (rows, taken) = channel(AHEAD);
     let read = async {
         let rows = rows; // without it, the other side ends
-        for table in &TABLES {
+        for table in TABLES {
             let mut batches = source.batches(table).await.map_err(broken("reading rows"))?;
             loop {
                 let batch = batches.try_next().await.map_err(broken("reading rows"))?;
@@ -200,7 +209,7 @@ async fn copy(
     };
     let write = async {
         let mut taken = taken; // without it, the other side ends
-        for table in &TABLES {
+        for table in TABLES {
             let tell = |rows| tell(Progress::Copied(rows));
             target.fill(table, &mut taken, tell).await.map_err(broken("copying rows"))?;
         }
@@ -218,7 +227,7 @@ async fn compare(
     target: &mut impl Side,
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), MoveError> {
-    for table in &TABLES {
+    for table in TABLES {
         let mut here = source.batches(table).await.map_err(broken("reading rows"))?;
         let mut there = target.batches(table).await.map_err(broken("comparing rows"))?;
         loop {

@@ -22,6 +22,8 @@ pub(super) const BUSY: Duration = Duration::from_secs(2);
 const ACQUIRE: Duration = Duration::from_secs(1);
 /// Readers never wait for each other; two cores are rarely kept busy by more.
 const READERS: u32 = 4;
+/// As many for whoever has tables beside ours; none is opened before it is used.
+const GUESTS: u32 = 4;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
@@ -38,6 +40,8 @@ pub(super) mod statements {
 pub struct Pools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
+    /// For tables that are not ours, so that nobody's slow query keeps who is signed in waiting.
+    pub guests: SqlitePool,
     /// The writer, for who shares its commits.
     pub commits: Commits,
 }
@@ -93,9 +97,10 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     migrate(&writer).await?;
     drop(lock);
     let commits = Commits::start(writer.clone());
+    let guests = pool(GUESTS).min_connections(0).connect_lazy_with(options.clone());
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
-    Ok(Pools { readers, writer, commits })
+    Ok(Pools { readers, writer, guests, commits })
 }
 
 /// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits

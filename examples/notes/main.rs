@@ -1,0 +1,147 @@
+//! Notes of one's own: a whole service with accounts, sessions, a table, a page and a document.
+//!
+//! `cargo run --example notes`, then open <http://127.0.0.1:8000/>.
+
+use cloakroom::{Cloakroom, Database, Problem, Session, Settings, SignedIn};
+use poem::http::StatusCode;
+use poem::{IntoResponse, Request, Response, error::InternalServerError, handler, web::Html};
+use poem_openapi::{ApiResponse, Object, OpenApi, Tags, param::Path, payload::Json};
+use sqlx::SqlitePool;
+
+/// A note.
+#[derive(Object, sqlx::FromRow)]
+struct Note {
+    /// Its number.
+    id: i64,
+    /// What it says.
+    #[oai(validator(max_length = 1000))]
+    text: String,
+}
+
+/// What a note shall say.
+#[derive(Object, Default)]
+#[oai(deny_unknown_fields, example)]
+struct Draft {
+    /// The text.
+    #[oai(validator(max_length = 1000, pattern = "^[^\\x00]*$"))]
+    text: String,
+}
+
+impl poem_openapi::types::Example for Draft {
+    fn example() -> Self {
+        Self { text: "Buy milk".to_owned() }
+    }
+}
+
+#[derive(Tags)]
+enum Tag {
+    /// What people write down.
+    Notes,
+}
+
+#[derive(ApiResponse)]
+enum WriteAnswer {
+    /// The note, written.
+    #[oai(status = 201)]
+    Written(Json<Note>),
+}
+
+#[derive(ApiResponse)]
+enum RemoveAnswer {
+    /// It is gone.
+    #[oai(status = 204)]
+    Removed,
+    /// `no_such_note`: you have no note of this number.
+    #[oai(status = 404, content_type = "application/problem+json")]
+    NoSuchNote(Json<Problem>),
+}
+
+struct Notes {
+    pool: SqlitePool,
+}
+
+#[OpenApi(tag = "Tag::Notes")]
+impl Notes {
+    /// List my notes
+    ///
+    /// The last hundred, the newest first.
+    #[oai(path = "/notes", method = "get", operation_id = "listNotes")]
+    async fn list(&self, who: SignedIn) -> poem::Result<Json<Vec<Note>>> {
+        let sql = "select id, text from notes where account_id = $1 order by id desc limit 100";
+        let notes = sqlx::query_as(sql).bind(who.account_id()).fetch_all(&self.pool).await;
+        notes.map(Json).map_err(InternalServerError)
+    }
+
+    /// Write a note
+    ///
+    /// The draft is empty then.
+    #[oai(path = "/notes", method = "post", operation_id = "writeNote")]
+    async fn write(&self, draft: Session<Draft>, note: Json<Draft>) -> poem::Result<WriteAnswer> {
+        let sql = "insert into notes (account_id, text) values ($1, $2) returning id, text";
+        let note = sqlx::query_as(sql).bind(draft.who().account_id()).bind(&note.text);
+        let note = note.fetch_one(&self.pool).await.map_err(InternalServerError)?;
+        draft.write(&Draft::default()).await?;
+        Ok(WriteAnswer::Written(Json(note)))
+    }
+
+    /// Remove a note
+    ///
+    /// For good.
+    #[oai(path = "/notes/:id", method = "delete", operation_id = "removeNote")]
+    async fn remove(&self, who: SignedIn, id: Path<i64>) -> poem::Result<RemoveAnswer> {
+        let sql = "delete from notes where account_id = $1 and id = $2";
+        let removed = sqlx::query(sql).bind(who.account_id()).bind(id.0).execute(&self.pool).await;
+        if removed.map_err(InternalServerError)?.rows_affected() == 1 {
+            return Ok(RemoveAnswer::Removed);
+        }
+        let detail = "You have no note of this number.";
+        let problem = Problem::new(StatusCode::NOT_FOUND, "no_such_note", detail);
+        Ok(RemoveAnswer::NoSuchNote(Json(problem)))
+    }
+
+    /// Read my draft
+    ///
+    /// What this session has not finished. It goes when the session does.
+    #[oai(path = "/draft", method = "get", operation_id = "readDraft")]
+    async fn read(&self, draft: Session<Draft>) -> poem::Result<Json<Draft>> {
+        Ok(Json(draft.read().await?))
+    }
+
+    /// Keep my draft
+    ///
+    /// For as long as this session lasts.
+    #[oai(path = "/draft", method = "put", operation_id = "keepDraft")]
+    async fn keep(&self, kept: Session<Draft>, draft: Json<Draft>) -> poem::Result<Json<Draft>> {
+        kept.write(&draft).await?;
+        Ok(draft)
+    }
+}
+
+#[handler]
+async fn home(request: &Request) -> poem::Result<Response> {
+    let page = match SignedIn::of(request).await {
+        Ok(_) => include_str!("notes.html"),
+        Err(_) => include_str!("welcome.html"),
+    };
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+        form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    Ok(Html(page).with_header("Content-Security-Policy", policy).into_response())
+}
+
+#[handler]
+fn script() -> Response {
+    Response::builder().content_type("text/javascript").body(include_str!("notes.js"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let cloakroom = Cloakroom::open(Settings::load()?).await?;
+    let Database::Sqlite(pool) = cloakroom.database() else { return Err("wants SQLite".into()) };
+    let mut migrations = sqlx::migrate!("examples/notes/migrations");
+    migrations.dangerous_set_table_name("_notes_migrations"); // Cloakroom notes its own in sqlx's
+    migrations.run(&pool).await?;
+    let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0");
+    let notes = notes.description("Notes of one's own.").page("/", home).page("/notes.js", script);
+    Ok(notes.serve().await?)
+}

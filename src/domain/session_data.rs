@@ -1,0 +1,87 @@
+//! What a service keeps for a session beside who is signed in: texts under names, gone when the
+//! session is.
+
+use super::Domain;
+use super::sessions::SessionId;
+use crate::fault::Fault;
+use crate::store::DataPlace;
+pub use crate::store::DataRow;
+
+/// As large as what is kept under a name may be: a cart or a draft, and no archive. An account has a
+/// hundred sessions at the most.
+pub const LARGEST: usize = 64 * 1024;
+
+/// As often a change is tried again because another one came first. Each time one of those who try at
+/// once is done, so this many may.
+const MOST_TRIES: usize = 256;
+
+/// Why something was not kept or read.
+#[derive(Debug)]
+pub enum DataError {
+    /// The session has ended since the request began.
+    Ended,
+    /// It has so many bytes.
+    TooLarge(usize),
+    Fault(Fault),
+}
+
+impl From<Fault> for DataError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Domain {
+    /// What is kept for a session under a name.
+    pub async fn kept(
+        &self,
+        session: &SessionId,
+        name: &str,
+    ) -> Result<Option<DataRow>, DataError> {
+        let kept = self.store.session_data(self.place(session, name)).await?;
+        kept.ok_or(DataError::Ended)
+    }
+
+    /// Keeps a text for a session under a name.
+    pub async fn keep(
+        &self,
+        session: &SessionId,
+        name: &str,
+        text: String,
+    ) -> Result<(), DataError> {
+        let text = not_too_large(text)?;
+        let is_kept = self.store.keep_session_data(self.place(session, name), text).await?;
+        is_kept.then_some(()).ok_or(DataError::Ended)
+    }
+
+    /// Makes another text of what is kept; of those who do so at once each sees what the one before
+    /// made.
+    pub async fn change_kept<E: From<DataError>>(
+        &self,
+        session: &SessionId,
+        name: &str,
+        mut change: impl FnMut(Option<&str>) -> Result<String, E>,
+    ) -> Result<(), E> {
+        for _ in 0..MOST_TRIES {
+            let seen = self.kept(session, name).await?;
+            let (value, version) = seen.map(|seen| (seen.value, seen.version)).unzip();
+            let text = not_too_large(change(value.as_deref())?)?;
+            let place = self.place(session, name);
+            let changed = self.store.change_session_data(place, version, text).await;
+            if changed.map_err(DataError::Fault)? {
+                return Ok(());
+            }
+        }
+        let why = "others changed it each time";
+        let fault = Fault::passing("changing what is kept for a session", why);
+        Err(DataError::Fault(fault).into())
+    }
+
+    fn place<'a>(&self, session: &'a SessionId, name: &'a str) -> DataPlace<'a> {
+        DataPlace { session_id: session.as_str(), name, now: self.clock.now().millis() }
+    }
+}
+
+fn not_too_large(text: String) -> Result<String, DataError> {
+    if text.len() > LARGEST { Err(DataError::TooLarge(text.len())) } else { Ok(text) }
+}

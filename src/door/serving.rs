@@ -1,0 +1,158 @@
+//! Serves what was mounted: sockets, limits, metrics, and an end that drops nobody.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Error, Mounted};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::http::TrustedProxies;
+use crate::metrics::{self, Watched};
+use crate::server::{self, Edge, Limits, Tls};
+
+/// Files that are no connections: the database's, the keys', a folder that is read.
+const OWN_FILES: usize = 128;
+
+/// The addresses that a service listens on, taken, and what whoever connects may take.
+#[derive(Debug)]
+pub struct Sockets {
+    listener: TcpListener,
+    for_metrics: Option<TcpListener>,
+    edge: Edge,
+}
+
+impl Sockets {
+    /// Takes the addresses that the settings name, and reads the certificate.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        let edge = edge(config)?;
+        let listener = listen(config.listen).await?;
+        let for_metrics = match config.metrics_listen {
+            Some(at) => Some(listen(at).await?),
+            None => None,
+        };
+        Ok(Self { listener, for_metrics, edge })
+    }
+}
+
+impl Mounted {
+    pub(crate) async fn serve_on(self, sockets: Sockets) {
+        let Self { cloakroom, endpoint, requests, document: _ } = self;
+        let (config, domain) = (&cloakroom.config, cloakroom.domain);
+        let Sockets { listener, for_metrics, edge } = sockets;
+        warn_of_unnamed_proxy(config);
+        if let Some(tls) = edge.tls.clone() {
+            warn_of_other_names(config, &tls);
+            tokio::spawn(async move { tls.watch().await });
+        }
+        if let Some(listener) = for_metrics {
+            let watched = Watched {
+                domain: Arc::clone(&domain),
+                requests,
+                connections: Arc::clone(&edge.connections),
+                started_at: domain.clock.now(),
+            };
+            let route = metrics::route(watched);
+            tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
+        }
+        server::serve(listener, endpoint, edge, asked_to_stop(domain)).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// What whoever connects may take.
+fn edge(config: &Config) -> Result<Edge, Error> {
+    let mut edge = Edge::default();
+    if let Some(files) = &config.tls {
+        edge.limits.connections = Limits::OVER_TLS;
+        edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
+    }
+    edge.limits.connections = edge.limits.connections.min(room_for_connections());
+    edge.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
+    Ok(edge)
+}
+
+/// As many connections as the process may have open; the database and the keys need the rest.
+/// Systems start a process with a soft limit for old programs and let it ask for more.
+fn room_for_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let asked = Rlimit { current: limit.maximum, ..limit };
+    let current = match setrlimit(Resource::Nofile, asked) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let most = current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    (most / 2).max(most.saturating_sub(OWN_FILES))
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
+    let bound = TcpListener::bind(at).await;
+    bound.map_err(|error| Error::from(format!("cannot listen on {at}: {error}")))
+}
+
+/// Can anybody but this machine reach it, directly or by a proxy?
+pub fn faces_a_network(config: &Config) -> bool {
+    !config.listen.ip().is_loopback() || !config.public_url.is_loopback()
+}
+
+/// A data folder that was used for a demonstration must not face a network.
+pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
+    let found = app::has_demo_users(domain)
+        .await
+        .map_err(|error| format!("cannot look for demo users: {error:?}"))?;
+    if found && faces_a_network(config) {
+        return Err(Error::from(
+            "this database has demo users, whose passwords everybody knows; start with another \
+             data_dir, or give them new passwords with `cloakroom user passwd`"
+                .to_owned(),
+        ));
+    }
+    if found {
+        tracing::warn!("this database has demo users, whose passwords everybody knows");
+    }
+    Ok(())
+}
+
+/// Says what a proxy on this machine that nobody has named costs.
+fn warn_of_unnamed_proxy(config: &Config) {
+    let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
+    if is_behind_one && config.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
+             address is held up for trying too often"
+        );
+    }
+}
+
+/// Says that clients will refuse the certificate under the name that users reach it by.
+fn warn_of_other_names(config: &Config, tls: &Tls) {
+    let host = config.public_url.host();
+    if !tls.names(&host) {
+        tracing::warn!("the certificate is not for {host}, where users reach the service");
+    }
+}
+
+/// Done at SIGTERM or Ctrl-C, when it is no longer ready. A second one ends the process at once.
+async fn asked_to_stop(domain: Arc<Domain>) {
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    domain.leave();
+    tracing::info!("stopping; answers under way are finished first");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+}

@@ -1,0 +1,314 @@
+//! What somebody else's service puts beside the operations of this floor, and whether the two fit.
+//!
+//! poem-openapi merges in silence what two operations say of one path, and panics when two types
+//! have one name; here each has an error that says what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io};
+
+use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
+use poem::{Body, Endpoint, EndpointExt, Error, Request, Response, Result};
+use poem_openapi::error::ParsePathError;
+use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
+use poem_openapi::{OpenApi, OperationId};
+
+use super::body::LIMIT;
+use super::document::About;
+use super::guard::SCHEME;
+use super::problem::{Failure, Problem};
+use super::{Operations, PrivateApi, Table};
+
+/// The operations and pages of somebody else's service.
+pub struct Guest<T> {
+    pub api: T,
+    pub about: About,
+    /// The most bytes that a body of theirs may have.
+    pub body_limit: usize,
+    pub pages: Vec<(String, BoxEndpoint<'static>)>,
+}
+
+impl<T> fmt::Debug for Guest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+impl Guest<PrivateApi> {
+    /// What the program itself puts beside them.
+    pub fn cloakroom() -> Self {
+        Self { api: PrivateApi, about: About::cloakroom(), body_limit: LIMIT, pages: Vec::new() }
+    }
+}
+
+/// Why operations cannot stand beside Cloakroom's; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    #[error(
+        "two #[OpenApi] impls have the path {0}, and the document would show one of them only: put \
+         all methods of a path into one impl"
+    )]
+    PathTwice(String),
+    #[error("{method} {path} is Cloakroom's own; choose another path")]
+    PathTaken { method: Method, path: String },
+    #[error("the path {path:?} cannot be mounted: {why}")]
+    BadPath { path: String, why: String },
+    #[error("two operations are called {0}; give one of them another operation_id")]
+    OperationIdTwice(&'static str),
+    #[error(
+        "the schema {0} is one of Cloakroom's; give yours another name: #[oai(rename = \"…\")]"
+    )]
+    SchemaTaken(String),
+    #[error("the security scheme {0} is Cloakroom's; give yours another name")]
+    SchemeTaken(&'static str),
+}
+
+impl MountError {
+    pub(super) fn bad_path(path: String, why: &dyn fmt::Display) -> Self {
+        Self::BadPath { path, why: why.to_string() }
+    }
+}
+
+/// Do the operations of `T` fit into one document with ours, in which the scheme is called so?
+pub fn check<T: OpenApi>(scheme: &str) -> Result<(), MountError> {
+    let ours = described_by(Operations::<()>::register);
+    let theirs = described_by(T::register);
+    for (name, schema) in &theirs.schemas {
+        if ours.schemas.get(name).is_some_and(|known| !is_same(known, schema)) {
+            return Err(MountError::SchemaTaken(name.clone()));
+        }
+    }
+    for (name, theirs) in &theirs.security_schemes {
+        if [SCHEME, scheme].contains(name) && ours.security_schemes.get(SCHEME) != Some(theirs) {
+            return Err(MountError::SchemeTaken(name));
+        }
+    }
+    check_paths(&Operations::<()>::meta(), &T::meta())?;
+    check_ids(&Operations::<T>::meta())
+}
+
+/// Adds operations and pages to a table that has everything else.
+pub fn add<T: OpenApi>(
+    api: T,
+    body_limit: usize,
+    pages: Vec<(String, BoxEndpoint<'static>)>,
+    table: &mut Table,
+) -> Result<(), MountError> {
+    let mut taken = Taken::by(table);
+    let mut theirs = Table::new();
+    api.add_routes(&mut theirs);
+    let described = T::meta();
+    for (path, methods) in theirs {
+        let described = paths(&described).find(|described| shape(&described.path) == shape(&path));
+        let parameters = described.map_or_else(Vec::new, |path| parameters(&path.path));
+        let parameters: Arc<[String]> = parameters.into();
+        for (method, endpoint) in methods {
+            taken.take(&path, &method)?;
+            let parameters = Arc::clone(&parameters);
+            let endpoint = Guests { endpoint, limit: body_limit, parameters }.boxed();
+            table.entry(path.clone()).or_default().insert(method, endpoint);
+        }
+    }
+    for (path, page) in pages {
+        if !path.starts_with('/') {
+            return Err(MountError::bad_path(path, &"it must begin with /"));
+        }
+        // the first page is of whoever's house it is
+        if path != "/" {
+            taken.take(&path, &Method::GET)?;
+        }
+        table.entry(path).or_default().insert(Method::GET, page);
+    }
+    Ok(())
+}
+
+fn described_by(register: impl FnOnce(&mut Registry)) -> Registry {
+    let mut registry = Registry::new();
+    register(&mut registry);
+    registry
+}
+
+/// Are they of one Rust type?
+fn is_same(one: &MetaSchema, other: &MetaSchema) -> bool {
+    one.rust_typename == other.rust_typename
+}
+
+/// A path as the router sees it: whatever its parameters are called.
+fn shape(path: &str) -> String {
+    let segment = |segment: &str| match segment.chars().next() {
+        Some(':' | '{' | '<') => ":".to_owned(),
+        Some('*') => "*".to_owned(),
+        _ => segment.to_owned(),
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// The names of a path's parameters, in their order.
+fn parameters(path: &str) -> Vec<String> {
+    let name = |segment: &str| {
+        let name = segment.strip_prefix('{').or(segment.strip_prefix(':'))?;
+        name.split(['}', '<']).next().map(str::to_owned)
+    };
+    path.split('/').filter_map(name).collect()
+}
+
+fn check_paths(ours: &[MetaApi], theirs: &[MetaApi]) -> Result<(), MountError> {
+    let ours: BTreeSet<String> = paths(ours).map(|path| shape(&path.path)).collect();
+    let mut known = BTreeSet::new();
+    for MetaPath { path, operations } in paths(theirs) {
+        if ours.contains(&shape(path)) {
+            let method = operations.first().map_or(Method::GET, |first| first.method.clone());
+            return Err(MountError::PathTaken { method, path: path.clone() });
+        }
+        if !known.insert(shape(path)) {
+            return Err(MountError::PathTwice(path.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn paths(apis: &[MetaApi]) -> impl Iterator<Item = &MetaPath> {
+    apis.iter().flat_map(|api| &api.paths)
+}
+
+fn check_ids(apis: &[MetaApi]) -> Result<(), MountError> {
+    let mut known = BTreeSet::new();
+    let operations = paths(apis).flat_map(|path| &path.operations);
+    for id in operations.filter_map(|operation| operation.operation_id) {
+        if !known.insert(id) {
+            return Err(MountError::OperationIdTwice(id));
+        }
+    }
+    Ok(())
+}
+
+/// The methods of each shape of a path that are somebody's, and how that one wrote it.
+struct Taken(BTreeMap<String, (String, BTreeSet<String>)>);
+
+impl Taken {
+    fn by(table: &Table) -> Self {
+        let mut taken = Self(BTreeMap::new());
+        for (path, methods) in table {
+            let names = methods.keys().map(ToString::to_string).collect();
+            taken.0.insert(shape(path), (path.clone(), names));
+        }
+        taken
+    }
+
+    fn take(&mut self, path: &str, method: &Method) -> Result<(), MountError> {
+        let place = self.0.entry(shape(path));
+        let (first, methods) = place.or_insert_with(|| (path.to_owned(), BTreeSet::new()));
+        let is_free = first == path && methods.insert(method.to_string());
+        let taken = || MountError::PathTaken { method: method.clone(), path: path.to_owned() };
+        is_free.then_some(()).ok_or_else(taken)
+    }
+}
+
+/// An operation of somebody else's. What is beyond the limit of its body fails when it is read, so
+/// that the guard comes first.
+struct Guests {
+    endpoint: BoxEndpoint<'static>,
+    limit: usize,
+    /// What its path calls its parameters; poem-openapi counts them.
+    parameters: Arc<[String]>,
+}
+
+impl Endpoint for Guests {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let body = request.take_body();
+        if !body.is_empty() {
+            let left = u64::try_from(self.limit).unwrap_or(u64::MAX);
+            let body = Measured { body: body.into(), left, limit: self.limit };
+            request.set_body(Body::from(body.boxed()));
+        }
+        self.endpoint.call(request).await.map_err(|error| self.named(error))
+    }
+}
+
+impl Guests {
+    /// An error about a part of the path, told of by the part's own name.
+    fn named(&self, error: Error) -> Error {
+        let part = error.downcast_ref().and_then(|bad: &ParsePathError| {
+            self.parameters.get(bad.name.strip_prefix("param")?.parse::<usize>().ok()?)
+        });
+        let Some(part) = part else { return error };
+        let mut named = Error::from(Failure::from(Problem::not_as_documented(part)));
+        if let Some(id) = error.data::<OperationId>() {
+            named.set_data(*id);
+        }
+        named
+    }
+}
+
+/// A body that ends in an error at its limit.
+struct Measured {
+    body: BoxBody<Bytes, io::Error>,
+    left: u64,
+    limit: usize,
+}
+
+impl HttpBody for Measured {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let too_large = |limit| Poll::Ready(Some(Err(io::Error::other(TooLarge(limit)))));
+        // a client that says how much it sends is not read at all
+        if self.body.size_hint().lower() > self.left {
+            return too_large(self.limit);
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match self.left.checked_sub(length) {
+                Some(left) => self.left = left,
+                None => return too_large(self.limit),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body is larger than so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body is larger than {0} bytes")]
+pub struct TooLarge(pub usize);
+
+impl TooLarge {
+    /// The limit that a body met while it was read, if that is why reading it failed.
+    pub fn met(error: &io::Error) -> Option<Self> {
+        let cause = error.get_ref()?;
+        let within = || cause.downcast_ref::<io::Error>().and_then(Self::met);
+        cause.downcast_ref().copied().or_else(within)
+    }
+}
+
+/// A number of bytes in words.
+pub fn in_words(bytes: usize) -> String {
+    const KIB: usize = 1024;
+    const MIB: usize = 1024 * KIB;
+    match bytes {
+        bytes if bytes >= MIB && bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
+        bytes if bytes >= KIB && bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
+        bytes => format!("{bytes} bytes"),
+    }
+}

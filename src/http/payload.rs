@@ -1,0 +1,83 @@
+//! What was wrong with the body of somebody else's operation, which poem-openapi has read.
+//!
+//! It says so in a sentence that names Rust types and repeats what was sent. Told on is what a client
+//! can use: the place in the JSON, or the field and the documented rule that it breaks.
+
+use super::problem::{Code, FieldCode, FieldError, Problem};
+
+/// The refusal of a body that was not as documented.
+pub fn not_parsed(reason: &str) -> Problem {
+    let invalid = Problem::of(Code::InvalidRequest);
+    if let Some((line, column)) = place(reason) {
+        let detail = if reason.starts_with("EOF ") {
+            "The JSON ends too early.".to_owned()
+        } else {
+            format!("The body is not valid JSON in UTF-8: line {line}, column {column}.")
+        };
+        return Problem { detail, ..invalid };
+    }
+    let wrong = broken_rule(reason).or_else(|| unknown_field(reason));
+    invalid.with_errors(wrong.into_iter().collect())
+}
+
+/// `… at line 1 column 5`, as serde has it.
+fn place(reason: &str) -> Option<(u32, u32)> {
+    let (_, place) = reason.rsplit_once(" at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// ``field `title` verification failed. maxLength(100)``
+fn broken_rule(reason: &str) -> Option<FieldError> {
+    let (_, said) = reason.split_once("field `")?;
+    let (field, rule) = said.split_once("` verification failed. ")?;
+    let rule = rule.split(" (occurred while").next().unwrap_or(rule);
+    let code = match rule.split('(').next().unwrap_or(rule) {
+        "maxLength" | "maxItems" | "maxProperties" => FieldCode::TooLong,
+        "minLength" | "minItems" | "minProperties" => FieldCode::TooShort,
+        _ => FieldCode::NotAllowed,
+    };
+    let rule: String = rule.chars().take(200).collect();
+    Some(FieldError::new(field, code, format!("It breaks the documented rule {rule}.")))
+}
+
+/// ``unknown field `colour`.``
+fn unknown_field(reason: &str) -> Option<FieldError> {
+    let (_, said) = reason.split_once("unknown field `")?;
+    let (field, _) = said.split_once('`')?;
+    Some(FieldError::new(field, FieldCode::Unknown, "There is no such field; leave it out."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(reason: &str) -> (String, Vec<(String, String)>) {
+        let problem = not_parsed(reason);
+        let errors = problem.errors.unwrap_or_default();
+        (problem.detail, errors.into_iter().map(|one| (one.field, one.code.0)).collect())
+    }
+
+    #[test]
+    fn a_client_learns_the_place_or_the_field_and_no_type() {
+        let (detail, _) = said("expected value at line 1 column 9");
+        assert_eq!(detail, "The body is not valid JSON in UTF-8: line 1, column 9.");
+        let (detail, _) = said("EOF while parsing an object at line 1 column 1");
+        assert_eq!(detail, "The JSON ends too early.");
+        for (reason, field, code) in [
+            (
+                "failed to parse \"NewNote\": field `text` verification failed. maxLength(5) \
+                 (occurred while parsing \"Notes\")",
+                "text",
+                "too_long",
+            ),
+            ("failed to parse \"NewNote\": unknown field `x`.", "x", "unknown"),
+        ] {
+            let (detail, errors) = said(reason);
+            assert_eq!(errors, [(field.to_owned(), code.to_owned())]);
+            assert!(!detail.contains("NewNote"), "{detail}");
+        }
+        let (detail, errors) = said("Expected input type \"string_x\", found null.");
+        assert!(errors.is_empty() && !detail.contains("string_x"), "{detail}");
+    }
+}

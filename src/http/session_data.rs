@@ -1,0 +1,206 @@
+//! What an operation keeps for a session: a value of a type of its own.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use poem::{Request, RequestBody, Response, Result};
+use poem_openapi::registry::Registry;
+use poem_openapi::types::{ParseFromJSON, ToJSON};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::Front;
+use super::guard::{self, SCHEME, SignedIn};
+use super::problem::{Code, Failure};
+use crate::domain::session_data::{DataError, LARGEST};
+use crate::fault::Fault;
+
+/// A guard, and a value of type `T` that is kept for the session: read it, write it, or change what
+/// is there. It is gone when the session is, and what nobody has written yet is `T::default()`.
+///
+/// It is kept in Cloakroom's database as JSON of at most 64 KiB, under the name of the type in the
+/// document: each type has a value of its own. A request that does not touch it costs no query.
+/// A new field of the type needs `#[oai(default)]`, or what was kept before no longer fits it
+/// ([`SessionDataError::DoesNotFit`]).
+///
+/// ```
+/// use cloakroom::Session;
+/// use poem_openapi::{Object, OpenApi, payload::Json};
+///
+/// /// What somebody is about to buy.
+/// #[derive(Object, Default)]
+/// struct Cart {
+///     /// How many.
+///     items: u32,
+/// }
+///
+/// struct Shop;
+///
+/// #[OpenApi]
+/// impl Shop {
+///     /// See my cart
+///     #[oai(path = "/cart", method = "get", operation_id = "getCart")]
+///     async fn get(&self, cart: Session<Cart>) -> poem::Result<Json<Cart>> {
+///         Ok(Json(cart.read().await?))
+///     }
+///
+///     /// Put one more into my cart
+///     #[oai(path = "/cart", method = "post", operation_id = "addToCart")]
+///     async fn add(&self, cart: Session<Cart>) -> poem::Result<Json<u32>> {
+///         let items = cart.update(|cart| {
+///             cart.items += 1;
+///             cart.items
+///         });
+///         Ok(Json(items.await?))
+///     }
+/// }
+/// ```
+pub struct Session<T> {
+    who: SignedIn,
+    front: Arc<Front>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Session<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("who", &self.who).finish_non_exhaustive()
+    }
+}
+
+/// Why a value was not read or kept. By `?` it is an answer that the document has already.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionDataError {
+    /// The session has ended since the request began. By `?`: 403 `session_refused`.
+    #[error("the session has ended")]
+    Ended,
+    /// As JSON it is larger than 64 KiB. Nothing was kept. By `?`: 500.
+    #[error("{bytes} bytes are more than the {LARGEST} that are kept for a session")]
+    TooLarge {
+        /// As many bytes.
+        bytes: usize,
+    },
+    /// What was kept, by an earlier version of the service, is none of the type's values. It stays
+    /// until something else is written. By `?`: 500.
+    #[error("what is kept for the session is no {name}")]
+    DoesNotFit {
+        /// The type.
+        name: String,
+    },
+    /// The database fails, or is busy. By `?`: 503, or 500.
+    #[error(transparent)]
+    Database(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<DataError> for SessionDataError {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Ended => Self::Ended,
+            DataError::TooLarge(bytes) => Self::TooLarge { bytes },
+            DataError::Fault(fault) => Self::Database(Box::new(fault)),
+        }
+    }
+}
+
+impl ResponseError for SessionDataError {
+    fn status(&self) -> StatusCode {
+        self.code().status()
+    }
+
+    fn as_response(&self) -> Response {
+        let mut response = Failure::of(self.code()).as_response();
+        if let Self::TooLarge { .. } | Self::DoesNotFit { .. } | Self::Database(_) = self {
+            response.set_data(super::Trouble(self.to_string()));
+        }
+        response
+    }
+}
+
+impl SessionDataError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Ended => Code::SessionRefused,
+            Self::TooLarge { .. } | Self::DoesNotFit { .. } => Code::InternalError,
+            Self::Database(error) => match error.downcast_ref::<Fault>() {
+                Some(fault) if fault.may_pass() => Code::Unavailable,
+                Some(_) | None => Code::InternalError,
+            },
+        }
+    }
+}
+
+impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
+    /// What is kept.
+    pub async fn read(&self) -> Result<T, SessionDataError> {
+        let kept = self.front.domain.kept(self.id(), &T::name()).await?;
+        Self::parse(kept.as_ref().map(|kept| kept.value.as_str()))
+    }
+
+    /// Keeps this from now on, whatever was kept before.
+    pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
+        Ok(self.front.domain.keep(self.id(), &T::name(), Self::text(value)).await?)
+    }
+
+    /// Changes what is kept. Of requests that do so at once, each sees what the one before made of
+    /// it: `change` is called again when another one came first, and so does nothing else.
+    pub async fn update<R>(
+        &self,
+        mut change: impl FnMut(&mut T) -> R,
+    ) -> Result<R, SessionDataError> {
+        let (name, mut last) = (T::name(), None);
+        let again = |kept: Option<&str>| {
+            let mut value = Self::parse(kept)?;
+            last = Some(change(&mut value));
+            Ok::<_, SessionDataError>(Self::text(&value))
+        };
+        self.front.domain.change_kept(self.id(), &name, again).await?;
+        Ok(last.expect("what was kept was made by a change"))
+    }
+
+    fn parse(kept: Option<&str>) -> Result<T, SessionDataError> {
+        let Some(kept) = kept else { return Ok(T::default()) };
+        let value = serde_json::from_str(kept).ok();
+        let value = value.and_then(|value| T::parse_from_json(Some(value)).ok());
+        value.ok_or_else(|| SessionDataError::DoesNotFit { name: T::name().into_owned() })
+    }
+
+    fn text(value: &T) -> String {
+        value.to_json().unwrap_or_default().to_string()
+    }
+}
+
+impl<T> Session<T> {
+    /// Whose session it is.
+    pub fn who(&self) -> &SignedIn {
+        &self.who
+    }
+
+    fn id(&self) -> &crate::domain::sessions::SessionId {
+        &self.who.0.session.id
+    }
+}
+
+impl<'a, T> ApiExtractor<'a> for Session<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        guard::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let who = SignedIn::of(request).await?;
+        Ok(Self { who, front: Arc::clone(Front::of(request)?), kind: PhantomData })
+    }
+}

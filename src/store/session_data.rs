@@ -1,0 +1,128 @@
+//! What is kept for sessions beside who is signed in, as rows: gone when their session is.
+
+use sqlx::FromRow;
+
+use super::{Store, broken, on_engine, on_writer};
+use crate::fault::Fault;
+
+/// What is kept of one type, and how often it was changed.
+#[derive(Debug, Clone, FromRow)]
+pub struct DataRow {
+    pub value: String,
+    pub version: i64,
+}
+
+/// A session that has not ended, and the place of one type in it.
+#[derive(Debug, Clone, Copy)]
+pub struct DataPlace<'a> {
+    pub session_id: &'a str,
+    pub name: &'a str,
+    pub now: i64,
+}
+
+impl DataPlace<'_> {
+    /// An id has always as many characters, so that no two places share a key.
+    fn key(&self) -> String {
+        format!("{}{}", self.session_id, self.name)
+    }
+}
+
+/// Gives what is kept for a session ($1) to another one ($2) that stands in its place.
+pub(super) const TAKE_OVER_DATA: &str = "update session_data
+     set session_id = $2, key = $2 || substr(key, length(session_id) + 1) where session_id = $1";
+
+impl Store {
+    /// What is kept there: the outer `None` says that the session has ended, the inner one that
+    /// nothing was kept yet.
+    pub async fn session_data(
+        &self,
+        place: DataPlace<'_>,
+    ) -> Result<Option<Option<DataRow>>, Fault> {
+        #[derive(FromRow)]
+        struct Found {
+            value: Option<String>,
+            version: Option<i64>,
+        }
+        let found: Option<Found> = on_engine!(self.reader(), |pool| {
+            sqlx::query_as(
+                "select value, version
+                 from sessions join accounts on accounts.id = account_id
+                 left join session_data on session_id = sessions.id and key = $2
+                 where sessions.id = $1 and ended_at is null and expires_at > $3
+                   and disabled_at is null",
+            )
+            .bind(place.session_id)
+            .bind(place.key())
+            .bind(place.now)
+            .fetch_optional(pool)
+            .await
+        })
+        .map_err(broken("reading what is kept for a session"))?;
+        Ok(found.map(|Found { value, version }| {
+            value.zip(version).map(|(value, version)| DataRow { value, version })
+        }))
+    }
+
+    /// Keeps a value there, whatever was there before; false if the session has ended.
+    pub async fn keep_session_data(
+        &self,
+        place: DataPlace<'_>,
+        value: String,
+    ) -> Result<bool, Fault> {
+        let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
+        on_writer!(self, |db| {
+            let kept = sqlx::query(
+                "insert into session_data (key, session_id, value, version)
+                 select $1, id, $3, 1 from sessions
+                 where id = $2 and ended_at is null and expires_at > $4
+                 on conflict (key) do update
+                 set value = excluded.value, version = session_data.version + 1",
+            )
+            .bind(key)
+            .bind(session_id)
+            .bind(value)
+            .bind(now)
+            .execute(db)
+            .await?;
+            Ok(kept.rows_affected() == 1)
+        })
+        .map_err(broken("keeping something for a session"))
+    }
+
+    /// Keeps a value there if what is there has this version, or if nothing was kept; false if that
+    /// has changed, or if the session has ended.
+    pub async fn change_session_data(
+        &self,
+        place: DataPlace<'_>,
+        version: Option<i64>,
+        value: String,
+    ) -> Result<bool, Fault> {
+        let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
+        on_writer!(self, |db| {
+            let sql = match version {
+                Some(_) => {
+                    "update session_data set value = $3, version = version + 1
+                     where key = $1 and version = $5 and exists (
+                         select 1 from sessions
+                         where id = $2 and ended_at is null and expires_at > $4)"
+                }
+                None => {
+                    "insert into session_data (key, session_id, value, version)
+                     select $1, id, $3, $5 + 1 from sessions
+                     where id = $2 and ended_at is null and expires_at > $4
+                     on conflict (key) do nothing"
+                }
+            };
+            let changed = sqlx::query(sql)
+                .bind(key)
+                .bind(session_id)
+                .bind(value)
+                .bind(now)
+                .bind(version.unwrap_or(0))
+                .execute(db)
+                .await?;
+            Ok(changed.rows_affected() == 1)
+        })
+        .map_err(broken("changing what is kept for a session"))
+    }
+}

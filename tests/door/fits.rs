@@ -1,0 +1,160 @@
+//! What does not fit beside Cloakroom's operations is said when it is mounted.
+
+use poem_openapi::auth::ApiKey;
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::{Object, OpenApi, SecurityScheme};
+
+use crate::house::House;
+
+async fn said<T: OpenApi + 'static>(api: T) -> String {
+    let house = House::new().await;
+    house.cloakroom.mount(api, "Test", "1.0.0").endpoint().unwrap_err().to_string()
+}
+
+/// An `#[OpenApi]` impl with one operation.
+macro_rules! operation {
+    ($name:ident, $path:literal, $method:literal, $id:literal) => {
+        struct $name;
+
+        #[OpenApi]
+        impl $name {
+            /// Do something
+            #[oai(path = $path, method = $method, operation_id = $id)]
+            async fn operation(&self) -> PlainText<String> {
+                PlainText(String::new())
+            }
+        }
+    };
+}
+
+operation!(ReadThings, "/things", "get", "readThings");
+operation!(WriteThings, "/things", "post", "writeThings");
+operation!(ReadOne, "/things/:id", "get", "readOne");
+operation!(RemoveOne, "/things/:thing", "delete", "removeOne");
+operation!(LogInAgain, "/login", "put", "logInAgain");
+operation!(OneOfTheSessions, "/sessions/:mine", "get", "oneOfTheSessions");
+operation!(Account, "/account", "get", "account");
+operation!(Docs, "/docs", "get", "docs");
+operation!(Login, "/sign-in", "post", "login");
+operation!(ThingsAgain, "/more-things", "get", "readThings");
+operation!(Regex, "/regex/<[>", "get", "regex");
+
+#[tokio::test]
+async fn a_path_of_two_impls_is_refused() {
+    let error = said((ReadThings, WriteThings)).await;
+    assert!(error.contains("two #[OpenApi] impls have the path /things"), "{error}");
+    let error = said((ReadOne, RemoveOne)).await;
+    assert!(error.contains("two #[OpenApi] impls have the path /things/"), "{error}");
+}
+
+#[tokio::test]
+async fn a_path_of_cloakrooms_is_refused() {
+    for (error, path) in [
+        (said(LogInAgain).await, "PUT /login"),
+        (said(OneOfTheSessions).await, "GET /sessions/"),
+        (said(Account).await, "GET /account"),
+        (said(Docs).await, "GET /docs"),
+    ] {
+        assert!(error.contains(path) && error.contains("Cloakroom's own"), "{error}");
+    }
+    let house = House::new().await;
+    let page = || poem::endpoint::make_sync(|_| "a page");
+    for path in ["/login", "/docs", "/openapi.json", "/problems/:what"] {
+        let mount = house.cloakroom.mount((), "Test", "1.0.0").page(path, page());
+        let error = mount.endpoint().unwrap_err().to_string();
+        assert!(error.contains("Cloakroom's own"), "{path}: {error}");
+    }
+    let mount = house.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/things", page());
+    assert!(mount.endpoint().is_err(), "an operation is there");
+    let mount = house.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/", page());
+    assert!(mount.endpoint().is_ok(), "but the first page is theirs");
+    let mount = house.cloakroom.mount((), "Test", "1.0.0").page("page", page());
+    let error = mount.endpoint().unwrap_err().to_string();
+    assert!(error.contains("it must begin with /"), "{error}");
+}
+
+#[tokio::test]
+async fn an_operation_id_that_is_taken_is_refused() {
+    let error = said(Login).await;
+    assert!(error.contains("two operations are called login"), "{error}");
+    let error = said((ReadThings, ThingsAgain)).await;
+    assert!(error.contains("two operations are called readThings"), "{error}");
+}
+
+#[tokio::test]
+async fn a_path_that_poem_does_not_take_is_refused() {
+    let error = said(Regex).await;
+    assert!(error.contains("cannot be mounted"), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_of_cloakrooms_name_is_refused() {
+    /// Of another kind than Cloakroom's.
+    #[derive(Object)]
+    struct Session {
+        /// At the cinema.
+        film: String,
+    }
+
+    struct Cinema;
+
+    #[OpenApi]
+    impl Cinema {
+        /// What is on
+        #[oai(path = "/film", method = "get", operation_id = "getFilm")]
+        async fn film(&self) -> Json<Session> {
+            Json(Session { film: "Metropolis".to_owned() })
+        }
+    }
+
+    let error = said(Cinema).await;
+    assert!(error.contains("the schema Session is one of Cloakroom's"), "{error}");
+}
+
+#[tokio::test]
+async fn a_security_scheme_of_the_same_name_is_refused() {
+    #[derive(SecurityScheme)]
+    #[oai(rename = "session", ty = "api_key", key_name = "X-Key", key_in = "header")]
+    #[allow(dead_code, reason = "nobody gets that far")]
+    struct Key(ApiKey);
+
+    struct Vault;
+
+    #[OpenApi]
+    impl Vault {
+        /// Open it
+        #[oai(path = "/vault", method = "get", operation_id = "openVault")]
+        async fn open(&self, _key: Key) -> PlainText<String> {
+            PlainText(String::new())
+        }
+    }
+
+    let error = said(Vault).await;
+    assert!(error.contains("the security scheme session is Cloakroom's"), "{error}");
+}
+
+#[tokio::test]
+async fn a_security_scheme_of_another_name_stands_beside_it() {
+    #[derive(SecurityScheme)]
+    #[oai(rename = "key", ty = "api_key", key_name = "X-Key", key_in = "header")]
+    #[allow(dead_code, reason = "it is there, that is enough")]
+    struct Key(ApiKey);
+
+    struct Vault;
+
+    #[OpenApi]
+    impl Vault {
+        /// Open it
+        #[oai(path = "/vault", method = "get", operation_id = "openVault")]
+        async fn open(&self, _key: Key) -> PlainText<String> {
+            PlainText(String::new())
+        }
+    }
+
+    let house = House::new().await;
+    let mounted = house.cloakroom.mount(Vault, "Test", "1.0.0").endpoint().unwrap();
+    let document: serde_json::Value = serde_json::from_str(mounted.document()).unwrap();
+    let open = &document["paths"]["/vault"]["get"];
+    assert_eq!(open["security"], serde_json::json!([{ "key": [] }]));
+    assert!(open["responses"].get("401").is_none(), "what it answers is theirs to say");
+}

@@ -1,0 +1,157 @@
+//! `SignedIn` and `MaybeSignedIn`: who is let in, and what the document says of it.
+
+use cloakroom::{Cloakroom, MaybeSignedIn, SignedIn};
+use poem::http::StatusCode;
+use poem::{Endpoint, EndpointExt, Request, Response};
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::{Object, OpenApi, OpenApiService};
+use serde_json::{Value, json};
+
+use crate::house::{Client, House, mounted};
+
+/// What is said to somebody.
+#[derive(Object)]
+struct Greeting {
+    /// The words.
+    words: String,
+}
+
+struct Greetings;
+
+#[OpenApi]
+impl Greetings {
+    /// Greet me
+    #[oai(path = "/greeting", method = "post", operation_id = "greet")]
+    async fn greet(&self, who: SignedIn, body: Json<Greeting>) -> PlainText<String> {
+        PlainText(format!("{} {} {}", body.words, who.username(), who.account_id()))
+    }
+
+    /// Greet whoever it is
+    #[oai(path = "/hello", method = "get", operation_id = "sayHello")]
+    async fn hello(&self, who: MaybeSignedIn) -> PlainText<String> {
+        let name = who.signed_in().map_or("stranger", SignedIn::username);
+        PlainText(format!("Hello {name}"))
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_known_by_name_and_id() {
+    let house = House::new().await;
+    let mounted = mounted(&house.cloakroom, Greetings);
+    let ann = Client::signed_in(&mounted, "ann").await;
+    let id = ann.get("/me").await.json()["id"].as_str().unwrap().to_owned();
+    let greeting = ann.post("/greeting", &json!({ "words": "Good day" })).await;
+    assert_eq!(greeting.text, format!("Good day ann {id}"));
+    assert_eq!(ann.get("/hello").await.text, "Hello ann");
+}
+
+#[tokio::test]
+async fn the_guard_comes_before_the_body() {
+    let house = House::new().await;
+    let mounted = mounted(&house.cloakroom, Greetings);
+    let stranger = Client::of(&mounted);
+    let refused = stranger.post("/greeting", &json!("nonsense")).await;
+    assert_eq!(refused.refusal(), (401, "not_authenticated".to_owned()));
+    assert!(refused.headers.contains_key("www-authenticate"));
+    *stranger.cookie.lock().unwrap() = Some("session=forged".to_owned());
+    let refused = stranger.post("/greeting", &json!("nonsense")).await;
+    assert_eq!(refused.refusal(), (403, "session_refused".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stranger_may_be_nobody_but_a_bad_cookie_may_not() {
+    let house = House::new().await;
+    let mounted = mounted(&house.cloakroom, Greetings);
+    let stranger = Client::of(&mounted);
+    assert_eq!(stranger.get("/hello").await.text, "Hello stranger");
+    *stranger.cookie.lock().unwrap() = Some("session=forged".to_owned());
+    let refused = stranger.get("/hello").await;
+    assert_eq!(refused.refusal(), (403, "session_refused".to_owned()));
+    assert_eq!(stranger.get("/hello").await.text, "Hello stranger"); // it was told to forget it
+
+    let ann = Client::signed_in(&mounted, "ann").await;
+    let kept = ann.cookie.lock().unwrap().clone();
+    ann.send(poem::http::Method::POST, "/logout", None).await;
+    *ann.cookie.lock().unwrap() = kept;
+    assert_eq!(ann.get("/hello").await.refusal(), (403, "session_refused".to_owned()));
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_guards_answer() {
+    let house = House::new().await;
+    let document: Value =
+        serde_json::from_str(mounted(&house.cloakroom, Greetings).document()).unwrap();
+    let greet = &document["paths"]["/greeting"]["post"];
+    assert_eq!(greet["security"], json!([{ "session": [] }]));
+    let statuses: Vec<&String> = greet["responses"].as_object().unwrap().keys().collect();
+    assert_eq!(statuses, ["200", "400", "401", "403", "413", "415", "421", "500", "503"]);
+    let refused = greet["responses"]["403"]["description"].as_str().unwrap();
+    assert!(refused.contains("`session_refused`") && refused.contains("`cross_origin`"));
+
+    let hello = &document["paths"]["/hello"]["get"];
+    assert_eq!(hello["security"], json!([{ "session": [] }, {}]));
+    let statuses: Vec<&String> = hello["responses"].as_object().unwrap().keys().collect();
+    assert_eq!(statuses, ["200", "400", "403", "421", "500", "503"]);
+}
+
+#[tokio::test]
+async fn the_scheme_is_called_as_its_owner_likes() {
+    let house = House::new().await;
+    let mount = house.cloakroom.mount(Greetings, "Greetings", "1.0.0");
+    let mounted = mount.scheme("greetingsSession").endpoint().unwrap();
+    let document: Value = serde_json::from_str(mounted.document()).unwrap();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert!(schemes.keys().eq(["greetingsSession"]));
+    for path in ["/greeting", "/me/close", "/token"] {
+        let security = &document["paths"][path]["post"]["security"];
+        assert_eq!(*security, json!([{ "greetingsSession": [] }]), "{path}");
+    }
+    let hello = &document["paths"]["/hello"]["get"]["security"];
+    assert_eq!(*hello, json!([{ "greetingsSession": [] }, {}]));
+    assert!(!mounted.document().contains("scheme `session`"));
+}
+
+#[tokio::test]
+async fn a_page_asks_who_it_is_as_an_operation_does() {
+    #[poem::handler]
+    async fn page(request: &Request) -> poem::Result<String> {
+        Ok(SignedIn::of(request).await?.username().to_owned())
+    }
+    let house = House::new().await;
+    let mount = house.cloakroom.mount((), "Pages", "1.0.0").page("/who", page);
+    let mounted = mount.endpoint().unwrap();
+    let ann = Client::signed_in(&mounted, "ann").await;
+    assert_eq!(ann.get("/who").await.text, "ann");
+    let refused = Client::of(&mounted).get("/who").await;
+    assert_eq!(refused.refusal(), (401, "not_authenticated".to_owned()));
+    assert!(!mounted.document().contains("/who"), "a page is not in the document");
+}
+
+#[tokio::test]
+async fn a_service_stands_in_a_route_of_its_owner() {
+    async fn nested(cloakroom: &Cloakroom) -> impl Endpoint<Output = Response> {
+        let mounted = mounted(cloakroom, Greetings);
+        poem::Route::new()
+            .at("/elsewhere", poem::endpoint::make_sync(|_| "here"))
+            .nest("/", mounted)
+            .map_to_response()
+    }
+    let house = House::new().await;
+    let route = nested(&house.cloakroom).await;
+    let ask = async |path: &str| {
+        let request = Request::builder().uri_str(path).header("Host", "localhost").finish();
+        route.get_response(request).await
+    };
+    assert_eq!(ask("/elsewhere").await.status(), StatusCode::OK);
+    assert_eq!(ask("/hello").await.into_body().into_string().await.unwrap(), "Hello stranger");
+    assert_eq!(ask("/me").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_operation_that_was_never_mounted_lets_nobody_in() {
+    let service = OpenApiService::new(Greetings, "Bare", "1.0");
+    let route = poem::Route::new().nest("/", service);
+    let request = Request::builder().uri_str("/hello").header("Cookie", "session=x").finish();
+    let answer = route.get_response(request).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
