@@ -1,6 +1,6 @@
 //! Opens the store, furnishes the domain, builds the route.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,11 @@ impl Surroundings {
 pub enum StartError {
     #[error("cannot make the folder {0}: {1}")]
     Folder(PathBuf, io::Error),
+    #[error(
+        "there is no database at {0}, but there are signing keys in {1}, so there was one: run \
+         `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
+    )]
+    DatabaseGone(PathBuf, PathBuf),
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error(transparent)]
@@ -71,13 +76,24 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
-        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        Err(_) => {
+            let made: Vec<_> = folder.ancestors().take_while(|path| !path.exists()).collect();
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            made.into_iter().filter_map(Path::parent).try_for_each(keep_names)
+        }
     }
+}
+
+/// Has the disk keep the names in a folder: what is acknowledged is lost with the name of its folder.
+fn keep_names(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 /// Opens everything that the domain needs; what is missing is made.
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
+    refuse_to_begin_anew(config, &folder)?;
     // the driver connects with it
     let store = Store::open_with(config.database_url.expose(), config.database_connections).await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
@@ -108,6 +124,18 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
     })
+}
+
+/// Makes no new database in place of one that is gone. A first start makes its keys last, so where there are
+/// some there was a database.
+fn refuse_to_begin_anew(config: &Config, folder: &Path) -> Result<(), StartError> {
+    let has_keys = Keys::are_in(folder)?; // looked at first: others may start at the same time
+    let Some(file) = Store::file_of(config.database_url.expose())? else { return Ok(()) };
+    let is_there = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
+    if is_there || !has_keys {
+        return Ok(());
+    }
+    Err(StartError::DatabaseGone(file, folder.to_owned()))
 }
 
 /// Reads the keys, and makes the first one; never a second first one (that would log everybody out).

@@ -40,8 +40,7 @@ impl Serve {
         }
         let mounted = cloakroom.mount_guest(Guest::cloakroom()).endpoint()?;
         announce(config, self.demo);
-        mounted.serve_on(sockets).await;
-        Ok(())
+        Ok(mounted.serve_on(sockets).await?)
     }
 }
 

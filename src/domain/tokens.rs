@@ -193,6 +193,11 @@ impl Keys {
         }
     }
 
+    /// Are there any in the folder, whatever they are good for?
+    pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
+        Ok(!listing(folder)?.is_empty())
+    }
+
     /// Reads every `*.pem` of the folder. `None` if there is none.
     pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
         let Some(set) = KeySet::read(folder)? else { return Ok(None) };

@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::Domain;
 use crate::http::{About, Guest, MountError, Requests};
 use crate::server::TlsError;
-use crate::store::Database;
+use crate::store::{Database, Trouble};
 
 /// The most bytes of a body of an embedder's operation, unless they say otherwise: enough for any
 /// JSON that a person writes.
@@ -40,6 +40,8 @@ enum Cause {
     Mount(MountError),
     #[error(transparent)]
     Tls(TlsError),
+    #[error(transparent)]
+    Disk(Trouble),
     #[error("{0}")]
     Serve(String),
 }
@@ -58,6 +60,7 @@ from_cause!(
     StartError => Start,
     MountError => Mount,
     TlsError => Tls,
+    Trouble => Disk,
     String => Serve
 );
 
@@ -316,8 +319,7 @@ impl Mounted {
     pub async fn serve(self) -> Result<(), Error> {
         let sockets = Sockets::open(&self.cloakroom.config).await?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
-        self.serve_on(sockets).await;
-        Ok(())
+        self.serve_on(sockets).await
     }
 }
 

@@ -42,7 +42,8 @@ impl Sockets {
 }
 
 impl Mounted {
-    pub(crate) async fn serve_on(self, sockets: Sockets) {
+    /// Serves until it is told to stop, or until the disk does not keep what is written.
+    pub(crate) async fn serve_on(self, sockets: Sockets) -> Result<(), Error> {
         let Self { cloakroom, endpoint, requests, document: _ } = self;
         let (config, domain) = (&cloakroom.config, cloakroom.domain);
         let Sockets { listener, for_metrics, edge } = sockets;
@@ -61,8 +62,23 @@ impl Mounted {
             let route = metrics::route(watched);
             tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
         }
-        server::serve(listener, endpoint, edge, asked_to_stop(domain)).await;
+        let mut trouble = None;
+        let stop = async {
+            tokio::select! {
+                () = asked_to_stop(Arc::clone(&domain)) => {}
+                found = domain.store.unsynced() => {
+                    domain.leave();
+                    tracing::error!("stopping: {found}");
+                    trouble = Some(found);
+                }
+            }
+        };
+        server::serve(listener, endpoint, edge, stop).await;
+        if let Some(trouble) = trouble {
+            return Err(trouble.into());
+        }
         tracing::info!("stopped");
+        Ok(())
     }
 }
 

@@ -128,7 +128,7 @@ impl Store {
     /// the indexes of many accounts; after each 4 MB written they would go to the file once more; and
     /// what a statement of many rows may have to undo would go to a file, too.
     pub async fn expect_many(&self) -> Result<(), Fault> {
-        let Pool::Sqlite(pool) = self.writer() else { return Ok(()) };
+        let Pool::Sqlite(pool, _) = self.writer() else { return Ok(()) };
         for pragma in [
             "pragma cache_size = -65536",        // kibibytes
             "pragma wal_autocheckpoint = 16384", // pages of 4 KiB

@@ -181,7 +181,7 @@ async fn back_up_sqlite(
         .create_if_missing(false)
         .busy_timeout(sqlite::BUSY)
         .synchronous(SqliteSynchronous::Full);
-    let failed = |error: sqlx::Error| sqlite::unreachable(file, &error);
+    let failed = |error: sqlx::Error| sqlite::not_opened(file, &error);
     let mut source = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     let pages = "select (page_count - freelist_count) * page_size
          from pragma_page_count, pragma_freelist_count, pragma_page_size";

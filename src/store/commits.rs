@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::files::Files;
 use super::waits::Waits;
 use crate::clock::Stopwatch;
 
@@ -36,6 +37,7 @@ pub enum Undo {
 #[derive(Debug)]
 pub struct Commits {
     queue: mpsc::Sender<Work>,
+    files: Arc<Files>,
     /// How long it takes until a write is begun.
     pub waits: Arc<Waits>,
 }
@@ -43,18 +45,20 @@ pub struct Commits {
 impl Commits {
     /// Commits what comes until this is dropped. It is no request's own task, so that a client who
     /// goes away takes nobody's write along.
-    pub fn start(writer: SqlitePool) -> Self {
+    pub fn start(writer: SqlitePool, files: Arc<Files>) -> Self {
         let (queue, mut waiting) = mpsc::channel(MOST);
+        let written = Arc::clone(&files);
         tokio::spawn(async move {
             while let Some(first) = waiting.recv().await {
                 if let Err(error) = together(&writer, first, &mut waiting).await {
                     tracing::warn!("a commit failed: {error}");
+                    written.note(&error);
                     // they would wait as long for the same
                     while waiting.try_recv().is_ok() {}
                 }
             }
         });
-        Self { queue, waits: Arc::default() }
+        Self { queue, files, waits: Arc::default() }
     }
 
     /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
@@ -65,6 +69,7 @@ impl Commits {
         + Send
         + 'static,
     ) -> sqlx::Result<T> {
+        self.files.check().await?;
         let (answer, answered) = oneshot::channel();
         let (asked, waits) = (Stopwatch::start(), Arc::clone(&self.waits));
         let work: Work = Box::new(move |connection| {
@@ -85,7 +90,8 @@ impl Commits {
         });
         self.queue.send(work).await.map_err(|_ended| sqlx::Error::WorkerCrashed)?;
         // without an answer it was not committed
-        answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        let outcome = answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        self.files.vouch(outcome).await
     }
 }
 
@@ -112,7 +118,7 @@ async fn together(
 mod tests {
     use std::time::Duration;
 
-    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
     use super::*;
 
@@ -120,11 +126,17 @@ mod tests {
         let options = SqliteConnectOptions::new()
             .filename(folder.path().join("counting.db"))
             .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(busy);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
         let table = "create table if not exists counted (n integer primary key) strict";
         sqlx::query(table).execute(&pool).await.unwrap();
         pool
+    }
+
+    fn started(folder: &tempfile::TempDir, pool: &SqlitePool) -> Commits {
+        let files = Files::of(&folder.path().join("counting.db")).unwrap();
+        Commits::start(pool.clone(), Arc::new(files))
     }
 
     async fn count(commits: &Commits, n: i64) -> sqlx::Result<()> {
@@ -144,7 +156,7 @@ mod tests {
     async fn who_fails_takes_nobody_along() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::ZERO).await;
-        let commits = Commits::start(pool.clone());
+        let commits = started(&folder, &pool);
         let writes = (0..1000).map(|n| count(&commits, n / 2)); // each number twice
         let done = futures_util::future::join_all(writes).await;
         let failed = done.iter().filter(|done| done.is_err()).count();
@@ -158,7 +170,7 @@ mod tests {
     async fn who_goes_away_takes_nobody_along() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::ZERO).await;
-        let commits = Commits::start(pool.clone());
+        let commits = started(&folder, &pool);
         for n in (0..100_i64).step_by(2) {
             let patience = Duration::from_micros(n.unsigned_abs() * 10);
             let (_, stayed) = tokio::join!(
@@ -174,7 +186,7 @@ mod tests {
     async fn nobody_is_told_of_what_was_not_committed() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::from_millis(20)).await;
-        let commits = Commits::start(pool.clone());
+        let commits = started(&folder, &pool);
         let other = counting(&folder, Duration::ZERO).await;
         let held = other.begin_with("begin exclusive").await.unwrap();
         let writes = (0..10).map(|n| count(&commits, n));

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgPool, SqlitePool};
 use tokio::time::{sleep, timeout};
 
+use super::files::Files;
 use super::postgres::{CHANNEL, Servers};
 use super::{Store, broken, on_engine};
 use crate::fault::Fault;
@@ -35,7 +36,7 @@ pub struct Feed {
 
 #[derive(Debug)]
 enum Ear {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, Arc<Files>),
     Postgres { pool: PgPool, servers: Arc<Servers>, listener: Option<PgListener> },
 }
 
@@ -45,7 +46,10 @@ impl Feed {
     pub async fn hear(&mut self) -> Result<Heard, Fault> {
         let position = self.position.take();
         let heard = match &mut self.ear {
-            Ear::Sqlite(pool) => read(&*pool, position).await,
+            Ear::Sqlite(pool, files) => match files.check().await {
+                Ok(()) => read(&*pool, position).await,
+                Err(gone) => Err(gone),
+            },
             Ear::Postgres { pool, servers, listener } => {
                 let heard = timeout(DEAF, listen(pool, servers, listener, position)).await;
                 let heard = heard.unwrap_or(Err(sqlx::Error::PoolTimedOut));
@@ -130,7 +134,7 @@ impl Store {
     /// An ear for endings from now on.
     pub fn feed(&self) -> Feed {
         let ear = match self {
-            Self::Sqlite(pools) => Ear::Sqlite(pools.readers.clone()),
+            Self::Sqlite(pools) => Ear::Sqlite(pools.readers.clone(), Arc::clone(&pools.files)),
             Self::Postgres(pools) => Ear::Postgres {
                 pool: pools.pool.clone(),
                 servers: Arc::clone(&pools.servers),

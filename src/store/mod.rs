@@ -9,6 +9,7 @@ mod backups;
 mod commits;
 mod copying;
 mod endings;
+mod files;
 mod invites;
 mod moving;
 mod postgres;
@@ -27,6 +28,7 @@ pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
+pub use self::files::Trouble;
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};
 pub use self::session_data::{DataPlace, DataRow};
@@ -39,10 +41,13 @@ use crate::fault::Fault;
 macro_rules! on_engine {
     ($pool:expr, |$name:ident| $body:expr) => {
         match $pool {
-            $crate::store::Pool::Sqlite($name) => {
+            $crate::store::Pool::Sqlite($name, files) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
                 use $crate::store::sqlite::statements::*;
-                $body
+                match files.check().await {
+                    Ok(()) => files.vouch($body).await,
+                    Err(gone) => Err($crate::store::files::OfDriver::from_driver(gone)),
+                }
             }
             $crate::store::Pool::Postgres($name) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
@@ -159,7 +164,7 @@ pub enum Database {
 
 /// What a query runs on.
 enum Pool<'a> {
-    Sqlite(&'a sqlx::SqlitePool),
+    Sqlite(&'a sqlx::SqlitePool, &'a files::Files),
     Postgres(&'a sqlx::PgPool),
 }
 
@@ -189,6 +194,8 @@ pub enum OpenError {
          migrate` as its owner"
     )]
     MayNotMigrate,
+    #[error("the database is damaged, and was left as it is; restore a backup of it: {0}")]
+    Damaged(String),
     #[error("cannot open the database: {0}")]
     Unreachable(String),
 }
@@ -267,6 +274,15 @@ impl Store {
         }
     }
 
+    /// Comes back when the disk has failed to keep what was written: nothing is read or written any
+    /// more until the database is opened again.
+    pub async fn unsynced(&self) -> Trouble {
+        match self {
+            Self::Sqlite(pools) => pools.files.unsynced().await,
+            Self::Postgres(_) => std::future::pending().await, // the server's own to mend
+        }
+    }
+
     /// Writes what is open to the disk and closes every connection.
     pub async fn close(&self) {
         match self {
@@ -289,14 +305,14 @@ impl Store {
 
     fn reader(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers, &pools.files),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
 
     fn writer(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer, &pools.files),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
@@ -341,9 +357,21 @@ fn may_pass(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Does SQLite say that the file is CORRUPT or NOTADB?
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 /// A migration that did not run, in words for whoever starts the program.
 fn not_migrated(error: MigrateError) -> OpenError {
     match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if is_damage(&error) =>
+        {
+            OpenError::Damaged(error.to_string())
+        }
         MigrateError::VersionMissing(version) => OpenError::Newer(version),
         MigrateError::VersionMismatch(version) => OpenError::Changed(version),
         other => OpenError::Unreachable(other.to_string()),

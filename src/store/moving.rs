@@ -149,7 +149,7 @@ impl Store {
             if target.count_rows().await? > 0 {
                 return Err(MoveError::NotEmpty);
             }
-            on_engine!(self.reader(), |pool| {
+            let moved: Result<(), MoveError> = on_engine!(self.reader(), |pool| {
                 let mut here = pool.begin().await.map_err(broken("reading rows"))?;
                 here.stand_still().await.map_err(broken("reading rows"))?;
                 copy(&mut *here, &mut *there, &mut tell).await?;
@@ -157,8 +157,9 @@ impl Store {
                 // as it is now, so that what was written here meanwhile is not lost unnoticed
                 let mut here = pool.begin().await.map_err(broken("reading rows"))?;
                 here.stand_still().await.map_err(broken("reading rows"))?;
-                compare(&mut *here, &mut *there, &mut tell).await?;
+                compare(&mut *here, &mut *there, &mut tell).await
             });
+            moved?;
             let committed = there.commit().await;
             committed.map_err(broken("committing what was moved")).map_err(MoveError::from)
         })

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -12,13 +13,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
-use super::{OpenError, not_migrated};
+use super::files::Files;
+use super::{OpenError, is_damage, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
 /// How long a connection waits for another process that writes.
-pub(super) const BUSY: Duration = Duration::from_secs(2);
-/// How long a request waits for a free connection; its caller gets 503 then.
+pub(super) const BUSY: Duration = Duration::from_millis(900);
+/// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
+/// other, as somebody may who comes behind another, make less than two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
 /// Readers never wait for each other; two cores are rarely kept busy by more.
 const READERS: u32 = 4;
@@ -44,6 +47,7 @@ pub struct Pools {
     pub guests: SqlitePool,
     /// The writer, for who shares its commits.
     pub commits: Commits,
+    pub files: Arc<Files>,
 }
 
 /// What an address says.
@@ -68,6 +72,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     // two switch to WAL, and sqlx takes no lock for its migrations
     let beside = file.with_added_extension("migrating");
     let lock = locked(&beside).await.map_err(|error| unreachable(&beside, &error))?;
+    let was_left = has_log(&file);
 
     let pool = |connections| {
         SqlitePoolOptions::new()
@@ -86,7 +91,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         })
     });
     let writer =
-        writer.connect_with(options.clone()).await.map_err(|error| unreachable(&file, &error))?;
+        writer.connect_with(options.clone()).await.map_err(|error| not_opened(&file, &error))?;
     let version: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(&writer)
         .await
@@ -94,13 +99,31 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     if !is_safe(&version) {
         return Err(OpenError::UnsafeSqlite(version));
     }
+    if was_left {
+        write_anew(&writer).await.map_err(|error| unreachable(&file, &error))?;
+    }
     migrate(&writer).await?;
     drop(lock);
-    let commits = Commits::start(writer.clone());
     let guests = pool(GUESTS).min_connections(0).connect_lazy_with(options.clone());
     let readers =
-        pool(READERS).connect_with(options).await.map_err(|error| unreachable(&file, &error))?;
-    Ok(Pools { readers, writer, guests, commits })
+        pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
+    let files = Arc::new(Files::of(&file).map_err(|error| unreachable(&file, &error))?);
+    let commits = Commits::start(writer.clone(), Arc::clone(&files));
+    Ok(Pools { readers, writer, guests, commits, files })
+}
+
+/// Did a process leave writes in the log?
+fn has_log(file: &Path) -> bool {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+/// Writes to the database what the log has. A process that ended because the disk failed may have left
+/// writes there that were never synced, and that no later sync would take along: the system thinks that
+/// it wrote them. What is acknowledged from now on must not stand on them.
+async fn write_anew(writer: &SqlitePool) -> sqlx::Result<()> {
+    sqlx::query("pragma wal_checkpoint(passive)").execute(writer).await.map(drop)
 }
 
 /// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits
@@ -138,6 +161,13 @@ fn is_safe(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     (next(), next(), next()) >= OLDEST_SAFE
+}
+
+pub(super) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
+    if is_damage(error) {
+        return OpenError::Damaged(format!("{}: {error}", file.display()));
+    }
+    unreachable(file, error)
 }
 
 pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {

@@ -217,10 +217,13 @@ fn recovered(house: &House, round: u64) -> Duration {
         for again in 0.. {
             let name = format!("again{round}n{n}n{again}");
             let at = 5_000_000 + usize::try_from(round).unwrap() * 3000 + n * 1000 + again;
-            if node.is_ready() && matches!(client.register(&name, at), Some((201, _))) {
+            let (is_ready, answer) = (node.is_ready(), client.register(&name, at));
+            let status = answer.map(|(status, _)| status);
+            if is_ready && status == Some(201) {
                 break;
             }
-            assert!(start.elapsed() < 4 * RECOVERED, "node {n} does not recover");
+            let said = format!("node {n} does not recover: ready {is_ready}, {status:?}");
+            assert!(start.elapsed() < 4 * RECOVERED, "{said}");
             thread::sleep(Duration::from_millis(20));
         }
     }

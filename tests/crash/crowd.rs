@@ -1,0 +1,393 @@
+//! Clients who ask for every kind of write, each for people of their own, and an operator who does
+//! the same by the command line.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::dice::Dice;
+use super::people::{Deed, Person, Ticket};
+use super::rows::Rows;
+use super::service::{Client, cloakroom};
+
+/// As many people a client plays.
+const EACH: usize = 3;
+/// Beyond a hundred sessions the oldest would end.
+const MOST_SESSIONS: usize = 40;
+
+/// What happened to all that was asked for.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub acknowledged: AtomicUsize,
+    pub unanswered: AtomicUsize,
+    /// Refused with 503: it may have happened or not.
+    pub unavailable: AtomicUsize,
+    /// Refused with 503 before anything was done.
+    pub overloaded: AtomicUsize,
+    pub throttled: AtomicUsize,
+    /// What no history explains.
+    pub wrong: Mutex<Vec<String>>,
+}
+
+impl Tally {
+    fn count(number: &AtomicUsize) {
+        number.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn of(number: &AtomicUsize) -> usize {
+        number.load(Ordering::Relaxed)
+    }
+}
+
+/// Somebody who plays people, and remembers those who are gone.
+#[derive(Debug)]
+pub struct Actor {
+    label: String,
+    dice: Dice,
+    pub people: Vec<Person>,
+    pub gone: Vec<Person>,
+    made: usize,
+}
+
+/// Everybody.
+#[derive(Debug)]
+pub struct Crowd {
+    pub actors: Vec<Actor>,
+    pub operator: Actor,
+    pub tally: Arc<Tally>,
+    folder: PathBuf,
+    has_operator: bool,
+}
+
+/// Everybody at work. The one who waits for it decides when it ends.
+pub struct AtWork {
+    stop: Arc<AtomicBool>,
+    actors: Vec<JoinHandle<Actor>>,
+    operator: JoinHandle<Actor>,
+    /// The operator's command that runs.
+    command: Arc<Mutex<Option<Child>>>,
+    tally: Arc<Tally>,
+    folder: PathBuf,
+    has_operator: bool,
+}
+
+impl Crowd {
+    pub fn new(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
+        let actors = (0..clients).map(|n| Actor::new(format!("c{n}"), dice.split())).collect();
+        let operator = Actor::new("op".to_owned(), dice.split());
+        let folder = folder.to_owned();
+        Self { actors, operator, tally: Arc::default(), folder, has_operator: true }
+    }
+
+    /// Nobody uses the command line.
+    pub fn without_operator(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
+        Self { has_operator: false, ..Self::new(clients, folder, dice) }
+    }
+
+    /// Sets everybody to work; client n calls at the n-th of these addresses, and again from the
+    /// first.
+    pub fn start(self, at: &[&str]) -> AtWork {
+        let stop = Arc::new(AtomicBool::new(false));
+        let Self { actors, mut operator, tally, folder, has_operator } = self;
+        let actors = actors.into_iter().enumerate().map(|(n, mut actor)| {
+            let client = Client::of(at[n % at.len()]);
+            let (stop, tally) = (Arc::clone(&stop), Arc::clone(&tally));
+            thread::spawn(move || {
+                actor.act(&client, &stop, &tally);
+                actor
+            })
+        });
+        let actors = actors.collect();
+        let command = Arc::new(Mutex::new(None));
+        let client = Client::of(at[0]);
+        let operates = (Arc::clone(&stop), Arc::clone(&tally), Arc::clone(&command));
+        let there = folder.clone();
+        let operator = thread::spawn(move || {
+            let (stop, tally, command) = operates;
+            if has_operator {
+                operator.operate(&client, &there, &stop, (&tally, &command));
+            }
+            operator
+        });
+        AtWork { stop, actors, operator, command, tally, folder, has_operator }
+    }
+
+    pub fn people(&mut self) -> impl Iterator<Item = &mut Person> {
+        let actors = self.actors.iter_mut().chain([&mut self.operator]);
+        actors.flat_map(|actor| actor.people.iter_mut().chain(&mut actor.gone))
+    }
+
+    /// Compares every history with the database; what is wrong.
+    pub fn settle(&mut self, rows: &Rows) -> Vec<String> {
+        let wrong = self.people().filter_map(|person| person.settle(rows).err()).collect();
+        for actor in self.actors.iter_mut().chain([&mut self.operator]) {
+            actor.let_go();
+        }
+        wrong
+    }
+
+    /// Compares what the service says with every history: each session, and each password that was
+    /// being changed; what is wrong.
+    pub fn ask(&mut self, client: &Client) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for actor in self.actors.iter_mut().chain([&mut self.operator]) {
+            for person in &mut actor.people {
+                wrong.extend(person.ask(client));
+            }
+        }
+        wrong
+    }
+}
+
+impl AtWork {
+    /// Waits until so many more writes are acknowledged, or for so long.
+    pub fn wait_for(&self, writes: usize, most: Duration) {
+        let (began, before) = (Instant::now(), Tally::of(&self.tally.acknowledged));
+        let enough = before.saturating_add(writes);
+        while Tally::of(&self.tally.acknowledged) < enough && began.elapsed() < most {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// The operator's command is killed, too, if one runs.
+    pub fn kill_the_command(&self) {
+        if let Some(child) = &mut *self.command.lock().unwrap() {
+            let _ = child.kill(); // it may have ended by itself
+        }
+    }
+
+    /// Ends it when each has done what they are at.
+    pub fn stop(self) -> Crowd {
+        self.stop.store(true, Ordering::SeqCst);
+        Crowd {
+            actors: self.actors.into_iter().map(|actor| actor.join().unwrap()).collect(),
+            operator: self.operator.join().unwrap(),
+            tally: self.tally,
+            folder: self.folder,
+            has_operator: self.has_operator,
+        }
+    }
+}
+
+impl Actor {
+    fn new(label: String, dice: Dice) -> Self {
+        Self { label, dice, people: Vec::new(), gone: Vec::new(), made: 0 }
+    }
+
+    /// Who has no account any more is only remembered.
+    fn let_go(&mut self) {
+        let is_gone = |person: &Person| !person.state.is_there && person.state.endings > 0;
+        let (gone, stay) = self.people.drain(..).partition(is_gone);
+        self.people = stay;
+        let gone: Vec<Person> = gone;
+        self.gone.extend(gone);
+        while self.people.len() < EACH {
+            self.made += 1;
+            self.people.push(Person::new(format!("{}n{}", self.label, self.made)));
+        }
+    }
+
+    fn act(&mut self, client: &Client, stop: &AtomicBool, tally: &Tally) {
+        while !stop.load(Ordering::SeqCst) {
+            self.let_go();
+            let n = self.dice.below(EACH);
+            if self.people[n].pending.is_some() {
+                continue;
+            }
+            let deed = self.people[n].wish(&mut self.dice);
+            if !self.people[n].ask_for(deed, client, tally) {
+                return;
+            }
+        }
+    }
+
+    fn operate(
+        &mut self,
+        client: &Client,
+        folder: &Path,
+        stop: &AtomicBool,
+        (tally, command): (&Tally, &Mutex<Option<Child>>),
+    ) {
+        while !stop.load(Ordering::SeqCst) {
+            self.let_go();
+            let n = self.dice.below(EACH);
+            let person = &mut self.people[n];
+            if person.pending.is_some() {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            let is_home = person.state.is_there && !person.state.live.is_empty();
+            if !is_home && !person.state.is_disabled {
+                let deed = if person.state.is_there { Deed::LogIn } else { Deed::Register };
+                if !person.ask_for(deed, client, tally) {
+                    return;
+                }
+                continue;
+            }
+            let deed = match self.dice.below(10) {
+                _ if person.state.is_disabled => Deed::Enable,
+                0..4 => Deed::Disable,
+                4..7 => Deed::Reset { to: person.next_password() },
+                7..9 => Deed::RevokeAll,
+                _ => Deed::Delete,
+            };
+            person.command(deed, folder, tally, command);
+        }
+    }
+}
+
+impl Person {
+    /// Something that this person may ask for.
+    fn wish(&self, dice: &mut Dice) -> Deed {
+        if !self.state.is_there {
+            return Deed::Register;
+        }
+        let live = &self.state.live;
+        let Some(by) = dice.one_of(live.keys()).cloned() else { return Deed::LogIn };
+        let other = || live.values().find(|ticket| ticket.digest != by && ticket.id.is_some());
+        match dice.below(100) {
+            _ if live.len() + self.state.unheard > MOST_SESSIONS => Deed::RevokeOthers { by },
+            0..40 => Deed::LogIn,
+            40..60 => Deed::LogOut { of: by },
+            60..75 => match other() {
+                Some(other) => Deed::RevokeOne { of: other.digest.clone(), by },
+                None => Deed::LogIn,
+            },
+            75..85 => Deed::RevokeOthers { by },
+            85..95 => Deed::ChangePassword { by, to: self.next_password() },
+            _ => Deed::Close { by },
+        }
+    }
+
+    /// Asks the service for a deed and keeps what came of it; false if nobody answers any more.
+    pub fn ask_for(&mut self, deed: Deed, client: &Client, tally: &Tally) -> bool {
+        let state = &self.state;
+        let cookie = |of: &[u8]| state.live.get(of).map(|ticket| ticket.cookie.as_str());
+        let password = &state.password;
+        let (name, json) = (&self.name, |value| Some(value));
+        let (answer, good) = match &deed {
+            Deed::Register => (client.register(name, password), 201),
+            Deed::LogIn => (client.log_in(name, password), 200),
+            Deed::LogOut { of } => (client.call(("POST", "/logout"), cookie(of), None), 204),
+            Deed::RevokeOne { by, of } => {
+                let path = format!("/sessions/{}", state.live[of].id.as_ref().unwrap());
+                (client.call(("DELETE", &path), cookie(by), None), 204)
+            }
+            Deed::RevokeOthers { by } => {
+                (client.call(("DELETE", "/sessions"), cookie(by), None), 200)
+            }
+            Deed::ChangePassword { by, to } => {
+                let body = serde_json::json!({ "current_password": password, "new_password": to });
+                (client.call(("PUT", "/me/password"), cookie(by), json(body)), 204)
+            }
+            Deed::Close { by } => {
+                let body = serde_json::json!({ "current_password": password });
+                (client.call(("POST", "/me/close"), cookie(by), json(body)), 204)
+            }
+            Deed::Disable | Deed::Enable | Deed::Reset { .. } | Deed::RevokeAll | Deed::Delete => {
+                unreachable!("the operator's")
+            }
+        };
+        let Some(answer) = answer else {
+            Tally::count(&tally.unanswered);
+            self.pending = Some(deed);
+            return false;
+        };
+        if answer.status == good {
+            Tally::count(&tally.acknowledged);
+            if deed == Deed::Register {
+                self.state.account = Some(answer.json()["id"].as_str().unwrap().to_owned());
+            }
+            let gives = matches!(deed, Deed::Register | Deed::LogIn | Deed::ChangePassword { .. });
+            let ticket = gives.then(|| Ticket::of(&answer));
+            self.did(deed, ticket, answer.request_id);
+        } else if answer.status == 429 {
+            Tally::count(&tally.throttled);
+        } else if answer.is_unavailable() && answer.json()["code"] == "overloaded" {
+            Tally::count(&tally.overloaded);
+            thread::sleep(Duration::from_millis(20)); // or nobody else gets a turn
+        } else {
+            if answer.is_unavailable() {
+                Tally::count(&tally.unavailable);
+            } else {
+                let said = (answer.status, &answer.body);
+                tally.wrong.lock().unwrap().push(format!("{name}: {deed:?} answered {said:?}"));
+            }
+            self.pending = Some(deed);
+        }
+        true
+    }
+
+    /// Has the operator do it.
+    fn command(
+        &mut self,
+        deed: Deed,
+        folder: &Path,
+        tally: &Tally,
+        running: &Mutex<Option<Child>>,
+    ) {
+        let name = self.name.as_str();
+        let (arguments, input) = match &deed {
+            Deed::Disable => (vec!["user", "disable", name], ""),
+            Deed::Enable => (vec!["user", "enable", name], ""),
+            Deed::Reset { to } => (vec!["user", "passwd", name], to.as_str()),
+            Deed::RevokeAll => (vec!["session", "revoke", name, "--all"], ""),
+            Deed::Delete => (vec!["user", "delete", name], ""),
+            _ => unreachable!("people's own"),
+        };
+        let mut command = cloakroom(folder, &arguments);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut typed = child.stdin.take().unwrap();
+        let _ = writeln!(typed, "{input}"); // whoever was killed reads nothing
+        drop(typed);
+        *running.lock().unwrap() = Some(child);
+        let code = loop {
+            let ended = running.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
+            match ended {
+                Some(status) => break status.code(),
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        *running.lock().unwrap() = None;
+        if code == Some(0) {
+            Tally::count(&tally.acknowledged);
+            self.did(deed, None, String::new());
+        } else {
+            Tally::count(&tally.unanswered);
+            self.pending = Some(deed);
+        }
+    }
+
+    /// What the service says otherwise than the history.
+    pub fn ask(&mut self, client: &Client) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let live = self.state.live.values().map(|ticket| (ticket, 200));
+        for (ticket, expected) in
+            live.chain(self.state.ended.drain(..).as_slice().iter().map(|ticket| (ticket, 403)))
+        {
+            let status = client.private(&ticket.cookie);
+            if status != Some(expected) {
+                wrong.push(format!("{}: a session is {status:?}, not {expected}", self.name));
+            }
+        }
+        if let Some(other) = self.other_password.take().filter(|_| self.state.is_there) {
+            let status = client.log_in(&self.name, &other).map(|answer| answer.status);
+            if status != Some(403) && status != Some(429) {
+                wrong.push(format!("{}: the other password is {status:?}", self.name));
+            }
+            if self.state.is_disabled {
+                return wrong;
+            }
+            let tally = Tally::default();
+            self.ask_for(Deed::LogIn, client, &tally);
+            if Tally::of(&tally.acknowledged) + Tally::of(&tally.throttled) != 1 {
+                wrong.push(format!("{}: the password is not good: {tally:?}", self.name));
+            }
+        }
+        wrong
+    }
+}

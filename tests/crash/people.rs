@@ -1,0 +1,235 @@
+//! What people did, what of it was acknowledged, and what must be in the database for that.
+
+use std::collections::BTreeMap;
+
+use cloakroom::secret::Sid;
+use serde_json::Value;
+
+use super::rows::{Digest, Rows};
+use super::service::Answer;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+/// A session's cookie, and the key of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub cookie: String,
+    pub digest: Digest,
+    /// The name by which it is listed; only a login says it.
+    pub id: Option<String>,
+}
+
+impl Ticket {
+    pub fn of(answer: &Answer) -> Self {
+        let cookie = answer.cookie.clone().expect("a cookie comes with it");
+        let claims = cookie.split('.').nth(1).unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        let sid = Sid::parse(claims["sid"].as_str().unwrap()).unwrap();
+        let id = serde_json::from_str::<Value>(&answer.body).ok();
+        let id = id.and_then(|body| body["session"]["id"].as_str().map(str::to_owned));
+        Self { digest: sid.digest().as_bytes().to_vec(), cookie, id }
+    }
+}
+
+/// A write that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    Register,
+    LogIn,
+    LogOut { of: Digest },
+    RevokeOne { by: Digest, of: Digest },
+    RevokeOthers { by: Digest },
+    ChangePassword { by: Digest, to: String },
+    Close { by: Digest },
+    // the operator's, by the command line
+    Disable,
+    Enable,
+    Reset { to: String },
+    RevokeAll,
+    Delete,
+}
+
+/// What stands of somebody after the deeds that happened.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The id, once it was told.
+    pub account: Option<String>,
+    pub is_there: bool,
+    pub is_disabled: bool,
+    pub password: String,
+    pub version: i64,
+    pub live: BTreeMap<Digest, Ticket>,
+    /// Sessions in force whose cookies never arrived.
+    pub unheard: usize,
+    pub ended: Vec<Ticket>,
+    /// As many endings are in the feed.
+    pub endings: i64,
+}
+
+impl State {
+    /// The state after a deed, and the ticket that it gave, if that arrived.
+    #[must_use]
+    pub fn after(&self, deed: &Deed, ticket: Option<Ticket>) -> Self {
+        let mut state = self.clone();
+        match deed {
+            Deed::Register => {
+                state.is_there = true;
+                state.version = 1;
+                state.begin(ticket);
+            }
+            Deed::LogIn => state.begin(ticket),
+            Deed::LogOut { of } | Deed::RevokeOne { of, .. } => {
+                state.ended.extend(state.live.remove(of));
+                state.endings += 1;
+            }
+            Deed::RevokeOthers { by } => state.end_all_but(Some(by)),
+            Deed::ChangePassword { to, .. } => {
+                state.end_all_but(None);
+                state.password.clone_from(to);
+                state.version += 1;
+                state.begin(ticket);
+            }
+            Deed::Reset { to } => {
+                state.end_all_but(None);
+                state.password.clone_from(to);
+                state.version += 1;
+            }
+            Deed::Close { .. } | Deed::Delete => {
+                state.end_all_but(None);
+                state.is_there = false;
+                state.is_disabled = false;
+            }
+            Deed::Disable => {
+                state.end_all_but(None);
+                state.is_disabled = true;
+            }
+            Deed::Enable => state.is_disabled = false,
+            Deed::RevokeAll => state.end_all_but(None),
+        }
+        state
+    }
+
+    fn begin(&mut self, ticket: Option<Ticket>) {
+        match ticket {
+            Some(ticket) => drop(self.live.insert(ticket.digest.clone(), ticket)),
+            None => self.unheard += 1,
+        }
+    }
+
+    fn end_all_but(&mut self, kept: Option<&Digest>) {
+        let kept = kept.and_then(|kept| self.live.remove_entry(kept));
+        self.ended.extend(std::mem::take(&mut self.live).into_values());
+        self.live.extend(kept);
+        self.unheard = 0;
+        self.endings += 1;
+    }
+
+    /// Is this what stands in the database, no more and no less?
+    pub fn stands(&self, name: &str, rows: &Rows) -> Result<(), String> {
+        let row = rows.accounts.get(name);
+        let expected = self.is_there.then_some((self.version, self.is_disabled));
+        let found = row.map(|(_, version, is_disabled)| (*version, *is_disabled));
+        if expected != found {
+            return Err(format!("the account is {found:?} instead of {expected:?}"));
+        }
+        let Some(id) = self.account.as_ref().or(row.map(|(id, ..)| id)) else { return Ok(()) };
+        if row.is_some_and(|(found, ..)| found != id) {
+            return Err("it is another account".to_owned());
+        }
+        let none = std::collections::BTreeSet::new();
+        let live = rows.live.get(id).unwrap_or(&none);
+        let lost = self.live.keys().filter(|digest| !live.contains(*digest)).count();
+        if lost > 0 || live.len() != self.live.len() + self.unheard {
+            return Err(format!(
+                "{} sessions are in force, of which {} are known, instead of {} and {} unheard of",
+                live.len(),
+                self.live.len() - lost,
+                self.live.len(),
+                self.unheard
+            ));
+        }
+        let endings = rows.endings.get(id).copied().unwrap_or_default();
+        if endings != self.endings {
+            return Err(format!("{endings} endings are told instead of {}", self.endings));
+        }
+        Ok(())
+    }
+}
+
+/// A deed that was acknowledged.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub deed: Deed,
+    pub ticket: Option<Ticket>,
+    /// By this the answer is found among all that was sent.
+    pub request_id: String,
+}
+
+/// Somebody, and the history of what they did.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub name: String,
+    pub state: State,
+    pub done: Vec<Done>,
+    /// It was asked for, and nobody knows whether it happened.
+    pub pending: Option<Deed>,
+    /// The password that the last deed replaced, or would have.
+    pub other_password: Option<String>,
+}
+
+impl Person {
+    pub fn new(name: String) -> Self {
+        let password = format!("canary of {name} says 1");
+        Self {
+            name,
+            state: State { password, ..State::default() },
+            done: Vec::new(),
+            pending: None,
+            other_password: None,
+        }
+    }
+
+    pub fn next_password(&self) -> String {
+        let n = self.done.len() + 2;
+        format!("canary of {} says {n}", self.name)
+    }
+
+    /// The deed was acknowledged.
+    pub fn did(&mut self, deed: Deed, ticket: Option<Ticket>, request_id: String) {
+        self.state = self.state.after(&deed, ticket.clone());
+        self.done.push(Done { deed, ticket, request_id });
+    }
+
+    /// Finds in the database whether what was pending happened: all of it or nothing, and nothing
+    /// else.
+    pub fn settle(&mut self, rows: &Rows) -> Result<(), String> {
+        let before = self.state.stands(&self.name, rows);
+        let Some(deed) = self.pending.take() else { return self.lost(before) };
+        self.other_password = match &deed {
+            Deed::ChangePassword { to, .. } | Deed::Reset { to } => Some(to.clone()),
+            _ => None,
+        };
+        if before.is_ok() {
+            return Ok(());
+        }
+        let after = self.state.after(&deed, None);
+        if let Err(differs) = after.stands(&self.name, rows) {
+            let before = before.unwrap_err();
+            return self.lost(Err(format!("{deed:?} is half done: {before}, and then {differs}")));
+        }
+        if self.other_password.is_some() {
+            self.other_password = Some(self.state.password.clone());
+        }
+        self.state = after;
+        if self.state.account.is_none() {
+            self.state.account = rows.accounts.get(&self.name).map(|(id, ..)| id.clone());
+        }
+        Ok(())
+    }
+
+    fn lost(&self, found: Result<(), String>) -> Result<(), String> {
+        let deeds: Vec<_> = self.done.iter().rev().take(5).collect();
+        found.map_err(|differs| format!("{}: {differs}; the last deeds: {deeds:?}", self.name))
+    }
+}

@@ -1,0 +1,167 @@
+//! R-02 and R-03: what is acknowledged is on the disk, and a cut of power at any time loses nothing.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::crowd::{Crowd, Tally};
+use super::dice::Dice;
+use super::people::{Person, State};
+use super::rows::{self, Rows};
+use super::service::{Service, program};
+use super::tape::{self, Disk, Event, Unsynced};
+
+const CLIENTS: usize = 8;
+/// The longest that it is recorded.
+const LONGEST: Duration = Duration::from_mins(30);
+/// Of so many cuts, a service is started on what is left.
+const STARTS: usize = 10;
+
+/// Somebody's states, after each of their deeds, and the deed that may have happened as well.
+struct Life {
+    name: String,
+    states: Vec<State>,
+}
+
+impl Life {
+    fn of(person: &Person, account: Option<String>) -> Self {
+        let password = Person::new(person.name.clone()).state.password;
+        let mut states = vec![State { account, password, ..State::default() }];
+        for done in &person.done {
+            states.push(states[states.len() - 1].after(&done.deed, done.ticket.clone()));
+        }
+        if let Some(deed) = &person.pending {
+            states.push(states[states.len() - 1].after(deed, None));
+        }
+        Self { name: person.name.clone(), states }
+    }
+
+    /// Is what was acknowledged there, and of the next deed all or nothing?
+    fn stands(&self, acknowledged: usize, rows: &Rows) -> Result<(), String> {
+        let known = self.states[acknowledged].stands(&self.name, rows);
+        let next = self.states.get(acknowledged + 1);
+        if known.is_ok() || next.is_some_and(|next| next.stands(&self.name, rows).is_ok()) {
+            return Ok(());
+        }
+        known.map_err(|differs| format!("{} after {acknowledged} deeds: {differs}", self.name))
+    }
+}
+
+/// What is wrong with the database that a cut of power left in this folder.
+fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
+    let is_new = acknowledged.iter().all(|deeds| *deeds == 0);
+    let file = left.join("cloakroom.db");
+    if is_new && !file.exists() {
+        return Vec::new();
+    }
+    match rows::read(&file) {
+        Ok(rows) => {
+            let all = lives.iter().zip(acknowledged);
+            all.filter_map(|(life, deeds)| life.stands(*deeds, &rows).err()).collect()
+        }
+        // some of the migrations have not run yet, and will
+        Err(error) if is_new && error.contains("no such ") => Vec::new(),
+        Err(error) => vec![error],
+    }
+}
+
+#[test]
+#[ignore = "wants strace: tests/crash/run"]
+fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
+    let writes = usize::try_from(super::asked("WRITES", 400)).unwrap();
+    let cuts = usize::try_from(super::asked("CUTS", 600)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let (data, trace) = (folder.join("cloakroom-data"), folder.join("trace"));
+    let mut dice = Dice::new();
+    let mut crowd = Crowd::without_operator(CLIENTS, &folder, &mut dice);
+    let mut service = Service::started_by(&folder, tape::recorded(&trace)).unwrap();
+    let at_work = crowd.start(&[&service.at]);
+    at_work.wait_for(writes, LONGEST);
+    service.kill();
+    crowd = at_work.stop();
+    std::thread::sleep(Duration::from_millis(500)); // strace writes down the rest
+    assert!(crowd.tally.wrong.lock().unwrap().is_empty(), "{:?}", crowd.tally);
+
+    // whose deed each answer acknowledges
+    let events = tape::read(&trace, &data);
+    let (mut lives, mut answers) = (Vec::new(), HashMap::new());
+    for person in crowd.people() {
+        for done in &person.done {
+            answers.insert(done.request_id.clone(), lives.len());
+        }
+        lives.push(Life::of(person, person.state.account.clone()));
+    }
+    let syncs = events.iter().filter(|event| matches!(event, Event::Sync { .. })).count();
+    let changes = events.iter().filter(|event| matches!(event, Event::Write { .. })).count();
+    let found = events.iter().filter(|event| is_answer(event, &answers)).count();
+    assert_eq!(found, answers.len(), "every answer was recorded");
+    assert!(Tally::of(&crowd.tally.acknowledged) >= writes);
+
+    let mut first = events.iter();
+    let named = first.find(|event| matches!(event, Event::SyncParent | Event::Answer { .. }));
+    assert!(
+        matches!(named, Some(Event::SyncParent)),
+        "the folder itself is on the disk: {named:?}"
+    );
+
+    let left = tempfile::Builder::new().tempdir_in(fast()).unwrap();
+    let (mut disk, mut acknowledged) = (Disk::default(), vec![0; lives.len()]);
+    let (mut proved, mut made, mut started) = (0, [0, 0], 0);
+    let mut lost = Vec::new();
+    let every = (events.len() / cuts).max(1);
+    for (n, event) in events.iter().enumerate() {
+        disk.take(n, event);
+        if let Event::Answer { request_id } = event
+            && let Some(who) = answers.get(request_id)
+        {
+            // R-02: it is on the disk before the first byte of the answer is sent
+            acknowledged[*who] += 1;
+            disk.cut(left.path(), Unsynced::Dropped, &mut dice);
+            let missing = wrong(left.path(), &lives, &acknowledged);
+            proved += usize::from(missing.is_empty());
+            lost.extend(missing.into_iter().map(|what| format!("R-02, event {n}: {what}")));
+        }
+        if n % every == 0 {
+            let kind = (n / every) % 2;
+            let unsynced = [Unsynced::Dropped, Unsynced::AnyOfIt][kind];
+            made[kind] += 1;
+            disk.cut(left.path(), unsynced, &mut dice);
+            let missing = wrong(left.path(), &lives, &acknowledged);
+            lost.extend(missing.into_iter().map(|what| format!("R-03, event {n}: {what}")));
+        }
+        if n * STARTS / events.len() > started {
+            started += 1;
+            disk.cut(&left.path().join("cloakroom-data"), Unsynced::AnyOfIt, &mut dice);
+            super::sweep::copy_folder(&data.join("keys"), &left.path().join("cloakroom-data/keys"));
+            let start = Service::started_by(left.path(), std::process::Command::new(program()));
+            if let Err(code) = start {
+                lost.push(format!("at event {n} the next start ends with {code:?}"));
+            }
+        }
+        assert!(lost.len() < 20, "{}", lost.join("\n"));
+    }
+    println!(
+        "R-02: {proved} of {} acknowledged writes were synced before their answer began; {changes} \
+         writes to files, {syncs} syncs recorded",
+        answers.len()
+    );
+    println!(
+        "R-03: {} cuts of power, {} of them with any of what was not synced; {started} services \
+         started on what was left; 0 lost, 0 corrupt",
+        made[0] + made[1],
+        made[1]
+    );
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+    assert!(made[0] + made[1] >= cuts.min(events.len()), "{made:?}");
+}
+
+fn is_answer(event: &Event, answers: &HashMap<String, usize>) -> bool {
+    matches!(event, Event::Answer { request_id } if answers.contains_key(request_id))
+}
+
+/// Where what is written is not synced, if there is such a place.
+fn fast() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory } else { Path::new("/tmp") }
+}

@@ -1,0 +1,66 @@
+//! The database itself, read as it lies in the folder.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+/// SHA-256 of a session's secret: the key of its row.
+pub type Digest = Vec<u8>;
+
+/// Who has an account, whose sessions have not been ended, and how many endings are told of whom.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// By name: the id, how many passwords it has had, and whether it is disabled.
+    pub accounts: HashMap<String, (String, i64, bool)>,
+    /// By the account's id.
+    pub live: HashMap<String, BTreeSet<Digest>>,
+    /// By the account's id.
+    pub endings: HashMap<String, i64>,
+}
+
+/// Does this on a runtime of its own.
+pub fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Opens the file, finishing what a kill or a cut of power left, and reads all of it.
+pub fn read(file: &Path) -> Result<Rows, String> {
+    block(async {
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut db = SqliteConnection::connect_with(&options).await?;
+        let ok: Vec<String> =
+            sqlx::query_scalar("pragma integrity_check").fetch_all(&mut db).await?;
+        if ok != ["ok"] {
+            return Ok(Err(format!("integrity_check: {ok:?}")));
+        }
+        let strangers = sqlx::query("pragma foreign_key_check").fetch_all(&mut db).await?;
+        if !strangers.is_empty() {
+            return Ok(Err(format!("{} rows refer to what is not there", strangers.len())));
+        }
+        let mut rows = Rows::default();
+        let accounts: Vec<(String, String, i64, Option<i64>)> =
+            sqlx::query_as("select username, id, password_version, disabled_at from accounts")
+                .fetch_all(&mut db)
+                .await?;
+        for (name, id, version, disabled_at) in accounts {
+            rows.accounts.insert(name, (id, version, disabled_at.is_some()));
+        }
+        let live: Vec<(String, Digest)> =
+            sqlx::query_as("select account_id, digest from sessions where ended_at is null")
+                .fetch_all(&mut db)
+                .await?;
+        for (account, digest) in live {
+            rows.live.entry(account).or_default().insert(digest);
+        }
+        let endings: Vec<(String, i64)> =
+            sqlx::query_as("select account_id, count(*) from endings group by account_id")
+                .fetch_all(&mut db)
+                .await?;
+        rows.endings = endings.into_iter().collect();
+        db.close().await?;
+        Ok(Ok(rows))
+    })
+    .unwrap_or_else(|error: sqlx::Error| Err(error.to_string()))
+}

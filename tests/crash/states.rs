@@ -1,0 +1,306 @@
+//! A-STA: what somebody else does to the database while the service runs.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use super::crowd::{Crowd, Tally};
+use super::dice::Dice;
+use super::people::{Deed, Person};
+use super::rows;
+use super::service::{Client, Service, copy};
+
+/// A session that was looked up a moment ago is known for so long from memory.
+const KNOWN: Duration = Duration::from_millis(1500);
+/// Whoever asks for a write is answered within this.
+const REFUSED: Duration = Duration::from_secs(2);
+/// What recovers does so within this.
+const RECOVERED: Duration = Duration::from_secs(5);
+
+/// Tries until it is so; how long that took.
+fn within(most: Duration, is_so: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < most, "not within {most:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    began.elapsed()
+}
+
+/// A service, somebody who is signed in, and their cookie.
+struct Scene {
+    folder: tempfile::TempDir,
+    service: Service,
+    ann: Person,
+    tally: Tally,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = Service::start(folder.path());
+        let mut scene =
+            Self { folder, service, ann: Person::new("ann".to_owned()), tally: Tally::default() };
+        scene.ask_for(Deed::Register);
+        for _ in 0..3 {
+            scene.ask_for(Deed::LogIn);
+        }
+        assert_eq!(Tally::of(&scene.tally.acknowledged), 4);
+        scene
+    }
+
+    fn ask_for(&mut self, deed: Deed) {
+        self.ann.ask_for(deed, &self.service.client(), &self.tally);
+    }
+
+    /// What another program does to the database.
+    fn sql(&self, sql: &'static str) {
+        rows::block(async {
+            let options = SqliteConnectOptions::new().filename(self.data().join("cloakroom.db"));
+            let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+            sqlx::query(sql).execute(&mut other).await.unwrap();
+            other.close().await.unwrap();
+        });
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("cloakroom-data")
+    }
+
+    fn client(&self) -> Client {
+        self.service.client()
+    }
+
+    fn cookie(&self) -> String {
+        self.ann.state.live.values().next().unwrap().cookie.clone()
+    }
+
+    /// A write, a guarded read and the question whether it is ready.
+    fn statuses(&self) -> [Option<u16>; 3] {
+        let client = self.client();
+        let write = client.log_in("ann", &self.ann.state.password).map(|answer| answer.status);
+        let ready = client.get("/readyz", None).map(|answer| answer.status);
+        [write, client.private(&self.cookie()), ready]
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.statuses() == [Some(200); 3]
+    }
+
+    /// No write is acknowledged from now on, and soon nothing is answered but that the process lives.
+    fn refuses_all(&self, what: &str) {
+        let client = self.client();
+        let stranger = Person::new(format!("stranger{}", what.len()));
+        let began = Instant::now();
+        let first = client.register(&stranger.name, &stranger.state.password).unwrap();
+        assert!(first.is_unavailable(), "{what}: {first:?}");
+        assert!(began.elapsed() < REFUSED, "{what}: {:?}", began.elapsed());
+        let began = Instant::now();
+        while began.elapsed() < KNOWN {
+            let logout = client.call(("POST", "/logout"), Some(&self.cookie()), None).unwrap();
+            assert!(logout.is_unavailable(), "{what}: {logout:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(self.statuses(), [Some(503); 3], "{what}");
+        assert_eq!(client.get("/livez", None).unwrap().status, 200);
+    }
+
+    /// What was acknowledged is in the database as it lies there.
+    fn has_lost_nothing(&mut self) {
+        let aside = self.folder.path().join("aside");
+        let rows = rows::read(&copy(&self.data(), &aside)).unwrap();
+        // the logins of `is_at_home` are nobody's in this history
+        let digests = &rows.live[self.ann.state.account.as_ref().unwrap()];
+        assert!(self.ann.state.live.keys().all(|digest| digests.contains(digest)));
+    }
+}
+
+#[test]
+#[ignore = "takes seconds: tests/crash/run"]
+fn sta_06_while_another_program_holds_the_database_reads_go_on_and_writes_are_refused_in_time() {
+    let mut scene = Scene::new();
+    let file = scene.data().join("cloakroom.db");
+    let worst = Mutex::new(Duration::ZERO);
+    rows::block(async {
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        let held = other.begin_with("begin exclusive").await.unwrap();
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (scene, worst) = (&scene, &worst);
+                scope.spawn(move || {
+                    let client = scene.client();
+                    while began.elapsed() < Duration::from_secs(10) {
+                        let asked = Instant::now();
+                        let answer = match n % 2 {
+                            0 => client.log_in("ann", &scene.ann.state.password),
+                            _ => client.call(("POST", "/logout"), Some(&scene.cookie()), None),
+                        };
+                        assert!(answer.as_ref().unwrap().is_unavailable(), "{answer:?}");
+                        let mut worst = worst.lock().unwrap();
+                        *worst = asked.elapsed().max(*worst);
+                    }
+                });
+            }
+            while began.elapsed() < Duration::from_secs(10) {
+                assert_eq!(scene.client().private(&scene.cookie()), Some(200));
+                assert_eq!(scene.client().get("/readyz", None).unwrap().status, 200);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        held.rollback().await.unwrap();
+        other.close().await.unwrap();
+    });
+    let again = within(RECOVERED, || scene.is_at_home());
+    let worst = worst.into_inner().unwrap();
+    println!("STA-06: refused within {worst:?}, and written again after {again:?}");
+    assert!(worst < REFUSED, "{worst:?}");
+    scene.has_lost_nothing();
+}
+
+/// Puts the file out of the way and back.
+fn aside(file: &Path) -> PathBuf {
+    file.with_added_extension("aside")
+}
+
+#[test]
+#[ignore = "takes seconds: tests/crash/run"]
+fn sta_08_a_database_that_is_gone_or_another_one_takes_no_write_and_is_not_made_anew() {
+    for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
+        for replaced in [false, true] {
+            let mut scene = Scene::new();
+            assert!(scene.is_at_home());
+            let file = scene.data().join(name);
+            fs::rename(&file, aside(&file)).unwrap();
+            if replaced {
+                fs::copy(aside(&file), &file).unwrap();
+            }
+            scene.refuses_all(name);
+            assert_eq!(file.exists(), replaced, "nothing is made anew");
+            // it is found again by itself
+            fs::rename(aside(&file), &file).unwrap();
+            let again = within(RECOVERED, || scene.is_at_home());
+            println!("STA-08: {name} was away, and is written again after {again:?}");
+            scene.has_lost_nothing();
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes seconds: tests/crash/run"]
+fn sta_08_a_database_that_was_cut_off_takes_no_write_any_more() {
+    for name in ["cloakroom.db", "cloakroom.db-wal"] {
+        for kept in [0, 1, 2] {
+            let scene = Scene::new();
+            // either there is something in the database itself, or all of the log counts
+            if name == "cloakroom.db" {
+                scene.sql("pragma wal_checkpoint(passive)");
+            }
+            assert!(scene.is_at_home());
+            let file = OpenOptions::new().write(true).open(scene.data().join(name)).unwrap();
+            let size = file.metadata().unwrap().len();
+            file.set_len(size * kept / 3).unwrap();
+            scene.refuses_all(&format!("{name}, cut to {kept}/3 of {size} bytes"));
+        }
+    }
+}
+
+#[test]
+fn whoever_asks_sqlite_to_shorten_its_files_holds_nobody_up() {
+    let mut scene = Scene::new();
+    assert!(scene.is_at_home());
+    let size = |scene: &Scene| fs::metadata(scene.data().join("cloakroom.db-wal")).unwrap().len();
+    let before = size(&scene);
+    scene.sql("vacuum");
+    scene.sql("pragma wal_checkpoint(truncate)");
+    assert!(size(&scene) < before);
+    assert!(scene.is_at_home());
+    scene.ask_for(Deed::LogIn);
+    scene.has_lost_nothing();
+}
+
+#[test]
+fn sta_09_a_corrupt_database_is_refused_at_start_and_left_as_it_is() {
+    let mut scene = Scene::new();
+    scene.service.kill();
+    let file = scene.data().join("cloakroom.db");
+    drop(rows::read(&file).unwrap()); // what is in the log gets into the database
+    let whole = fs::read(&file).unwrap();
+    let spoiled = |from: usize, to: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..to].fill(0xa5);
+        bytes
+    };
+    for (what, bytes) in [
+        ("no database at all", b"this is no database".repeat(500)),
+        ("a spoiled first page", spoiled(0, 100)),
+        ("cut in the middle", whole[..whole.len() / 2].to_vec()),
+        ("cut behind the first page", whole[..4096].to_vec()),
+    ] {
+        fs::write(&file, &bytes).unwrap();
+        let code = Service::started_by(
+            scene.folder.path(),
+            std::process::Command::new(super::service::program()),
+        )
+        .err();
+        assert_eq!(code, Some(Some(1)), "{what}");
+        assert!(fs::read(&file).unwrap() == bytes, "{what}: the file was touched");
+    }
+    let log = fs::read_to_string(scene.folder.path().join("log")).unwrap();
+    assert!(
+        log.lines().last().unwrap().starts_with("cloakroom: cannot open the database"),
+        "{log}"
+    );
+    fs::write(&file, &whole).unwrap();
+    scene.service = Service::start(scene.folder.path());
+    assert!(scene.is_at_home());
+}
+
+#[test]
+#[ignore = "takes seconds: tests/crash/run"]
+fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, aside) = (folder.path().join("cloakroom-data"), folder.path().join("aside"));
+    let mut dice = Dice::new();
+    let mut crowd = Crowd::new(8, folder.path(), &mut dice);
+    for _ in 0..super::asked("ROUNDS", 8) {
+        let mut two = [Service::start(folder.path()), Service::start(folder.path())];
+        let at_work = crowd.start(&[&two[0].at, &two[1].at]);
+        at_work.wait_for(40, Duration::from_secs(5));
+        let first = dice.below(2);
+        two[first].kill();
+        at_work.wait_for(10, Duration::from_secs(1));
+        two[1 - first].kill();
+        crowd = at_work.stop();
+        let mut wrong = crowd.settle(&rows::read(&copy(&data, &aside)).unwrap());
+        wrong.append(&mut crowd.tally.wrong.lock().unwrap());
+        let two = [Service::start(folder.path()), Service::start(folder.path())];
+        // what ends at the one is over at the other within a second
+        for person in crowd.actors.iter_mut().flat_map(|actor| &mut actor.people).take(5) {
+            let [one, other] = [0, 1].map(|n| two[n].client());
+            let Some(ticket) = person.state.live.values().next().cloned() else { continue };
+            assert_eq!(other.private(&ticket.cookie), Some(200));
+            person.ask_for(Deed::LogOut { of: ticket.digest }, &one, &crowd.tally);
+            within(Duration::from_secs(1), || other.private(&ticket.cookie) == Some(403));
+        }
+        wrong.extend(crowd.ask(&two[1].client()));
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+    println!("STA-13: {} writes acknowledged, 0 lost", Tally::of(&crowd.tally.acknowledged));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_refused_at_start() {
+    // a name below what is a file: so it is for everybody, root included
+    let folder = tempfile::tempdir().unwrap();
+    File::create(folder.path().join("cloakroom-data")).unwrap();
+    let program = std::process::Command::new(super::service::program());
+    assert_eq!(Service::started_by(folder.path(), program).err(), Some(Some(1)));
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.starts_with("cloakroom: cannot make the folder"), "{log}");
+}

@@ -1,0 +1,225 @@
+//! the n-th call of the system fails, for every n.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::crowd::Tally;
+use super::dice::Dice;
+use super::people::{Deed, Person};
+use super::rows;
+use super::service::{Service, copy, program};
+
+/// The calls by which a program reaches files and memory, and how many a thread makes of them in a run;
+/// SQLite calls `fsync`, and removes a file only when the last one closes it.
+const CALLS: [(&str, usize); 7] = [
+    ("openat", 50),
+    ("pwrite64", 150),
+    ("fsync", 30),
+    ("ftruncate", 2),
+    ("mmap", 40),
+    ("fdatasync", 0),
+    ("unlink", 0),
+];
+const ERRORS: [&str; 5] = ["EIO", "ENOSPC", "EMFILE", "ENOMEM", "EROFS"];
+/// As many calls of a kind are failed at the most, one in each run.
+const MOST: u64 = 200;
+/// Nobody waits longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A process that cannot know what is on the disk has ended by then.
+const ENDED: Duration = Duration::from_secs(12);
+
+/// What came of a run.
+#[derive(Debug, Default)]
+struct Run {
+    /// As many calls were made to fail; each thread counts its own.
+    failed: usize,
+    acknowledged: usize,
+    refused: usize,
+    is_started: bool,
+    wrong: Vec<String>,
+}
+
+/// A folder in which somebody has been.
+fn made() -> (tempfile::TempDir, Vec<Person>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::start(folder.path());
+    let mut ann = Person::new("ann".to_owned());
+    for deed in [Deed::Register, Deed::LogIn, Deed::LogIn] {
+        ann.ask_for(deed, &service.client(), &Tally::default());
+    }
+    assert_eq!(ann.state.live.len(), 3);
+    service.kill();
+    (folder, vec![ann])
+}
+
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Starts it where the n-th of these calls fails, asks for many writes, kills it and starts it again.
+fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    copy_folder(&made.0.path().join("cloakroom-data"), &folder.join("cloakroom-data"));
+    let mut run = Run::default();
+    let mut strace = Command::new("strace");
+    // the service is the process that was started, and strace its grandchild
+    strace.args(["-D", "-f", "-qq", "-y", "--seccomp-bpf", "-o"]).arg(folder.join("trace"));
+    strace.arg("-e").arg(format!("trace={call}"));
+    strace.arg("-e").arg(format!("inject={call}:error={error}:when={n}")).arg(program());
+    let mut people = made.1.clone();
+    let tally = Tally::default();
+    let began = Instant::now();
+    match Service::started_by(folder, strace) {
+        Ok(mut service) => {
+            run.is_started = true;
+            let slowest = busy(&service, &mut people, &tally);
+            if slowest > PATIENCE {
+                run.wrong.push(format!("somebody waited {slowest:?}"));
+            }
+            if is_unsynced(folder) {
+                let end = service.ended(ENDED);
+                if end.and_then(|end| end.code()) != Some(1) {
+                    run.wrong.push(format!("a sync failed, and it ended by {end:?}"));
+                }
+            }
+            service.kill();
+        }
+        Err(Some(0)) => run.wrong.push("it does not serve, and ends with 0".to_owned()),
+        Err(_) if began.elapsed() > 2 * PATIENCE => {
+            run.wrong.push(format!("it took {:?} not to start", began.elapsed()));
+        }
+        Err(_) => {}
+    }
+    let trace = fs::read_to_string(folder.join("trace")).unwrap_or_default();
+    run.failed = trace.matches("(INJECTED)").count();
+    run.acknowledged = Tally::of(&tally.acknowledged);
+    run.refused = Tally::of(&tally.unavailable) + Tally::of(&tally.unanswered);
+    run.wrong.append(&mut tally.wrong.lock().unwrap());
+    let aside = copy(&folder.join("cloakroom-data"), &folder.join("aside"));
+    match rows::read(&aside) {
+        Ok(rows) => run.wrong.extend(people.iter_mut().filter_map(|one| one.settle(&rows).err())),
+        Err(error) => run.wrong.push(error),
+    }
+    match Service::started_by(folder, Command::new(program())) {
+        Ok(service) => {
+            let client = service.client();
+            run.wrong.extend(people.iter_mut().flat_map(|person| person.ask(&client)));
+        }
+        Err(code) => run.wrong.push(format!("the next start ends with {code:?}")),
+    }
+    if !run.wrong.is_empty() {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().filter(|line| !line.contains("audit")).collect();
+        run.wrong.extend(lines.iter().rev().take(8).rev().map(|line| (*line).to_owned()));
+    }
+    run
+}
+
+/// Asks for every kind of write, again and again; the longest that somebody waited.
+fn busy(service: &Service, people: &mut Vec<Person>, tally: &Tally) -> Duration {
+    let client = service.client();
+    let mut slowest = Duration::ZERO;
+    for n in 0..6 {
+        let mut person = Person::new(format!("user{n}"));
+        for step in 0..8 {
+            let live: Vec<_> = person.state.live.keys().cloned().collect();
+            let deed = match (step, live.first().cloned()) {
+                (0, _) => Deed::Register,
+                (1 | 2 | 5, _) => Deed::LogIn,
+                (3, Some(of)) => Deed::LogOut { of },
+                (4, Some(by)) => Deed::ChangePassword { by, to: person.next_password() },
+                (6, Some(by)) => Deed::RevokeOthers { by },
+                (7, Some(by)) if n % 2 == 0 => Deed::Close { by },
+                _ => continue,
+            };
+            let asked = Instant::now();
+            let is_answered = person.ask_for(deed, &client, tally);
+            slowest = slowest.max(asked.elapsed());
+            if !is_answered || person.pending.is_some() {
+                break;
+            }
+        }
+        people.push(person);
+    }
+    slowest
+}
+
+/// Did a sync of the log fail, behind which an acknowledged write would stand?
+fn is_unsynced(folder: &Path) -> bool {
+    let trace = fs::read_to_string(folder.join("trace")).unwrap_or_default();
+    let mut syncs = std::collections::HashMap::new(); // by task: a call may be in two pieces
+    trace.lines().any(|line| {
+        let task = line.split(' ').next().unwrap_or_default();
+        if line.contains("sync(") {
+            syncs.insert(task, line.contains("cloakroom.db-wal"));
+        }
+        line.contains("(INJECTED)") && syncs.get(task) == Some(&true)
+    })
+}
+
+#[test]
+#[ignore = "wants strace: tests/crash/run"]
+fn r_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
+    let made = made();
+    let all = std::env::var_os("SWEEP").is_some();
+    let named = std::env::var("CALL").ok();
+    let mut dice = Dice::new();
+    let mut chosen = Vec::new();
+    for (call, usual) in CALLS {
+        if named.as_deref().is_some_and(|named| named != call) {
+            continue;
+        }
+        for error in ERRORS {
+            if all {
+                chosen.extend((1..=MOST).map(|n| (call, error, n)));
+            } else if usual > 0 {
+                chosen.push((call, error, 1 + dice.below(usual) as u64));
+            }
+        }
+    }
+    let (mut counts, mut wrong) = (BTreeMap::<_, [usize; 4]>::new(), Vec::new());
+    let mut over = None;
+    for (call, error, n) in chosen {
+        if all && over == Some((call, error)) {
+            continue; // no thread makes so many of these calls
+        }
+        let run = run(&made, call, error, n);
+        if run.failed == 0 {
+            over = Some((call, error));
+        }
+        let count = counts.entry((call, error)).or_default();
+        count[0] += usize::from(run.failed > 0);
+        count[1] += usize::from(run.failed > 0 && !run.is_started);
+        count[2] += run.acknowledged;
+        count[3] += run.refused;
+        if !run.wrong.is_empty() {
+            let run = format!("{call} {error} {n}: {}", run.wrong.join("\n    "));
+            println!("{run}");
+            wrong.push(run);
+        }
+    }
+    println!(
+        "R-07: runs in which a call failed, of these not started; writes acknowledged, refused"
+    );
+    let mut sums = [0; 4];
+    for ((call, error), count) in &counts {
+        println!("  {call:10} {error:7} {count:?}");
+        sums.iter_mut().zip(count).for_each(|(sum, one)| *sum += one);
+    }
+    println!("  all {sums:?}, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(sums[0] > 10 && sums[3] > 10, "it fails too little");
+}

@@ -1,0 +1,80 @@
+//! A database that is damaged or gone: nothing is begun anew, and what is left stays as it is.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+mod program;
+
+use program::{is_postgres, refused, said};
+
+/// What is there by this name; `None` if it is no file.
+fn bytes(file: &Path) -> Option<Vec<u8>> {
+    fs::read(file).ok()
+}
+
+fn overwrite(file: &Path, from: u64, bytes: &[u8]) {
+    let mut file = OpenOptions::new().write(true).open(file).unwrap();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn cut(file: &Path, to: u64) {
+    OpenOptions::new().write(true).open(file).unwrap().set_len(to).unwrap();
+}
+
+type Break = fn(&Path);
+
+#[test]
+fn sta_09_a_database_that_is_damaged_or_gone_is_refused_and_left_as_it_is() {
+    assert!(!is_postgres(), "these are about a file");
+    let folder = tempfile::tempdir().unwrap();
+    said(folder.path(), &["user", "add", "ann"]);
+    said(folder.path(), &["backup", "b"]);
+    let file = folder.path().join("cloakroom-data/cloakroom.db");
+    let whole = fs::read(&file).unwrap();
+    let states: [(&str, Break, &str); 8] = [
+        ("gone", |file| fs::remove_file(file).unwrap(), "there are signing keys in"),
+        ("empty", |file| cut(file, 0), "there are signing keys in"),
+        ("cut off", |file| cut(file, 40_000), "is damaged"),
+        ("cut off in its first page", |file| cut(file, 100), "is damaged"),
+        (
+            "another file",
+            |file| fs::write(file, "not a database\n".repeat(999)).unwrap(),
+            "is damaged",
+        ),
+        ("without a schema", |file| overwrite(file, 100, &[0xff; 24]), "is damaged"),
+        ("the first page alone", |file| overwrite(file, 4096, &vec![0xff; 90_000]), "is damaged"),
+        (
+            "a folder",
+            |file| {
+                fs::remove_file(file).unwrap();
+                fs::create_dir(file).unwrap();
+            },
+            "cannot open the database",
+        ),
+    ];
+    for (state, damage, about) in states {
+        damage(&file);
+        let before = bytes(&file);
+        for command in [&["serve"][..], &["user", "list"], &["user", "add", "bob"]] {
+            let said = refused(folder.path(), &[&["--listen", "127.0.0.1:9999"], command].concat());
+            assert!(said.contains(about), "{state}: {said}");
+        }
+        assert!(bytes(&file) == before, "{state}: it was written to");
+        if file.is_dir() {
+            fs::remove_dir(&file).unwrap();
+        }
+        fs::write(&file, &whole).unwrap();
+    }
+    assert!(said(folder.path(), &["user", "list"]).starts_with("ann "));
+
+    fs::remove_file(&file).unwrap();
+    said(folder.path(), &["restore", "b"]);
+    assert!(said(folder.path(), &["user", "list"]).starts_with("ann "), "one way out");
+    fs::remove_file(&file).unwrap();
+    said(folder.path(), &["migrate"]);
+    assert_eq!(said(folder.path(), &["user", "list"]), "", "and the other, which is asked for");
+}
