@@ -14,6 +14,7 @@ use poem_openapi::OpenApi;
 use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
+use crate::domain::events::Events;
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
@@ -123,6 +124,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         },
         is_leaving: AtomicBool::new(false),
         tallies: Tallies::default(),
+        events: Events::default(),
     })
 }
 
@@ -164,6 +166,7 @@ pub fn watch(domain: &Arc<Domain>) {
     tokio::spawn(Domain::watch(Arc::downgrade(domain)));
     tokio::spawn(Domain::listen(Arc::downgrade(domain)));
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain)));
+    tokio::spawn(Domain::record(Arc::downgrade(domain)));
 }
 
 /// The program's own service as one endpoint, which counts its requests; what goes on beside it ends

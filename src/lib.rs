@@ -54,7 +54,9 @@
 //! | `store` | rows | one file a table |
 
 pub use crate::door::{Cloakroom, Error, Mount, Mounted, Settings};
+#[doc(inline)]
 pub use crate::http::{MaybeSignedIn, Problem, Session, SessionDataError, SignedIn};
+#[doc(inline)]
 pub use crate::store::Database;
 
 mod door;

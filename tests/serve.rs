@@ -674,7 +674,7 @@ fn migrating_says_where_the_database_stands() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let output = run(folder.path(), &["migrate"], "");
-        assert!(text(&output.stdout).contains("is up to date at migration 4"));
+        assert!(text(&output.stdout).contains("is up to date at migration 5"));
     }
 }
 

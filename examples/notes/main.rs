@@ -5,32 +5,34 @@
 use cloakroom::{Cloakroom, Database, Problem, Session, Settings, SignedIn};
 use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response, error::InternalServerError, handler, web::Html};
-use poem_openapi::{ApiResponse, Object, OpenApi, Tags, param::Path, payload::Json};
+use poem_openapi::{ApiResponse, ContactObject, LicenseObject, Object, OpenApi, Tags};
+use poem_openapi::{param::Path, payload::Json};
 use sqlx::SqlitePool;
 
 /// A note.
 #[derive(Object, sqlx::FromRow)]
 struct Note {
-    /// Its number.
-    id: i64,
+    /// Its id, which is random.
+    id: String,
     /// What it says.
     #[oai(validator(max_length = 1000))]
     text: String,
 }
 
-/// What a note shall say.
-#[derive(Object, Default)]
-#[oai(deny_unknown_fields, example)]
-struct Draft {
-    /// The text.
-    #[oai(validator(max_length = 1000, pattern = "^[^\\x00]*$"))]
-    text: String,
+/// Notes, the newest first.
+#[derive(Object)]
+struct NoteList {
+    /// The notes.
+    #[oai(validator(max_items = 100))]
+    notes: Vec<Note>,
 }
 
-impl poem_openapi::types::Example for Draft {
-    fn example() -> Self {
-        Self { text: "Buy milk".to_owned() }
-    }
+/// What a note shall say.
+#[derive(Object, Default)]
+struct Draft {
+    /// The text.
+    #[oai(validator(max_length = 1000))]
+    text: String,
 }
 
 #[derive(Tags)]
@@ -40,18 +42,11 @@ enum Tag {
 }
 
 #[derive(ApiResponse)]
-enum WriteAnswer {
-    /// The note, written.
-    #[oai(status = 201)]
-    Written(Json<Note>),
-}
-
-#[derive(ApiResponse)]
 enum RemoveAnswer {
     /// It is gone.
     #[oai(status = 204)]
     Removed,
-    /// `no_such_note`: you have no note of this number.
+    /// `no_such_note`: you have no note of this id.
     #[oai(status = 404, content_type = "application/problem+json")]
     NoSuchNote(Json<Problem>),
 }
@@ -64,37 +59,42 @@ struct Notes {
 impl Notes {
     /// List my notes
     ///
-    /// The last hundred, the newest first.
+    /// The last hundred.
     #[oai(path = "/notes", method = "get", operation_id = "listNotes")]
-    async fn list(&self, who: SignedIn) -> poem::Result<Json<Vec<Note>>> {
-        let sql = "select id, text from notes where account_id = $1 order by id desc limit 100";
+    async fn list(&self, who: SignedIn) -> poem::Result<Json<NoteList>> {
+        let sql = "select id, text from notes where account_id = $1 order by rowid desc limit 100";
         let notes = sqlx::query_as(sql).bind(who.account_id()).fetch_all(&self.pool).await;
-        notes.map(Json).map_err(InternalServerError)
+        Ok(Json(NoteList { notes: notes.map_err(InternalServerError)? }))
     }
 
     /// Write a note
     ///
     /// The draft is empty then.
     #[oai(path = "/notes", method = "post", operation_id = "writeNote")]
-    async fn write(&self, draft: Session<Draft>, note: Json<Draft>) -> poem::Result<WriteAnswer> {
+    async fn write(&self, draft: Session<Draft>, note: Json<Draft>) -> poem::Result<Json<Note>> {
         let sql = "insert into notes (account_id, text) values ($1, $2) returning id, text";
         let note = sqlx::query_as(sql).bind(draft.who().account_id()).bind(&note.text);
         let note = note.fetch_one(&self.pool).await.map_err(InternalServerError)?;
         draft.write(&Draft::default()).await?;
-        Ok(WriteAnswer::Written(Json(note)))
+        Ok(Json(note))
     }
 
     /// Remove a note
     ///
     /// For good.
     #[oai(path = "/notes/:id", method = "delete", operation_id = "removeNote")]
-    async fn remove(&self, who: SignedIn, id: Path<i64>) -> poem::Result<RemoveAnswer> {
+    async fn remove(
+        &self,
+        who: SignedIn,
+        /// The note's id.
+        id: Path<String>,
+    ) -> poem::Result<RemoveAnswer> {
         let sql = "delete from notes where account_id = $1 and id = $2";
-        let removed = sqlx::query(sql).bind(who.account_id()).bind(id.0).execute(&self.pool).await;
+        let removed = sqlx::query(sql).bind(who.account_id()).bind(&id.0).execute(&self.pool).await;
         if removed.map_err(InternalServerError)?.rows_affected() == 1 {
             return Ok(RemoveAnswer::Removed);
         }
-        let detail = "You have no note of this number.";
+        let detail = "You have no note of this id.";
         let problem = Problem::new(StatusCode::NOT_FOUND, "no_such_note", detail);
         Ok(RemoveAnswer::NoSuchNote(Json(problem)))
     }
@@ -141,7 +141,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut migrations = sqlx::migrate!("examples/notes/migrations");
     migrations.dangerous_set_table_name("_notes_migrations"); // Cloakroom notes its own in sqlx's
     migrations.run(&pool).await?;
-    let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0");
-    let notes = notes.description("Notes of one's own.").page("/", home).page("/notes.js", script);
-    Ok(notes.serve().await?)
+    let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0").description("One's own notes.");
+    let notes = notes.license(LicenseObject::new("MIT").url("https://spdx.org/licenses/MIT"));
+    let notes = notes.contact(ContactObject::new().email("notes@example.org"));
+    Ok(notes.page("/", home).page("/notes.js", script).serve().await?)
 }

@@ -12,7 +12,7 @@ async function ask(method, path, body) {
 }
 
 async function show() {
-  const notes = (await ask('GET', '/notes')) ?? [];
+  const { notes } = (await ask('GET', '/notes')) ?? { notes: [] };
   at('notes').replaceChildren(...notes.map((note) => {
     const item = document.createElement('li');
     item.textContent = note.text;

@@ -60,7 +60,7 @@ impl Invite {
             Some(Command::List { json }) => list(&domain, json).await,
             Some(Command::Revoke { id }) => revoke(&domain, &id).await,
         };
-        domain.store.close().await;
+        domain.close_store().await;
         outcome
     }
 }

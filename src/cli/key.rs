@@ -6,10 +6,12 @@ use clap::Subcommand;
 
 use super::{Failed, Outcome, say};
 use crate::app;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::domain::audit::Event;
+use crate::domain::events::Events;
 use crate::domain::tokens::Keys;
+use crate::store::Store;
 
 #[derive(Debug, Subcommand)]
 pub enum Key {
@@ -21,11 +23,11 @@ pub enum Key {
 }
 
 impl Key {
-    pub fn run(&self, config: &Config) -> Outcome {
+    pub async fn run(&self, config: &Config) -> Outcome {
         let folder = app::make_folders(config)?;
         match self {
             Self::List => list(config, &folder),
-            Self::Rotate => rotate(&folder),
+            Self::Rotate => rotate(config, &folder).await,
         }
     }
 }
@@ -42,10 +44,31 @@ fn list(config: &Config, folder: &Path) -> Outcome {
     Ok(())
 }
 
-fn rotate(folder: &Path) -> Outcome {
-    let _held = Keys::hold(folder)?;
-    let path = Keys::create(folder, Clock::System.now())?;
+async fn rotate(config: &Config, folder: &Path) -> Outcome {
+    let held = Keys::hold(folder)?;
+    let now = Clock::System.now();
+    let path = Keys::create(folder, now)?;
+    drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
-    Event::KeyRotated.note_thing(&name);
+    Event::KeyRotated.log(&name);
+    if let Err(why) = write_down(config, &name, now).await {
+        tracing::warn!("the key is there, but the event could not be written down: {}", why.0);
+    }
     say(&format!("{} signs from now on", path.display()))
+}
+
+/// Writes the event to the database, if there is one that is used already.
+async fn write_down(config: &Config, key: &str, now: Timestamp) -> Outcome {
+    let address = config.database_url.expose(); // the driver connects with it
+    if Store::file_of(address)?.is_some_and(|file| !file.exists()) {
+        return Ok(());
+    }
+    let store = Store::open(address).await?;
+    let events = Events::default();
+    if store.has_accounts().await? {
+        events.note_thing(now, Event::KeyRotated, key);
+    }
+    let written = events.write(&store, now).await;
+    store.close().await;
+    Ok(written?)
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a noun. An error is one plain sentence and an exit code.
 
+mod audit;
 mod backup;
 mod config;
 mod healthcheck;
@@ -86,6 +87,7 @@ enum Command {
     /// List the signing keys, and make a new one
     #[command(subcommand)]
     Key(key::Key),
+    Audit(audit::Audit),
     /// Print the settings in force, secrets masked
     Config,
     /// Ask the service that runs here whether it is ready; for containers
@@ -159,7 +161,8 @@ fn run(cli: Cli) -> Outcome {
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
-            Command::Key(key) => key.run(&config),
+            Command::Key(key) => key.run(&config).await,
+            Command::Audit(audit) => audit.run(&config).await,
             Command::Config => config::run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),

@@ -12,7 +12,10 @@ use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
 use super::moving::patient;
 use super::{Failed, Outcome, say};
 use crate::app;
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::audit::Event;
+use crate::domain::events::Events;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, Progress, Store};
@@ -95,7 +98,8 @@ impl Restore {
         let copy = Unfinished::copy_of(&self.from.join(DATABASE), path.clone());
         let copy =
             copy.map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))?;
-        let (sessions_ended, invites_taken_back) = self.prepare(&copy.path).await?;
+        let (sessions_ended, invites_taken_back) =
+            self.prepare(&copy.path, &manifest.made_at).await?;
         // the keys first: alone they are no service, and what is interrupted here can be run again
         let lock = Keys::hold(&folder)?;
         for name in &keys {
@@ -108,6 +112,7 @@ impl Restore {
             })?,
             None => move_there(&copy.path, config).await?,
         }
+        Event::DatabaseRestored.log(&manifest.made_at);
         let report = Report {
             made_at: manifest.made_at.clone(),
             database: config.database_url.to_string(),
@@ -179,8 +184,11 @@ impl Restore {
     }
 
     /// Migrates the copy, and removes what must not be revived.
-    async fn prepare(&self, copy: &Path) -> Result<(u64, u64), Failed> {
+    async fn prepare(&self, copy: &Path, made_at: &str) -> Result<(u64, u64), Failed> {
         let store = Store::open_file(copy).await?;
+        let (events, now) = (Events::default(), Clock::System.now());
+        events.note_thing(now, Event::DatabaseRestored, made_at);
+        events.write(&store, now).await?;
         let sessions = if self.keep_sessions { 0 } else { store.remove_all_sessions().await? };
         let invites = if self.keep_invites { 0 } else { store.remove_all_invites().await? };
         store.close().await;

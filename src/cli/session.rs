@@ -39,7 +39,7 @@ impl Session {
             Self::Revoke { name, id: Some(id), .. } => revoke(&domain, &name, &id).await,
             Self::Revoke { name, id: None, .. } => revoke_all(&domain, &name).await,
         };
-        domain.store.close().await;
+        domain.close_store().await;
         outcome
     }
 }

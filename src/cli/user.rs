@@ -74,7 +74,7 @@ impl User {
             Self::Passwd { name } => passwd(&domain, &name).await,
             Self::Import(import) => import.run(&domain).await,
         };
-        domain.store.close().await;
+        domain.close_store().await;
         outcome
     }
 }

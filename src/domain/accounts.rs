@@ -281,7 +281,7 @@ impl Domain {
         let (username, password) = Application { username, ..application }.fit()?;
         let tried = self.may_register(&wishes.caller).await.inspect_err(|not_now| {
             if let NotNow::Wait(_) = not_now {
-                Event::RegistrationThrottled.note();
+                self.note(Event::RegistrationThrottled);
             }
         });
         let _tried = tried?; // with a place in the queue
@@ -293,9 +293,9 @@ impl Domain {
             SignedUp::Done => {
                 let device = Some(self.device_token(&account.id, FIRST_VERSION, None));
                 let ticket = Ticket { device, ..self.ticket(row, sid) };
-                Event::AccountRegistered.note_of(Some(&account.id), Some(&ticket.session.id));
+                self.note_of(Event::AccountRegistered, Some(&account.id), Some(&ticket.session.id));
                 if invite.is_some() {
-                    Event::InviteUsed.note_at(&account.id);
+                    self.note_at(Event::InviteUsed, &account.id);
                 }
                 Ok((account, ticket))
             }
@@ -309,7 +309,7 @@ impl Domain {
         let (username, password) = application.fit()?;
         let (account, hash) = self.hashed(username, password).await?;
         if self.store.add_account(&account.to_row(&hash)).await? {
-            Event::UserAdded.note_at(&account.id);
+            self.note_at(Event::UserAdded, &account.id);
             Ok(account)
         } else {
             Err(RegisterError::UsernameTaken)
@@ -352,7 +352,7 @@ impl Domain {
         self.recognition.ended(&account.id);
         let device = Some(self.device_token(&account.id, version + 1, None));
         let ticket = Ticket { device, ..self.ticket(row, sid) };
-        Event::PasswordChanged.note_of(Some(&account.id), Some(&ticket.session.id));
+        self.note_of(Event::PasswordChanged, Some(&account.id), Some(&ticket.session.id));
         Ok(ticket)
     }
 
@@ -364,7 +364,7 @@ impl Domain {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(&account.id);
-        Event::AccountClosed.note_at(&account.id);
+        self.note_at(Event::AccountClosed, &account.id);
         Ok(())
     }
 
@@ -376,7 +376,7 @@ impl Domain {
                 LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
                 LogInError::Busy | LogInError::Fault(_) => return,
             };
-            event.note_of(Some(&who.account.id), Some(&who.session.id));
+            self.note_of(event, Some(&who.account.id), Some(&who.session.id));
         };
         let tried = self.may_confirm(&who.session.id).await.map_err(LogInError::from);
         let mut tried = tried.inspect_err(note)?;
@@ -412,7 +412,7 @@ impl Domain {
             return Ok(false);
         };
         self.let_try_again(username).await?;
-        Event::UserEnabled.note_at(&account.into());
+        self.note_at(Event::UserEnabled, &account.into());
         Ok(true)
     }
 
@@ -427,7 +427,7 @@ impl Domain {
     fn forgotten(&self, account: Option<String>, event: Event) -> bool {
         let Some(account) = account.map(AccountId::from) else { return false };
         self.recognition.ended(&account);
-        event.note_at(&account);
+        self.note_at(event, &account);
         true
     }
 
@@ -445,7 +445,7 @@ impl Domain {
         if !set {
             return Err(ResetError::NoSuchAccount);
         }
-        Event::PasswordReset.note_at(&row.id.into());
+        self.note_at(Event::PasswordReset, &row.id.into());
         self.let_try_again(username).await.map_err(ResetError::Fault)
     }
 }

@@ -1,17 +1,20 @@
-//! Security events: one line of the log each, by a name that the README lists.
+//! Security events: one line of the log each, by a name that the README lists, and a row for
+//! `cloakroom audit`.
 //!
 //! Written here, because this floor knows what came of a try and whose account it was. The id of the
-//! request and the address stand on the line, too: `http` puts them around what it asks of this floor.
+//! request and the address stand there, too: `http` puts them around what it asks of this floor.
 //!
 //! A line never holds what somebody typed. A user name is no exception: people type their password
 //! there. A failed sign-in names the account, if there is one: that says to readers of the log who
 //! exists, which its other lines say anyway, and to nobody else.
 
+use super::Domain;
 use super::accounts::AccountId;
+use super::events::Happening;
 use super::sessions::SessionId;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     LoginSucceeded,
     LoginFailed,
@@ -39,10 +42,12 @@ pub enum Event {
     KeyRotated,
     KeysChanged,
     CrossOriginRefused,
+    DatabaseRestored,
+    EventsLost,
 }
 
 impl Event {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -69,6 +74,8 @@ impl Event {
         Self::KeyRotated,
         Self::KeysChanged,
         Self::CrossOriginRefused,
+        Self::DatabaseRestored,
+        Self::EventsLost,
     ];
 
     pub fn name(self) -> &'static str {
@@ -99,34 +106,93 @@ impl Event {
             Self::KeyRotated => "key_rotated",
             Self::KeysChanged => "keys_changed",
             Self::CrossOriginRefused => "cross_origin_refused",
+            Self::DatabaseRestored => "database_restored",
+            Self::EventsLost => "events_lost",
         }
     }
 
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.name() == name)
+    }
+
+    /// Can anybody make it happen, as often as they like?
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::LoginFailed
+            | Self::LoginThrottled
+            | Self::PasswordRefused
+            | Self::PasswordThrottled
+            | Self::RegistrationThrottled
+            | Self::CrossOriginRefused => true,
+            Self::LoginSucceeded
+            | Self::DeviceDistrusted
+            | Self::Logout
+            | Self::SessionRevoked
+            | Self::OtherSessionsRevoked
+            | Self::AllSessionsRevoked
+            | Self::PasswordChanged
+            | Self::PasswordReset
+            | Self::AccountRegistered
+            | Self::AccountClosed
+            | Self::UserAdded
+            | Self::UsersImported
+            | Self::UserDisabled
+            | Self::UserEnabled
+            | Self::UserDeleted
+            | Self::InviteMade
+            | Self::InviteUsed
+            | Self::InviteRevoked
+            | Self::KeyRotated
+            | Self::KeysChanged
+            | Self::DatabaseRestored
+            | Self::EventsLost => false,
+        }
+    }
+}
+
+impl Domain {
     /// Notes what concerns no account, or none that is known.
-    pub fn note(self) {
-        self.note_of(None, None);
+    pub fn note(&self, event: Event) {
+        self.note_of(event, None, None);
     }
 
     /// Notes what happened to an account.
-    pub fn note_at(self, account: &AccountId) {
-        self.note_of(Some(account), None);
+    pub(super) fn note_at(&self, event: Event, account: &AccountId) {
+        self.note_of(event, Some(account), None);
     }
 
     /// Notes what happened to an account and one of its sessions, as far as these are known.
-    pub fn note_of(self, account: Option<&AccountId>, session: Option<&SessionId>) {
+    pub(super) fn note_of(
+        &self,
+        event: Event,
+        account: Option<&AccountId>,
+        session: Option<&SessionId>,
+    ) {
+        let happened = Happening { event, account, session, thing: None, count: 1 };
+        self.events.note(self.clock.now(), happened);
         let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
-        tracing::info!(target: "audit", event = self.name(), account, session);
+        tracing::info!(target: "audit", event = event.name(), account, session);
     }
 
-    /// Notes what happened to something that has no account: an invite or a key, by its id.
-    pub fn note_thing(self, id: &str) {
-        tracing::info!(target: "audit", event = self.name(), id);
+    /// Notes what happened to an invite.
+    pub(super) fn note_thing(&self, event: Event, id: &str) {
+        self.events.note_thing(self.clock.now(), event, id);
+        event.log(id);
     }
 
     /// Notes what happened to so many at once.
-    pub fn note_count(self, account: Option<&AccountId>, count: u64) {
+    pub(super) fn note_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
+        let happened = Happening { event, account, session: None, thing: None, count };
+        self.events.note(self.clock.now(), happened);
         let account = account.map(AccountId::as_str);
-        tracing::info!(target: "audit", event = self.name(), account, count);
+        tracing::info!(target: "audit", event = event.name(), account, count);
+    }
+}
+
+impl Event {
+    /// Logs what happened to something that has no account, by its id.
+    pub fn log(self, id: &str) {
+        tracing::info!(target: "audit", event = self.name(), id);
     }
 }
 

@@ -75,7 +75,7 @@ impl Domain {
             .collect();
         let added = self.store.import_accounts(&rows).await?;
         if added > 0 {
-            Event::UsersImported.note_count(None, added);
+            self.note_count(Event::UsersImported, None, added);
         }
         Ok(added)
     }

@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod accounts;
 pub mod audit;
 mod common_passwords;
+pub mod events;
 pub mod foreign_hashes;
 pub mod imports;
 pub mod invites;
@@ -20,6 +21,7 @@ mod watch;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::accounts::Registration;
+use self::events::Events;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
 use self::sessions::SessionRules;
@@ -42,6 +44,8 @@ pub struct Domain {
     /// Has it been told to end?
     pub is_leaving: AtomicBool,
     pub tallies: Tallies,
+    /// What happened and is not written down yet.
+    pub events: Events,
 }
 
 /// What the settings decide.

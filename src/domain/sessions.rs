@@ -231,20 +231,20 @@ impl Domain {
         let username = credentials.username.as_ref();
         let id = known.map(|(id, _)| id);
         let note = |error: &LogInError| match error {
-            LogInError::WrongCredentials => Event::LoginFailed.note_of(id, None),
-            LogInError::TooManyAttempts { .. } => Event::LoginThrottled.note_of(id, None),
+            LogInError::WrongCredentials => self.note_of(Event::LoginFailed, id, None),
+            LogInError::TooManyAttempts { .. } => self.note_of(Event::LoginThrottled, id, None),
             LogInError::Busy | LogInError::Fault(_) => {}
         };
         let tried = self.may_log_in(username, known, &wishes.caller).await;
         let mut tried = tried.map_err(LogInError::from).inspect_err(note)?;
         let proved = self.proved(row, credentials.password, &mut tried).await.inspect_err(note);
         if matches!(proved, Err(LogInError::WrongCredentials)) && tried.was_the_last_of_a_device() {
-            Event::DeviceDistrusted.note_of(id, None);
+            self.note_of(Event::DeviceDistrusted, id, None);
         }
         let Verified { account, version, outdated } = proved?;
         let opened = self.open_session(&account, version, wishes, &tried).await;
         let ticket = opened.inspect_err(note)?;
-        Event::LoginSucceeded.note_of(Some(&account.id), Some(&ticket.session.id));
+        self.note_of(Event::LoginSucceeded, Some(&account.id), Some(&ticket.session.id));
         let device = Some(self.device_token(&account.id, version, tried.device()));
         if let Some(password) = outdated {
             self.renew_hash(account.id, version, password);
@@ -433,7 +433,7 @@ impl Domain {
         let now = self.clock.now();
         let Some(claims) = self.keys.verify(token, now) else { return Ok(()) };
         if self.end(claims.sid.digest(), &claims.account, now).await? {
-            Event::Logout.note_at(&claims.account);
+            self.note_at(Event::Logout, &claims.account);
         }
         Ok(())
     }
@@ -478,7 +478,7 @@ impl Domain {
         let ended = self.store.end_session_named(account.as_str(), id, now).await?;
         self.recognition.ended(account);
         if ended {
-            Event::SessionRevoked.note_of(Some(account), Some(&SessionId(id.to_owned())));
+            self.note_of(Event::SessionRevoked, Some(account), Some(&SessionId(id.to_owned())));
         }
         Ok(ended)
     }
@@ -486,14 +486,14 @@ impl Domain {
     /// Ends every session of the account but this one; how many those were.
     pub async fn end_others(&self, account: &AccountId, keep: &SessionId) -> Result<u64, Fault> {
         let ended = self.end_but(account, keep.as_str()).await?;
-        Event::OtherSessionsRevoked.note_count(Some(account), ended);
+        self.note_count(Event::OtherSessionsRevoked, Some(account), ended);
         Ok(ended)
     }
 
     /// Ends every session of the account: the operator's way.
     pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
         let ended = self.end_but(account, "").await?; // the id of none
-        Event::AllSessionsRevoked.note_count(Some(account), ended);
+        self.note_count(Event::AllSessionsRevoked, Some(account), ended);
         Ok(ended)
     }
 

@@ -117,7 +117,7 @@ impl Domain {
     fn look_at_keys(&self) -> Result<(), KeyError> {
         if self.keys.reread()? {
             self.recognition.all_changed();
-            Event::KeysChanged.note();
+            self.note(Event::KeysChanged);
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Domain {
     }
 
     /// Removes every session that has ended, every invite that has expired, every ending that all
-    /// have heard of, and every try that holds nobody up any more.
+    /// have heard of, every try that holds nobody up any more, and old events.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
         loop {
             let now = self.clock.now();
@@ -205,6 +205,6 @@ impl Domain {
         while self.remove_attempts(BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(())
+        self.remove_old_events(BATCH, PAUSE).await
     }
 }

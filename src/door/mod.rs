@@ -60,9 +60,15 @@ from_cause!(
     StartError => Start,
     MountError => Mount,
     TlsError => Tls,
-    Trouble => Disk,
-    String => Serve
+    Trouble => Disk
 );
+
+impl Error {
+    /// One that only serving knows, in a sentence.
+    fn serving(sentence: impl Into<String>) -> Self {
+        Self(Cause::Serve(sentence.into()))
+    }
+}
 
 /// Cloakroom, open: its accounts, sessions and keys, ready to be mounted beside operations.
 ///
@@ -315,7 +321,7 @@ impl Mounted {
 
     /// Serves where the settings say, until SIGTERM or Ctrl-C: with Cloakroom's own accept loop, which
     /// has limits and deadlines, TLS if the settings name a certificate, the metrics at an address of
-    /// their own, and lets the answers under way finish in the end.
+    /// their own. In the end it lets the answers under way finish, and closes the database.
     pub async fn serve(self) -> Result<(), Error> {
         let sockets = Sockets::open(&self.cloakroom.config).await?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;

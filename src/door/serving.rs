@@ -77,6 +77,7 @@ impl Mounted {
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }
+        domain.close_store().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -109,7 +110,7 @@ fn room_for_connections() -> usize {
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
     let bound = TcpListener::bind(at).await;
-    bound.map_err(|error| Error::from(format!("cannot listen on {at}: {error}")))
+    bound.map_err(|error| Error::serving(format!("cannot listen on {at}: {error}")))
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
@@ -121,12 +122,11 @@ pub fn faces_a_network(config: &Config) -> bool {
 pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
     let found = app::has_demo_users(domain)
         .await
-        .map_err(|error| format!("cannot look for demo users: {error:?}"))?;
+        .map_err(|error| Error::serving(format!("cannot look for demo users: {error:?}")))?;
     if found && faces_a_network(config) {
-        return Err(Error::from(
+        return Err(Error::serving(
             "this database has demo users, whose passwords everybody knows; start with another \
-             data_dir, or give them new passwords with `cloakroom user passwd`"
-                .to_owned(),
+             data_dir, or give them new passwords with `cloakroom user passwd`",
         ));
     }
     if found {

@@ -57,6 +57,7 @@ pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
 use crate::domain::Domain;
 use crate::domain::audit::Event;
+use crate::domain::events::Cause;
 use crate::secret::random_bytes;
 
 /// What the operations stand on.
@@ -268,13 +269,20 @@ impl Endpoint for Edge {
         let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
         let reader = self.front.origins.allowed_origin(&request);
         // nothing that a safe method does is worth a line, unless all is
-        let span = if request.method().is_safe() && asked.is_none() {
-            Span::none()
+        let is_safe = request.method().is_safe();
+        let (address, span) = if is_safe && asked.is_none() {
+            (None, Span::none())
         } else {
-            trace::span(&id, parent.as_ref(), self.front.proxies.client(&request))
+            let address = self.front.proxies.client(&request);
+            (address, trace::span(&id, parent.as_ref(), address))
         };
         let answered = self.answered(request, reader.is_some()).instrument(span.clone());
-        let mut response = answered.await;
+        let mut response = if is_safe {
+            answered.await
+        } else {
+            let request_id = id.to_str().unwrap_or_default().to_owned();
+            Cause { address, request_id }.of(answered).await
+        };
         let status = response.status().as_u16();
         if let Some(Trouble(cause)) = response.data() {
             let span =
@@ -326,7 +334,7 @@ impl Edge {
         if self.front.origins.allow(request) {
             return None;
         }
-        Event::CrossOriginRefused.note();
+        self.front.domain.note(Event::CrossOriginRefused);
         Some(Failure::of(Code::CrossOrigin))
     }
 }

@@ -9,6 +9,7 @@ mod backups;
 mod commits;
 mod copying;
 mod endings;
+mod events;
 mod files;
 mod invites;
 mod moving;
@@ -28,6 +29,7 @@ pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp
 pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
 pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
+pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
 pub use self::invites::InviteRow;
 pub use self::moving::{MoveError, Progress};

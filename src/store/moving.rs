@@ -70,6 +70,21 @@ pub const TABLES: &[Table] = &[
             ("last_at", Kind::Number),
         ],
     },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Bytes),
+            ("at", Kind::Number),
+            ("event", Kind::Text),
+            ("refusal", Kind::Number),
+            ("account_id", Kind::Text),
+            ("session_id", Kind::Text),
+            ("thing", Kind::Text),
+            ("count", Kind::Number),
+            ("address", Kind::Text),
+            ("request_id", Kind::Text),
+        ],
+    },
 ];
 
 /// A table and its columns; the first one is the key.

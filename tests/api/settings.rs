@@ -128,6 +128,6 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
     let surroundings =
         Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real(&config) };
     let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
-    assert!(error.contains("cannot open the database"), "{error}");
+    assert!(error.contains("the database is damaged"), "{error}");
     assert!(fs::read(&file).unwrap() == garbage);
 }

@@ -43,7 +43,11 @@ find_cloakroom() {
         cloakroom=$target/release/cloakroom
     fi
     [[ -x $cloakroom ]] || fail "no program at $cloakroom"
-    # A developer's own settings are not what is tested.
+    without_own_settings
+}
+
+# A developer's own settings are not what is tested.
+without_own_settings() {
     local setting
     for setting in $(compgen -e | grep '^CLOAKROOM_' || true) DATABASE_URL; do
         unset "$setting"

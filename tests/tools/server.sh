@@ -2,6 +2,8 @@
 #
 #   start_server --demo     serves on a free port, with $data as its data folder; on loopback, or
 #                           where $listen_on says
+#   start_program COMMAND…  the same with a program that embeds the service, which reads from the
+#                           environment what the flags say to the service
 #   $url                    where it answers
 #   stop_server             ends it as an orchestrator would, and reads its log
 #
@@ -28,12 +30,22 @@ free_port() {
 # Starts `cloakroom serve` with the given further arguments and waits until it is ready.
 start_server() {
     free_port
-    url=http://127.0.0.1:$port
     local at=${listen_on:-127.0.0.1}:$port
     say "cloakroom serve --listen $at${*:+ $*}"
+    started "$cloakroom" serve --listen "$at" --data-dir "$data" "$@"
+}
+
+# Starts a program that embeds the service and waits until it is ready.
+start_program() {
+    free_port
+    say "$* at 127.0.0.1:$port"
+    CLOAKROOM_LISTEN=127.0.0.1:$port CLOAKROOM_DATA_DIR=$data started "$@"
+}
+
+started() {
+    url=http://127.0.0.1:$port
     # Not from here, where a developer's cloakroom.toml may lie.
-    (cd "$scratch" && exec "$cloakroom" serve --listen "$at" --data-dir "$data" "$@") \
-        >"$log" 2>&1 </dev/null &
+    (cd "$scratch" && exec "$@") >"$log" 2>&1 </dev/null &
     server=$!
     for _ in {1..200}; do
         kill -0 "$server" 2>/dev/null || fail 'the service ended while it started'

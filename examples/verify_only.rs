@@ -1,0 +1,148 @@
+//! A service that has no accounts and no sessions: it takes access tokens that Cloakroom issues for
+//! it, and verifies them by the public keys alone.
+//!
+//! `cargo run --example verify_only -- http://127.0.0.1:8000 https://api.example.org 127.0.0.1:8002`:
+//! where Cloakroom is, what it calls this service in `tokens.audiences`, and where to listen.
+
+use std::collections::HashMap;
+use std::sync::RwLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use poem::{Request, Route, Server, listener::TcpListener};
+use poem_openapi::auth::Bearer;
+use poem_openapi::{Object, OpenApi, OpenApiService, SecurityScheme, payload::Json};
+use serde::Deserialize;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The keys are asked for again after this, as Cloakroom says of them, …
+const KEPT: Duration = Duration::from_secs(300);
+/// … or for a name that is new, but no more often than this, whatever anybody sends.
+const AT_MOST_EVERY: Duration = Duration::from_secs(10);
+
+/// Says who sent a token that Cloakroom issued for this service.
+struct Verifier {
+    cloakroom: String,
+    audience: String,
+    keys: RwLock<(Instant, HashMap<String, DecodingKey>)>,
+}
+
+/// The header, and nothing beside it: what this does not know might be critical.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    typ: String,
+    alg: Algorithm,
+    kid: String,
+}
+
+/// What is looked at. Each is of one form; a list or a number in quotes is none of them.
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    iat: u64,
+    exp: u64,
+}
+
+impl Verifier {
+    fn new(cloakroom: String, audience: String) -> Result<Self, Failed> {
+        let keys = RwLock::new((Instant::now(), fetch(&cloakroom)?));
+        Ok(Self { cloakroom, audience, keys })
+    }
+
+    /// The account's id, if the token is good.
+    fn verify(&self, token: &str) -> Option<String> {
+        let head = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+        let head: Head = serde_json::from_slice(&head).ok()?;
+        if head.typ != "at+jwt" || head.alg != Algorithm::EdDSA {
+            return None;
+        }
+        // the library's own checks take a missing `iss` and a minute after `exp`: ours stand below
+        let mut signature_alone = Validation::new(Algorithm::EdDSA);
+        signature_alone.required_spec_claims.clear();
+        (signature_alone.validate_exp, signature_alone.validate_aud) = (false, false);
+        let key = self.key(&head.kid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone).ok()?.claims;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let is_ours = claims.iss == self.cloakroom && claims.aud == self.audience;
+        // two machines' clocks may differ by a minute
+        (is_ours && now < claims.exp && claims.iat <= now + 60).then_some(claims.sub)
+    }
+
+    fn key(&self, kid: &str) -> Option<DecodingKey> {
+        let (at, known) = {
+            let keys = self.keys.read().ok()?;
+            (keys.0, keys.1.get(kid).cloned())
+        };
+        let patience = if known.is_some() { KEPT } else { AT_MOST_EVERY };
+        if at.elapsed() < patience {
+            return known;
+        }
+        let mut keys = self.keys.write().ok()?;
+        if keys.0 == at {
+            // nobody else was faster; Cloakroom may be away, and its keys stay for now
+            let fetched = fetch(&self.cloakroom).unwrap_or_else(|_| keys.1.clone());
+            *keys = (Instant::now(), fetched);
+        }
+        keys.1.get(kid).cloned()
+    }
+}
+
+fn fetch(cloakroom: &str) -> Result<HashMap<String, DecodingKey>, Failed> {
+    let at = format!("{cloakroom}/.well-known/jwks.json");
+    let text = ureq::get(at).call()?.body_mut().read_to_string()?;
+    let set: JwkSet = serde_json::from_str(&text)?;
+    let key = |jwk: &jsonwebtoken::jwk::Jwk| {
+        Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?))
+    };
+    Ok(set.keys.iter().filter_map(key).collect())
+}
+
+/// An access token of Cloakroom's operation `issueToken`.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", bearer_format = "JWT", rename = "accessToken", checker = "caller")]
+struct Caller(String);
+
+async fn caller(request: &Request, bearer: Bearer) -> Option<String> {
+    let verifier = *request.data::<&'static Verifier>()?;
+    // new keys are waited for on a thread that may wait
+    tokio::task::spawn_blocking(move || verifier.verify(&bearer.token)).await.ok()?
+}
+
+/// What somebody asked for.
+#[derive(Object)]
+struct Report {
+    /// The account that it is about.
+    account: String,
+}
+
+struct Reports;
+
+#[OpenApi]
+impl Reports {
+    /// Read my report
+    #[oai(path = "/report", method = "get", operation_id = "readReport")]
+    async fn report(&self, who: Caller) -> Json<Report> {
+        Json(Report { account: who.0 })
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failed> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [cloakroom, audience, listen] = <[String; 3]>::try_from(arguments).map_err(
+        |_| "wants three arguments: Cloakroom's address, its own name there, an address",
+    )?;
+    let opened = tokio::task::spawn_blocking(|| Verifier::new(cloakroom, audience)).await?;
+    let verifier: &'static Verifier = Box::leak(Box::new(opened?));
+    let service = OpenApiService::new(Reports, "Reports", "1.0.0");
+    let document = service.spec_endpoint();
+    let route = Route::new().at("/openapi.json", document).nest("/", service);
+    let route = poem::EndpointExt::data(route, verifier);
+    Ok(Server::new(TcpListener::bind(listen)).run(route).await?) // behind a proxy
+}

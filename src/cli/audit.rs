@@ -1,0 +1,186 @@
+//! `cloakroom audit`.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::user::rfc3339;
+use super::{Failed, Outcome, say};
+use crate::clock::{Clock, Timestamp, days, hours, mins};
+use crate::config::Config;
+use crate::domain::accounts::{AccountId, Username};
+use crate::domain::audit::Event;
+use crate::domain::events::{self, Question};
+use crate::store::{NamedEventRow, Store};
+
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom audit                                     the last 100 events
+  cloakroom audit --account ann --since 7d            what happened to ann in the last week
+  cloakroom audit --event login_failed --since 1h --json | jq .address
+  cloakroom audit --since 2026-11-28T00:00:00Z --until 2026-11-29T00:00:00Z --limit 100000
+
+The README lists the events. A running service writes them down within a second. They are kept for 90 days,
+the newest million of them; the same refusal of the same account and address has one row a minute, with a
+count. The log has each.";
+
+/// Show what concerned security: who signed in from where, failed to, changed what
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Audit {
+    /// Only what happened to this user, by name or by id; the id of one who is gone is good, too
+    #[arg(long, value_name = "NAME|ID", allow_hyphen_values = true)]
+    account: Option<String>,
+    /// Only what happened from then on: a time (2026-11-28T00:00:00Z), or how long ago (30m, 12h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Only what happened before
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
+    /// Only this kind of event; may be given several times
+    #[arg(long, value_name = "EVENT", value_parser = event)]
+    event: Vec<Event>,
+    /// The newest so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A time, or how long ago it was.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+impl Moment {
+    fn seen_from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(time) => now.before(time),
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    let wrong =
+        "write a time as in 2026-11-28T00:00:00Z, or how long ago it was, as in 30m, 12h, 7d";
+    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
+        let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000);
+        return Ok(Moment::At(Timestamp::from_millis(millis.map_err(|_| wrong)?)));
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number = u64::from(digits.parse::<u32>().map_err(|_| wrong)?);
+    match &text[digits.len()..] {
+        "s" => Ok(Moment::Ago(Duration::from_secs(number))),
+        "m" => Ok(Moment::Ago(mins(number))),
+        "h" => Ok(Moment::Ago(hours(number))),
+        "d" => Ok(Moment::Ago(days(number))),
+        _ => Err(wrong.to_owned()),
+    }
+}
+
+fn event(name: &str) -> Result<Event, String> {
+    Event::named(name).ok_or_else(|| {
+        let names: Vec<_> = Event::ALL.into_iter().map(Event::name).collect();
+        format!("there is no such event; there are {}", names.join(", "))
+    })
+}
+
+impl Audit {
+    pub async fn run(self, config: &Config) -> Outcome {
+        let address = config.database_url.expose(); // the driver connects with it
+        if let Some(file) = Store::file_of(address)?.filter(|file| !file.exists()) {
+            return Err(Failed(format!("there is no database at {}", file.display())));
+        }
+        let store = Store::open(address).await?;
+        let shown = self.show(&store).await;
+        store.close().await;
+        shown
+    }
+
+    async fn show(self, store: &Store) -> Outcome {
+        let now = Clock::System.now();
+        let account = match &self.account {
+            Some(text) => Some(account(store, text).await?),
+            None => None,
+        };
+        // also what clocks that are ahead have written
+        let until = now.plus(days(3650));
+        let question = Question {
+            account,
+            since: self.since.map_or(Timestamp::from_millis(0), |since| since.seen_from(now)),
+            until: self.until.map_or(until, |until| until.seen_from(now)),
+            events: self.event,
+            limit: self.limit,
+        };
+        for row in events::ask(store, &question).await? {
+            say(&line(&row, self.json))?;
+        }
+        Ok(())
+    }
+}
+
+/// The account of this name, or the one that has or had this id.
+async fn account(store: &Store, text: &str) -> Result<AccountId, Failed> {
+    if let Ok(username) = Username::parse(text)
+        && let Some(row) = store.account_named(username.as_str()).await?
+    {
+        return Ok(row.id.into());
+    }
+    // 128 bits in base64url
+    let is_id =
+        text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if is_id {
+        return Ok(text.to_owned().into());
+    }
+    Err(Failed(format!(
+        "there is no user {text:?}; of one who is gone, the log and `cloakroom audit` have the id"
+    )))
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    event: &'a str,
+    account: Option<&'a str>,
+    username: Option<&'a str>,
+    session: Option<&'a str>,
+    id: Option<&'a str>,
+    count: i64,
+    address: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+fn line(row: &NamedEventRow, json: bool) -> String {
+    let event = &row.event;
+    let line = Line {
+        at: rfc3339(Timestamp::from_millis(event.at)),
+        event: &event.event,
+        account: event.account_id.as_deref(),
+        username: row.username.as_deref(),
+        session: event.session_id.as_deref(),
+        id: event.thing.as_deref(),
+        count: event.count,
+        address: event.address.as_deref(),
+        request_id: event.request_id.as_deref(),
+    };
+    if json {
+        return serde_json::to_string(&line).expect("strings make JSON");
+    }
+    let whom = line.username.or(line.account).unwrap_or("-");
+    let mut text = format!("{}  {:<22}  {whom:<22}", line.at, line.event);
+    let address = line.address.map(|address| format!("from {address}"));
+    let session = line.session.map(|session| format!("session {session}"));
+    let count = (line.count != 1).then(|| format!("× {}", line.count));
+    for part in [address, count, session, line.id.map(str::to_owned)].into_iter().flatten() {
+        text.push_str("  ");
+        text.push_str(&part);
+    }
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,455 @@
+//! Security events on their way into the database: written a little later, in batches, so that no answer
+//! waits for them, and none fails when they cannot be written.
+//!
+//! What anybody can make happen as often as they like is written down once, and then once a minute with a
+//! count, for each account and address: a flood of tries does not fill the disk.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Domain;
+use super::accounts::AccountId;
+use super::audit::Event;
+use super::sessions::SessionId;
+use crate::clock::{Timestamp, days, mins};
+use crate::fault::Fault;
+use crate::secret::random_bytes;
+use crate::store::{EventRange, EventRow, NamedEventRow, Store};
+
+/// How often events are written: whoever asks sees what happened a second ago.
+const WRITE: Duration = Duration::from_millis(500);
+/// Events that wait at the most, some two megabytes: more than a minute of logins on two cores.
+const MOST_WAITING: usize = 8192;
+/// Events of one transaction: some milliseconds of the one writer.
+const BATCH: usize = 500;
+/// How long the same refusals are counted before they are written again.
+const WINDOW: Duration = mins(1);
+/// Accounts and addresses whose refusals are counted apart; those of others are counted together.
+const MOST_WINDOWS: usize = 4096;
+/// How long events are kept: long enough to look back on what was noticed late.
+const KEEP: Duration = days(90);
+/// Rows that are kept: some 300 MB. Of those that anybody can make happen there are fewer, so that they
+/// drive nothing else out.
+const MOST_DEEDS: i64 = 1_000_000;
+const MOST_REFUSALS: i64 = 200_000;
+/// How often it is said that events cannot be written.
+const SAY_EVERY: Duration = Duration::from_secs(30);
+
+tokio::task_local! {
+    static CAUSE: Cause;
+}
+
+/// The request that makes something happen.
+#[derive(Debug, Clone, Default)]
+pub struct Cause {
+    pub address: Option<IpAddr>,
+    pub request_id: String,
+}
+
+impl Cause {
+    /// Whatever is noted in this work, this is where it comes from.
+    pub async fn of<T>(self, work: impl Future<Output = T>) -> T {
+        CAUSE.scope(self, work).await
+    }
+}
+
+/// What happened, and to whom or what, as far as that is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Happening<'a> {
+    pub event: Event,
+    pub account: Option<&'a AccountId>,
+    pub session: Option<&'a SessionId>,
+    pub thing: Option<&'a str>,
+    pub count: u64,
+}
+
+/// Events that wait to be written.
+#[derive(Debug, Default)]
+pub struct Events(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    rows: Vec<EventRow>,
+    windows: HashMap<Same, Window>,
+    /// How many found no room.
+    lost: u64,
+    said: Option<Instant>,
+}
+
+/// What is the same of refusals that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Same {
+    event: Event,
+    account: Option<String>,
+    address: Option<String>,
+}
+
+#[derive(Debug)]
+struct Window {
+    ends: Timestamp,
+    /// How many there were after the first.
+    more: i64,
+}
+
+impl Window {
+    /// Has it ended, or does a clock that was set back say that it is not there yet?
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.ends <= now || self.ends.since(now) > WINDOW
+    }
+}
+
+impl Events {
+    pub(super) fn note(&self, at: Timestamp, happened: Happening<'_>) {
+        let cause = CAUSE.try_with(Clone::clone).ok();
+        let address = cause.as_ref().and_then(|cause| cause.address);
+        let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
+        let row = EventRow {
+            account_id: happened.account.map(|account| account.as_str().to_owned()),
+            session_id: happened.session.map(|session| session.as_str().to_owned()),
+            thing: happened.thing.map(str::to_owned),
+            address: address.map(|address| address.to_string()),
+            request_id: cause.map(|cause| cause.request_id),
+            ..blank(at, happened.event, count)
+        };
+        let mut waiting = self.waiting();
+        if !happened.event.is_refusal() || waiting.is_first(at, happened.event, &row) {
+            waiting.add(row);
+        }
+    }
+
+    /// Notes what happened to something that has no account, by its id.
+    pub fn note_thing(&self, at: Timestamp, event: Event, id: &str) {
+        let happened = Happening { event, account: None, session: None, thing: Some(id), count: 1 };
+        self.note(at, happened);
+    }
+
+    /// Events that nobody has written yet, the oldest first.
+    fn take(&self, now: Timestamp) -> Vec<EventRow> {
+        let mut waiting = self.waiting();
+        waiting.close_windows(now, |window| window.is_over(now));
+        let lost = std::mem::take(&mut waiting.lost);
+        if lost > 0 && waiting.rows.len() < MOST_WAITING {
+            let row = blank(now, Event::EventsLost, i64::try_from(lost).unwrap_or(i64::MAX));
+            waiting.rows.push(row);
+        } else {
+            waiting.lost = lost;
+        }
+        let most = waiting.rows.len().min(BATCH);
+        waiting.rows.drain(..most).collect()
+    }
+
+    /// Back to the others: they could not be written.
+    fn put_back(&self, rows: Vec<EventRow>, fault: &Fault) {
+        let mut waiting = self.waiting();
+        let behind = std::mem::replace(&mut waiting.rows, rows);
+        for row in behind {
+            waiting.add(row);
+        }
+        if waiting.said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
+            tracing::warn!(
+                "{fault}; {} events wait, and {} found no room",
+                waiting.rows.len(),
+                waiting.lost
+            );
+            waiting.said = Some(Instant::now());
+        }
+    }
+
+    /// Writes what waits; what cannot be written waits on.
+    pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), Fault> {
+        loop {
+            let rows = Arc::new(self.take(now));
+            if rows.is_empty() {
+                return Ok(());
+            }
+            if let Err(fault) = store.add_events(Arc::clone(&rows)).await {
+                self.put_back(Arc::unwrap_or_clone(rows), &fault);
+                return Err(fault);
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().expect("nobody panics while noting")
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, row: EventRow) {
+        if self.rows.len() < MOST_WAITING {
+            self.rows.push(row);
+        } else {
+            self.lost += u64::try_from(row.count).unwrap_or(1);
+        }
+    }
+
+    /// Is it the first of its kind for a while? Else it is counted.
+    fn is_first(&mut self, now: Timestamp, event: Event, row: &EventRow) -> bool {
+        let (account, address) = (row.account_id.clone(), row.address.clone());
+        let mut same = Same { event, account, address };
+        if self.windows.len() >= MOST_WINDOWS && !self.windows.contains_key(&same) {
+            same = Same { event, account: None, address: None }; // with all others
+        }
+        if let Some(window) = self.windows.get_mut(&same).filter(|window| !window.is_over(now)) {
+            window.more += row.count;
+            return false;
+        }
+        let begun = Window { ends: now.plus(WINDOW), more: 0 };
+        if let Some(before) = self.windows.insert(same.clone(), begun) {
+            self.count(now, &same, before.more);
+        }
+        true
+    }
+
+    /// Writes down what was counted in windows.
+    fn close_windows(&mut self, now: Timestamp, which: impl Fn(&Window) -> bool) {
+        let closed: Vec<_> = self.windows.extract_if(|_, window| which(window)).collect();
+        for (same, window) in closed {
+            self.count(now, &same, window.more);
+        }
+    }
+
+    fn count(&mut self, now: Timestamp, same: &Same, more: i64) {
+        if more > 0 {
+            let (account_id, address) = (same.account.clone(), same.address.clone());
+            self.add(EventRow { account_id, address, ..blank(now, same.event, more) });
+        }
+    }
+}
+
+fn blank(at: Timestamp, event: Event, count: i64) -> EventRow {
+    EventRow {
+        id: id(at),
+        at: at.millis(),
+        event: event.name().to_owned(),
+        refusal: event.is_refusal().into(),
+        account_id: None,
+        session_id: None,
+        thing: None,
+        count,
+        address: None,
+        request_id: None,
+    }
+}
+
+/// The first id that an event of this instant may have.
+fn first_id(at: Timestamp) -> Vec<u8> {
+    at.millis().clamp(0, (1 << 48) - 1).to_be_bytes()[2..].to_vec()
+}
+
+fn id(at: Timestamp) -> Vec<u8> {
+    let mut id = first_id(at);
+    id.extend(random_bytes::<10>());
+    id
+}
+
+/// Which events to look at.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub account: Option<AccountId>,
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// No other ones; all, if it is empty.
+    pub events: Vec<Event>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// The events that a database knows, the oldest first.
+pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, Fault> {
+    const PAGE: i64 = 1000; // some hundred kilobytes
+    let mut found = Vec::new();
+    let account = question.account.as_ref().map(AccountId::as_str);
+    let (from, before) = (first_id(question.since), first_id(question.until));
+    let mut range = EventRange { from, before };
+    while found.len() < question.limit {
+        let page = store.events(account, &range, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        range.before.clone_from(&last.event.id);
+        let names: Vec<_> = question.events.iter().map(|event| event.name()).collect();
+        let is_asked_for =
+            |row: &NamedEventRow| names.is_empty() || names.contains(&row.event.event.as_str());
+        found.extend(page.into_iter().filter(is_asked_for));
+    }
+    found.truncate(question.limit);
+    found.reverse();
+    Ok(found)
+}
+
+impl Domain {
+    /// Writes events down until the domain is gone.
+    pub async fn record(domain: Weak<Self>) {
+        let mut ticks = interval(WRITE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(domain) = domain.upgrade() else { return };
+            // what could not be written was said, and waits
+            let _ = domain.events.write(&domain.store, domain.clock.now()).await;
+        }
+    }
+
+    /// Writes down what waits and what was counted, and closes the database: the end.
+    pub async fn close_store(&self) {
+        let now = self.clock.now();
+        self.events.waiting().close_windows(now, |_| true);
+        let _ = self.events.write(&self.store, now).await; // it was said
+        self.store.close().await;
+    }
+
+    /// Removes the events that are too old, or too many, `limit` at a time.
+    pub(super) async fn remove_old_events(&self, limit: i64, pause: Duration) -> Result<(), Fault> {
+        let most = [(true, MOST_REFUSALS), (false, MOST_DEEDS)];
+        remove_old(&self.store, self.clock.now(), most, (limit, pause)).await
+    }
+}
+
+async fn remove_old(
+    store: &Store,
+    now: Timestamp,
+    most: [(bool, i64); 2],
+    (limit, pause): (i64, Duration),
+) -> Result<(), Fault> {
+    let old = first_id(now.before(KEEP));
+    for (refusal, most) in most {
+        let over = store.event_behind(refusal, most).await?;
+        let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
+        while store.remove_events(refusal, &until, limit).await? > 0 {
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock::hours;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
+
+    async fn store(folder: &Path) -> Store {
+        Store::open_file(&folder.join("events.db")).await.unwrap()
+    }
+
+    fn happened(event: Event, account: &AccountId) -> Happening<'_> {
+        Happening { event, account: Some(account), session: None, thing: None, count: 1 }
+    }
+
+    async fn all(store: &Store) -> Vec<(String, i64)> {
+        let question = Question {
+            account: None,
+            since: Timestamp::from_millis(0),
+            until: NOON.plus(days(1)),
+            events: Vec::new(),
+            limit: usize::MAX,
+        };
+        let rows = ask(store, &question).await.unwrap();
+        rows.into_iter().map(|row| (row.event.event, row.event.count)).collect()
+    }
+
+    #[tokio::test]
+    async fn dos_14_a_flood_of_refusals_is_a_row_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        for second in 0..180 {
+            for _ in 0..1000 {
+                let at = NOON.plus(Duration::from_secs(second));
+                events.note(at, happened(Event::LoginThrottled, &account));
+            }
+            events.write(&store, NOON.plus(Duration::from_secs(second))).await.unwrap();
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        let rows = all(&store).await;
+        assert_eq!(rows.len(), 6, "{rows:?}");
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 180_000);
+    }
+
+    #[tokio::test]
+    async fn dos_14_a_flood_from_everywhere_takes_bounded_memory_and_loses_no_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let events = Events::default();
+        for n in 0..50_000_u32 {
+            let address = Some(IpAddr::from(n.to_be_bytes()));
+            let cause = Cause { address, request_id: String::new() };
+            let refused = Happening {
+                event: Event::CrossOriginRefused,
+                account: None,
+                session: None,
+                thing: None,
+                count: 1,
+            };
+            cause.of(async { events.note(NOON, refused) }).await;
+        }
+        {
+            let waiting = events.waiting();
+            assert!(waiting.windows.len() <= MOST_WINDOWS + Event::ALL.len());
+            assert!(waiting.rows.len() <= MOST_WAITING);
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        let rows = all(&store).await;
+        assert!(rows.len() < MOST_WAITING, "{}", rows.len());
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 50_000);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_waits_and_what_finds_no_room_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let broken = store(folder.path()).await;
+        broken.close().await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        for _ in 0..10_000 {
+            events.note(NOON, happened(Event::LoginSucceeded, &account));
+        }
+        assert!(events.write(&broken, NOON).await.is_err());
+        assert_eq!(events.waiting().rows.len(), MOST_WAITING);
+        fs::remove_file(folder.path().join("events.db")).unwrap();
+        let whole = store(folder.path()).await;
+        events.write(&whole, NOON).await.unwrap();
+        events.write(&whole, NOON).await.unwrap();
+        let rows = all(&whole).await;
+        let lost: Vec<_> = rows.iter().filter(|(event, _)| event == "events_lost").collect();
+        assert_eq!(lost.iter().map(|(_, count)| count).sum::<i64>(), 10_000 - 8192);
+        assert_eq!(rows.len() - lost.len(), MOST_WAITING);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_keeps_no_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        for at in [NOON, NOON, NOON.before(hours(5)), NOON.before(hours(5))] {
+            events.note(at, happened(Event::LoginFailed, &account));
+        }
+        events.write(&store, NOON).await.unwrap();
+        let rows = all(&store).await;
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 4, "{rows:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_old_or_too_much_goes_and_the_deeds_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        events.note(NOON.before(days(91)), happened(Event::LoginSucceeded, &account));
+        events.note(NOON.before(days(89)), happened(Event::LoginSucceeded, &account));
+        for minute in 0..30 {
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &account));
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        assert_eq!(all(&store).await.len(), 32);
+        remove_old(&store, NOON, [(true, 10), (false, 10)], (7, Duration::ZERO)).await.unwrap();
+        let rows = all(&store).await;
+        let count = |name: &str| rows.iter().filter(|(event, _)| event == name).count();
+        assert_eq!((count("login_failed"), count("login_succeeded")), (10, 1), "{rows:?}");
+    }
+}

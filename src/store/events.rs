@@ -1,0 +1,131 @@
+//! Security events as rows.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, FromRow};
+
+use super::{Store, broken, on_engine, on_writer};
+use crate::fault::Fault;
+
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EventRow {
+    /// Begins with its instant, so that the newest is the largest.
+    pub id: Vec<u8>,
+    pub at: i64,
+    pub event: String,
+    pub refusal: i64,
+    pub account_id: Option<String>,
+    pub session_id: Option<String>,
+    pub thing: Option<String>,
+    pub count: i64,
+    pub address: Option<String>,
+    pub request_id: Option<String>,
+}
+
+/// An event, and the name that its account has, if it is there still.
+#[derive(Debug, Clone, FromRow)]
+pub struct NamedEventRow {
+    #[sqlx(flatten)]
+    pub event: EventRow,
+    pub username: Option<String>,
+}
+
+/// Where a page of events lies: from the first bound on, and before the second.
+#[derive(Debug, Clone)]
+pub struct EventRange {
+    pub from: Vec<u8>,
+    pub before: Vec<u8>,
+}
+
+impl Store {
+    /// Adds events; one that is there already stays as it is.
+    pub async fn add_events(&self, rows: Arc<Vec<EventRow>>) -> Result<(), Fault> {
+        on_writer!(self, |db| {
+            let mut all = db.begin().await?;
+            for row in rows.iter() {
+                sqlx::query(
+                    "insert into events (id, at, event, refusal, account_id, session_id, thing,
+                                         count, address, request_id)
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                     on conflict (id) do nothing",
+                )
+                .bind(&row.id)
+                .bind(row.at)
+                .bind(&row.event)
+                .bind(row.refusal)
+                .bind(&row.account_id)
+                .bind(&row.session_id)
+                .bind(&row.thing)
+                .bind(row.count)
+                .bind(&row.address)
+                .bind(&row.request_id)
+                .execute(&mut *all)
+                .await?;
+            }
+            all.commit().await
+        })
+        .map_err(broken("writing down events"))
+    }
+
+    /// The newest events of a range, the newest first: of one account, or of all.
+    pub async fn events(
+        &self,
+        account: Option<&str>,
+        range: &EventRange,
+        limit: i64,
+    ) -> Result<Vec<NamedEventRow>, Fault> {
+        let of_all = "select events.*, username
+             from events left join accounts on accounts.id = account_id
+             where events.id >= $1 and events.id < $2
+             order by events.id desc limit $3";
+        let of_one = "select events.*, username
+             from events left join accounts on accounts.id = account_id
+             where account_id = $4 and events.id >= $1 and events.id < $2
+             order by events.id desc limit $3";
+        on_engine!(self.reader(), |pool| {
+            let query = sqlx::query_as(if account.is_some() { of_one } else { of_all });
+            let query = query.bind(&range.from).bind(&range.before).bind(limit);
+            match account {
+                Some(account) => query.bind(account).fetch_all(pool).await,
+                None => query.fetch_all(pool).await,
+            }
+        })
+        .map_err(broken("reading events"))
+    }
+
+    /// The id of the newest event of its kind that has `most` newer ones, if there are as many.
+    pub async fn event_behind(&self, refusal: bool, most: i64) -> Result<Option<Vec<u8>>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "select id from events where refusal = $1 order by id desc limit 1 offset $2",
+            )
+            .bind(i64::from(refusal))
+            .bind(most)
+            .fetch_optional(pool)
+            .await
+        })
+        .map_err(broken("counting events"))
+    }
+
+    /// Removes up to `limit` events of a kind that are not newer than an id, the oldest first.
+    pub async fn remove_events(
+        &self,
+        refusal: bool,
+        until: &[u8],
+        limit: i64,
+    ) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "delete from events where id in (
+                     select id from events where refusal = $1 and id <= $2 order by id limit $3)",
+            )
+            .bind(i64::from(refusal))
+            .bind(until)
+            .bind(limit)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected())
+        })
+        .map_err(broken("removing old events"))
+    }
+}

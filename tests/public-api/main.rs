@@ -1,0 +1,33 @@
+//! Prints the public API of the library, an item a line, from what rustdoc printed. `run` beside this
+//! compares it with `api.txt`.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The floors: open to the program's own tests, hidden, and no part of the API.
+const FLOORS: [&str; 10] =
+    ["app", "cli", "clock", "config", "domain", "fault", "http", "metrics", "secret", "server"];
+
+fn main() {
+    let printed = std::env::args().nth(1).expect("the file that rustdoc printed");
+    let api = public_api::Builder::from_rustdoc_json(Path::new(&printed))
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .build()
+        .unwrap();
+    // rustdoc names this one by where it is
+    let items = api.items().map(|item| item.to_string().replace("store::Database", "Database"));
+    let is_ours = |item: &String| {
+        !FLOORS.iter().chain(&["store"]).any(|floor| {
+            let path = format!("cloakroom::{floor}");
+            item.split(&path).skip(1).any(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
+    };
+    // an item that is hidden under one path and shown under another comes twice
+    let items: BTreeSet<String> = items.filter(is_ours).collect();
+    for item in items {
+        println!("{item}");
+    }
+}
