@@ -79,7 +79,7 @@ impl Store {
             begun.map_err(broken("beginning to copy"))?;
         }
         let mut all: u64 = 0;
-        for table in &TABLES {
+        for table in TABLES {
             let count = sqlx::query_scalar::<_, i64>(table.count());
             let count = count.fetch_one(&mut source).await;
             all += count.map_err(broken("counting rows"))?.unsigned_abs();

@@ -88,6 +88,8 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let said = refused(&place.run(data, &["key", "rotate"]));
     assert!(said.contains("mounted read-only: make the key in another folder"), "{said}");
 
+    // keys without the database that they were made for would be refused
+    assert!(place.run(data, &["migrate"]).status.success());
     let at = free();
     let mut command = place.command(&this_release());
     command.arg("--data-dir").arg(data).args(["--listen", &at.to_string()]).stderr(Stdio::null());

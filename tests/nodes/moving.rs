@@ -11,7 +11,7 @@ use super::service::{Client, House};
 
 /// A million accounts with as many sessions take no longer, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
-const TABLES: [&str; 4] = ["accounts", "sessions", "invites", "attempts"];
+const TABLES: [&str; 6] = ["accounts", "sessions", "session_data", "invites", "attempts", "events"];
 
 /// Accounts, sessions, invites and tries such as there are, and some that are odd.
 async fn fill(db: &mut SqliteConnection, rows: u64) {
@@ -39,6 +39,14 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
         "insert into invites (digest, id, created_at, expires_at)
          select randomblob(32), hex(randomblob(11)), -1, 9223372036854775807
          from accounts where rowid % 1000 = 1"
+            .to_owned(),
+        "insert into session_data (key, session_id, value, version)
+         select id || ' cart', id, '{\"a\": \"\\n\"}', rowid from sessions where rowid % 1000 = 2"
+            .to_owned(),
+        "insert into events (id, at, event, refusal, account_id, session_id, thing, count, address,
+                             request_id)
+         select randomblob(16), created_at, 'signed_in', 0, id, null, null, rowid, '10.1.1.1', null
+         from accounts where rowid % 100 = 3"
             .to_owned(),
         "insert into attempts (key, failures, free_at, last_at)
          select case rowid when 2 then x'' when 3 then x'00' else randomblob(32) end, rowid, 0, -rowid
