@@ -26,8 +26,8 @@ const MAGIC: [u8; 4] = [0x37, 0x7f, 0x06, 0x82];
 /// The database, its write-ahead log and the index of that.
 #[derive(Debug)]
 pub struct Files {
-    all: [Known; 3],
-    log: File,
+    all: Vec<Known>,
+    log: Option<File>,
     /// Why nothing is read or written any more.
     trouble: watch::Sender<Option<Trouble>>,
     /// One looks closely, and all others wait.
@@ -114,11 +114,17 @@ impl Files {
         let (log, index) = (beside("-wal"), beside("-shm"));
         Ok(Self {
             // SQLite keeps no lock on this one, so that closing it lets go of none
-            log: File::open(&log)?,
-            all: [Known::of(database)?, Known::of(log)?, Known::of(index)?],
+            log: Some(File::open(&log)?),
+            all: vec![Known::of(database)?, Known::of(log)?, Known::of(index)?],
             trouble: watch::Sender::new(None),
             looking: Mutex::new(()),
         })
+    }
+
+    /// For whoever only looks at a database, once, and believes whatever is there.
+    pub fn unwatched() -> Self {
+        let trouble = watch::Sender::new(None);
+        Self { all: Vec::new(), log: None, trouble, looking: Mutex::new(()) }
     }
 
     /// May be read and written?
@@ -183,8 +189,9 @@ impl Files {
     /// Is there a beginning of what is in the log? Who wrote behind the end of one that was cut off
     /// left none.
     fn log_begins(&self) -> io::Result<bool> {
+        let Some(log) = &self.log else { return Ok(true) };
         let mut begin = [0; 4];
-        match self.log.read_at(&mut begin, 0)? {
+        match log.read_at(&mut begin, 0)? {
             0 => Ok(true),
             _ => Ok([MAGIC, [0x37, 0x7f, 0x06, 0x83]].contains(&begin)),
         }

@@ -7,6 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
+use super::files::Files;
 use super::moving::TABLES;
 use super::{OpenError, Pool, Store, broken, on_engine, postgres, sqlite};
 use crate::fault::Fault;
@@ -78,7 +79,9 @@ impl Store {
             .busy_timeout(sqlite::BUSY);
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
         let pool = pool.connect_lazy_with(options);
-        let seen = look(Pool::Sqlite(&pool), &sqlite::MIGRATIONS, depth, demo_users).await;
+        let seen =
+            look(Pool::Sqlite(&pool, &Files::unwatched()), &sqlite::MIGRATIONS, depth, demo_users)
+                .await;
         pool.close().await;
         seen.map_err(|fault| OpenError::Damaged(format!("{}: {fault}", file.display())))
     }
@@ -107,7 +110,7 @@ async fn look(
         unwritable: Vec::new(),
         server_clock: None,
     };
-    if let Pool::Sqlite(sqlite) = pool {
+    if let Pool::Sqlite(sqlite, _) = pool {
         seen.damage = damage(sqlite, depth).await.map_err(failed())?;
     }
     if let Pool::Postgres(postgres) = pool {
@@ -146,7 +149,7 @@ async fn look(
         }
     }
     if let Pool::Postgres(postgres) = pool {
-        for table in &TABLES {
+        for table in TABLES {
             let may = format!(
                 "select coalesce(has_table_privilege(to_regclass('{0}'), 'insert')
                      and has_table_privilege(to_regclass('{0}'), 'delete'), true)",
@@ -163,7 +166,7 @@ async fn look(
 
 async fn engine(pool: &Pool<'_>) -> sqlx::Result<String> {
     match pool {
-        Pool::Sqlite(pool) => {
+        Pool::Sqlite(pool, _) => {
             let version: String =
                 sqlx::query_scalar("select sqlite_version()").fetch_one(*pool).await?;
             Ok(format!("SQLite {version}"))
@@ -196,7 +199,7 @@ async fn damage(pool: &sqlx::SqlitePool, depth: Depth) -> sqlx::Result<Option<St
 
 async fn schema(pool: &Pool<'_>, known: &Migrator) -> sqlx::Result<Schema> {
     let has_run = match pool {
-        Pool::Sqlite(pool) => {
+        Pool::Sqlite(pool, _) => {
             let there = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
             sqlx::query_scalar::<_, i64>(there).fetch_one(*pool).await? > 0
         }
