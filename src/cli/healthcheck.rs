@@ -12,6 +12,13 @@ use super::{Failed, Outcome};
 use crate::config::Config;
 use crate::server;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  HEALTHCHECK CMD [\"cloakroom\", \"healthcheck\"]        in a Dockerfile
+  cloakroom healthcheck && echo ready
+
+It has the settings of the service, and its answer within two seconds.";
+
 /// Whoever asks has an answer by then; Docker's own patience is 30 s, that of Kubernetes 1 s.
 const PATIENCE: Duration = Duration::from_millis(1800);
 

@@ -13,8 +13,15 @@ use crate::config::{Config, Registration};
 use crate::domain::Domain;
 use crate::domain::invites;
 
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom invite                               a link that is good for seven days and one account
+  cloakroom invite --expires 12h --count 20 --json | jq -r .url
+  cloakroom invite list
+  cloakroom invite revoke 37Fd2fA3iLvVc7xTJ9Gvjg";
+
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Invite {
     #[command(flatten)]
     new: New,

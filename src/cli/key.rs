@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::{Failed, Outcome, say};
 use crate::app;
@@ -13,10 +14,19 @@ use crate::domain::events::Events;
 use crate::domain::tokens::Keys;
 use crate::store::Store;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  cloakroom key rotate        once a year, or when somebody leaves who could read the keys
+  cloakroom key list          then remove the file of the old one, 30 days later or at once";
+
 #[derive(Debug, Subcommand)]
 pub enum Key {
     /// List the keys, the oldest first
-    List,
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a new key, which signs from now on. The others go on verifying what they signed;
     /// remove the file of one to refuse its tokens at once
     Rotate,
@@ -26,18 +36,31 @@ impl Key {
     pub async fn run(&self, config: &Config) -> Outcome {
         let folder = app::make_folders(config)?;
         match self {
-            Self::List => list(config, &folder),
+            Self::List { json } => list(config, &folder, *json),
             Self::Rotate => rotate(config, &folder).await,
         }
     }
 }
 
-fn list(config: &Config, folder: &Path) -> Outcome {
+#[derive(Serialize)]
+struct Line<'a> {
+    kid: &'a str,
+    signs: bool,
+    path: String,
+}
+
+fn list(config: &Config, folder: &Path, json: bool) -> Outcome {
     let keys = Keys::read(folder, &config.public_url.origin())?;
     let keys = keys.ok_or_else(|| {
         Failed(format!("there are no keys in {}; the first start makes one", folder.display()))
     })?;
     for key in keys.public() {
+        if json {
+            let path = key.path.display().to_string();
+            let line = Line { kid: &key.kid, signs: key.signs, path };
+            say(&serde_json::to_string(&line)?)?;
+            continue;
+        }
         let does = if key.signs { "signs" } else { "verifies" };
         say(&format!("{}  {does:<8}  {}", key.kid, key.path.display()))?;
     }

@@ -1,16 +1,47 @@
 //! `cloakroom migrate`.
 
+use clap::Args;
+use serde::Serialize;
+
 use super::{Outcome, say};
 use crate::app;
 use crate::config::Config;
 use crate::store::Store;
 
-/// Opening the database brings it up to date.
-pub async fn run(config: &Config) -> Outcome {
-    app::make_folders(config)?;
-    let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
-    let versions = store.migrations().await?;
-    store.close().await;
-    let last = versions.last().copied().unwrap_or_default();
-    say(&format!("{} is up to date at migration {last}", config.database_url))
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom backup before-the-upgrade && cloakroom migrate
+  DATABASE_URL=postgres://owner@db.example/cloakroom cloakroom migrate    as the schema's owner
+
+A start does the same. An SQLite database that is not there is made. There is no way back but a backup.";
+
+/// Bring the database's schema up to date and say where it stands
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Migrate {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Stands {
+    database: String,
+    migration: i64,
+}
+
+impl Migrate {
+    /// Opening the database brings it up to date.
+    pub async fn run(&self, config: &Config) -> Outcome {
+        app::make_folders(config)?;
+        let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+        let versions = store.migrations().await?;
+        store.close().await;
+        let migration = versions.last().copied().unwrap_or_default();
+        let database = config.database_url.to_string();
+        if self.json {
+            return say(&serde_json::to_string(&Stands { database, migration })?);
+        }
+        say(&format!("{database} is up to date at migration {migration}"))
+    }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod completions;
 mod config;
 mod doctor;
 mod healthcheck;
@@ -30,6 +31,25 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DatabaseUrl, Settings};
 use crate::store::PATIENT;
 
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom serve --demo              try it: two users, Swagger UI at http://127.0.0.1:8000/docs
+  cloakroom user add ann              make an account; the password is asked for
+  cloakroom                           serve, with the settings in cloakroom.toml
+  cloakroom backup /var/backups       beside the running service
+  cloakroom doctor                    what is wrong, and what to do
+
+Each command works beside a running service, which follows within a second. `cloakroom COMMAND --help`
+says more and has examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  cloakroom serve --demo
+  cloakroom --listen 127.0.0.1:8001 --data-dir /var/lib/cloakroom serve
+  CLOAKROOM_PUBLIC_URL=https://id.example.org cloakroom        behind a proxy on this machine
+
+All settings are in the README; `cloakroom config` prints those in force.";
+
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
 ///
 /// Without a command it serves: it makes the data folder, the signing key and the database,
@@ -38,7 +58,7 @@ use crate::store::PATIENT;
 /// Settings come from cloakroom.toml, then from the environment (`CLOAKROOM_LISTEN`, …;
 /// `CLOAKROOM_COOKIE__NAME` for `cookie.name`; `DATABASE_URL` is honoured), then from flags.
 #[derive(Debug, Parser)]
-#[command(name = "cloakroom", version, max_term_width = 100)]
+#[command(name = "cloakroom", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -69,9 +89,9 @@ struct Flags {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(serve::Serve),
-    /// Bring the database's schema up to date and say where it stands
-    Migrate,
+    Migrate(migrate::Migrate),
     Backup(backup::Backup),
     Restore(restore::Restore),
     /// Move everything from one database to another, and compare each row there
@@ -79,22 +99,23 @@ enum Command {
     /// Print the OpenAPI document; needs no database and no settings
     Openapi(openapi::Openapi),
     /// Add, import, list, disable and delete users, and give them new passwords
-    #[command(subcommand)]
+    #[command(subcommand, after_help = user::EXAMPLES)]
     User(user::User),
     /// List a user's sessions, and end them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = session::EXAMPLES)]
     Session(session::Session),
     /// Invite somebody to register: print a one-time code and the link that carries it
     Invite(invite::Invite),
     /// List the signing keys, and make a new one
-    #[command(subcommand)]
+    #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Key),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
-    /// Print the settings in force, secrets masked
-    Config,
+    Config(config::Show),
     /// Ask the service that runs here whether it is ready; for containers
+    #[command(after_help = healthcheck::EXAMPLES)]
     Healthcheck,
+    Completions(completions::Completions),
 }
 
 /// Why a command failed: one sentence for whoever typed it.
@@ -134,8 +155,11 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     let Cli { flags, command } = cli;
     let command = command.unwrap_or(Command::Serve(serve::Serve::default()));
-    if let Command::Openapi(openapi) = command {
-        return openapi.run();
+    // these need no settings
+    match command {
+        Command::Openapi(openapi) => return openapi.run(),
+        Command::Completions(completions) => return completions.run(),
+        _ => {}
     }
     let file = flags.config.clone();
     let settings = Settings {
@@ -164,7 +188,7 @@ fn run(cli: Cli) -> Outcome {
     runtime.block_on(async {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
-            Command::Migrate => migrate::run(&config).await,
+            Command::Migrate(migrate) => migrate.run(&config).await,
             Command::Backup(backup) => backup.run(&config).await,
             Command::Restore(restore) => restore.run(&config).await,
             Command::Move(moving) => moving.run(&config).await,
@@ -174,9 +198,10 @@ fn run(cli: Cli) -> Outcome {
             Command::Key(key) => key.run(&config).await,
             Command::Audit(audit) => audit.run(&config).await,
             Command::Doctor(doctor) => doctor.run(Ok(&config)).await,
-            Command::Config => config::run(&config),
+            Command::Config(show) => show.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),
+            Command::Completions(completions) => completions.run(),
         }
     })
 }

@@ -9,7 +9,16 @@ use super::{Failed, Outcome, say};
 use crate::config::{Config, DatabaseUrl};
 use crate::store::{Progress, Store};
 
+const EXAMPLES: &str = "\
+Examples, with the service stopped:
+  export DATABASE_URL=postgres://cloakroom:…@db.example/cloakroom
+  cloakroom move --from sqlite://cloakroom-data/cloakroom.db
+  cloakroom move --from \"$DATABASE_URL\" --to sqlite://back.db
+
+The signing keys stay where they are, and everybody stays signed in. The old database is not changed.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Move {
     /// The database to move from: sqlite://… or postgres://…. Stop the service first
     #[arg(long, value_name = "URL")]

@@ -7,7 +7,13 @@ use clap::{Args, ValueEnum};
 use super::Outcome;
 use crate::http::{document, yaml};
 
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom openapi > openapi.json
+  cloakroom openapi --format yaml | less";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Openapi {
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Json)]

@@ -10,6 +10,12 @@ use crate::config::Config;
 use crate::domain::Domain;
 use crate::domain::sessions;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  cloakroom session list ann
+  cloakroom session revoke ann 3lKP3AXzOhw473_NNq9Nbw
+  cloakroom session revoke ann --all";
+
 #[derive(Debug, Subcommand)]
 pub enum Session {
     /// List the sessions in force of a user, the newest first

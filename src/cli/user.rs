@@ -16,6 +16,13 @@ use crate::domain::accounts::{
 };
 use crate::fault::Fault;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  cloakroom user add ann                        asks for the password, twice
+  pwgen 20 1 | cloakroom user passwd ann        takes it from the standard input
+  cloakroom user list --json | jq -r 'select(.disabled_at == null).username'
+  cloakroom user disable ann                    and a running service refuses her within a second";
+
 #[derive(Debug, Subcommand)]
 pub enum User {
     /// Add a user; the password is asked for, or read from the standard input

@@ -1,0 +1,84 @@
+//! The whole command line: help that teaches, completions, and JSON where a script would read.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+mod program;
+
+use program::{PASSWORD, Service, object, run, said, text};
+
+/// The commands that a help lists.
+fn commands(folder: &Path, path: &[&str]) -> Vec<String> {
+    let help = said(folder, &[path, &["--help"]].concat());
+    let list = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  "));
+    let names =
+        names.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_help_of_every_command_has_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = commands(folder.path(), &[]);
+    assert!(all.len() >= 15, "{all:?}");
+    for name in &all {
+        let help = said(folder.path(), &[name, "--help"]);
+        assert!(help.contains("Examples"), "{name}: {help}");
+        assert!(help.contains(&format!("cloakroom {name}")), "{name}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
+    }
+    assert!(said(folder.path(), &["--help"]).contains("Examples:"));
+    assert_eq!(run(folder.path(), &["nonsense"], "").status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "help makes nothing");
+}
+
+#[test]
+fn completions_are_scripts_that_name_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = commands(folder.path(), &[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = said(folder.path(), &["completions", shell]);
+        for name in &all {
+            assert!(script.contains(name.as_str()), "{shell}: {name}");
+        }
+        if shell == "bash" {
+            let mut check = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+            check.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+            assert!(check.wait().unwrap().success());
+        }
+    }
+    assert_eq!(run(folder.path(), &["completions", "nonsense"], "").status.code(), Some(2));
+}
+
+#[test]
+fn a_script_reads_json_beside_a_running_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(object(folder, &["migrate", "--json"])["migration"].as_i64().unwrap() >= 5);
+    said(folder, &["user", "add", "ann"]);
+    let service = Service::start(folder, &[]);
+    let cookie = service.log_in("ann", PASSWORD).2.unwrap();
+    assert_eq!(object(folder, &["user", "list", "--json"])["username"], "ann");
+    assert_eq!(object(folder, &["user", "show", "ann", "--json"])["sessions"], 1);
+    assert_eq!(object(folder, &["session", "list", "ann", "--json"])["address"], "127.0.0.1");
+    let key = object(folder, &["key", "list", "--json"]);
+    assert_eq!(key["signs"], true);
+    let published: Value =
+        serde_json::from_str(&service.call("GET", "/.well-known/jwks.json", &[], "").1).unwrap();
+    assert_eq!(published["keys"][0]["kid"], key["kid"]);
+    assert_eq!(object(folder, &["config", "--json"])["registration"], "open");
+    let secret = ["--database-url", "postgres://me:canary@db.example/x", "config", "--json"];
+    let shown = said(folder, &secret);
+    assert!(shown.contains("db.example") && !shown.contains("canary"), "{shown}");
+    assert!(object(folder, &["invite", "--json"])["url"].as_str().unwrap().contains("/register?"));
+    let listed = run(folder, &["--listen", &service.at, "doctor", "--json"], "");
+    let listed: Value = serde_json::from_str(&text(&listed.stdout)).unwrap();
+    assert!(listed["findings"].as_array().unwrap().len() > 5);
+    assert_eq!(service.private(&cookie), 200);
+}
