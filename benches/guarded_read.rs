@@ -24,6 +24,7 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
 use cloakroom::domain::throttle::Caller;
+use cloakroom::http::{About, Guest, Requests};
 use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
 use cloakroom::{Cloakroom, SignedIn};
@@ -195,8 +196,13 @@ impl Subject {
         let surroundings = Surroundings::real(config);
         let cloakroom = Cloakroom::among(config.clone(), surroundings, false).await.unwrap();
         let opened = millis(start.elapsed());
-        let mounted = cloakroom.mount(Embedder, "Greetings", "1.0.0").endpoint().unwrap();
-        let at = serve(mounted.boxed()).await;
+        // what `mount` puts together and `serve` serves
+        let about = About::new("Greetings", "1.0.0");
+        let guest = Guest { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
+        let requests = Arc::new(Requests::of::<Embedder>());
+        let domain = Arc::clone(cloakroom.domain());
+        let furnished = app::furnish_with(config, domain, false, requests, guest).unwrap();
+        let at = serve(furnished.0).await;
         Self { name: "an embedder", at, cookie: same.cookie.clone(), opened }
     }
 }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The keys are asked for again after this, as Cloakroom says of them, …
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 /// … or for a name that is new, but no more often than this, whatever anybody sends.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 

@@ -322,7 +322,24 @@ stands for the service or its operator, as `admin`, `root` and `support` do)."
 
 impl Problem {
     /// A problem of a service's own: a status, a `code` of small letters and `_`, and what is wrong
-    /// and what to do.
+    /// and what to do. Named in backticks at the start of the answer's description, followed by a
+    /// colon, the code has an example in the document.
+    ///
+    /// ```
+    /// use cloakroom::Problem;
+    /// use poem::http::StatusCode;
+    /// use poem_openapi::{ApiResponse, payload::Json};
+    ///
+    /// #[derive(ApiResponse)]
+    /// enum SeatAnswer {
+    ///     /// `sold_out`: no seat is left.
+    ///     #[oai(status = 409, content_type = "application/problem+json")]
+    ///     SoldOut(Json<Problem>),
+    /// }
+    ///
+    /// let problem = Problem::new(StatusCode::CONFLICT, "sold_out", "No seat is left.");
+    /// let answer = SeatAnswer::SoldOut(Json(problem));
+    /// ```
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: "about:blank".to_owned(),
