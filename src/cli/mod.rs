@@ -23,6 +23,7 @@ mod user;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -184,7 +185,7 @@ fn run(cli: Cli) -> Outcome {
         _ => format!("warn,{PATIENT},cloakroom=info"),
     };
     log::start(config.log.format, &usual);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         match command {
             Command::Serve(serve) => serve.run(&config).await,
@@ -204,4 +205,18 @@ fn run(cli: Cli) -> Outcome {
             Command::Completions(completions) => completions.run(),
         }
     })
+}
+
+/// What runs everything. When there is no thread to be had, tokio panics, and then waits for ever for
+/// those that it has: so a panic ends the process until it is there.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(|panic| {
+        let why = panic.payload_as_str().unwrap_or("the threads did not start");
+        eprintln!("cloakroom: {why}");
+        std::process::exit(1)
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    panic::set_hook(usual);
+    runtime
 }

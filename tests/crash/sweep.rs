@@ -196,6 +196,7 @@ fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
         if all && over == Some((call, error)) {
             continue; // no thread makes so many of these calls
         }
+        println!("{call} {error} {n}"); // the last one that is named is the one that hangs
         let run = run(&made, call, error, n);
         if run.failed == 0 {
             over = Some((call, error));
@@ -221,5 +222,5 @@ fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
     }
     println!("  all {sums:?}, {} wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(sums[0] > 10 && sums[3] > 10, "it fails too little");
+    assert!(named.is_some() || sums[0] > 10 && sums[3] > 10, "it fails too little");
 }
