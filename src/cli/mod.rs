@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(fuzzing)]
+pub use self::import::fuzzing;
 use crate::config::{Config, DatabaseUrl, Settings};
 
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
