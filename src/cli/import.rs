@@ -168,7 +168,7 @@ struct Rows {
 }
 
 enum Source {
-    Csv { reader: csv::Reader<Text>, columns: Columns, record: csv::StringRecord },
+    Csv { reader: csv::Reader<Text>, columns: Columns, record: csv::ByteRecord },
     Jsonl { reader: Text, line: u64 },
 }
 
@@ -180,9 +180,10 @@ impl Rows {
         let reader = BufReader::new(bar.wrap_read(file));
         let source = match format {
             Format::Csv => {
-                let mut reader = csv::Reader::from_reader(reader);
+                // a record of whatever length is looked at: a stray quotation mark makes such ones
+                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let columns = Columns::of(reader.headers()?)?;
-                Source::Csv { reader, columns, record: csv::StringRecord::new() }
+                Source::Csv { reader, columns, record: csv::ByteRecord::new() }
             }
             Format::Jsonl => Source::Jsonl { reader, line: 0 },
         };
@@ -240,22 +241,20 @@ type Entry = (u64, Result<Fields, String>);
 impl Source {
     fn next(&mut self) -> Option<Result<Entry, Failed>> {
         match self {
-            Self::Csv { reader, columns, record } => {
-                let line = reader.position().line();
-                match reader.read_record(record) {
-                    Ok(false) => None,
-                    Ok(true) if is_unclosed(record) => Some(Err(Failed(format!(
-                        "line {line}: a quotation mark is not closed, or a field holds a line \
-                         break; nothing was imported"
-                    )))),
-                    Ok(true) => {
-                        let line = record.position().map_or(line, csv::Position::line);
-                        Some(Ok((line, columns.fields(record))))
+            Self::Csv { reader, columns, record } => match reader.read_byte_record(record) {
+                Ok(false) => None,
+                Err(error) => Some(Err(error.into())),
+                Ok(true) => {
+                    let line = record.position().expect("it was read from somewhere").line();
+                    if is_unclosed(record) {
+                        return Some(Err(Failed(format!(
+                            "line {line}: a quotation mark is not closed, or a field holds a line \
+                             break; nothing was imported"
+                        ))));
                     }
-                    Err(error) if error.is_io_error() => Some(Err(error.into())),
-                    Err(error) => Some(Ok((line, Err(about_csv(&error))))),
+                    Some(Ok((line, columns.fields(record))))
                 }
-            }
+            },
             Self::Jsonl { reader, line } => loop {
                 let mut text = Vec::new();
                 let read = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text);
@@ -271,8 +270,7 @@ impl Source {
                     };
                 }
                 if !text.trim_ascii().is_empty() {
-                    let fields = serde_json::from_slice(&text).map_err(|error| about_json(&error));
-                    return Some(Ok((*line, fields)));
+                    return Some(Ok((*line, fields_of(&text))));
                 }
             },
         }
@@ -280,12 +278,14 @@ impl Source {
 }
 
 /// No field of a user has lines: one that has them swallowed rows behind a stray quotation mark.
-fn is_unclosed(record: &csv::StringRecord) -> bool {
-    record.as_slice().contains('\n')
+fn is_unclosed(record: &csv::ByteRecord) -> bool {
+    record.as_slice().contains(&b'\n')
 }
 
 /// Where the columns of a CSV file are.
 struct Columns {
+    /// How many there are.
+    width: usize,
     username: usize,
     password_hash: usize,
     disabled: Option<usize>,
@@ -309,10 +309,20 @@ impl Columns {
         let [Some(username), Some(password_hash), disabled, created_at] = places else {
             return Err(Failed("the columns username and password_hash must be there".to_owned()));
         };
-        Ok(Self { username, password_hash, disabled, created_at })
+        Ok(Self { width: header.len(), username, password_hash, disabled, created_at })
     }
 
-    fn fields(&self, record: &csv::StringRecord) -> Result<Fields, String> {
+    /// The fields of a record; or what is wrong with it, without the record.
+    fn fields(&self, record: &csv::ByteRecord) -> Result<Fields, String> {
+        if record.len() != self.width {
+            return Err(format!(
+                "it has {} columns, and the header has {}; quote what holds commas",
+                record.len(),
+                self.width
+            ));
+        }
+        let record = csv::StringRecord::from_byte_record(record.clone())
+            .map_err(|_| "it is not in UTF-8".to_owned())?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
         let disabled = match some(self.disabled).as_deref() {
@@ -365,29 +375,17 @@ fn about_hash(name: &str, bad: BadHash) -> String {
     format!("{name:?}: {why}")
 }
 
-/// What is wrong with a record, without the record.
-fn about_csv(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!(
-                "it has {len} columns, and the header has {expected_len}; quote what holds commas"
-            )
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not in UTF-8".to_owned(),
-        _ => "it is no CSV".to_owned(),
-    }
-}
+const NO_USER: &str = "it must be an object with username, password_hash, and nothing else but \
+    disabled (true or false) and created_at";
 
-/// What is wrong with a line of JSON, without the line.
-fn about_json(error: &serde_json::Error) -> String {
-    match error.classify() {
-        serde_json::error::Category::Data => {
-            "it must be an object with username, password_hash, and nothing else but disabled \
-             (true or false) and created_at"
-                .to_owned()
-        }
+/// The fields of a line of JSON; or what is wrong with it, without the line.
+fn fields_of(line: &[u8]) -> Result<Fields, String> {
+    let fields = serde_json::from_slice(line).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => NO_USER.to_owned(),
         _ => format!("it is no JSON from column {} on", error.column()),
-    }
+    })?;
+    // serde takes an array of the values for an object, too
+    if line.trim_ascii_start().starts_with(b"{") { Ok(fields) } else { Err(NO_USER.to_owned()) }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failed {
@@ -408,6 +406,26 @@ fn were(n: u64) -> String {
 
 fn have(n: u64) -> String {
     if n == 1 { "1 of them has".to_owned() } else { format!("{n} of them have") }
+}
+
+/// What a fuzz target reads, see `fuzz/`. No other build has it.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Failed, Format, Newcomer, Path, ProgressBar, Row, Rows};
+
+    /// Who comes, or why not.
+    pub type Entry = Result<Newcomer, String>;
+
+    /// The rows of a file with their lines; or why it is no such file.
+    pub fn import(path: &Path, is_csv: bool) -> Result<Vec<(u64, Entry)>, String> {
+        let format = if is_csv { Format::Csv } else { Format::Jsonl };
+        let rows = Rows::open(path, format, &ProgressBar::hidden()).map_err(|Failed(why)| why)?;
+        rows.map(|row| match row {
+            Ok(Row { line, newcomer }) => Ok((line, newcomer)),
+            Err(Failed(why)) => Err(why),
+        })
+        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -488,24 +506,40 @@ mod tests {
         let text = format!(
             "{{\"username\":\"ann\",\"password_hash\":null,\"disabled\":true}}\n\n\
              {{\"username\":\"bob\",\"email\":\"x\"}}\n[]\n{{\"username\":\n{long}\n\
-             {{\"username\":\"ann\",\"username\":\"bob\"}}\n{{\"username\":\"dora\"}}"
+             {{\"username\":\"ann\",\"username\":\"bob\"}}\n{{\"username\":\"dora\"}}\n\
+             [\"emil\", \"\", false, null]"
         );
         let rows = read(Format::Jsonl, text.as_bytes());
         let taken: Vec<_> = rows.iter().map(|(line, row)| (*line, row.is_ok())).collect();
-        let expected =
-            [(1, true), (3, false), (4, false), (5, false), (6, false), (7, false), (8, true)];
+        let expected = [
+            (1, true),
+            (3, false),
+            (4, false),
+            (5, false),
+            (6, false),
+            (7, false),
+            (8, true),
+            (9, false),
+        ];
         assert_eq!(taken, expected, "{rows:?}");
         assert!(rows[4].1.as_ref().unwrap_err().contains("64 KiB"));
     }
 
     #[test]
     fn a_quotation_mark_that_is_not_closed_loses_nobody_in_silence() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"username,password_hash\nann,\nbob,\"\ncarl,\ndora,\"\neve,\n").unwrap();
-        let mut rows = Rows::open(file.path(), Format::Csv, &ProgressBar::hidden()).unwrap();
-        assert!(rows.next().unwrap().is_ok());
-        let Some(Err(Failed(sentence))) = rows.next() else { panic!("it is read on") };
-        assert!(sentence.starts_with("line 3: a quotation mark is not closed"), "{sentence}");
+        for swallowing in [
+            &b"bob,\"\ncarl,\ndora,\"\n"[..],
+            b"\"bob,\ncarl,\n",         // one column of two
+            b"bob,\"\ncarl,\xff\n\"\n", // not in UTF-8
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(b"username,password_hash\nann,\n").unwrap();
+            file.write_all(swallowing).unwrap();
+            let mut rows = Rows::open(file.path(), Format::Csv, &ProgressBar::hidden()).unwrap();
+            assert!(rows.next().unwrap().is_ok());
+            let Some(Err(Failed(sentence))) = rows.next() else { panic!("it is read on") };
+            assert!(sentence.starts_with("line 3: a quotation mark is not closed"), "{sentence}");
+        }
     }
 
     #[test]

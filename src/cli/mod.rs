@@ -29,6 +29,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(fuzzing)]
+pub use self::import::fuzzing;
 use crate::config::{Config, DatabaseUrl, Settings};
 use crate::store::PATIENT;
 

@@ -60,6 +60,15 @@ use crate::domain::audit::Event;
 use crate::domain::events::Cause;
 use crate::secret::random_bytes;
 
+/// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use super::body::{Fields, FromFields};
+    pub use super::cookie::Presented;
+    pub use super::login::CredentialsView;
+    pub use super::problem::Failure;
+}
+
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Front {

@@ -295,6 +295,36 @@ async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
 }
 
 #[tokio::test]
+async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
+    let house = House::new().await;
+    house.domain.invite(days(7)).await.unwrap();
+    // more than one statement removes: 1,200 each, of which the first expired and ended long ago
+    let (invites, endings) = if house.is_on_postgres() {
+        (
+            "insert into invites (digest, id, created_at, expires_at)
+             select uuid_send(gen_random_uuid()), 'old' || i, 0, i from generate_series(1, 1200) i",
+            "insert into endings (account_id, at) select 'x', i from generate_series(1, 1200) i",
+        )
+    } else {
+        (
+            "insert into invites (digest, id, created_at, expires_at)
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
+             select randomblob(32), 'old' || i, 0, i from n",
+            "insert into endings (account_id, at)
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
+             select 'x', i from n",
+        )
+    };
+    house.sql(invites).await;
+    house.sql(endings).await;
+    let ann = house.signed_in("ann").await;
+    ann.post_nothing("/logout").await;
+    house.domain.remove_ended().await.unwrap();
+    assert_eq!(house.count("select count(*) from invites").await, 1, "the one in force");
+    assert_eq!(house.count("select count(*) from endings").await, 1, "of a moment ago");
+}
+
+#[tokio::test]
 async fn last_seen_is_told_to_the_minute_and_written_once() {
     let house = House::new().await;
     let client = house.signed_in("ann").await;

@@ -1,0 +1,78 @@
+//! The body of a sign-in. What is a form is read; then the same fields as JSON, and both must say the
+//! same: the same credentials, or the same errors. The input is read as JSON, too, and printed again.
+
+#![no_main]
+
+use cloakroom::http::fuzzing::{CredentialsView, Failure, Fields, FromFields};
+use cloakroom_fuzz::Members;
+use futures_util::FutureExt;
+use libfuzzer_sys::fuzz_target;
+use poem::{Request, RequestBody};
+use serde_json::Value;
+use url::form_urlencoded;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// The most bytes of a body.
+const LIMIT: usize = 16 * 1024;
+
+/// The name, the password, and whether to stay signed in; or what is wrong.
+type Read = Result<(String, String, bool), String>;
+
+fn read(kind: &str, body: &[u8]) -> Read {
+    let request = Request::builder().content_type(kind).finish();
+    let mut body = RequestBody::new(body.to_vec().into());
+    let fields = Fields::read(&request, &mut body).now_or_never().expect("it is all there");
+    let mut fields = fields.map_err(|failure| about(&failure))?;
+    let view = CredentialsView::from_fields(&mut fields);
+    fields.finish().map_err(|failure| about(&failure))?;
+    Ok((view.username, view.password.0.expose().to_owned(), view.remember))
+}
+
+/// What is said about a body that is refused; it keeps to what the document promises.
+fn about(failure: &Failure) -> String {
+    let problem = &failure.problem;
+    assert!(matches!(problem.status, 400 | 413 | 415), "{problem:?}");
+    assert!(problem.detail.chars().count() <= 1000, "{problem:?}");
+    let errors = problem.errors.as_deref().unwrap_or_default();
+    assert!(errors.len() <= 20, "{problem:?}");
+    for error in errors {
+        assert!(error.field.chars().count() <= 64, "{error:?}");
+        assert!(error.detail.chars().count() <= 1000, "{error:?}");
+    }
+    format!("{problem:?}")
+}
+
+/// A JSON object with these members, repeated ones included.
+fn json<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> String {
+    let members: Vec<_> =
+        members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fuzz_target!(|data: &[u8]| {
+    let as_form = read(FORM, data);
+    let pairs: Vec<_> = form_urlencoded::parse(data).collect();
+    // a form says yes by a text, and JSON does not
+    let has_flag = pairs.iter().any(|(name, _)| name == "remember");
+    // what is no UTF-8, before or after it is decoded, is refused here, and by others replaced
+    let is_replaced = std::str::from_utf8(data).is_err()
+        || pairs.iter().any(|(name, value)| format!("{name}{value}").contains('\u{fffd}'));
+    if !has_flag && !is_replaced {
+        let same = json(pairs.iter().map(|(name, value)| (&**name, Value::from(&**value))));
+        if same.len() <= LIMIT && data.len() <= LIMIT {
+            assert_eq!(as_form, read(JSON, same.as_bytes()), "{same}");
+        }
+    }
+
+    let as_json = read(JSON, data);
+    match Members::of(data) {
+        None => assert!(as_json.is_err()),
+        Some(Members(members)) => {
+            let same = json(members.iter().map(|(name, value)| (&**name, value.clone())));
+            if same.len() <= LIMIT && data.len() <= LIMIT {
+                assert_eq!(as_json, read(JSON, same.as_bytes()), "{same}");
+            }
+        }
+    }
+});

@@ -1,0 +1,45 @@
+//! The session cookie among others: one value counts, two that differ are refused, and reading is
+//! what RFC 6265 says it is. Each line of the input is a `Cookie` field.
+
+#![no_main]
+
+use cloakroom::http::SessionCookie;
+use cloakroom::http::fuzzing::Presented;
+use cloakroom::secret::SessionToken;
+use libfuzzer_sys::fuzz_target;
+use poem::Request;
+use poem::http::{HeaderValue, header};
+
+fuzz_target!(|data: &[u8]| {
+    let cookie = SessionCookie::new("session", None, false);
+    let mut request = Request::default();
+    let mut values: Vec<&str> = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let Ok(field) = HeaderValue::from_bytes(line) else { continue };
+        request.headers_mut().append(header::COOKIE, field);
+        for pair in line.split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii();
+            if let Some(value) = pair.strip_prefix(b"session=") {
+                values.push(std::str::from_utf8(value).unwrap_or(""));
+            }
+        }
+    }
+    values.sort_unstable();
+    values.dedup();
+    let expected = match values[..] {
+        [] => Presented::Nothing,
+        [value] => Presented::Token(value),
+        [_, _, ..] => Presented::Contradiction,
+    };
+    assert_eq!(cookie.of(&request), expected);
+    assert_eq!(cookie.all(&request), values);
+
+    // what is set is what is read
+    if let [value] = values[..] {
+        let set = cookie.set(&SessionToken::new(value.to_owned()), None);
+        let sent = set.split_once("; Path=/; HttpOnly; SameSite=Lax").expect("its attributes").0;
+        let mut again = Request::default();
+        again.headers_mut().append(header::COOKIE, sent.parse().expect("it came in a header"));
+        assert_eq!(cookie.of(&again), Presented::Token(value));
+    }
+});

@@ -1,0 +1,43 @@
+//! User names: what is taken is of the documented pattern, and the same name however it is typed.
+
+#![no_main]
+
+use cloakroom::domain::accounts::Username;
+use cloakroom::domain::passwords::{FEWEST_CHARS, PasswordRules};
+use cloakroom::domain::sessions::{Credentials, LONGEST_LOGIN_NAME};
+use cloakroom::secret::Password;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    // whatever is typed is a wrong name at worst
+    let chars = text.chars().count();
+    let credentials = Credentials::parse(text, Password::new("a password".to_owned()));
+    assert_eq!(credentials.is_ok(), (1..=LONGEST_LOGIN_NAME).contains(&chars));
+
+    let Ok(name) = Username::parse(text) else { return };
+    let canonical = name.as_str();
+    let is_edge = |c: Option<char>| c.is_some_and(|c| matches!(c, 'a'..='z' | '0'..='9'));
+    assert!((1..=64).contains(&canonical.len()), "{canonical}");
+    assert!(canonical.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-')));
+    assert!(is_edge(canonical.chars().next()) && is_edge(canonical.chars().last()), "{canonical}");
+
+    let wide = |c: char| char::from_u32(c as u32 - '!' as u32 + '！' as u32).unwrap_or(c);
+    for same in [
+        canonical.to_owned(),
+        canonical.to_uppercase(),
+        text.to_lowercase(),
+        canonical.chars().map(wide).collect(),
+        canonical.replace('k', "\u{212a}"), // the Kelvin sign
+    ] {
+        assert_eq!(Username::parse(&same).as_ref(), Ok(&name), "{same}");
+    }
+
+    // a name is no password, however often it is said
+    let rules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
+    let doubled = Password::new(canonical.repeat(2));
+    let other: Username = Username::parse("somebody-else").expect("it is a name");
+    if canonical.len() >= FEWEST_CHARS && rules.check(&doubled, Some(&other)).is_ok() {
+        let bears = canonical.chars().filter(char::is_ascii_alphabetic).count() > 0;
+        assert!(!bears || rules.check(&doubled, Some(&name)).is_err(), "{canonical}");
+    }
+});
