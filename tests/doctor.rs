@@ -188,8 +188,8 @@ fn it_says_what_is_wrong_with_a_file_of_sqlite() {
     }
     finds(folder, &[], "clock", "2100-01-01T00:00:00Z");
     fs::write(&file, &whole).unwrap();
-    change(&file, "delete from _sqlx_migrations where version = 5");
-    notes(folder, &[], "database", "at migration 4 of 5");
+    change(&file, "delete from _sqlx_migrations where version > 4");
+    notes(folder, &[], "database", "at migration 4 of ");
     change(&file, "update _sqlx_migrations set version = 9999 where version = 4");
     finds(folder, &[], "database", "newer than this program");
     change(&file, "update _sqlx_migrations set version = 4, checksum = x'00' where version = 9999");

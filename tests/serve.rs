@@ -254,6 +254,16 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
 }
 
 #[test]
+fn it_stops_well_however_soon_after_it_said_that_it_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let service = Service::start(folder.path(), &[]);
+        service.signal("TERM");
+        assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    }
+}
+
+#[test]
 fn a_healthcheck_says_whether_it_is_ready_within_two_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let check = |at: &str| {

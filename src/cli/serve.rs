@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
 use crate::config::Config;
-use crate::door::{Cloakroom, Sockets, faces_a_network, warn_of_demo_users};
+use crate::door::{Cloakroom, Signals, Sockets, faces_a_network, warn_of_demo_users};
 use crate::http::Guest;
 
 #[derive(Debug, Default, Args)]
@@ -39,8 +39,9 @@ impl Serve {
             warn_of_demo_users(config, cloakroom.domain()).await?;
         }
         let mounted = cloakroom.mount_guest(Guest::cloakroom()).endpoint()?;
+        let signals = Signals::listen();
         announce(config, self.demo);
-        Ok(mounted.serve_on(sockets).await?)
+        Ok(mounted.serve_on(sockets, signals).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi};
 
-pub(crate) use self::serving::{Sockets, faces_a_network, warn_of_demo_users};
+pub(crate) use self::serving::{Signals, Sockets, faces_a_network, warn_of_demo_users};
 pub use self::settings::Settings;
 use crate::app::{self, StartError, Surroundings};
 use crate::config::{Config, ConfigError};
@@ -325,7 +325,7 @@ impl Mounted {
     pub async fn serve(self) -> Result<(), Error> {
         let sockets = Sockets::open(&self.cloakroom.config).await?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
-        self.serve_on(sockets).await
+        self.serve_on(sockets, Signals::listen()).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Error, Mounted};
 use crate::app;
@@ -43,7 +43,7 @@ impl Sockets {
 
 impl Mounted {
     /// Serves until it is told to stop, or until the disk does not keep what is written.
-    pub(crate) async fn serve_on(self, sockets: Sockets) -> Result<(), Error> {
+    pub(crate) async fn serve_on(self, sockets: Sockets, signals: Signals) -> Result<(), Error> {
         let Self { cloakroom, endpoint, requests, document: _ } = self;
         let (config, domain) = (&cloakroom.config, cloakroom.domain);
         let Sockets { listener, for_metrics, edge } = sockets;
@@ -65,7 +65,7 @@ impl Mounted {
         let mut trouble = None;
         let stop = async {
             tokio::select! {
-                () = asked_to_stop(Arc::clone(&domain)) => {}
+                () = signals.asked_to_stop(Arc::clone(&domain)) => {}
                 found = domain.store.unsynced() => {
                     domain.leave();
                     tracing::error!("stopping: {found}");
@@ -154,21 +154,37 @@ fn warn_of_other_names(config: &Config, tls: &Tls) {
     }
 }
 
-/// Done at SIGTERM or Ctrl-C, when it is no longer ready. A second one ends the process at once.
-async fn asked_to_stop(domain: Arc<Domain>) {
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    domain.leave();
-    tracing::info!("stopping; answers under way are finished first");
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C, which end the process by themselves until somebody listens for them.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: whoever is told that it serves may ask it to stop.
+    pub fn listen() -> Self {
+        Self {
+            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be listened for"),
+            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be listened for"),
         }
-        std::process::exit(1);
-    });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Done at the first one, when it is no longer ready. A second one ends the process at once.
+    async fn asked_to_stop(mut self, domain: Arc<Domain>) {
+        self.next().await;
+        domain.leave();
+        tracing::info!("stopping; answers under way are finished first");
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(1);
+        });
+    }
 }
