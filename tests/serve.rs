@@ -682,9 +682,11 @@ fn the_document_is_printed_without_a_database_or_a_setting() {
 #[test]
 fn migrating_says_where_the_database_stands() {
     let folder = tempfile::tempdir().unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let there = format!("is up to date at migration {}", fs::read_dir(migrations).unwrap().count());
     for _ in 0..2 {
         let output = run(folder.path(), &["migrate"], "");
-        assert!(text(&output.stdout).contains("is up to date at migration 5"));
+        assert!(text(&output.stdout).contains(&there), "{there}");
     }
 }
 
