@@ -26,6 +26,11 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Why something about to start does not, in one sentence that says what to do: a setting, the
 /// database, the keys, an address that is taken, or an operation that does not fit.
+///
+/// ```
+/// let error = cloakroom::Settings::from_toml("sight.name = \"Notes\"").unwrap_err();
+/// assert!(error.to_string().contains("sight"), "{error}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Cause);

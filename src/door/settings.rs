@@ -39,6 +39,15 @@ impl Settings {
     }
 
     /// As [`Settings::load`], from a file of another name, which must be there.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("notes.toml");
+    /// std::fs::write(&file, "site.name = \"Notes\"").unwrap();
+    /// let settings = cloakroom::Settings::load_from(&file)?;
+    /// assert!(cloakroom::Settings::load_from("nowhere.toml").is_err());
+    /// # Ok::<_, cloakroom::Error>(())
+    /// ```
     pub fn load_from(file: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self(config::Settings::gather(Some(file.as_ref()))?))
     }

@@ -70,6 +70,27 @@ impl<T> fmt::Debug for Session<T> {
 }
 
 /// Why a value was not read or kept. By `?` it is an answer that the document has already.
+///
+/// ```
+/// use cloakroom::{Session, SessionDataError};
+/// use poem_openapi::Object;
+///
+/// /// What somebody is about to buy.
+/// #[derive(Object, Default)]
+/// struct Cart {
+///     /// How many.
+///     items: u32,
+/// }
+///
+/// /// What is in the cart; one of an earlier version of this service is as good as empty.
+/// async fn items(cart: &Session<Cart>) -> Result<u32, SessionDataError> {
+///     match cart.read().await {
+///         Ok(cart) => Ok(cart.items),
+///         Err(SessionDataError::DoesNotFit { .. }) => Ok(0),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionDataError {

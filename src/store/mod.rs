@@ -150,9 +150,10 @@ pub enum Store {
 
 /// Connections to Cloakroom's database, for tables of somebody's own beside its own.
 ///
-/// In SQLite they are four of their own to the same file, with foreign keys on, which wait for two
+/// In SQLite they are four of their own to the same file, with foreign keys on, which wait for 0.9
 /// seconds for who writes; begin a transaction that writes with `begin immediate`. In PostgreSQL they
-/// are Cloakroom's own ten, whose statements end after two seconds.
+/// are Cloakroom's own, as many as the setting `database_connections` says, whose statements end after
+/// two seconds.
 ///
 /// Let rows refer to an account by `references accounts (id) on delete cascade`, and they go when it
 /// is closed. Migrations of your own need a table of their own to be noted in, or each side refuses
