@@ -67,6 +67,13 @@ pub mod fuzzing {
     pub use super::cookie::Presented;
     pub use super::login::CredentialsView;
     pub use super::problem::Failure;
+
+    /// A refusal as a client reads it.
+    pub fn problem(failure: &Failure) -> serde_json::Value {
+        use poem_openapi::types::ToJSON;
+
+        failure.problem.to_json().expect("a problem is an object")
+    }
 }
 
 /// What the operations stand on.
