@@ -23,7 +23,8 @@ pub(super) const BUSY: Duration = Duration::from_millis(900);
 /// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
 /// other, as somebody may who comes behind another, make less than two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
-/// Readers never wait for each other; two cores are rarely kept busy by more.
+/// Readers never wait for each other; two cores are rarely kept busy by more. All are open from the
+/// start: one that is opened under load would be the one that finds no file left to open.
 const READERS: u32 = 4;
 /// As many for whoever has tables beside ours; none is opened before it is used.
 const GUESTS: u32 = 4;
@@ -76,7 +77,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
 
     let pool = |connections| {
         SqlitePoolOptions::new()
-            .min_connections(1)
+            .min_connections(connections)
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .idle_timeout(None)
@@ -176,7 +177,7 @@ pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenErr
 
 #[cfg(test)]
 mod tests {
-    use super::{is_safe, open, parse};
+    use super::{READERS, is_safe, open, parse};
     use crate::store::commits::Undo;
 
     #[tokio::test]
@@ -200,6 +201,14 @@ mod tests {
         let mut alone = pools.writer.begin().await.unwrap();
         sqlx::query("delete from attempts").execute(&mut *alone).await.unwrap();
         alone.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_reader_is_open_from_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite://{}", folder.path().join("small.db").display());
+        let pools = open(parse(&address).unwrap()).await.unwrap();
+        assert_eq!(pools.readers.size(), READERS);
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Apps {
         if !is_plain || next.len() > LONGEST {
             return None;
         }
-        if next.starts_with('/') { self.path(next) } else { self.address(next) }
+        let there = if next.starts_with('/') { self.path(next) } else { self.address(next) };
+        there.filter(|there| there.len() <= LONGEST) // what is spelled as a URL may be longer
     }
 
     /// A path of this service.
@@ -169,6 +170,16 @@ mod tests {
         ] {
             assert_eq!(path(next).as_deref(), Some(kept), "{next:?}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_again() {
+        for next in ["/a`b", "https://wiki.example.org/a`b"] {
+            let kept = path(next).unwrap();
+            assert_eq!(path(&kept), Some(kept));
+        }
+        let spelled_longer = format!("/{}", "`".repeat(LONGEST - 1));
+        assert_eq!(path(&spelled_longer), None);
     }
 
     proptest! {
