@@ -67,8 +67,12 @@ impl Recognition {
             return None;
         }
         let kept = self.kept.get(token)?;
-        let now = Counts { keys: self.keys(), ..self.counts(&kept.who.account.id, 0) };
-        (kept.seen == now).then_some(kept.who)
+        self.still_counts(&kept).then_some(kept.who)
+    }
+
+    /// Has nothing ended since it was filed?
+    fn still_counts(&self, kept: &Kept) -> bool {
+        kept.seen == self.counts(&kept.who.account.id, self.keys())
     }
 
     /// The count of key changes: to be read before a signature is checked.
@@ -84,6 +88,16 @@ impl Recognition {
     /// Keeps what was read after `seen` was counted.
     pub fn file(&self, token: TokenDigest, who: Arc<SignedInAs>, seen: Counts) {
         self.kept.insert(token, Kept { who, seen });
+    }
+
+    /// Lets go of what does not count any more: whose session has ended does not come again.
+    pub fn forget_ended(&self) {
+        self.kept.retain(|_, kept| self.still_counts(kept));
+    }
+
+    /// How many are kept, whether they still count or not.
+    pub fn kept(&self) -> usize {
+        self.kept.len()
     }
 
     /// A session of the account has ended. To be called before that is answered.

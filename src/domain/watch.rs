@@ -195,6 +195,7 @@ impl Domain {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        self.recognition.forget_ended();
         while self.store.remove_expired_invites(self.clock.now().millis(), BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }

@@ -27,6 +27,7 @@ mod trace;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -293,11 +294,12 @@ impl Endpoint for Edge {
             (address, trace::span(&id, parent.as_ref(), address))
         };
         let answered = self.answered(request, reader.is_some()).instrument(span.clone());
+        let mut answered = pin!(answered); // it is large: there is room for it once
         let mut response = if is_safe {
             answered.await
         } else {
             let request_id = id.to_str().unwrap_or_default().to_owned();
-            Cause { address, request_id }.of(answered).await
+            Cause { address, request_id }.of(answered.as_mut()).await
         };
         let status = response.status().as_u16();
         if let Some(Trouble(cause)) = response.data() {

@@ -34,6 +34,13 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     kept.all_changed();
     assert!(!is_known(), "the keys");
     file();
+    kept.forget_ended();
+    assert!(is_known(), "nothing has ended");
+    assert_eq!(kept.kept(), 1);
+    kept.ended(&who.account.id);
+    kept.forget_ended();
+    assert_eq!(kept.kept(), 0, "it takes no memory");
+    file();
     assert!(is_known());
 
     tokio::time::sleep(DEAF).await;
@@ -44,4 +51,17 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     assert!(is_known());
     tokio::time::sleep(DEAF / 2).await;
     assert!(is_known(), "a second is not over");
+}
+
+#[tokio::test]
+async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
+    let house = House::new().await;
+    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    for client in [&ann, &bob] {
+        assert_eq!(client.get("/private").await.status, 200);
+    }
+    assert_eq!(house.domain.recognition.kept(), 2);
+    ann.post_nothing("/logout").await;
+    house.domain.remove_ended().await.unwrap();
+    assert!(house.domain.recognition.kept() < 2, "rarely both are of one slot");
 }
