@@ -49,6 +49,7 @@ fn what_happened_is_told_by_account_time_and_kind() {
 
     said(folder, &["user", "disable", "bob"]);
     said(folder, &["key", "rotate"]);
+    within(Duration::from_secs(2), || names(folder, &["--event", "keys_changed"]).len() == 1);
     assert_eq!(names(folder, &["--account", "bob"]), ["user_added", "user_disabled"]);
     assert_eq!(names(folder, &["--event", "logout", "--event", "login_failed"]).len(), 3);
     let newest = &names(folder, &["--limit", "2"]);

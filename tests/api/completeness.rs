@@ -1,15 +1,18 @@
 //! Everything that the document says an operation may answer is answered here once: a status or a
 //! code that nobody can reach has no place in it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use cloakroom::config::{List, Registration, Settings, TokenSettings};
 use cloakroom::domain::passwords::HashCost;
 use futures_util::future::join_all;
-use poem::http::{Method, header};
+use poem::http::{Method, StatusCode, header};
 use poem::{Request, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::contract::{self, DOCUMENT};
 use crate::house::{Answer, Client, House, PASSWORD, coming_from, request};
@@ -231,18 +234,30 @@ async fn too_many_at_once(tour: &Tour) {
     let house = House::that_hashes_at(HashCost::DEFAULT).await;
     let client = house.signed_in("ann").await;
     let stranger = house.stranger();
-    let crowd = join_all((0..100).map(|_| stranger.log_in("nobody", "wrong")));
-    let late = async {
-        let login = json!({ "username": "ann", "password": PASSWORD });
-        tour.send(&house, post(&Method::POST, "/login", &login)).await;
-        let register = json!({ "username": "bob", "password": PASSWORD });
-        tour.send(&house, post(&Method::POST, "/register", &register)).await;
-        let close = json!({ "current_password": "wrong" });
-        tour.send_as(&client, post(&Method::POST, "/me/close", &close)).await;
-        let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
-        tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
+    let is_over = Cell::new(false);
+    let crowd = async {
+        while !is_over.get() {
+            join_all((0..100).map(|_| stranger.log_in("nobody", "wrong"))).await;
+        }
     };
-    tokio::join!(crowd, late);
+    // again and again, until it comes when all places are taken
+    let late = async {
+        let login = json!({ "username": "ann", "password": "wrong" });
+        let login = || tour.send(&house, post(&Method::POST, "/login", &login));
+        while login().await.status != StatusCode::SERVICE_UNAVAILABLE {}
+        let register = json!({ "username": "bob", "password": PASSWORD });
+        let register = || tour.send(&house, post(&Method::POST, "/register", &register));
+        while register().await.status != StatusCode::SERVICE_UNAVAILABLE {}
+        let close = json!({ "current_password": "wrong" });
+        let close = || tour.send_as(&client, post(&Method::POST, "/me/close", &close));
+        while close().await.status != StatusCode::SERVICE_UNAVAILABLE {}
+        let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
+        let change = || tour.send_as(&client, post(&Method::PUT, "/me/password", &change));
+        while change().await.status != StatusCode::SERVICE_UNAVAILABLE {}
+        is_over.set(true);
+    };
+    let both = async { tokio::join!(crowd, late) };
+    timeout(Duration::from_secs(60), both).await.expect("each is sent away once");
 }
 
 /// Asks for everything, as somebody whose session nobody has seen yet.
