@@ -9,12 +9,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::time::{MissedTickBehavior, interval};
-
 use super::Domain;
 use super::accounts::AccountId;
 use super::audit::Event;
 use super::sessions::SessionId;
+use super::watch::{Rounds, Trouble};
 use crate::clock::{Timestamp, days, mins};
 use crate::fault::Fault;
 use crate::secret::random_bytes;
@@ -36,8 +35,6 @@ const KEEP: Duration = days(90);
 /// drive nothing else out.
 const MOST_DEEDS: i64 = 1_000_000;
 const MOST_REFUSALS: i64 = 200_000;
-/// How often it is said that events cannot be written.
-const SAY_EVERY: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
     static CAUSE: Cause;
@@ -77,7 +74,7 @@ struct Waiting {
     windows: HashMap<Same, Window>,
     /// How many found no room.
     lost: u64,
-    said: Option<Instant>,
+    trouble: Trouble,
 }
 
 /// What is the same of refusals that are counted together.
@@ -149,14 +146,9 @@ impl Events {
         for row in behind {
             waiting.add(row);
         }
-        if waiting.said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
-            tracing::warn!(
-                "{fault}; {} events wait, and {} found no room",
-                waiting.rows.len(),
-                waiting.lost
-            );
-            waiting.said = Some(Instant::now());
-        }
+        let (rows, lost) = (waiting.rows.len(), waiting.lost);
+        let say = || tracing::warn!("{fault}; {rows} events wait, and {lost} found no room");
+        waiting.trouble.say(Instant::now(), say);
     }
 
     /// Writes what waits; what cannot be written waits on.
@@ -283,11 +275,8 @@ pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow
 impl Domain {
     /// Writes events down until the domain is gone.
     pub async fn record(domain: Weak<Self>) {
-        let mut ticks = interval(WRITE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let Some(domain) = domain.upgrade() else { return };
+        let mut rounds = Rounds::every(WRITE, domain);
+        while let Some(domain) = rounds.next().await {
             // what could not be written was said, and waits
             let _ = domain.events.write(&domain.store, domain.clock.now()).await;
         }

@@ -1,8 +1,10 @@
 //! Sessions that people can see, name and end. The ids are those of the attack list.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cloakroom::clock::{Timestamp, days, hours};
+use cloakroom::domain::Domain;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -292,6 +294,22 @@ async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
     house.domain.remove_ended().await.unwrap();
     assert_eq!(rows(&house).await, 1);
     assert_eq!(kept.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let rows = async || house.count("select count(*) from sessions").await;
+    let every = Duration::from_millis(100);
+    let began = Instant::now();
+    tokio::spawn(Domain::clear_away(Arc::downgrade(&house.domain), every));
+    for _ in 0..2 {
+        ann.post_nothing("/logout").await;
+        assert!(house.soon(async || rows().await == 0).await);
+        ann.log_in("ann", PASSWORD).await;
+    }
+    assert!(began.elapsed() >= every * 2);
 }
 
 #[tokio::test]
