@@ -21,7 +21,7 @@ use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
 use crate::domain::tokens::{KeyError, Keys};
-use crate::domain::watch::CLEAR;
+use crate::domain::watch::{CLEAR, LOOK};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
@@ -168,7 +168,7 @@ pub fn watch(domain: &Arc<Domain>) {
     tokio::spawn(Domain::count_sessions(Arc::downgrade(domain)));
     tokio::spawn(Domain::clear_away(Arc::downgrade(domain), CLEAR));
     tokio::spawn(Domain::listen(Arc::downgrade(domain)));
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain), LOOK));
     tokio::spawn(Domain::record(Arc::downgrade(domain)));
 }
 

@@ -19,7 +19,7 @@ const LISTEN: Duration = Duration::from_millis(200);
 /// How often the same trouble is said.
 const SAY: Duration = Duration::from_secs(30);
 /// How often it is looked whether hashes of another price have come or gone.
-const LOOK: Duration = Duration::from_secs(1);
+pub const LOOK: Duration = Duration::from_secs(1);
 /// How often the sessions in force are counted: some milliseconds of one reader.
 const COUNT: Duration = Duration::from_secs(30);
 /// How often what has ended is cleared away.
@@ -111,25 +111,26 @@ impl Domain {
             let began = Instant::now();
             let heard = feed.hear().await;
             let Some(domain) = domain.upgrade() else { return };
-            match heard {
+            let silence = match heard {
                 Ok(heard) => {
                     trouble = Trouble::default();
-                    if !domain.take_in(heard, began) {
-                        continue;
-                    }
+                    domain.take_in(heard, began)
                 }
                 // meanwhile the database is asked each time
-                Err(fault) => trouble.say(Instant::now(), || tracing::warn!("{fault}")),
-            }
+                Err(fault) => {
+                    trouble.say(Instant::now(), || tracing::warn!("{fault}"));
+                    LISTEN
+                }
+            };
             drop(domain);
-            feed.wait(LISTEN).await;
+            feed.wait(silence).await;
         }
     }
 
     /// Keeps the pace of comparing passwords until the domain is gone.
-    pub async fn watch_hashes(domain: Weak<Self>) {
+    pub async fn watch_hashes(domain: Weak<Self>, every: Duration) {
         let mut timed = Vec::new();
-        let mut rounds = Rounds::every(LOOK, domain);
+        let mut rounds = Rounds::every(every, domain);
         while let Some(domain) = rounds.next().await {
             if let Err(fault) = domain.look_at_hashes(&mut timed).await {
                 tracing::debug!("{fault}"); // the pace stays; listening says it aloud
@@ -137,8 +138,8 @@ impl Domain {
         }
     }
 
-    /// Lets go of whom the feed names; true if that was all there was to hear at `began`.
-    fn take_in(&self, heard: Heard, began: Instant) -> bool {
+    /// Lets go of whom the feed names; how long to wait for more.
+    fn take_in(&self, heard: Heard, began: Instant) -> Duration {
         let is_all = match heard {
             // what was filed before may have ended since, elsewhere and unheard: it does not count
             Heard::FromNowOn => {
@@ -154,8 +155,10 @@ impl Domain {
         };
         if is_all {
             self.recognition.heard(began);
+            LISTEN
+        } else {
+            Duration::ZERO
         }
-        is_all
     }
 
     /// Takes up new keys and lets go of removed ones.
@@ -201,7 +204,7 @@ impl Domain {
     /// One hash of each price that there is, the dearest first.
     async fn hashes_by_price(&self) -> Result<Vec<(i64, Option<PasswordHash>)>, Fault> {
         let (mut hashes, mut below) = (Vec::new(), i64::MAX);
-        while hashes.len() < MOST_PRICES {
+        for _ in 0..MOST_PRICES {
             let Some((price, hash)) = self.store.hash_priced_below(below).await? else { break };
             below = price;
             hashes.push((price, Some(hash)));

@@ -1,5 +1,9 @@
 //! People who come from elsewhere: they sign in with the password they have, and look like anybody.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
 
@@ -162,6 +166,36 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
     }
     house.sql("delete from accounts where username = 'bob'").await;
     assert!(house.soon(async || time("nobody").await < slow).await, "the pace is over");
+}
+
+#[tokio::test]
+async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
+    let house = House::without_limits().await;
+    house.signed_in("ann").await;
+    let every = Duration::from_millis(20);
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), every));
+    let pace = || house.domain.hasher.pace();
+    // bcrypt of cost 6 takes some 4 milliseconds, and of cost 10 sixteen times as long
+    let cheap = "$2b$06$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+    house.domain.import(&[newcomer("carl", cheap)]).await.unwrap();
+    assert!(house.soon(async || pace() > Duration::from_millis(1)).await, "{:?}", pace());
+    let dear = cheap.replace("06", "10");
+    house.domain.import(&[newcomer("bob", &dear)]).await.unwrap();
+    assert!(house.soon(async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
+    house.sql("delete from accounts where username = 'bob'").await;
+    assert!(house.soon(async || pace() < Duration::from_millis(30)).await, "{:?}", pace());
+    assert!(pace() > Duration::from_millis(1), "carl is there");
+    house.sql("delete from accounts where username = 'carl'").await;
+    assert!(house.soon(async || pace().is_zero()).await, "{:?}", pace());
+}
+
+#[tokio::test]
+async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_ours() {
+    let house = House::that_costs_its_price().await;
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), Duration::from_millis(20)));
+    house.domain.import(&[newcomer("django", HASHES[0].1)]).await.unwrap(); // a millisecond or less
+    let pace = || house.domain.hasher.pace();
+    assert!(house.soon(async || pace() > Duration::from_millis(10)).await, "{:?}", pace());
 }
 
 #[tokio::test]
