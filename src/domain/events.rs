@@ -128,12 +128,9 @@ impl Events {
     fn take(&self, now: Timestamp) -> Vec<EventRow> {
         let mut waiting = self.waiting();
         waiting.close_windows(now, |window| window.is_over(now));
-        let lost = std::mem::take(&mut waiting.lost);
-        if lost > 0 && waiting.rows.len() < MOST_WAITING {
-            let row = blank(now, Event::EventsLost, i64::try_from(lost).unwrap_or(i64::MAX));
-            waiting.rows.push(row);
-        } else {
-            waiting.lost = lost;
+        let lost = i64::try_from(std::mem::take(&mut waiting.lost)).unwrap_or(i64::MAX);
+        if lost > 0 {
+            waiting.rows.push(blank(now, Event::EventsLost, lost));
         }
         let most = waiting.rows.len().min(BATCH);
         waiting.rows.drain(..most).collect()
@@ -230,7 +227,7 @@ fn blank(at: Timestamp, event: Event, count: i64) -> EventRow {
 
 /// The first id that an event of this instant may have.
 fn first_id(at: Timestamp) -> Vec<u8> {
-    at.millis().clamp(0, (1 << 48) - 1).to_be_bytes()[2..].to_vec()
+    at.millis().clamp(0, 0xffff_ffff_ffff).to_be_bytes()[2..].to_vec()
 }
 
 fn id(at: Timestamp) -> Vec<u8> {
@@ -332,7 +329,7 @@ mod tests {
         Happening { event, account: Some(account), session: None, thing: None, count: 1 }
     }
 
-    async fn all(store: &Store) -> Vec<(String, i64)> {
+    async fn rows(store: &Store) -> Vec<EventRow> {
         let question = Question {
             account: None,
             since: Timestamp::from_millis(0),
@@ -341,7 +338,11 @@ mod tests {
             limit: usize::MAX,
         };
         let rows = ask(store, &question).await.unwrap();
-        rows.into_iter().map(|row| (row.event.event, row.event.count)).collect()
+        rows.into_iter().map(|row| row.event).collect()
+    }
+
+    async fn all(store: &Store) -> Vec<(String, i64)> {
+        rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
     }
 
     #[tokio::test]
@@ -360,6 +361,26 @@ mod tests {
         let rows = all(&store).await;
         assert_eq!(rows.len(), 6, "{rows:?}");
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 180_000);
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_written_down_with_whom_it_was_and_from_where() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let address = Some(IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..3 {
+            let cause = Cause { address, request_id: String::new() };
+            let failed = happened(Event::LoginFailed, &account);
+            cause.of(async { events.note(NOON, failed) }).await;
+        }
+        events.write(&store, NOON.plus(WINDOW)).await.unwrap();
+        let rows = rows(&store).await;
+        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [1, 2]);
+        for row in rows {
+            assert_eq!(row.account_id.as_deref(), Some("ann"));
+            assert_eq!(row.address.as_deref(), Some("192.0.2.1"));
+        }
     }
 
     #[tokio::test]
