@@ -103,7 +103,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         store,
         hasher: Hasher::start(surroundings.hash_cost, config.passwords.threads),
         keys,
-        recognition: Recognition::new(),
+        recognition: Recognition::default(),
         clock: surroundings.clock,
         rules: Rules {
             sessions: SessionRules::default(),

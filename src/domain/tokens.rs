@@ -579,6 +579,26 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_known_where_it_was_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::create(folder.path(), NOW).unwrap();
+        let [here, elsewhere] = ["https://id.example.org", "https://id.example.net"]
+            .map(|issuer| Keys::read(folder.path(), issuer).unwrap().unwrap());
+        let second = Duration::from_secs(1);
+        let token = here.sign_device(&DeviceClaims {
+            account: "ann".to_owned().into(),
+            version: 1,
+            id: "device".to_owned(),
+            issued_at: NOW,
+            expires_at: NOW.plus(second),
+        });
+        assert!(here.verify_device(&token, NOW).is_some());
+        assert!(here.verify_device(&token, NOW.before(second)).is_none(), "its clock was ahead");
+        assert!(here.verify_device(&token, NOW.plus(second)).is_none());
+        assert!(elsewhere.verify_device(&token, NOW).is_none());
+    }
+
+    #[test]
     fn a_token_of_a_kilobyte_is_read_and_a_longer_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         Keys::create(folder.path(), NOW).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::secret::Password;
 
 use crate::house::{Answer, House, PASSWORD};
 
@@ -195,6 +196,9 @@ async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_
     tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), Duration::from_millis(20)));
     house.domain.import(&[newcomer("django", HASHES[0].1)]).await.unwrap(); // a millisecond or less
     let pace = || house.domain.hasher.pace();
+    // they are timed when the hasher has room for it
+    let crowd = (0..100).map(|_| house.domain.hasher.verify(Password::new("x".to_owned()), None));
+    futures_util::future::join_all(crowd).await;
     assert!(house.soon(async || pace() > Duration::from_millis(10)).await, "{:?}", pace());
 }
 

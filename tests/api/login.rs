@@ -73,6 +73,8 @@ async fn logging_out_ends_every_copy_of_the_cookie() {
     let refused = house.send(private_with(&[&copy])).await;
     assert_eq!(refused.refusal(), (403, "session_refused".into()));
     assert_eq!(refused.json()["detail"], "Invalid authentication");
+    let again = crate::house::request(poem::http::Method::POST, "/logout").header("cookie", &copy);
+    assert_eq!(house.send(again.finish()).await.status, 204, "it has ended already");
     assert_eq!(client.get("/private").await.refusal(), (401, "not_authenticated".into()));
 }
 

@@ -103,7 +103,12 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
 async fn key_03_what_is_no_ed25519_key_is_refused() {
     let house = House::new().await;
     let key = key(&house);
-    for text in ["", "changeme", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+    for text in [
+        "",
+        "changeme",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    ] {
         fs::write(&key, text).unwrap();
         let error = start_again(&house).await.unwrap_err();
         assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
