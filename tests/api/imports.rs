@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom::app::{self, Surroundings};
 use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
 use cloakroom::secret::Password;
 
-use crate::house::{Answer, House, PASSWORD};
+use crate::house::{Answer, CHEAP, House, PASSWORD};
 
 /// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of it.
 const THEIRS: &str = "Pässwörter sind 15+ lang";
@@ -169,25 +170,42 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
     assert!(house.soon(async || time("nobody").await < slow).await, "the pace is over");
 }
 
+/// Does it hold within ten seconds? Hashes are timed at the lowest priority.
+async fn in_time(house: &House, holds: impl AsyncFn() -> bool) -> bool {
+    for _ in 0..10 {
+        if house.soon(&holds).await {
+            return true;
+        }
+    }
+    false
+}
+
 #[tokio::test]
 async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     let house = House::without_limits().await;
     house.signed_in("ann").await;
+    // another node, where nothing else looks at the hashes
+    let surroundings = Surroundings {
+        clock: house.clock.clone(),
+        hash_cost: CHEAP,
+        ..Surroundings::real(&house.config)
+    };
+    let node = Arc::new(app::open(&house.config, surroundings).await.unwrap());
     let every = Duration::from_millis(20);
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), every));
-    let pace = || house.domain.hasher.pace();
-    // bcrypt of cost 6 takes some 4 milliseconds, and of cost 10 sixteen times as long
-    let cheap = "$2b$06$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&node), every));
+    let pace = || node.hasher.pace();
+    // bcrypt of cost 4 takes a millisecond, and of cost 10 sixty times as long
+    let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
     house.domain.import(&[newcomer("carl", cheap)]).await.unwrap();
-    assert!(house.soon(async || pace() > Duration::from_millis(1)).await, "{:?}", pace());
-    let dear = cheap.replace("06", "10");
+    assert!(in_time(&house, async || !pace().is_zero()).await, "{:?}", pace());
+    let dear = cheap.replace("$04$", "$10$");
     house.domain.import(&[newcomer("bob", &dear)]).await.unwrap();
-    assert!(house.soon(async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
+    assert!(in_time(&house, async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
     house.sql("delete from accounts where username = 'bob'").await;
-    assert!(house.soon(async || pace() < Duration::from_millis(30)).await, "{:?}", pace());
-    assert!(pace() > Duration::from_millis(1), "carl is there");
+    assert!(in_time(&house, async || pace() < Duration::from_millis(30)).await, "{:?}", pace());
+    assert!(!pace().is_zero(), "carl is there");
     house.sql("delete from accounts where username = 'carl'").await;
-    assert!(house.soon(async || pace().is_zero()).await, "{:?}", pace());
+    assert!(in_time(&house, async || pace().is_zero()).await, "{:?}", pace());
 }
 
 #[tokio::test]

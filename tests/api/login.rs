@@ -51,6 +51,14 @@ async fn wrong_password_and_unknown_user_answer_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_password_is_read_to_its_1024th_character_and_no_further() {
+    let house = House::new().await;
+    for (length, status) in [(1024, 403), (1025, 400)] {
+        assert_eq!(house.stranger().log_in("ann", &"x".repeat(length)).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_name_in_capitals_signs_in_to_the_same_account() {
     let house = House::new().await;
     house.signed_in("Ann").await;
