@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom::app;
 use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::{ResetError, Username};
+use cloakroom::domain::accounts::{RegisterError, ResetError, Username};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::secret::Password;
-use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
 
@@ -30,6 +30,8 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     let account = json!({ "username": "bob", "password": PASSWORD });
     let registered = house.stranger().post("/register", &account).await;
     assert_eq!(registered.refusal(), (503, "unavailable".into()));
+    let added = app::add_demo_users(&house.domain).await;
+    assert!(matches!(added, Err(RegisterError::Fault(_))), "{added:?}");
     for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
         assert!(!login.text.contains(word), "{}", login.text);
     }
@@ -123,36 +125,50 @@ async fn what_is_left_to_be_done_after_an_answer_may_fail_and_is_done_the_next_t
     assert_eq!(house.count(new).await, 0);
     assert_eq!(house.send(private_with(&[&ann])).await.status, 200);
     assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
-    assert!(house.soon(async || house.count(new).await == 1).await);
-}
-
-/// Keeps the hashing threads busy, so that what is asked of them now takes a while.
-async fn busy(house: &House) {
-    let work = (0..16).map(|_| house.domain.hasher.verify(Password::new("x".to_owned()), None));
-    join_all(work).await;
+    assert!(house.in_time(async || house.count(new).await == 1).await);
 }
 
 #[tokio::test]
-async fn what_changed_while_a_password_was_hashed_is_seen() {
-    let house = House::that_costs_its_price().await;
+async fn that_a_session_was_seen_is_noted_a_minute_later_if_it_cannot_be_now() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // it has no such trigger
+    }
     let ann = house.signed_in("ann").await;
-    let body = json!({ "current_password": PASSWORD });
-    let changed = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        house.sql("update accounts set password_version = password_version + 1").await;
-    };
-    let ((), closed, ()) = tokio::join!(busy(&house), ann.post("/me/close", &body), changed);
-    assert_eq!(closed.status, 403, "it is the password of before");
+    let seen = async || house.count("select last_seen_at from sessions").await;
+    let first = seen().await;
+    house
+        .sql("create trigger full before update on sessions begin select raise(abort, 'full'); end")
+        .await;
+    house.wait(Duration::from_mins(1));
+    assert_eq!(ann.get("/private").await.status, 200);
+    settle().await;
+    assert_eq!(seen().await, first);
+    house.sql("drop trigger full").await;
+    house.wait(Duration::from_mins(1));
+    assert_eq!(ann.get("/private").await.status, 200);
+    assert!(house.soon(async || seen().await == first + 120_000).await);
+}
 
+#[tokio::test]
+async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // it has no such triggers
+    }
+    let ann = house.signed_in("ann").await;
+    // the password is another one when that of before has been compared
+    house.sql("create trigger another after delete on attempts begin update accounts set password_version = 7; end").await;
+    let body = json!({ "current_password": PASSWORD });
+    assert_eq!(ann.post("/me/close", &body).await.refusal(), (403, "invalid_credentials".into()));
+    assert_eq!(house.count("select password_version from accounts").await, 7);
+    // and the account is gone when its new one has been hashed
+    house
+        .sql("create trigger gone before update on accounts begin select raise(ignore); end")
+        .await;
     let password = Password::new("another long password".to_owned());
     let password = house.domain.rules.passwords.check(&password, None).unwrap();
-    let name = Username::parse("ann").unwrap();
-    let deleted = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(house.domain.delete(&name).await.unwrap());
-    };
-    let reset = house.domain.reset_password(&name, password);
-    let ((), reset, ()) = tokio::join!(busy(&house), reset, deleted);
+    let reset = house.domain.reset_password(&Username::parse("ann").unwrap(), password).await;
     assert!(matches!(reset, Err(ResetError::NoSuchAccount)), "{reset:?}");
 }
 
