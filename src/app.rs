@@ -21,6 +21,7 @@ use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
 use crate::domain::tokens::{KeyError, Keys};
+use crate::domain::watch::{CLEAR, LOOK};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
@@ -102,7 +103,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
         store,
         hasher: Hasher::start(surroundings.hash_cost, config.passwords.threads),
         keys,
-        recognition: Recognition::new(),
+        recognition: Recognition::default(),
         clock: surroundings.clock,
         rules: Rules {
             sessions: SessionRules::default(),
@@ -163,9 +164,11 @@ async fn keys(
 
 /// What goes on beside the requests, until the domain is dropped.
 pub fn watch(domain: &Arc<Domain>) {
-    tokio::spawn(Domain::watch(Arc::downgrade(domain)));
+    tokio::spawn(Domain::watch_keys(Arc::downgrade(domain)));
+    tokio::spawn(Domain::count_sessions(Arc::downgrade(domain)));
+    tokio::spawn(Domain::clear_away(Arc::downgrade(domain), CLEAR));
     tokio::spawn(Domain::listen(Arc::downgrade(domain)));
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain), LOOK));
     tokio::spawn(Domain::record(Arc::downgrade(domain)));
 }
 

@@ -879,6 +879,8 @@ mod tests {
             ("trusted_proxies = ['proxy.internal']", "trusted_proxies"),
             ("passwords.memory_kib = 19455", "at least 19456"),
             ("passwords.memory_kib = 19456\npasswords.passes = 1", "at least 47104"),
+            ("passwords.memory_kib = 12287\npasswords.passes = 3", "at least 12288"),
+            ("passwords.memory_kib = 9215\npasswords.passes = 4", "at least 9216"),
             ("passwords.memory_kib = 7167\npasswords.passes = 10", "at least 7168"),
             ("passwords.memory_kib = 262145", "at most 262144"),
             ("passwords.passes = 11", "at most 262144, 10 and 8"),

@@ -16,6 +16,7 @@ const PASSWORD: &str = "canary correct horse battery";
 fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     command.args(arguments).current_dir(folder).env_clear();
+    command.envs(std::env::var("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(address) = schema_of(folder) {
         command.env("DATABASE_URL", address);

@@ -9,12 +9,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::time::{MissedTickBehavior, interval};
-
 use super::Domain;
 use super::accounts::AccountId;
 use super::audit::Event;
 use super::sessions::SessionId;
+use super::watch::{Rounds, Trouble};
 use crate::clock::{Timestamp, days, mins};
 use crate::fault::Fault;
 use crate::secret::random_bytes;
@@ -36,8 +35,6 @@ const KEEP: Duration = days(90);
 /// drive nothing else out.
 const MOST_DEEDS: i64 = 1_000_000;
 const MOST_REFUSALS: i64 = 200_000;
-/// How often it is said that events cannot be written.
-const SAY_EVERY: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
     static CAUSE: Cause;
@@ -77,7 +74,7 @@ struct Waiting {
     windows: HashMap<Same, Window>,
     /// How many found no room.
     lost: u64,
-    said: Option<Instant>,
+    trouble: Trouble,
 }
 
 /// What is the same of refusals that are counted together.
@@ -131,12 +128,9 @@ impl Events {
     fn take(&self, now: Timestamp) -> Vec<EventRow> {
         let mut waiting = self.waiting();
         waiting.close_windows(now, |window| window.is_over(now));
-        let lost = std::mem::take(&mut waiting.lost);
-        if lost > 0 && waiting.rows.len() < MOST_WAITING {
-            let row = blank(now, Event::EventsLost, i64::try_from(lost).unwrap_or(i64::MAX));
-            waiting.rows.push(row);
-        } else {
-            waiting.lost = lost;
+        let lost = i64::try_from(std::mem::take(&mut waiting.lost)).unwrap_or(i64::MAX);
+        if lost > 0 {
+            waiting.rows.push(blank(now, Event::EventsLost, lost));
         }
         let most = waiting.rows.len().min(BATCH);
         waiting.rows.drain(..most).collect()
@@ -149,14 +143,9 @@ impl Events {
         for row in behind {
             waiting.add(row);
         }
-        if waiting.said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
-            tracing::warn!(
-                "{fault}; {} events wait, and {} found no room",
-                waiting.rows.len(),
-                waiting.lost
-            );
-            waiting.said = Some(Instant::now());
-        }
+        let (rows, lost) = (waiting.rows.len(), waiting.lost);
+        let say = || tracing::warn!("{fault}; {rows} events wait, and {lost} found no room");
+        waiting.trouble.say(Instant::now(), say);
     }
 
     /// Writes what waits; what cannot be written waits on.
@@ -238,7 +227,7 @@ fn blank(at: Timestamp, event: Event, count: i64) -> EventRow {
 
 /// The first id that an event of this instant may have.
 fn first_id(at: Timestamp) -> Vec<u8> {
-    at.millis().clamp(0, (1 << 48) - 1).to_be_bytes()[2..].to_vec()
+    at.millis().clamp(0, 0xffff_ffff_ffff).to_be_bytes()[2..].to_vec()
 }
 
 fn id(at: Timestamp) -> Vec<u8> {
@@ -283,11 +272,8 @@ pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow
 impl Domain {
     /// Writes events down until the domain is gone.
     pub async fn record(domain: Weak<Self>) {
-        let mut ticks = interval(WRITE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let Some(domain) = domain.upgrade() else { return };
+        let mut rounds = Rounds::every(WRITE, domain);
+        while let Some(domain) = rounds.next().await {
             // what could not be written was said, and waits
             let _ = domain.events.write(&domain.store, domain.clock.now()).await;
         }
@@ -343,7 +329,7 @@ mod tests {
         Happening { event, account: Some(account), session: None, thing: None, count: 1 }
     }
 
-    async fn all(store: &Store) -> Vec<(String, i64)> {
+    async fn rows(store: &Store) -> Vec<EventRow> {
         let question = Question {
             account: None,
             since: Timestamp::from_millis(0),
@@ -352,7 +338,11 @@ mod tests {
             limit: usize::MAX,
         };
         let rows = ask(store, &question).await.unwrap();
-        rows.into_iter().map(|row| (row.event.event, row.event.count)).collect()
+        rows.into_iter().map(|row| row.event).collect()
+    }
+
+    async fn all(store: &Store) -> Vec<(String, i64)> {
+        rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
     }
 
     #[tokio::test]
@@ -374,20 +364,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_counted_is_written_down_with_whom_it_was_and_from_where() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let address = Some(IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..3 {
+            let cause = Cause { address, request_id: String::new() };
+            let failed = happened(Event::LoginFailed, &account);
+            cause.of(async { events.note(NOON, failed) }).await;
+        }
+        events.write(&store, NOON.plus(WINDOW)).await.unwrap();
+        let rows = rows(&store).await;
+        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [1, 2]);
+        for row in rows {
+            assert_eq!(row.account_id.as_deref(), Some("ann"));
+            assert_eq!(row.address.as_deref(), Some("192.0.2.1"));
+        }
+    }
+
+    #[tokio::test]
     async fn dos_14_a_flood_from_everywhere_takes_bounded_memory_and_loses_no_count() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
         let events = Events::default();
+        let refused = Happening {
+            event: Event::CrossOriginRefused,
+            account: None,
+            session: None,
+            thing: None,
+            count: 1,
+        };
         for n in 0..50_000_u32 {
             let address = Some(IpAddr::from(n.to_be_bytes()));
             let cause = Cause { address, request_id: String::new() };
-            let refused = Happening {
-                event: Event::CrossOriginRefused,
-                account: None,
-                session: None,
-                thing: None,
-                count: 1,
-            };
             cause.of(async { events.note(NOON, refused) }).await;
         }
         {
@@ -395,10 +405,12 @@ mod tests {
             assert!(waiting.windows.len() <= MOST_WINDOWS + Event::ALL.len());
             assert!(waiting.rows.len() <= MOST_WAITING);
         }
+        let cause = Cause { address: Some(IpAddr::from([0; 4])), request_id: String::new() };
+        cause.of(async { events.note(NOON, refused) }).await; // the first one again
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let rows = all(&store).await;
         assert!(rows.len() < MOST_WAITING, "{}", rows.len());
-        assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 50_000);
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 50_001);
     }
 
     #[tokio::test]

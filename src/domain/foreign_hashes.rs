@@ -539,6 +539,16 @@ mod tests {
             ("pbkdf2_sha256$0$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
             ("pbkdf2_sha256$+1$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
             ("pbkdf2_sha256$1000$s$", BadHash::Malformed),
+            ("pbkdf2_sha256$1000$s", BadHash::Malformed),
+            ("scrypt$1024$s$8$1", BadHash::Malformed),
+            (
+                "$scrypt$ln=4,r=8,p=1,r=8$c2FsdA$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE",
+                BadHash::Malformed,
+            ),
+            (
+                "argon2$argon2x$v=19$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
+                BadHash::Unknown,
+            ),
             ("scrypt$1000$s$8$1$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
             (
                 "$scrypt$ln=4,r=8$c2FsdA$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE",
@@ -566,6 +576,36 @@ mod tests {
         ] {
             assert_eq!(ForeignHash::parse(text).map(drop), Err(bad), "{text}");
         }
+    }
+
+    #[test]
+    fn an_argon2_without_a_version_is_of_the_first_one() {
+        let of_version = |version: &str| {
+            let text = format!(
+                "$argon2id{version}$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y"
+            );
+            match ForeignHash::parse(&text).unwrap().kind {
+                Kind::Argon2 { argon2, salt, output } => {
+                    let mut computed = vec![0; output.len()];
+                    Memory::kept(HashCost::DEFAULT).hash(&argon2, "x", &salt, &mut computed);
+                    computed
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(of_version(""), of_version("$v=16"));
+        assert_ne!(of_version(""), of_version("$v=19"));
+    }
+
+    #[test]
+    fn a_salt_has_256_bytes_at_the_most() {
+        let salted = |length| {
+            let salt = "s".repeat(length);
+            let text =
+                format!("pbkdf2_sha256$1000${salt}$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=");
+            ForeignHash::parse(&text).map(drop)
+        };
+        assert_eq!((salted(256), salted(257)), (Ok(()), Err(BadHash::Malformed)));
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub mod sessions;
 pub mod tallies;
 pub mod throttle;
 pub mod tokens;
-mod watch;
+pub mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

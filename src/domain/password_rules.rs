@@ -231,8 +231,8 @@ mod tests {
             "eine rose ist eine rose",
             "j839201748392017",
             "a3b8d1q7z5t2m9x4",
-            "cloakroom 839201748372019", // what is left is fifteen characters by itself
-            "akbxcqdzemfwgjhu",          // every other character only follows the alphabet
+            "cloakroom839201748372019", // what is left is fifteen characters by itself
+            "akbxcqdzemfwgjhu",         // every other character only follows the alphabet
         ] {
             assert_eq!(verdict(password), None, "{password}");
         }

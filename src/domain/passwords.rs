@@ -401,7 +401,7 @@ impl Hasher {
     /// Waits until as much time has passed since a comparison began as the dearest one takes. No
     /// thread waits, and no core works.
     async fn keep_pace(&self, begun: Instant) {
-        let pace = Duration::from_micros(self.pace.load(Ordering::Relaxed));
+        let pace = self.pace();
         if !pace.is_zero() {
             tokio::time::sleep_until((begun + pace).into()).await;
         }
@@ -416,6 +416,10 @@ impl Hasher {
     pub fn set_pace(&self, pace: Duration) {
         let micros = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
         self.pace.store(micros, Ordering::Relaxed);
+    }
+
+    pub fn pace(&self) -> Duration {
+        Duration::from_micros(self.pace.load(Ordering::Relaxed))
     }
 
     /// How long comparing with this hash takes here when nothing disturbs it, and half as much again,
@@ -517,9 +521,7 @@ impl Memory {
     /// Fills `output`, whose length and the salt's are within Argon2's bounds.
     pub(super) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
         let needed = argon2.params().block_count();
-        if self.blocks.len() < needed {
-            self.blocks.resize(needed, Block::default());
-        }
+        self.blocks.resize(self.blocks.len().max(needed), Block::default());
         let blocks = &mut self.blocks[..needed];
         argon2
             .hash_password_into_with_memory(text.as_bytes(), salt, output, blocks)
@@ -707,6 +709,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_that_bcrypt_did_not_read_to_its_end_is_not_hashed_anew() {
+        let hasher = Hasher::start(CHEAP, 1);
+        // of eighty bytes, of which bcrypt reads 72
+        let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
+        let hash = ForeignHash::stored(hash);
+        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        assert!(matches!(verify(&"ö".repeat(36)).await, Verdict::Outdated(_)));
+        assert!(matches!(verify(&("ö".repeat(36) + "x")).await, Verdict::Right));
+    }
+
+    #[tokio::test]
     async fn the_formats_of_others_count_only_where_they_were_imported() {
         let hasher = Hasher::start(CHEAP, 1);
         let bcrypt = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned();
@@ -731,6 +744,15 @@ mod tests {
         let time = hasher.time(None).await.unwrap();
         assert!(Duration::ZERO < time && time < Duration::from_millis(50), "{time:?}");
         assert_eq!(with_reserve(Duration::from_millis(20)), Duration::from_millis(30));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_steps_back_behind_everything_else() {
+        let nice = |_: &mut Memory| {
+            rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap()
+        };
+        assert_eq!(Hasher::start(CHEAP, 1).queued(nice).await.unwrap(), 19);
     }
 
     #[tokio::test]

@@ -50,17 +50,6 @@ pub struct Counts {
 }
 
 impl Recognition {
-    pub fn new() -> Self {
-        Self {
-            kept: Cache::new(MOST),
-            hasher: RandomState::new(),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            keys: AtomicU64::new(0),
-            born: Instant::now(),
-            deaf_at: AtomicU64::new(0),
-        }
-    }
-
     /// Who holds this token, if that is known and nothing has ended since.
     pub fn get(&self, token: &TokenDigest) -> Option<Arc<SignedInAs>> {
         if self.is_deaf() {
@@ -130,6 +119,13 @@ impl Recognition {
 
 impl Default for Recognition {
     fn default() -> Self {
-        Self::new()
+        Self {
+            kept: Cache::new(MOST),
+            hasher: RandomState::new(),
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            keys: AtomicU64::new(0),
+            born: Instant::now(),
+            deaf_at: AtomicU64::new(0),
+        }
     }
 }

@@ -458,7 +458,7 @@ impl Domain {
         limit: usize,
     ) -> Result<SessionPage, Fault> {
         let now = self.clock.now();
-        let one_more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let idle = self.idle_since(now);
         let page = (behind, one_more);
         let mut rows = self.store.sessions_of(account.as_str(), now.millis(), idle, page).await?;
@@ -547,12 +547,25 @@ impl Domain {
 
 impl Session {
     fn is_in_force(&self, now: Timestamp) -> bool {
-        now < self.idle_at && now < self.expires_at
+        now < self.idle_at // which is not after `expires_at`
     }
 
     /// Is it in force, and need not be noted again? Once a minute its row is looked at, so that
     /// not even a change by the operator's own SQL goes unnoticed for longer.
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.is_in_force(now) && now.since(self.last_seen_at) < SEEN_EVERY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SessionId;
+
+    #[test]
+    fn the_name_of_a_session_has_nothing_in_it_that_a_database_refuses() {
+        assert!(SessionId::is_one("Zm9v-YmF_9"));
+        for none in ["a\0", "a b", "ä", "a/b"] {
+            assert!(!SessionId::is_one(none), "{none:?}");
+        }
     }
 }

@@ -401,15 +401,15 @@ fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
     let folder = fs::canonicalize(folder).map_err(unreadable)?;
     let file = fs::canonicalize(path).map_err(unreadable)?;
     let within = file.ancestors().skip(1).take_while(|between| between.starts_with(&folder));
-    let mut folders = 0;
+    let mut is_within = false;
     for between in within {
         let meta = fs::symlink_metadata(between).map_err(unreadable)?;
         if !is_ours_or_roots(&meta) || (meta.mode() & 0o022 != 0 && !is_read_only(between)) {
             return Err(KeyError::Strays(path.to_owned()));
         }
-        folders += 1;
+        is_within = true;
     }
-    if folders == 0 { Err(KeyError::Strays(path.to_owned())) } else { Ok(file) }
+    if is_within { Ok(file) } else { Err(KeyError::Strays(path.to_owned())) }
 }
 
 fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
@@ -429,14 +429,10 @@ fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
     if !meta.is_file() {
         return Err(KeyError::NotAKey(path.to_owned()));
     }
-    if is_read_only(path) {
-        // the group is that of those whom it was mounted for, and root put it there
-        let others = if meta.uid() == 0 { 0o037 } else { 0o077 };
-        if meta.mode() & others != 0 {
-            return Err(KeyError::OpenMount(path.to_owned()));
-        }
-    } else if meta.mode() & 0o077 != 0 {
-        return Err(KeyError::OpenToOthers(path.to_owned()));
+    let is_mounted = is_read_only(path);
+    if is_open(meta.mode(), meta.uid(), is_mounted) {
+        let open = if is_mounted { KeyError::OpenMount } else { KeyError::OpenToOthers };
+        return Err(open(path.to_owned()));
     }
     if !is_ours_or_roots(&meta) {
         return Err(KeyError::OfSomebodyElse(path.to_owned()));
@@ -462,6 +458,13 @@ fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
         signing: EncodingKey::from_ed_der(&der),
         verifying: DecodingKey::from_ed_der(public),
     })
+}
+
+/// Can others read a key of this mode? The group of one that is mounted for reading is that of those whom
+/// it was mounted for, if root put it there.
+fn is_open(mode: u32, owner: u32, is_mounted: bool) -> bool {
+    let others = if is_mounted && owner == 0 { 0o037 } else { 0o077 };
+    mode & others != 0
 }
 
 /// May this owner's key sign here? Root can put any key anywhere.
@@ -498,6 +501,9 @@ fn thumbprint(public: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -513,6 +519,53 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Keys::hold(folder.path()).unwrap();
+        std::thread::scope(|threads| {
+            let (holds, is_held) = mpsc::channel();
+            threads.spawn(move || holds.send(Keys::hold(folder.path()).unwrap()));
+            assert!(is_held.recv_timeout(Duration::from_millis(50)).is_err(), "beside another");
+            drop(held);
+            is_held.recv_timeout(Duration::from_secs(9)).unwrap();
+        });
+    }
+
+    #[test]
+    fn where_no_key_can_be_written_the_path_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = folder.path().join("none");
+        let held = Keys::hold(&none).map(drop);
+        assert!(matches!(held, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
+        let made = Keys::create(&none, NOW).map(drop);
+        assert!(matches!(made, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
+    }
+
+    #[test]
+    fn the_group_of_a_mounted_key_may_read_it_if_it_is_roots() {
+        for (mode, owner, is_mounted, open) in [
+            (0o100_600, 0, false, false),
+            (0o100_600, 7, true, false),
+            (0o100_640, 0, true, false),
+            (0o100_640, 0, false, true),
+            (0o100_640, 7, true, true),
+            (0o100_660, 0, true, true),
+            (0o100_604, 0, true, true),
+            (0o100_604, 7, false, true),
+        ] {
+            assert_eq!(is_open(mode, owner, is_mounted), open, "{mode:o} {owner} {is_mounted}");
+        }
+    }
+
+    #[test]
+    fn keys_in_debug_output_say_where_they_are_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::create(folder.path(), NOW).unwrap();
+        let keys = Keys::read(folder.path(), "x").unwrap().unwrap();
+        assert_eq!(format!("{keys:?}"), format!("Keys {{ folder: {:?}, .. }}", folder.path()));
+    }
+
+    #[test]
     fn a_key_of_somebody_else_is_refused() {
         assert!(is_trusted(0, 1000) && is_trusted(1000, 1000) && is_trusted(0, 0));
         assert!(!is_trusted(1001, 1000) && !is_trusted(1000, 0));
@@ -523,6 +576,26 @@ mod tests {
             let read = Keys::read(folder.path(), "x").map(drop);
             assert!(matches!(read, Err(KeyError::OfSomebodyElse(path)) if path == key));
         }
+    }
+
+    #[test]
+    fn a_device_is_known_where_it_was_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::create(folder.path(), NOW).unwrap();
+        let [here, elsewhere] = ["https://id.example.org", "https://id.example.net"]
+            .map(|issuer| Keys::read(folder.path(), issuer).unwrap().unwrap());
+        let second = Duration::from_secs(1);
+        let token = here.sign_device(&DeviceClaims {
+            account: "ann".to_owned().into(),
+            version: 1,
+            id: "device".to_owned(),
+            issued_at: NOW,
+            expires_at: NOW.plus(second),
+        });
+        assert!(here.verify_device(&token, NOW).is_some());
+        assert!(here.verify_device(&token, NOW.before(second)).is_none(), "its clock was ahead");
+        assert!(here.verify_device(&token, NOW.plus(second)).is_none());
+        assert!(elsewhere.verify_device(&token, NOW).is_none());
     }
 
     #[test]

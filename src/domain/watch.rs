@@ -3,8 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Domain;
 use super::audit::Event;
@@ -17,12 +16,14 @@ use crate::store::Heard;
 /// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this
 /// and a little, and at once where the database wakes who listens.
 const LISTEN: Duration = Duration::from_millis(200);
-/// How often it is said that the feed cannot be heard.
-const SAY_EVERY: Duration = Duration::from_secs(30);
+/// How often the same trouble is said.
+const SAY: Duration = Duration::from_secs(30);
 /// How often it is looked whether hashes of another price have come or gone.
-const LOOK: Duration = Duration::from_secs(1);
-/// Listenings from one clearing away to the next: half a minute.
-const CLEAR_EVERY: u32 = 150;
+pub const LOOK: Duration = Duration::from_secs(1);
+/// How often the sessions in force are counted: some milliseconds of one reader.
+const COUNT: Duration = Duration::from_secs(30);
+/// How often what has ended is cleared away.
+pub const CLEAR: Duration = Duration::from_secs(30);
 /// As many different prices of hashes are told apart; systems that people come from have one or two.
 const MOST_PRICES: usize = 8;
 /// Rows a statement removes at once: some milliseconds of the one writer.
@@ -30,26 +31,74 @@ const BATCH: i64 = 500;
 /// The writer is free for others in between.
 const PAUSE: Duration = Duration::from_millis(20);
 
-impl Domain {
-    /// Watches until the domain is gone.
-    pub async fn watch(domain: Weak<Self>) {
-        let mut ticks = interval(LISTEN);
+/// Rounds one after the other, until that which they are made for is gone.
+#[derive(Debug)]
+pub(super) struct Rounds<T> {
+    held: Weak<T>,
+    ticks: Interval,
+}
+
+impl<T> Rounds<T> {
+    /// The first one is at once.
+    pub fn every(time: Duration, held: Weak<T>) -> Self {
+        let mut ticks = interval(time);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut clearing: Option<JoinHandle<()>> = None;
-        for n in 0_u32.. {
-            ticks.tick().await;
-            let Some(domain) = domain.upgrade() else { return };
-            if let Err(error) = domain.look_at_keys()
-                && n % CLEAR_EVERY == 0
-            {
-                tracing::error!("the signing keys stay as they were: {error}");
+        Self { held, ticks }
+    }
+
+    pub async fn next(&mut self) -> Option<Arc<T>> {
+        self.ticks.tick().await;
+        self.held.upgrade()
+    }
+}
+
+/// Trouble that may last, and is said every half minute.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    said: Option<Instant>,
+}
+
+impl Trouble {
+    pub fn say(&mut self, now: Instant, words: impl FnOnce()) {
+        if self.said.is_none_or(|said| now.saturating_duration_since(said) >= SAY) {
+            words();
+            self.said = Some(now);
+        }
+    }
+}
+
+impl Domain {
+    /// Takes up new keys and lets go of removed ones until the domain is gone.
+    pub async fn watch_keys(domain: Weak<Self>) {
+        let mut trouble = Trouble::default();
+        let mut rounds = Rounds::every(LISTEN, domain);
+        while let Some(domain) = rounds.next().await {
+            if let Err(error) = domain.look_at_keys() {
+                let say = || tracing::error!("the signing keys stay as they were: {error}");
+                trouble.say(Instant::now(), say);
             }
-            if n % CLEAR_EVERY == 0 {
-                tokio::spawn(Self::count_sessions(Arc::clone(&domain)));
+        }
+    }
+
+    /// Counts the sessions in force, for whoever watches, until the domain is gone.
+    pub async fn count_sessions(domain: Weak<Self>) {
+        let mut rounds = Rounds::every(COUNT, domain);
+        while let Some(domain) = rounds.next().await {
+            let now = domain.clock.now();
+            match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
+                Ok(live) => domain.tallies.note_sessions(live),
+                Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
             }
-            let is_clearing = clearing.as_ref().is_some_and(|one| !one.is_finished());
-            if n % CLEAR_EVERY == CLEAR_EVERY - 1 && !is_clearing {
-                clearing = Some(tokio::spawn(Self::clear_away(Arc::clone(&domain))));
+        }
+    }
+
+    /// Removes what has ended every so often, but not at once, until the domain is gone.
+    pub async fn clear_away(domain: Weak<Self>, every: Duration) {
+        let mut rounds = Rounds::every(every, domain);
+        rounds.ticks.reset();
+        while let Some(domain) = rounds.next().await {
+            if let Err(fault) = domain.remove_ended().await {
+                tracing::warn!("{fault}"); // the next round tries again
             }
         }
     }
@@ -57,60 +106,59 @@ impl Domain {
     /// Hears of endings until the domain is gone.
     pub async fn listen(domain: Weak<Self>) {
         let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
-        let mut said: Option<Instant> = None;
+        let mut trouble = Trouble::default();
         loop {
             let began = Instant::now();
             let heard = feed.hear().await;
             let Some(domain) = domain.upgrade() else { return };
-            match heard {
+            let silence = match heard {
                 Ok(heard) => {
-                    said = None;
-                    if !domain.take_in(heard, began) {
-                        continue;
-                    }
+                    trouble = Trouble::default();
+                    domain.take_in(heard, began)
                 }
                 // meanwhile the database is asked each time
-                Err(fault) if said.is_none_or(|said| said.elapsed() > SAY_EVERY) => {
-                    tracing::warn!("{fault}");
-                    said = Some(Instant::now());
+                Err(fault) => {
+                    trouble.say(Instant::now(), || tracing::warn!("{fault}"));
+                    LISTEN
                 }
-                Err(_) => {}
-            }
+            };
             drop(domain);
-            feed.wait(LISTEN).await;
+            feed.wait(silence).await;
         }
     }
 
     /// Keeps the pace of comparing passwords until the domain is gone.
-    pub async fn watch_hashes(domain: Weak<Self>) {
-        let mut ticks = interval(LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pub async fn watch_hashes(domain: Weak<Self>, every: Duration) {
         let mut timed = Vec::new();
-        loop {
-            ticks.tick().await;
-            let Some(domain) = domain.upgrade() else { return };
+        let mut rounds = Rounds::every(every, domain);
+        while let Some(domain) = rounds.next().await {
             if let Err(fault) = domain.look_at_hashes(&mut timed).await {
-                tracing::debug!("{fault}"); // the pace stays; `watch` says it aloud
+                tracing::debug!("{fault}"); // the pace stays; listening says it aloud
             }
         }
     }
 
-    /// Lets go of whom the feed names; true if that was all there was to hear at `began`.
-    fn take_in(&self, heard: Heard, began: Instant) -> bool {
-        match heard {
+    /// Lets go of whom the feed names; how long to wait for more.
+    fn take_in(&self, heard: Heard, began: Instant) -> Duration {
+        let is_all = match heard {
             // what was filed before may have ended since, elsewhere and unheard: it does not count
-            Heard::FromNowOn => self.recognition.all_changed(),
+            Heard::FromNowOn => {
+                self.recognition.all_changed();
+                true
+            }
             Heard::Ended { accounts, is_all } => {
                 for account in accounts {
                     self.recognition.ended(&account.into());
                 }
-                if !is_all {
-                    return false;
-                }
+                is_all
             }
+        };
+        if is_all {
+            self.recognition.heard(began);
+            LISTEN
+        } else {
+            Duration::ZERO
         }
-        self.recognition.heard(began);
-        true
     }
 
     /// Takes up new keys and lets go of removed ones.
@@ -156,28 +204,12 @@ impl Domain {
     /// One hash of each price that there is, the dearest first.
     async fn hashes_by_price(&self) -> Result<Vec<(i64, Option<PasswordHash>)>, Fault> {
         let (mut hashes, mut below) = (Vec::new(), i64::MAX);
-        while hashes.len() < MOST_PRICES {
+        for _ in 0..MOST_PRICES {
             let Some((price, hash)) = self.store.hash_priced_below(below).await? else { break };
             below = price;
             hashes.push((price, Some(hash)));
         }
         Ok(hashes)
-    }
-
-    /// Counts the sessions in force, for whoever watches.
-    async fn count_sessions(domain: Arc<Self>) {
-        let now = domain.clock.now();
-        match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
-            Ok(live) => domain.tallies.note_sessions(live),
-            Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
-        }
-    }
-
-    /// Removes what has ended, in small batches.
-    async fn clear_away(domain: Arc<Self>) {
-        if let Err(fault) = domain.remove_ended().await {
-            tracing::warn!("{fault}"); // the next round tries again
-        }
     }
 
     /// Removes every session that has ended, every invite that has expired, every ending that all
@@ -207,5 +239,31 @@ impl Domain {
             tokio::time::sleep(PAUSE).await;
         }
         self.remove_old_events(BATCH, PAUSE).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rounds_go_on_until_what_they_are_made_for_is_gone() {
+        let held = Arc::new(());
+        let mut rounds = Rounds::every(Duration::from_millis(1), Arc::downgrade(&held));
+        for _ in 0..3 {
+            assert!(rounds.next().await.is_some());
+        }
+        drop(held);
+        assert!(rounds.next().await.is_none());
+    }
+
+    #[test]
+    fn trouble_that_lasts_is_said_every_half_minute() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let mut said = Vec::new();
+        for second in 0..=90 {
+            trouble.say(start + Duration::from_secs(second), || said.push(second));
+        }
+        assert_eq!(said, [0, 30, 60, 90]);
     }
 }

@@ -1,10 +1,19 @@
 //! What breaks is answered as documented and tells nothing.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::app;
+use cloakroom::domain::Domain;
+use cloakroom::domain::accounts::{RegisterError, ResetError, Username};
 use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::session_data::DataError;
+use cloakroom::secret::Password;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, request};
+use crate::house::{House, PASSWORD, private_with, request};
+use crate::login::settle;
 
 #[tokio::test]
 async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() {
@@ -18,6 +27,11 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     }
     let login = house.stranger().log_in("ann", PASSWORD).await;
     assert_eq!(login.refusal(), (503, "unavailable".into()));
+    let account = json!({ "username": "bob", "password": PASSWORD });
+    let registered = house.stranger().post("/register", &account).await;
+    assert_eq!(registered.refusal(), (503, "unavailable".into()));
+    let added = app::add_demo_users(&house.domain).await;
+    assert!(matches!(added, Err(RegisterError::Fault(_))), "{added:?}");
     for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
         assert!(!login.text.contains(word), "{}", login.text);
     }
@@ -75,4 +89,123 @@ async fn a_burst_of_logins_is_refused_in_part_and_loses_nothing() {
         assert_eq!(refused.header("retry-after"), Some("1"));
     }
     assert_eq!(house.signed_in_again("ann").await.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_goes_on_beside_goes_on_without_a_database_and_ends_with_the_house() {
+    let house = House::new().await;
+    let domain = || Arc::downgrade(&house.domain);
+    let often = Duration::from_millis(20);
+    let beside = [
+        tokio::spawn(Domain::watch_hashes(domain(), often)),
+        tokio::spawn(Domain::clear_away(domain(), often)),
+    ];
+    house.ruin_the_database().await;
+    let counting = tokio::spawn(Domain::count_sessions(domain()));
+    settle().await;
+    assert!(beside.iter().chain([&counting]).all(|one| !one.is_finished()));
+    drop(house);
+    for one in beside {
+        one.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_to_be_done_after_an_answer_may_fail_and_is_done_the_next_time() {
+    let mut house = House::new().await;
+    let ann = house.signed_in("ann").await.cookie().unwrap();
+    house.restarted_at(HashCost::DEFAULT).await; // each hash is to be made anew, which takes its time
+    house.wait(Duration::from_mins(1)); // and each session is to be noted
+    let new = "select count(*) from accounts where password_hash like '%m=19456,t=2,p=1$%'";
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    assert_eq!(house.send(private_with(&[&ann])).await.status, 200);
+    house.domain.store.close().await;
+    settle().await;
+    house.restarted_at(HashCost::DEFAULT).await;
+    assert_eq!(house.count(new).await, 0);
+    assert_eq!(house.send(private_with(&[&ann])).await.status, 200);
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    assert!(house.in_time(async || house.count(new).await == 1).await);
+}
+
+#[tokio::test]
+async fn that_a_session_was_seen_is_noted_a_minute_later_if_it_cannot_be_now() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // it has no such trigger
+    }
+    let ann = house.signed_in("ann").await;
+    let seen = async || house.count("select last_seen_at from sessions").await;
+    let first = seen().await;
+    house
+        .sql("create trigger full before update on sessions begin select raise(abort, 'full'); end")
+        .await;
+    house.wait(Duration::from_mins(1));
+    assert_eq!(ann.get("/private").await.status, 200);
+    settle().await;
+    assert_eq!(seen().await, first);
+    house.sql("drop trigger full").await;
+    house.wait(Duration::from_mins(1));
+    assert_eq!(ann.get("/private").await.status, 200);
+    assert!(house.soon(async || seen().await == first + 120_000).await);
+}
+
+#[tokio::test]
+async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // it has no such triggers
+    }
+    let ann = house.signed_in("ann").await;
+    // the password is another one when that of before has been compared
+    house.sql("create trigger another after delete on attempts begin update accounts set password_version = 7; end").await;
+    let body = json!({ "current_password": PASSWORD });
+    assert_eq!(ann.post("/me/close", &body).await.refusal(), (403, "invalid_credentials".into()));
+    assert_eq!(house.count("select password_version from accounts").await, 7);
+    // and the account is gone when its new one has been hashed
+    house
+        .sql("create trigger gone before update on accounts begin select raise(ignore); end")
+        .await;
+    let password = Password::new("another long password".to_owned());
+    let password = house.domain.rules.passwords.check(&password, None).unwrap();
+    let reset = house.domain.reset_password(&Username::parse("ann").unwrap(), password).await;
+    assert!(matches!(reset, Err(ResetError::NoSuchAccount)), "{reset:?}");
+}
+
+#[tokio::test]
+async fn who_loses_every_race_for_a_try_is_told_to_come_back() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // it has no such trigger
+    }
+    house
+        .sql("create trigger late before insert on attempts begin select raise(ignore); end")
+        .await;
+    let answer = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(answer.refusal(), (503, "overloaded".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let name = Username::parse("ann").unwrap();
+    let account = house.domain.account_named(&name).await.unwrap().unwrap();
+    let page = house.domain.list_sessions(&account.id, None, 1).await.unwrap();
+    let session = &page.sessions[0].id;
+    let mut tries = 0;
+    let late: Result<(), DataError> = house
+        .domain
+        .change_kept(session, "cart", |_| {
+            tries += 1;
+            let other = house.domain.keep(session, "cart", tries.to_string());
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(other))?;
+            Ok("mine".to_owned())
+        })
+        .await;
+    assert!(matches!(late, Err(DataError::Fault(_))), "{late:?}");
+    let kept = house.domain.kept(session, "cart").await.unwrap().unwrap();
+    assert_eq!(kept.value, tries.to_string());
+    house.ruin_the_database().await;
+    assert!(matches!(house.domain.kept(session, "cart").await, Err(DataError::Fault(_))));
 }

@@ -163,6 +163,16 @@ impl House {
         false
     }
 
+    /// Does it hold within ten seconds? What is hashed at the lowest priority takes its time.
+    pub async fn in_time(&self, holds: impl AsyncFn() -> bool) -> bool {
+        for _ in 0..10 {
+            if self.soon(&holds).await {
+                return true;
+            }
+        }
+        false
+    }
+
     /// A file or folder of the house's data.
     pub fn data(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)

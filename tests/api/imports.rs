@@ -1,9 +1,15 @@
 //! People who come from elsewhere: they sign in with the password they have, and look like anybody.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::secret::Password;
 
-use crate::house::{Answer, House, PASSWORD};
+use crate::house::{Answer, CHEAP, House, PASSWORD};
 
 /// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of it.
 const THEIRS: &str = "Pässwörter sind 15+ lang";
@@ -162,6 +168,46 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
     }
     house.sql("delete from accounts where username = 'bob'").await;
     assert!(house.soon(async || time("nobody").await < slow).await, "the pace is over");
+}
+
+#[tokio::test]
+async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
+    let house = House::without_limits().await;
+    house.signed_in("ann").await;
+    // another node, where nothing else looks at the hashes
+    let surroundings = Surroundings {
+        clock: house.clock.clone(),
+        hash_cost: CHEAP,
+        ..Surroundings::real(&house.config)
+    };
+    let node = Arc::new(app::open(&house.config, surroundings).await.unwrap());
+    let every = Duration::from_millis(20);
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&node), every));
+    let pace = || node.hasher.pace();
+    // bcrypt of cost 4 takes a millisecond, and of cost 10 sixty times as long
+    let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
+    house.domain.import(&[newcomer("carl", cheap)]).await.unwrap();
+    assert!(house.in_time(async || !pace().is_zero()).await, "{:?}", pace());
+    let dear = cheap.replace("$04$", "$10$");
+    house.domain.import(&[newcomer("bob", &dear)]).await.unwrap();
+    assert!(house.in_time(async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
+    house.sql("delete from accounts where username = 'bob'").await;
+    assert!(house.in_time(async || pace() < Duration::from_millis(30)).await, "{:?}", pace());
+    assert!(!pace().is_zero(), "carl is there");
+    house.sql("delete from accounts where username = 'carl'").await;
+    assert!(house.in_time(async || pace().is_zero()).await, "{:?}", pace());
+}
+
+#[tokio::test]
+async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_ours() {
+    let house = House::that_costs_its_price().await;
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), Duration::from_millis(20)));
+    house.domain.import(&[newcomer("django", HASHES[0].1)]).await.unwrap(); // a millisecond or less
+    let pace = || house.domain.hasher.pace();
+    // they are timed when the hasher has room for it
+    let crowd = (0..100).map(|_| house.domain.hasher.verify(Password::new("x".to_owned()), None));
+    futures_util::future::join_all(crowd).await;
+    assert!(house.in_time(async || pace() > Duration::from_millis(10)).await, "{:?}", pace());
 }
 
 #[tokio::test]

@@ -51,6 +51,14 @@ async fn wrong_password_and_unknown_user_answer_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_password_is_read_to_its_1024th_character_and_no_further() {
+    let house = House::new().await;
+    for (length, status) in [(1024, 403), (1025, 400)] {
+        assert_eq!(house.stranger().log_in("ann", &"x".repeat(length)).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_name_in_capitals_signs_in_to_the_same_account() {
     let house = House::new().await;
     house.signed_in("Ann").await;
@@ -73,6 +81,8 @@ async fn logging_out_ends_every_copy_of_the_cookie() {
     let refused = house.send(private_with(&[&copy])).await;
     assert_eq!(refused.refusal(), (403, "session_refused".into()));
     assert_eq!(refused.json()["detail"], "Invalid authentication");
+    let again = crate::house::request(poem::http::Method::POST, "/logout").header("cookie", &copy);
+    assert_eq!(house.send(again.finish()).await.status, 204, "it has ended already");
     assert_eq!(client.get("/private").await.refusal(), (401, "not_authenticated".into()));
 }
 

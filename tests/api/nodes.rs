@@ -17,6 +17,17 @@ async fn is_known(house: &House, cookie: &str) -> bool {
     house.send(private_with(&[cookie])).await.status == 200
 }
 
+/// Does the node know it from memory?
+async fn remembers(house: &House, cookie: &str) -> bool {
+    let hits = async || {
+        let metrics = house.metrics().await;
+        let hits = metrics.lines().find(|line| line.contains("result=\"hit\"")).unwrap();
+        hits.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = hits().await;
+    is_known(house, cookie).await && hits().await > before
+}
+
 /// How long a node goes on accepting what has ended at another.
 async fn stale(node: &House, cookie: &str) -> Duration {
     let ended = Instant::now();
@@ -71,6 +82,25 @@ async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
         at(99),
         waits[waits.len() - 1]
     );
+}
+
+#[tokio::test]
+async fn r_15_an_ending_is_heard_within_a_second_behind_ten_thousand_others() {
+    let here = House::new().await;
+    let there = here.next_door().await;
+    let ann = here.signed_in("ann").await;
+    let cookie = ann.cookie().unwrap();
+    assert!(there.soon(async || remembers(&there, &cookie).await).await);
+    let others = if here.is_on_postgres() {
+        "insert into endings (account_id, at) select 'x', i from generate_series(1, 10000) i"
+    } else {
+        "insert into endings (account_id, at)
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
+         select 'x', i from n"
+    };
+    here.sql(others).await;
+    ann.post_nothing("/logout").await;
+    stale(&there, &cookie).await;
 }
 
 #[tokio::test]
@@ -171,14 +201,5 @@ async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
     assert!(!is_known(&house, &cookie).await, "its memory is not trusted");
     drop(held);
     let cookie = house.signed_in_again("ann").await.cookie().unwrap();
-    let hits = async || {
-        let metrics = house.metrics().await;
-        let hits = metrics.lines().find(|line| line.contains("result=\"hit\"")).unwrap();
-        hits.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
-    };
-    let remembers = async || {
-        let before = hits().await;
-        is_known(&house, &cookie).await && hits().await > before
-    };
-    assert!(house.soon(remembers).await, "it hears again");
+    assert!(house.soon(async || remembers(&house, &cookie).await).await, "it hears again");
 }

@@ -18,7 +18,7 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     let token = cookie.split_once('=').unwrap().1;
     let who = house.domain.recognise(token).await.unwrap().unwrap();
     let token = TokenDigest::of(token);
-    let kept = Recognition::new();
+    let kept = Recognition::default();
     let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));
     let is_known = || kept.get(&token).is_some();
 

@@ -1,8 +1,10 @@
 //! Sessions that people can see, name and end. The ids are those of the attack list.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cloakroom::clock::{Timestamp, days, hours};
+use cloakroom::domain::Domain;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -295,6 +297,23 @@ async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
 }
 
 #[tokio::test]
+async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let rows = async || house.count("select count(*) from sessions").await;
+    let every = Duration::from_millis(100);
+    let began = Instant::now();
+    tokio::spawn(Domain::clear_away(Arc::downgrade(&house.domain), every));
+    for round in 1..=2 {
+        ann.post_nothing("/logout").await;
+        assert!(house.soon(async || rows().await == 0).await);
+        assert!(began.elapsed() >= every * round);
+        tokio::time::sleep(every / 2).await; // it looks again whether there is more, and is done
+        ann.log_in("ann", PASSWORD).await;
+    }
+}
+
+#[tokio::test]
 async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     let house = House::new().await;
     house.domain.invite(days(7)).await.unwrap();
@@ -322,6 +341,20 @@ async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     house.domain.remove_ended().await.unwrap();
     assert_eq!(house.count("select count(*) from invites").await, 1, "the one in force");
     assert_eq!(house.count("select count(*) from endings").await, 1, "of a moment ago");
+}
+
+#[tokio::test]
+async fn what_happened_is_forgotten_after_ninety_days() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let events = async || house.count("select count(*) from events").await;
+    house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+    assert!(house.soon(async || events().await == 1).await);
+    for (time, left) in [(days(90), 1), (Duration::from_millis(1), 0)] {
+        house.wait(time);
+        house.domain.remove_ended().await.unwrap();
+        assert_eq!(events().await, left);
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::clock::Clock;
+use cloakroom::domain::accounts::Username;
+use cloakroom::secret::Password;
 
-use crate::house::{CHEAP, House, START};
+use crate::house::{CHEAP, House, PASSWORD, START};
 
 async fn start_again(house: &House) -> Result<(), String> {
     let surroundings = Surroundings {
@@ -101,7 +103,12 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
 async fn key_03_what_is_no_ed25519_key_is_refused() {
     let house = House::new().await;
     let key = key(&house);
-    for text in ["", "changeme", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+    for text in [
+        "",
+        "changeme",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    ] {
         fs::write(&key, text).unwrap();
         let error = start_again(&house).await.unwrap_err();
         assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
@@ -130,4 +137,32 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
     let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("the database is damaged"), "{error}");
     assert!(fs::read(&file).unwrap() == garbage);
+}
+
+#[tokio::test]
+async fn sta_09_no_new_database_is_made_in_place_of_one_that_is_gone() {
+    let house = House::new().await;
+    if house.is_on_postgres() {
+        return; // a server's is its operator's to make
+    }
+    house.domain.store.close().await;
+    fs::remove_file(house.data("cloakroom.db")).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    assert!(error.contains("there is no database at"), "{error}");
+    assert!(!house.data("cloakroom.db").exists());
+}
+
+#[tokio::test]
+async fn the_demo_users_are_found_while_one_has_the_password_that_everybody_knows() {
+    let house = House::new().await;
+    assert!(!app::has_demo_users(&house.domain).await.unwrap(), "there are none");
+    app::add_demo_users(&house.domain).await.unwrap();
+    for (name, _) in app::DEMO_USERS {
+        assert!(app::has_demo_users(&house.domain).await.unwrap());
+        let password = Password::new(PASSWORD.to_owned());
+        let password = house.domain.rules.passwords.check(&password, None).unwrap();
+        let name = Username::parse(name).unwrap();
+        house.domain.reset_password(&name, password).await.unwrap();
+    }
+    assert!(!app::has_demo_users(&house.domain).await.unwrap());
 }

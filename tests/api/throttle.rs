@@ -209,6 +209,21 @@ async fn thr_06_a_stolen_device_gets_ten_tries_and_is_a_stranger_then() {
 }
 
 #[tokio::test]
+async fn thr_06_a_device_stays_the_same_one_when_its_owner_signs_in_again() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let stolen = device_of(&house, "ann").await;
+    let again = log_in(&house, ("ann", PASSWORD), None, Some(&stolen)).await;
+    let renewed = again.sets("device").unwrap().split_once(';').unwrap().0.to_owned();
+    for _ in 0..10 {
+        let failed = log_in(&house, ("ann", "a wrong password"), None, Some(&stolen)).await;
+        assert_eq!(failed.status, 403);
+    }
+    throttle(&house, "ann").await;
+    assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&renewed)).await.status, 429);
+}
+
+#[tokio::test]
 async fn thr_06_a_device_is_forgotten_after_ninety_days() {
     let house = House::new().await;
     house.signed_in("ann").await;
@@ -516,6 +531,24 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
     );
     let counted = house.count("select count(*) from attempts where failures > 0").await;
     assert_eq!(counted, i64::try_from(hashed).unwrap() + 1, "and the registration");
+}
+
+#[tokio::test]
+async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
+    let house = House::without_limits().await;
+    let places = || std::iter::from_fn(|| house.domain.hasher.place().ok()).collect::<Vec<_>>();
+    let all = places().len();
+    for _ in 0..5 {
+        house.sql("delete from attempts").await;
+        house.domain.hasher.set_pace(HOUR); // until it is looked which there are
+        let is_counted = async || house.count("select count(*) from attempts").await > 0;
+        let left = house.soon(async || is_counted().await && places().len() == all);
+        tokio::select! {
+            answer = log_in(&house, ("ann", "x"), None, None) => assert_eq!(answer.status, 403),
+            left = left => return assert!(left, "the place is left"),
+        }
+    }
+    panic!("it does not wait for the pace");
 }
 
 #[tokio::test]

@@ -26,6 +26,13 @@ fail() {
     exit 1
 }
 
+# Prints the folder of the newest LLVM that reads what rustc counts.
+llvm_folder() {
+    local folder
+    folder=$(compgen -G '/usr/lib/llvm-*/bin/llvm-cov' | sort --version-sort | tail -n 1 | xargs -r dirname)
+    [[ $folder =~ llvm-([0-9]+) ]] && ((BASH_REMATCH[1] >= 19)) && printf '%s\n' "$folder"
+}
+
 # Prints the folder of the last release's document, if there was a release.
 last_release() {
     (cd "$root" && compgen -G 'openapi/released/*/openapi.json' || true) |
