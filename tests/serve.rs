@@ -618,6 +618,7 @@ fn a_command_that_fails_says_why_in_one_sentence() {
         (&["user", "passwd", "ann"], "passwordpassword", 1, "Many people have chosen"),
         (&["user", "add", "bob"], "", 1, "holds no password"),
         (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
+        (&["session", "revoke", "ann"], "", 2, "<NAME> <ID|--all>"),
         (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot make the folder"),
         (&["--database-url", "mysql://x", "migrate"], "", 1, "neither sqlite: nor postgres:"),
         (&["--config", "nothing.toml", "config"], "", 1, "nothing.toml"),

@@ -38,7 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   cloakroom doctor                        beside the service, or when it does not start
   sudo -u cloakroom cloakroom doctor      as the user of the service, with its settings
-  cloakroom doctor --full                 every index of the database, too; takes minutes for millions
+  cloakroom doctor --full                 every index of the database, too; millions take minutes
   cloakroom doctor --json | jq '.findings[] | select(.verdict == \"wrong\")'
 
 The exit code is 1 if something is wrong. Nothing is changed, made or migrated.";

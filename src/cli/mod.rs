@@ -42,8 +42,8 @@ Examples:
   cloakroom backup /var/backups       beside the running service
   cloakroom doctor                    what is wrong, and what to do
 
-Each command works beside a running service, which follows within a second. `cloakroom COMMAND --help`
-says more and has examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Each command works beside a running service, which follows within a second. `cloakroom COMMAND
+--help` says more and has examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -70,6 +70,7 @@ struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
 struct Flags {
     /// The settings file [default: cloakroom.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]

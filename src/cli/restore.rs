@@ -32,8 +32,8 @@ A restore goes back in time, for everything that was changed since the backup:
   - invites that were used would be good again: so all are taken back (--keep-invites)
   - keys that were removed are there again (--without-keys restores none)
   - tries that failed since are not counted, and known browsers are those of then
-Give those a new password, or disable them, who did so or were since the backup: the events in the log,
-and `cloakroom audit` on what is left of the old database, say who.";
+Give those a new password, or disable them, who did so or were since the backup: the events in the
+log, and `cloakroom audit` on what is left of the old database, say who.";
 
 /// Restore a backup: the database and the keys of then, where none are now
 ///
