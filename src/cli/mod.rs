@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
-use crate::config::{Config, DatabaseUrl, Settings};
+use crate::config::{Config, DatabaseUrl, Settings, address};
 use crate::store::PATIENT;
 
 const EXAMPLES: &str = "\
@@ -76,7 +76,7 @@ struct Flags {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Where users reach the service [default: http://, or with a certificate https://, and the
     /// address]

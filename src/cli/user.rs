@@ -101,6 +101,9 @@ impl User {
 
 async fn add(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    if domain.account_named(&username).await?.is_some() {
+        return Err(Failed(format!("{username} exists already"))); // before anybody types for nothing
+    }
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed, Some(&username));
     let application =
@@ -212,7 +215,7 @@ pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Fail
 }
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = account(domain, name).await?.username; // before anybody types for nothing
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed, Some(&username));
     let checked = checked.map_err(|bad| Failed(bad.to_string()))?;
