@@ -213,18 +213,24 @@ impl Restore {
         say(&if self.keep_sessions {
             format!("  sessions    {}, as they were", HumanCount(report.sessions))
         } else {
-            format!(
-                "  sessions    none: {} that had not ended then have now",
-                HumanCount(report.sessions_ended)
-            )
+            match report.sessions_ended {
+                0 => "  sessions    none, and there were none then".to_owned(),
+                ended => format!(
+                    "  sessions    none: {} of then ended, because they may have ended since",
+                    HumanCount(ended)
+                ),
+            }
         })?;
         say(&if self.keep_invites {
             format!("  invites     {}, those that were used since, too", HumanCount(report.invites))
         } else {
-            format!(
-                "  invites     none: {} taken back, because they may have been used since",
-                HumanCount(report.invites_taken_back)
-            )
+            match report.invites_taken_back {
+                0 => "  invites     none, and there were none then".to_owned(),
+                taken => format!(
+                    "  invites     none: {} of then taken back, because they may have been used since",
+                    HumanCount(taken)
+                ),
+            }
         })?;
         say(&match report.keys {
             0 if is_keyless => "  keys        none".to_owned(),
