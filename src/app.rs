@@ -53,6 +53,11 @@ pub enum StartError {
     #[error("cannot make the folder {0}: {1}")]
     Folder(PathBuf, io::Error),
     #[error(
+        "cannot make or enter the folder {0}: permission denied; run this as the user whose it is, or \
+         name another data_dir"
+    )]
+    FolderOfOthers(PathBuf),
+    #[error(
         "there is no database at {0}, but there are signing keys in {1}, so there was one: run \
          `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
     )]
@@ -69,7 +74,10 @@ pub enum StartError {
 pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
     let keys = config.data_dir.join("keys");
     for folder in [&config.data_dir, &keys] {
-        make_folder(folder).map_err(|error| StartError::Folder(folder.clone(), error))?;
+        make_folder(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => StartError::FolderOfOthers(folder.clone()),
+            _ => StartError::Folder(folder.clone(), error),
+        })?;
     }
     Ok(keys)
 }

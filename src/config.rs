@@ -1,6 +1,7 @@
 //! Settings: defaults ← `cloakroom.toml` ← environment `CLOAKROOM_*` ← flags, checked once.
 
 use std::fmt;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::domain::passwords::{BadCost, FEWEST_CHARS, HashCost, LEAST_CHARS};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    #[serde(deserialize_with = "some_address")]
     pub listen: Option<SocketAddr>,
     pub public_url: Option<String>,
     pub database_url: Option<DatabaseUrl>,
@@ -29,6 +31,7 @@ pub struct Settings {
     pub allowed_origins: Option<List>,
     pub trusted_proxies: Option<List>,
     pub apps: Option<List>,
+    #[serde(deserialize_with = "some_address")]
     pub metrics_listen: Option<SocketAddr>,
     pub site: SiteSettings,
     pub cookie: CookieSettings,
@@ -36,6 +39,17 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub tokens: TokenSettings,
     pub log: LogSettings,
+}
+
+/// An address to listen on, as somebody writes it.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:8000".to_owned())
+}
+
+fn some_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    let no = |_| de::Error::custom(format!("{text:?} is no address with a port (127.0.0.1:8000)"));
+    text.parse().map(Some).map_err(no)
 }
 
 /// A list: in the environment and in flags its parts stand in one text, with commas in between.
@@ -123,7 +137,7 @@ pub struct LogSettings {
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum LogFormat {
     /// For people on a terminal, else as JSON.
     #[default]
@@ -132,13 +146,39 @@ pub enum LogFormat {
     Json,
 }
 
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{text:?} is neither auto nor human nor json")),
+        }
+    }
+}
+
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Registration {
     Open,
     Invite,
     Closed,
+}
+
+impl TryFrom<String> for Registration {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err(format!("{text:?} is neither open nor invite nor closed")),
+        }
+    }
 }
 
 /// The settings in force. Printed, it is a `cloakroom.toml` with its secrets masked.
@@ -380,6 +420,9 @@ const CONNECTIONS: u32 = 10;
 /// PostgreSQL itself has 100 unless told otherwise, for all nodes together.
 const MOST_CONNECTIONS: u32 = 1000;
 
+/// How the address of a database begins.
+const ENGINES: [&str; 3] = ["sqlite:", "postgres:", "postgresql:"];
+
 /// The file that is read when it is there and no other is named.
 const FILE: &str = "cloakroom.toml";
 
@@ -428,6 +471,11 @@ impl Config {
             )));
         }
         let database_url = settings.database_url.unwrap_or_else(|| beside(&data_dir));
+        if !ENGINES.iter().any(|engine| database_url.expose().starts_with(engine)) {
+            return Err(ConfigError::new(
+                "database_url, or DATABASE_URL, starts with neither sqlite: nor postgres:",
+            ));
+        }
         let database_connections = settings.database_connections.unwrap_or(CONNECTIONS);
         if !(1..=MOST_CONNECTIONS).contains(&database_connections) {
             return Err(ConfigError::new(format!(
@@ -503,6 +551,11 @@ impl Settings {
     /// What the file and the environment set.
     pub fn gather(file: Option<&Path>) -> Result<Self, ConfigError> {
         let path = file.unwrap_or(Path::new(FILE));
+        if file.is_some()
+            && let Err(error) = fs::File::open(path)
+        {
+            return Err(ConfigError::new(format!("cannot read {}: {error}", path.display())));
+        }
         let source =
             config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
         let from_file = read(source, &path.display().to_string())?;
@@ -868,7 +921,11 @@ mod tests {
             ("listen = 8000", "listen"),
             ("listen = '127.0.0.1:0'", "name one"),
             ("public_url = 'https://me:canary@x'", "must not hold"),
-            ("registration = 'invite-only'", "registration"),
+            ("registration = 'invite-only'", "neither open nor invite nor closed"),
+            ("log.format = 'text'", "neither auto nor human nor json"),
+            ("listen = '8000'", "is no address with a port (127.0.0.1:8000)"),
+            ("metrics_listen = 'localhost:9100'", "is no address with a port"),
+            ("database_url = 'mysql://x'", "neither sqlite: nor postgres:"),
             ("allowed_origins = ['*']", "allowed_origins"),
             ("allowed_origins = ['null']", "allowed_origins"),
             ("allowed_origins = ['https://app.example.org/path']", "allowed_origins"),

@@ -363,7 +363,10 @@ fn a_restore_touches_nothing_that_is_there() {
     let other = names_in(&data.join("keys"));
     assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other signing keys"));
     assert_eq!(names_in(&data.join("keys")), other);
-    said(elsewhere.path(), &["restore", from, "--without-keys"]);
+    let restored = said(elsewhere.path(), &["restore", from, "--without-keys"]);
+    for line in ["  sessions    none, and there", "  invites     none, and there"] {
+        assert!(restored.contains(line), "{restored}");
+    }
     assert_eq!(names_in(&data.join("keys")), other);
     assert_eq!(Service::start(elsewhere.path(), &HERE).log_in("ann", PASSWORD).0, 200);
 }

@@ -32,6 +32,13 @@ fn the_help_of_every_command_has_examples() {
         assert!(help.contains("Examples"), "{name}: {help}");
         assert!(help.contains(&format!("cloakroom {name}")), "{name}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
+        let examples = help.split("Examples").nth(1).unwrap();
+        let is_cut = |pair: &[&str]| pair[0].len() > 60 && (1..16).contains(&pair[1].trim().len());
+        let mut lines = examples.lines().collect::<Vec<_>>();
+        lines.pop(); // a text may end in a short line
+        assert!(!lines.windows(2).any(is_cut), "{name} breaks a line anew: {help}");
+        let (own, settings) = help.split_once("\nSettings:\n").unwrap();
+        assert!(!own.contains("--data-dir") && settings.contains("--data-dir"), "{name}: {help}");
     }
     assert!(said(folder.path(), &["--help"]).contains("Examples:"));
     assert_eq!(run(folder.path(), &["nonsense"], "").status.code(), Some(2));

@@ -9,6 +9,8 @@ use std::path::Path;
 mod program;
 
 use program::{is_postgres, refused, said};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 
 /// What is there by this name; `None` if it is no file.
 fn bytes(file: &Path) -> Option<Vec<u8>> {
@@ -77,4 +79,31 @@ fn sta_09_a_database_that_is_damaged_or_gone_is_refused_and_left_as_it_is() {
     fs::remove_file(&file).unwrap();
     said(folder.path(), &["migrate"]);
     assert_eq!(said(folder.path(), &["user", "list"]), "", "and the other, which is asked for");
+}
+
+/// Where the pages of the accounts begin: of the table, and of each index.
+fn pages_of_accounts(file: &Path) -> Vec<i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let pages = "select rootpage from sqlite_master where tbl_name = 'accounts'";
+        let pages = sqlx::query_scalar(pages).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        pages
+    })
+}
+
+#[test]
+fn sta_09_pages_of_accounts_that_are_damaged_stop_a_start_in_words_for_people() {
+    const PAGE: u64 = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    said(folder.path(), &["user", "add", "ann"]);
+    let file = folder.path().join("cloakroom-data/cloakroom.db");
+    for page in pages_of_accounts(&file) {
+        overwrite(&file, (u64::try_from(page).unwrap() - 1) * PAGE, &[0xff; 64]);
+    }
+    let said = refused(folder.path(), &["--listen", "127.0.0.1:9999", "serve"]);
+    assert!(said.contains("malformed; `cloakroom doctor` says what is wrong"), "{said}");
+    assert!(!said.contains("Fault"), "{said}");
 }

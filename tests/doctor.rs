@@ -13,7 +13,7 @@ use sqlx::{Connection, SqliteConnection};
 
 mod program;
 
-use program::{Service, is_postgres, run, said, schema_of, text};
+use program::{Service, is_postgres, refused, run, said, schema_of, text};
 
 /// The exit code, and what is found: about what, how bad, and what it says.
 fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
@@ -123,6 +123,7 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     let (data, keys) = (folder.join("cloakroom-data"), folder.join("cloakroom-data/keys"));
     finds(folder, &["--public-url", "nonsense"], "settings", "public_url = \"nonsense\"");
     finds(folder, &["--config", "nowhere.toml"], "settings", "nowhere.toml");
+    finds(folder, &["--database-url", "mysql://x"], "settings", "neither sqlite: nor postgres:");
     notes(folder, &["--public-url", "https://id.example"], "settings", "trusted_proxies is empty");
 
     mode(&data, 0o777);
@@ -159,6 +160,7 @@ fn it_says_who_listens_where_the_service_should() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = silent.local_addr().unwrap().to_string();
     finds(folder, &["--listen", &at], "service", "does not answer");
+    assert!(refused(folder, &["--listen", &at]).contains("or set another `listen`"));
     drop(silent);
     let elsewhere = ["--listen", "192.0.2.1:80", "--public-url", "https://id.example"];
     let (code, found) = doctor(folder, &elsewhere);
@@ -220,7 +222,7 @@ fn it_says_what_is_wrong_with_a_file_of_sqlite() {
 fn it_looks_at_a_postgresql_and_at_one_that_is_gone() {
     let gone = tempfile::tempdir().unwrap();
     let nowhere = ["--database-url", "postgres://nobody@127.0.0.1:9/nothing"];
-    finds(gone.path(), &nowhere, "database", "cannot open the database");
+    finds(gone.path(), &nowhere, "database", "cannot open the database: 127.0.0.1:9: ");
     let folder = tempfile::tempdir().unwrap();
     let Some(_) = schema_of(folder.path()) else { return };
     notes(folder.path(), &[], "database", "without tables yet");

@@ -1,6 +1,7 @@
 //! `cloakroom doctor`: what is wrong, and what to do. It changes nothing.
 
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   cloakroom doctor                        beside the service, or when it does not start
   sudo -u cloakroom cloakroom doctor      as the user of the service, with its settings
-  cloakroom doctor --full                 every index of the database, too; takes minutes for millions
+  cloakroom doctor --full                 every index of the database, too; millions take minutes
   cloakroom doctor --json | jq '.findings[] | select(.verdict == \"wrong\")'
 
 The exit code is 1 if something is wrong. Nothing is changed, made or migrated.";
@@ -124,10 +125,17 @@ impl Doctor {
                 return Ok(());
             }
         };
-        let size = file.as_deref().and_then(|file| fs::metadata(file).ok()).map(|meta| meta.len());
+        let seen = file.as_deref().map(fs::metadata);
+        let is_hidden =
+            matches!(&seen, Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied);
+        let size = seen.and_then(Result::ok).map(|meta| meta.len());
         let has_keys = Keys::are_in(&config.data_dir.join(KEYS)).unwrap_or(false);
         let mut accounts = 0;
         match (&file, size) {
+            (Some(file), None) if is_hidden => {
+                let says = format!("cannot look at {}: permission denied", file.display());
+                found.add("database", Verdict::Wrong, says);
+            }
             (Some(file), None | Some(0)) if has_keys => {
                 let says = format!(
                     "there is none at {}, but there are signing keys, so there was one: run \
@@ -273,7 +281,8 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
         }
         Schema::Newer(version) => {
             let says = format!(
-                "it is newer than this program (it has migration {version}); start a newer cloakroom"
+                "it is newer than this program (it has migration {version}); start a newer cloakroom, or \
+                 restore the backup from before the upgrade"
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }

@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
-use crate::config::{Config, DatabaseUrl, Settings};
+use crate::config::{Config, DatabaseUrl, Settings, address};
 use crate::store::PATIENT;
 
 const EXAMPLES: &str = "\
@@ -42,8 +42,8 @@ Examples:
   cloakroom backup /var/backups       beside the running service
   cloakroom doctor                    what is wrong, and what to do
 
-Each command works beside a running service, which follows within a second. `cloakroom COMMAND --help`
-says more and has examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Each command works beside a running service, which follows within a second. `cloakroom COMMAND
+--help` says more and has examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -70,12 +70,13 @@ struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
 struct Flags {
     /// The settings file [default: cloakroom.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Where users reach the service [default: http://, or with a certificate https://, and the
     /// address]

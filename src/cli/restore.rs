@@ -32,8 +32,8 @@ A restore goes back in time, for everything that was changed since the backup:
   - invites that were used would be good again: so all are taken back (--keep-invites)
   - keys that were removed are there again (--without-keys restores none)
   - tries that failed since are not counted, and known browsers are those of then
-Give those a new password, or disable them, who did so or were since the backup: the events in the log,
-and `cloakroom audit` on what is left of the old database, say who.";
+Give those a new password, or disable them, who did so or were since the backup: the events in the
+log, and `cloakroom audit` on what is left of the old database, say who.";
 
 /// Restore a backup: the database and the keys of then, where none are now
 ///
@@ -213,18 +213,24 @@ impl Restore {
         say(&if self.keep_sessions {
             format!("  sessions    {}, as they were", HumanCount(report.sessions))
         } else {
-            format!(
-                "  sessions    none: {} that had not ended then have now",
-                HumanCount(report.sessions_ended)
-            )
+            match report.sessions_ended {
+                0 => "  sessions    none, and there were none then".to_owned(),
+                ended => format!(
+                    "  sessions    none: {} of then ended, because they may have ended since",
+                    HumanCount(ended)
+                ),
+            }
         })?;
         say(&if self.keep_invites {
             format!("  invites     {}, those that were used since, too", HumanCount(report.invites))
         } else {
-            format!(
-                "  invites     none: {} taken back, because they may have been used since",
-                HumanCount(report.invites_taken_back)
-            )
+            match report.invites_taken_back {
+                0 => "  invites     none, and there were none then".to_owned(),
+                taken => format!(
+                    "  invites     none: {} of then taken back, because they may have been used since",
+                    HumanCount(taken)
+                ),
+            }
         })?;
         say(&match report.keys {
             0 if is_keyless => "  keys        none".to_owned(),

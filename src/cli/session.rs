@@ -20,13 +20,16 @@ Examples:
 pub enum Session {
     /// List the sessions in force of a user, the newest first
     List {
+        /// The user's name
         name: String,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// End a session of a user, or all of them; running services refuse it within a second
+    #[command(override_usage = "cloakroom session revoke [OPTIONS] <NAME> <ID|--all>")]
     Revoke {
+        /// The user's name
         name: String,
         /// The session's id in the list
         #[arg(required_unless_present = "all", allow_hyphen_values = true)]

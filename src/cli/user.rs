@@ -38,19 +38,32 @@ pub enum User {
     },
     /// Show a user, and how many sessions they have
     Show {
+        /// The user's name
         name: String,
         /// One JSON object
         #[arg(long)]
         json: bool,
     },
     /// Keep a user from signing in, and end all their sessions within a second
-    Disable { name: String },
+    Disable {
+        /// The user's name
+        name: String,
+    },
     /// Let a user sign in again
-    Enable { name: String },
+    Enable {
+        /// The user's name
+        name: String,
+    },
     /// Remove a user for good, and all their sessions within a second; the name is free again
-    Delete { name: String },
+    Delete {
+        /// The user's name
+        name: String,
+    },
     /// Give a user a new password, which ends all their sessions
-    Passwd { name: String },
+    Passwd {
+        /// The user's name
+        name: String,
+    },
     /// Add the users of a file, with the password hashes of the system that they come from
     ///
     /// Argon2, bcrypt, scrypt and PBKDF2 are taken as PHC, Django, Devise, PocketBase and Better Auth
@@ -88,6 +101,9 @@ impl User {
 
 async fn add(domain: &Domain, name: &str) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    if domain.account_named(&username).await?.is_some() {
+        return Err(Failed(format!("{username} exists already"))); // before anybody types for nothing
+    }
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed, Some(&username));
     let application =
@@ -199,7 +215,7 @@ pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Fail
 }
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = account(domain, name).await?.username; // before anybody types for nothing
     let typed = password::read_new()?;
     let checked = domain.rules.passwords.check(&typed, Some(&username));
     let checked = checked.map_err(|bad| Failed(bad.to_string()))?;

@@ -133,7 +133,10 @@ pub enum KeyError {
     Weak(PathBuf),
     #[error("cannot write a signing key to {0}: {1}")]
     Unwritable(PathBuf, io::Error),
-    #[error("the signing keys in {0} are gone, but there are accounts; restore the keys")]
+    #[error(
+        "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
+         `cloakroom key rotate`, which makes one and signs everybody out"
+    )]
     Gone(PathBuf),
 }
 

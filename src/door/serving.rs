@@ -1,6 +1,7 @@
 //! Serves what was mounted: sockets, limits, metrics, and an end that drops nobody.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Domain;
+use crate::domain::sessions::LogInError;
 use crate::http::TrustedProxies;
 use crate::metrics::{self, Watched};
 use crate::server::{self, Edge, Limits, Tls};
@@ -110,7 +112,19 @@ fn room_for_connections() -> usize {
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
     let bound = TcpListener::bind(at).await;
-    bound.map_err(|error| Error::serving(format!("cannot listen on {at}: {error}")))
+    bound.map_err(|error| {
+        let so = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; stop what listens there (`cloakroom doctor` says more), or set another `listen`"
+            }
+            io::ErrorKind::AddrNotAvailable => "; set one of this machine as `listen`",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 want a right of their own, see docs/deploying.md"
+            }
+            _ => "",
+        };
+        Error::serving(format!("cannot listen on {at}: {error}{so}"))
+    })
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
@@ -120,9 +134,15 @@ pub fn faces_a_network(config: &Config) -> bool {
 
 /// A data folder that was used for a demonstration must not face a network.
 pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
-    let found = app::has_demo_users(domain)
-        .await
-        .map_err(|error| Error::serving(format!("cannot look for demo users: {error:?}")))?;
+    let found = app::has_demo_users(domain).await.map_err(|error| {
+        let why = match error {
+            LogInError::Fault(fault) => fault.to_string(),
+            other => format!("{other:?}"),
+        };
+        Error::serving(format!(
+            "cannot look for demo users: {why}; `cloakroom doctor` says what is wrong"
+        ))
+    })?;
     if found && faces_a_network(config) {
         return Err(Error::serving(
             "this database has demo users, whose passwords everybody knows; start with another \

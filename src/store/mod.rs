@@ -181,7 +181,8 @@ pub enum OpenError {
     #[error("the database address is malformed: {0}")]
     BadAddress(String),
     #[error(
-        "the database is newer than this program (it has migration {0}); start a newer cloakroom"
+        "the database is newer than this program (it has migration {0}); start a newer cloakroom, or \
+         restore the backup from before the upgrade"
     )]
     Newer(i64),
     #[error(

@@ -104,7 +104,7 @@ pub enum Kind {
 /// Why nothing was moved.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    #[error("the database to move to has rows already; name an empty one")]
+    #[error("the database to write to has rows already; name an empty one")]
     NotEmpty,
     #[error(
         "the two databases differ in {0}, and nothing was moved; stop whatever writes to the old one"

@@ -117,22 +117,26 @@ async fn writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Erro
     Ok(connection)
 }
 
-fn unreachable(error: &sqlx::Error) -> OpenError {
-    OpenError::Unreachable(in_one_line(error))
+/// Says at which servers it was tried, which an address may leave to the environment.
+fn unreachable(servers: &Servers, error: &sqlx::Error) -> OpenError {
+    let at = |server: &PgConnectOptions| format!("{}:{}", server.get_host(), server.get_port());
+    let at = servers.all.iter().map(at).collect::<Vec<_>>().join(", ");
+    OpenError::Unreachable(format!("{at}: {}", in_one_line(error)))
 }
 
 /// How to connect to the server that takes writes.
 pub async fn primary(address: &str) -> Result<PgConnectOptions, OpenError> {
     let servers = Servers::new(parse(address)?);
-    let (primary, connection) = servers.connect().await.map_err(|error| unreachable(&error))?;
-    connection.close().await.map_err(|error| unreachable(&error))?;
+    let (primary, connection) =
+        servers.connect().await.map_err(|error| unreachable(&servers, &error))?;
+    connection.close().await.map_err(|error| unreachable(&servers, &error))?;
     Ok(servers.all[primary].clone())
 }
 
 /// Connects to the primary, to look at what is there; nothing is migrated.
 pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
-    let (_, connection) =
-        Servers::new(parse(address)?).connect().await.map_err(|error| unreachable(&error))?;
+    let servers = Servers::new(parse(address)?);
+    let (_, connection) = servers.connect().await.map_err(|error| unreachable(&servers, &error))?;
     Ok(connection)
 }
 
@@ -140,12 +144,13 @@ pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
 pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     let all = parse(address)?;
     let servers = Servers::new(all.iter().map(|server| hurried(server.clone())).collect());
-    let (primary, connection) = servers.connect().await.map_err(|error| unreachable(&error))?;
-    connection.close().await.map_err(|error| unreachable(&error))?;
+    let (primary, connection) =
+        servers.connect().await.map_err(|error| unreachable(&servers, &error))?;
+    connection.close().await.map_err(|error| unreachable(&servers, &error))?;
     servers.primary.store(primary, Ordering::Relaxed);
     // a migration takes as long as it takes, and so do those who wait for it
     let patient = PgPoolOptions::new().max_connections(1).connect_with(all[primary].clone());
-    let patient = patient.await.map_err(|error| unreachable(&error))?;
+    let patient = patient.await.map_err(|error| unreachable(&servers, &error))?;
     migrate(&patient).await?;
     patient.close().await;
 
@@ -181,7 +186,8 @@ pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenEr
 /// Runs what has not run yet; sqlx holds an advisory lock meanwhile. Where nothing is to be done
 /// nothing is locked or made, so that a user who may not change the schema is enough.
 async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
-    let mut connection = pool.acquire().await.map_err(|error| unreachable(&error))?;
+    let connection = pool.acquire().await;
+    let mut connection = connection.map_err(|error| OpenError::Unreachable(in_one_line(&error)))?;
     let is_done = is_up_to_date(&mut connection).await?;
     drop(connection); // the pool has this one
     if is_done {
