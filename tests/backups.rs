@@ -171,6 +171,7 @@ fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
                 }
             });
         }
+        within(Duration::from_secs(30), || !registered.lock().unwrap().is_empty());
         let mut slowest = Duration::ZERO;
         for n in 0..backups {
             let before = (registered.lock().unwrap().clone(), ended.lock().unwrap().clone());

@@ -47,7 +47,8 @@ async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write(
     let stays = "select count(*) from accounts where username like 'stays%'";
     assert_eq!(house.count(stays).await, 30);
     if house.is_on_postgres() {
-        assert_eq!(house.count(OPEN).await, 0);
+        // what is written beside the requests is between two statements now and then
+        assert!(house.soon(async || house.count(OPEN).await == 0).await, "one stays open");
     }
     for client in stayed {
         assert_eq!(client.get("/private").await.status, 200);

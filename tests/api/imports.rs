@@ -84,7 +84,7 @@ async fn each_format_logs_in_and_is_hashed_anew_at_its_first_good_login() {
             let is_renewed = house.count(OURS).await == n;
             is_renewed || client.log_in(name, THEIRS).await.status != 200
         };
-        assert!(house.soon(renewed).await, "{name}");
+        assert!(house.in_time(renewed).await, "{name}");
         assert_eq!(client.get("/me").await.json()["username"], name, "the session lives on");
         assert_eq!(house.stranger().log_in(name, THEIRS).await.status, 200, "{name} again");
         assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
