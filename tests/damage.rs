@@ -103,7 +103,7 @@ fn sta_09_pages_of_accounts_that_are_damaged_stop_a_start_in_words_for_people() 
     for page in pages_of_accounts(&file) {
         overwrite(&file, (u64::try_from(page).unwrap() - 1) * PAGE, &[0xff; 64]);
     }
-    let said = refused(folder.path(), &["--listen", "127.0.0.1:9999", "serve"]);
+    let said = refused(folder.path(), &["--listen", "127.0.0.1:9998", "serve"]);
     assert!(said.contains("malformed; `cloakroom doctor` says what is wrong"), "{said}");
     assert!(!said.contains("Fault"), "{said}");
 }
