@@ -1,7 +1,9 @@
 //! The edge under clients that mean no good, over raw sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-#![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
+
+#[path = "program/rates.rs"]
+mod rates;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
+use rates::{rate, ratio};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -641,43 +644,6 @@ fn metric(at: SocketAddr, name: &str) -> u64 {
     values.map(|rest| rest.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// Reads a second on one connection, many asked for at once: with one at a time it would be told how the
-/// system spreads a client and a service over the cores, which changes by half from minute to minute.
-fn rate(at: SocketAddr) -> f64 {
-    const AT_ONCE: usize = 64;
-    let stream = connect(at);
-    let (mut reader, mut writer) = (BufReader::new(&stream), &stream);
-    let (start, mut count) = (Instant::now(), 0_usize);
-    while start.elapsed() < Duration::from_millis(100) {
-        writer.write_all(READ.repeat(AT_ONCE).as_bytes()).unwrap();
-        (0..AT_ONCE).for_each(|_| read_one(&mut reader));
-        count += AT_ONCE;
-    }
-    count as f64 / start.elapsed().as_secs_f64()
-}
-
-/// Reads one answer to its end.
-fn read_one(reader: &mut impl BufRead) {
-    let mut length = 0;
-    let mut line = String::new();
-    while line != "\r\n" {
-        line.clear();
-        assert_ne!(reader.read_line(&mut line).unwrap(), 0, "it goes on");
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim_end().parse().unwrap();
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-}
-
-/// How much faster the one is than the other: the median of turns, since the machine has other
-/// things to do, too.
-fn ratio(one: SocketAddr, other: SocketAddr, turns: usize) -> f64 {
-    let mut ratios: Vec<f64> = (0..turns).map(|_| rate(one) / rate(other)).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
-}
-
 #[test]
 fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let aborts = figure("ABORTS", 600);
@@ -699,7 +665,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
                 scope.spawn(move || sent(at, login(n).as_bytes())); // and the database is open
             }
         });
-        rate(at);
+        rate(at, READ);
     }
     let names = ["files", "connections", "hashes", "database"];
     let open = || {
@@ -709,7 +675,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
                 .map(|name| metric(metrics, name));
         [service.files() as u64, connections, hashes, database]
     };
-    let before = is_alone.then(|| ratio(at, control.at, turns));
+    let before = is_alone.then(|| ratio((at, READ), (control.at, READ), turns));
     thread::sleep(Duration::from_millis(300));
     let rest = open();
     let page = "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -735,7 +701,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let answer = sent(at, login(aborts).as_bytes());
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     let Some(before) = before else { return };
-    let after = ratio(at, control.at, turns);
+    let after = ratio((at, READ), (control.at, READ), turns);
     println!(
         "R-16: {aborts} aborts, nothing left open; reads a second, to a service that nobody left: \
          {before:.2} before, {after:.2} after: {:.1} %",

@@ -1,12 +1,13 @@
 //! R-16 on PostgreSQL: clients that go in the middle of what they asked for, writes among it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::asked;
 use super::postgres::Server;
+use super::rates::{rate, ratio};
 use super::service::{Client, House, PASSWORD};
 
 /// As many accounts are made afterwards, each by a write that must last.
@@ -19,27 +20,9 @@ fn connect(at: SocketAddr) -> TcpStream {
     stream
 }
 
-/// How many guarded reads a second one connection gets answered, over a tenth of a second.
-fn rate(at: SocketAddr, cookie: &str) -> f64 {
-    let mut stream = connect(at);
-    let read = format!("GET /private HTTP/1.1\r\nHost: {at}\r\nCookie: {cookie}\r\n\r\n");
-    let (start, mut count, mut answer) = (Instant::now(), 0_u32, [0; 4096]);
-    while start.elapsed() < Duration::from_millis(100) {
-        stream.write_all(read.as_bytes()).unwrap();
-        let length = stream.read(&mut answer).unwrap();
-        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
-        count += 1;
-    }
-    f64::from(count) / start.elapsed().as_secs_f64()
-}
-
-/// How much faster the one is than the other: the median of turns, since the machine has other
-/// things to do, too.
-fn ratio(one: (SocketAddr, &str), other: (SocketAddr, &str), turns: usize) -> f64 {
-    let mut ratios: Vec<f64> =
-        (0..turns).map(|_| rate(one.0, one.1) / rate(other.0, other.1)).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+/// A guarded read, whole.
+fn read(at: SocketAddr, cookie: &str) -> String {
+    format!("GET /private HTTP/1.1\r\nHost: {at}\r\nCookie: {cookie}\r\n\r\n")
 }
 
 /// A request that changes something, whole: the n-th.
@@ -73,11 +56,12 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let both = [&house, &control].map(|house| {
         let at = house.nodes[0].at;
         let cookie = Client::of(at).register("ann", 1).unwrap().1.unwrap();
-        rate(at, &cookie);
+        rate(at, &read(at, &cookie));
         (at, cookie)
     });
     let [(at, cookie), (control_at, control_cookie)] = &both;
-    let ratio = || ratio((*at, cookie), (*control_at, control_cookie), turns);
+    let reads = [read(*at, cookie), read(*control_at, control_cookie)];
+    let ratio = || ratio((*at, &reads[0]), (*control_at, &reads[1]), turns);
     let before = ratio();
     let files = house.nodes[0].files();
 

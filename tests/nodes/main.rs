@@ -9,6 +9,8 @@ mod migrating;
 mod mounted;
 mod moving;
 mod postgres;
+#[path = "../program/rates.rs"]
+mod rates;
 mod service;
 mod upgrade;
 
