@@ -137,7 +137,7 @@ pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), 
     let found = app::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
             LogInError::Fault(fault) => fault.to_string(),
-            other => format!("{other:?}"),
+            _ => "no password was compared in time".to_owned(),
         };
         Error::serving(format!(
             "cannot look for demo users: {why}; `cloakroom doctor` says what is wrong"
