@@ -15,12 +15,13 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
 use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::events::Events;
+use crate::domain::key_files::{self, KeyError};
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
-use crate::domain::tokens::{KeyError, Keys};
+use crate::domain::tokens::Keys;
 use crate::domain::watch::{CLEAR, LOOK};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
@@ -158,7 +159,7 @@ async fn keys(
 ) -> Result<Keys, StartError> {
     let issuer = config.public_url.origin();
     let held = folder.to_owned();
-    let waited = tokio::task::spawn_blocking(move || Keys::hold(&held)).await;
+    let waited = tokio::task::spawn_blocking(move || key_files::hold(&held)).await;
     let _held = waited.map_err(|error| Fault::new("waiting for the keys", error))??;
     if let Some(keys) = Keys::read(folder, &issuer)? {
         return Ok(keys);

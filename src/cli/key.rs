@@ -11,6 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::domain::audit::Event;
 use crate::domain::events::Events;
+use crate::domain::key_files;
 use crate::domain::tokens::Keys;
 use crate::store::Store;
 
@@ -68,7 +69,7 @@ fn list(config: &Config, folder: &Path, json: bool) -> Outcome {
 }
 
 async fn rotate(config: &Config, folder: &Path) -> Outcome {
-    let held = Keys::hold(folder)?;
+    let held = key_files::hold(folder)?;
     let now = Clock::System.now();
     let path = Keys::create(folder, now)?;
     drop(held);

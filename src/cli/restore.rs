@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::audit::Event;
 use crate::domain::events::Events;
+use crate::domain::key_files;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, Progress, Store};
@@ -101,7 +102,7 @@ impl Restore {
         let (sessions_ended, invites_taken_back) =
             self.prepare(&copy.path, &manifest.made_at).await?;
         // the keys first: alone they are no service, and what is interrupted here can be run again
-        let lock = Keys::hold(&folder)?;
+        let lock = key_files::hold(&folder)?;
         for name in &keys {
             put_key(&self.from.join(KEYS).join(name), &folder.join(name))?;
         }

@@ -8,6 +8,7 @@ pub mod events;
 pub mod foreign_hashes;
 pub mod imports;
 pub mod invites;
+pub mod key_files;
 mod password_rules;
 pub mod passwords;
 pub mod recognition;

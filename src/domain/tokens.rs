@@ -3,9 +3,7 @@
 //! A session token is a JWT (RFC 7519) signed with Ed25519. The library checks the signature;
 //! every other rule is checked here, by our clock, because its defaults forgive too much.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -21,6 +19,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
+use super::key_files::{self, KeyError, Listing};
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
@@ -33,6 +32,8 @@ const ACCESS: &str = "at+jwt";
 const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
+/// How the names of the files end.
+const ENDING: &str = "pem";
 
 /// The folder of the keys that sign and verify session tokens, as it was last read.
 pub struct Keys {
@@ -57,9 +58,6 @@ struct Key {
     signing: EncodingKey,
     verifying: DecodingKey,
 }
-
-/// The names, sizes and times of the key files.
-type Listing = Vec<(PathBuf, u64, i64, i64)>;
 
 /// A key as anybody may see it.
 #[derive(Debug, Clone)]
@@ -101,43 +99,6 @@ pub struct AccessClaims {
     pub id: String,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
-}
-
-/// Why the keys cannot be used; each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    #[error("cannot read the signing keys in {0}: {1}")]
-    Unreadable(PathBuf, io::Error),
-    #[error("others may read {0}, which holds a signing key; run: chmod 0600 {0}")]
-    OpenToOthers(PathBuf),
-    #[error("{0} is no Ed25519 key in PKCS#8 PEM form; restore it from a backup, or remove it")]
-    NotAKey(PathBuf),
-    #[error(
-        "others may read {0}, which holds a signing key; mount the secret with defaultMode 0400, and \
-         with the pod's fsGroup if it does not run as root"
-    )]
-    OpenMount(PathBuf),
-    #[error(
-        "{0} is a link that leads out of its folder, or through one that others may write to; put the \
-         key itself there"
-    )]
-    Strays(PathBuf),
-    #[error(
-        "{0} is mounted read-only: make the key in another folder, by `cloakroom --data-dir FOLDER key \
-         rotate`, and add its file to the secret that is mounted; the older keys stay in it"
-    )]
-    ReadOnly(PathBuf),
-    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
-    OfSomebodyElse(PathBuf),
-    #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
-    Weak(PathBuf),
-    #[error("cannot write a signing key to {0}: {1}")]
-    Unwritable(PathBuf, io::Error),
-    #[error(
-        "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
-         `cloakroom key rotate`, which makes one and signs everybody out"
-    )]
-    Gone(PathBuf),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -184,21 +145,9 @@ struct WireAccess {
 }
 
 impl Keys {
-    /// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
-    /// Where nobody can make any there is nothing to wait for.
-    pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
-        let path = folder.join("lock");
-        let held = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        match held.and_then(|file| file.lock().map(|()| file)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
-            Err(error) => Err(KeyError::Unwritable(path, error)),
-        }
-    }
-
     /// Are there any in the folder, whatever they are good for?
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
-        Ok(!listing(folder)?.is_empty())
+        Ok(!key_files::listing(folder, ENDING)?.is_empty())
     }
 
     /// Reads every `*.pem` of the folder. `None` if there is none.
@@ -210,7 +159,7 @@ impl Keys {
 
     /// Reads the folder again if it has changed; true if it has.
     pub fn reread(&self) -> Result<bool, KeyError> {
-        if listing(&self.folder)? == self.set().listing {
+        if key_files::listing(&self.folder, ENDING)? == self.set().listing {
             return Ok(false);
         }
         let read =
@@ -238,14 +187,11 @@ impl Keys {
     /// Makes a key, which signs from now on: readable by its owner alone, and on the disk when this
     /// returns. Running services take it up within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<PathBuf, KeyError> {
-        let path = folder.join(format!("session-{:015}-{}.pem", now.millis(), random_id()));
-        match write_key(folder, &path) {
-            Ok(()) => Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                Err(KeyError::ReadOnly(folder.to_owned()))
-            }
-            Err(error) => Err(KeyError::Unwritable(path, error)),
-        }
+        let path = folder.join(format!("session-{:015}-{}.{ENDING}", now.millis(), random_id()));
+        let text =
+            made().map_err(|why| KeyError::Unwritable(path.clone(), io::Error::other(why)))?;
+        key_files::write(folder, &path, &text, "key rotate")?;
+        Ok(path)
     }
 
     /// Signs a token for the session.
@@ -354,32 +300,12 @@ impl Keys {
 
 impl KeySet {
     fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
-        let listing = listing(folder)?;
+        let listing = key_files::listing(folder, ENDING)?;
         let keys = listing.iter().map(|(path, ..)| read_key(folder, path));
         let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
         let Some(signing) = keys.len().checked_sub(1) else { return Ok(None) };
         Ok(Some(Self { signing, keys, listing }))
     }
-}
-
-/// What the folder holds, in the order of the names.
-fn listing(folder: &Path) -> Result<Listing, KeyError> {
-    let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut found = Listing::new();
-    for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|ending| ending == "pem") {
-            let meta = fs::metadata(&path).map_err(unreadable)?; // of what a link leads to
-            found.push((path, meta.size(), meta.mtime(), meta.ctime_nsec()));
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 impl std::fmt::Debug for Keys {
@@ -394,54 +320,9 @@ fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-/// The file that holds the key: no link, or what it leads to if nobody else can turn it elsewhere. A
-/// mounted secret (Kubernetes) is made of links within its folder.
-fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
-    let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
-    if !fs::symlink_metadata(path).map_err(unreadable)?.is_symlink() {
-        return Ok(path.to_owned());
-    }
-    let folder = fs::canonicalize(folder).map_err(unreadable)?;
-    let file = fs::canonicalize(path).map_err(unreadable)?;
-    let within = file.ancestors().skip(1).take_while(|between| between.starts_with(&folder));
-    let mut is_within = false;
-    for between in within {
-        let meta = fs::symlink_metadata(between).map_err(unreadable)?;
-        if !is_ours_or_roots(&meta) || (meta.mode() & 0o022 != 0 && !is_read_only(between)) {
-            return Err(KeyError::Strays(path.to_owned()));
-        }
-        is_within = true;
-    }
-    if is_within { Ok(file) } else { Err(KeyError::Strays(path.to_owned())) }
-}
-
-fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
-    is_trusted(meta.uid(), rustix::process::geteuid().as_raw())
-}
-
-/// Can nobody who sees this mount write to it?
-fn is_read_only(path: &Path) -> bool {
-    use rustix::fs::{StatVfsMountFlags, statvfs};
-    statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
-}
-
 fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
-    let path = &file_of(folder, name)?;
-    let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
-    let meta = fs::symlink_metadata(path).map_err(unreadable)?;
-    if !meta.is_file() {
-        return Err(KeyError::NotAKey(path.to_owned()));
-    }
-    let is_mounted = is_read_only(path);
-    if is_open(meta.mode(), meta.uid(), is_mounted) {
-        let open = if is_mounted { KeyError::OpenMount } else { KeyError::OpenToOthers };
-        return Err(open(path.to_owned()));
-    }
-    if !is_ours_or_roots(&meta) {
-        return Err(KeyError::OfSomebodyElse(path.to_owned()));
-    }
-    let pem = Zeroizing::new(fs::read(path).map_err(unreadable)?);
-    let not_a_key = || KeyError::NotAKey(path.to_owned());
+    let (path, pem) = key_files::read(folder, name, KeyError::NotAKey)?;
+    let not_a_key = || KeyError::NotAKey(path.clone());
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_a_key())?;
     let der = Zeroizing::new(der);
     if label != LABEL {
@@ -451,48 +332,27 @@ fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
     let seed = pair.seed().and_then(|seed| seed.as_be_bytes());
     let seed: Curve25519SeedBin<'_> = seed.map_err(|_| not_a_key())?;
     if seed.as_ref().iter().all(|byte| *byte == seed.as_ref()[0]) {
-        return Err(KeyError::Weak(path.to_owned()));
+        return Err(KeyError::Weak(path));
     }
     let public = pair.public_key().as_ref();
     Ok(Key {
         kid: thumbprint(public),
-        path: path.to_owned(),
+        path,
         public: public.to_vec(),
         signing: EncodingKey::from_ed_der(&der),
         verifying: DecodingKey::from_ed_der(public),
     })
 }
 
-/// Can others read a key of this mode? The group of one that is mounted for reading is that of those whom
-/// it was mounted for, if root put it there.
-fn is_open(mode: u32, owner: u32, is_mounted: bool) -> bool {
-    let others = if is_mounted && owner == 0 { 0o037 } else { 0o077 };
-    mode & others != 0
-}
-
-/// May this owner's key sign here? Root can put any key anywhere.
-fn is_trusted(owner: u32, me: u32) -> bool {
-    owner == 0 || owner == me
-}
-
-fn write_key(folder: &Path, path: &Path) -> io::Result<()> {
-    let refused = "the system makes no key";
+/// A new key in PEM form.
+fn made() -> Result<Zeroizing<String>, &'static str> {
     // the system's random bytes: the library would first spend 40 ms on a generator of its own
     let seed = Zeroizing::new(random_bytes::<32>());
-    let pkcs8 =
-        Ed25519KeyPair::from_seed_unchecked(&seed[..]).map_err(|_| io::Error::other(refused))?;
-    let der = pkcs8.to_pkcs8v1().map_err(|_| io::Error::other(refused))?;
+    let refused = "the system makes no key";
+    let pkcs8 = Ed25519KeyPair::from_seed_unchecked(&seed[..]).map_err(|_| refused)?;
+    let der = pkcs8.to_pkcs8v1().map_err(|_| refused)?;
     let pem = pem_rfc7468::encode_string(LABEL, LineEnding::LF, der.as_ref());
-    let pem = Zeroizing::new(pem.map_err(io::Error::other)?);
-    // complete before it has its name, so that nobody ever reads half a key
-    let unnamed = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()?;
-    let named = fs::hard_link(&unnamed, path);
-    fs::remove_file(&unnamed)?;
-    named?;
-    File::open(folder)?.sync_all()
+    Ok(Zeroizing::new(pem.map_err(|_| refused)?))
 }
 
 /// The key's name: its JWK thumbprint (RFC 7638, with the members of RFC 8037).
@@ -504,7 +364,6 @@ fn thumbprint(public: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
@@ -512,73 +371,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
     #[test]
-    fn a_folder_that_is_not_there_has_no_keys_and_one_that_cannot_be_read_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Keys::read(&folder.path().join("none"), "x").unwrap().is_none());
-        let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
-        let read = Keys::read(&file, "x").map(drop);
-        assert!(matches!(read, Err(KeyError::Unreadable(path, _)) if path == file));
-    }
-
-    #[test]
-    fn keys_are_held_by_one_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let held = Keys::hold(folder.path()).unwrap();
-        std::thread::scope(|threads| {
-            let (holds, is_held) = mpsc::channel();
-            threads.spawn(move || holds.send(Keys::hold(folder.path()).unwrap()));
-            assert!(is_held.recv_timeout(Duration::from_millis(50)).is_err(), "beside another");
-            drop(held);
-            is_held.recv_timeout(Duration::from_secs(9)).unwrap();
-        });
-    }
-
-    #[test]
-    fn where_no_key_can_be_written_the_path_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let none = folder.path().join("none");
-        let held = Keys::hold(&none).map(drop);
-        assert!(matches!(held, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
-        let made = Keys::create(&none, NOW).map(drop);
-        assert!(matches!(made, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
-    }
-
-    #[test]
-    fn the_group_of_a_mounted_key_may_read_it_if_it_is_roots() {
-        for (mode, owner, is_mounted, open) in [
-            (0o100_600, 0, false, false),
-            (0o100_600, 7, true, false),
-            (0o100_640, 0, true, false),
-            (0o100_640, 0, false, true),
-            (0o100_640, 7, true, true),
-            (0o100_660, 0, true, true),
-            (0o100_604, 0, true, true),
-            (0o100_604, 7, false, true),
-        ] {
-            assert_eq!(is_open(mode, owner, is_mounted), open, "{mode:o} {owner} {is_mounted}");
-        }
-    }
-
-    #[test]
     fn keys_in_debug_output_say_where_they_are_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
         Keys::create(folder.path(), NOW).unwrap();
         let keys = Keys::read(folder.path(), "x").unwrap().unwrap();
         assert_eq!(format!("{keys:?}"), format!("Keys {{ folder: {:?}, .. }}", folder.path()));
-    }
-
-    #[test]
-    fn a_key_of_somebody_else_is_refused() {
-        assert!(is_trusted(0, 1000) && is_trusted(1000, 1000) && is_trusted(0, 0));
-        assert!(!is_trusted(1001, 1000) && !is_trusted(1000, 0));
-        let folder = tempfile::tempdir().unwrap();
-        let key = Keys::create(folder.path(), NOW).unwrap();
-        // only root can give a file away
-        if std::os::unix::fs::chown(&key, Some(65_534), None).is_ok() {
-            let read = Keys::read(folder.path(), "x").map(drop);
-            assert!(matches!(read, Err(KeyError::OfSomebodyElse(path)) if path == key));
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Domain;
 use super::audit::Event;
-use super::tokens::KeyError;
+use super::key_files::KeyError;
 use crate::clock::days;
 use crate::fault::Fault;
 use crate::secret::PasswordHash;

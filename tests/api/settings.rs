@@ -96,7 +96,7 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
     assert!(error.contains("others may read"), "{error}");
     fs::remove_file(&file).unwrap();
     let error = start_again(&house).await.unwrap_err();
-    assert!(error.contains("cannot read the signing keys"), "a link to nothing: {error}");
+    assert!(error.contains("cannot read the keys"), "a link to nothing: {error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,252 @@
+//! The files of secrets that no setting and no database holds: who may read them, and how one is made.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The names, sizes and times of the files.
+pub(super) type Listing = Vec<(PathBuf, u64, i64, i64)>;
+
+/// Why the files cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("cannot read the keys in {0}: {1}")]
+    Unreadable(PathBuf, io::Error),
+    #[error("others may read {0}, which holds a key; run: chmod 0600 {0}")]
+    OpenToOthers(PathBuf),
+    #[error("{0} is no Ed25519 key in PKCS#8 PEM form; restore it from a backup, or remove it")]
+    NotAKey(PathBuf),
+    #[error(
+        "{0} is no pepper, which is 64 hexadecimal digits; restore it from a backup, or, if it never \
+         was one, remove it"
+    )]
+    NotAPepper(PathBuf),
+    #[error(
+        "others may read {0}, which holds a key; mount the secret with defaultMode 0400, and with the \
+         pod's fsGroup if it does not run as root"
+    )]
+    OpenMount(PathBuf),
+    #[error(
+        "{0} is a link that leads out of its folder, or through one that others may write to; put the \
+         key itself there"
+    )]
+    Strays(PathBuf),
+    #[error(
+        "{0} is mounted read-only: make the key in another folder, by `cloakroom --data-dir FOLDER {1}`, \
+         and add its file to the secret that is mounted; the older keys stay in it"
+    )]
+    ReadOnly(PathBuf, &'static str),
+    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
+    OfSomebodyElse(PathBuf),
+    #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
+    Weak(PathBuf),
+    #[error("{0} holds a pepper that anybody can guess; remove it, and run: cloakroom pepper add")]
+    WeakPepper(PathBuf),
+    #[error("cannot write a key to {0}: {1}")]
+    Unwritable(PathBuf, io::Error),
+    #[error(
+        "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
+         `cloakroom key rotate`, which makes one and signs everybody out"
+    )]
+    Gone(PathBuf),
+}
+
+/// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
+/// Where nobody can make any there is nothing to wait for.
+pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
+    let path = folder.join("lock");
+    let held = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    match held.and_then(|file| file.lock().map(|()| file)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+        Err(error) => Err(KeyError::Unwritable(path, error)),
+    }
+}
+
+/// The files of a folder whose names end so, in the order of the names.
+pub(super) fn listing(folder: &Path, ending: &str) -> Result<Listing, KeyError> {
+    let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut found = Listing::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|own| own == ending) {
+            let meta = fs::metadata(&path).map_err(unreadable)?; // of what a link leads to
+            found.push((path, meta.size(), meta.mtime(), meta.ctime_nsec()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What the file of this name holds, and where it is, if nobody else can read it or put another there.
+/// What is no file is `not_one`.
+pub(super) fn read(
+    folder: &Path,
+    name: &Path,
+    not_one: impl FnOnce(PathBuf) -> KeyError,
+) -> Result<(PathBuf, Zeroizing<Vec<u8>>), KeyError> {
+    let path = file_of(folder, name)?;
+    let unreadable = |error| KeyError::Unreadable(path.clone(), error);
+    let meta = fs::symlink_metadata(&path).map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(not_one(path));
+    }
+    let is_mounted = is_read_only(&path);
+    if is_open(meta.mode(), meta.uid(), is_mounted) {
+        let open = if is_mounted { KeyError::OpenMount } else { KeyError::OpenToOthers };
+        return Err(open(path));
+    }
+    if !is_ours_or_roots(&meta) {
+        return Err(KeyError::OfSomebodyElse(path));
+    }
+    let bytes = Zeroizing::new(fs::read(&path).map_err(unreadable)?);
+    Ok((path, bytes))
+}
+
+/// The file that holds the key: no link, or what it leads to if nobody else can turn it elsewhere. A
+/// mounted secret (Kubernetes) is made of links within its folder.
+fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
+    let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
+    if !fs::symlink_metadata(path).map_err(unreadable)?.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    let folder = fs::canonicalize(folder).map_err(unreadable)?;
+    let file = fs::canonicalize(path).map_err(unreadable)?;
+    let within = file.ancestors().skip(1).take_while(|between| between.starts_with(&folder));
+    let mut is_within = false;
+    for between in within {
+        let meta = fs::symlink_metadata(between).map_err(unreadable)?;
+        if !is_ours_or_roots(&meta) || (meta.mode() & 0o022 != 0 && !is_read_only(between)) {
+            return Err(KeyError::Strays(path.to_owned()));
+        }
+        is_within = true;
+    }
+    if is_within { Ok(file) } else { Err(KeyError::Strays(path.to_owned())) }
+}
+
+fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
+    is_trusted(meta.uid(), rustix::process::geteuid().as_raw())
+}
+
+/// Can nobody who sees this mount write to it?
+fn is_read_only(path: &Path) -> bool {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Can others read a key of this mode? The group of one that is mounted for reading is that of those whom
+/// it was mounted for, if root put it there.
+fn is_open(mode: u32, owner: u32, is_mounted: bool) -> bool {
+    let others = if is_mounted && owner == 0 { 0o037 } else { 0o077 };
+    mode & others != 0
+}
+
+/// May this owner's key be used here? Root can put any key anywhere.
+fn is_trusted(owner: u32, me: u32) -> bool {
+    owner == 0 || owner == me
+}
+
+/// Makes a file for a command: readable by its owner alone, and on the disk when this returns.
+pub(super) fn write(
+    folder: &Path,
+    path: &Path,
+    text: &str,
+    command: &'static str,
+) -> Result<(), KeyError> {
+    written(folder, path, text).map_err(|error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => KeyError::ReadOnly(folder.to_owned(), command),
+        _ => KeyError::Unwritable(path.to_owned(), error),
+    })
+}
+
+fn written(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    // complete before it has its name, so that nobody ever reads half a key
+    let unnamed = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let named = fs::hard_link(&unnamed, path);
+    fs::remove_file(&unnamed)?;
+    named?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_empty_and_one_that_cannot_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(listing(&folder.path().join("none"), "pem").unwrap().is_empty());
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let listed = listing(&file, "pem");
+        assert!(matches!(listed, Err(KeyError::Unreadable(path, _)) if path == file));
+    }
+
+    #[test]
+    fn keys_are_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = hold(folder.path()).unwrap();
+        std::thread::scope(|threads| {
+            let (holds, is_held) = mpsc::channel();
+            threads.spawn(move || holds.send(hold(folder.path()).unwrap()));
+            assert!(is_held.recv_timeout(Duration::from_millis(50)).is_err(), "beside another");
+            drop(held);
+            is_held.recv_timeout(Duration::from_secs(9)).unwrap();
+        });
+    }
+
+    #[test]
+    fn where_no_key_can_be_written_the_path_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = folder.path().join("none");
+        let held = hold(&none).map(drop);
+        assert!(matches!(held, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
+        let made = write(&none, &none.join("a.pem"), "", "key rotate");
+        assert!(matches!(made, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
+    }
+
+    #[test]
+    fn the_group_of_a_mounted_key_may_read_it_if_it_is_roots() {
+        for (mode, owner, is_mounted, open) in [
+            (0o100_600, 0, false, false),
+            (0o100_600, 7, true, false),
+            (0o100_640, 0, true, false),
+            (0o100_640, 0, false, true),
+            (0o100_640, 7, true, true),
+            (0o100_660, 0, true, true),
+            (0o100_604, 0, true, true),
+            (0o100_604, 7, false, true),
+        ] {
+            assert_eq!(is_open(mode, owner, is_mounted), open, "{mode:o} {owner} {is_mounted}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_somebody_else_is_refused() {
+        assert!(is_trusted(0, 1000) && is_trusted(1000, 1000) && is_trusted(0, 0));
+        assert!(!is_trusted(1001, 1000) && !is_trusted(1000, 0));
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("a.pem");
+        write(folder.path(), &key, "text", "key rotate").unwrap();
+        assert_eq!(read(folder.path(), &key, KeyError::NotAKey).unwrap().1[..], *b"text");
+        // only root can give a file away
+        if std::os::unix::fs::chown(&key, Some(65_534), None).is_ok() {
+            let read = read(folder.path(), &key, KeyError::NotAKey).map(drop);
+            assert!(matches!(read, Err(KeyError::OfSomebodyElse(path)) if path == key));
+        }
+    }
+}
