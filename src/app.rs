@@ -17,6 +17,7 @@ use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::events::Events;
 use crate::domain::key_files::{self, KeyError};
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
+use crate::domain::peppers::{PepperError, Peppers};
 use crate::domain::recognition::Recognition;
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tallies::Tallies;
@@ -68,6 +69,8 @@ pub enum StartError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
+    Pepper(#[from] PepperError),
+    #[error("{0}; `cloakroom doctor` says what is wrong")]
     Fault(#[from] Fault),
 }
 
@@ -108,9 +111,13 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
     // the driver connects with it
     let store = Store::open_with(config.database_url.expose(), config.database_connections).await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
+    let peppers = Peppers::read(&folder)?;
+    peppers.check(&store).await?;
+    let hasher = Hasher::start(surroundings.hash_cost, config.passwords.threads);
+    hasher.set_peppers(peppers);
     Ok(Domain {
         store,
-        hasher: Hasher::start(surroundings.hash_cost, config.passwords.threads),
+        hasher,
         keys,
         recognition: Recognition::default(),
         clock: surroundings.clock,

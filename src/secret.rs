@@ -111,6 +111,60 @@ impl InviteDigest {
     }
 }
 
+/// What a password's hash needs beside its salt, and what no database holds: 256 random bits.
+pub struct Pepper(Zeroizing<[u8; 32]>);
+
+impl Pepper {
+    pub fn random() -> Self {
+        Self(Zeroizing::new(random_bytes()))
+    }
+
+    /// Reads 64 hexadecimal digits, as its file has them; a line's end behind them is forgiven.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let digits = text.trim_ascii_end();
+        let mut bytes = Zeroizing::new([0; 32]);
+        if digits.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            *byte = u8::try_from(16 * high? + low?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// For its file.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len() + 1));
+        for byte in &self.0[..] {
+            text.extend(
+                [byte >> 4, byte & 15]
+                    .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+            );
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The name by which a hash asks for it, which tells nothing about it. Another pepper has another.
+    pub fn id(&self) -> String {
+        let digest =
+            Sha256::new_with_prefix("cloakroom pepper").chain_update(&self.0[..]).finalize();
+        let [a, b, c, d, ..]: [u8; 32] = digest.into();
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Can anybody guess it?
+    pub fn is_weak(&self) -> bool {
+        self.0.iter().all(|byte| *byte == self.0[0])
+    }
+
+    /// For hashing with it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0[..]
+    }
+}
+
 /// A signed session token: what the cookie carries.
 pub struct SessionToken(Zeroizing<String>);
 
@@ -179,6 +233,7 @@ hides_itself!(
     SidDigest,
     InviteCode,
     InviteDigest,
+    Pepper,
     SessionToken,
     AccessToken,
     DeviceToken,
@@ -222,15 +277,16 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_debug_output() {
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             Password::new("canary".into()),
             PasswordHash::from("canary".to_owned()),
             SessionToken::new("canary".into()),
             InviteCode::typed("canary"),
             Sid::random(),
             Sid::random().digest(),
+            Pepper::random(),
         );
         assert!(!shown.contains("canary"));
-        assert_eq!(shown.matches('…').count(), 6);
+        assert_eq!(shown.matches('…').count(), 7);
     }
 }

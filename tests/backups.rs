@@ -362,7 +362,7 @@ fn a_restore_touches_nothing_that_is_there() {
 
     said(elsewhere.path(), &["key", "rotate"]);
     let other = names_in(&data.join("keys"));
-    assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other signing keys"));
+    assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other keys in"));
     assert_eq!(names_in(&data.join("keys")), other);
     let restored = said(elsewhere.path(), &["restore", from, "--without-keys"]);
     for line in ["  sessions    none, and there", "  invites     none, and there"] {
@@ -398,6 +398,34 @@ fn a_backup_without_keys_says_what_is_missing() {
     assert!(refused(elsewhere.path(), &["user", "list"]).contains("gone"), "none is made silently");
     said(elsewhere.path(), &["key", "rotate"]);
     assert_eq!(Service::start(elsewhere.path(), &HERE).log_in("ann", PASSWORD).0, 200);
+}
+
+#[test]
+fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (folder, elsewhere) = (folder.path(), elsewhere.path());
+    let id = said(folder, &["pepper", "add"])[..8].to_owned();
+    said(folder, &["user", "add", "ann"]);
+    assert!(said(folder, &["backup", "b"]).contains("  keys        2: "));
+    let is_pepper = |name: &String| name.ends_with(".pepper");
+    let pepper = names_in(&folder.join("b/keys")).into_iter().find(is_pepper).unwrap();
+    said(elsewhere, &["restore", folder.join("b").to_str().unwrap()]);
+    assert_eq!(Service::start(elsewhere, &HERE).log_in("ann", PASSWORD).0, 200);
+
+    let third = tempfile::tempdir().unwrap();
+    let third = third.path();
+    said(folder, &["backup", "k", "--without-keys"]);
+    let done = run(third, &["restore", folder.join("k").to_str().unwrap()], "");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(
+        text(&done.stderr).contains(&format!("there is no pepper {id} in cloakroom-data/keys"))
+    );
+    said(third, &["key", "rotate"]);
+    let why = refused(third, &["serve"]);
+    assert!(why.contains(&format!("the pepper {id} is gone from cloakroom-data/keys")), "{why}");
+    fs::copy(folder.join("b/keys").join(&pepper), third.join("cloakroom-data/keys/own.pepper"))
+        .unwrap();
+    assert_eq!(Service::start(third, &HERE).log_in("ann", PASSWORD).0, 200, "whatever its name is");
 }
 
 #[test]

@@ -5,12 +5,13 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod program;
 
-use program::{PASSWORD, Service, object, run, said, text};
+use program::{PASSWORD, Service, object, run, said, text, within};
 
 /// The commands that a help lists.
 fn commands(folder: &Path, path: &[&str]) -> Vec<String> {
@@ -79,6 +80,16 @@ fn a_script_reads_json_beside_a_running_service() {
     let published: Value =
         serde_json::from_str(&service.call("GET", "/.well-known/jwks.json", &[], "").1).unwrap();
     assert_eq!(published["keys"][0]["kid"], key["kid"]);
+    let listed = said(folder, &["pepper", "list", "--json"]);
+    assert_eq!(listed, "{\"id\":null,\"state\":\"without\",\"passwords\":1,\"path\":null}\n");
+    let id = said(folder, &["pepper", "add"])[..8].to_owned();
+    within(Duration::from_secs(20), || {
+        service.log_in("ann", PASSWORD); // gives it to her hash
+        let listed = said(folder, &["pepper", "list", "--json"]);
+        let current: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+        assert_eq!((&current["id"], &current["state"]), (&json!(id), &json!("current")));
+        current["passwords"] == 1
+    });
     assert_eq!(object(folder, &["config", "--json"])["registration"], "open");
     let secret = ["--database-url", "postgres://me:canary@db.example/x", "config", "--json"];
     let shown = said(folder, &secret);

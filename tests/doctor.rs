@@ -146,6 +146,21 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     finds(folder, &[], "keys", "but there are accounts");
     fs::write(&key, pem).unwrap();
     mode(&key, 0o600);
+    said(folder, &["pepper", "add"]);
+    said(folder, &["user", "add", "bob"]);
+    let says = |found: Vec<(String, String, String)>| {
+        found.into_iter().find(|(about, ..)| about == "peppers").map(|(_, verdict, _)| verdict)
+    };
+    assert_eq!(says(doctor(folder, &[]).1).as_deref(), Some("ok"));
+    let mut pepper = fs::read_dir(&keys).unwrap().map(|entry| entry.unwrap().path());
+    let pepper = pepper.find(|path| path.extension().is_some_and(|end| end == "pepper")).unwrap();
+    mode(&pepper, 0o644);
+    finds(folder, &[], "peppers", "chmod 0600");
+    mode(&pepper, 0o600);
+    let aside = folder.join("aside");
+    fs::rename(&pepper, &aside).unwrap();
+    finds(folder, &[], "peppers", "1 of the passwords cannot be checked without it");
+    fs::rename(&aside, &pepper).unwrap();
     fs::write(data.join(".cloakroom.db.x.restoring"), "").unwrap();
     notes(folder, &[], "left over", ".restoring is left");
     assert!(data.join(".cloakroom.db.x.restoring").exists());

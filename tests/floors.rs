@@ -66,6 +66,7 @@ fn each_library_is_named_on_its_floor_only() {
         ![
             "secret.rs",
             "http/body.rs",
+            "domain/key_files.rs",
             "domain/tokens.rs",
             "domain/passwords.rs",
             "domain/foreign_hashes.rs",

@@ -812,6 +812,7 @@ fn what_the_operator_does_is_logged_by_the_command() {
         (&["user", "delete", "ann"], "user_deleted"),
         (&["invite"], "invite_made"),
         (&["key", "rotate"], "key_rotated"),
+        (&["pepper", "add"], "pepper_added"),
     ] {
         let done = run(folder.path(), arguments, PASSWORD);
         let logged = text(&done.stderr);

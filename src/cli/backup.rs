@@ -15,6 +15,7 @@ use super::user::rfc3339;
 use super::{Failed, Outcome, say};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, Store};
@@ -101,7 +102,9 @@ impl Backup {
                 folder.display()
             ))
         })?;
-        Ok(keys.public().into_iter().map(|key| key.path).collect())
+        let peppers = Peppers::read(&folder)?;
+        let keys = keys.public().into_iter().map(|key| key.path);
+        Ok(keys.chain(peppers.paths().map(Path::to_owned)).collect())
     }
 }
 

@@ -20,6 +20,7 @@ use super::{Failed, Outcome, say};
 use crate::app::DEMO_USERS;
 use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
+use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::server::{Tls, TlsError};
 use crate::store::{Depth, Look, Schema, Store};
@@ -130,7 +131,7 @@ impl Doctor {
             matches!(&seen, Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied);
         let size = seen.and_then(Result::ok).map(|meta| meta.len());
         let has_keys = Keys::are_in(&config.data_dir.join(KEYS)).unwrap_or(false);
-        let mut accounts = 0;
+        let (mut accounts, mut needed) = (0, Vec::new());
         match (&file, size) {
             (Some(file), None) if is_hidden => {
                 let says = format!("cannot look at {}: permission denied", file.display());
@@ -157,6 +158,7 @@ impl Doctor {
                         accounts = look.accounts;
                         database(config, &look, found);
                         clock(&look, found);
+                        needed = look.peppers;
                     }
                     Err(error) => found.add("database", Verdict::Wrong, error.to_string()),
                 }
@@ -167,6 +169,7 @@ impl Doctor {
         }
         if is_there {
             keys(config, accounts, found);
+            peppers(config, needed, found);
             left_over(&config.data_dir, found);
             room(&config.data_dir, size.unwrap_or_default(), found);
         }
@@ -394,6 +397,32 @@ fn keys(config: &Config, accounts: i64, found: &mut Findings) {
             );
         }
         Err(error) => found.add("keys", Verdict::Wrong, error.to_string()),
+    }
+}
+
+/// Are those there that passwords need?
+fn peppers(config: &Config, needed: Vec<(String, i64)>, found: &mut Findings) {
+    const ABOUT: &str = "peppers";
+    let folder = config.data_dir.join(KEYS);
+    let there = match Peppers::read(&folder) {
+        Ok(there) => there,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    let mut is_whole = true;
+    for (id, passwords) in needed {
+        if there.named(&id).is_none() {
+            found.add(ABOUT, Verdict::Wrong, there.gone(id, passwords).to_string());
+            is_whole = false;
+        }
+    }
+    if let Some(current) = there.current().filter(|_| is_whole) {
+        let says = format!(
+            "{} in {}; {} goes into new hashes",
+            there.paths().count(),
+            folder.display(),
+            current.id()
+        );
+        found.add(ABOUT, Verdict::Ok, says);
     }
 }
 

@@ -74,25 +74,34 @@ async fn rotate(config: &Config, folder: &Path) -> Outcome {
     let path = Keys::create(folder, now)?;
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
-    Event::KeyRotated.log(&name);
-    if let Err(why) = write_down(config, &name, now).await {
-        tracing::warn!("the key is there, but the event could not be written down: {}", why.0);
-    }
+    tell(config, Event::KeyRotated, &name, now).await;
     say(&format!("{} signs from now on", path.display()))
 }
 
-/// Writes the event to the database, if there is one that is used already.
-async fn write_down(config: &Config, key: &str, now: Timestamp) -> Outcome {
-    let address = config.database_url.expose(); // the driver connects with it
-    if Store::file_of(address)?.is_some_and(|file| !file.exists()) {
-        return Ok(());
+/// Logs what was done to a key, and writes it to the database, if there is one that is used already.
+pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
+    event.log(id);
+    if let Err(why) = write_down(config, event, id, now).await {
+        tracing::warn!("it is done, but the event could not be written down: {}", why.0);
     }
-    let store = Store::open(address).await?;
+}
+
+async fn write_down(config: &Config, event: Event, id: &str, now: Timestamp) -> Outcome {
+    let Some(store) = used_store(config).await? else { return Ok(()) };
     let events = Events::default();
     if store.has_accounts().await? {
-        events.note_thing(now, Event::KeyRotated, key);
+        events.note_thing(now, event, id);
     }
     let written = events.write(&store, now).await;
     store.close().await;
     Ok(written?)
+}
+
+/// The database, if there is one already: none is made.
+pub(super) async fn used_store(config: &Config) -> Result<Option<Store>, Failed> {
+    let address = config.database_url.expose(); // the driver connects with it
+    if Store::file_of(address)?.is_some_and(|file| !file.exists()) {
+        return Ok(None);
+    }
+    Ok(Some(Store::open(address).await?))
 }

@@ -16,6 +16,7 @@ mod migrate;
 mod moving;
 mod openapi;
 mod password;
+mod pepper;
 mod restore;
 mod serve;
 mod session;
@@ -85,7 +86,7 @@ struct Flags {
     /// The database: sqlite://… or postgres://… [default: cloakroom.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<DatabaseUrl>,
-    /// The folder of the database and the signing keys [default: cloakroom-data]
+    /// The folder of the database and the keys [default: cloakroom-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
@@ -113,6 +114,7 @@ enum Command {
     /// List the signing keys, and make a new one
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Key),
+    Pepper(pepper::Pepper),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     Config(config::Show),
@@ -200,6 +202,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config).await,
+            Command::Pepper(pepper) => pepper.run(&config).await,
             Command::Audit(audit) => audit.run(&config).await,
             Command::Doctor(doctor) => doctor.run(Ok(&config)).await,
             Command::Config(show) => show.run(&config),

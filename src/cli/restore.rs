@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::domain::audit::Event;
 use crate::domain::events::Events;
 use crate::domain::key_files;
+use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, Progress, Store};
@@ -76,6 +77,13 @@ struct Report {
     keys: usize,
 }
 
+/// What the copy holds no more, and what it needs.
+struct Prepared {
+    sessions_ended: u64,
+    invites_taken_back: u64,
+    peppers: Vec<String>,
+}
+
 impl Restore {
     pub async fn run(self, config: &Config) -> Outcome {
         tokio::select! {
@@ -99,7 +107,7 @@ impl Restore {
         let copy = Unfinished::copy_of(&self.from.join(DATABASE), path.clone());
         let copy =
             copy.map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))?;
-        let (sessions_ended, invites_taken_back) =
+        let Prepared { sessions_ended, invites_taken_back, peppers } =
             self.prepare(&copy.path, &manifest.made_at).await?;
         // the keys first: alone they are no service, and what is interrupted here can be run again
         let lock = key_files::hold(&folder)?;
@@ -125,6 +133,14 @@ impl Restore {
             keys: keys.len(),
         };
         let is_keyless = Keys::read(&folder, &config.public_url.origin())?.is_none();
+        let there = Peppers::read(&folder)?;
+        for id in peppers.iter().filter(|id| there.named(id).is_none()) {
+            tracing::warn!(
+                "there is no pepper {id} in {}, which passwords of then need: put its file there before \
+                 you start the service",
+                folder.display()
+            );
+        }
         self.tell(&report, &folder, is_keyless)
     }
 
@@ -162,10 +178,12 @@ impl Restore {
             return Ok(Vec::new());
         }
         let issuer = config.public_url.origin();
-        let there = if folder.exists() { Keys::read(&folder, &issuer)? } else { None };
-        let there = there.map(|keys| keys.public()).unwrap_or_default();
+        let keys = if folder.exists() { Keys::read(&folder, &issuer)? } else { None };
+        let keys = keys.map(|keys| keys.public()).unwrap_or_default();
+        let peppers = Peppers::read(&folder)?;
+        let there: Vec<_> = keys.iter().map(|key| &*key.path).chain(peppers.paths()).collect();
         let is_there = |name: &str, entry: &Entry| {
-            let path = there.iter().map(|key| &key.path).find(|path| path.ends_with(name));
+            let path = there.iter().find(|path| path.ends_with(name));
             path.is_some_and(|path| Entry::of(path, |_| ()).is_ok_and(|own| own == *entry))
         };
         let missing: Vec<String> = manifest
@@ -176,7 +194,7 @@ impl Restore {
         let same = manifest.keys().count() - missing.len();
         if !missing.is_empty() && same < there.len() {
             return Err(Failed(format!(
-                "there are other signing keys in {}; move them away, or restore the database alone, \
+                "there are other keys in {}; move them away, or restore the database alone, \
                  by --without-keys",
                 folder.display()
             )));
@@ -185,17 +203,20 @@ impl Restore {
     }
 
     /// Migrates the copy, and removes what must not be revived.
-    async fn prepare(&self, copy: &Path, made_at: &str) -> Result<(u64, u64), Failed> {
+    async fn prepare(&self, copy: &Path, made_at: &str) -> Result<Prepared, Failed> {
         let store = Store::open_file(copy).await?;
         let (events, now) = (Events::default(), Clock::System.now());
         events.note_thing(now, Event::DatabaseRestored, made_at);
         events.write(&store, now).await?;
-        let sessions = if self.keep_sessions { 0 } else { store.remove_all_sessions().await? };
-        let invites = if self.keep_invites { 0 } else { store.remove_all_invites().await? };
+        let sessions_ended =
+            if self.keep_sessions { 0 } else { store.remove_all_sessions().await? };
+        let invites_taken_back =
+            if self.keep_invites { 0 } else { store.remove_all_invites().await? };
+        let peppers = store.peppers_in_use().await?;
         store.close().await;
         File::open(copy)?.sync_all()?;
         let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
-        Ok((sessions, invites))
+        Ok(Prepared { sessions_ended, invites_taken_back, peppers })
     }
 
     fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {

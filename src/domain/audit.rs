@@ -41,13 +41,16 @@ pub enum Event {
     InviteRevoked,
     KeyRotated,
     KeysChanged,
+    PepperAdded,
+    PepperForgotten,
+    PeppersChanged,
     CrossOriginRefused,
     DatabaseRestored,
     EventsLost,
 }
 
 impl Event {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -73,6 +76,9 @@ impl Event {
         Self::InviteRevoked,
         Self::KeyRotated,
         Self::KeysChanged,
+        Self::PepperAdded,
+        Self::PepperForgotten,
+        Self::PeppersChanged,
         Self::CrossOriginRefused,
         Self::DatabaseRestored,
         Self::EventsLost,
@@ -105,6 +111,9 @@ impl Event {
             Self::InviteRevoked => "invite_revoked",
             Self::KeyRotated => "key_rotated",
             Self::KeysChanged => "keys_changed",
+            Self::PepperAdded => "pepper_added",
+            Self::PepperForgotten => "pepper_forgotten",
+            Self::PeppersChanged => "peppers_changed",
             Self::CrossOriginRefused => "cross_origin_refused",
             Self::DatabaseRestored => "database_restored",
             Self::EventsLost => "events_lost",
@@ -144,6 +153,9 @@ impl Event {
             | Self::InviteRevoked
             | Self::KeyRotated
             | Self::KeysChanged
+            | Self::PepperAdded
+            | Self::PepperForgotten
+            | Self::PeppersChanged
             | Self::DatabaseRestored
             | Self::EventsLost => false,
         }

@@ -33,10 +33,14 @@ impl ImportedPassword {
     /// a password: nobody signs in to it until it is given one.
     pub fn parse(text: &str) -> Result<Self, BadHash> {
         if text.is_empty() || text.starts_with('!') {
-            return Ok(Self(HashRow { hash: NO_PASSWORD.to_owned().into(), cost: 0 }));
+            return Ok(Self(HashRow {
+                hash: NO_PASSWORD.to_owned().into(),
+                cost: 0,
+                pepper: None,
+            }));
         }
         let cost = ForeignHash::parse(text)?.micros();
-        Ok(Self(HashRow { hash: ForeignHash::stored(text), cost }))
+        Ok(Self(HashRow { hash: ForeignHash::stored(text), cost, pepper: None }))
     }
 
     pub fn is_none(&self) -> bool {

@@ -11,6 +11,7 @@ pub mod invites;
 pub mod key_files;
 mod password_rules;
 pub mod passwords;
+pub mod peppers;
 pub mod recognition;
 pub mod session_data;
 pub mod sessions;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 use super::accounts::Username;
 use super::foreign_hashes::ForeignHash;
 use super::password_rules::guessable;
+use super::peppers::Peppers;
 use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, random_bytes};
+use crate::secret::{Password, PasswordHash, Pepper, random_bytes};
 use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
@@ -191,16 +192,18 @@ impl HashCost {
         i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
     }
 
-    fn argon2(self) -> Option<Argon2<'static>> {
+    fn params(self) -> Option<Params> {
         let HashCost { memory_kib, passes, lanes } = self;
         let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT)).ok()?;
-        self.is_bounded().then(|| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        self.is_bounded().then_some(params)
     }
 }
 
 /// What the row of an account holds that has no password.
 pub(super) const NO_PASSWORD: &str = "!";
 
+/// The parameter of a PHC string that names the pepper.
+const KEY_ID: &str = "keyid";
 /// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
 const OUTPUT: usize = 32;
 const SALT: usize = 16;
@@ -229,6 +232,7 @@ pub struct Hasher {
     took: Arc<AtomicU64>,
     threads: usize,
     cost: HashCost,
+    peppers: RwLock<Arc<Peppers>>,
 }
 
 /// All hands are full: try again in a second.
@@ -244,6 +248,8 @@ pub enum Verdict {
     Outdated(NewPassword),
     /// What is stored is no hash, or costs more than any may.
     Unusable(Fault),
+    /// The hash needs a pepper that is not here.
+    Unpeppered(Fault),
 }
 
 struct Job {
@@ -268,7 +274,18 @@ impl Hasher {
         }
         let places = Semaphore::new(QUEUE);
         let (refused, pace) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { queue, places, waiting, refused, pace, took, threads, cost }
+        let peppers = RwLock::default();
+        Self { queue, places, waiting, refused, pace, took, threads, cost, peppers }
+    }
+
+    /// What hashes are made and compared with.
+    pub fn peppers(&self) -> Arc<Peppers> {
+        Arc::clone(&self.peppers.read().expect("nobody panics while writing"))
+    }
+
+    /// From now on hashes are made and compared with these.
+    pub fn set_peppers(&self, peppers: Peppers) {
+        *self.peppers.write().expect("nobody panics while writing") = Arc::new(peppers);
     }
 
     /// A place in the queue, for who has something to do before: who finds none is sent away before
@@ -306,15 +323,8 @@ impl Hasher {
 
     /// Hashes a new password with a fresh salt.
     pub async fn hash(&self, password: NewPassword) -> Result<HashRow, Busy> {
-        let cost = self.cost;
-        self.queued(move |memory| {
-            let salt = random_bytes::<SALT>();
-            let argon2 = cost.argon2().expect("our own parameters are within bounds");
-            let mut output = [0; OUTPUT];
-            memory.hash(&argon2, password.0.expose(), &salt, &mut output); // this is the hashing
-            HashRow { hash: phc_string(cost, &salt, &output), cost: cost.micros() }
-        })
-        .await
+        let new = Argon2id::new(self.cost, self.peppers().current().cloned());
+        self.queued(move |memory| new.row(&new.output_of(&password.0, memory))).await
     }
 
     /// Hashes what can wait, unless somebody waits already.
@@ -342,17 +352,25 @@ impl Hasher {
         hash: Option<&PasswordHash>,
     ) -> Result<Verdict, Busy> {
         // parsed here for its salt, its parameters and the output to compare with
-        let stored = hash.map_or(Ok(Stored::Nothing), |hash| Stored::parse(hash.expose()));
+        let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.stored(hash));
         let decoy = || Argon2id::decoy(self.cost);
         let (begun, verdict) = match stored {
             Ok(Stored::Ours(hash)) => self.compared(password, hash).await?,
             Ok(Stored::Foreign(hash)) => self.compared_abroad(password, hash).await?,
             Ok(Stored::Nothing) => (self.compared(password, decoy()).await?.0, Verdict::Wrong),
+            Ok(Stored::Unpeppered(fault)) => {
+                (self.compared(password, decoy()).await?.0, Verdict::Unpeppered(fault))
+            }
             Err(fault) => (self.compared(password, decoy()).await?.0, Verdict::Unusable(fault)),
         };
         drop(place); // waiting takes nobody's
         self.keep_pace(begun).await;
         Ok(verdict)
+    }
+
+    /// What a row holds of a password, and the pepper that it needs.
+    fn stored(&self, hash: &PasswordHash) -> Result<Stored, Fault> {
+        Stored::parse(hash.expose(), &self.peppers()) // parsed for what it says of itself
     }
 
     /// Compares with a hash of ours; when a thread began to.
@@ -361,16 +379,17 @@ impl Hasher {
         password: Password,
         stored: Argon2id,
     ) -> Result<(Instant, Verdict), Busy> {
-        let cost = self.cost;
+        let (cost, peppers) = (self.cost, self.peppers());
         self.queued(move |memory| {
             let begun = Instant::now();
             let prepared = prepare(&password).unwrap_or(password);
-            let mut output = [0; OUTPUT];
-            memory.hash(&stored.argon2, prepared.expose(), &stored.salt, &mut output);
+            let output = stored.output_of(&prepared, memory);
             // `Output` compares in constant time
-            let verdict = match Output::new(&output).is_ok_and(|output| output == stored.output) {
+            let verdict = match output == stored.output {
                 false => Verdict::Wrong,
-                true if stored.cost == cost => Verdict::Right,
+                true if stored.cost == cost && stored.is_peppered_by(peppers.current()) => {
+                    Verdict::Right
+                }
                 true => Verdict::Outdated(NewPassword(prepared)),
             };
             (begun, verdict)
@@ -428,13 +447,12 @@ impl Hasher {
         let mut fastest = Duration::MAX;
         for _ in 0..3 {
             let password = Password::new("nobody's".to_owned());
-            // parsed here for what it costs
-            let took = match hash.map(|hash| Stored::parse(hash.expose())) {
+            let took = match hash.map(|hash| self.stored(hash)) {
                 Some(Ok(Stored::Foreign(hash))) => {
                     self.compared_abroad(password, hash).await?.0.elapsed()
                 }
                 Some(Ok(Stored::Ours(hash))) => self.compared(password, hash).await?.0.elapsed(),
-                Some(Ok(Stored::Nothing) | Err(_)) | None => {
+                Some(Ok(Stored::Nothing | Stored::Unpeppered(_)) | Err(_)) | None => {
                     self.compared(password, Argon2id::decoy(self.cost)).await?.0.elapsed()
                 }
             };
@@ -537,19 +555,25 @@ enum Stored {
     Ours(Argon2id),
     Foreign(ForeignHash),
     Nothing,
+    /// One of ours with a pepper that is not here.
+    Unpeppered(Fault),
 }
 
 /// A hash of ours, taken apart.
 struct Argon2id {
     cost: HashCost,
-    argon2: Argon2<'static>,
+    params: Params,
+    pepper: Option<Arc<Pepper>>,
     salt: Vec<u8>,
     output: Output,
 }
 
 impl Stored {
-    fn parse(text: &str) -> Result<Self, Fault> {
-        let unusable = |why| Fault::new("reading a stored password hash", why);
+    fn parse(text: &str, peppers: &Peppers) -> Result<Self, Fault> {
+        let doing = "reading a stored password hash";
+        let unusable = |why| Fault::new(doing, why);
+        // a mounted secret may be on its way
+        let missing = |id: &str| Fault::passing(doing, format!("its pepper {id} is not here"));
         if text == NO_PASSWORD {
             return Ok(Self::Nothing);
         }
@@ -557,13 +581,32 @@ impl Stored {
             let hash = ForeignHash::parse(text);
             return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
         }
-        let hash = Argon2id::read(text).map(Self::Ours);
-        hash.ok_or_else(|| unusable("it is no Argon2id hash within bounds"))
+        let (mut hash, pepper) =
+            Argon2id::read(text).ok_or_else(|| unusable("it is no Argon2id hash within bounds"))?;
+        let Some(id) = pepper else { return Ok(Self::Ours(hash)) };
+        hash.pepper = peppers.named(&id).cloned();
+        Ok(match hash.pepper {
+            Some(_) => Self::Ours(hash),
+            None => Self::Unpeppered(missing(&id)),
+        })
     }
 }
 
 impl Argon2id {
-    fn read(text: &str) -> Option<Self> {
+    /// One that is to be made.
+    fn new(cost: HashCost, pepper: Option<Arc<Pepper>>) -> Self {
+        let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
+        let params = cost.params().expect("our own parameters are within bounds");
+        Self { cost, params, pepper, salt: random_bytes::<SALT>().to_vec(), output }
+    }
+
+    /// What an unknown name is compared with: as much work, and never equal.
+    fn decoy(cost: HashCost) -> Self {
+        Self::new(cost, None)
+    }
+
+    /// Reads a hash, and the name of the pepper that it needs.
+    fn read(text: &str) -> Option<(Self, Option<String>)> {
         let hash = phc::PasswordHash::new(text).ok()?;
         let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(0x13);
         let output = hash.hash.filter(|output| is_ours && output.as_bytes().len() == OUTPUT)?;
@@ -574,27 +617,49 @@ impl Argon2id {
         };
         let salt = hash.salt?.as_ref().to_vec();
         let is_salt = (argon2::MIN_SALT_LEN..=MOST_SALT).contains(&salt.len());
-        is_salt.then_some(Self { cost, argon2: cost.argon2()?, salt, output })
+        let pepper = hash.params.get_str(KEY_ID).map(str::to_owned);
+        let read = Self { cost, params: cost.params()?, pepper: None, salt, output };
+        is_salt.then_some((read, pepper))
     }
 
-    /// What an unknown name is compared with: as much work, and never equal.
-    fn decoy(cost: HashCost) -> Self {
-        let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
-        let argon2 = cost.argon2().expect("our own parameters are within bounds");
-        Self { cost, argon2, salt: vec![0; SALT], output }
+    /// Hashes a password as this one was.
+    fn output_of(&self, password: &Password, memory: &mut Memory) -> Output {
+        let (version, params) = (Version::V0x13, self.params.clone());
+        let argon2 = match &self.pepper {
+            None => Argon2::new(Algorithm::Argon2id, version, params),
+            // this is the hashing with it
+            Some(pepper) => {
+                Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, version, params)
+                    .expect("a pepper is short")
+            }
+        };
+        let mut output = [0; OUTPUT];
+        memory.hash(&argon2, password.expose(), &self.salt, &mut output); // this is the hashing
+        Output::new(&output).expect("32 bytes are an output")
     }
-}
 
-fn phc_string(cost: HashCost, salt: &[u8], output: &[u8]) -> PasswordHash {
-    let HashCost { memory_kib, passes, lanes } = cost;
-    let salt = Salt::new(salt).expect("16 bytes are a salt");
-    let output = Output::new(output).expect("32 bytes are an output");
-    format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${output}").into()
+    /// Is it what new hashes are made with?
+    fn is_peppered_by(&self, current: Option<&Arc<Pepper>>) -> bool {
+        let id = |pepper: Option<&Arc<Pepper>>| pepper.map(|pepper| pepper.id());
+        id(self.pepper.as_ref()) == id(current)
+    }
+
+    /// The row of this hash, when its output is that.
+    fn row(&self, output: &Output) -> HashRow {
+        let HashCost { memory_kib, passes, lanes } = self.cost;
+        let salt = Salt::new(&self.salt).expect("16 bytes are a salt");
+        let pepper = self.pepper.as_ref().map(|pepper| pepper.id());
+        let key = pepper.as_ref().map(|id| format!(",{KEY_ID}={id}")).unwrap_or_default();
+        let hash =
+            format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}{key}${salt}${output}");
+        HashRow { hash: hash.into(), cost: self.cost.micros(), pepper }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
     const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
@@ -632,6 +697,62 @@ mod tests {
             let verdict = hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
             assert!(matches!(verdict, Verdict::Right));
         }
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_of_no_use_without_its_pepper_and_is_renewed_with_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let peppers = || Peppers::read(folder.path()).unwrap();
+        let new = || RULES.check(&typed("correct horse battery"), None).unwrap();
+        let hasher = Hasher::start(CHEAP, 1);
+        let verify = async |hash: &HashRow, text: &str| {
+            hasher.verify(typed(text), Some(&hash.hash)).await.unwrap()
+        };
+        let plain = hasher.hash(new()).await.unwrap();
+        assert_eq!(plain.pepper, None);
+
+        let (first, _) = Peppers::create(folder.path(), Timestamp::from_millis(1)).unwrap();
+        hasher.set_peppers(peppers());
+        assert!(matches!(verify(&plain, "correct horse battery").await, Verdict::Outdated(_)));
+        let hash = hasher.hash(new()).await.unwrap();
+        assert_eq!(hash.pepper.as_ref(), Some(&first));
+        let names = format!("$argon2id$v=19$m=64,t=1,p=1,keyid={first}$");
+        assert!(hash.hash.expose().starts_with(&names), "it names its pepper");
+        assert!(matches!(verify(&hash, "correct horse battery").await, Verdict::Right));
+        assert!(matches!(verify(&hash, "correct horse batterx").await, Verdict::Wrong));
+        let unnamed = hash.hash.expose().replace(&format!(",keyid={first}"), "");
+        let unnamed = HashRow { hash: unnamed.into(), cost: 0, pepper: None };
+        let verdict = verify(&unnamed, "correct horse battery").await;
+        assert!(matches!(verdict, Verdict::Wrong), "it was hashed in");
+
+        Peppers::create(folder.path(), Timestamp::from_millis(2)).unwrap();
+        hasher.set_peppers(peppers());
+        let Verdict::Outdated(again) = verify(&hash, "correct horse battery").await else {
+            panic!("a newer one is there")
+        };
+        let renewed = hasher.hash(again).await.unwrap();
+        assert!(matches!(verify(&renewed, "correct horse battery").await, Verdict::Right));
+        assert_ne!(renewed.pepper, hash.pepper);
+
+        hasher.set_peppers(Peppers::default());
+        for text in ["correct horse battery", "anything"] {
+            assert!(matches!(verify(&hash, text).await, Verdict::Unpeppered(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_peppered_hash_is_argon2s_own_with_a_secret() {
+        // by libargon2's `argon2id_ctx` with `secret` and `secretlen`
+        let pepper = Pepper::parse("0123456789abcdef".repeat(4).as_bytes()).unwrap();
+        let own = Argon2id {
+            cost: CHEAP,
+            params: CHEAP.params().unwrap(),
+            pepper: Some(Arc::new(pepper)),
+            salt: b"sixteen bytes ok".to_vec(),
+            output: Output::new(&[0; OUTPUT]).unwrap(),
+        };
+        let output = own.output_of(&typed("correct horse battery"), &mut Memory::kept(CHEAP));
+        assert_eq!(output.to_string(), "obd16okcx48rqUwoQBl/o2/uzWvj4k2bsyyxkbbAVA0");
     }
 
     #[tokio::test]

@@ -314,6 +314,7 @@ impl Domain {
                 tracing::error!(account = account.id.as_str(), "{fault}");
                 return Ok(None);
             }
+            Verdict::Unpeppered(fault) => return Err(fault.into()),
             Verdict::Right => None,
             Verdict::Outdated(password) => Some(password),
         };

@@ -68,14 +68,18 @@ impl Trouble {
 }
 
 impl Domain {
-    /// Takes up new keys and lets go of removed ones until the domain is gone.
+    /// Takes up new keys and peppers and lets go of removed ones until the domain is gone.
     pub async fn watch_keys(domain: Weak<Self>) {
-        let mut trouble = Trouble::default();
+        let (mut trouble, mut of_peppers) = (Trouble::default(), Trouble::default());
         let mut rounds = Rounds::every(LISTEN, domain);
         while let Some(domain) = rounds.next().await {
             if let Err(error) = domain.look_at_keys() {
                 let say = || tracing::error!("the signing keys stay as they were: {error}");
                 trouble.say(Instant::now(), say);
+            }
+            if let Err(error) = domain.look_at_peppers().await {
+                let say = || tracing::error!("the peppers stay as they were: {error}");
+                of_peppers.say(Instant::now(), say);
             }
         }
     }

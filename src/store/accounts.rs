@@ -21,12 +21,13 @@ pub struct AccountRow {
     pub disabled_at: Option<i64>,
 }
 
-/// A hash as it is stored, and what verifying it costs in microseconds, by which the dearest one is
-/// found.
+/// A hash as it is stored, what verifying it costs in microseconds, by which the dearest one is found,
+/// and the pepper that it needs, by which a missing one is.
 #[derive(Debug)]
 pub struct HashRow {
     pub hash: PasswordHash,
     pub cost: i64,
+    pub pepper: Option<String>,
 }
 
 #[derive(Debug)]
@@ -64,13 +65,14 @@ pub enum SignedUp {
 macro_rules! insert_account {
     ($account:expr) => {
         sqlx::query(
-            "insert into accounts (id, username, password_hash, hash_cost, created_at)
-             values ($1, $2, $3, $4, $5) on conflict (username) do nothing",
+            "insert into accounts (id, username, password_hash, hash_cost, pepper, created_at)
+             values ($1, $2, $3, $4, $5, $6) on conflict (username) do nothing",
         )
         .bind($account.id)
         .bind($account.username)
         .bind($account.password.hash.expose()) // this row is where the hash is kept
         .bind($account.password.cost)
+        .bind($account.password.pepper.as_deref())
         .bind($account.created_at)
     };
 }
@@ -221,6 +223,71 @@ impl Store {
         .map_err(broken("looking for the dearest hashes"))
     }
 
+    /// The peppers that some password needs: a step in the index for each.
+    pub async fn peppers_in_use(&self) -> Result<Vec<String>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "with recursive used (id) as (
+                     select min(pepper) from accounts where pepper is not null
+                     union all
+                     select (select min(pepper) from accounts where pepper > used.id)
+                     from used where used.id is not null
+                 )
+                 select id from used where id is not null",
+            )
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("looking for the peppers in use"))
+    }
+
+    /// How many passwords need this pepper.
+    pub async fn count_peppered(&self, pepper: &str) -> Result<i64, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar("select count(*) from accounts where pepper = $1")
+                .bind(pepper)
+                .fetch_one(pool)
+                .await
+        })
+        .map_err(broken("counting the passwords of a pepper"))
+    }
+
+    /// How many accounts have a password without a pepper, or none.
+    pub async fn count_unpeppered(&self) -> Result<i64, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar("select count(*) from accounts where pepper is null")
+                .fetch_one(pool)
+                .await
+        })
+        .map_err(broken("counting the passwords without a pepper"))
+    }
+
+    /// Puts something that is no hash in the place of up to `limit` of those that need this pepper; the
+    /// names of whose they were.
+    pub async fn remove_peppered(
+        &self,
+        pepper: &str,
+        none: &str,
+        hash_cost: i64,
+        limit: i64,
+    ) -> Result<Vec<String>, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query_scalar(
+                "update accounts set password_hash = $2, hash_cost = $3, pepper = null,
+                        password_version = password_version + 1
+                 where id in (select id from accounts where pepper = $1 limit $4)
+                 returning username",
+            )
+            .bind(pepper)
+            .bind(none)
+            .bind(hash_cost)
+            .bind(limit)
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("taking passwords away"))
+    }
+
     /// The account of this id.
     pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
         on_engine!(self.reader(), |pool| {
@@ -247,13 +314,14 @@ impl Store {
             async {
                 let mut all = begin(pool).await?;
                 let set = sqlx::query(
-                    "update accounts set password_hash = $2, hash_cost = $3,
+                    "update accounts set password_hash = $2, hash_cost = $3, pepper = $4,
                             password_version = password_version + 1
                      where id = $1",
                 )
                 .bind(account_id)
                 .bind(new.hash.expose()) // this row is where the hash is kept
                 .bind(new.cost)
+                .bind(new.pepper.as_deref())
                 .execute(&mut *all)
                 .await?;
                 sqlx::query(END_ALL).bind(account_id).bind(now).execute(&mut *all).await?;
@@ -276,13 +344,14 @@ impl Store {
     ) -> Result<(), Fault> {
         on_engine!(self.writer(), |pool| {
             sqlx::query(
-                "update accounts set password_hash = $3, hash_cost = $4
+                "update accounts set password_hash = $3, hash_cost = $4, pepper = $5
                  where id = $1 and password_version = $2",
             )
             .bind(account_id)
             .bind(version)
             .bind(new.hash.expose()) // this row is where the hash is kept
             .bind(new.cost)
+            .bind(new.pepper.as_deref())
             .execute(pool)
             .await
             .map(drop)
@@ -305,7 +374,7 @@ impl Store {
             async {
                 let mut all = begin(pool).await?;
                 let set = sqlx::query(
-                    "update accounts set password_hash = $3, hash_cost = $4,
+                    "update accounts set password_hash = $3, hash_cost = $4, pepper = $5,
                             password_version = password_version + 1
                      where id = $1 and password_version = $2 and disabled_at is null",
                 )
@@ -313,6 +382,7 @@ impl Store {
                 .bind(version)
                 .bind(password.hash.expose()) // this row is where the hash is kept
                 .bind(password.cost)
+                .bind(password.pepper.as_deref())
                 .execute(&mut *all)
                 .await?;
                 if set.rows_affected() == 0 {

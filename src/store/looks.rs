@@ -24,6 +24,8 @@ pub struct Look {
     /// What is wrong with the pages, as far as it was looked at.
     pub damage: Option<String>,
     pub accounts: i64,
+    /// The peppers that passwords need, and how many do.
+    pub peppers: Vec<(String, i64)>,
     /// The latest instant that anything in it says it happened at.
     pub newest: Option<i64>,
     /// Those of the names that were asked for that somebody has.
@@ -105,6 +107,7 @@ async fn look(
         schema: Schema::None,
         damage: None,
         accounts: 0,
+        peppers: Vec::new(),
         newest: None,
         demo_users: Vec::new(),
         unwritable: Vec::new(),
@@ -139,6 +142,12 @@ async fn look(
         .await
     })
     .map_err(failed())?;
+    if let Schema::Current(_) = seen.schema {
+        let peppers =
+            "select pepper, count(*) from accounts where pepper is not null group by pepper";
+        let peppers = on_engine!(&pool, |pool| sqlx::query_as(peppers).fetch_all(*pool).await);
+        seen.peppers = peppers.map_err(failed())?;
+    }
     for name in demo_users {
         let named = "select count(*) from accounts where username = $1";
         let named = on_engine!(&pool, |pool| {

@@ -26,6 +26,7 @@ pub const TABLES: &[Table] = &[
             ("disabled_at", Kind::Number),
             ("password_version", Kind::Number),
             ("hash_cost", Kind::Number),
+            ("pepper", Kind::Text),
         ],
     },
     Table {

@@ -22,6 +22,7 @@ mod nodes;
 mod origins;
 mod pages;
 mod paths;
+mod peppers;
 mod races;
 mod recognition;
 mod renewal;

@@ -1,0 +1,131 @@
+//! `cloakroom pepper`.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::key::{tell, used_store};
+use super::{Failed, Outcome, say};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::audit::Event;
+use crate::domain::peppers::{KnownPepper, Peppers};
+use crate::store::Store;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom pepper add         once, before the first user, or whenever
+  cloakroom pepper list        how many passwords need which; a file that none needs can be removed
+
+A pepper is worth something where the database may be stolen and the keys are elsewhere: with
+PostgreSQL, or where backups are made with --without-keys. Back its file up: without it nobody
+signs in.";
+
+/// Make and list peppers, secrets that the hashes of passwords need beside the database
+///
+/// Whoever gets at the database alone cannot try passwords on hashes that were made with a pepper. It is a
+/// file in the folder of the keys. Passwords get the newest one when they are set, and when their users sign
+/// in; until then the older ones are needed, and the service does not start without them.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Pepper {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the peppers, the oldest first, and how many passwords need each
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a pepper, which goes into new hashes from now on. All nodes must run this version, and have its
+    /// file before people sign in there
+    Add,
+    /// Take the passwords away that need a pepper whose file is lost, for good, and print whose they were:
+    /// give these users new ones by `cloakroom user passwd`
+    Forget {
+        /// The pepper's id, as the service and `pepper list` name it
+        id: String,
+    },
+}
+
+impl Pepper {
+    pub async fn run(&self, config: &Config) -> Outcome {
+        let folder = app::make_folders(config)?;
+        match &self.what {
+            What::Add => add(config, &folder).await,
+            What::List { json } => {
+                let store = store(config).await?;
+                let listed = list(&folder, &store, *json).await;
+                store.close().await;
+                listed
+            }
+            What::Forget { id } => {
+                let store = store(config).await?;
+                let peppers = Peppers::read(&folder)?;
+                let names = peppers.forget(id, &store, config.passwords.cost);
+                let names = names.await;
+                store.close().await;
+                forgot(config, id, &names?).await
+            }
+        }
+    }
+}
+
+async fn store(config: &Config) -> Result<Store, Failed> {
+    let store = used_store(config).await?;
+    store.ok_or_else(|| Failed("there is no database yet; the first start makes it".to_owned()))
+}
+
+async fn add(config: &Config, folder: &Path) -> Outcome {
+    let now = Clock::System.now();
+    let (id, path) = Peppers::create(folder, now)?;
+    tell(config, Event::PepperAdded, &id, now).await;
+    say(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    /// `null` for the passwords that need none.
+    id: Option<&'a str>,
+    state: &'a str,
+    passwords: i64,
+    path: Option<String>,
+}
+
+async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
+    let peppers = Peppers::read(folder)?.known(store).await?;
+    for KnownPepper { id, path, is_current, passwords } in &peppers {
+        let state = match path {
+            None => "missing",
+            Some(_) if *is_current => "current",
+            Some(_) => "older",
+        };
+        let path = path.as_ref().map(|path| path.display().to_string());
+        show(&Line { id: Some(id), state, passwords: *passwords, path }, json)?;
+    }
+    let passwords = store.count_unpeppered().await?;
+    show(&Line { id: None, state: "without", passwords, path: None }, json)
+}
+
+fn show(line: &Line<'_>, json: bool) -> Outcome {
+    if json {
+        return say(&serde_json::to_string(line)?);
+    }
+    let (id, path) = (line.id.unwrap_or("-"), line.path.as_deref().unwrap_or_default());
+    let shown = format!("{id:<8}  {:<7}  passwords: {:<6}  {path}", line.state, line.passwords);
+    say(shown.trim_end())
+}
+
+async fn forgot(config: &Config, id: &str, names: &[String]) -> Outcome {
+    tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
+    for name in names {
+        say(name)?;
+    }
+    Ok(())
+}

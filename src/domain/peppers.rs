@@ -1,0 +1,264 @@
+//! Peppers: secrets beside the database, without which nobody can try passwords on its hashes.
+//!
+//! Argon2 has a place for one (RFC 9106, section 3.1, the secret value K). Each is a file in the folder
+//! of the keys; the last one by name goes into new hashes, and a hash names the one that it needs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Domain;
+use super::audit::Event;
+use super::key_files::{self, KeyError, Listing};
+use super::passwords::{HashCost, NO_PASSWORD};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::secret::{Pepper, random_id};
+use crate::store::Store;
+
+/// How the names of the files end.
+const ENDING: &str = "pepper";
+/// Rows a statement changes at once: some milliseconds of the one writer.
+const BATCH: i64 = 500;
+
+/// The peppers of a folder, as it was when it was read.
+#[derive(Debug, Default)]
+pub struct Peppers {
+    folder: PathBuf,
+    files: Vec<PepperFile>,
+    /// What the folder looked like, to notice a change.
+    listing: Listing,
+}
+
+#[derive(Debug)]
+struct PepperFile {
+    id: String,
+    pepper: Arc<Pepper>,
+    path: PathBuf,
+}
+
+/// A pepper as the operator may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPepper {
+    pub id: String,
+    /// Where it is, if it is there.
+    pub path: Option<PathBuf>,
+    /// Does it go into new hashes?
+    pub is_current: bool,
+    /// How many accounts have a password that is checked with it.
+    pub passwords: i64,
+}
+
+/// Why the peppers cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PepperError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{0}; `cloakroom doctor` says what is wrong")]
+    Fault(#[from] Fault),
+    #[error(
+        "the pepper {id} is gone from {}, and {passwords} of the passwords cannot be checked without it; \
+         restore its file from a backup, or, if it is lost, take these passwords away by `cloakroom pepper \
+         forget {id}`",
+        folder.display()
+    )]
+    Gone { id: String, folder: PathBuf, passwords: i64 },
+}
+
+/// Why a pepper is not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("the pepper {0} is there, in {1}: the passwords that need it can be checked")]
+    IsThere(String, PathBuf),
+    #[error("no password needs a pepper {0}; `cloakroom pepper list` has those that are needed")]
+    NotNeeded(String),
+}
+
+impl Peppers {
+    /// Reads every file of a pepper in the folder. One that is not there has none.
+    pub fn read(folder: &Path) -> Result<Self, KeyError> {
+        let listing = key_files::listing(folder, ENDING)?;
+        let files = listing.iter().map(|(name, ..)| PepperFile::read(folder, name));
+        let files = files.collect::<Result<_, _>>()?;
+        Ok(Self { folder: folder.to_owned(), files, listing })
+    }
+
+    /// Reads the folder again if it has changed.
+    pub fn reread(&self) -> Result<Option<Self>, KeyError> {
+        if key_files::listing(&self.folder, ENDING)? == self.listing {
+            return Ok(None);
+        }
+        Self::read(&self.folder).map(Some)
+    }
+
+    /// Makes a pepper, which goes into new hashes from now on: readable by its owner alone, and on the
+    /// disk when this returns. Running services take it up within a second.
+    pub fn create(folder: &Path, now: Timestamp) -> Result<(String, PathBuf), KeyError> {
+        let pepper = Pepper::random();
+        let name = format!("{:015}-{}.{ENDING}", now.millis(), random_id());
+        let path = folder.join(name);
+        key_files::write(folder, &path, &pepper.to_text(), "pepper add")?;
+        Ok((pepper.id(), path))
+    }
+
+    /// Is every one there that a password needs?
+    pub async fn check(&self, store: &Store) -> Result<(), PepperError> {
+        for id in store.peppers_in_use().await? {
+            if self.named(&id).is_none() {
+                let passwords = store.count_peppered(&id).await?;
+                return Err(self.gone(id, passwords));
+            }
+        }
+        Ok(())
+    }
+
+    /// That one is missing which so many passwords need.
+    pub fn gone(&self, id: String, passwords: i64) -> PepperError {
+        PepperError::Gone { id, folder: self.folder.clone(), passwords }
+    }
+
+    /// The one that goes into new hashes.
+    pub fn current(&self) -> Option<&Arc<Pepper>> {
+        self.files.last().map(|file| &file.pepper)
+    }
+
+    /// The one of this id.
+    pub fn named(&self, id: &str) -> Option<&Arc<Pepper>> {
+        self.files.iter().find(|file| file.id == id).map(|file| &file.pepper)
+    }
+
+    /// Where they are.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| &*file.path)
+    }
+
+    /// Those that are there, the oldest first, and those that are missing.
+    pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, Fault> {
+        let mut known = Vec::new();
+        for (n, file) in self.files.iter().enumerate() {
+            known.push(KnownPepper {
+                id: file.id.clone(),
+                path: Some(file.path.clone()),
+                is_current: n + 1 == self.files.len(),
+                passwords: store.count_peppered(&file.id).await?,
+            });
+        }
+        for id in store.peppers_in_use().await? {
+            if self.named(&id).is_none() {
+                let passwords = store.count_peppered(&id).await?;
+                known.push(KnownPepper { id, path: None, is_current: false, passwords });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Takes the passwords away that need a pepper which is lost; the names of whose they were. Nobody
+    /// signs in to these accounts until they are given others; who is signed in stays so.
+    pub async fn forget(
+        &self,
+        id: &str,
+        store: &Store,
+        cost: HashCost,
+    ) -> Result<Vec<String>, ForgetError> {
+        if let Some(file) = self.files.iter().find(|file| file.id == id) {
+            return Err(ForgetError::IsThere(id.to_owned(), file.path.clone()));
+        }
+        let mut names = Vec::new();
+        loop {
+            let some = store.remove_peppered(id, NO_PASSWORD, cost.micros(), BATCH).await?;
+            if some.is_empty() {
+                break;
+            }
+            names.extend(some);
+        }
+        if names.is_empty() { Err(ForgetError::NotNeeded(id.to_owned())) } else { Ok(names) }
+    }
+}
+
+impl PepperFile {
+    fn read(folder: &Path, name: &Path) -> Result<Self, KeyError> {
+        let (path, bytes) = key_files::read(folder, name, KeyError::NotAPepper)?;
+        let Some(pepper) = Pepper::parse(&bytes) else { return Err(KeyError::NotAPepper(path)) };
+        if pepper.is_weak() {
+            return Err(KeyError::WeakPepper(path));
+        }
+        Ok(Self { id: pepper.id(), pepper: Arc::new(pepper), path })
+    }
+}
+
+impl Domain {
+    /// Takes up new peppers and lets go of removed ones, unless a password needs one.
+    pub(super) async fn look_at_peppers(&self) -> Result<(), PepperError> {
+        let Some(peppers) = self.hasher.peppers().reread()? else { return Ok(()) };
+        peppers.check(&self.store).await?;
+        self.hasher.set_peppers(peppers);
+        self.note(Event::PeppersChanged);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn put(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_last_one_by_name_goes_into_new_hashes_and_the_others_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert!(Peppers::read(folder).unwrap().current().is_none());
+        let (first, path) = Peppers::create(folder, NOW).unwrap();
+        let later = NOW.plus(std::time::Duration::from_millis(1));
+        let (second, _) = Peppers::create(folder, later).unwrap();
+        let peppers = Peppers::read(folder).unwrap();
+        assert_eq!(peppers.current().unwrap().id(), second);
+        assert_eq!(peppers.named(&first).unwrap().id(), first);
+        assert!(peppers.named("deadbeef").is_none());
+        assert_eq!(peppers.paths().next(), Some(&*path));
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_is_read_again_when_it_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = Peppers::read(folder.path()).unwrap();
+        assert!(none.reread().unwrap().is_none());
+        let (id, path) = Peppers::create(folder.path(), NOW).unwrap();
+        let one = none.reread().unwrap().expect("it has changed");
+        assert!(one.named(&id).is_some());
+        fs::remove_file(path).unwrap();
+        assert!(one.reread().unwrap().expect("it has changed again").current().is_none());
+    }
+
+    #[test]
+    fn what_openssl_makes_of_32_bytes_is_a_pepper_and_nothing_shorter_or_weaker() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let digits = "0123456789abcdef".repeat(4);
+        put(folder, "own.pepper", &format!("{digits}\n"));
+        let id = Peppers::read(folder).unwrap().current().unwrap().id();
+        put(folder, "own.pepper", &digits.to_uppercase());
+        assert_eq!(Peppers::read(folder).unwrap().current().unwrap().id(), id, "the same bytes");
+        for bad in ["", "changeme", &digits[1..], &digits.replace('0', "g"), &format!("{digits}00")]
+        {
+            let path = put(folder, "own.pepper", bad);
+            let read = Peppers::read(folder).map(drop);
+            assert!(matches!(read, Err(KeyError::NotAPepper(bad)) if bad == path), "{bad:?}");
+        }
+        let path = put(folder, "own.pepper", &"5a".repeat(32));
+        let read = Peppers::read(folder).map(drop);
+        assert!(matches!(read, Err(KeyError::WeakPepper(weak)) if weak == path));
+    }
+}

@@ -1,0 +1,171 @@
+//! Secrets beside the database, which the hashes of passwords need.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::clock::Clock;
+use cloakroom::domain::peppers::Peppers;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{CHEAP, House, PASSWORD, START, request};
+
+/// The pepper that the row of each account names, and the hash beside it, are the same one.
+const AGREE: &str = "select count(*) from accounts
+    where password_hash like '$argon2id$v=19$m=64,t=1,p=1,keyid=' || pepper || '$%'";
+const UNPEPPERED: &str = "select count(*) from accounts
+    where pepper is null and password_hash like '$argon2id$v=19$m=64,t=1,p=1$%'";
+
+/// Makes a pepper, as the command does, later than the ones before.
+fn add(house: &House, nth: u64) -> (String, PathBuf) {
+    let now = START.plus(Duration::from_millis(nth));
+    Peppers::create(&house.data("keys"), now).unwrap()
+}
+
+/// Has the house taken up this pepper, or let go of all?
+async fn takes_up(house: &House, id: Option<&str>) -> bool {
+    let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
+    house.soon(async || current().as_deref() == id).await
+}
+
+async fn start_again(house: &House) -> Result<(), String> {
+    let surroundings = Surroundings {
+        clock: Clock::at(START),
+        hash_cost: CHEAP,
+        ..Surroundings::real(&house.config)
+    };
+    let opened = app::open(&house.config, surroundings).await;
+    opened.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    assert_eq!(house.count(UNPEPPERED).await, 1);
+    let (first, path) = add(&house, 1);
+    assert!(takes_up(&house, Some(&first)).await);
+    house.signed_in("bob").await;
+    assert_eq!(house.count(AGREE).await, 1, "who registers");
+    assert_eq!(house.stranger().log_in("ann", "something else entirely").await.status, 403);
+    assert_eq!(house.count(UNPEPPERED).await, 1, "a wrong password renews nothing");
+    let is_renewed = async || {
+        house.signed_in_again("ann").await;
+        house.count(AGREE).await == 2
+    };
+    assert!(house.in_time(is_renewed).await, "who signs in");
+    assert_eq!(ann.get("/private").await.status, 200, "no session ended");
+
+    let (second, _) = add(&house, 2);
+    assert!(takes_up(&house, Some(&second)).await);
+    let body =
+        json!({ "current_password": PASSWORD, "new_password": "an entirely new one, ann's" });
+    assert_eq!(ann.put("/me/password", &body).await.status, 204);
+    let named = async |name: &str| {
+        let known = house.domain.hasher.peppers().known(&house.domain.store).await.unwrap();
+        known.into_iter().find(|pepper| pepper.id == name).unwrap()
+    };
+    assert_eq!(named(&second).await.passwords, 1, "who changes the password");
+    assert!(named(&second).await.is_current && !named(&first).await.is_current);
+    let is_free = async || {
+        house.signed_in_again("bob").await;
+        named(&first).await.passwords == 0
+    };
+    assert!(house.in_time(is_free).await, "who signs in again");
+    fs::remove_file(path).unwrap();
+    assert!(house.soon(async || house.domain.hasher.peppers().named(&first).is_none()).await);
+    assert_eq!(start_again(&house).await, Ok(()), "no password needs the first one any more");
+    house.signed_in_again("bob").await;
+}
+
+#[tokio::test]
+async fn key_08_without_a_pepper_that_a_password_needs_the_service_refuses_to_start() {
+    let mut house = House::new().await;
+    let (id, path) = add(&house, 1);
+    house.restarted().await;
+    for name in ["ann", "bob"] {
+        house.signed_in(name).await;
+    }
+    let aside = house.data("aside");
+    fs::rename(&path, &aside).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    for says in
+        [&*format!("the pepper {id} is gone from "), "2 of the passwords", "backup", "forget"]
+    {
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    let (_, other) = add(&house, 2);
+    assert!(start_again(&house).await.unwrap_err().contains(&id), "another one is no help");
+    assert_eq!(house.count(AGREE).await, 2, "a start that is refused changes nothing");
+    fs::remove_file(other).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    house.restarted().await;
+    house.signed_in_again("ann").await;
+}
+
+#[tokio::test]
+async fn key_08_a_running_service_keeps_a_pepper_that_is_gone_for_as_long_as_a_password_needs_it() {
+    let mut house = House::new().await;
+    let (id, path) = add(&house, 1);
+    house.restarted().await;
+    house.signed_in("ann").await;
+    fs::remove_file(&path).unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await; // three looks at the folder
+    house.signed_in_again("ann").await;
+    // what is no pepper changes nothing either
+    fs::write(&path, "changeme").unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    house.signed_in_again("ann").await;
+    assert!(start_again(&house).await.unwrap_err().contains(&*path.to_string_lossy()));
+
+    fs::remove_file(&path).unwrap();
+    assert!(start_again(&house).await.unwrap_err().contains(&id));
+}
+
+#[tokio::test]
+async fn a_node_without_the_pepper_of_a_hash_says_that_it_cannot_tell_and_counts_no_try() {
+    let mut house = House::new().await;
+    add(&house, 1);
+    house.restarted().await;
+    house.signed_in("ann").await;
+    let peppers = Peppers::read(&house.data("keys")).unwrap();
+    house.domain.hasher.set_peppers(Peppers::default()); // its folder has not come yet
+    for _ in 0..8 {
+        let answer = house.stranger().log_in("ann", PASSWORD).await;
+        assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
+        assert!(answer.header("retry-after").is_some());
+    }
+    house.domain.hasher.set_peppers(peppers);
+    house.signed_in_again("ann").await;
+}
+
+#[tokio::test]
+async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_name() {
+    let mut house = House::new().await;
+    house.signed_in("eve").await;
+    let (id, path) = add(&house, 1);
+    house.restarted().await;
+    let ann = house.signed_in("ann").await;
+    house.signed_in("bob").await;
+    let forget = async |id: &str| {
+        let peppers = Peppers::read(&house.data("keys")).unwrap();
+        peppers.forget(id, &house.domain.store, CHEAP).await.map_err(|error| error.to_string())
+    };
+    assert!(forget(&id).await.unwrap_err().contains("is there, in"));
+    fs::remove_file(path).unwrap();
+    assert!(forget("deadbeef").await.unwrap_err().contains("no password needs a pepper deadbeef"));
+    let mut names = forget(&id).await.unwrap();
+    names.sort();
+    assert_eq!(names, ["ann", "bob"]);
+    assert_eq!(start_again(&house).await, Ok(()));
+    let wrong = (403, "invalid_credentials".to_owned());
+    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.refusal(), wrong);
+    assert_eq!(ann.get("/private").await.status, 200, "who is signed in stays so");
+    let closes = request(Method::POST, "/me/close").content_type("application/json");
+    let answer = ann.send(closes.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    assert_eq!(answer.refusal(), wrong);
+    assert_eq!(house.count(UNPEPPERED).await, 1);
+    house.signed_in_again("eve").await;
+}
