@@ -52,6 +52,7 @@ pub struct Backup {
 
 impl Backup {
     pub async fn run(self, config: &Config) -> Outcome {
+        let interrupted = interrupted(); // from here on, before there is anything to clear away
         let began = Clock::System.now();
         let folder = self.place(began)?;
         let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -65,7 +66,7 @@ impl Backup {
         };
         let manifest = tokio::select! {
             written = work => written?,
-            () = interrupted() => {
+            () = interrupted => {
                 return Err(Failed("interrupted; there is no backup".to_owned()));
             }
         };
@@ -108,13 +109,15 @@ impl Backup {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn interrupted() {
+/// Ends no more by Ctrl-C or SIGTERM, and waits for them.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -86,9 +86,10 @@ struct Prepared {
 
 impl Restore {
     pub async fn run(self, config: &Config) -> Outcome {
+        let interrupted = interrupted();
         tokio::select! {
             done = self.restore(config) => done,
-            () = interrupted() => Err(Failed("interrupted; there is no new database".to_owned())),
+            () = interrupted => Err(Failed("interrupted; there is no new database".to_owned())),
         }
     }
 
