@@ -820,7 +820,19 @@ fn read(
         .add_source(source)
         .build()
         .and_then(config::Config::try_deserialize)
-        .map_err(|error| ConfigError::new(format!("{name}: {error}")))
+        .map_err(|error| match error {
+            config::ConfigError::FileParse { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        })
+        .map_err(|error| ConfigError::new(format!("{name}: {}", in_a_sentence(&error))))
+}
+
+/// What an error of TOML says, without the drawing of the place between its first line and the others.
+fn in_a_sentence(error: &str) -> String {
+    let is_drawn = |line: &&str| {
+        line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|')
+    };
+    error.lines().filter(|line| !is_drawn(line)).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

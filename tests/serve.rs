@@ -672,6 +672,11 @@ fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
     fs::write(&file, "lisen = 'x'\n").unwrap();
     let refused = run(folder.path(), &["config"], "");
     assert!(text(&refused.stderr).contains("cloakroom.toml"), "{}", text(&refused.stderr));
+    fs::write(&file, "docs = true\n[cookie\n").unwrap();
+    let refused = text(&run(folder.path(), &["config"], "").stderr);
+    assert_eq!(refused.lines().count(), 1, "{refused}");
+    assert!(refused.starts_with("cloakroom: cloakroom.toml: "), "{refused}");
+    assert!(refused.contains("line 2, column 8: unclosed table"), "{refused}");
 }
 
 #[test]
