@@ -31,7 +31,7 @@ impl Openapi {
         let json = document();
         let text = match self.format {
             Format::Json => json,
-            Format::Yaml => yaml(&json),
+            Format::Yaml => yaml(json.as_bytes()),
         };
         io::stdout().write_all(text.as_bytes())?;
         Ok(())

@@ -3,7 +3,7 @@
 //! The files of Swagger UI are vendored, compressed; see `docs/README.md` beside this file.
 
 use std::io::Read;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use askama::Template;
 use base64::Engine;
@@ -51,50 +51,59 @@ async fn page(front: &Front, title: &str, request: &Request) -> Result<Response>
         .body(page.render().expect("the page needs nothing else to render")))
 }
 
-/// A file as it is sent; copies share its bytes.
+/// A file as it is sent. What only some are asked for is made when the first client asks.
 struct File {
     kind: &'static str,
-    /// As it is. Of a packed file this is made when the first client asks that takes no gzip.
-    plain: OnceLock<Bytes>,
+    /// As it is.
+    plain: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
     packed: Option<&'static [u8]>,
-    digest: String,
-}
-
-/// What tells one content from another: a third of its SHA-256.
-fn digest(bytes: &[u8]) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..12])
+    digest: OnceLock<String>,
 }
 
 impl File {
     fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let digest = digest(&bytes);
-        Self { kind, plain: OnceLock::from(bytes), packed: None, digest }
+        Self::made(kind, None, move || bytes)
     }
 
     fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
-        Self { kind, plain: OnceLock::new(), packed: Some(gzip), digest: digest(gzip) }
-    }
-
-    fn bytes(&self) -> Bytes {
-        let unpacked = || {
+        Self::made(kind, Some(gzip), move || {
             let mut bytes = Vec::new();
-            GzDecoder::new(self.packed.unwrap_or_default())
+            GzDecoder::new(gzip)
                 .read_to_end(&mut bytes)
                 .expect("a file that was embedded can be unpacked");
             Bytes::from(bytes)
-        };
-        self.plain.get_or_init(unpacked).clone()
+        })
+    }
+
+    fn made(
+        kind: &'static str,
+        packed: Option<&'static [u8]>,
+        plain: impl FnOnce() -> Bytes + Send + 'static,
+    ) -> Self {
+        Self { kind, plain: LazyLock::new(Box::new(plain)), packed, digest: OnceLock::new() }
+    }
+
+    /// What tells one content from another: a third of the SHA-256 of what is kept of it.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let kept = self.packed.unwrap_or_else(|| &self.plain);
+            BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(kept)[..12])
+        })
     }
 }
 
 /// Adds the page, its files and the document of this title.
 pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
-    let yaml = document::yaml(json);
+    let json = Bytes::from(json.to_owned());
+    let yaml = {
+        let json = json.clone();
+        move || document::yaml(&json).into()
+    };
     let (logo_kind, logo) = front.site.logo();
     let document = [
-        ("/openapi.json", File::plain("application/json", json.to_owned())),
-        ("/openapi.yaml", File::plain("application/yaml", yaml.into_bytes())),
+        ("/openapi.json", File::plain("application/json", json)),
+        ("/openapi.yaml", File::made("application/yaml", None, yaml)),
         ("/favicon.ico", File::plain("image/png", ICON)),
         ("/assets/page.css", File::plain(STYLE, front.site.style().into_bytes())),
         ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),
@@ -136,7 +145,7 @@ impl Endpoint for File {
         if is_file {
             // what is sent compressed is not byte for byte the same (RFC 9110, section 8.8.3.3)
             let coding = if packed.is_some() { "-gzip" } else { "" };
-            let tag = format!("\"{}{coding}\"", self.digest);
+            let tag = format!("\"{}{coding}\"", self.digest());
             response = response.header(header::ETAG, &tag).header(header::VARY, "Accept-Encoding");
             if is_known(&request, &tag) {
                 return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
@@ -148,7 +157,7 @@ impl Endpoint for File {
                 .header(header::CONTENT_ENCODING, gzip)
                 .body(Bytes::from_static(packed)));
         }
-        Ok(response.body(self.bytes()))
+        Ok(response.body(self.plain.clone()))
     }
 }
 

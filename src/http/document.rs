@@ -83,8 +83,8 @@ pub fn document() -> String {
 }
 
 /// The same document in YAML.
-pub fn yaml(document: &str) -> String {
-    let document: Value = serde_json::from_str(document).expect("the document is JSON");
+pub fn yaml(document: &[u8]) -> String {
+    let document: Value = serde_json::from_slice(document).expect("the document is JSON");
     serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
 }
 
