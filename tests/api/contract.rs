@@ -1,8 +1,10 @@
 //! Checks every answer against the committed document, so that each behaviour test is a contract
 //! test, too.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use jsonschema::Validator;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -66,8 +68,23 @@ pub fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     methods.get(method.as_str().to_lowercase())
 }
 
-/// OpenAPI 3.0's schemas are those of JSON Schema draft 4, as far as this document uses them.
+/// Fails unless the schema of that name holds for this value.
 fn matches_schema(name: &str, value: &Value) {
+    let errors: Vec<String> = validator(name)
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "not a {name}: {errors:?} in {value}");
+}
+
+/// Checks the schema of that name. It is made once: that takes longer than many requests.
+fn validator(name: &str) -> Arc<Validator> {
+    static MADE: Mutex<BTreeMap<String, Arc<Validator>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = made.get(name) {
+        return Arc::clone(known);
+    }
+    // OpenAPI 3.0's schemas are those of JSON Schema draft 4, as far as this document uses them.
     let schema = json!({
         "$schema": "http://json-schema.org/draft-04/schema#",
         "$ref": format!("#/components/schemas/{name}"),
@@ -77,9 +94,7 @@ fn matches_schema(name: &str, value: &Value) {
         .should_validate_formats(true)
         .build(&schema)
         .expect("the document's schemas are schemas");
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "not a {name}: {errors:?} in {value}");
+    let validator = Arc::new(validator);
+    made.insert(name.to_owned(), Arc::clone(&validator));
+    validator
 }
