@@ -405,32 +405,40 @@ fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
 #[test]
 fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
     let rounds = figure("ROUNDS", 4);
-    let mut answers = 0;
-    for round in 0..rounds {
-        let mut service = Service::start();
-        let at = service.at;
-        let half_open = if round == 0 { 100 } else { 0 }; // they take the time that they are given
-        let half_open: Vec<_> = (0..half_open)
-            .map(|_| {
-                let mut stream = connect(at);
-                stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
-                stream
-            })
-            .collect();
-        let clients = (0..50).map(|_| connect(at)).map(|stream| thread::spawn(|| load(stream)));
-        let clients: Vec<_> = clients.collect();
-        thread::sleep(Duration::from_millis(500));
-        service.signal("TERM");
-        let start = Instant::now();
-        for client in clients {
-            answers += client.join().unwrap().unwrap_or_else(|why| panic!("round {round}: {why}"));
-        }
-        assert_eq!(service.ended(LONG), Some(0));
-        assert!(start.elapsed() < LONG);
-        drop(half_open);
-    }
+    let answers: usize = thread::scope(|scope| {
+        // half-open ones take the time that they are given: the next rounds do not wait for it
+        let first = scope.spawn(|| answered_at_the_end(0, 100));
+        let next = (1..rounds).map(|round| answered_at_the_end(round, 0)).sum::<usize>();
+        first.join().unwrap() + next
+    });
     println!("R-10: {rounds} rounds, {answers} answers, 0 requests without an answer");
     assert!(answers > rounds * 100);
+}
+
+/// How many answers 50 clients get before and while a service ends, beside others that send half a head.
+fn answered_at_the_end(round: usize, half_open: usize) -> usize {
+    let mut service = Service::start();
+    let at = service.at;
+    let half_open: Vec<_> = (0..half_open)
+        .map(|_| {
+            let mut stream = connect(at);
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+            stream
+        })
+        .collect();
+    let clients = (0..50).map(|_| connect(at)).map(|stream| thread::spawn(|| load(stream)));
+    let clients: Vec<_> = clients.collect();
+    thread::sleep(Duration::from_millis(500));
+    service.signal("TERM");
+    let start = Instant::now();
+    let answers = clients
+        .into_iter()
+        .map(|client| client.join().unwrap().unwrap_or_else(|why| panic!("round {round}: {why}")));
+    let answers = answers.sum();
+    assert_eq!(service.ended(LONG), Some(0));
+    assert!(start.elapsed() < LONG);
+    drop(half_open);
+    answers
 }
 
 /// Ten requests a second on one connection until an answer says that it is the last one. The

@@ -66,6 +66,11 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// What a flood comes to on a service of its own, while a neighbour asks again and again.
 fn beside_others(name: &str, attack: impl FnOnce(&Service) -> End) -> End {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    watched(name, attack)
+}
+
+/// The same, of a flood whose turn it is.
+fn watched(name: &str, attack: impl FnOnce(&Service) -> End) -> End {
     let service = Arc::new(Service::start());
     assert!(service.sent(READ).starts_with("HTTP/1.1 200"));
     let before = service.resident();
@@ -142,17 +147,20 @@ fn smu_04_a_body_of_empty_frames_is_stopped() {
 
 #[test]
 fn smu_04_settings_and_pings_are_taken_in_no_faster_than_their_answers() {
-    for (name, one) in [
-        ("SETTINGS", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])),
-        ("PING", frame(PING, 0, 0, b"12345678")),
-    ] {
+    let held_up = |name, one: Vec<u8>| {
         let wave = one.repeat(1_000);
-        let end = beside_others(name, |service| {
+        let end = watched(name, |service| {
             let mut client = Raw::new(service.connect("h2"), &[]);
             flood(&mut client, 10_000, false, |_| wave.clone())
         });
         assert!(matches!(end, End::HeldUp | End::Closed(_)), "{end:?}");
-    }
+    };
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // these two share a turn: each is held up at once, and waits for seconds to know it
+    thread::scope(|scope| {
+        scope.spawn(|| held_up("SETTINGS", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])));
+        scope.spawn(|| held_up("PING", frame(PING, 0, 0, b"12345678")));
+    });
 }
 
 #[test]
