@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloakroom::app;
 use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::{RegisterError, ResetError, Username};
+use cloakroom::domain::accounts::{Application, RegisterError, ResetError, Username};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::secret::Password;
@@ -170,6 +170,30 @@ async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
     let password = house.domain.rules.passwords.check(&password, None).unwrap();
     let reset = house.domain.reset_password(&Username::parse("ann").unwrap(), password).await;
     assert!(matches!(reset, Err(ResetError::NoSuchAccount)), "{reset:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_takes_before_the_operator_has_typed_a_password_stays_theirs() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let username = Username::parse("ann").unwrap();
+    let typed = Password::new("another long password".to_owned());
+    let password = house.domain.rules.passwords.check(&typed, Some(&username));
+    let application = Application { username: Ok(username), password, invite: None };
+    let added = house.domain.add_account(application).await;
+    assert!(matches!(added, Err(RegisterError::UsernameTaken)), "{added:?}");
+    house.signed_in_again("ann").await;
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_whose_tries_cannot_be_counted() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.sql("alter table attempts rename to attempts_gone").await;
+    let answer = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(answer.refusal(), (500, "internal_error".into()));
+    house.sql("alter table attempts_gone rename to attempts").await;
+    house.signed_in_again("ann").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::clock::Clock;
-use cloakroom::domain::peppers::Peppers;
+use cloakroom::domain::peppers::{KnownPepper, Peppers};
 use poem::http::Method;
 use serde_json::json;
 
@@ -96,6 +96,9 @@ async fn key_08_without_a_pepper_that_a_password_needs_the_service_refuses_to_st
     {
         assert!(error.contains(says), "{says}: {error}");
     }
+    let known = Peppers::read(&house.data("keys")).unwrap().known(&house.domain.store).await;
+    let missing = KnownPepper { id: id.clone(), path: None, is_current: false, passwords: 2 };
+    assert_eq!(known.unwrap(), [missing], "it is listed all the same");
     let (_, other) = add(&house, 2);
     assert!(start_again(&house).await.unwrap_err().contains(&id), "another one is no help");
     assert_eq!(house.count(AGREE).await, 2, "a start that is refused changes nothing");
