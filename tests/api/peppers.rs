@@ -78,6 +78,11 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
     assert!(house.soon(async || house.domain.hasher.peppers().named(&first).is_none()).await);
     assert_eq!(start_again(&house).await, Ok(()), "no password needs the first one any more");
     house.signed_in_again("bob").await;
+    let is_told = async || {
+        house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+        house.count("select count(*) from events where event = 'peppers_changed'").await >= 3
+    };
+    assert!(house.soon(is_told).await, "each change");
 }
 
 #[tokio::test]
@@ -170,5 +175,26 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
     let answer = ann.send(closes.body(json!({ "current_password": PASSWORD }).to_string())).await;
     assert_eq!(answer.refusal(), wrong);
     assert_eq!(house.count(UNPEPPERED).await, 1);
+    let prices = house.count("select count(distinct hash_cost) from accounts").await;
+    assert_eq!(prices, 1, "no comparison takes longer for it");
     house.signed_in_again("eve").await;
+}
+
+#[tokio::test]
+async fn a_lost_pepper_is_forgotten_however_many_passwords_need_it() {
+    let house = House::new().await;
+    // more than one statement changes
+    house
+        .sql(if house.is_on_postgres() {
+            "insert into accounts (id, username, password_hash, created_at, pepper)
+             select 'id' || i, 'user' || i, '?', 0, 'deadbeef' from generate_series(1, 1200) i"
+        } else {
+            "insert into accounts (id, username, password_hash, created_at, pepper)
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
+             select 'id' || i, 'user' || i, '?', 0, 'deadbeef' from n"
+        })
+        .await;
+    let forgotten = Peppers::default().forget("deadbeef", &house.domain.store, CHEAP).await;
+    assert_eq!(forgotten.unwrap().len(), 1200);
+    assert_eq!(house.count("select count(*) from accounts where pepper is not null").await, 0);
 }
