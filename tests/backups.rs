@@ -412,6 +412,12 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
     said(elsewhere, &["restore", folder.join("b").to_str().unwrap()]);
     assert_eq!(Service::start(elsewhere, &HERE).log_in("ann", PASSWORD).0, 200);
 
+    let there = refused(elsewhere, &["pepper", "forget", &id]);
+    assert!(there.contains(&format!("the pepper {id} is there, in")), "{there}");
+    fs::remove_file(elsewhere.join("cloakroom-data/keys").join(&pepper)).unwrap();
+    assert_eq!(said(elsewhere, &["pepper", "forget", &id]), "ann\n", "whose password is taken");
+    assert_eq!(Service::start(elsewhere, &HERE).log_in("ann", PASSWORD).0, 403);
+
     let third = tempfile::tempdir().unwrap();
     let third = third.path();
     said(folder, &["backup", "k", "--without-keys"]);

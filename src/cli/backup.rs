@@ -60,9 +60,8 @@ impl Backup {
         let partial = Unfinished::folder(beside.clone())
             .map_err(|error| Failed(format!("cannot make {}: {error}", beside.display())))?;
         let work = async {
-            let keys = self.keys(config)?;
-            let written = write(config, &partial.path, began, keys).await?;
-            Ok::<_, Failed>(written)
+            self.keys(config)?; // before anything is copied for nothing
+            write(config, &partial.path, began, || self.keys(config)).await
         };
         let manifest = tokio::select! {
             written = work => written?,
@@ -133,7 +132,7 @@ async fn write(
     config: &Config,
     folder: &Path,
     began: Timestamp,
-    keys: Vec<PathBuf>,
+    keys: impl FnOnce() -> Result<Vec<PathBuf>, Failed>,
 ) -> Result<Manifest, Failed> {
     let cannot = |path: &Path, error: &dyn std::fmt::Display| {
         Failed(format!("cannot write {}: {error}", path.display()))
@@ -155,7 +154,8 @@ async fn write(
         if Store::file_of(config.database_url.expose())?.is_some() { "sqlite" } else { "postgres" };
     let mut manifest = Manifest::new(rfc3339(began), engine, contents.schema);
     manifest.rows = rows(&contents);
-    // after the database: a key that is made meanwhile signs nothing that is in it
+    // after the database: whatever a hash in it needs is there by now
+    let keys = keys()?;
     if !keys.is_empty() {
         let folder = folder.join(KEYS);
         DirBuilder::new().mode(0o700).create(&folder).map_err(|error| cannot(&folder, &error))?;

@@ -11,7 +11,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::audit::Event;
-use crate::domain::peppers::{KnownPepper, Peppers};
+use crate::domain::peppers::{self, KnownPepper, Peppers};
 use crate::store::Store;
 
 const EXAMPLES: &str = "\
@@ -67,11 +67,9 @@ impl Pepper {
             }
             What::Forget { id } => {
                 let store = store(config).await?;
-                let peppers = Peppers::read(&folder)?;
-                let names = peppers.forget(id, &store, config.passwords.cost);
-                let names = names.await;
+                let forgot = forget(config, &folder, &store, id).await;
                 store.close().await;
-                forgot(config, id, &names?).await
+                forgot
             }
         }
     }
@@ -122,10 +120,12 @@ fn show(line: &Line<'_>, json: bool) -> Outcome {
     say(shown.trim_end())
 }
 
-async fn forgot(config: &Config, id: &str, names: &[String]) -> Outcome {
-    tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
-    for name in names {
-        say(name)?;
+async fn forget(config: &Config, folder: &Path, store: &Store, id: &str) -> Outcome {
+    // told first: who cannot be told keeps what they have
+    for name in Peppers::read(folder)?.left_without(id, store).await? {
+        say(&name)?;
     }
+    peppers::forget(id, store, config.passwords.cost).await?;
+    tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
     Ok(())
 }

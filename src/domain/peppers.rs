@@ -96,7 +96,7 @@ impl Peppers {
     /// disk when this returns. Running services take it up within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<(String, PathBuf), KeyError> {
         let pepper = Pepper::random();
-        let name = format!("{:015}-{}.{ENDING}", now.millis(), random_id());
+        let name = format!("pepper-{:015}-{}.{ENDING}", now.millis(), random_id());
         let path = folder.join(name);
         key_files::write(folder, &path, &pepper.to_text(), "pepper add")?;
         Ok((pepper.id(), path))
@@ -153,27 +153,21 @@ impl Peppers {
         Ok(known)
     }
 
-    /// Takes the passwords away that need a pepper which is lost; the names of whose they were. Nobody
-    /// signs in to these accounts until they are given others; who is signed in stays so.
-    pub async fn forget(
-        &self,
-        id: &str,
-        store: &Store,
-        cost: HashCost,
-    ) -> Result<Vec<String>, ForgetError> {
+    /// Whose passwords need a pepper that is lost, by name.
+    pub async fn left_without(&self, id: &str, store: &Store) -> Result<Vec<String>, ForgetError> {
         if let Some(file) = self.files.iter().find(|file| file.id == id) {
             return Err(ForgetError::IsThere(id.to_owned(), file.path.clone()));
         }
-        let mut names = Vec::new();
-        loop {
-            let some = store.remove_peppered(id, NO_PASSWORD, cost.micros(), BATCH).await?;
-            if some.is_empty() {
-                break;
-            }
-            names.extend(some);
-        }
+        let names = store.names_peppered(id).await?;
         if names.is_empty() { Err(ForgetError::NotNeeded(id.to_owned())) } else { Ok(names) }
     }
+}
+
+/// Takes the passwords away that need a pepper. Nobody signs in to these accounts until they are given
+/// others; who is signed in stays so.
+pub async fn forget(id: &str, store: &Store, cost: HashCost) -> Result<(), Fault> {
+    while store.remove_peppered(id, NO_PASSWORD, cost.micros(), BATCH).await? > 0 {}
+    Ok(())
 }
 
 impl PepperFile {

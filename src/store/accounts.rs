@@ -262,28 +262,39 @@ impl Store {
         .map_err(broken("counting the passwords without a pepper"))
     }
 
-    /// Puts something that is no hash in the place of up to `limit` of those that need this pepper; the
-    /// names of whose they were.
+    /// Whose passwords need this pepper, by name.
+    pub async fn names_peppered(&self, pepper: &str) -> Result<Vec<String>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar("select username from accounts where pepper = $1 order by username")
+                .bind(pepper)
+                .fetch_all(pool)
+                .await
+        })
+        .map_err(broken("looking for the passwords of a pepper"))
+    }
+
+    /// Puts something that is no hash in the place of up to `limit` of those that need this pepper; how
+    /// many those were.
     pub async fn remove_peppered(
         &self,
         pepper: &str,
         none: &str,
         hash_cost: i64,
         limit: i64,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<u64, Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query_scalar(
+            sqlx::query(
                 "update accounts set password_hash = $2, hash_cost = $3, pepper = null,
                         password_version = password_version + 1
-                 where id in (select id from accounts where pepper = $1 limit $4)
-                 returning username",
+                 where id in (select id from accounts where pepper = $1 limit $4)",
             )
             .bind(pepper)
             .bind(none)
             .bind(hash_cost)
             .bind(limit)
-            .fetch_all(pool)
+            .execute(pool)
             .await
+            .map(|done| done.rows_affected())
         })
         .map_err(broken("taking passwords away"))
     }
