@@ -4,13 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloakroom::app::{self, Surroundings};
-use cloakroom::clock::Clock;
 use cloakroom::domain::peppers::{self, KnownPepper, Peppers};
 use poem::http::Method;
 use serde_json::json;
 
 use crate::house::{CHEAP, House, PASSWORD, START, request};
+use crate::settings::start_again;
 
 /// The pepper that the row of each account names, and the hash beside it, are the same one.
 const AGREE: &str = "select count(*) from accounts
@@ -28,16 +27,6 @@ fn add(house: &House, nth: u64) -> (String, PathBuf) {
 async fn takes_up(house: &House, id: Option<&str>) -> bool {
     let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
     house.soon(async || current().as_deref() == id).await
-}
-
-async fn start_again(house: &House) -> Result<(), String> {
-    let surroundings = Surroundings {
-        clock: Clock::at(START),
-        hash_cost: CHEAP,
-        ..Surroundings::real(&house.config)
-    };
-    let opened = app::open(&house.config, surroundings).await;
-    opened.map(drop).map_err(|error| error.to_string())
 }
 
 #[tokio::test]

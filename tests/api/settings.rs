@@ -11,7 +11,8 @@ use cloakroom::secret::Password;
 
 use crate::house::{CHEAP, House, PASSWORD, START};
 
-async fn start_again(house: &House) -> Result<(), String> {
+/// Does another start go well, and if not, why?
+pub async fn start_again(house: &House) -> Result<(), String> {
     let surroundings = Surroundings {
         clock: Clock::at(START),
         hash_cost: CHEAP,
