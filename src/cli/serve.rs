@@ -28,7 +28,7 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
-        let sockets = Sockets::open(config).await?;
+        let sockets = Sockets::open(config)?;
         let surroundings = Surroundings::real(config);
         let cloakroom = Cloakroom::among(config.clone(), surroundings, self.demo).await?;
         if self.demo {

@@ -328,7 +328,7 @@ impl Mounted {
     /// has limits and deadlines, TLS if the settings name a certificate, the metrics at an address of
     /// their own. In the end it lets the answers under way finish, and closes the database.
     pub async fn serve(self) -> Result<(), Error> {
-        let sockets = Sockets::open(&self.cloakroom.config).await?;
+        let sockets = Sockets::open(&self.cloakroom.config)?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
         self.serve_on(sockets, Signals::listen()).await
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Error, Mounted};
@@ -19,6 +19,9 @@ use crate::http::TrustedProxies;
 use crate::metrics::{self, Watched};
 use crate::server::{self, Edge, Limits, Tls};
 
+/// So many who come at once wait to be let in, and fewer if the system keeps fewer
+/// (`net.core.somaxconn`, 4096 since Linux 5.4). Who finds no room there asks again after a second.
+const BACKLOG: u32 = 4096;
 /// Files that are no connections: the database's, the keys', a folder that is read.
 const OWN_FILES: usize = 128;
 
@@ -32,11 +35,11 @@ pub struct Sockets {
 
 impl Sockets {
     /// Takes the addresses that the settings name, and reads the certificate.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
+    pub fn open(config: &Config) -> Result<Self, Error> {
         let edge = edge(config)?;
-        let listener = listen(config.listen).await?;
+        let listener = listen(config.listen)?;
         let for_metrics = match config.metrics_listen {
-            Some(at) => Some(listen(at).await?),
+            Some(at) => Some(listen(at)?),
             None => None,
         };
         Ok(Self { listener, for_metrics, edge })
@@ -110,9 +113,8 @@ fn room_for_connections() -> usize {
     (most / 2).max(most.saturating_sub(OWN_FILES))
 }
 
-async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
-    let bound = TcpListener::bind(at).await;
-    bound.map_err(|error| {
+fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
+    bind(at).map_err(|error| {
         let so = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "; stop what listens there (`cloakroom doctor` says more), or set another `listen`"
@@ -125,6 +127,13 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
         };
         Error::serving(format!("cannot listen on {at}: {error}{so}"))
     })
+}
+
+fn bind(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?; // what the last process leaves behind holds up no new one
+    socket.bind(at)?;
+    socket.listen(BACKLOG)
 }
 
 /// Can anybody but this machine reach it, directly or by a proxy?
