@@ -288,13 +288,15 @@ impl Hasher {
         *self.peppers.write().expect("nobody panics while writing") = Arc::new(peppers);
     }
 
-    /// A place in the queue, for who has something to do before: who finds none is sent away before
-    /// that costs anything.
-    pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
+    /// Is there a place in the queue? Who would find none is sent away before anything is looked up.
+    pub fn has_place(&self) -> Result<(), Busy> {
         let taken = QUEUE - self.places.available_permits();
-        if taken >= self.room() {
-            return Err(self.refusal());
-        }
+        if taken < self.room() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// A place in the queue, for who has something to do before it is their turn.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
+        self.has_place()?;
         self.places.try_acquire().map_err(|_none_left| self.refusal())
     }
 

@@ -534,6 +534,16 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
 }
 
 #[tokio::test]
+async fn who_finds_no_place_is_refused_before_anything_is_looked_up() {
+    let house = House::without_limits().await;
+    let _all: Vec<_> = std::iter::from_fn(|| house.domain.hasher.place().ok()).collect();
+    house.sql("alter table accounts rename to accounts_away").await;
+    house.sql("alter table attempts rename to attempts_away").await;
+    let answer = log_in(&house, ("ann", "x"), None, None).await;
+    assert_eq!(answer.refusal(), (503, "overloaded".into()));
+}
+
+#[tokio::test]
 async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
     let house = House::without_limits().await;
     let places = || std::iter::from_fn(|| house.domain.hasher.place().ok()).collect::<Vec<_>>();
