@@ -82,7 +82,7 @@ fn the_same_file_twice_changes_nothing_and_says_so() {
 
 #[test]
 fn an_import_that_was_killed_goes_on_when_it_is_run_again() {
-    const USERS: usize = 60_000;
+    const USERS: usize = 40_000;
     let folder = tempfile::tempdir().unwrap();
     let rows = (0..USERS).map(|n| format!("user{n},{BCRYPT}"));
     let csv: Vec<_> = ["username,password_hash".to_owned()].into_iter().chain(rows).collect();
