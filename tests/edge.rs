@@ -662,6 +662,20 @@ fn r_08_when_all_places_are_taken_the_next_one_waits_and_costs_nothing() {
     assert_eq!(&status, b"HTTP/1.1 200");
 }
 
+#[test]
+fn it_stops_in_time_when_all_places_are_taken_and_others_wait() {
+    let mut service = Service::after("ulimit -n 328; "); // 200 connections; the rest is its own
+    let mut crowd: Vec<_> = (0..203).map(|_| connect(service.at)).collect();
+    for stream in &mut crowd[..200] {
+        assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
+    }
+    for stream in &mut crowd[200..] {
+        stream.write_all(READ.as_bytes()).unwrap();
+    }
+    service.signal("TERM");
+    assert_eq!(service.ended(LONG), Some(0));
+}
+
 /// A figure of the service, from its own listener of metrics.
 fn metric(at: SocketAddr, name: &str) -> u64 {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

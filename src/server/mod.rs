@@ -27,7 +27,7 @@ use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use self::deadlines::Deadlines;
 pub use self::places::Limits;
@@ -115,17 +115,21 @@ pub async fn serve(
     }
     hall.is_closing.store(true, Ordering::Relaxed);
     announce.send_replace(End::LastCall);
-    // whoever is in the system's queue may have sent a request already
-    if let Ok(listener) = listener.into_std() {
+    let over = Instant::now() + LAST_CALL;
+    // whoever is in the system's queue may have sent a request already; when it is over, who still
+    // waits for a place is let in no more
+    let queue = async {
+        let Ok(listener) = listener.into_std() else { return };
         while let Ok((stream, remote)) = listener.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
                 let_in(stream, remote, places.free().await);
             }
         }
-    }
+    };
+    let _ = timeout_at(over, queue).await;
     drop(end);
-    if timeout(LAST_CALL, announce.closed()).await.is_ok() {
+    if timeout_at(over, announce.closed()).await.is_ok() {
         return;
     }
     announce.send_replace(End::Over);
