@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
 use rates::{rate, ratio};
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HEAD: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -405,15 +405,14 @@ fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
 #[test]
 fn a_crowd_that_comes_while_the_service_is_held_up_waits_and_is_answered() {
     let service = Service::start();
-    let pid = Pid::from_child(&service.child);
-    kill_process(pid, Signal::STOP).unwrap();
+    service.signal("STOP");
     // who finds no room in the system's queue is not heard, and asks again after a second
     let come = |n| {
         let came = TcpStream::connect_timeout(&service.at, Duration::from_millis(500));
         came.unwrap_or_else(|error| panic!("the {n}th: {error}"))
     };
     let mut crowd: Vec<_> = (1..=500).map(come).collect();
-    kill_process(pid, Signal::CONT).unwrap();
+    service.signal("CONT");
     for stream in &mut crowd {
         stream.set_read_timeout(Some(LONG)).unwrap();
         assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
