@@ -319,7 +319,8 @@ impl AccountsApi {
     /// Makes an account and signs it in. Whether anybody may, whoever has an `invite`, or nobody is a
     /// setting of the service. A session that the request's own cookie stood for ends.
     /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
-    /// browser's form post is answered 303.
+    /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a page
+    /// that goes there.
     #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Accounts")]
     async fn register(
         &self,

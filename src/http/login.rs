@@ -142,7 +142,8 @@ impl LoginApi {
     /// Checks a user name and its password and answers with a new session and its cookie. A
     /// session that the request's own cookie stood for ends. A form
     /// (`application/x-www-form-urlencoded`) with the same fields is taken, too; a browser's form
-    /// post is answered 303.
+    /// post is answered 303, or, when it leads on to an app in `apps`, 200 with a page that goes
+    /// there.
     ///
     /// A second cookie, `device` (`__Secure-device` behind https), remembers for 90 days that this
     /// client has signed in to the account. It opens nothing; whoever sends it back at the next

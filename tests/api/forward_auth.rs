@@ -127,7 +127,7 @@ async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
         let page = ask(&house, location.strip_prefix("https://id.example.org").unwrap(), &[]).await;
         assert!(page.text.contains("to go on to <strong>wiki.example.org</strong>"));
         let policy = page.header("content-security-policy").unwrap();
-        assert!(policy.ends_with("form-action 'self' https://wiki.example.org"), "{policy}");
+        assert!(policy.ends_with("form-action 'self'"), "{policy}");
     }
 }
 
@@ -167,8 +167,6 @@ async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
     let house = house().await;
     house.signed_in("ann").await;
     for (next, location) in [
-        ("https://wiki.example.org/ok?a=b#c", "https://wiki.example.org/ok?a=b#c"),
-        ("http://git.example.org:8080", "http://git.example.org:8080/"),
         ("https://git.example.org:8080", "/account"),
         ("https://wiki.example.org:8443/", "/account"),
         ("https://wiki.example.org@evil.example/", "/account"),
@@ -182,6 +180,37 @@ async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
         let fields = [("username", "ann"), ("password", PASSWORD), ("next", next)];
         let answer = house.stranger().submit("/login", &fields).await;
         assert_eq!(answer.header("location"), Some(location), "{next:?}");
+    }
+}
+
+/// Chromium holds every redirect that answers a form against `form-action`, and those of the app are
+/// not ours to know: an app that redirects to another origin would never be reached.
+#[tokio::test]
+async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_there() {
+    let house = house().await;
+    for (n, (next, href, app)) in [
+        ("https://wiki.example.org/ok?a=b&c#d", "https://wiki.example.org/ok?a=b&#38;c#d", "wiki"),
+        ("http://git.example.org:8080", "http://git.example.org:8080/", "git"),
+        ("https://wiki.example.org/\"'>;x", "https://wiki.example.org/%22&#39;%3E;x", "wiki"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let username = format!("ann{n}");
+        let fields = [("username", username.as_str()), ("password", PASSWORD), ("next", next)];
+        for path in ["/register", "/login"] {
+            let browser = house.stranger();
+            let answer = browser.submit(path, &fields).await;
+            assert_eq!((answer.status.as_u16(), answer.header("location")), (200, None), "{next}");
+            let refresh = format!(r#"<meta http-equiv="refresh" content="0; url={href}">"#);
+            assert!(answer.text.contains(&refresh), "{refresh} in {}", answer.text);
+            let link =
+                format!(r#"<a class="button" href="{href}">Continue to {app}.example.org</a>"#);
+            assert!(answer.text.contains(&link), "{link} in {}", answer.text);
+            let policy = answer.header("content-security-policy").unwrap();
+            assert!(policy.ends_with("form-action 'self'"), "{policy}");
+            assert_eq!(browser.get("/me").await.status, 200, "signed in by {path}");
+        }
     }
 }
 

@@ -61,9 +61,9 @@ impl Apps {
         is_web && self.apps.contains(&address.origin().ascii_serialization())
     }
 
-    /// The origin that `next`, as [`Self::next`] gave it, leads to, if it is an app's.
-    pub fn origin_of(next: &str) -> Option<String> {
-        Url::parse(next).ok().map(|there| there.origin().ascii_serialization())
+    /// The host of the app that `next`, as [`Self::next`] gave it, leads to; a path has none.
+    pub fn host_of(next: &str) -> Option<String> {
+        Url::parse(next).ok()?.host_str().map(str::to_owned)
     }
 
     /// The address that a proxy was asked for, if it is one of an app. Whoever posted something goes

@@ -31,7 +31,8 @@ use super::{Front, Table};
 /// What the pages gain by a script.
 pub const SCRIPT: &str = include_str!("page.js");
 
-/// What a page may load: its own files. Forms go nowhere but here.
+/// What a page may load: its own files. Forms go nowhere but here; browsers ask this policy at every
+/// redirect that answers a form, so no form of a page is answered by one to another origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
@@ -159,20 +160,10 @@ fn is_a_browsers_form(request: &Request) -> bool {
 
 /// A page with its status.
 fn shown(status: StatusCode, page: &impl Template) -> Response {
-    shown_before(None, status, page)
-}
-
-/// A page whose form leads on to an app, perhaps: browsers ask the policy about that, too.
-fn shown_before(next: Option<&str>, status: StatusCode, page: &impl Template) -> Response {
     let html = page.render().expect("a template that compiled renders");
-    let policy = match next.and_then(Apps::origin_of) {
-        Some(app) => format!("{POLICY} {app}"),
-        None => POLICY.to_owned(),
-    };
     let mut response = Html(html).with_status(status).into_response();
     let headers = response.headers_mut();
-    let policy = HeaderValue::try_from(policy).expect("an origin makes a header");
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     // the form that is posted next must say where it comes from
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     let opener = "cross-origin-opener-policy";

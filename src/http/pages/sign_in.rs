@@ -6,11 +6,10 @@ use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
-use url::Url;
 
 use super::apps::Apps;
 use super::said::{Again, Said};
-use super::{ProblemPage, Shared, page, see_other, shared, shown, shown_before};
+use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::Ticket;
 use crate::http::accounts::{NewAccountView, unfit};
@@ -48,7 +47,7 @@ impl<'a> SignInPage<'a> {
             is_registration,
             is_open: registration != Registration::Closed,
             next,
-            app: next.and_then(app_at),
+            app: next.and_then(Apps::host_of),
             username: "",
             remember: false,
             invite: takes_invite.then_some(""),
@@ -68,9 +67,15 @@ impl<'a> SignInPage<'a> {
     }
 }
 
-/// The host that an address names; a path has none.
-fn app_at(next: &str) -> Option<String> {
-    Url::parse(next).ok()?.host_str().map(str::to_owned)
+/// Leads on to an app after a form was posted. A redirect would not do: browsers hold every redirect
+/// that answers a form against `form-action`, those of the app included, and an app may redirect to
+/// any origin.
+#[derive(Template)]
+#[template(path = "pages/lead_on.html")]
+struct LeadOnPage<'a> {
+    site: &'a Site,
+    next: &'a str,
+    app: &'a str,
 }
 
 /// For who is signed in already and came from an app.
@@ -121,11 +126,11 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Ok(who) => who,
             Err(failure) if failure.problem.status < 500 => {
                 let page = SignInPage::empty(&front, false, next);
-                return Ok(shown_before(next, StatusCode::OK, &page));
+                return Ok(shown(StatusCode::OK, &page));
             }
             Err(failure) => return Err(failure.into()),
         };
-        let Some((next, app)) = next.and_then(|next| Some((next, app_at(next)?))) else {
+        let Some((next, app)) = next.and_then(|next| Some((next, Apps::host_of(next)?))) else {
             return Ok(see_other(next.unwrap_or("/account")));
         };
         let username = who.account.username.as_str();
@@ -145,7 +150,7 @@ pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let invite = query(&request, "invite").map(|invite| shortened(&invite));
         let empty = SignInPage::empty(&front, true, next);
         let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
-        Ok(shown_before(next, StatusCode::OK, &SignInPage { invite, ..empty }))
+        Ok(shown(StatusCode::OK, &SignInPage { invite, ..empty }))
     })
 }
 
@@ -212,7 +217,7 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
     })
 }
 
-/// Sets the cookie and goes on.
+/// Sets the cookie and goes on: to a path of this service by a redirect, to an app by a page.
 async fn signed_in(
     front: &Front,
     request: &Request,
@@ -220,7 +225,14 @@ async fn signed_in(
     ticket: &Ticket,
 ) -> Result<Response> {
     front.end_presented(request).await.map_err(Failure::from)?;
-    let mut response = see_other(posted.next.as_deref().unwrap_or("/account"));
+    let next = posted.next.as_deref().unwrap_or("/account");
+    let mut response = match Apps::host_of(next) {
+        Some(app) => {
+            let page = LeadOnPage { site: &front.site, next, app: &app };
+            shown(StatusCode::OK, &page)
+        }
+        None => see_other(next),
+    };
     front.hand_out(&mut response, ticket);
     Ok(response)
 }
@@ -252,7 +264,7 @@ fn show_again(
         said: Said { problem: Some(problem), ..empty.said },
         ..empty
     };
-    shown_before(next, Said::status(Some(problem)), &page)
+    shown(Said::status(Some(problem)), &page)
 }
 
 /// Reads a form: what the page shows again, and the fields of the operation.
