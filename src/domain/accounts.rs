@@ -446,7 +446,8 @@ impl Domain {
             return Err(ResetError::NoSuchAccount);
         }
         self.note_at(Event::PasswordReset, &row.id.into());
-        self.let_try_again(username).await.map_err(ResetError::Fault)
+        self.let_try_again(username).await.map_err(ResetError::Fault)?;
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ use super::tokens::DeviceClaims;
 use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
 use crate::secret::{DeviceToken, random_id};
-use crate::store::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
+use crate::store::{AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow};
 
 /// Who asks, as far as that is known.
 #[derive(Debug, Default)]
@@ -66,8 +66,15 @@ pub struct Steady {
     pub every: Duration,
 }
 
-/// What is not used for this long is forgotten.
+/// What is not used for this long is forgotten, and so are the failures that made a client wait for
+/// as long, once it has waited.
 const FORGOTTEN_AFTER: Duration = hours(24);
+/// The clocks of nodes may differ by this much, and each believes what another one has counted. A
+/// row from later than that was written by a clock that was wrong: it holds up no client.
+pub const MAX_CLOCK_DIFFERENCE: Duration = mins(5);
+/// Numbers of failures for each millisecond, so that a key that is counted for the first time again
+/// has greater ones than before.
+const NUMBERS_PER_MILLI: i64 = 1024;
 /// A device is known for this long after its last good sign-in; browsers keep no cookie for longer
 /// than 400 days.
 pub const DEVICE: Duration = days(90);
@@ -121,11 +128,34 @@ impl Limits {
 impl Staircase {
     /// One failure more.
     fn step(&self, row: AttemptRow, now: Timestamp) -> AttemptRow {
-        let is_forgotten = row.last_at < now.before(FORGOTTEN_AFTER).millis();
-        let failures = if is_forgotten { 1 } else { row.failures + 1 };
+        let at = row.present(now);
+        let (before, forgiven) = if self.is_forgotten(row, now) {
+            (0, row.counted)
+        } else {
+            (row.failures, row.forgiven)
+        };
+        let numbered = match row.counted {
+            0 => at.millis().saturating_mul(NUMBERS_PER_MILLI),
+            counted => counted,
+        };
+        let failures = before + 1;
+        let free_at = at.plus(self.wait_after(failures)).millis();
+        let counted = numbered + 1;
+        AttemptRow { failures, free_at, last_at: at.millis(), counted, forgiven }
+    }
+
+    /// Do its failures count no more? After a day without one, and after the longest wait: else one
+    /// attempt a day would close a name for good.
+    fn is_forgotten(&self, row: AttemptRow, now: Timestamp) -> bool {
+        let at = row.present(now);
+        let is_unused = row.last_at < at.before(FORGOTTEN_AFTER).millis();
+        let has_waited = row.is_trusted(now) && row.free_at <= at.millis();
+        is_unused || (has_waited && self.wait_after(row.failures) >= FORGOTTEN_AFTER)
+    }
+
+    fn wait_after(&self, failures: i64) -> Duration {
         let step = self.0.iter().rev().find(|(from, _)| failures >= *from);
-        let wait = step.map_or(Duration::ZERO, |(_, wait)| *wait);
-        AttemptRow { failures, free_at: now.plus(wait).millis(), last_at: now.millis() }
+        step.map_or(Duration::ZERO, |(_, wait)| *wait)
     }
 }
 
@@ -174,7 +204,7 @@ pub(super) struct Try<'a> {
     turns: Vec<TurnRow>,
     steps: Vec<StepRow>,
     /// What else a good end makes forgotten.
-    beside: Option<AttemptKey>,
+    beside: Option<ResetRow>,
     device: Option<String>,
     /// In the queue of the hasher.
     place: Option<SemaphorePermit<'a>>,
@@ -194,8 +224,8 @@ impl<'a> Try<'a> {
 
     /// What is forgotten and given back if it turns out well.
     pub(super) fn forgiveness(&self) -> Forgiveness {
-        let steps = self.steps.iter().map(|step| step.key);
-        Forgiveness { forgotten: steps.chain(self.beside).collect(), turns: self.turns.clone() }
+        let own = self.steps.iter().map(|step| ResetRow { key: step.key, up_to: step.to.counted });
+        Forgiveness { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
     }
 
     pub(super) fn take_place(&mut self) -> Option<SemaphorePermit<'a>> {
@@ -238,8 +268,14 @@ impl Domain {
             let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
             if waits == [Duration::ZERO; 2] {
                 let steps = [(device, &limits.device), (devices, &limits.devices)];
+                let beside = match name {
+                    Some(key) => Some(self.store.attempts_of(&key).await?)
+                        .filter(|row| row.failures > 0)
+                        .map(|row| ResetRow { key, up_to: row.counted }),
+                    None => None,
+                };
                 let tried = self.counted(&[], &steps).await?;
-                return Ok(Try { beside: name, device: Some(known.id), ..tried });
+                return Ok(Try { beside, device: Some(known.id), ..tried });
             }
         }
         let address =
@@ -280,8 +316,7 @@ impl Domain {
             for (key, Steady { burst, every }) in steady {
                 wait = wait.max(self.wait_at(key, now).await?);
                 let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
-                let floor = now.millis() - every * (burst - 1);
-                turns.push(TurnRow { key: *key, floor, every });
+                turns.push(TurnRow { key: *key, burst: every * (burst - 1), every });
             }
             let mut steps = Vec::new();
             for (key, staircase) in staircases {
@@ -296,7 +331,7 @@ impl Domain {
                 place = Some(self.hasher.place().map_err(|_busy| NotNow::Busy)?);
             }
             let is_counted = turns.is_empty() && steps.is_empty()
-                || self.store.count_attempt(&turns, &steps, now.millis()).await?;
+                || self.store.count_attempt(&turns, &steps, node_time(now)).await?;
             if is_counted {
                 return Ok(Try { turns, steps, beside: None, device: None, place });
             }
@@ -308,22 +343,23 @@ impl Domain {
         Ok(self.store.attempts_of(key).await?.wait(now))
     }
 
-    /// Forgets the failures at a name: the operator's way.
-    pub(super) async fn let_try_again(&self, username: &Username) -> Result<(), Fault> {
-        let forgotten = vec![Key::Name(username.as_str()).digest()];
-        self.store.forgive(Forgiveness { forgotten, turns: Vec::new() }).await
+    /// Forgets the failures at a name: the operator's way. Were there any?
+    pub(super) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
+        let key = Key::Name(username.as_str()).digest();
+        let resets = vec![ResetRow { key, up_to: i64::MAX }];
+        Ok(self.store.forgive(Forgiveness { resets, turns: Vec::new() }).await? > 0)
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
     pub(super) async fn forgive(&self, tried: &Try<'_>) -> Result<(), Fault> {
-        self.store.forgive(tried.forgiveness()).await
+        self.store.forgive(tried.forgiveness()).await.map(drop)
     }
 
     /// The try came to nothing: it does not count.
     pub(super) async fn never_mind(&self, tried: &Try<'_>) -> Result<(), Fault> {
         if !tried.turns.is_empty() {
             let turns = tried.turns.clone();
-            self.store.forgive(Forgiveness { forgotten: Vec::new(), turns }).await?;
+            self.store.forgive(Forgiveness { resets: Vec::new(), turns }).await?;
         }
         for step in &tried.steps {
             self.store.undo_step(step).await?;
@@ -361,11 +397,27 @@ impl Domain {
     }
 }
 
+/// The time of this node, for what is counted within a statement.
+pub(super) fn node_time(now: Timestamp) -> NodeTime {
+    NodeTime { now: now.millis(), trusted_until: now.plus(MAX_CLOCK_DIFFERENCE).millis() }
+}
+
 impl AttemptRow {
-    /// How long until the next try. A row of the future was written by a clock that was ahead: it
-    /// says how many failures there were, and not how long to wait.
+    /// Was it written by a clock that this one can agree with?
+    fn is_trusted(&self, now: Timestamp) -> bool {
+        self.last_at <= now.plus(MAX_CLOCK_DIFFERENCE).millis()
+    }
+
+    /// The present as far as the row knows: its time never goes back, whichever node counts.
+    fn present(&self, now: Timestamp) -> Timestamp {
+        if self.is_trusted(now) { now.max(Timestamp::from_millis(self.last_at)) } else { now }
+    }
+
+    /// How long until the next try. A row that a wrong clock has written says how many failures there
+    /// were, and not how long to wait.
     fn wait(&self, now: Timestamp) -> Duration {
-        if self.last_at > now.millis() {
+        let is_free = self.free_at <= self.present(now).millis();
+        if is_free || !self.is_trusted(now) {
             return Duration::ZERO;
         }
         Timestamp::from_millis(self.free_at).since(now)

@@ -27,7 +27,9 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
-pub use self::attempts::{AttemptKey, AttemptRow, Forgiveness, StepRow, TurnRow};
+pub use self::attempts::{
+    AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
+};
 pub use self::backups::{BackupError, Contents};
 pub use self::endings::{Feed, Heard};
 pub use self::events::{EventRange, EventRow, NamedEventRow};

@@ -69,6 +69,8 @@ pub const TABLES: &[Table] = &[
             ("failures", Kind::Number),
             ("free_at", Kind::Number),
             ("last_at", Kind::Number),
+            ("counted", Kind::Number),
+            ("forgiven", Kind::Number),
         ],
     },
     Table {

@@ -30,6 +30,8 @@ pub(super) mod statements {
     /// for the new password: else one that is being added would be missed by who ends all.
     pub const INSERT_SESSION: &str = crate::store::sessions::insertion!(" for share");
 
+    pub const COUNT_TURN: &str = crate::store::attempts::turn_counting!("greatest");
+
     /// Notes that a session of an account ($1) ended at an instant ($2), in the transaction that ends
     /// it, and wakes who listens when that is committed. The lock is held until then, so that the
     /// positions become visible in their order, and who reads on behind one misses none.

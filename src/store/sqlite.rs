@@ -35,6 +35,8 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 pub(super) mod statements {
     pub const INSERT_SESSION: &str = crate::store::sessions::insertion!("");
 
+    pub const COUNT_TURN: &str = crate::store::attempts::turn_counting!("max");
+
     /// Notes that a session of an account ($1) ended at an instant ($2), in the transaction that ends
     /// it.
     pub const NOTE_ENDING: &str = "insert into endings (account_id, at) values ($1, $2)";

@@ -69,6 +69,13 @@ impl House {
         Self::furnished(Settings::default(), hash_cost, Limits::none()).await
     }
 
+    /// A house with the system's clock, which runs on while requests are answered.
+    pub async fn with_running_clock() -> Self {
+        let house = Self::new().await;
+        let domain = house.node(Clock::System).await;
+        Self { clock: Clock::System, ..domain }
+    }
+
     async fn furnished(settings: Settings, hash_cost: HashCost, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
@@ -96,15 +103,17 @@ impl House {
 
     /// Another node: the same database, keys and clock, in what is another process but for that.
     pub async fn next_door(&self) -> Self {
-        let surroundings = Surroundings {
-            clock: self.clock.clone(),
-            hash_cost: CHEAP,
-            limits: self.limits.clone(),
-        };
+        self.node(self.clock.clone()).await
+    }
+
+    /// Another node with a clock of its own.
+    pub async fn node(&self, clock: Clock) -> Self {
+        let surroundings =
+            Surroundings { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
         let (domain, route, metrics) = furnished(&self.config, surroundings).await;
         Self {
             config: self.config.clone(),
-            clock: self.clock.clone(),
+            clock,
             domain,
             limits: self.limits.clone(),
             route,
@@ -180,7 +189,7 @@ impl House {
 
     /// Somebody who has no session.
     pub fn stranger(&self) -> Client<'_> {
-        Client { house: self, cookie: Mutex::default(), notice: Mutex::default() }
+        Client { house: self, cookie: Mutex::default() }
     }
 
     /// Somebody who has just made an account.
@@ -285,10 +294,9 @@ impl Answer {
         sets.into_iter().find(|set| set.split_once('=').is_some_and(|(set, _)| set == name))
     }
 
-    /// The name and value of the first cookie it sets, notices aside.
+    /// The name and value of the cookie it sets.
     pub fn cookie(&self) -> Option<String> {
-        let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
-        let set = sets.into_iter().find(|set| !set.contains("notice="))?;
+        let set = self.header("set-cookie")?;
         Some(set.split(';').next().unwrap().to_owned())
     }
 }
@@ -297,8 +305,6 @@ impl Answer {
 pub struct Client<'a> {
     house: &'a House,
     cookie: Mutex<Option<String>>,
-    /// What a form left for the next page.
-    notice: Mutex<Option<String>>,
 }
 
 impl Client<'_> {
@@ -342,17 +348,10 @@ impl Client<'_> {
         if let Some(cookie) = self.cookie() {
             request.headers_mut().append(header::COOKIE, cookie.parse().unwrap());
         }
-        if let Some(notice) = self.notice.lock().unwrap().clone() {
-            request.headers_mut().append(header::COOKIE, notice.parse().unwrap());
-        }
         let answer = self.house.send(request).await;
         if let Some(set) = answer.cookie() {
             let is_cleared = set.ends_with('=');
             *self.cookie.lock().unwrap() = (!is_cleared).then_some(set);
-        }
-        if let Some(set) = answer.sets("notice") {
-            let set = set.split(';').next().filter(|set| !set.ends_with('='));
-            *self.notice.lock().unwrap() = set.map(str::to_owned);
         }
         answer
     }

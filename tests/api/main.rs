@@ -5,6 +5,7 @@
 mod aborts;
 mod access_tokens;
 mod accounts;
+mod attempts;
 mod bodies;
 mod completeness;
 mod contract;

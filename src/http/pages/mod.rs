@@ -5,7 +5,6 @@ mod account;
 mod apps;
 mod color;
 mod forwarded;
-mod notice;
 mod said;
 mod sign_in;
 mod site;
