@@ -184,7 +184,7 @@ fn presented<'a>(name: &str, headers: &'a HeaderMap) -> Presented<'a> {
 }
 
 /// Every different value of a cookie.
-fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
+pub fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(pairs);
     let mut tokens: Vec<_> = pairs.filter_map(|pair| token(name, pair.trim_ascii())).collect();
     tokens.sort_unstable();

@@ -189,7 +189,7 @@ impl House {
 
     /// Somebody who has no session.
     pub fn stranger(&self) -> Client<'_> {
-        Client { house: self, cookie: Mutex::default() }
+        Client { house: self, cookie: Mutex::default(), notice: Mutex::default() }
     }
 
     /// Somebody who has just made an account.
@@ -294,9 +294,10 @@ impl Answer {
         sets.into_iter().find(|set| set.split_once('=').is_some_and(|(set, _)| set == name))
     }
 
-    /// The name and value of the cookie it sets.
+    /// The name and value of the first cookie it sets, notices aside.
     pub fn cookie(&self) -> Option<String> {
-        let set = self.header("set-cookie")?;
+        let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
+        let set = sets.into_iter().find(|set| !set.contains("notice="))?;
         Some(set.split(';').next().unwrap().to_owned())
     }
 }
@@ -305,6 +306,8 @@ impl Answer {
 pub struct Client<'a> {
     house: &'a House,
     cookie: Mutex<Option<String>>,
+    /// What a form left for the next page.
+    notice: Mutex<Option<String>>,
 }
 
 impl Client<'_> {
@@ -348,10 +351,17 @@ impl Client<'_> {
         if let Some(cookie) = self.cookie() {
             request.headers_mut().append(header::COOKIE, cookie.parse().unwrap());
         }
+        if let Some(notice) = self.notice.lock().unwrap().clone() {
+            request.headers_mut().append(header::COOKIE, notice.parse().unwrap());
+        }
         let answer = self.house.send(request).await;
         if let Some(set) = answer.cookie() {
             let is_cleared = set.ends_with('=');
             *self.cookie.lock().unwrap() = (!is_cleared).then_some(set);
+        }
+        if let Some(set) = answer.sets("notice") {
+            let set = set.split(';').next().filter(|set| !set.ends_with('='));
+            *self.notice.lock().unwrap() = set.map(str::to_owned);
         }
         answer
     }

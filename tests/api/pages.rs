@@ -27,7 +27,8 @@ async fn a_form_registers_and_leads_to_the_account() {
     assert_eq!(answer.header("location"), Some("/signed-out"));
     assert!(browser.cookie().is_none());
     assert_eq!(browser.get("/account").await.header("location"), Some("/login?next=/account"));
-    assert!(open(&house, "/signed-out").await.text.contains("You are signed out"));
+    let page = browser.get("/signed-out").await;
+    assert!(page.text.contains("<h1>You are signed out</h1>"), "{}", page.text);
 }
 
 #[tokio::test]
@@ -164,18 +165,17 @@ async fn the_account_page_lists_the_sessions_and_ends_them() {
 
     let id = second.get("/session").await.json()["id"].as_str().unwrap().to_owned();
     let ended = ann.submit("/account/sessions", &[("session", &id)]).await;
-    assert_eq!(ended.header("location"), Some("/account?done=session"));
+    assert_eq!(ended.header("location"), Some("/account"));
     assert_eq!(
         (second.get("/me").await.status, third.get("/me").await.status.as_u16()),
         (poem::http::StatusCode::FORBIDDEN, 200)
     );
     let ended = ann.submit("/account/sessions", &[("session", "others")]).await;
-    assert_eq!(ended.header("location"), Some("/account?done=others"));
+    assert_eq!(ended.header("location"), Some("/account"));
     assert_eq!(third.get("/me").await.status, 403);
-    let page = ann.get("/account?done=others").await;
-    assert!(page.text.contains("All other sessions have ended."));
+    let page = ann.get("/account").await;
+    assert!(page.text.contains("You are signed out everywhere else."), "{}", page.text);
     assert!(!page.text.contains("End all other sessions"), "there are none");
-    assert!(!ann.get("/account?done=%3Cb%3E").await.text.contains("<b>"));
 }
 
 #[tokio::test]
@@ -207,10 +207,10 @@ async fn a_form_changes_the_password_and_says_what_is_wrong_beside_its_field() {
     assert_eq!(other.get("/me").await.status, 200);
     let fields = [("current_password", PASSWORD), ("new_password", new)];
     let answer = ann.submit("/account/password", &fields).await;
-    assert_eq!(answer.header("location"), Some("/account?done=password"));
+    assert_eq!(answer.header("location"), Some("/account"));
     assert!(answer.sets("device").is_some());
     assert_eq!(other.get("/me").await.status, 403);
-    assert!(ann.get("/account?done=password").await.text.contains("is changed"));
+    assert!(ann.get("/account").await.text.contains("Your password was changed."));
 }
 
 #[tokio::test]
@@ -222,9 +222,9 @@ async fn a_form_closes_the_account() {
     assert!(answer.text.contains("That is not your password."));
     assert_eq!(ann.get("/me").await.status, 200);
     let answer = ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
-    assert_eq!(answer.header("location"), Some("/signed-out?closed=yes"));
+    assert_eq!(answer.header("location"), Some("/signed-out"));
     assert!(ann.cookie().is_none());
-    assert!(ann.get("/signed-out?closed=yes").await.text.contains("Your account is closed"));
+    assert!(ann.get("/signed-out").await.text.contains("<h1>Your account is closed</h1>"));
     assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
 }
 
@@ -289,4 +289,85 @@ async fn the_pages_have_the_name_the_colour_and_the_logo_of_the_settings() {
         answer.text.contains(r#"id="password-wrong""#),
         "the name of the place is guessed first"
     );
+}
+
+/// Sentences that say what was done, and what leads to each of them.
+const STATEMENTS: [&str; 5] = [
+    "Your password was changed",
+    "The session was signed out",
+    "signed out everywhere else.</p>",
+    "Your account is closed",
+    "You are signed out",
+];
+
+#[tokio::test]
+async fn att_18_07_no_link_makes_a_page_say_what_is_not_true() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let queries =
+        ["", "?done=password", "?done=session", "?done=others", "?closed=1", "?closed=yes"];
+    let more = ["?notice=password_changed", "?done=password_changed", "?closed=account_closed"];
+    for query in queries.into_iter().chain(more) {
+        for (who, path) in [(&ann, "/account"), (&house.stranger(), "/signed-out")] {
+            let page = who.get(&format!("{path}{query}")).await;
+            assert_eq!(page.status, 200, "{path}{query}");
+            for statement in STATEMENTS {
+                assert!(!page.text.contains(statement), "{path}{query}: {}", page.text);
+            }
+        }
+    }
+    for planted in ["notice=<b>", "notice=", "notice=password_changed; notice=signed_out"] {
+        let account = request(Method::GET, "/account").header("cookie", planted).finish();
+        let page = ann.send(account).await;
+        assert!(!page.text.contains("role=\"status\""), "{planted}: {}", page.text);
+        assert_eq!(page.header("set-cookie"), None, "{planted} is not ours to delete");
+    }
+}
+
+#[tokio::test]
+async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sends() {
+    for (public_url, name, secure) in [
+        ("http://127.0.0.1:8000", "notice", ""),
+        ("https://id.example.org", "__Host-notice", "; Secure"),
+    ] {
+        let settings = Settings { public_url: Some(public_url.to_owned()), ..Settings::default() };
+        let house = House::with(settings).await;
+        let host = public_url.split_once("//").unwrap().1;
+        let logout = request(Method::POST, "/logout")
+            .content_type("application/x-www-form-urlencoded")
+            .header("accept", "text/html")
+            .header("host", host)
+            .body("");
+        let answer = house.send(logout).await;
+        let attributes = format!("Path=/; HttpOnly; SameSite=Strict{secure}");
+        let set = format!("{name}=signed_out; {attributes}; Max-Age=60");
+        assert_eq!(answer.sets(name), Some(set.as_str()));
+        let page = request(Method::GET, "/signed-out")
+            .header("host", host)
+            .header("cookie", format!("{name}=signed_out"))
+            .finish();
+        let page = house.send(page).await;
+        assert!(page.text.contains("You are signed out"), "{}", page.text);
+        let deleted = format!("{name}=; {attributes}; Max-Age=0");
+        assert_eq!(page.sets(name), Some(deleted.as_str()));
+    }
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    ann.submit("/account/sessions", &[("session", "others")]).await;
+    let said = |page: &Answer| page.text.contains("signed out everywhere else.</p>");
+    assert!(said(&ann.get("/account").await));
+    assert!(!said(&ann.get("/account").await), "it is said once");
+}
+
+#[tokio::test]
+async fn a_notice_of_another_page_is_dropped() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    ann.submit("/account/sessions", &[("session", "others")]).await;
+    ann.submit("/logout", &[]).await; // its notice takes the place of the first one
+    ann.log_in("ann", PASSWORD).await;
+    let page = ann.get("/account").await;
+    assert!(!page.text.contains("role=\"status\""), "{}", page.text);
+    let page = house.stranger().get("/signed-out").await;
+    assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
 }

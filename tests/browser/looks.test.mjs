@@ -150,7 +150,6 @@ test('inj 04: what others may have stored is text in every page', async () => {
     for (const next of ['javascript:alert(1)', '/"><script>alert(1)</script>', "/'onfocus='alert(1)"])
       await page.goto(`${path}?next=${encodeURIComponent(next)}&invite=${encodeURIComponent('"><script>alert(1)</script>')}`);
   }
-  await page.goto('/account?done=%3Cscript%3Ealert(1)%3C/script%3E');
   await press(page, 'Sign out');
   await page.goto('/login?signed_out=%3Cscript%3E');
   await fill(page, 'User name', '"><script>alert(1)</script>');

@@ -7,8 +7,8 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
 
+use super::notice::Notice;
 use super::said::{Again, Said};
-use super::sign_in::query;
 use super::{form, page, see_other, shown};
 use crate::clock::Timestamp;
 use crate::domain::accounts::ChangeError;
@@ -111,25 +111,30 @@ pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let listed = front.domain.list_sessions(&account.id, None, MOST_SHOWN).await;
         let sessions = listed.map_err(Failure::from)?.sessions;
         let username = account.username.as_str();
+        let notice = front.notice(&request);
         let page = AccountPage {
             site: &front.site,
             username,
             initial: username.chars().take(1).collect::<String>().to_uppercase(),
             made: Instant::of(account.created_at),
             sessions: sessions.iter().map(|one| SessionLine::of(one, &who.session.id)).collect(),
-            done: query(&request, "done").and_then(|done| done_in_words(&done)),
+            done: notice.and_then(done_in_words),
             has_docs: front.has_docs,
         };
-        Ok(shown(StatusCode::OK, &page))
+        let mut response = shown(StatusCode::OK, &page);
+        front.clear_notice(&mut response, notice);
+        Ok(response)
     })
 }
 
-fn done_in_words(done: &str) -> Option<&'static str> {
-    match done {
-        "password" => Some("Your password is changed, and all other sessions have ended."),
-        "session" => Some("The session has ended."),
-        "others" => Some("All other sessions have ended."),
-        _ => None,
+fn done_in_words(notice: Notice) -> Option<&'static str> {
+    match notice {
+        Notice::PasswordChanged => {
+            Some("Your password was changed. You are signed out everywhere else.")
+        }
+        Notice::SessionRevoked => Some("The session was signed out."),
+        Notice::OtherSessionsRevoked => Some("You are signed out everywhere else."),
+        Notice::SignedOut | Notice::AccountClosed => None, // and signed in again since
     }
 }
 
@@ -144,14 +149,17 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let session = fields.text("session");
         fields.finish()?;
         let account = &who.account.id;
+        let mut response = see_other("/account");
         if session == "others" {
             let ended = front.domain.end_others(account, &who.session.id).await;
             ended.map_err(Failure::from)?;
-            return Ok(see_other("/account?done=others"));
+            front.leave_notice(&mut response, Notice::OtherSessionsRevoked);
+            return Ok(response);
         }
         // one that is not there has ended as well
         front.domain.revoke(account, &session).await.map_err(Failure::from)?;
-        Ok(see_other("/account?done=session"))
+        front.leave_notice(&mut response, Notice::SessionRevoked);
+        Ok(response)
     })
 }
 
@@ -181,8 +189,9 @@ pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
         match front.domain.change_password(&who, current_password.0, new, wishes).await {
             Ok(ticket) => {
-                let mut response = see_other("/account?done=password");
+                let mut response = see_other("/account");
                 front.hand_out(&mut response, &ticket);
+                front.leave_notice(&mut response, Notice::PasswordChanged);
                 Ok(response)
             }
             Err(ChangeError::Unfit(bad)) => {
@@ -228,8 +237,9 @@ pub fn close_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         if let Err(error) = closed {
             return Ok(again.after(error));
         }
-        let mut response = see_other("/signed-out?closed=yes");
+        let mut response = see_other("/signed-out");
         response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
+        front.leave_notice(&mut response, Notice::AccountClosed);
         Ok(response)
     })
 }

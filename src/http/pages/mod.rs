@@ -5,6 +5,7 @@ mod account;
 mod apps;
 mod color;
 mod forwarded;
+mod notice;
 mod said;
 mod sign_in;
 mod site;

@@ -8,6 +8,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
 
 use super::apps::Apps;
+use super::notice::Notice;
 use super::said::{Again, Said};
 use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
@@ -92,8 +93,24 @@ struct GoOnPage<'a> {
 #[template(path = "pages/signed_out.html")]
 struct SignedOutPage<'a> {
     site: &'a Site,
-    /// Is the account gone, too?
-    is_closed: bool,
+    /// What was just done here; whoever follows a link to this page has done nothing.
+    done: Option<Done>,
+}
+
+/// What leads to [`SignedOutPage`].
+enum Done {
+    SignedOut,
+    AccountClosed,
+}
+
+impl Done {
+    fn of(notice: Notice) -> Option<Self> {
+        match notice {
+            Notice::SignedOut => Some(Self::SignedOut),
+            Notice::AccountClosed => Some(Self::AccountClosed),
+            Notice::PasswordChanged | Notice::SessionRevoked | Notice::OtherSessionsRevoked => None,
+        }
+    }
 }
 
 /// What was posted, beside the fields of the operation.
@@ -162,8 +179,11 @@ pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Err(failure) if failure.problem.status < 500 => {}
             Err(failure) => return Err(failure.into()),
         }
-        let is_closed = query(&request, "closed").is_some();
-        Ok(shown(StatusCode::OK, &SignedOutPage { site: &front.site, is_closed }))
+        let notice = front.notice(&request);
+        let page = SignedOutPage { site: &front.site, done: notice.and_then(Done::of) };
+        let mut response = shown(StatusCode::OK, &page);
+        front.clear_notice(&mut response, notice);
+        Ok(response)
     })
 }
 
@@ -213,6 +233,7 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
         front.end_presented(&request).await.map_err(Failure::from)?;
         let mut response = see_other("/signed-out");
         response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
+        front.leave_notice(&mut response, Notice::SignedOut);
         Ok(response)
     })
 }
@@ -292,7 +313,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// One parameter of the query.
-pub fn query(request: &Request, name: &str) -> Option<String> {
+fn query(request: &Request, name: &str) -> Option<String> {
     let query = request.uri().query()?;
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
