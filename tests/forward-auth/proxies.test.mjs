@@ -9,10 +9,10 @@ const PERSON = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
 for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: process.env.CADDY })) {
   /** Asks through the proxy; resolves to the status, the headers and the text. */
-  const send = (host, path, { method = 'GET', headers = {}, body } = {}) =>
+  const send = (host, path, { method = 'GET', headers = {}, body, localAddress } = {}) =>
     new Promise((done, failed) => {
       const length = body === undefined ? {} : { 'content-length': body.length };
-      const options = { host: '127.0.0.1', port, servername: host, path, method, rejectUnauthorized: false };
+      const options = { host: '127.0.0.1', port, servername: host, path, method, rejectUnauthorized: false, localAddress };
       const request = ask({ ...options, headers: { host, ...length, ...headers } }, async (answer) => {
         let text = '';
         for await (const chunk of answer) text += chunk;
@@ -63,6 +63,25 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
       assert.deepEqual(seen['remote-session'], [session.id]);
       for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'])
         assert.equal((await wiki('/headers', { method, headers: { cookie }, body: 'x' })).status, 200, method);
+    });
+
+    test('att 17 06: the address is what the proxy saw, whatever a client writes', async () => {
+      const cookie = await signIn();
+      const from = { localAddress: '127.0.0.5' };
+      const body = JSON.stringify({ username: 'tiangolo', password: process.env.PASSWORD });
+      for (const spoofed of [
+        { forwarded: 'for=203.0.113.9' },
+        { 'x-forwarded-for': '203.0.113.9' },
+        { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9', 'x-real-ip': '203.0.113.9' },
+      ]) {
+        const headers = { 'content-type': 'application/json', ...spoofed };
+        const answer = await id('/login', { method: 'POST', headers, body, ...from });
+        assert.equal(JSON.parse(answer.text).session.address, '127.0.0.5', JSON.stringify(spoofed));
+        const seen = await wiki('/headers', { headers: { cookie, ...spoofed }, ...from });
+        const app = JSON.parse(seen.text);
+        assert.deepEqual(app['x-forwarded-for'], ['127.0.0.5'], JSON.stringify(spoofed));
+        assert.equal(app.forwarded, undefined);
+      }
     });
 
     test('after a revocation it is refused at once', async () => {

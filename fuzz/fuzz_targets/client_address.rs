@@ -1,6 +1,6 @@
-//! Who a request comes from: a stranger's word counts for nothing, and behind a proxy that is trusted
-//! no client makes itself somebody else. The first line of the input is `X-Forwarded-For`, the next
-//! ones `Forwarded` fields.
+//! The address of a client: an untrusted peer's headers count for nothing, and behind a trusted proxy no
+//! client takes the address of another one. The first line of the input is `X-Forwarded-For`; the next
+//! ones are `Forwarded` fields, which change nothing.
 
 #![no_main]
 
@@ -63,15 +63,10 @@ fuzz_target!(|data: &[u8]| {
     let of = |name: &str| -> Vec<_> {
         fields.iter().filter(|(known, _)| *known == name).cloned().collect()
     };
-    let added = |name, word: &str| -> Vec<(&str, HeaderValue)> {
-        let mut fields = of(name);
-        fields.push((name, word.parse().expect("a field of ours")));
-        fields
-    };
-    let by_field = client(&proxies, PROXY, &added("x-forwarded-for", CLIENT));
-    assert_eq!(by_field, seen);
-    let by_field = client(&proxies, PROXY, &added("forwarded", "for=203.0.113.5"));
-    assert_eq!(by_field, seen);
+    let mut added = fields.clone();
+    added.push(("x-forwarded-for", CLIENT.parse().expect("a field of ours")));
+    assert_eq!(client(&proxies, PROXY, &added), seen);
+    assert_eq!(found, client(&proxies, PROXY, &of("x-forwarded-for")), "`Forwarded` is not read");
     if let [(name, field)] = &of("x-forwarded-for")[..] {
         let joined = [field.as_bytes(), b", ", CLIENT.as_bytes()].concat();
         let joined = HeaderValue::from_bytes(&joined).expect("it was a field");
