@@ -6,6 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -13,7 +14,7 @@ use sqlx::{Connection, SqliteConnection};
 
 mod program;
 
-use program::{Service, is_postgres, refused, run, said, schema_of, text};
+use program::{Service, is_postgres, refused, run, said, schema_of, text, within};
 
 /// The exit code, and what is found: about what, how bad, and what it says.
 fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
@@ -164,6 +165,62 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     fs::write(data.join(".cloakroom.db.x.restoring"), "").unwrap();
     notes(folder, &[], "left over", ".restoring is left");
     assert!(data.join(".cloakroom.db.x.restoring").exists());
+}
+
+/// What it notes of the settings, when it has noted this.
+fn settings_noted(folder: &Path, at: &str, says: &str) -> String {
+    let mut noted = String::new();
+    within(Duration::from_secs(10), || {
+        let (code, found) = doctor(folder, &["--listen", at]);
+        assert_eq!(code, 0, "{found:?}");
+        let found =
+            found.into_iter().filter(|(about, how, _)| about == "settings" && how == "note");
+        noted = found.map(|(.., says)| says).collect::<Vec<_>>().join("\n");
+        noted.contains(says) // a service writes events down within a second
+    });
+    noted
+}
+
+#[test]
+fn att_17_06_a_trusted_proxy_that_sends_forwarded_only_is_named_once_in_the_log_and_by_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("cloakroom.toml"), "trusted_proxies = [\"127.0.0.1\"]").unwrap();
+    let service = Service::start(folder, &[]);
+    let both = [("forwarded", "for=192.0.2.7"), ("x-forwarded-for", "192.0.2.7")];
+    assert_eq!(service.call("POST", "/logout", &both, "").0, 204);
+    assert!(!fs::read_to_string(folder.join("log")).unwrap().contains("Forwarded"));
+    for _ in 0..3 {
+        assert_eq!(service.call("POST", "/logout", &both[..1], "").0, 204);
+    }
+    let log = fs::read_to_string(folder.join("log")).unwrap();
+    let named = "the trusted proxy 127.0.0.1 sends `Forwarded`, which is not read";
+    assert_eq!(log.matches(named).count(), 1, "{log}");
+    settings_noted(folder, &service.at, named);
+    let events = said(folder, &["audit", "--event", "forwarded_ignored", "--json"]);
+    assert_eq!(events.lines().count(), 1, "{events}");
+    assert!(events.contains(r#""id":"127.0.0.1""#), "{events}");
+}
+
+#[test]
+fn att_17_07_the_public_url_to_set_is_named_in_the_log_and_by_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let service = Service::start(folder, &[]);
+    let behind_tls = [("origin", "https://id.example.org"), ("sec-fetch-site", "same-origin")];
+    let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    for headers in [elsewhere, behind_tls, behind_tls] {
+        assert_eq!(service.call("POST", "/login", &headers, "{}").0, 403);
+    }
+    let log = fs::read_to_string(folder.join("log")).unwrap();
+    let advice = "set `public_url = \\\"https://id.example.org\\\"`";
+    assert_eq!(log.matches(advice).count(), 1, "{log}");
+    let noted = settings_noted(folder, &service.at, "set public_url = \"https://id.example.org\"");
+    assert!(!noted.contains("evil"), "a page of another origin is no wrong setting: {noted}");
+    fs::write(folder.join("cloakroom.toml"), "public_url = \"https://id.example.org\"").unwrap();
+    let (_, found) = doctor(folder, &["--listen", &service.at]);
+    let is_named = found.iter().any(|(.., says)| says.contains("was refused (last at"));
+    assert!(!is_named, "it was mended: {found:?}");
 }
 
 #[test]

@@ -20,10 +20,11 @@ use super::{Failed, Outcome, say};
 use crate::app::DEMO_USERS;
 use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
+use crate::domain::audit::Event;
 use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::server::{Tls, TlsError};
-use crate::store::{Depth, Look, Schema, Store};
+use crate::store::{Depth, Look, Schema, SetupEvent, Store};
 
 /// With less the next write may fail: some minutes of a busy service.
 const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
@@ -157,6 +158,7 @@ impl Doctor {
                     Ok(look) => {
                         accounts = look.accounts;
                         database(config, &look, found);
+                        setup(config, &look.setup, found);
                         clock(&look, found);
                         needed = look.peppers;
                     }
@@ -197,6 +199,38 @@ fn settings(config: &Config, found: &mut Findings) {
     if is_behind_one && config.trusted_proxies.is_empty() {
         let says = "trusted_proxies is empty, so everybody comes from the proxy's own address; name the proxy";
         found.add("settings", Verdict::Note, says);
+    }
+    if !config.trusted_proxies.is_empty() && !config.public_url.is_secure() {
+        let says = format!(
+            "trusted_proxies names a proxy, and public_url is {at}: if the proxy speaks https, set the \
+             https address, or cookies lack Secure and sign-ins are refused"
+        );
+        found.add("settings", Verdict::Note, says);
+    }
+}
+
+/// What running services saw of a wrong set-up, and wrote down as events.
+fn setup(config: &Config, events: &[SetupEvent], found: &mut Findings) {
+    const ABOUT: &str = "settings";
+    let here = config.public_url.origin();
+    let accepted = [config.public_url.origins(), config.allowed_origins.clone()].concat();
+    for SetupEvent { event, thing, at } in events {
+        let at = rfc3339(Timestamp::from_millis(*at));
+        let says = if event == Event::ForwardedIgnored.name() {
+            format!(
+                "the trusted proxy {thing} sends `Forwarded`, which is not read, and no \
+                 `X-Forwarded-For` (last at {at}): all its clients count as one address; have it send \
+                 `X-Forwarded-For`"
+            )
+        } else if accepted.contains(thing) {
+            continue; // the setting was mended since
+        } else {
+            format!(
+                "a page at {thing} was refused (last at {at}), since public_url is {here}: if users \
+                 reach this service at {thing}, set public_url = \"{thing}\""
+            )
+        };
+        found.add(ABOUT, Verdict::Note, says);
     }
 }
 

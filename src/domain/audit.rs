@@ -45,12 +45,14 @@ pub enum Event {
     PepperForgotten,
     PeppersChanged,
     CrossOriginRefused,
+    PublicUrlMismatch,
+    ForwardedIgnored,
     DatabaseRestored,
     EventsLost,
 }
 
 impl Event {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -80,6 +82,8 @@ impl Event {
         Self::PepperForgotten,
         Self::PeppersChanged,
         Self::CrossOriginRefused,
+        Self::PublicUrlMismatch,
+        Self::ForwardedIgnored,
         Self::DatabaseRestored,
         Self::EventsLost,
     ];
@@ -115,6 +119,8 @@ impl Event {
             Self::PepperForgotten => "pepper_forgotten",
             Self::PeppersChanged => "peppers_changed",
             Self::CrossOriginRefused => "cross_origin_refused",
+            Self::PublicUrlMismatch => "public_url_mismatch",
+            Self::ForwardedIgnored => "forwarded_ignored",
             Self::DatabaseRestored => "database_restored",
             Self::EventsLost => "events_lost",
         }
@@ -156,6 +162,8 @@ impl Event {
             | Self::PepperAdded
             | Self::PepperForgotten
             | Self::PeppersChanged
+            | Self::PublicUrlMismatch
+            | Self::ForwardedIgnored
             | Self::DatabaseRestored
             | Self::EventsLost => false,
         }
@@ -186,8 +194,8 @@ impl Domain {
         tracing::info!(target: "audit", event = event.name(), account, session);
     }
 
-    /// Notes what happened to an invite.
-    pub(super) fn note_thing(&self, event: Event, id: &str) {
+    /// Notes what happened to something that has no account, by its id.
+    pub fn note_thing(&self, event: Event, id: &str) {
         self.events.note_thing(self.clock.now(), event, id);
         event.log(id);
     }
@@ -211,6 +219,15 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::Event;
+    use crate::store::SETUP_EVENTS;
+
+    #[test]
+    fn the_events_that_doctor_asks_the_database_for_have_these_names() {
+        assert_eq!(
+            SETUP_EVENTS,
+            [Event::PublicUrlMismatch, Event::ForwardedIgnored].map(Event::name)
+        );
+    }
 
     #[test]
     fn the_readme_lists_every_event_once() {

@@ -30,12 +30,13 @@ value is opaque. A session ends at the server: after `logout` every copy of its 
 **Refusals** are `application/problem+json` (RFC 9457). Tell them apart by `code`; new codes may be \
 added, so treat an unknown one by its `status`. An operation answers what is listed with it and \
 nothing else; only what cannot be read as HTTP at all gets a bare 400, or 431 when its header is \
-larger than 16 KiB or has more than 64 fields.
+larger than 16 KiB or has more than 64 fields. A request whose `Accept` prefers `text/html`, as that of \
+a browser that opens an address, gets a refusal as a page with the same status and headers.
 
 **Requests from pages of other origins** that would change something are refused with \
-`cross_origin`. Programs, which send neither `Sec-Fetch-Site` nor `Origin`, are not affected. The \
-operator may allow other origins: their pages call with `credentials: 'include'` and may read every \
-answer (CORS).
+`cross_origin`. `Origin` decides: it must be the service's own, or one that the operator allows; without \
+it `Sec-Fetch-Site` decides. Programs, which send neither, are not affected. Pages of allowed origins \
+call with `credentials: 'include'` and may read every answer (CORS).
 
 **Every answer** carries `X-Request-Id`, which the service's log carries too, and \
 `Cache-Control: no-store`. A `HEAD` request is answered wherever a `GET` is.";

@@ -22,6 +22,7 @@ mod problem;
 mod requests;
 mod session_data;
 mod sessions;
+mod setup_warnings;
 mod tokens;
 mod trace;
 
@@ -35,7 +36,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, OperationId, Tags};
@@ -50,14 +51,15 @@ pub use self::host::Hosts;
 pub use self::mount::{Guest, MountError};
 pub use self::origin::Origins;
 use self::origin::Preflight;
+use self::pages::BrowserRequest;
 pub use self::pages::{Apps, Color, Logo, Site};
 pub use self::private::PrivateApi;
 pub use self::problem::Problem;
 use self::problem::{Code, Failure, Trouble};
 pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
+use self::setup_warnings::SetupWarnings;
 use crate::domain::Domain;
-use crate::domain::audit::Event;
 use crate::domain::events::Cause;
 use crate::secret::random_bytes;
 
@@ -161,7 +163,8 @@ pub fn route<T: OpenApi + 'static>(
     let headers = headers_of_every_answer(&front);
     let preflight = Preflight::of::<T>(&table);
     let paths = Paths::new(table)?;
-    let edge = Edge { front, paths, ids: RequestIds::new(), headers, preflight };
+    let (ids, warnings) = (RequestIds::new(), SetupWarnings::default());
+    let edge = Edge { front, paths, ids, headers, preflight, warnings };
     Ok((edge.boxed(), document))
 }
 
@@ -230,6 +233,10 @@ impl Methods {
         let allow = HeaderValue::try_from(names).expect("methods make a header");
         Self { endpoints: endpoints.into_iter().collect(), allow }
     }
+
+    fn has_get(&self) -> bool {
+        self.endpoints.iter().any(|(method, _)| method == Method::GET)
+    }
 }
 
 impl Endpoint for Methods {
@@ -254,6 +261,7 @@ struct Edge {
     /// What every answer carries, unless it says otherwise itself.
     headers: HeaderMap,
     preflight: Preflight,
+    warnings: SetupWarnings,
 }
 
 /// Names for requests: 64 random bits of this process, and a count.
@@ -285,12 +293,16 @@ impl Endpoint for Edge {
         let parent = trace::parent(&request);
         let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
         let reader = self.front.origins.allowed_origin(&request);
+        let browser = BrowserRequest::of(&request);
         // nothing that a safe method does is worth a line, unless all is
         let is_safe = request.method().is_safe();
         let (address, span) = if is_safe && asked.is_none() {
             (None, Span::none())
         } else {
             let address = self.front.proxies.client(&request);
+            if let Some(proxy) = self.front.proxies.proxy_with_forwarded(&request) {
+                self.warnings.record_forwarded(&self.front.domain, proxy);
+            }
             (address, trace::span(&id, parent.as_ref(), address))
         };
         let answered = self.answered(request, reader.is_some()).instrument(span.clone());
@@ -301,6 +313,9 @@ impl Endpoint for Edge {
             let request_id = id.to_str().unwrap_or_default().to_owned();
             Cause { address, request_id }.of(answered.as_mut()).await
         };
+        if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
+            response = self.page_of(&browser, response);
+        }
         let status = response.status().as_u16();
         if let Some(Trouble(cause)) = response.data() {
             let span =
@@ -344,16 +359,26 @@ impl Edge {
         caught(&self.paths, request).await
     }
 
+    /// What a browser gets in the place of a refusal.
+    fn page_of(&self, browser: &BrowserRequest, refusal: Response) -> Response {
+        let is_there = |path: &str| self.paths.plain.get(path).is_some_and(Methods::has_get);
+        if refusal.status() == StatusCode::NOT_FOUND
+            && browser.without_slash().is_some_and(is_there)
+        {
+            return browser.redirect_without_slash();
+        }
+        browser.show(&self.front, refusal)
+    }
+
     /// Why the request is not even looked at, if it is not.
     fn refusal(&self, request: &Request) -> Option<Failure> {
         if let Some(refusal) = self.front.hosts.refusal(request) {
             return Some(refusal);
         }
-        if self.front.origins.allow(request) {
-            return None;
-        }
-        self.front.domain.note(Event::CrossOriginRefused);
-        Some(Failure::of(Code::CrossOrigin))
+        let why = self.front.origins.check(request).err()?;
+        let refusal = self.front.origins.refusal(&why);
+        self.warnings.record_cross_origin(&self.front.domain, &why, &refusal);
+        Some(refusal)
     }
 }
 
@@ -366,8 +391,11 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
     add(header::CACHE_CONTROL, "no-store");
     add(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(header::REFERRER_POLICY, "no-referrer");
+    // a form that is posted says where it comes from by `Origin`, which `no-referrer` makes null
+    add(header::REFERRER_POLICY, "same-origin");
     add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    // of pages, and these may come from an embedder, too (ASVS 3.4.8)
+    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     add(header::VARY, origin::VARY);
     if front.is_secure {
         // two years, as the preload list asks for; subdomains are not ours to decide
@@ -378,8 +406,6 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use poem::http::StatusCode;
-
     use super::*;
 
     #[tokio::test]

@@ -1,42 +1,86 @@
 //! Unsafe requests that a browser sent from another origin are refused, and the origins that the
 //! operator allows may call with the cookie (CORS).
 //!
-//! The refusal is the algorithm of Go 1.25's `http.CrossOriginProtection`: browsers say where a
-//! request comes from, and nothing has to be added to a page or to a client.
+//! `Origin`, when there is one, decides: a browser writes it, and no page can change it. Without one
+//! `Sec-Fetch-Site` decides, as in Go 1.25's `http.CrossOriginProtection`. Programs send neither.
+//!
+//! A browser that calls another `Origin` than ours `same-origin` shows that the setting `public_url` is
+//! not where users reach the service: behind a proxy that terminates TLS, the cookie would lack
+//! `Secure`. That request is refused, too, and the refusal names the setting.
 
 use std::collections::{BTreeSet, HashMap};
 
+use poem::http::uri::Authority;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 use poem_openapi::OpenApi;
 use poem_openapi::registry::MetaParamIn;
+use url::{Host, Url};
 
 use super::Table;
+use super::problem::{Code, Failure, Problem};
+
+/// The most characters of an origin that a refusal repeats: a name has at most 253.
+const MAX_ORIGIN_LENGTH: usize = 300;
 
 /// The origins that this service counts as its own, and others that may call with the cookie.
 #[derive(Debug, Clone)]
 pub struct Origins {
+    /// The origin of `public_url`, and its other names on loopback.
     pub own: Vec<String>,
     pub allowed: Vec<String>,
 }
 
+/// Why a request is refused for where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CrossOrigin {
+    /// The browser sees the page and this service at one place, which is not `public_url`.
+    OtherPublicUrl { origin: String },
+    /// A page of a program on the same machine, such as a development server.
+    Loopback { origin: String },
+    /// A page at another place; which one, if the browser says it.
+    Foreign { origin: Option<String> },
+    /// A page at another place, or this service behind a proxy: an older browser does not tell.
+    Unknown { origin: String },
+}
+
 impl Origins {
-    /// May this request change something, by where it comes from?
-    pub fn allow(&self, request: &Request) -> bool {
+    /// May this request change something, by where it comes from? `Host` has passed the host check.
+    pub fn check(&self, request: &Request) -> Result<(), CrossOrigin> {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-            return true; // safe methods change nothing (RFC 9110, section 9.2.1)
+            return Ok(()); // safe methods change nothing (RFC 9110, section 9.2.1)
         }
-        match request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes) {
-            Some(b"same-origin" | b"none") => true,
-            Some(_) => self.allowed_origin(request).is_some(),
-            None => self.allow_origin(request),
+        let headers = request.headers();
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next(), site) {
+            (None, _, None | Some(b"same-origin" | b"none")) => Ok(()),
+            (None, _, Some(_)) | (Some(_), Some(_), _) => {
+                Err(CrossOrigin::Foreign { origin: None })
+            }
+            (Some(origin), None, site) => {
+                if self.is_accepted(origin, headers) {
+                    return Ok(());
+                }
+                Err(explain(origin, site, headers))
+            }
         }
     }
 
-    /// Older browsers send only `Origin`; programs send neither.
-    fn allow_origin(&self, request: &Request) -> bool {
-        let Some(origin) = request.headers().get(header::ORIGIN) else { return true };
-        is_among(&self.own, origin) || is_among(&self.allowed, origin)
+    fn is_accepted(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+        is_among(&self.own, origin)
+            || is_among(&self.allowed, origin)
+            || (!self.is_secure() && is_at_host(origin, headers, "http"))
+    }
+
+    /// Is `public_url` https?
+    fn is_secure(&self) -> bool {
+        self.public_url().starts_with("https:")
+    }
+
+    /// Where users reach the service.
+    pub fn public_url(&self) -> &str {
+        self.own.first().map_or("", String::as_str)
     }
 
     /// The origin of the request, if it is another one that may read the answer.
@@ -44,6 +88,79 @@ impl Origins {
         let origin = request.headers().get(header::ORIGIN)?;
         is_among(&self.allowed, origin).then(|| origin.clone())
     }
+
+    /// The refusal, which names both origins and the setting to change.
+    pub fn refusal(&self, why: &CrossOrigin) -> Failure {
+        let here = self.public_url();
+        let detail = match why {
+            CrossOrigin::OtherPublicUrl { origin } if self.is_secure() => format!(
+                "You opened this service at {origin}, but it is at {here}: open it there. If \
+                 {origin} is right, its operator must set `public_url = \"{origin}\"`, or add it to \
+                 `allowed_origins`."
+            ),
+            CrossOrigin::OtherPublicUrl { origin } => format!(
+                "You opened this service at {origin}, but its setting `public_url` says {here}. Its \
+                 operator must set `public_url = \"{origin}\"`."
+            ),
+            CrossOrigin::Loopback { origin } => format!(
+                "A page at {origin} may not do this at {here}. For a development server or another \
+                 application of yours, set `allowed_origins = [\"{origin}\"]`."
+            ),
+            CrossOrigin::Foreign { origin: Some(origin) } => format!(
+                "A page at {origin} may not do this at {here}: open {here} itself. If {origin} is an \
+                 application of yours, add it to `allowed_origins`."
+            ),
+            CrossOrigin::Foreign { origin: None } => format!(
+                "A page that does not say where it is may not do this at {here}: open {here} itself."
+            ),
+            CrossOrigin::Unknown { origin } => format!(
+                "A page at {origin} may not do this at {here}: open {here} itself. If {origin} is where \
+                 users reach this service, its operator must set `public_url = \"{origin}\"`; if it is \
+                 another application, add it to `allowed_origins`."
+            ),
+        };
+        Problem { detail, ..Problem::of(Code::CrossOrigin) }.into()
+    }
+}
+
+/// Why an origin that is not accepted is refused.
+fn explain(origin: &HeaderValue, site: Option<&[u8]>, headers: &HeaderMap) -> CrossOrigin {
+    let Some(url) = readable(origin) else { return CrossOrigin::Foreign { origin: None } };
+    let name = url.origin().ascii_serialization();
+    let is_at_host = is_at_host(origin, headers, url.scheme());
+    match site {
+        _ if is_loopback(&url) && !is_at_host => CrossOrigin::Loopback { origin: name },
+        Some(b"same-origin") => CrossOrigin::OtherPublicUrl { origin: name },
+        _ if is_at_host => CrossOrigin::OtherPublicUrl { origin: name },
+        Some(_) => CrossOrigin::Foreign { origin: Some(name) },
+        None => CrossOrigin::Unknown { origin: name },
+    }
+}
+
+/// An origin as browsers write it; anything else is not repeated.
+fn readable(origin: &HeaderValue) -> Option<Url> {
+    let text = origin.to_str().ok().filter(|text| text.len() <= MAX_ORIGIN_LENGTH)?;
+    let url = Url::parse(text).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https");
+    (is_web && url.origin().ascii_serialization() == text).then_some(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Is it this scheme and the `Host` of the request?
+fn is_at_host(origin: &HeaderValue, headers: &HeaderMap, scheme: &str) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
+    // a browser leaves out the scheme's own port in both, a program or a proxy perhaps in one
+    let here = Url::parse(&format!("{scheme}://{host}")).ok().filter(Url::has_host);
+    here.is_some_and(|url| url.origin().ascii_serialization().as_bytes() == origin.as_bytes())
 }
 
 fn is_among(origins: &[String], origin: &HeaderValue) -> bool {

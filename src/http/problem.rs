@@ -115,8 +115,8 @@ impl Code {
             Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
                 "Send the body as application/json or as a form, without a Content-Encoding."),
             Self::UnknownHost => entry("unknown_host", 421, "Not this service",
-                "This service does not answer under this `Host`; its operator can name it in \
-                 `allowed_hosts`."),
+                "This service does not answer under this `Host`; its operator can set it as `public_url`, \
+                 or name it in `allowed_hosts`."),
             Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
                 "The user name or the password breaks a rule; see `errors`."),
             Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",
@@ -498,6 +498,7 @@ impl ResponseError for Failure {
             headers.append(name, value.clone());
         }
         self.blame(&mut response);
+        response.set_data(Problem::clone(&self.problem)); // for a browser, it becomes a page
         response
     }
 }

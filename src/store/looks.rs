@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::files::Files;
 use super::moving::TABLES;
@@ -34,7 +34,25 @@ pub struct Look {
     pub unwritable: Vec<&'static str>,
     /// The server's own clock, in milliseconds, when it was asked.
     pub server_clock: Option<i64>,
+    /// What running services saw of a wrong set-up, the last first.
+    pub setup: Vec<SetupEvent>,
 }
+
+/// The event by which a running service says that a setting or a proxy is wrong.
+#[derive(Debug, PartialEq, Eq, FromRow)]
+pub struct SetupEvent {
+    pub event: String,
+    /// The origin or the address that it is about.
+    pub thing: String,
+    /// The last time.
+    pub at: i64,
+}
+
+/// The events that name what is wrong with a set-up.
+pub const SETUP_EVENTS: [&str; 2] = ["public_url_mismatch", "forwarded_ignored"];
+
+/// As many are looked at: each has its line.
+const MAX_SETUP_EVENTS: i64 = 20;
 
 /// Where the schema stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +130,7 @@ async fn look(
         demo_users: Vec::new(),
         unwritable: Vec::new(),
         server_clock: None,
+        setup: Vec::new(),
     };
     if let Pool::Sqlite(sqlite, _) = pool {
         seen.damage = damage(sqlite, depth).await.map_err(failed())?;
@@ -147,6 +166,7 @@ async fn look(
             "select pepper, count(*) from accounts where pepper is not null group by pepper";
         let peppers = on_engine!(&pool, |pool| sqlx::query_as(peppers).fetch_all(*pool).await);
         seen.peppers = peppers.map_err(failed())?;
+        seen.setup = setup_events(&pool).await.map_err(failed())?;
     }
     for name in demo_users {
         let named = "select count(*) from accounts where username = $1";
@@ -171,6 +191,19 @@ async fn look(
         }
     }
     Ok(seen)
+}
+
+/// Those of the last day before the newest event, so that what was mended is not told for ever.
+async fn setup_events(pool: &Pool<'_>) -> sqlx::Result<Vec<SetupEvent>> {
+    let [public_url, forwarded] = SETUP_EVENTS;
+    let events = "select event, thing, max(at) as at from events
+         where event in ($1, $2)
+           and at > (select coalesce(max(at), 0) from events) - 24 * 60 * 60 * 1000
+         group by event, thing order by max(at) desc, thing limit $3";
+    on_engine!(pool, |pool| {
+        let query = sqlx::query_as(events).bind(public_url).bind(forwarded);
+        query.bind(MAX_SETUP_EVENTS).fetch_all(*pool).await
+    })
 }
 
 async fn engine(pool: &Pool<'_>) -> sqlx::Result<String> {

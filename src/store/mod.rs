@@ -35,7 +35,9 @@ pub use self::endings::{Feed, Heard};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
 pub use self::invites::InviteRow;
-pub use self::looks::{Depth, Look, Schema};
+#[cfg(test)]
+pub use self::looks::SETUP_EVENTS;
+pub use self::looks::{Depth, Look, Schema, SetupEvent};
 pub use self::moving::{MoveError, Progress};
 pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};

@@ -26,6 +26,7 @@ mod paths;
 mod peppers;
 mod races;
 mod recognition;
+mod refusal_pages;
 mod renewal;
 mod sessions;
 mod settings;

@@ -34,8 +34,141 @@ async fn csrf_01_and_02_the_browser_says_where_a_request_comes_from() {
     ] {
         assert_eq!(login_from(&house, &[("sec-fetch-site", site)]).await, status, "{site}");
     }
-    let lying = [("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8000")];
-    assert_eq!(login_from(&house, &lying).await, 403);
+}
+
+#[tokio::test]
+async fn csrf_02_origin_decides_whatever_sec_fetch_site_says() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for site in ["same-origin", "none", "same-site", "cross-site", "nonsense"] {
+        for (origin, status) in [
+            ("http://127.0.0.1:8000", 200),
+            ("http://localhost:8000", 200), // the same place by another name is another site
+            ("https://evil.example", 403),
+            ("http://127.0.0.1:5173", 403),
+            ("https://127.0.0.1:8000", 403),
+            ("null", 403),
+        ] {
+            let headers = [("sec-fetch-site", site), ("origin", origin)];
+            assert_eq!(login_from(&house, &headers).await, status, "{site} {origin}");
+        }
+    }
+    let two = [("origin", "http://127.0.0.1:8000"), ("origin", "http://127.0.0.1:8000")];
+    assert_eq!(login_from(&house, &two).await, 403, "a browser sends one");
+}
+
+#[tokio::test]
+async fn csrf_10_over_http_the_address_that_was_opened_is_the_own_origin() {
+    let settings = Settings {
+        listen: Some("0.0.0.0:8000".parse().unwrap()),
+        insecure_http: Some(true),
+        allowed_hosts: Some(List::from("cloakroom.internal, .lan")),
+        ..Settings::default()
+    };
+    let house = House::with(settings).await;
+    house.signed_in("ann").await;
+    for (host, origin, status) in [
+        ("192.168.1.5:8000", "http://192.168.1.5:8000", 200),
+        ("localhost:9000", "http://localhost:9000", 200), // a mapped port
+        ("127.0.0.1", "http://127.0.0.1", 200),
+        ("127.0.0.1:80", "http://127.0.0.1", 200),
+        ("cloakroom.internal:8000", "http://cloakroom.internal:8000", 200),
+        ("id.lan", "http://id.lan", 200),
+        ("ID.lan", "http://id.lan", 200),
+        ("[fd00::5]:8000", "http://[fd00::5]:8000", 200),
+        ("192.168.1.5:8000", "http://192.168.1.5:8001", 403),
+        ("192.168.1.5:8000", "https://192.168.1.5:8000", 403),
+        ("192.168.1.5:8000", "http://192.168.1.6:8000", 403),
+        ("id.lan", "http://id.lan.evil.example", 403),
+        ("id.lan", "http://evil.example", 403),
+        ("evil.example", "http://evil.example", 421), // a name that was rebound to this address
+        ("192.168.1.5.evil.example", "http://192.168.1.5.evil.example", 421),
+    ] {
+        let headers = [("host", host), ("origin", origin)];
+        assert_eq!(login_from(&house, &headers).await, status, "{host} {origin}");
+    }
+}
+
+/// What a browser's refused sign-in says, as JSON and on a page.
+async fn refusal_of(house: &House, headers: &[(&str, &str)]) -> String {
+    let mut texts = Vec::new();
+    for accept in ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8"] {
+        let mut login = request(Method::POST, "/login")
+            .content_type("application/x-www-form-urlencoded")
+            .header("accept", accept);
+        for (name, value) in headers {
+            login = login.header(*name, *value);
+        }
+        let answer = house.send(login.body("username=ann&password=x")).await;
+        assert_eq!(answer.status, 403);
+        let is_page = answer.header("content-type").unwrap().starts_with("text/html");
+        assert_eq!(is_page, accept != "*/*", "{}", answer.text);
+        texts.push(answer);
+    }
+    let detail = texts[0].json()["detail"].as_str().unwrap().to_owned();
+    let on_the_page = texts[1].text.replace("<code>", "`").replace("</code>", "`");
+    assert!(on_the_page.contains(&detail.replace('"', "&#34;")), "{on_the_page}");
+    detail
+}
+
+#[tokio::test]
+async fn att_17_07_a_proxy_that_terminates_tls_in_front_of_default_settings_is_told_what_to_set() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let set = "set `public_url = \"https://id.example.org\"`";
+    for headers in [
+        // nginx with a bare `proxy_pass`, and an older browser there
+        vec![("origin", "https://id.example.org"), ("sec-fetch-site", "same-origin")],
+        vec![("origin", "https://id.example.org")],
+    ] {
+        let detail = refusal_of(&house, &headers).await;
+        assert!(detail.contains(set), "{detail}");
+        assert!(detail.contains("http://127.0.0.1:8000"), "{detail}");
+    }
+    // a proxy that passes `Host` on
+    let host = request(Method::GET, "/login").header("host", "id.example.org").finish();
+    let answer = house.send(host).await;
+    assert_eq!(answer.refusal(), (421, "unknown_host".into()));
+    assert!(answer.text.contains("public_url"), "{}", answer.text);
+    let settings =
+        Settings { allowed_hosts: Some(List::from("id.example.org")), ..Settings::default() };
+    let house = House::with(settings).await;
+    for site in ["same-origin", "cross-site"] {
+        let headers = [
+            ("host", "id.example.org"),
+            ("origin", "https://id.example.org"),
+            ("sec-fetch-site", site),
+        ];
+        assert!(refusal_of(&house, &headers).await.contains(set), "{site}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_both_origins_and_for_a_development_server_the_setting() {
+    let house = House::new().await;
+    for (origin, site, told) in [
+        ("http://localhost:5173", "same-site", "`allowed_origins = [\"http://localhost:5173\"]`"),
+        ("http://127.0.0.1:3000", "same-origin", "`allowed_origins = [\"http://127.0.0.1:3000\"]`"),
+        ("https://evil.example", "cross-site", "A page at https://evil.example may not"),
+    ] {
+        let detail = refusal_of(&house, &[("origin", origin), ("sec-fetch-site", site)]).await;
+        assert!(detail.contains(told) && detail.contains("http://127.0.0.1:8000"), "{detail}");
+        assert!(!detail.contains("public_url"), "{detail}");
+    }
+    let long = format!("https://{}.example", "a".repeat(500));
+    for nothing_to_repeat in ["null", "", "javascript:alert(1)", "https://a.example/<b>", &long] {
+        let detail = refusal_of(&house, &[("origin", nothing_to_repeat)]).await;
+        assert!(detail.starts_with("A page that does not say where it is"), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn behind_https_a_page_opened_in_clear_text_is_led_to_the_public_url() {
+    let public_url = Some("https://id.example.org".to_owned());
+    let house = House::with(Settings { public_url, ..Settings::default() }).await;
+    let headers = [("host", "192.168.1.5:8000"), ("origin", "http://192.168.1.5:8000")];
+    let detail = refusal_of(&house, &headers).await;
+    assert!(detail.contains("it is at https://id.example.org: open it there"), "{detail}");
 }
 
 #[tokio::test]

@@ -180,8 +180,9 @@ async fn every_answer_carries_the_protecting_headers() {
         for (name, part) in [
             ("x-content-type-options", "nosniff"),
             ("content-security-policy", "frame-ancestors 'none'"),
-            ("referrer-policy", ""),
+            ("referrer-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"), // ATT-17-12, ASVS 3.4.8
         ] {
             assert!(answer.header(name).is_some_and(|value| value.contains(part)), "{path} {name}");
         }

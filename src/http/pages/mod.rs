@@ -6,6 +6,7 @@ mod apps;
 mod color;
 mod forwarded;
 mod notice;
+mod refusal;
 mod said;
 mod sign_in;
 mod site;
@@ -14,19 +15,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use poem::endpoint::{BoxEndpoint, DynEndpoint};
-use poem::error::ResponseError;
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::web::Html;
 use poem::{
-    Endpoint, EndpointExt, Error, FromRequest, IntoResponse, Request, RequestBody, Response,
-    Result, endpoint,
+    Endpoint, EndpointExt, FromRequest, IntoResponse, Request, RequestBody, Response, Result,
+    endpoint,
 };
 
 pub use self::apps::Apps;
 pub use self::color::Color;
+pub use self::refusal::BrowserRequest;
+use self::refusal::ProblemPage;
 pub use self::site::{Logo, Site};
 use super::body::{FORM, media_type};
-use super::problem::{Code, Failure, Problem};
+use super::problem::{Code, Failure};
 use super::{Front, Table};
 
 /// What the pages gain by a script.
@@ -60,6 +62,7 @@ pub fn add(front: &Arc<Front>, table: &mut Table) {
         ("/account/close", account::close_page(front)),
         ("/problems/:code", explanation(front)),
         ("/forward-auth/redirect", forwarded::endpoint(front)),
+        ("/.well-known/change-password", change_password(front)),
     ] {
         page(Method::GET, path, endpoint);
     }
@@ -119,7 +122,7 @@ where
     taken.boxed()
 }
 
-/// The same, for a fork. What cannot be answered is said on a page, to who wants one.
+/// The same, for a fork.
 fn shared<Fut>(
     front: &Arc<Front>,
     take: impl Fn(Arc<Front>, Request, RequestBody) -> Fut + Send + Sync + 'static,
@@ -129,27 +132,9 @@ where
 {
     let front = Arc::clone(front);
     Arc::new(endpoint::ToDynEndpoint(endpoint::make(move |request: Request| {
-        let wants_page = request.header(header::ACCEPT).is_some_and(accept::prefers_html);
         let (request, body) = request.split();
-        let (front, taken) = (Arc::clone(&front), take(Arc::clone(&front), request, body));
-        async move { taken.await.or_else(|error| refused(&front, error, wants_page)) }
+        take(Arc::clone(&front), request, body)
     })))
-}
-
-/// The refusal as a page.
-fn refused(front: &Front, error: Error, wants_page: bool) -> Result<Response> {
-    let Some(failure) = error.downcast_ref::<Failure>().filter(|_| wants_page) else {
-        return Err(error);
-    };
-    let page = ProblemPage::words(&front.site, &failure.problem);
-    let mut response = failure.as_response();
-    let page = shown(response.status(), &page);
-    response.headers_mut().remove(header::CONTENT_TYPE);
-    let own = std::mem::take(response.headers_mut());
-    *response.headers_mut() = page.headers().clone();
-    response.headers_mut().extend(own);
-    response.set_body(page.into_body());
-    Ok(response)
 }
 
 /// A form that a browser posts for a person, who wants to see a page.
@@ -165,10 +150,6 @@ fn shown(status: StatusCode, page: &impl Template) -> Response {
     let mut response = Html(html).with_status(status).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    // the form that is posted next must say where it comes from
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    let opener = "cross-origin-opener-policy";
-    headers.insert(opener, HeaderValue::from_static("same-origin"));
     response
 }
 
@@ -177,23 +158,10 @@ fn see_other(path: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
 }
 
-#[derive(Template)]
-#[template(path = "pages/problem.html")]
-struct ProblemPage<'a> {
-    site: &'a Site,
-    title: &'a str,
-    detail: &'a str,
-    status: u16,
-    /// For developers; for everybody else it would say nothing.
-    name: Option<&'static str>,
-}
-
-impl<'a> ProblemPage<'a> {
-    /// A refusal, in words.
-    fn words(site: &'a Site, problem: &'a Problem) -> Self {
-        let Problem { title, detail, status, .. } = problem;
-        Self { site, title, detail, status: *status, name: None }
-    }
+/// Where password managers lead, whatever the page is called (W3C, A Well-Known URL for Changing
+/// Passwords).
+fn change_password(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |_, _| async move { Ok(see_other("/account/password")) })
 }
 
 /// What a problem's `type` leads to.
@@ -204,9 +172,10 @@ fn explanation(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let page = ProblemPage {
             site: &front.site,
             title: code.title(),
-            detail: code.detail(),
+            detail: refusal::parts(code.detail()),
             status: code.status().as_u16(),
             name: Some(code.name()),
+            sign_in: None,
         };
         Ok(shown(StatusCode::OK, &page))
     })

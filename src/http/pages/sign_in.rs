@@ -160,7 +160,7 @@ pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
         if front.domain.rules.registration == Registration::Closed {
             let closed = Problem::of(Code::RegistrationClosed);
-            return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::words(&front.site, &closed)));
+            return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::of(&front.site, &closed)));
         }
         let next = query(&request, "next").and_then(|next| front.apps.next(&next));
         let next = next.as_deref();

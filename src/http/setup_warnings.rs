@@ -1,0 +1,119 @@
+//! What requests show of a wrong set-up: said in the log, and written down for `cloakroom doctor`, which
+//! runs apart from the service and reads the events of the database.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::origin::CrossOrigin;
+use super::problem::Failure;
+use crate::clock::hours;
+use crate::domain::Domain;
+use crate::domain::audit::Event;
+
+/// As many are told apart. Clients choose what they send: more would fill the log.
+const MAX_KNOWN: usize = 16;
+/// How often the same is written down again, so that `doctor` sees whether it goes on.
+const RECORD_INTERVAL: Duration = hours(1);
+
+/// What was said already.
+#[derive(Debug, Default)]
+pub struct SetupWarnings {
+    public_urls: Seen<String>,
+    other_origins: Seen<String>,
+    proxies: Seen<IpAddr>,
+}
+
+impl SetupWarnings {
+    /// Records a refusal for where a request comes from: each is an event, and what may be a wrong
+    /// setting is said once in the log.
+    pub fn record_cross_origin(&self, domain: &Domain, why: &CrossOrigin, refusal: &Failure) {
+        domain.note(Event::CrossOriginRefused);
+        let sighting = match why {
+            CrossOrigin::OtherPublicUrl { origin } | CrossOrigin::Unknown { origin } => {
+                self.public_urls.see(origin.clone()).inspect(|_| {
+                    domain.note_thing(Event::PublicUrlMismatch, origin);
+                })
+            }
+            CrossOrigin::Loopback { origin } => self.other_origins.see(origin.clone()),
+            CrossOrigin::Foreign { .. } => None, // the settings are right to keep it out
+        };
+        if let Some(Sighting::First) = sighting {
+            tracing::warn!("refused a request from another origin: {}", refusal.problem.detail);
+        }
+    }
+
+    /// Records that a trusted proxy sends `Forwarded`, which is not read, instead of `X-Forwarded-For`.
+    pub fn record_forwarded(&self, domain: &Domain, proxy: IpAddr) {
+        let sighting = self.proxies.see(proxy).inspect(|_| {
+            domain.note_thing(Event::ForwardedIgnored, &proxy.to_string());
+        });
+        if let Some(Sighting::First) = sighting {
+            tracing::warn!(
+                "the trusted proxy {proxy} sends `Forwarded`, which is not read, and no \
+                 `X-Forwarded-For`: all its clients count as one address; have it send `X-Forwarded-For`"
+            );
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sighting {
+    First,
+    /// After a while.
+    Again,
+}
+
+/// What was seen, and when it was written down.
+#[derive(Debug)]
+struct Seen<K>(Mutex<BTreeMap<K, Instant>>);
+
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord> Seen<K> {
+    fn see(&self, key: K) -> Option<Sighting> {
+        self.see_at(key, Instant::now())
+    }
+
+    /// `None` for what is to be passed over in silence.
+    fn see_at(&self, key: K, now: Instant) -> Option<Sighting> {
+        let mut known = self.0.lock().expect("nobody panics while looking");
+        if let Some(recorded) = known.get_mut(&key) {
+            let is_due = now.saturating_duration_since(*recorded) >= RECORD_INTERVAL;
+            return is_due.then(|| {
+                *recorded = now;
+                Sighting::Again
+            });
+        }
+        (known.len() < MAX_KNOWN).then(|| {
+            known.insert(key, now);
+            Sighting::First
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_first_once_and_then_seen_again_every_hour() {
+        let (seen, start) = (Seen::default(), Instant::now());
+        let at = |minutes: u64| seen.see_at("proxy", start + Duration::from_secs(60 * minutes));
+        assert_eq!(at(0), Some(Sighting::First));
+        assert_eq!([at(0), at(1), at(59)], [None; 3]);
+        assert_eq!([at(60), at(61), at(120)], [Some(Sighting::Again), None, Some(Sighting::Again)]);
+    }
+
+    #[test]
+    fn as_many_as_a_client_makes_up_are_not_all_remembered() {
+        let seen = Seen::default();
+        let said = (0..1000).filter(|n| seen.see(*n).is_some()).count();
+        assert_eq!(said, MAX_KNOWN);
+    }
+}

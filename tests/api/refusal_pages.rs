@@ -1,0 +1,129 @@
+//! What a browser gets in the place of `problem+json`: a page, a redirect, or a button.
+
+use poem::http::Method;
+
+use crate::house::{Answer, House, request};
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+async fn open(house: &House, method: Method, path: &str) -> Answer {
+    house.send(request(method, path).header("accept", BROWSER).finish()).await
+}
+
+fn assert_is_page(answer: &Answer, title: &str) {
+    assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{}", answer.text);
+    assert!(answer.text.contains(&format!("<h1>{title}</h1>")), "{}", answer.text);
+    assert!(answer.header("content-security-policy").unwrap().contains("style-src 'self'"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_refusal_as_a_page_with_the_same_status_and_headers() {
+    let house = House::new().await;
+    for (method, path, status, title) in [
+        ("GET", "/nothing", 404, "Not found"),
+        ("GET", "/private", 401, "Sign-in needed"),
+        ("DELETE", "/private", 405, "Method not allowed"),
+        ("GET", "/account/sessions", 405, "Method not allowed"),
+        ("GET", "/problems/nothing", 404, "Not found"),
+        ("POST", "/nothing/", 404, "Not found"),
+    ] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let page = open(&house, method.clone(), path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert_is_page(&page, title);
+        let json = house.send(request(method, path).finish()).await;
+        assert_eq!(json.refusal().0, status, "{path}");
+        for name in ["allow", "www-authenticate"] {
+            assert_eq!(page.header(name), json.header(name), "{path} {name}");
+        }
+    }
+    let elsewhere = request(Method::GET, "/login").header("accept", BROWSER);
+    let elsewhere = house.send(elsewhere.header("host", "evil.example").finish()).await;
+    assert_eq!(elsewhere.status, 421);
+    assert_is_page(&elsewhere, "Not this service");
+    assert!(elsewhere.text.contains("<code>public_url</code>"), "{}", elsewhere.text);
+}
+
+#[tokio::test]
+async fn the_page_of_a_guarded_operation_leads_to_the_sign_in_page_and_back() {
+    let house = House::new().await;
+    let page = open(&house, Method::GET, "/sessions?limit=5").await;
+    assert_eq!(page.status, 401);
+    assert!(page.text.contains(r#"href="/login?next=%2Fsessions%3Flimit%3D5""#), "{}", page.text);
+    let made_up = request(Method::GET, "/private")
+        .header("accept", BROWSER)
+        .header("cookie", "session=made.up.one");
+    let page = house.send(made_up.finish()).await;
+    assert_eq!(page.status, 403);
+    assert!(page.text.contains(r#"href="/login?next=%2Fprivate""#), "{}", page.text);
+    let page = open(&house, Method::DELETE, "/sessions").await;
+    assert!(page.text.contains(r#"href="/login""#), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_browser_that_opens_logout_gets_the_button_to_sign_out() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let page = ann.send(request(Method::GET, "/logout").header("accept", BROWSER).finish()).await;
+    assert_eq!((page.status.as_u16(), page.header("allow")), (405, Some("POST")));
+    assert_is_page(&page, "Sign out");
+    assert!(page.text.contains(r#"<form method="post" action="/logout">"#), "{}", page.text);
+    assert_eq!(ann.get("/private").await.status, 200, "opening it ends nothing");
+    assert_eq!(ann.get("/logout").await.refusal(), (405, "method_not_allowed".into()));
+    assert_eq!(ann.submit("/logout", &[]).await.header("location"), Some("/signed-out"));
+}
+
+#[tokio::test]
+async fn a_slash_too_many_leads_a_browser_to_the_page() {
+    let house = House::new().await;
+    for (path, location) in [
+        ("/login/", "../login"),
+        ("/login/?next=%2Fprivate", "../login?next=%2Fprivate"),
+        ("/register/", "../register"),
+        ("/docs/", "../docs"),
+        ("/account/password/", "../password"),
+        ("/private/", "../private"),
+    ] {
+        let answer = open(&house, Method::GET, path).await;
+        assert_eq!(answer.status, 308, "{path}");
+        assert_eq!(answer.header("location"), Some(location), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+    for path in ["/nothing/", "/login//", "//", "//evil.example/", "/login/x/", "/logout/"] {
+        let answer = open(&house, Method::GET, path).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (404, None), "{path}");
+    }
+    assert_eq!(house.stranger().get("/login/").await.refusal(), (404, "not_found".into()));
+    assert_eq!(open(&house, Method::POST, "/login/").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_proxy_that_asks_with_the_headers_of_a_browser_gets_no_page() {
+    let house = House::new().await;
+    let answer = open(&house, Method::GET, "/forward-auth").await;
+    assert_eq!(answer.refusal(), (401, "not_authenticated".into()));
+}
+
+#[tokio::test]
+async fn password_managers_find_the_page_to_change_the_password() {
+    let house = House::new().await;
+    let answer = open(&house, Method::GET, "/.well-known/change-password").await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), Some("/account/password"));
+    // by this one they tell whether a server answers everything with 200
+    let probe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200";
+    assert_eq!(open(&house, Method::GET, probe).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_explanation_of_a_problem_shows_code_as_code() {
+    let house = House::new().await;
+    for code in ["method_not_allowed", "unknown_host", "internal_error", "too_many_attempts"] {
+        let page = open(&house, Method::GET, &format!("/problems/{code}")).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.text.contains('`'), "{}", page.text);
+    }
+    let page = open(&house, Method::GET, "/problems/method_not_allowed").await;
+    assert!(page.text.contains("see the header <code>Allow</code>."), "{}", page.text);
+}
