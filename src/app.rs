@@ -64,6 +64,22 @@ pub enum StartError {
          `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
     )]
     DatabaseGone(PathBuf, PathBuf),
+    #[error(
+        "there is no database at {database}, and {settings}; the first start of the service makes one, \
+         and `cloakroom migrate` does, or name another place by --config, --data-dir or --database-url"
+    )]
+    NoDatabase { database: String, settings: String },
+    #[error(
+        "there are no signing keys in {}, and {settings}; the first start of the service makes one, or \
+         name another place by --config or --data-dir", folder.display()
+    )]
+    NoKeys { folder: PathBuf, settings: String },
+    #[error(
+        "there are no keys in {}, and {settings}; to make the first one there, say so by \
+         `cloakroom --data-dir {} {command}`, or name another place by --config",
+        data_dir.join(KEYS).display(), data_dir.display()
+    )]
+    UnnamedFolder { data_dir: PathBuf, command: &'static str, settings: String },
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error(transparent)]
@@ -74,9 +90,12 @@ pub enum StartError {
     Fault(#[from] Fault),
 }
 
+/// The folder of the keys, in the data folder.
+const KEYS: &str = "keys";
+
 /// Makes the data folder, which only its owner may enter, and the folder of the keys in it.
 pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
-    let keys = config.data_dir.join("keys");
+    let keys = config.data_dir.join(KEYS);
     for folder in [&config.data_dir, &keys] {
         make_folder(folder).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => StartError::FolderOfOthers(folder.clone()),
@@ -86,7 +105,8 @@ pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
     Ok(keys)
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder, which only its owner may enter, and its parents; one that exists stays as it is.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
@@ -108,10 +128,84 @@ fn keep_names(folder: &Path) -> io::Result<()> {
 pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
     refuse_to_begin_anew(config, &folder)?;
-    // the driver connects with it
-    let store = Store::open_with(config.database_url.expose(), config.database_connections).await?;
+    let store = open_store(config).await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
-    let peppers = Peppers::read(&folder)?;
+    build_domain(config, surroundings, store, keys).await
+}
+
+/// Opens a database and keys that exist, for commands: nothing is made.
+pub async fn open_existing(
+    config: &Config,
+    surroundings: Surroundings,
+) -> Result<Domain, StartError> {
+    require_database(config).await?;
+    let folder = config.data_dir.join(KEYS);
+    let store = open_store(config).await?;
+    let Some(keys) = Keys::read(&folder, &config.public_url.origin())? else {
+        let has_accounts = store.has_accounts().await?;
+        store.close().await;
+        if has_accounts {
+            return Err(KeyError::Gone(folder).into());
+        }
+        return Err(StartError::NoKeys { folder, settings: config.source() });
+    };
+    build_domain(config, surroundings, store, keys).await
+}
+
+/// Refuses to go on without a database, and says where it was looked for.
+pub async fn require_database(config: &Config) -> Result<(), StartError> {
+    // the driver connects by it
+    if Store::exists(config.database_url.expose()).await? {
+        return Ok(());
+    }
+    refuse_to_begin_anew(config, &config.data_dir.join(KEYS))?; // it is gone
+    let database = match Store::file_of(config.database_url.expose())? {
+        Some(file) => file.display().to_string(),
+        None => config.database_url.to_string(),
+    };
+    Err(StartError::NoDatabase { database, settings: config.source() })
+}
+
+/// The folder of the keys for a command that adds one. A first one is made only in a folder that
+/// `--data-dir` names: elsewhere it would be a key that no service reads.
+pub fn folder_for_new_key(
+    config: &Config,
+    named: Option<&Path>,
+    command: &'static str,
+) -> Result<PathBuf, StartError> {
+    let folder = config.data_dir.join(KEYS);
+    if named.is_some() {
+        return make_folders(config);
+    }
+    if Keys::are_in(&folder)? {
+        return Ok(folder);
+    }
+    let data_dir = config.data_dir.clone();
+    Err(StartError::UnnamedFolder { data_dir, command, settings: config.source() })
+}
+
+/// Makes the first signing key, as a start does, unless there are accounts already.
+pub async fn make_first_keys(config: &Config, store: &Store) -> Result<(), StartError> {
+    let folder = make_folders(config)?;
+    if Keys::are_in(&folder)? || store.has_accounts().await? {
+        return Ok(());
+    }
+    keys(&folder, config, store, &Clock::System).await.map(drop)
+}
+
+async fn open_store(config: &Config) -> Result<Store, StartError> {
+    // the driver connects with it
+    let store = Store::open_with(config.database_url.expose(), config.database_connections);
+    Ok(store.await?)
+}
+
+async fn build_domain(
+    config: &Config,
+    surroundings: Surroundings,
+    store: Store,
+    keys: Keys,
+) -> Result<Domain, StartError> {
+    let peppers = Peppers::read(&config.data_dir.join(KEYS))?;
     peppers.check(&store).await?;
     let hasher = Hasher::start(surroundings.hash_cost, config.passwords.threads);
     hasher.set_peppers(peppers);

@@ -1,7 +1,8 @@
-//! Settings: defaults ← `cloakroom.toml` ← environment `CLOAKROOM_*` ← flags, checked once.
+//! Settings: defaults ← settings file ← environment `CLOAKROOM_*` ← flags, checked once.
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub tokens: TokenSettings,
     pub log: LogSettings,
+    /// The settings file that was read.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// An address to listen on, as somebody writes it.
@@ -213,6 +217,9 @@ pub struct Config {
     pub tls: Option<Tls>,
     pub tokens: Tokens,
     pub log: Log,
+    /// The settings file that was read.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// The PEM files of the certificate, with the chain behind it, and of its key.
@@ -373,6 +380,17 @@ impl DatabaseUrl {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The same address, in which a relative path of an SQLite file starts at a folder.
+    fn relative_to(self, folder: &Path) -> Self {
+        let Some(path) = self.0.strip_prefix("sqlite:") else { return self };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let is_relative = !path.starts_with(['/', ':']) && !folder.as_os_str().is_empty();
+        if !is_relative {
+            return self;
+        }
+        Self(format!("sqlite://{}/{path}", encode_path(folder)))
+    }
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -423,13 +441,31 @@ const MOST_CONNECTIONS: u32 = 1000;
 /// How the address of a database begins.
 const ENGINES: [&str; 3] = ["sqlite:", "postgres:", "postgresql:"];
 
-/// The file that is read when it is there and no other is named.
-const FILE: &str = "cloakroom.toml";
+/// The settings files of which the first that exists is read when none is named.
+const FILES: [&str; 2] = ["cloakroom.toml", "/etc/cloakroom/cloakroom.toml"];
+/// The variable that names the settings file.
+const FILE_VARIABLE: &str = "CLOAKROOM_CONFIG";
+/// The data folder, unless another one is named.
+const DATA_DIR: &str = "cloakroom-data";
 
 impl Config {
     /// Puts the sources together. A file that was named must be there.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
         Self::check(Settings::gather(file)?.overlaid(flags))
+    }
+
+    /// Where the settings come from, for messages about what was not found.
+    pub fn source(&self) -> String {
+        if let Some(file) = &self.file {
+            return format!("the settings are those of {}", file.display());
+        }
+        let here = std::env::current_dir().map(|here| here.display().to_string());
+        format!(
+            "there is no settings file: neither {} in {} nor {}",
+            FILES[0],
+            here.as_deref().unwrap_or("the current folder"),
+            FILES[1]
+        )
     }
 
     /// Fills the gaps with the defaults and refuses what cannot be meant.
@@ -457,7 +493,8 @@ impl Config {
                 public_url.origin()
             )));
         }
-        let data_dir = settings.data_dir.unwrap_or_else(|| "cloakroom-data".into());
+        let folder = settings.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let data_dir = settings.data_dir.unwrap_or_else(|| folder.join(DATA_DIR));
         if listen.port() == 0 {
             return Err(ConfigError::new(format!(
                 "listen = \"{listen}\" leaves the port to chance, but it is part of the public_url: \
@@ -506,6 +543,7 @@ impl Config {
             tls,
             tokens,
             log: Log { format: settings.log.format.unwrap_or_default() },
+            file: settings.file,
         })
     }
 }
@@ -550,26 +588,41 @@ fn networks(list: &List) -> Result<Vec<IpNet>, ConfigError> {
 impl Settings {
     /// What the file and the environment set.
     pub fn gather(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let path = file.unwrap_or(Path::new(FILE));
-        if file.is_some()
-            && let Err(error) = fs::File::open(path)
-        {
-            return Err(ConfigError::new(format!("cannot read {}: {error}", path.display())));
-        }
-        let source =
-            config::File::from(path).format(config::FileFormat::Toml).required(file.is_some());
-        let from_file = read(source, &path.display().to_string())?;
-        let environment =
-            config::Environment::with_prefix("CLOAKROOM").prefix_separator("_").separator("__");
+        let named = match file {
+            Some(file) => Some(file.to_owned()),
+            None => variable(FILE_VARIABLE)?.map(PathBuf::from),
+        };
+        let from_file = match find_file(named, &FILES.map(Path::new))? {
+            Some(path) => Self::read_file(path)?,
+            None => Self::default(),
+        };
+        let environment = config::Environment::with_prefix("CLOAKROOM")
+            .prefix_separator("_")
+            .separator("__")
+            .source(Some(variables()?));
         let mut from_environment = read(environment, "the environment (CLOAKROOM_*)")?;
         if from_environment.database_url.is_none() {
-            let address = std::env::var_os("DATABASE_URL").map(std::ffi::OsString::into_string);
-            let address = address.transpose().map_err(|_| {
-                ConfigError::new("the environment variable DATABASE_URL is not in UTF-8")
-            })?;
-            from_environment.database_url = address.map(DatabaseUrl);
+            from_environment.database_url = variable("DATABASE_URL")?.map(DatabaseUrl);
         }
         Ok(from_file.overlaid(from_environment))
+    }
+
+    /// What a settings file sets. Relative paths in it start at its folder.
+    fn read_file(path: PathBuf) -> Result<Self, ConfigError> {
+        let source = config::File::from(path.as_path()).format(config::FileFormat::Toml);
+        let mut settings = read(source, &path.display().to_string())?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for own in [
+            &mut settings.data_dir,
+            &mut settings.site.logo,
+            &mut settings.tls.certificate,
+            &mut settings.tls.key,
+        ] {
+            *own = own.take().map(|own| folder.join(own));
+        }
+        settings.database_url = settings.database_url.map(|address| address.relative_to(folder));
+        settings.file = Some(path);
+        Ok(settings)
     }
 
     /// What a text sets that has the form of the file.
@@ -615,6 +668,7 @@ impl Settings {
             },
             tokens: TokenSettings { audiences: over.tokens.audiences.or(self.tokens.audiences) },
             log: LogSettings { format: over.log.format.or(self.log.format) },
+            file: over.file.or(self.file),
         }
     }
 }
@@ -795,11 +849,61 @@ impl Cookie {
     }
 }
 
-/// The database in the data folder; what an address gives a meaning to is encoded.
+/// The database in the data folder.
 fn beside(data_dir: &Path) -> DatabaseUrl {
+    DatabaseUrl(format!("sqlite://{}", encode_path(&data_dir.join("cloakroom.db"))))
+}
+
+/// A path as part of an address: characters with a meaning there are encoded.
+fn encode_path(path: &Path) -> String {
     const SPECIAL: AsciiSet = CONTROLS.add(b'%').add(b'?').add(b'#');
-    let path = data_dir.join("cloakroom.db").display().to_string();
-    DatabaseUrl(format!("sqlite://{}", utf8_percent_encode(&path, &SPECIAL)))
+    utf8_percent_encode(&path.display().to_string(), &SPECIAL).to_string()
+}
+
+/// The settings file to read: the named one, which must be readable, or the first that exists.
+fn find_file(named: Option<PathBuf>, usual: &[&Path]) -> Result<Option<PathBuf>, ConfigError> {
+    let is_named = named.is_some();
+    let candidates = match named {
+        Some(file) => vec![file],
+        None => usual.iter().map(|file| (*file).to_owned()).collect(),
+    };
+    for file in candidates {
+        match fs::File::open(&file) {
+            Ok(_) => return Ok(Some(file)),
+            // a file that exists and cannot be read is never passed over for the next one
+            Err(error) if is_named || fs::symlink_metadata(&file).is_ok() => {
+                let shown = file.display();
+                return Err(ConfigError::new(format!("cannot read {shown}: {error}")));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(ConfigError::new(format!(
+                    "cannot see whether there is a {}: {error}; name a settings file by --config",
+                    file.display()
+                )));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// An environment variable; an empty one counts as unset.
+fn variable(name: &str) -> Result<Option<String>, ConfigError> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    let value = value.map(std::ffi::OsString::into_string).transpose();
+    value.map_err(|_| ConfigError::new(format!("the environment variable {name} is not in UTF-8")))
+}
+
+/// The settings in the environment, but for empty ones, which count as unset.
+fn variables() -> Result<config::Map<String, String>, ConfigError> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut settings = config::Map::new();
+    for name in names.filter(|name| name.starts_with("CLOAKROOM_") && name != FILE_VARIABLE) {
+        if let Some(value) = variable(&name)? {
+            settings.insert(name, value);
+        }
+    }
+    Ok(settings)
 }
 
 /// The address to type for one that means every interface.
@@ -861,6 +965,58 @@ mod tests {
                 "http://[::1]:8000"
             ]
         );
+    }
+
+    #[test]
+    fn the_settings_file_is_the_named_one_or_the_first_that_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (here, system) = (at("cloakroom.toml"), at("etc.toml"));
+        let usual = [here.as_path(), system.as_path()];
+        assert_eq!(find_file(None, &usual).unwrap(), None);
+        fs::write(&system, "").unwrap();
+        assert_eq!(find_file(None, &usual).unwrap().as_ref(), Some(&system));
+        fs::write(&here, "").unwrap();
+        assert_eq!(find_file(None, &usual).unwrap().as_ref(), Some(&here));
+        let refused = find_file(Some(at("other.toml")), &usual).unwrap_err().to_string();
+        assert!(refused.contains("cannot read") && refused.contains("other.toml"), "{refused}");
+        fs::write(at("other.toml"), "").unwrap();
+        assert_eq!(find_file(Some(at("other.toml")), &usual).unwrap(), Some(at("other.toml")));
+        fs::remove_file(&here).unwrap();
+        std::os::unix::fs::symlink("nowhere", &here).unwrap();
+        assert!(find_file(None, &usual).is_err(), "a broken link is not passed over");
+    }
+
+    #[test]
+    fn paths_in_a_settings_file_start_at_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a b#c").join("cloakroom.toml");
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        let shown = |toml: &str| {
+            fs::write(&file, toml).unwrap();
+            let config = Config::check(Settings::read_file(file.clone()).unwrap()).unwrap();
+            let shown = toml::to_string(&config).unwrap();
+            shown.replace(folder.path().to_str().unwrap(), "…")
+        };
+        let all = shown("");
+        assert!(all.contains("data_dir = \"…/a b#c/cloakroom-data\""), "{all}");
+        assert!(all.contains("\"sqlite://…/a b%23c/cloakroom-data/cloakroom.db\""), "{all}");
+        let all = shown(
+            "data_dir = 'data'\ndatabase_url = 'sqlite:db/x.db?mode=rw'\n\
+             tls = { certificate = 'a.pem', key = '/b.pem' }",
+        );
+        for line in [
+            "data_dir = \"…/a b#c/data\"",
+            "database_url = \"sqlite://…/a b%23c/db/x.db?mode=rw\"",
+            "certificate = \"…/a b#c/a.pem\"",
+            "key = \"/b.pem\"",
+        ] {
+            assert!(all.contains(line), "{line}: {all}");
+        }
+        for absolute in ["sqlite:///srv/x.db", "postgres://db.example/x"] {
+            let all = shown(&format!("database_url = '{absolute}'"));
+            assert!(all.contains(absolute), "{all}");
+        }
     }
 
     #[test]

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 mod program;
 
-use program::{PASSWORD, Service, is_postgres, refused, run, said, text, within};
+use program::{
+    PASSWORD, Service, back_up, is_postgres, refused, refused_unprepared, run, said, text, within,
+};
 
 fn events(folder: &Path, arguments: &[&str]) -> Vec<Value> {
     let printed = said(folder, &[&["audit", "--json"], arguments].concat());
@@ -95,8 +97,7 @@ fn what_happens_before_the_end_is_written_down() {
 fn who_moves_or_restores_takes_along_what_happened() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     said(folder.path(), &["user", "add", "ann"]);
-    said(folder.path(), &["backup", "b"]);
-    let backup = folder.path().join("b");
+    let backup = back_up(folder.path(), "b", &[]);
     said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
     let restored = events(elsewhere.path(), &[]);
     let names: Vec<_> = restored.iter().map(|event| event["event"].as_str().unwrap()).collect();
@@ -119,8 +120,8 @@ fn without_a_database_nothing_is_told_and_nothing_is_made() {
     if is_postgres() {
         return;
     }
-    assert!(refused(folder.path(), &["audit"]).contains("there is no database"));
+    assert!(refused_unprepared(folder.path(), &["audit"]).contains("there is no database"));
     assert!(!folder.path().join("cloakroom-data").exists());
-    said(folder.path(), &["key", "rotate"]);
+    said(folder.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
     assert!(!folder.path().join("cloakroom-data/cloakroom.db").exists());
 }

@@ -16,7 +16,8 @@ use sqlx::{Connection, SqliteConnection};
 mod program;
 
 use program::{
-    PASSWORD, Service, cloakroom, is_postgres, object, refused, run, said, text, within,
+    PASSWORD, Service, back_up, cloakroom, is_postgres, object, refused, refused_unprepared, run,
+    said, text, unprepared, within,
 };
 
 /// The same place for each service, so that tokens of one are tokens of the other.
@@ -67,9 +68,10 @@ fn what_was_backed_up_beside_a_running_service_is_restored_elsewhere() {
     let service = Service::start(folder.path(), &HERE);
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
 
-    let backup = folder.path().join("a backup");
-    let done = said(folder.path(), &["backup", "a backup"]);
-    assert!(done.starts_with("backed up to a backup\n"), "{done}");
+    let done = said(folder.path(), &["backup", "all backups"]);
+    let [name] = names_in(&folder.path().join("all backups")).try_into().unwrap();
+    let backup = folder.path().join("all backups").join(&name);
+    assert!(done.starts_with(&format!("backed up to all backups/{name}\n")), "{done}");
     assert!(done.contains("accounts: 2, sessions: 1"), "{done}");
     assert_eq!(names_in(&backup), ["cloakroom.db", "keys", "manifest.json"]);
     for folder in [&backup, &backup.join("keys")] {
@@ -176,13 +178,14 @@ fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
         for n in 0..backups {
             let before = (registered.lock().unwrap().clone(), ended.lock().unwrap().clone());
             let start = Instant::now();
-            let done = run(folder.path(), &["backup", "--json", &format!("backup-{n}")], "");
+            let done = run(folder.path(), &["backup", "--json", "backups"], "");
             slowest = slowest.max(start.elapsed());
             if !done.status.success() {
                 is_over.store(true, Ordering::SeqCst);
             }
             assert!(done.status.success(), "{}", text(&done.stderr));
-            let database = folder.path().join(format!("backup-{n}/cloakroom.db"));
+            let made: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+            let database = folder.path().join(made["path"].as_str().unwrap()).join("cloakroom.db");
             assert_eq!(ask(&database, "pragma integrity_check"), ["ok"]);
             let names = ask(&database, "select username from accounts");
             let lost = before.0.iter().filter(|name| !names.contains(name)).count();
@@ -201,7 +204,7 @@ fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
 #[test]
 fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let nothing = refused(folder.path(), &["backup", "--without-keys", "b"]);
+    let nothing = refused_unprepared(folder.path(), &["backup", "--without-keys", "b"]);
     if !is_postgres() {
         assert!(
             nothing.contains("there is no database at cloakroom-data/cloakroom.db"),
@@ -210,54 +213,47 @@ fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
     }
     assert_eq!(names_in(folder.path()), Vec::<String>::new(), "nothing is made");
     said(folder.path(), &["user", "add", "ann"]);
-    said(folder.path(), &["backup", "b"]);
+    back_up(folder.path(), "b", &[]);
     let manifest = fs::read(folder.path().join("b/manifest.json")).unwrap();
-    assert!(refused(folder.path(), &["backup", "b"]).contains("b is a backup already"));
+    assert!(refused(folder.path(), &["backup", "b"]).contains("b is a backup; name the folder"));
     assert_eq!(fs::read(folder.path().join("b/manifest.json")).unwrap(), manifest);
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(refused(folder.path(), &["backup", "file"]).contains("file is a file"));
-    assert!(refused(folder.path(), &["backup", "no/such/place"]).contains("cannot make"));
-    fs::create_dir(folder.path().join("shelf")).unwrap();
-    said(folder.path(), &["backup", "shelf"]);
-    said(folder.path(), &["backup", "shelf"]);
-    let shelf = names_in(&folder.path().join("shelf"));
-    assert_eq!(shelf.len(), 2, "{shelf:?}");
+    assert!(refused(folder.path(), &["backup", "file/below"]).contains("cannot make file/below"));
+    for _ in 0..3 {
+        said(folder.path(), &["backup", "a/new/shelf"]);
+    }
+    assert_eq!(mode(&folder.path().join("a/new/shelf")), 0o700);
+    let shelf = names_in(&folder.path().join("a/new/shelf"));
+    assert_eq!(shelf.len(), 3, "each run makes one: {shelf:?}");
     assert!(shelf.iter().all(|name| name.starts_with("cloakroom-20")), "{shelf:?}");
 
     let with = folder.path().join("b/keys").exists();
-    said(folder.path(), &["backup", "c", "--without-keys"]);
+    back_up(folder.path(), "c", &["--without-keys"]);
     assert!(with && !folder.path().join("c/keys").exists());
     let keys = folder.path().join("cloakroom-data/keys");
     fs::rename(&keys, folder.path().join("lost")).unwrap();
     fs::create_dir(&keys).unwrap();
     assert!(refused(folder.path(), &["backup", "d"]).contains("there are no signing keys"));
-    assert!(!folder.path().join("d").exists());
+    assert_eq!(names_in(&folder.path().join("d")), Vec::<String>::new());
 
     fs::remove_dir(&keys).unwrap();
     fs::rename(folder.path().join("lost"), &keys).unwrap();
-    let before = names_in(folder.path());
     for signal in ["KILL", "TERM"] {
+        let place = folder.path().join(signal);
         let mut child = cloakroom(folder.path(), &["backup", signal]).spawn().unwrap();
-        let begun = format!(".{signal}.");
         within(Duration::from_secs(10), || {
-            child.try_wait().unwrap().is_some()
-                || names_in(folder.path()).iter().any(|name| name.starts_with(&begun))
+            child.try_wait().unwrap().is_some() || (place.exists() && !names_in(&place).is_empty())
         });
         let pid = child.id().to_string();
         std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
-        let status = child.wait().unwrap();
-        if status.success() {
-            assert!(
-                folder.path().join(signal).join("manifest.json").exists(),
-                "it was done before"
-            );
-            fs::remove_dir_all(folder.path().join(signal)).unwrap();
-        }
-        assert!(!folder.path().join(signal).exists(), "half of one has no name");
+        let was_done = child.wait().unwrap().success();
+        let (whole, partial): (Vec<_>, Vec<_>) =
+            names_in(&place).into_iter().partition(|name| name.starts_with("cloakroom-20"));
+        assert_eq!(whole.len(), usize::from(was_done), "half of one has no name");
+        assert!(whole.iter().all(|name| place.join(name).join("manifest.json").exists()));
         if signal == "TERM" {
-            let left = names_in(folder.path());
-            let left = left.iter().filter(|name| !name.starts_with(".KILL."));
-            assert!(left.eq(before.iter()), "who is asked to stop clears away");
+            assert_eq!(partial, Vec::<String>::new(), "who is asked to stop clears away");
         }
     }
 }
@@ -280,18 +276,14 @@ fn a_database_that_is_damaged_makes_no_backup() {
     fs::write(&database, bytes).unwrap();
     let said = refused(folder.path(), &["backup", "b"]);
     assert!(said.contains("no good") || said.contains("copying the database"), "{said}");
-    assert!(
-        !names_in(folder.path()).iter().any(|name| name.contains('b') && name.starts_with('.'))
-    );
-    assert!(!folder.path().join("b").exists());
+    assert_eq!(names_in(&folder.path().join("b")), Vec::<String>::new());
 }
 
 /// A folder with a backup of one user, and a folder without anything.
 fn backed_up() -> (tempfile::TempDir, PathBuf, tempfile::TempDir) {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     said(folder.path(), &["user", "add", "ann"]);
-    said(folder.path(), &["backup", "b"]);
-    let backup = folder.path().join("b");
+    let backup = back_up(folder.path(), "b", &[]);
     (folder, backup, elsewhere)
 }
 
@@ -360,7 +352,7 @@ fn a_restore_touches_nothing_that_is_there() {
         fs::remove_dir_all(&data).unwrap();
     }
 
-    said(elsewhere.path(), &["key", "rotate"]);
+    said(elsewhere.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
     let other = names_in(&data.join("keys"));
     assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other keys in"));
     assert_eq!(names_in(&data.join("keys")), other);
@@ -381,7 +373,8 @@ fn keys_that_are_there_still_or_were_made_since_go_on() {
         .unwrap();
     let key = names_in(&backup.join("keys")).pop().unwrap();
     fs::copy(backup.join("keys").join(&key), keys.join(&key)).unwrap();
-    said(elsewhere.path(), &["key", "rotate"]);
+    let rotated = unprepared(elsewhere.path(), &["key", "rotate"]).output().unwrap();
+    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
     let before = names_in(&keys);
     said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
     assert_eq!(names_in(&keys), before);
@@ -390,13 +383,14 @@ fn keys_that_are_there_still_or_were_made_since_go_on() {
 #[test]
 fn a_backup_without_keys_says_what_is_missing() {
     let (folder, _, elsewhere) = backed_up();
-    said(folder.path(), &["backup", "k", "--without-keys"]);
-    let backup = folder.path().join("k");
+    let backup = back_up(folder.path(), "k", &["--without-keys"]);
     let done = run(elsewhere.path(), &["restore", backup.to_str().unwrap()], "");
     assert!(done.status.success(), "{}", text(&done.stderr));
-    assert!(text(&done.stderr).contains("put those of then there, or run `cloakroom key rotate`"));
+    assert!(text(&done.stderr).contains("put those of then there, or run `cloakroom --data-dir"));
     assert!(refused(elsewhere.path(), &["user", "list"]).contains("gone"), "none is made silently");
-    said(elsewhere.path(), &["key", "rotate"]);
+    let unnamed = refused(elsewhere.path(), &["key", "rotate"]);
+    assert!(unnamed.contains("cloakroom --data-dir cloakroom-data key rotate"), "{unnamed}");
+    said(elsewhere.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
     assert_eq!(Service::start(elsewhere.path(), &HERE).log_in("ann", PASSWORD).0, 200);
 }
 
@@ -406,7 +400,7 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
     let (folder, elsewhere) = (folder.path(), elsewhere.path());
     let id = said(folder, &["pepper", "add"])[..8].to_owned();
     said(folder, &["user", "add", "ann"]);
-    assert!(said(folder, &["backup", "b"]).contains("  keys        2: "));
+    back_up(folder, "b", &[]);
     let is_pepper = |name: &String| name.ends_with(".pepper");
     let pepper = names_in(&folder.join("b/keys")).into_iter().find(is_pepper).unwrap();
     said(elsewhere, &["restore", folder.join("b").to_str().unwrap()]);
@@ -420,13 +414,13 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
 
     let third = tempfile::tempdir().unwrap();
     let third = third.path();
-    said(folder, &["backup", "k", "--without-keys"]);
+    back_up(folder, "k", &["--without-keys"]);
     let done = run(third, &["restore", folder.join("k").to_str().unwrap()], "");
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert!(
         text(&done.stderr).contains(&format!("there is no pepper {id} in cloakroom-data/keys"))
     );
-    said(third, &["key", "rotate"]);
+    said(third, &["--data-dir", "cloakroom-data", "key", "rotate"]);
     let why = refused(third, &["serve"]);
     assert!(why.contains(&format!("the pepper {id} is gone from cloakroom-data/keys")), "{why}");
     fs::copy(folder.join("b/keys").join(&pepper), third.join("cloakroom-data/keys/own.pepper"))
@@ -440,7 +434,7 @@ fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
         return; // there it is copied table by table, and said so
     }
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    said(folder.path(), &["key", "rotate"]);
+    said(folder.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
     let database = folder.path().join("cloakroom-data/cloakroom.db");
     let migrations = folder.path().join("older");
     fs::create_dir(&migrations).unwrap();
@@ -465,9 +459,10 @@ fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
         "insert into accounts (id, username, password_hash, created_at) values ('1', 'ann', '!', 0)",
     );
     let bytes = fs::read(&database).unwrap();
-    assert_eq!(object(folder.path(), &["backup", "b", "--json"])["schema"], 3);
+    let backup = back_up(folder.path(), "b", &[]);
+    assert_eq!(schema_in(&fs::read_to_string(backup.join("manifest.json")).unwrap()), 3);
     assert_eq!(fs::read(&database).unwrap(), bytes, "the next start migrates, and no backup");
-    said(elsewhere.path(), &["restore", folder.path().join("b").to_str().unwrap()]);
+    said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
     assert!(said(elsewhere.path(), &["user", "list"]).starts_with("ann "));
 }
 
@@ -475,8 +470,7 @@ fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
 fn a_restore_that_was_killed_leaves_nothing_half_and_can_be_run_again() {
     let (folder, _, _) = backed_up();
     said(folder.path(), &["key", "rotate"]);
-    said(folder.path(), &["backup", "two-keys"]);
-    let backup = folder.path().join("two-keys");
+    let backup = back_up(folder.path(), "two-keys", &[]);
     let from = backup.to_str().unwrap();
     let start = Instant::now();
     said(tempfile::tempdir().unwrap().path(), &["restore", from]);

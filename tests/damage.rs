@@ -8,7 +8,7 @@ use std::path::Path;
 
 mod program;
 
-use program::{is_postgres, refused, said};
+use program::{back_up, is_postgres, refused, said};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
@@ -34,7 +34,7 @@ fn sta_09_a_database_that_is_damaged_or_gone_is_refused_and_left_as_it_is() {
     assert!(!is_postgres(), "these are about a file");
     let folder = tempfile::tempdir().unwrap();
     said(folder.path(), &["user", "add", "ann"]);
-    said(folder.path(), &["backup", "b"]);
+    back_up(folder.path(), "b", &[]);
     let file = folder.path().join("cloakroom-data/cloakroom.db");
     let whole = fs::read(&file).unwrap();
     let states: [(&str, Break, &str); 8] = [

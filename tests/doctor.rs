@@ -94,7 +94,7 @@ fn it_changes_nothing_whether_the_service_runs_was_stopped_or_killed() {
         assert!(everything(folder) == before, "something was changed: {found:?}");
         found
     };
-    let found = looks(&[], 0);
+    let found = looks(&[], 1);
     let is_noted = |about: &str| found.iter().any(|(what, how, _)| what == about && how == "note");
     assert!(is_noted("data folder") && is_noted("service"), "before the first start: {found:?}");
 
@@ -297,9 +297,27 @@ fn it_looks_at_a_postgresql_and_at_one_that_is_gone() {
     finds(gone.path(), &nowhere, "database", "cannot open the database: 127.0.0.1:9: ");
     let folder = tempfile::tempdir().unwrap();
     let Some(_) = schema_of(folder.path()) else { return };
-    notes(folder.path(), &[], "database", "without tables yet");
+    finds(folder.path(), &[], "database", "without tables yet");
     said(folder.path(), &["user", "add", "ann"]);
     let (code, found) = doctor(folder.path(), &[]);
     assert_eq!(code, 0, "{found:?}");
     assert!(found.iter().any(|(_, _, says)| says.contains("at the database's server, too")));
+}
+
+#[test]
+fn in_another_folder_it_says_where_it_looked_and_not_that_another_service_is_fine() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    said(folder.path(), &["user", "add", "ann"]);
+    let service = Service::start(folder.path(), &[]);
+    let at = ["--listen", service.at.as_str()];
+    finds(elsewhere.path(), &at, "service", "another service is ready at");
+    if !is_postgres() {
+        let here = elsewhere.path().display().to_string();
+        finds(elsewhere.path(), &at, "database", &format!("neither cloakroom.toml in {here}"));
+        finds(elsewhere.path(), &at, "database", "--config, --data-dir or --database-url");
+    }
+    let (code, found) = doctor(folder.path(), &at);
+    assert_eq!(code, 0, "{found:?}");
+    said(elsewhere.path(), &["user", "add", "bob"]);
+    finds(elsewhere.path(), &at, "service", "it does not have the keys in cloakroom-data/keys");
 }

@@ -4,23 +4,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
-    command.args(arguments).current_dir(folder).env_clear();
-    command.envs(std::env::var("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+mod program;
+
+use program::{cloakroom, text};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     cloakroom(folder, arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -122,4 +114,37 @@ fn a_file_that_cannot_be_read_is_said_in_one_sentence() {
         assert_eq!(failed.status.code(), Some(1), "{said}");
         assert!(said.contains(about) && said.lines().count() == 1, "{said}");
     }
+}
+
+#[test]
+fn true_and_false_are_read_as_excel_python_and_postgresql_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = ["TRUE", "True", "true", "t", "1", "FALSE", "False", "false", "f", "0", ""];
+    let row = |(n, written): (usize, &&str)| format!("user{n},{BCRYPT},{written}\n");
+    let rows: String = written.iter().enumerate().map(row).collect();
+    let file = folder.path().join("people.csv");
+    fs::write(&file, format!("username,password_hash,disabled\n{rows}")).unwrap();
+    let done = run(folder.path(), &["user", "import", "people.csv"]);
+    assert_eq!(text(&done.stderr.clone()).matches("line ").count(), 0, "{}", text(&done.stderr));
+    assert!(text(&done.stdout).starts_with("imported 11 users"), "{}", text(&done.stdout));
+    let listed = text(&run(folder.path(), &["user", "list", "--json"]).stdout);
+    assert_eq!(listed.matches("\"disabled_at\":null").count(), 6, "{listed}");
+    fs::write(&file, format!("username,password_hash,disabled\nann,{BCRYPT},yes\n")).unwrap();
+    let refused = run(folder.path(), &["user", "import", "people.csv"]);
+    assert!(text(&refused.stderr).contains("disabled must be true or false"));
+}
+
+#[test]
+fn json_lines_may_begin_with_a_byte_order_mark_and_leave_fields_null() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = format!(
+        "\u{feff}{{\"username\":\"ann\",\"password_hash\":\"{BCRYPT}\",\"disabled\":null}}\r\n\
+         {{\"username\":\"bob\",\"password_hash\":null,\"disabled\":true,\"created_at\":null}}\r\n"
+    );
+    fs::write(folder.path().join("people.jsonl"), lines).unwrap();
+    let done = run(folder.path(), &["user", "import", "people.jsonl"]);
+    let said = text(&done.stdout);
+    assert!(said.starts_with("imported 2 users"), "{said}{}", text(&done.stderr));
+    let listed = text(&run(folder.path(), &["user", "list", "--json"]).stdout);
+    assert_eq!(listed.matches("\"disabled_at\":null").count(), 1, "{listed}");
 }

@@ -9,46 +9,17 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
 const PASSWORD: &str = "canary correct horse battery";
 
-fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
-    command.args(arguments).current_dir(folder).env_clear();
-    command.envs(std::env::var("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Some(address) = schema_of(folder) {
-        command.env("DATABASE_URL", address);
-    }
-    command
-}
+mod program;
 
-/// With `TEST_DATABASE_URL`, each folder has a schema of its own in that PostgreSQL.
-fn schema_of(folder: &Path) -> Option<String> {
-    let server = std::env::var("TEST_DATABASE_URL").ok()?;
-    let folder = folder.file_name().unwrap().to_str().unwrap().trim_matches('.');
-    let name = format!("cloakroom_test_{folder}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut connection = PgConnection::connect(&server).await.unwrap();
-        let make = format!("create schema if not exists \"{name}\"");
-        sqlx::query(AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    });
-    let and = if server.contains('?') { '&' } else { '?' };
-    Some(format!("{server}{and}options[search_path]=\"{name}\""))
-}
+use program::{cloakroom, schema_of, text, unprepared};
 
 /// Runs a command to its end with this on its standard input.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A running service. It is killed when it is dropped.
@@ -592,14 +563,8 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
 #[test]
 fn programs_that_start_at_once_on_an_empty_folder_share_one_key() {
     let folder = tempfile::tempdir().unwrap();
-    let children: Vec<_> = (0..4)
-        .map(|n| {
-            let mut command = cloakroom(folder.path(), &["user", "add", &format!("user{n}")]);
-            let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-            child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
-            child
-        })
-        .collect();
+    let start = |_| unprepared(folder.path(), &["migrate"]).spawn().unwrap();
+    let children: Vec<_> = (0..4).map(start).collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -1072,6 +1037,7 @@ fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
         Service::start(folder.path(), &place)
     };
     let run = |arguments: &[&str]| run(folder.path(), arguments, PASSWORD);
+    assert!(run(&["--database-url", &here, "migrate"]).status.success());
     assert!(run(&["--database-url", &here, "user", "add", "ann"]).status.success());
     assert!(run(&["--database-url", &here, "user", "add", "bob"]).status.success());
     assert!(run(&["--database-url", &here, "user", "disable", "bob"]).status.success());

@@ -96,6 +96,8 @@ impl Service {
             command.current_dir(folder.path()).env_clear().args(["--listen", &at]);
             command
         };
+        let migrated = run().arg("migrate").output().unwrap();
+        assert!(migrated.status.success(), "{migrated:?}");
         let imported = run().args(["user", "import"]).arg(&people).output().unwrap();
         assert!(imported.status.success(), "{imported:?}");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();

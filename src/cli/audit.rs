@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::user::rfc3339;
 use super::{Failed, Outcome, say};
+use crate::app;
 use crate::clock::{Clock, Timestamp, days, hours, mins};
 use crate::config::Config;
 use crate::domain::accounts::{AccountId, Username};
@@ -95,9 +96,7 @@ fn event(name: &str) -> Result<Event, String> {
 impl Audit {
     pub async fn run(self, config: &Config) -> Outcome {
         let address = config.database_url.expose(); // the driver connects with it
-        if let Some(file) = Store::file_of(address)?.filter(|file| !file.exists()) {
-            return Err(Failed(format!("there is no database at {}", file.display())));
-        }
+        app::require_database(config).await?;
         let store = Store::open(address).await?;
         let shown = self.show(&store).await;
         store.close().await;

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::manifest::{self, DATABASE, Entry, KEYS, MANIFEST, Manifest, Unfinished};
 use super::user::rfc3339;
 use super::{Failed, Outcome, say};
+use crate::app;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::domain::peppers::Peppers;
@@ -23,7 +24,7 @@ use crate::store::{Contents, Store};
 const EXAMPLES: &str = "\
 Examples:
   cloakroom backup /var/backups/cloakroom     a new folder in there, with the time in its name
-  cloakroom backup before-the-upgrade         this folder, unless it is there already
+  find /var/backups/cloakroom -maxdepth 1 -name 'cloakroom-*' -mtime +30 -exec rm -r {} +
   cloakroom backup --without-keys /mnt/usb    the keys are kept elsewhere
 
 Whoever holds a backup with its keys can sign in as anybody: keep it as you keep the keys.
@@ -38,8 +39,8 @@ Whoever holds a backup with its keys can sign in as anybody: keep it as you keep
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Backup {
-    /// The folder to make; if it is there already, one with the time in its name is made in it
-    /// [default: the current folder]
+    /// The folder in which to make the backup, a folder with the time in its name; missing folders on
+    /// the way to it are made [default: the current folder]
     #[arg(value_name = "FOLDER")]
     to: Option<PathBuf>,
     /// Leave the signing keys out
@@ -53,6 +54,7 @@ pub struct Backup {
 impl Backup {
     pub async fn run(self, config: &Config) -> Outcome {
         let interrupted = interrupted(); // from here on, before there is anything to clear away
+        app::require_database(config).await?;
         let began = Clock::System.now();
         let folder = self.place(began)?;
         let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -75,18 +77,19 @@ impl Backup {
         report(&folder, &manifest, self.json)
     }
 
-    /// Where the backup goes.
+    /// Where the backup goes: into a folder, which is made with its parents.
     fn place(&self, now: Timestamp) -> Result<PathBuf, Failed> {
-        let named = || format!("cloakroom-{}", stamp(now));
-        let Some(to) = &self.to else { return Ok(PathBuf::from(named())) };
-        match fs::metadata(to) {
-            Err(_) => Ok(to.clone()),
-            Ok(_) if to.join(MANIFEST).exists() => {
-                Err(Failed(format!("{} is a backup already; name another folder", to.display())))
-            }
-            Ok(about) if about.is_dir() => Ok(to.join(named())),
-            Ok(_) => Err(Failed(format!("{} is a file; name a folder", to.display()))),
+        let name = format!("cloakroom-{}", stamp(now));
+        let Some(to) = &self.to else { return Ok(PathBuf::from(name)) };
+        if to.join(MANIFEST).exists() {
+            return Err(Failed(format!("{} is a backup; name the folder it is in", to.display())));
         }
+        if fs::metadata(to).is_ok_and(|about| about.is_file()) {
+            return Err(Failed(format!("{} is a file; name a folder", to.display())));
+        }
+        app::make_folder(to)
+            .map_err(|error| Failed(format!("cannot make {}: {error}", to.display())))?;
+        Ok(to.join(name))
     }
 
     /// The files of the keys to take along.

@@ -1,11 +1,9 @@
 //! `cloakroom completions`.
 
-use std::io::{self, Write};
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Outcome};
+use super::{Cli, Outcome, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +23,6 @@ impl Completions {
     pub fn run(self) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "cloakroom", &mut script);
-        io::stdout().write_all(&script)?;
-        Ok(())
+        print(&String::from_utf8(script)?)
     }
 }

@@ -1,10 +1,8 @@
 //! `cloakroom config`.
 
-use std::io::{self, Write};
-
 use clap::Args;
 
-use super::{Outcome, say};
+use super::{Outcome, print, say};
 use crate::config::Config;
 
 const EXAMPLES: &str = "\
@@ -12,7 +10,9 @@ Examples:
   cloakroom config > cloakroom.toml      a file to begin with; put masked passwords back in
   CLOAKROOM_REGISTRATION=closed cloakroom config --json | jq .registration
 
-The defaults, then cloakroom.toml, then the environment, then flags: what comes later counts.";
+The defaults, then the settings file, then the environment, then flags: the later one counts. The
+settings file is the one of --config, else of CLOAKROOM_CONFIG, else cloakroom.toml in the current
+folder, else /etc/cloakroom/cloakroom.toml; relative paths in it start at its folder.";
 
 /// Print the settings in force as a cloakroom.toml, secrets masked
 #[derive(Debug, Args)]
@@ -28,8 +28,6 @@ impl Show {
         if self.json {
             return say(&serde_json::to_string(config)?);
         }
-        let text = toml::to_string(config)?;
-        io::stdout().write_all(text.as_bytes())?;
-        Ok(())
+        print(&toml::to_string(config)?)
     }
 }

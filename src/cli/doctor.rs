@@ -148,9 +148,13 @@ impl Doctor {
                 found.add("database", Verdict::Wrong, says);
             }
             (Some(file), None | Some(0)) => {
-                let says =
-                    format!("there is none at {} yet; the first start makes it", file.display());
-                found.add("database", Verdict::Note, says);
+                let says = format!(
+                    "there is none at {}, and {}; the first start makes it, or name another place by \
+                     --config, --data-dir or --database-url",
+                    file.display(),
+                    config.source()
+                );
+                found.add("database", Verdict::Wrong, says);
             }
             (None, _) | (Some(_), Some(_)) => {
                 let depth = if self.full { Depth::Full } else { Depth::Quick };
@@ -169,14 +173,15 @@ impl Doctor {
         if let Some(file) = &file {
             database_files(file, found);
         }
+        let mut kids = Vec::new();
         if is_there {
-            keys(config, accounts, found);
+            kids = keys(config, accounts, found);
             peppers(config, needed, found);
             left_over(&config.data_dir, found);
             room(&config.data_dir, size.unwrap_or_default(), found);
         }
         certificate(config, found);
-        listens(config, found).await;
+        listens(config, &kids, found).await;
         Ok(())
     }
 }
@@ -186,7 +191,7 @@ fn settings(config: &Config, found: &mut Findings) {
     found.add(
         "settings",
         Verdict::Ok,
-        format!("listens on {}, and is reached at {at}", config.listen),
+        format!("listens on {}, and is reached at {at}; {}", config.listen, config.source()),
     );
     let faces_a_network = !config.listen.ip().is_loopback() || !config.public_url.is_loopback();
     if faces_a_network && !config.public_url.is_secure() {
@@ -306,8 +311,12 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
             found.add(ABOUT, Verdict::Ok, says);
         }
         Schema::None => {
-            let says = format!("{engine}, without tables yet; the first start makes them");
-            found.add(ABOUT, Verdict::Note, says);
+            let says = format!(
+                "{engine}, without tables yet, and {}; the first start makes them, or name another \
+                 place by --config or --database-url",
+                config.source()
+            );
+            found.add(ABOUT, Verdict::Wrong, says);
         }
         Schema::Older(last) => {
             let newest = Store::newest_schema();
@@ -408,30 +417,31 @@ fn database_files(file: &Path, found: &mut Findings) {
     }
 }
 
-fn keys(config: &Config, accounts: i64, found: &mut Findings) {
+/// The ids of the signing keys.
+fn keys(config: &Config, accounts: i64, found: &mut Findings) -> Vec<String> {
     let folder = config.data_dir.join(KEYS);
     let shown = folder.display();
     match Keys::read(&folder, &config.public_url.origin()) {
         Ok(Some(keys)) => {
             let says = format!("{} in {shown}", keys.public().len());
             found.add("keys", Verdict::Ok, says);
+            return keys.public().into_iter().map(|key| key.kid).collect();
         }
         Ok(None) if accounts > 0 => {
             let says = format!(
                 "there are none in {shown}, but there are accounts: restore them from a backup, or run \
-                 `cloakroom key rotate`, which makes one and signs everybody out"
+                 `cloakroom --data-dir {} key rotate`, which makes one and signs everybody out",
+                config.data_dir.display()
             );
             found.add("keys", Verdict::Wrong, says);
         }
         Ok(None) => {
-            found.add(
-                "keys",
-                Verdict::Note,
-                format!("there are none in {shown} yet; the first start makes one"),
-            );
+            let says = format!("there are none in {shown} yet; the first start makes one");
+            found.add("keys", Verdict::Wrong, says);
         }
         Err(error) => found.add("keys", Verdict::Wrong, error.to_string()),
     }
+    Vec::new()
 }
 
 /// Are those there that passwords need?
@@ -521,11 +531,21 @@ fn certificate(config: &Config, found: &mut Findings) {
 }
 
 /// Who listens there: the service, nobody, or somebody else?
-async fn listens(config: &Config, found: &mut Findings) {
+async fn listens(config: &Config, kids: &[String], found: &mut Findings) {
     const ABOUT: &str = "service";
     let at: SocketAddr = config.listen;
     match healthcheck::asked(config).await {
-        Asked::Ready => found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready")),
+        Asked::Ready if healthcheck::publishes(config, kids).await => {
+            found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready"));
+        }
+        Asked::Ready => {
+            let says = format!(
+                "another service is ready at {at}: it does not have the keys in {}; name its settings \
+                 by --config, or listen elsewhere",
+                config.data_dir.join(KEYS).display()
+            );
+            found.add(ABOUT, Verdict::Wrong, says);
+        }
         Asked::Answers(503) => {
             let says = format!("it runs at {at} and is not ready: its log says why");
             found.add(ABOUT, Verdict::Wrong, says);

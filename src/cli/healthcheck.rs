@@ -22,6 +22,9 @@ It has the settings of the service, and its answer within two seconds.";
 /// Whoever asks has an answer by then; Docker's own patience is 30 s, that of Kubernetes 1 s.
 const PATIENCE: Duration = Duration::from_millis(1800);
 
+/// More bytes than the published keys of any service have.
+const MAX_KEYS: u64 = 64 * 1024;
+
 /// What is at the address of the service.
 #[derive(Debug)]
 pub enum Asked {
@@ -61,6 +64,37 @@ pub async fn asked(config: &Config) -> Asked {
         Ok(Err(error)) => Asked::IsStrange(error),
         Err(_late) => Asked::IsSilent,
     }
+}
+
+/// Does the service that listens there publish one of these keys? Then it is the one of these
+/// settings, and not another one at the same address.
+pub async fn publishes(config: &Config, kids: &[String]) -> bool {
+    let at = reachable(config.listen);
+    let keys = timeout(PATIENCE, read_keys(at, config.tls.is_some())).await;
+    let Ok(Ok(keys)) = keys else { return false };
+    kids.iter().any(|kid| keys.contains(&format!("\"{kid}\"")))
+}
+
+/// The answer to `GET /.well-known/jwks.json`.
+async fn read_keys(at: SocketAddr, is_tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect(at).await?;
+    if is_tls {
+        read_all(at, server::speak_tls(at, stream).await?).await
+    } else {
+        read_all(at, stream).await
+    }
+}
+
+async fn read_all(
+    at: SocketAddr,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<String> {
+    let request =
+        format!("GET /.well-known/jwks.json HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(MAX_KEYS).read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// The loopback address of one that means every interface.

@@ -61,7 +61,7 @@ enum Command {
 
 impl Invite {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Surroundings::real(config)).await?;
         let outcome = match self.command {
             None => invite(config, &domain, &self.new).await,
             Some(Command::List { json }) => list(&domain, json).await,

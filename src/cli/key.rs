@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::manifest::KEYS;
 use super::{Failed, Outcome, say};
-use crate::app;
+use crate::app::{self, StartError};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::domain::audit::Event;
@@ -34,11 +35,10 @@ pub enum Key {
 }
 
 impl Key {
-    pub async fn run(&self, config: &Config) -> Outcome {
-        let folder = app::make_folders(config)?;
+    pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
         match self {
-            Self::List { json } => list(config, &folder, *json),
-            Self::Rotate => rotate(config, &folder).await,
+            Self::List { json } => list(config, *json),
+            Self::Rotate => rotate(config, named).await,
         }
     }
 }
@@ -50,11 +50,10 @@ struct Line<'a> {
     path: String,
 }
 
-fn list(config: &Config, folder: &Path, json: bool) -> Outcome {
-    let keys = Keys::read(folder, &config.public_url.origin())?;
-    let keys = keys.ok_or_else(|| {
-        Failed(format!("there are no keys in {}; the first start makes one", folder.display()))
-    })?;
+fn list(config: &Config, json: bool) -> Outcome {
+    let folder = config.data_dir.join(KEYS);
+    let keys = Keys::read(&folder, &config.public_url.origin())?;
+    let keys = keys.ok_or_else(|| StartError::NoKeys { folder, settings: config.source() })?;
     for key in keys.public() {
         if json {
             let path = key.path.display().to_string();
@@ -68,10 +67,11 @@ fn list(config: &Config, folder: &Path, json: bool) -> Outcome {
     Ok(())
 }
 
-async fn rotate(config: &Config, folder: &Path) -> Outcome {
-    let held = key_files::hold(folder)?;
+async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
+    let folder = app::folder_for_new_key(config, named, "key rotate")?;
+    let held = key_files::hold(&folder)?;
     let now = Clock::System.now();
-    let path = Keys::create(folder, now)?;
+    let path = Keys::create(&folder, now)?;
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;
@@ -100,7 +100,7 @@ async fn write_down(config: &Config, event: Event, id: &str, now: Timestamp) -> 
 /// The database, if there is one already: none is made.
 pub(super) async fn used_store(config: &Config) -> Result<Option<Store>, Failed> {
     let address = config.database_url.expose(); // the driver connects with it
-    if Store::file_of(address)?.is_some_and(|file| !file.exists()) {
+    if !Store::exists(address).await? {
         return Ok(None);
     }
     Ok(Some(Store::open(address).await?))

@@ -13,7 +13,8 @@ Examples:
   cloakroom backup before-the-upgrade && cloakroom migrate
   DATABASE_URL=postgres://owner@db.example/cloakroom cloakroom migrate    as the schema's owner
 
-A start does the same. An SQLite database that is not there is made. There is no way back but a backup.";
+A start does the same. A missing SQLite database is made, and so is the first signing key. A backup
+is the only way back to an older schema.";
 
 /// Bring the database's schema up to date and say where it stands
 #[derive(Debug, Args)]
@@ -31,10 +32,12 @@ struct Stands {
 }
 
 impl Migrate {
-    /// Opening the database brings it up to date.
+    /// Opening the database brings it up to date. Without keys `user add` would have to wait for the
+    /// first start.
     pub async fn run(&self, config: &Config) -> Outcome {
         app::make_folders(config)?;
         let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+        app::make_first_keys(config, &store).await?;
         let versions = store.migrations().await?;
         store.close().await;
         let migration = versions.last().copied().unwrap_or_default();

@@ -59,8 +59,9 @@ All settings are in the README; `cloakroom config` prints those in force.";
 /// Without a command it serves: it makes the data folder, the signing key and the database,
 /// migrates, and prints the URLs to open.
 ///
-/// Settings come from cloakroom.toml, then from the environment (`CLOAKROOM_LISTEN`, …;
-/// `CLOAKROOM_COOKIE__NAME` for `cookie.name`; `DATABASE_URL` is honoured), then from flags.
+/// Settings come from the settings file, then from the environment (`CLOAKROOM_LISTEN`, …;
+/// `CLOAKROOM_COOKIE__NAME` for `cookie.name`; `DATABASE_URL` is honoured), then from flags. Paths in
+/// the settings file start at its folder. `cloakroom config` prints the result.
 #[derive(Debug, Parser)]
 #[command(name = "cloakroom", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
@@ -73,7 +74,8 @@ struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 struct Flags {
-    /// The settings file [default: cloakroom.toml, if it is there]
+    /// The settings file [default: `CLOAKROOM_CONFIG`, else cloakroom.toml, else
+    /// /etc/cloakroom/cloakroom.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:8000]
@@ -86,7 +88,7 @@ struct Flags {
     /// The database: sqlite://… or postgres://… [default: cloakroom.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<DatabaseUrl>,
-    /// The folder of the database and the keys [default: cloakroom-data]
+    /// The folder of the database and the keys [default: cloakroom-data, next to the settings file]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
@@ -136,10 +138,15 @@ impl<E: std::error::Error> From<E> for Failed {
 
 type Outcome = Result<(), Failed>;
 
-/// Prints a line. Nobody reads on: then the rest is not wanted.
+/// Prints a line.
 fn say(line: &str) -> Outcome {
+    print(&format!("{line}\n"))
+}
+
+/// Prints a text. When the reader has gone, as `head` does, the program ends quietly.
+fn print(text: &str) -> Outcome {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{line}") {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         printed => Ok(printed?),
     }
@@ -152,7 +159,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(sentence)) => {
-            eprintln!("cloakroom: {sentence}");
+            let _ = writeln!(io::stderr(), "cloakroom: {sentence}"); // the exit code says it, too
             ExitCode::FAILURE
         }
     }
@@ -167,7 +174,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Completions(completions) => return completions.run(),
         _ => {}
     }
-    let file = flags.config.clone();
+    let (file, named) = (flags.config.clone(), flags.data_dir.clone());
     let settings = Settings {
         listen: flags.listen,
         public_url: flags.public_url,
@@ -201,8 +208,8 @@ fn run(cli: Cli) -> Outcome {
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
-            Command::Key(key) => key.run(&config).await,
-            Command::Pepper(pepper) => pepper.run(&config).await,
+            Command::Key(key) => key.run(&config, named.as_deref()).await,
+            Command::Pepper(pepper) => pepper.run(&config, named.as_deref()).await,
             Command::Audit(audit) => audit.run(&config).await,
             Command::Doctor(doctor) => doctor.run(Ok(&config)).await,
             Command::Config(show) => show.run(&config),
@@ -219,7 +226,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(|panic| {
         let why = panic.payload_as_str().unwrap_or("the threads did not start");
-        eprintln!("cloakroom: {why}");
+        let _ = writeln!(io::stderr(), "cloakroom: {why}");
         std::process::exit(1)
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

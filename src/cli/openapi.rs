@@ -1,10 +1,8 @@
 //! `cloakroom openapi`.
 
-use std::io::{self, Write};
-
 use clap::{Args, ValueEnum};
 
-use super::Outcome;
+use super::{Outcome, print};
 use crate::http::{document, yaml};
 
 const EXAMPLES: &str = "\
@@ -33,7 +31,6 @@ impl Openapi {
             Format::Json => json,
             Format::Yaml => yaml(json.as_bytes()),
         };
-        io::stdout().write_all(text.as_bytes())?;
-        Ok(())
+        print(&text)
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::key::{tell, used_store};
+use super::key::tell;
+use super::manifest::KEYS;
 use super::{Failed, Outcome, say};
 use crate::app;
 use crate::clock::Clock;
@@ -55,10 +56,10 @@ enum What {
 }
 
 impl Pepper {
-    pub async fn run(&self, config: &Config) -> Outcome {
-        let folder = app::make_folders(config)?;
+    pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
+        let folder = config.data_dir.join(KEYS);
         match &self.what {
-            What::Add => add(config, &folder).await,
+            What::Add => add(config, &app::folder_for_new_key(config, named, "pepper add")?).await,
             What::List { json } => {
                 let store = store(config).await?;
                 let listed = list(&folder, &store, *json).await;
@@ -76,8 +77,8 @@ impl Pepper {
 }
 
 async fn store(config: &Config) -> Result<Store, Failed> {
-    let store = used_store(config).await?;
-    store.ok_or_else(|| Failed("there is no database yet; the first start makes it".to_owned()))
+    app::require_database(config).await?;
+    Ok(Store::open(config.database_url.expose()).await?) // the driver connects with it
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {

@@ -223,9 +223,10 @@ impl Restore {
     fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {
         if is_keyless {
             tracing::warn!(
-                "there are no signing keys in {}: put those of then there, or run `cloakroom key \
-                 rotate`, which makes one",
-                folder.display()
+                "there are no signing keys in {}: put those of then there, or run `cloakroom --data-dir \
+                 {} key rotate`, which makes one",
+                folder.display(),
+                folder.parent().unwrap_or(folder).display()
             );
         }
         if self.json {

@@ -42,7 +42,7 @@ pub enum Session {
 
 impl Session {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Surroundings::real(config)).await?;
         let outcome = match self {
             Self::List { name, json } => list(&domain, &name, json).await,
             Self::Revoke { name, id: Some(id), .. } => revoke(&domain, &name, &id).await,

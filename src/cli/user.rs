@@ -74,7 +74,7 @@ pub enum User {
 
 impl User {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Surroundings::real(config)).await?;
         let outcome = match self {
             Self::Add { name } => add(&domain, &name).await,
             Self::List { json } => list(&domain, json).await,

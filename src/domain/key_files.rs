@@ -49,7 +49,8 @@ pub enum KeyError {
     Unwritable(PathBuf, io::Error),
     #[error(
         "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
-         `cloakroom key rotate`, which makes one and signs everybody out"
+         `cloakroom --data-dir {data} key rotate`, which makes one and signs everybody out",
+        data = .0.parent().unwrap_or(.0).display()
     )]
     Gone(PathBuf),
 }

@@ -242,6 +242,17 @@ impl Store {
         Ok(Some(sqlite::parse(address)?.get_filename().to_owned()))
     }
 
+    /// Is there a database of Cloakroom's at an address? Nothing is made.
+    pub async fn exists(address: &str) -> Result<bool, OpenError> {
+        if let Some(file) = Self::file_of(address)? {
+            return Ok(match std::fs::metadata(&file) {
+                Ok(about) => about.len() > 0, // SQLite takes an empty file for a new database
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound, // opening says why
+            });
+        }
+        postgres::has_tables(address).await
+    }
+
     /// The database answers.
     pub async fn ping(&self) -> Result<(), Fault> {
         on_engine!(self.reader(), |pool| {

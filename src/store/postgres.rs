@@ -142,6 +142,17 @@ pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
     Ok(connection)
 }
 
+/// Has any migration run there?
+pub async fn has_tables(address: &str) -> Result<bool, OpenError> {
+    let servers = Servers::new(parse(address)?);
+    let (_, mut connection) =
+        servers.connect().await.map_err(|error| unreachable(&servers, &error))?;
+    let has_run = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null");
+    let has_run = has_run.fetch_one(&mut connection).await;
+    let _ = connection.close().await; // what it was asked is known
+    has_run.map_err(|error| unreachable(&servers, &error))
+}
+
 /// Connects and migrates; at most so many connections serve requests, and one more listens.
 pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     let all = parse(address)?;

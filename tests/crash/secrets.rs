@@ -27,6 +27,7 @@ fn key_07_the_passwords_of_the_database_and_of_users_are_in_no_argument_help_or_
             assert!(!said.contains(SECRET), "{arguments:?}: {said}");
         }
     }
+    assert!(cloakroom(folder.path(), &["migrate"]).status().unwrap().success());
     let mut add = cloakroom(folder.path(), &["user", "add", "ann"]);
     let mut add = add.stdin(Stdio::piped()).spawn().unwrap();
     let mut typed = add.stdin.take().unwrap();

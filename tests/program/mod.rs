@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,25 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
-/// The program in a folder, with the database that the tests are about.
+/// Commands that need a database and keys, and make none.
+const NEED_A_DATABASE: [&str; 7] =
+    ["audit", "backup", "invite", "key", "pepper", "session", "user"];
+
+/// The program in a folder, with the database that the tests are about. Before the first command that
+/// needs one, `cloakroom migrate` makes it.
 pub fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
+    let needs_one = arguments.iter().any(|argument| NEED_A_DATABASE.contains(argument));
+    let is_elsewhere = ["--data-dir", "--config", "--help"];
+    let is_elsewhere = arguments.iter().any(|argument| is_elsewhere.contains(argument));
+    if needs_one && !is_elsewhere && !folder.join("cloakroom-data").exists() {
+        let made = unprepared(folder, &["migrate"]).output().unwrap();
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    unprepared(folder, arguments)
+}
+
+/// The same, whatever the folder holds.
+pub fn unprepared(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     command.args(arguments).current_dir(folder).env_clear();
     command.envs(std::env::var("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
@@ -60,9 +77,26 @@ pub fn said(folder: &Path, arguments: &[&str]) -> String {
     text(&done.stdout)
 }
 
+/// Makes a backup and gives it a name in the folder.
+pub fn back_up(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+    let made = object(folder, &[&["backup", "--json", ".backups"], arguments].concat());
+    let backup = folder.join(name);
+    fs::rename(folder.join(made["path"].as_str().unwrap()), &backup).unwrap();
+    fs::remove_dir(folder.join(".backups")).unwrap();
+    backup
+}
+
+/// The one sentence of a command that failed, whatever the folder holds.
+pub fn refused_unprepared(folder: &Path, arguments: &[&str]) -> String {
+    one_sentence(arguments, &unprepared(folder, arguments).output().unwrap())
+}
+
 /// The one sentence of a command that failed.
 pub fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let failed = run(folder, arguments, &format!("{PASSWORD}\n"));
+    one_sentence(arguments, &run(folder, arguments, &format!("{PASSWORD}\n")))
+}
+
+fn one_sentence(arguments: &[&str], failed: &Output) -> String {
     let said = text(&failed.stderr);
     assert_eq!((failed.status.code(), said.lines().count()), (Some(1), 1), "{arguments:?}: {said}");
     said
