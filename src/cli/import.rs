@@ -230,8 +230,7 @@ impl Names {
 struct Fields {
     username: String,
     password_hash: Option<String>,
-    #[serde(default)]
-    disabled: bool,
+    disabled: Option<bool>,
     created_at: Option<String>,
 }
 
@@ -269,12 +268,18 @@ impl Source {
                         Ok(_) => Some(Ok((*line, Err("it is longer than 64 KiB".to_owned())))),
                     };
                 }
+                let text = if *line == 1 { without_bom(&text) } else { &text };
                 if !text.trim_ascii().is_empty() {
-                    return Some(Ok((*line, fields_of(&text))));
+                    return Some(Ok((*line, fields_of(text))));
                 }
             },
         }
     }
+}
+
+/// Windows programs begin UTF-8 by a byte order mark.
+fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// No field of a user has lines: one that has them swallowed rows behind a stray quotation mark.
@@ -325,9 +330,12 @@ impl Columns {
             .map_err(|_| "it is not in UTF-8".to_owned())?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
-        let disabled = match some(self.disabled).as_deref() {
-            None | Some("false" | "f" | "0") => false,
-            Some("true" | "t" | "1") => true,
+        // Excel writes TRUE, Python True, PostgreSQL t
+        let disabled = some(self.disabled).map(|text| text.to_ascii_lowercase());
+        let disabled = match disabled.as_deref() {
+            None => None,
+            Some("false" | "f" | "0") => Some(false),
+            Some("true" | "t" | "1") => Some(true),
             Some(_) => return Err("disabled must be true or false".to_owned()),
         };
         Ok(Fields {
@@ -348,7 +356,7 @@ fn newcomer(fields: &Fields) -> Result<Newcomer, String> {
     let created_at = fields.created_at.as_deref().map(instant).transpose();
     let created_at =
         created_at.map_err(|()| format!("{name:?}: created_at is no RFC 3339 time since 1970"))?;
-    Ok(Newcomer { username, password, created_at, is_disabled: fields.disabled })
+    Ok(Newcomer { username, password, created_at, is_disabled: fields.disabled.unwrap_or(false) })
 }
 
 /// What lies before it can be printed again in any zone: four digits of a year.
