@@ -27,8 +27,8 @@ use crate::domain::watch::{CLEAR, LOOK};
 use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
-    Apps, Color, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins, Requests,
-    SessionCookie, Site, TrustedProxies, route,
+    Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
+    Requests, SessionCookie, Site, TrustedProxies, route,
 };
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
@@ -323,6 +323,7 @@ pub fn furnish_with<T: OpenApi + 'static>(
         has_docs: config.docs,
         is_demo,
         requests,
+        conflict_log: ConflictLog::default(),
     };
     route(Arc::new(front), guest)
 }

@@ -10,12 +10,12 @@ use super::accounts::{Account, AccountId, Username, Verified};
 use super::audit::Event;
 use super::passwords::{Busy, MOST_TYPED, NewPassword, Verdict};
 use super::throttle::{Caller, NotNow, Try};
-use super::tokens::Claims;
-use crate::clock::{Timestamp, days, hours};
+use super::tokens::{Claims, VerifiedToken};
+use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
 use crate::secret::{DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id};
 pub use crate::store::Behind;
-use crate::store::{AccountRow, Added, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
+use crate::store::{AccountRow, Added, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,11 @@ const MOST_SESSIONS: i64 = 100;
 
 /// How often it is written down that a session is in use: often enough for an idle time of hours.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// For so long at least it stays recorded when a session ended or its token was replaced. A client that
+/// presents the token within this time may have got another cookie meanwhile: one request was on its
+/// way when another one changed the password.
+pub const RECORDED: Duration = mins(1);
 
 /// Did they ask to stay signed in?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +129,32 @@ pub struct Ticket {
 pub struct SignedInAs {
     pub account: Account,
     pub session: Session,
+}
+
+/// What a session token amounts to.
+#[derive(Debug)]
+pub enum Authentication {
+    SignedIn(Arc<SignedInAs>),
+    /// This service has signed the token, and its session is not active.
+    Refused(RefusedToken),
+    /// Another application's token, or one that cannot be verified.
+    NotOurs,
+}
+
+/// A token that this service has signed and refuses. A client forgets it only if it never counts again
+/// and has not been replaced a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedToken {
+    /// Its session ended at least a minute ago.
+    Ended,
+    /// Its session ended within the last minute, or it is not valid yet.
+    Recent,
+}
+
+impl RefusedToken {
+    fn since(ended_at: Timestamp, now: Timestamp) -> Self {
+        if now.since(ended_at) >= RECORDED { Self::Ended } else { Self::Recent }
+    }
 }
 
 /// A name and a password as they were typed, within the sizes that are looked at.
@@ -370,51 +401,79 @@ impl Domain {
         Ticket { session, token, keep_for, device: None }
     }
 
-    /// Who holds this token, if it stands for a session that is in force: from memory if it was
-    /// seen a moment ago, else by its signature and its row.
-    pub async fn recognise(
-        self: &Arc<Self>,
-        token: &str,
-    ) -> Result<Option<Arc<SignedInAs>>, Fault> {
+    /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
+    /// its row.
+    pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, Fault> {
         let digest = TokenDigest::of(token);
         let now = self.clock.now();
         let known = self.recognition.get(&digest);
         if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
             self.tallies.count_recognised();
-            return Ok(Some(who));
+            return Ok(Authentication::SignedIn(who));
         }
         self.tallies.count_looked_up();
         // boxed, so that the common case does not move the room for a query about
         Box::pin(self.look_up(token, digest, now)).await
     }
 
-    /// Who holds this token, by its signature and its row.
+    /// What this token amounts to, by its signature and its row.
     async fn look_up(
         self: &Arc<Self>,
         token: &str,
         digest: TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<Arc<SignedInAs>>, Fault> {
+    ) -> Result<Authentication, Fault> {
         let keys = self.recognition.keys();
-        let Some(claims) = self.keys.verify(token, now) else { return Ok(None) };
+        let claims = match self.keys.verify(token, now) {
+            VerifiedToken::Valid(claims) => claims,
+            VerifiedToken::NotYetValid(_) => {
+                return Ok(Authentication::Refused(RefusedToken::Recent));
+            }
+            VerifiedToken::NotOurs => return Ok(Authentication::NotOurs),
+        };
         let seen = self.recognition.counts(&claims.account, keys);
         let sid = claims.sid.digest();
-        let Some(row) = self.store.live_session(sid).await? else { return Ok(None) };
+        let Some(row) = self.store.find_session(sid).await? else {
+            let refused = self.refuse_without_session(sid, claims.issued_at, now).await?;
+            return Ok(Authentication::Refused(refused));
+        };
+        let ended_at = row.ended_at.map(Timestamp::from_millis);
         let mut who = self.signed_in_as(row);
-        if who.account.id != claims.account {
-            return Ok(None);
+        let ends_by_itself_at = who.session.idle_at.min(claims.expires_at);
+        if let Some(ended_at) = ended_at {
+            let refused = RefusedToken::since(ended_at.min(ends_by_itself_at), now);
+            return Ok(Authentication::Refused(refused));
         }
-        if now >= claims.expires_at || !who.session.is_in_force(now) {
+        if who.account.id != claims.account || who.account.disabled_at.is_some() {
+            return Ok(Authentication::Refused(RefusedToken::Recent)); // its session has not ended
+        }
+        if now >= ends_by_itself_at {
             // ended for good, so that a clock set back does not revive it
             self.end(sid, &who.account.id, now).await?;
-            return Ok(None);
+            let refused = RefusedToken::since(ends_by_itself_at, now);
+            return Ok(Authentication::Refused(refused));
         }
         if !who.session.is_fresh(now) {
             self.note_seen(&mut who.session, now);
         }
         let who = Arc::new(who);
         self.recognition.file(digest, Arc::clone(&who), seen);
-        Ok(Some(who))
+        Ok(Authentication::SignedIn(who))
+    }
+
+    /// How a token is refused whose session is not there. Without a record of its end, the time at which
+    /// it was issued decides.
+    async fn refuse_without_session(
+        &self,
+        sid: SidDigest,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<RefusedToken, Fault> {
+        if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
+            return Ok(RefusedToken::Recent); // and cannot have ended before
+        }
+        let ended_at = self.store.find_ended_token(sid).await?.map(Timestamp::from_millis);
+        Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
     }
 
     /// Has the session seen now, and writes that down; nobody waits for it.
@@ -433,7 +492,7 @@ impl Domain {
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
     pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
         let now = self.clock.now();
-        let Some(claims) = self.keys.verify(token, now) else { return Ok(()) };
+        let Some(claims) = self.keys.verify(token, now).signed_here() else { return Ok(()) };
         if self.end(claims.sid.digest(), &claims.account, now).await? {
             self.note_at(Event::Logout, &claims.account);
         }
@@ -536,12 +595,12 @@ impl Domain {
         }
     }
 
-    fn signed_in_as(&self, row: LiveSessionRow) -> SignedInAs {
+    fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username(row.username), // it was parsed before it was stored
             created_at: Timestamp::from_millis(row.account_created_at),
-            disabled_at: None,
+            disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
         };
         SignedInAs { account, session: self.session(row.session) }
     }

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -28,6 +29,9 @@ const SESSION: &str = "session+jwt";
 const DEVICE: &str = "device+jwt";
 /// An access token (RFC 9068, section 2.1). Nothing here ever takes one.
 const ACCESS: &str = "at+jwt";
+/// By as much a token's `iat` may lie ahead: the clocks of two nodes differ. Whether its session is
+/// active is decided by the session's row.
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// A token is 400 bytes or so; the contract promises at most this many.
 const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
@@ -76,6 +80,35 @@ pub struct Claims {
     pub sid: Sid,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+/// What verifying a session token finds. Whether its session is active, its row decides.
+#[derive(Debug)]
+pub enum VerifiedToken {
+    Valid(Claims),
+    /// This service has signed it, and it was issued more than a minute ahead of this clock, which
+    /// was set back.
+    NotYetValid(Claims),
+    /// Another application's, or none that can be verified. Why is not said.
+    NotOurs,
+}
+
+impl VerifiedToken {
+    /// What it says, if it is valid now.
+    pub fn valid(self) -> Option<Claims> {
+        match self {
+            Self::Valid(claims) => Some(claims),
+            Self::NotYetValid(_) | Self::NotOurs => None,
+        }
+    }
+
+    /// What it says, if this service has signed it.
+    pub fn signed_here(self) -> Option<Claims> {
+        match self {
+            Self::Valid(claims) | Self::NotYetValid(claims) => Some(claims),
+            Self::NotOurs => None,
+        }
+    }
 }
 
 /// What a device token says: that this client has signed in to the account.
@@ -207,10 +240,18 @@ impl Keys {
         SessionToken::new(self.signed(SESSION, &claims))
     }
 
-    /// What the token says, if it is one of ours; not if it is still in force. Nobody is told why not.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
+    /// Verifies a session token; not whether its session is active.
+    pub fn verify(&self, token: &str, now: Timestamp) -> VerifiedToken {
+        match self.read_claims(token) {
+            Some(claims) if is_ahead(claims.issued_at, now) => VerifiedToken::NotYetValid(claims),
+            Some(claims) => VerifiedToken::Valid(claims),
+            None => VerifiedToken::NotOurs,
+        }
+    }
+
+    fn read_claims(&self, token: &str) -> Option<Claims> {
         let claims: WireClaims = self.opened(SESSION, token)?;
-        if !self.is_ours(&claims.iss, &claims.aud) || claims.iat > now.seconds() {
+        if !self.is_ours(&claims.iss, &claims.aud) {
             return None;
         }
         Some(Claims {
@@ -238,15 +279,16 @@ impl Keys {
     /// What the device token says, if it is one of ours and in force.
     pub fn verify_device(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
         let claims: WireDevice = self.opened(DEVICE, token.expose())?; // to verify it
-        let is_in_force = claims.iat <= now.seconds() && now.seconds() < claims.exp;
-        if !self.is_ours(&claims.iss, &claims.aud) || !is_in_force {
+        let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
+        let is_valid = !is_ahead(issued_at, now) && now.seconds() < claims.exp;
+        if !self.is_ours(&claims.iss, &claims.aud) || !is_valid {
             return None;
         }
         Some(DeviceClaims {
             account: claims.sub.into(),
             version: claims.ver,
             id: claims.jti,
-            issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
+            issued_at,
             expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),
         })
     }
@@ -314,6 +356,11 @@ impl std::fmt::Debug for Keys {
     }
 }
 
+/// Was it issued later than any clock of this service's nodes can be?
+fn is_ahead(issued_at: Timestamp, now: Timestamp) -> bool {
+    issued_at > now.plus(MAX_CLOCK_SKEW)
+}
+
 /// One part of a JWT as JSON; serde refuses repeated and unknown members.
 fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -364,8 +411,6 @@ fn thumbprint(public: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -393,7 +438,10 @@ mod tests {
             expires_at: NOW.plus(second),
         });
         assert!(here.verify_device(&token, NOW).is_some());
-        assert!(here.verify_device(&token, NOW.before(second)).is_none(), "its clock was ahead");
+        let minute = Duration::from_mins(1);
+        assert!(here.verify_device(&token, NOW.before(minute)).is_some(), "clocks differ");
+        let ahead = NOW.before(minute + second);
+        assert!(here.verify_device(&token, ahead).is_none(), "its clock was ahead");
         assert!(here.verify_device(&token, NOW.plus(second)).is_none());
         assert!(elsewhere.verify_device(&token, NOW).is_none());
     }
@@ -409,7 +457,11 @@ mod tests {
             let sid = Sid::random();
             let token = keys.sign(&Claims { account, sid, issued_at: NOW, expires_at: NOW });
             let length = token.expose().len();
-            assert_eq!(keys.verify(token.expose(), NOW).is_some(), length <= 1024, "{length}");
+            assert_eq!(
+                keys.verify(token.expose(), NOW).valid().is_some(),
+                length <= 1024,
+                "{length}"
+            );
             lengths.push(length);
         }
         assert!(lengths.contains(&1024) && lengths.iter().any(|length| *length > 1024));

@@ -8,6 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::Domain;
 use super::audit::Event;
 use super::key_files::KeyError;
+use super::sessions::RECORDED;
 use crate::clock::days;
 use crate::fault::Fault;
 use crate::secret::PasswordHash;
@@ -216,13 +217,14 @@ impl Domain {
         Ok(hashes)
     }
 
-    /// Removes every session that has ended, every invite that has expired, every ending that all
+    /// Removes every session that ended a while ago, every invite that has expired, every ending that all
     /// have heard of, every try that holds nobody up any more, and old events.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
+        let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
         loop {
             let now = self.clock.now();
-            let accounts =
-                self.store.remove_ended(now.millis(), self.idle_since(now), BATCH).await?;
+            let (now, idle) = (now.millis(), self.idle_since(now));
+            let accounts = self.store.remove_ended(now, idle, keep, BATCH).await?;
             for account in &accounts {
                 self.recognition.ended(&account.clone().into());
             }
@@ -232,6 +234,10 @@ impl Domain {
             tokio::time::sleep(PAUSE).await;
         }
         self.recognition.forget_ended();
+        let until = self.clock.now().before(RECORDED).millis();
+        while self.store.remove_ended_tokens(until, BATCH).await? > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
         while self.store.remove_expired_invites(self.clock.now().millis(), BATCH).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }

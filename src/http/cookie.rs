@@ -87,7 +87,7 @@ impl<T: ApiResponse + IntoResponse> ApiResponse for WithCookie<T> {
 /// What a request says about its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented<'a> {
-    /// No cookie of our name.
+    /// No cookie of our name, or an empty one.
     Nothing,
     /// This token, once or more often.
     Token(&'a str),
@@ -192,10 +192,14 @@ pub fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
     tokens
 }
 
+/// The value of a cookie of this name. An empty one is as good as none.
 fn token<'a>(name: &str, pair: &'a [u8]) -> Option<&'a str> {
     let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-    Some(std::str::from_utf8(value).unwrap_or("")) // no token, and so refused
+    (!value.is_empty()).then(|| std::str::from_utf8(value).unwrap_or(NOT_UTF8))
 }
+
+/// Stands for a value that is not UTF-8: it is no token, and so it is refused.
+const NOT_UTF8: &str = "?";
 
 /// The parts of one `Cookie` field.
 fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
@@ -235,7 +239,10 @@ mod tests {
         assert_eq!(read(&[b"Session=x; session =x; xsession=x; session%20=x"]), "nothing");
         assert_eq!(read(&[b"session=\"x\""]), "token \"x\"");
         assert_eq!(read(&[b"session=%78"]), "token %78");
-        assert_eq!(read(&[b"session=\xff"]), "token ");
+        assert_eq!(read(&[b"session=\xff"]), "token ?");
+        assert_eq!(read(&[b"session="]), "nothing");
+        assert_eq!(read(&[b"session=; session=x; session= "]), "token x");
+        assert_eq!(read(&[b"session=\xff; session=x"]), "contradiction");
         assert_eq!(read(&[b"\xff=1; session=x"]), "token x");
     }
 

@@ -341,9 +341,14 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
     may_answer(
         is_guarded && !is_for_proxies,
         Code::SessionRefused,
-        "`session_refused`: the session cookie is tampered with, expired, revoked or unknown. \
-         Which of these is not said. Sign in again.",
-        Some(("Set-Cookie", "Makes the browser forget the cookie.", string())),
+        "`session_refused`: the session cookie is tampered with, expired, revoked or unknown, or \
+         there are two that differ. Which of these is not said. Sign in again.",
+        Some((
+            "Set-Cookie",
+            "Makes the browser forget the cookie; only there if it is this service's and its session \
+             ended at least a minute ago.",
+            string(),
+        )),
     );
     may_answer(
         is_unsafe,
@@ -425,8 +430,9 @@ fn add(responses: &mut Value, code: Code, sentence: &str, header: Option<Header>
     if let Some((name, description, schema)) = header
         && response["headers"].get(name).is_none()
     {
+        let is_required = is_new && code != Code::SessionRefused;
         response["headers"][name] =
-            json!({ "description": description, "required": is_new, "schema": schema });
+            json!({ "description": description, "required": is_required, "schema": schema });
     }
     if !is_new && response.get("headers").is_some() {
         // answered by some of the codes, not by all

@@ -10,7 +10,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::Front;
 use super::cookie::Presented;
 use super::problem::{Code, Failure};
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::{Authentication, RefusedToken, SignedInAs};
+use crate::fault::Fault;
 
 /// The name of the security scheme in the document.
 pub const SCHEME: &str = "session";
@@ -92,8 +93,10 @@ impl<'a> ApiExtractor<'a> for SignedIn {
 }
 
 /// The guard of an operation that nobody needs a session for, but that answers more to whoever has
-/// one. A cookie that does not count is refused with 403, as everywhere: whoever believes to be
-/// signed in learns that they are not.
+/// one. The cookie of a session that is not active is refused with 403, as everywhere: a user who
+/// believes to be signed in learns that this is not so. A cookie that is not this service's, or that
+/// cannot be verified, is as good as none. While the database does not answer, so that nobody can say
+/// whether the session is active, the answer is 503.
 ///
 /// ```
 /// use cloakroom::MaybeSignedIn;
@@ -118,10 +121,12 @@ impl MaybeSignedIn {
     /// Who sent a request, for pages and for poem's own handlers. The error is the answer 403.
     pub async fn of(request: &Request) -> Result<Self> {
         let front = Front::of(request)?;
-        if matches!(front.cookie.of(request), Presented::Nothing) {
-            return Ok(Self(None));
+        match front.check_session(request).await.map_err(Failure::from)? {
+            SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who)))),
+            SessionCheck::Missing | SessionCheck::NotOurs => Ok(Self(None)),
+            SessionCheck::Refused(token) => Err(front.session_refused(token).into()),
+            SessionCheck::Conflicting => Err(Failure::of(Code::SessionRefused).into()),
         }
-        SignedIn::of(request).await.map(|who| Self(Some(who)))
     }
 
     /// Who calls, if they are signed in.
@@ -197,6 +202,20 @@ impl<'a> ApiExtractor<'a> for LetThrough {
     }
 }
 
+/// What the session cookie of a request amounts to.
+#[derive(Debug)]
+pub enum SessionCheck {
+    SignedIn(Arc<SignedInAs>),
+    /// There is none.
+    Missing,
+    /// Another application's, or one that cannot be verified.
+    NotOurs,
+    /// This service's, and its session is not active.
+    Refused(RefusedToken),
+    /// Two that differ.
+    Conflicting,
+}
+
 impl Front {
     /// What the operations stand on. An operation that was never mounted has nothing to stand on:
     /// nobody is let in, and the log says why, here, for nothing stands around it.
@@ -217,12 +236,38 @@ impl Front {
 
     /// Who calls, or the refusal: 401 without a cookie, 403 with one that does not count.
     pub async fn signed_in(&self, request: &Request) -> Result<Arc<SignedInAs>, Failure> {
-        let token = match self.cookie.of(request) {
-            Presented::Nothing => return Err(self.not_authenticated()),
-            Presented::Contradiction => return Err(self.session_refused()),
+        match self.check_session(request).await? {
+            SessionCheck::SignedIn(who) => Ok(who),
+            SessionCheck::Missing => Err(self.not_authenticated()),
+            SessionCheck::Refused(token) => Err(self.session_refused(token)),
+            SessionCheck::NotOurs | SessionCheck::Conflicting => {
+                Err(Failure::of(Code::SessionRefused)) // and the cookie is not ours to delete
+            }
+        }
+    }
+
+    /// The session cookie of a request. Two that differ are worth a line in the log: the operator can
+    /// give the cookie another name.
+    pub fn presented<'a>(&self, request: &'a Request) -> Presented<'a> {
+        let presented = self.cookie.of(request);
+        if presented == Presented::Contradiction {
+            self.conflict_log.warn(self.cookie.name());
+        }
+        presented
+    }
+
+    /// What the session cookie of a request amounts to.
+    pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, Fault> {
+        let token = match self.presented(request) {
+            Presented::Nothing => return Ok(SessionCheck::Missing),
+            Presented::Contradiction => return Ok(SessionCheck::Conflicting),
             Presented::Token(token) => token,
         };
-        self.domain.recognise(token).await?.ok_or_else(|| self.session_refused())
+        Ok(match self.domain.recognise(token).await? {
+            Authentication::SignedIn(who) => SessionCheck::SignedIn(who),
+            Authentication::Refused(token) => SessionCheck::Refused(token),
+            Authentication::NotOurs => SessionCheck::NotOurs,
+        })
     }
 
     fn not_authenticated(&self) -> Failure {
@@ -233,7 +278,13 @@ impl Front {
         Failure::of(Code::NotAuthenticated).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
-    fn session_refused(&self) -> Failure {
-        Failure::of(Code::SessionRefused).with_header(header::SET_COOKIE, self.cookie.clearing())
+    /// Refuses a token of ours. The client forgets it only if its session ended at least a minute ago:
+    /// an answer that comes late must not delete the cookie of another session.
+    fn session_refused(&self, token: RefusedToken) -> Failure {
+        let refused = Failure::of(Code::SessionRefused);
+        match token {
+            RefusedToken::Ended => refused.with_header(header::SET_COOKIE, self.cookie.clearing()),
+            RefusedToken::Recent => refused,
+        }
     }
 }

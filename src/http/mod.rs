@@ -4,6 +4,7 @@ mod accounts;
 mod address;
 mod body;
 mod client;
+mod conflict_log;
 mod cookie;
 mod docs;
 mod document;
@@ -43,6 +44,7 @@ use poem_openapi::{OpenApi, OperationId, Tags};
 use tracing::{Instrument, Level, Span};
 
 pub use self::address::TrustedProxies;
+pub use self::conflict_log::ConflictLog;
 use self::cookie::AlsoSet;
 pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{About, document, yaml};
@@ -97,6 +99,8 @@ pub struct Front {
     /// Are the demo users there?
     pub is_demo: bool,
     pub requests: Arc<Requests>,
+    /// Warns of browsers that send two session cookies.
+    pub conflict_log: ConflictLog,
 }
 
 /// The groups of the document.

@@ -137,7 +137,7 @@ impl TokensApi {
     /// and the claims are `iss`, `aud`, `sub` (the account's `id`), `client_id`, `jti`, `iat` and
     /// `exp`. `client_id` is this service itself, as `iss` is: no OAuth client is registered here. A
     /// token cannot be taken back; it ends after five minutes, and with the session at the latest.
-    /// Here it opens nothing.
+    /// Accept an `iat` of up to 60 seconds ahead, since clocks differ. Here the token opens nothing.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Keys")]
     async fn issue_token(
         &self,

@@ -2,6 +2,7 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
+use super::ended_tokens::RECORD_ENDED_TOKENS;
 use super::invites::USE_UP;
 use super::session_data::TAKE_OVER_DATA;
 use super::sessions::insert_session;
@@ -457,15 +458,27 @@ impl Store {
     pub async fn delete_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = begin(pool).await?;
+                let mut all = begin(pool).await?;
                 let account: Option<String> =
-                    sqlx::query_scalar("delete from accounts where username = $1 returning id")
+                    sqlx::query_scalar("select id from accounts where username = $1")
                         .bind(username)
-                        .fetch_optional(&mut *both)
+                        .fetch_optional(&mut *all)
                         .await?;
                 let Some(account) = account else { return Ok(None) };
-                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *both).await?;
-                both.commit().await?;
+                sqlx::query(RECORD_ENDED_TOKENS)
+                    .bind(&account)
+                    .bind(now)
+                    .execute(&mut *all)
+                    .await?;
+                let removed = sqlx::query("delete from accounts where id = $1")
+                    .bind(&account)
+                    .execute(&mut *all)
+                    .await?;
+                if removed.rows_affected() == 0 {
+                    return Ok(None); // another process was faster
+                }
+                sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *all).await?;
+                all.commit().await?;
                 Ok(Some(account))
             }
             .await
@@ -483,18 +496,23 @@ impl Store {
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut both = begin(pool).await?;
+                let mut all = begin(pool).await?;
+                sqlx::query(RECORD_ENDED_TOKENS)
+                    .bind(account_id)
+                    .bind(now)
+                    .execute(&mut *all)
+                    .await?;
                 let removed =
                     sqlx::query("delete from accounts where id = $1 and password_version = $2")
                         .bind(account_id)
                         .bind(version)
-                        .execute(&mut *both)
+                        .execute(&mut *all)
                         .await?;
                 if removed.rows_affected() == 0 {
-                    return Ok(false);
+                    return Ok(false); // and nothing was recorded
                 }
-                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
-                both.commit().await?;
+                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
+                all.commit().await?;
                 Ok(true)
             }
             .await

@@ -8,6 +8,7 @@ mod attempts;
 mod backups;
 mod commits;
 mod copying;
+mod ended_tokens;
 mod endings;
 mod events;
 mod files;
@@ -40,7 +41,7 @@ pub use self::looks::SETUP_EVENTS;
 pub use self::looks::{Depth, Look, Schema, SetupEvent};
 pub use self::moving::{MoveError, Progress};
 pub use self::session_data::{DataPlace, DataRow};
-pub use self::sessions::{Added, Behind, IdleSince, LiveSessionRow, NewSessionRow, SessionRow};
+pub use self::sessions::{Added, Behind, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
 pub use self::waits::Waited;
 use crate::fault::Fault;
 

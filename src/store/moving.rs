@@ -44,6 +44,7 @@ pub const TABLES: &[Table] = &[
             ("browser", Kind::Text),
         ],
     },
+    Table { name: "ended_tokens", columns: &[("digest", Kind::Bytes), ("ended_at", Kind::Number)] },
     Table {
         name: "session_data",
         columns: &[

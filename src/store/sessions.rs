@@ -19,13 +19,15 @@ pub struct SessionRow {
     pub browser: Option<String>,
 }
 
-/// A session that has not been ended, and whose it is.
+/// A session, whether it has ended or not, and its account.
 #[derive(Debug, FromRow)]
-pub struct LiveSessionRow {
+pub struct FoundSessionRow {
     #[sqlx(flatten)]
     pub session: SessionRow,
+    pub ended_at: Option<i64>,
     pub username: String,
     pub account_created_at: i64,
+    pub account_disabled_at: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -136,15 +138,16 @@ impl Store {
         .map_err(broken("adding a session"))
     }
 
-    /// The session that this token stands for, unless it has been ended.
-    pub async fn live_session(&self, digest: SidDigest) -> Result<Option<LiveSessionRow>, Fault> {
+    /// The session of a token. Ended ones are found, too, for as long as they stay recorded.
+    pub async fn find_session(&self, digest: SidDigest) -> Result<Option<FoundSessionRow>, Fault> {
         on_engine!(self.reader(), |pool| {
             sqlx::query_as(
                 "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
-                        expires_at, address, browser, username,
-                        accounts.created_at as account_created_at
+                        expires_at, address, browser, ended_at, username,
+                        accounts.created_at as account_created_at,
+                        accounts.disabled_at as account_disabled_at
                  from sessions join accounts on accounts.id = account_id
-                 where digest = $1 and ended_at is null and disabled_at is null",
+                 where digest = $1",
             )
             .bind(digest.as_bytes())
             .fetch_optional(pool)
@@ -302,12 +305,14 @@ impl Store {
         .map_err(broken("counting the sessions"))
     }
 
-    /// Removes up to `limit` sessions that have ended, each by one of the three ends; whose they
-    /// were. What ended by itself is noted in the feed, so that a clock set back revives nothing.
+    /// Records as ended what ended by itself, and removes what ended at least `keep` milliseconds
+    /// ago: up to `limit` sessions of each kind. Returns the accounts of these sessions. What ended
+    /// by itself is noted in the feed, so that a clock set back revives nothing.
     pub async fn remove_ended(
         &self,
         now: i64,
         idle: IdleSince,
+        keep: i64,
         limit: i64,
     ) -> Result<Vec<String>, Fault> {
         on_engine!(self.writer(), |pool| {
@@ -315,39 +320,37 @@ impl Store {
                 let mut all = begin(pool).await?;
                 let mut accounts: Vec<String> = sqlx::query_scalar(
                     "delete from sessions where digest in (
-                         select digest from sessions where ended_at is not null limit $1)
+                         select digest from sessions where ended_at <= $2 limit $1)
                      returning account_id",
                 )
                 .bind(limit)
+                .bind(now - keep)
                 .fetch_all(&mut *all)
                 .await?;
-                let expired: Vec<String> = sqlx::query_scalar(
-                    "delete from sessions where digest in (
-                         select digest from sessions where expires_at <= $2 limit $1)
-                     returning account_id",
-                )
-                .bind(limit)
-                .bind(now)
-                .fetch_all(&mut *all)
-                .await?;
-                let unused: Vec<String> = sqlx::query_scalar(
-                    "delete from sessions where digest in (
-                         select digest from sessions
-                         where (remember = 0 and last_seen_at <= $2)
-                            or (remember = 1 and last_seen_at <= $3) limit $1)
-                     returning account_id",
-                )
-                .bind(limit)
-                .bind(idle.short)
-                .bind(idle.remembered)
-                .fetch_all(&mut *all)
-                .await?;
-                for account in expired.iter().chain(&unused) {
+                let mut ended_by_themselves: Vec<String> = Vec::new();
+                for (statement, until) in [(REMOVE_EXPIRED, now - keep), (END_EXPIRED, now)] {
+                    let expired = sqlx::query_scalar(statement).bind(limit).bind(until);
+                    ended_by_themselves.extend(expired.fetch_all(&mut *all).await?);
+                }
+                let removed: Vec<String> = sqlx::query_scalar(REMOVE_UNUSED)
+                    .bind(limit)
+                    .bind(idle.short - keep)
+                    .bind(idle.remembered - keep)
+                    .fetch_all(&mut *all)
+                    .await?;
+                let ended: Vec<String> = sqlx::query_scalar(END_UNUSED)
+                    .bind(limit)
+                    .bind(idle.short)
+                    .bind(idle.remembered)
+                    .bind(now)
+                    .fetch_all(&mut *all)
+                    .await?;
+                ended_by_themselves.extend(removed.into_iter().chain(ended));
+                for account in &ended_by_themselves {
                     sqlx::query(NOTE_ENDING).bind(account).bind(now).execute(&mut *all).await?;
                 }
                 all.commit().await?;
-                accounts.extend(expired);
-                accounts.extend(unused);
+                accounts.extend(ended_by_themselves);
                 Ok(accounts)
             }
             .await
@@ -355,3 +358,26 @@ impl Store {
         .map_err(broken("removing sessions that have ended"))
     }
 }
+
+// What ended by itself, up to $1 sessions: by age up to the instant $2, or by not being used since $2,
+// which is $3 for remembered ones.
+
+const REMOVE_EXPIRED: &str = "delete from sessions where digest in (
+         select digest from sessions where expires_at <= $2 limit $1)
+     returning account_id";
+
+const END_EXPIRED: &str = "update sessions set ended_at = $2 where digest in (
+         select digest from sessions where expires_at <= $2 and ended_at is null limit $1)
+     returning account_id";
+
+const REMOVE_UNUSED: &str = "delete from sessions where digest in (
+         select digest from sessions
+         where (remember = 0 and last_seen_at <= $2) or (remember = 1 and last_seen_at <= $3)
+         limit $1)
+     returning account_id";
+
+const END_UNUSED: &str = "update sessions set ended_at = $4 where digest in (
+         select digest from sessions
+         where ((remember = 0 and last_seen_at <= $2) or (remember = 1 and last_seen_at <= $3))
+           and ended_at is null limit $1)
+     returning account_id";

@@ -123,6 +123,24 @@ impl House {
         }
     }
 
+    /// Another node, whose clock is ahead.
+    pub async fn second_node_ahead_by(&self, time: Duration) -> Self {
+        let clock = Clock::at(self.clock.now().plus(time));
+        let surroundings =
+            Surroundings { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
+        let (domain, route, metrics) = furnished(&self.config, surroundings).await;
+        Self {
+            config: self.config.clone(),
+            clock,
+            domain,
+            limits: self.limits.clone(),
+            route,
+            metrics,
+            folder: Arc::clone(&self.folder),
+            database: Arc::clone(&self.database),
+        }
+    }
+
     /// Changes the database as only its owner can.
     pub async fn sql(&self, sql: &'static str) {
         self.database.sql(sql).await;

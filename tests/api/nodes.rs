@@ -203,3 +203,45 @@ async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
     let cookie = house.signed_in_again("ann").await.cookie().unwrap();
     assert!(house.soon(async || remembers(&house, &cookie).await).await, "it hears again");
 }
+
+#[tokio::test]
+async fn att_17_08_nodes_whose_clocks_differ_by_up_to_a_minute_accept_each_others_sessions() {
+    for difference in [300, 999, 30_000, 60_000].map(Duration::from_millis) {
+        let here = House::without_limits().await;
+        let ahead = here.second_node_ahead_by(difference).await;
+        here.signed_in("ann").await;
+        for (from, to) in [(&ahead, &here), (&here, &ahead)] {
+            let browser = from.signed_in_again("ann").await;
+            let cookie = browser.cookie().unwrap();
+            let read = to.send(private_with(&[&cookie])).await;
+            assert_eq!((read.status.as_u16(), read.header("set-cookie")), (200, None));
+            assert_eq!(browser.post_nothing("/logout").await.status, 204);
+            stale(to, &cookie).await;
+        }
+    }
+    let here = House::without_limits().await;
+    let too_far = here.second_node_ahead_by(Duration::from_secs(61)).await;
+    let cookie = too_far.signed_in("ann").await.cookie().unwrap();
+    let refused = here.send(private_with(&[&cookie])).await;
+    assert_eq!((refused.status.as_u16(), refused.header("set-cookie")), (403, None), "it is kept");
+    here.wait(Duration::from_secs(1));
+    assert!(is_known(&here, &cookie).await);
+}
+
+#[tokio::test]
+async fn att_17_08_a_device_of_a_node_whose_clock_is_ahead_is_known() {
+    for difference in [300, 60_000].map(Duration::from_millis) {
+        let here = House::new().await;
+        let ahead = here.second_node_ahead_by(difference).await;
+        here.signed_in("ann").await;
+        let signed_in = ahead.stranger().log_in("ann", PASSWORD).await;
+        let device = signed_in.sets("device").unwrap().split(';').next().unwrap().to_owned();
+        for _ in 0..5 {
+            here.stranger().log_in("ann", "something else entirely").await;
+        }
+        let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
+        let login = || request(Method::POST, "/login").content_type("application/json");
+        assert_eq!(here.send(login().body(body.clone())).await.status, 429);
+        assert_eq!(here.send(login().header("cookie", device).body(body)).await.status, 200);
+    }
+}

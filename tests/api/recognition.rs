@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloakroom::domain::recognition::Recognition;
+use cloakroom::domain::sessions::Authentication;
 use cloakroom::secret::TokenDigest;
 
 use crate::house::House;
@@ -16,7 +17,9 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     let house = House::new().await;
     let cookie = house.signed_in("ann").await.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
-    let who = house.domain.recognise(token).await.unwrap().unwrap();
+    let Authentication::SignedIn(who) = house.domain.recognise(token).await.unwrap() else {
+        unreachable!("she has just signed in");
+    };
     let token = TokenDigest::of(token);
     let kept = Recognition::default();
     let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));

@@ -306,6 +306,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     tokio::spawn(Domain::clear_away(Arc::downgrade(&house.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
+        house.wait(Duration::from_mins(1)); // so long it stays recorded
         assert!(house.soon(async || rows().await == 0).await);
         assert!(began.elapsed() >= every * round);
         tokio::time::sleep(every / 2).await; // it looks again whether there is more, and is done

@@ -59,15 +59,17 @@ async fn the_guard_comes_before_the_body() {
 }
 
 #[tokio::test]
-async fn a_stranger_may_be_nobody_but_a_bad_cookie_may_not() {
+async fn a_cookie_of_another_application_is_none_and_that_of_an_ended_session_is_refused() {
     let house = House::new().await;
     let mounted = mounted(&house.cloakroom, Greetings);
     let stranger = Client::of(&mounted);
     assert_eq!(stranger.get("/hello").await.text, "Hello stranger");
     *stranger.cookie.lock().unwrap() = Some("session=forged".to_owned());
-    let refused = stranger.get("/hello").await;
-    assert_eq!(refused.refusal(), (403, "session_refused".to_owned()));
-    assert_eq!(stranger.get("/hello").await.text, "Hello stranger"); // it was told to forget it
+    let answer = stranger.get("/hello").await;
+    assert_eq!(answer.text, "Hello stranger");
+    assert!(!answer.headers.contains_key("set-cookie"), "the cookie is not ours to delete");
+    *stranger.cookie.lock().unwrap() = Some("session=forged; session=planted".to_owned());
+    assert_eq!(stranger.get("/hello").await.refusal(), (403, "session_refused".to_owned()));
 
     let ann = Client::signed_in(&mounted, "ann").await;
     let kept = ann.cookie.lock().unwrap().clone();

@@ -11,7 +11,8 @@ use super::service::{Client, House};
 
 /// A million accounts with as many sessions take no longer, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
-const TABLES: [&str; 6] = ["accounts", "sessions", "session_data", "invites", "attempts", "events"];
+const TABLES: [&str; 7] =
+    ["accounts", "sessions", "ended_tokens", "session_data", "invites", "attempts", "events"];
 
 /// Accounts, sessions, invites and tries such as there are, and some that are odd.
 async fn fill(db: &mut SqliteConnection, rows: u64) {

@@ -9,6 +9,7 @@ use poem::{Request, RequestBody, Response, Result};
 
 use super::notice::Notice;
 use super::said::{Again, Said};
+use super::visitor::Visitor;
 use super::{form, page, see_other, shown};
 use crate::clock::Timestamp;
 use crate::domain::accounts::ChangeError;
@@ -259,13 +260,12 @@ async fn who(
     request: &Request,
     here: &str,
 ) -> Result<std::result::Result<Arc<SignedInAs>, Response>> {
-    match front.signed_in(request).await {
-        Ok(who) => Ok(Ok(who)),
-        Err(failure) if failure.problem.status < 500 => {
-            Ok(Err(see_other(&format!("/login?next={here}"))))
+    Ok(match Visitor::of(front, request).await? {
+        Visitor::SignedIn(who) => Ok(who),
+        Visitor::Anonymous(stale) => {
+            Err(stale.delete_in(see_other(&format!("/login?next={here}"))))
         }
-        Err(failure) => Err(failure.into()),
-    }
+    })
 }
 
 async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, Failure> {

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
+use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
 use poem::{EndpointExt, Request, Response, Result, endpoint};
 
-use super::{accept, see_other};
+use super::visitor::refuse_conflicting_cookies;
+use super::{ProblemPage, accept, see_other, shown};
 use crate::http::Front;
 use crate::http::forward_auth::Identity;
 
@@ -20,8 +22,15 @@ pub fn endpoint(front: &Arc<Front>) -> BoxEndpoint<'static> {
     ask.boxed()
 }
 
-/// 200 with the identity; else a person is led to the sign-in page, and a program gets 401.
+/// 200 with the identity; else a person is led to the sign-in page, and a program gets 401. A browser
+/// with two session cookies is told so: the sign-in page could not let it in either.
 async fn answer(front: &Front, request: &Request) -> Result<Response> {
+    if is_a_person(request)
+        && let Err(conflict) = refuse_conflicting_cookies(front, request)
+    {
+        let page = ProblemPage::of(&front.site, &conflict.problem);
+        return Ok(shown(conflict.status(), &page));
+    }
     match front.let_through(request).await {
         Ok(who) => {
             let Identity { user, user_id, session } = Identity::of(&who);

@@ -10,6 +10,7 @@ mod refusal;
 mod said;
 mod sign_in;
 mod site;
+mod visitor;
 
 use std::sync::Arc;
 

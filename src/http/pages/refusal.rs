@@ -94,7 +94,9 @@ impl BrowserRequest {
         let page = if is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
             shown(response.status(), &SignOutPage { site: &front.site })
         } else {
-            let helps = is(Code::NotAuthenticated) || is(Code::SessionRefused);
+            // two session cookies, which have a title of their own, are refused at the sign-in page, too
+            let is_ended = is(Code::SessionRefused) && problem.title == Code::SessionRefused.title();
+            let helps = is(Code::NotAuthenticated) || is_ended;
             let sign_in = helps.then(|| self.sign_in(front));
             shown(
                 response.status(),

@@ -10,6 +10,7 @@ use poem::{Request, RequestBody, Response, Result};
 use super::apps::Apps;
 use super::notice::Notice;
 use super::said::{Again, Said};
+use super::visitor::{Visitor, refuse_conflicting_cookies};
 use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::Ticket;
@@ -125,11 +126,10 @@ struct Posted {
 /// `GET /`: leads to the account, or to the way in.
 pub fn home(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
-        let to = match front.signed_in(&request).await {
-            Ok(_) => "/account",
-            Err(_) => "/login",
-        };
-        Ok(see_other(to))
+        Ok(match Visitor::of(&front, &request).await? {
+            Visitor::SignedIn(_) => see_other("/account"),
+            Visitor::Anonymous(stale) => stale.delete_in(see_other("/login")),
+        })
     })
 }
 
@@ -139,13 +139,12 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
         let next = query(&request, "next").and_then(|next| front.apps.next(&next));
         let next = next.as_deref();
-        let who = match front.signed_in(&request).await {
-            Ok(who) => who,
-            Err(failure) if failure.problem.status < 500 => {
+        let who = match Visitor::of(&front, &request).await? {
+            Visitor::SignedIn(who) => who,
+            Visitor::Anonymous(stale) => {
                 let page = SignInPage::empty(&front, false, next);
-                return Ok(shown(StatusCode::OK, &page));
+                return Ok(stale.delete_in(shown(StatusCode::OK, &page)));
             }
-            Err(failure) => return Err(failure.into()),
         };
         let Some((next, app)) = next.and_then(|next| Some((next, Apps::host_of(next)?))) else {
             return Ok(see_other(next.unwrap_or("/account")));
@@ -158,6 +157,7 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
 
 pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
+        refuse_conflicting_cookies(&front, &request)?;
         if front.domain.rules.registration == Registration::Closed {
             let closed = Problem::of(Code::RegistrationClosed);
             return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::of(&front.site, &closed)));
@@ -174,14 +174,13 @@ pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
 /// `GET /signed-out`: where signing out leads.
 pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
-        match front.signed_in(&request).await {
-            Ok(_) => return Ok(see_other("/account")),
-            Err(failure) if failure.problem.status < 500 => {}
-            Err(failure) => return Err(failure.into()),
-        }
+        let stale = match Visitor::of(&front, &request).await? {
+            Visitor::SignedIn(_) => return Ok(see_other("/account")),
+            Visitor::Anonymous(stale) => stale,
+        };
         let notice = front.notice(&request);
         let page = SignedOutPage { site: &front.site, done: notice.and_then(Done::of) };
-        let mut response = shown(StatusCode::OK, &page);
+        let mut response = stale.delete_in(shown(StatusCode::OK, &page));
         front.clear_notice(&mut response, notice);
         Ok(response)
     })
@@ -189,6 +188,7 @@ pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
 
 pub fn login_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
+        refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<CredentialsView>(&front.apps, &request, &mut body).await;
         let again = Again(|problem: &Problem| show_again(&front, false, &posted, problem));
         let wishes = front.wishes(&request, posted.remember);
@@ -205,6 +205,7 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
 
 pub fn register_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
+        refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<NewAccountView>(&front.apps, &request, &mut body).await;
         let again = Again(|problem: &Problem| show_again(&front, true, &posted, problem));
         let wishes = front.wishes(&request, posted.remember);
