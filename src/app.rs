@@ -275,6 +275,7 @@ async fn keys(
 /// What goes on beside the requests, until the domain is dropped.
 pub fn watch(domain: &Arc<Domain>) {
     tokio::spawn(Domain::watch_keys(Arc::downgrade(domain)));
+    tokio::spawn(Domain::warn_of_clock(Arc::downgrade(domain)));
     tokio::spawn(Domain::count_sessions(Arc::downgrade(domain)));
     tokio::spawn(Domain::clear_away(Arc::downgrade(domain), CLEAR));
     tokio::spawn(Domain::listen(Arc::downgrade(domain)));

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// An instant of the world's time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -20,6 +23,12 @@ impl Timestamp {
     /// Whole seconds, rounded down: what a JWT calls a `NumericDate`.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// As RFC 3339 writes it, to the second.
+    pub fn to_rfc3339(self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.seconds());
+        at.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
     }
 
     #[must_use]

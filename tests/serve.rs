@@ -673,6 +673,35 @@ fn objects(log: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
+    const WARNING: &str = "the clock is behind";
+    let folder = tempfile::tempdir().unwrap();
+    if schema_of(folder.path()).is_some() {
+        return; // the same query runs there in `doctor`
+    }
+    run(folder.path(), &["user", "add", "ann"], PASSWORD);
+    let log = || fs::read_to_string(folder.path().join("log")).unwrap();
+    drop(Service::logging(folder.path(), &[]));
+    assert!(!log().contains(WARNING), "{}", log());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let file = folder.path().join("cloakroom-data/cloakroom.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let later = "update accounts set created_at = 4102444800000"; // 2100
+        sqlx::query(later).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+    });
+    let service = Service::logging(folder.path(), &[]);
+    let told = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        log().contains(WARNING)
+    });
+    assert!(told && log().contains("2100-01-01T00:00:00Z"), "{}", log());
+    drop(service);
+}
+
+#[test]
 fn security_events_are_logged_by_name_with_account_address_and_request() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::logging(folder.path(), &[]);

@@ -21,6 +21,7 @@ use crate::app::DEMO_USERS;
 use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
 use crate::domain::audit::Event;
+use crate::domain::clock_check;
 use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::server::{Tls, TlsError};
@@ -30,8 +31,6 @@ use crate::store::{Depth, Look, Schema, SetupEvent, Store};
 const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
 /// What clocks of machines that are set by a server differ by, and some more.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
-/// An instant of the database may be ahead by as much, when several nodes write it.
-const AHEAD: Duration = Duration::from_mins(1);
 /// A log of this size waits for somebody who reads for very long, or for a disk that is full.
 const LONG_LOG: u64 = 256 * 1024 * 1024;
 /// Whoever renews certificates does so a third of their time before, and has had trouble by then.
@@ -358,15 +357,10 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
 
 fn clock(look: &Look, found: &mut Findings) {
     let now = Clock::System.now();
-    let ahead = look.newest.map(Timestamp::from_millis).filter(|newest| newest.since(now) > AHEAD);
+    let newest = look.newest.map(Timestamp::from_millis);
+    let ahead = newest.filter(|newest| clock_check::is_behind(now, *newest));
     if let Some(newest) = ahead {
-        let says = format!(
-            "it is {} here, but the database has something from {}: this clock went back, or one was \
-             ahead; let a time server set it",
-            rfc3339(now),
-            rfc3339(newest)
-        );
-        found.add("clock", Verdict::Wrong, says);
+        found.add("clock", Verdict::Wrong, clock_check::describe_lag(now, newest));
     }
     let Some(server) = look.server_clock.map(Timestamp::from_millis) else {
         if ahead.is_none() {

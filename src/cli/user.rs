@@ -2,8 +2,6 @@
 
 use clap::Subcommand;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::import::Import;
 use super::{Failed, Outcome, password, say};
@@ -164,9 +162,7 @@ fn line(account: &Account, json: bool) -> String {
 }
 
 pub(super) fn rfc3339(at: Timestamp) -> String {
-    let at =
-        OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    at.format(&Rfc3339).expect("a date of ours can be written")
+    at.to_rfc3339()
 }
 
 /// Does something to the user of this name and says so.

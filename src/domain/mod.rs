@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod audit;
+pub mod clock_check;
 mod common_passwords;
 pub mod events;
 pub mod foreign_hashes;

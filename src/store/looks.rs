@@ -76,6 +76,11 @@ pub enum Depth {
 }
 
 impl Store {
+    /// The latest instant that anything in the database says it happened at.
+    pub async fn newest_instant(&self) -> Result<Option<i64>, Fault> {
+        newest_instant(&self.reader()).await.map_err(broken("looking for the newest instant"))
+    }
+
     /// Looks at the database at an address. An SQLite file is there already.
     pub async fn look(
         address: &str,
@@ -113,6 +118,24 @@ fn named(file: &std::path::Path, ending: &str) -> std::ffi::OsString {
     name
 }
 
+/// The latest instant that anything in the database says it happened at.
+async fn newest_instant(pool: &Pool<'_>) -> sqlx::Result<Option<i64>> {
+    on_engine!(pool, |pool| {
+        async {
+            let mut newest: Option<i64> = None;
+            for sql in [
+                "select max(created_at) from accounts",
+                "select max(created_at) from sessions",
+                "select max(last_seen_at) from sessions",
+            ] {
+                newest = newest.max(sqlx::query_scalar(sql).fetch_one(*pool).await?);
+            }
+            Ok(newest)
+        }
+        .await
+    })
+}
+
 async fn look(
     pool: Pool<'_>,
     known: &Migrator,
@@ -144,21 +167,9 @@ async fn look(
     if seen.schema == Schema::None {
         return Ok(seen);
     }
-    (seen.accounts, seen.newest) = on_engine!(&pool, |pool| {
-        async {
-            let accounts: i64 =
-                sqlx::query_scalar("select count(*) from accounts").fetch_one(*pool).await?;
-            let mut newest: Option<i64> = None;
-            for sql in [
-                "select max(created_at) from accounts",
-                "select max(created_at) from sessions",
-                "select max(last_seen_at) from sessions",
-            ] {
-                newest = newest.max(sqlx::query_scalar(sql).fetch_one(*pool).await?);
-            }
-            Ok((accounts, newest))
-        }
-        .await
+    seen.newest = newest_instant(&pool).await.map_err(failed())?;
+    seen.accounts = on_engine!(&pool, |pool| {
+        sqlx::query_scalar("select count(*) from accounts").fetch_one(*pool).await
     })
     .map_err(failed())?;
     if let Schema::Current(_) = seen.schema {
