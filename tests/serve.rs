@@ -581,7 +581,7 @@ fn a_command_that_fails_says_why_in_one_sentence() {
         (&["user", "add", "a b"], PASSWORD, 1, "cannot be a user name"),
         (&["user", "add", "bob"], "short", 1, "at least 15 characters"),
         (&["user", "add", "robert"], "robert robert 123", 1, "little but the user name"),
-        (&["user", "passwd", "ann"], "passwordpassword", 1, "Many people have chosen"),
+        (&["user", "passwd", "ann"], "passwordpassword", 1, "This password is widely used"),
         (&["user", "add", "bob"], "", 1, "holds no password"),
         (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
         (&["user", "passwd", "bob"], "", 1, "there is no user bob"),

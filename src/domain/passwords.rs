@@ -45,34 +45,31 @@ pub struct PasswordRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
     /// Fewer characters than this.
-    #[error("The password must have at least {0} characters; a few words will do.")]
+    #[error("The password must have at least {0} characters. A few words work well.")]
     TooShort(usize),
     #[error("The password must have at most {MOST_CHARS} characters.")]
     TooLong,
     /// A control character, or one that Unicode has not assigned.
     #[error(
-        "The password holds a character that cannot be typed again reliably; leave out control \
+        "The password contains a character that cannot be typed reliably. Leave out control \
          characters."
     )]
     NotAllowed,
     #[error(
-        "The password is little but the user name or a name of this service, which are guessed \
-         first; choose a few words that have nothing to do with them."
+        "The password is mostly the user name or the name of this service, which is easy to guess. \
+         Choose a few unrelated words."
     )]
     NameBased,
-    #[error("The password says the same few characters again and again; choose a few words.")]
+    #[error("The password repeats the same few characters. Choose a few words.")]
     Repetitive,
     #[error(
-        "The password follows the alphabet, the digits or the keys of a keyboard; choose a few \
+        "The password follows the alphabet, the digits or the keys of a keyboard. Choose a few \
          words."
     )]
     Sequential,
-    #[error(
-        "Many people have chosen this password, so it is guessed first; choose a few words that \
-         are seldom seen together."
-    )]
+    #[error("This password is widely used, so it is easy to guess. Choose a few unrelated words.")]
     Common,
-    #[error("The new password is the current one.")]
+    #[error("The new password is the same as the current one.")]
     Unchanged,
 }
 

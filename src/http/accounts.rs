@@ -88,23 +88,21 @@ impl NewAccountView {
 pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Vec<FieldError> {
     let username = username.map(|bad| match bad {
         BadUsername::Empty => {
-            FieldError::new("username", FieldCode::TooShort, "Choose a user name.")
+            FieldError::new("username", FieldCode::TooShort, "Enter a user name.")
         }
-        BadUsername::TooLong => FieldError::new(
-            "username",
-            FieldCode::TooLong,
-            "The user name must have at most 64 characters.",
-        ),
+        BadUsername::TooLong => {
+            FieldError::new("username", FieldCode::TooLong, "Use at most 64 characters.")
+        }
         BadUsername::NotAllowed => FieldError::new(
             "username",
             FieldCode::NotAllowed,
-            "The user name may have letters a to z, digits, dots, hyphens and underscores, and \
-             must begin and end with a letter or digit.",
+            "Use only the letters a to z, digits, dots, hyphens and underscores, and start and end \
+             with a letter or digit.",
         ),
         BadUsername::Reserved => FieldError::new(
             "username",
             FieldCode::Reserved,
-            "This name stands for the service or whoever runs it; choose another.",
+            "This user name is reserved. Choose another one.",
         ),
     });
     let password = password.map(|bad| about_password("password", bad));

@@ -105,7 +105,7 @@ impl Fields {
         if self.rest.iter().any(|(known, _)| *known == name) {
             let already = self.errors.iter().any(|error| error.field == name);
             if !already {
-                self.error(&name, FieldCode::Repeated, "It is there more than once.");
+                self.error(&name, FieldCode::Repeated, "This field was sent more than once.");
             }
             return;
         }
@@ -116,8 +116,8 @@ impl Fields {
     pub fn text(&mut self, name: &str) -> String {
         match self.take(name) {
             Some(Value::String(text)) => return text,
-            Some(_) => self.error(name, FieldCode::WrongType, "It must be a string."),
-            None => self.error(name, FieldCode::Missing, "It must be there."),
+            Some(_) => self.error(name, FieldCode::WrongType, "This field must be a string."),
+            None => self.error(name, FieldCode::Missing, "This field is required."),
         }
         String::new()
     }
@@ -132,10 +132,10 @@ impl Fields {
         match self.take(name)? {
             Value::String(text) if text.chars().count() <= most => return Some(text),
             Value::String(_) => {
-                let detail = format!("It must have at most {most} characters.");
+                let detail = format!("Use at most {most} characters.");
                 self.error(name, FieldCode::TooLong, &detail);
             }
-            _ => self.error(name, FieldCode::WrongType, "It must be a string."),
+            _ => self.error(name, FieldCode::WrongType, "This field must be a string."),
         }
         None
     }
@@ -152,7 +152,7 @@ impl Fields {
             },
             Some(_) => {}
         }
-        self.error(name, FieldCode::WrongType, "It must be true or false.");
+        self.error(name, FieldCode::WrongType, "This field must be true or false.");
         false
     }
 
@@ -172,7 +172,7 @@ impl Fields {
     /// Fails if anything was wrong, or if a field is there that nobody asked for.
     pub fn finish(mut self) -> Result<(), Failure> {
         for (name, _) in std::mem::take(&mut self.rest) {
-            self.error(&name, FieldCode::Unknown, "There is no such field; leave it out.");
+            self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");
         }
         if self.errors.is_empty() {
             return Ok(());

@@ -481,7 +481,8 @@ fn example(code: Code, has_body: bool, whose: Whose) -> Value {
             Problem::of_no_documented_media_type()
         }
         (Code::InvalidRequest, Whose::Ours) if has_body => {
-            let missing = FieldError::new("password", FieldCode::Missing, "It must be there.");
+            let missing =
+                FieldError::new("password", FieldCode::Missing, "This field is required.");
             Problem::of(code).with_errors(vec![missing])
         }
         (Code::PolicyViolation, Whose::Ours) => {

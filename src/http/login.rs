@@ -69,12 +69,12 @@ fn errors(bad: BadCredentials) -> Vec<FieldError> {
     let error = |field, bad: Option<BadLength>| {
         bad.map(|length| match length {
             BadLength::Empty => {
-                FieldError::new(field, FieldCode::TooShort, "It must not be empty.")
+                FieldError::new(field, FieldCode::TooShort, "This field is required.")
             }
             BadLength::LongerThan(most) => FieldError::new(
                 field,
                 FieldCode::TooLong,
-                format!("It must have at most {most} characters."),
+                format!("Use at most {most} characters."),
             ),
         })
     };

@@ -87,7 +87,7 @@ impl Code {
         let entry = |name, status, title, detail| Entry { name, status, title, detail };
         match self {
             Self::InvalidRequest => entry("invalid_request", 400, "Invalid request",
-                "The request does not have the documented form."),
+                "The request is malformed or does not match the API's schema."),
             Self::NotAuthenticated => entry("not_authenticated", 401, "Sign-in needed",
                 "Not authenticated"),
             Self::SessionRefused => entry("session_refused", 403, "Session refused",
@@ -95,21 +95,21 @@ impl Code {
             Self::InvalidCredentials => entry("invalid_credentials", 403, "Wrong credentials",
                 "Invalid user or password"),
             Self::RegistrationClosed => entry("registration_closed", 403, "Registration closed",
-                "New accounts are made by the operator of this service; ask there."),
+                "Registration is closed. Ask the operator of this service for an account."),
             Self::InviteRefused => entry("invite_refused", 403, "Invite refused",
-                "An account here takes an invite that nobody has used and that has not expired; ask \
-                 the operator for one."),
+                "Registration needs a valid invite code. This one is missing, mistyped, already used or \
+                 expired. Ask the operator of this service for a new one."),
             Self::AudienceRefused => entry("audience_refused", 403, "Audience refused",
                 "No tokens are issued for this audience; the operator of this service can name it \
                  in `tokens.audiences`."),
             Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
                 "A page of another origin may not do this; open this service itself."),
             Self::NotFound => entry("not_found", 404, "Not found",
-                "There is nothing at this path."),
+                "Nothing was found at this address."),
             Self::MethodNotAllowed => entry("method_not_allowed", 405, "Method not allowed",
                 "This path does not take this method; see the header `Allow`."),
             Self::UsernameTaken => entry("username_taken", 409, "User name taken",
-                "Somebody has this user name already; choose another."),
+                "This user name is taken. Choose another one."),
             Self::PayloadTooLarge => entry("payload_too_large", 413, "Body too large",
                 "The body is larger than 16 KiB."),
             Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
@@ -118,15 +118,16 @@ impl Code {
                 "This service does not answer under this `Host`; its operator can set it as `public_url`, \
                  or name it in `allowed_hosts`."),
             Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
-                "The user name or the password breaks a rule; see `errors`."),
+                "The user name or the password does not meet the rules; see `errors`."),
             Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",
-                "This was tried too often; wait as long as the header `Retry-After` says."),
+                "Too many attempts. Wait as many seconds as the header `Retry-After` says, then try again."),
             Self::InternalError => entry("internal_error", 500, "Internal error",
-                "Something broke here. Tell the operator the header `X-Request-Id`."),
+                "Something went wrong in this service. If it happens again, give its operator the value of the \
+                 header `X-Request-Id`."),
             Self::Overloaded => entry("overloaded", 503, "Too busy",
-                "Too many sign-ins at once; try again in a moment."),
+                "Too many users are signing in right now. Try again in a moment."),
             Self::Unavailable => entry("unavailable", 503, "Unavailable",
-                "The service cannot answer at the moment; try again soon."),
+                "The service is temporarily unavailable. Try again in a moment."),
         }
     }
 

@@ -120,12 +120,12 @@ async fn nobody_registers_where_registration_is_closed() {
 async fn what_guessers_try_first_is_refused_with_a_code_and_a_sentence() {
     let house = House::new().await;
     for (password, code, sentence) in [
-        ("john.smith 12345", "name_based", "choose a few words"),
-        ("Cloakroom-123456", "name_based", "a name of this service"),
-        ("127.0.0.1 127.0.0.1", "name_based", "a name of this service"),
-        ("aaaaaaaaaaaaaaaa", "repetitive", "again and again"),
+        ("john.smith 12345", "name_based", "Choose a few unrelated words"),
+        ("Cloakroom-123456", "name_based", "the name of this service"),
+        ("127.0.0.1 127.0.0.1", "name_based", "the name of this service"),
+        ("aaaaaaaaaaaaaaaa", "repetitive", "repeats the same few characters"),
         ("qwertyuiop12345", "sequential", "a keyboard"),
-        ("WillSkateForFood", "common", "Many people have chosen"),
+        ("WillSkateForFood", "common", "This password is widely used"),
     ] {
         let body = json!({ "username": "John.Smith", "password": password });
         let answer = house.stranger().post("/register", &body).await;

@@ -125,7 +125,7 @@ async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
         assert_eq!(answer.status, 303);
         assert_eq!(answer.header("location"), Some(location.as_str()), "{headers:?}");
         let page = ask(&house, location.strip_prefix("https://id.example.org").unwrap(), &[]).await;
-        assert!(page.text.contains("to go on to <strong>wiki.example.org</strong>"));
+        assert!(page.text.contains("to continue to <strong>wiki.example.org</strong>"));
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.ends_with("form-action 'self'"), "{policy}");
     }

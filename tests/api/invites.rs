@@ -145,7 +145,7 @@ async fn the_page_takes_the_invite_from_its_link_and_keeps_it() {
     let fields = [("username", "ann"), ("password", PASSWORD), ("invite", "wrong")];
     let refused = browser.submit("/register", &fields).await;
     assert_eq!(refused.status, 403);
-    assert!(refused.text.contains("ask the operator"), "{}", refused.text);
+    assert!(refused.text.contains("Ask the operator"), "{}", refused.text);
     let fields = [("username", "ann"), ("password", PASSWORD), ("invite", &code)];
     assert_eq!(browser.submit("/register", &fields).await.status, 303);
     assert!(!open_house_page().await.contains(r#"name="invite""#));

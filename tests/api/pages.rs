@@ -1,6 +1,7 @@
 //! The pages, as a browser without scripts sees them.
 
-use cloakroom::config::{Settings, SiteSettings};
+use cloakroom::clock::{hours, mins};
+use cloakroom::config::{Registration, Settings, SiteSettings};
 use poem::http::Method;
 
 use crate::house::{Answer, House, PASSWORD, request};
@@ -57,7 +58,7 @@ async fn what_is_wrong_stands_beside_its_field() {
     assert!(answer.text.contains("at least 15 characters"));
     let missing = house.stranger().submit("/login", &[("username", "ann")]).await;
     assert_eq!(missing.status, 400);
-    assert!(missing.text.contains("It must be there."));
+    assert!(missing.text.contains("This field is required."));
     let broken = request(Method::POST, "/login")
         .content_type("application/x-www-form-urlencoded")
         .header("accept", "text/html")
@@ -73,7 +74,7 @@ async fn a_common_password_is_said_beside_its_field_and_the_name_is_kept() {
     assert_eq!(answer.status, 422);
     let (_, beside) =
         answer.text.split_once(r#"<span id="password-wrong" class="wrong">"#).unwrap();
-    assert!(beside.starts_with("Many people have chosen this password"), "{beside}");
+    assert!(beside.starts_with("This password is widely used"), "{beside}");
     assert!(answer.text.contains(r#"value="Ann""#));
     assert!(!answer.text.contains("passwordpassword"));
 }
@@ -85,7 +86,7 @@ async fn a_taken_name_is_said_and_the_form_is_kept() {
     let fields = [("username", "ann"), ("password", PASSWORD)];
     let answer = house.stranger().submit("/register", &fields).await;
     assert_eq!(answer.status, 409);
-    assert!(answer.text.contains("choose another"));
+    assert!(answer.text.contains("This user name is taken. Choose another one."));
 }
 
 #[tokio::test]
@@ -160,8 +161,12 @@ async fn the_account_page_lists_the_sessions_and_ends_them() {
     let ann = house.signed_in("ann").await;
     let (second, third) = (house.signed_in_again("ann").await, house.signed_in_again("ann").await);
     let page = ann.get("/account").await;
-    assert_eq!(page.text.matches("This one").count(), 1);
-    assert_eq!(page.text.matches("End<span").count(), 2, "this one is signed out of, not ended");
+    assert_eq!(page.text.matches("This session").count(), 1);
+    assert_eq!(
+        page.text.matches("Sign out<span").count(),
+        2,
+        "this one is signed out of, not ended"
+    );
 
     let id = second.get("/session").await.json()["id"].as_str().unwrap().to_owned();
     let ended = ann.submit("/account/sessions", &[("session", &id)]).await;
@@ -175,7 +180,7 @@ async fn the_account_page_lists_the_sessions_and_ends_them() {
     assert_eq!(third.get("/me").await.status, 403);
     let page = ann.get("/account").await;
     assert!(page.text.contains("You are signed out everywhere else."), "{}", page.text);
-    assert!(!page.text.contains("End all other sessions"), "there are none");
+    assert!(!page.text.contains("Sign out everywhere else"), "there are none");
 }
 
 #[tokio::test]
@@ -219,7 +224,7 @@ async fn a_form_closes_the_account() {
     let ann = house.signed_in("ann").await;
     let answer = ann.submit("/account/close", &[("current_password", "wrong")]).await;
     assert_eq!(answer.status, 403);
-    assert!(answer.text.contains("That is not your password."));
+    assert!(answer.text.contains("This is not your current password."));
     assert_eq!(ann.get("/me").await.status, 200);
     let answer = ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
     assert_eq!(answer.header("location"), Some("/signed-out"));
@@ -370,4 +375,212 @@ async fn a_notice_of_another_page_is_dropped() {
     assert!(!page.text.contains("role=\"status\""), "{}", page.text);
     let page = house.stranger().get("/signed-out").await;
     assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
+}
+
+/// `name="…"` of the field that has the focus.
+fn focused(page: &Answer) -> &str {
+    let (before, _) = page.text.split_once(" autofocus").expect("a field has the focus");
+    let (_, field) = before.rsplit_once("name=\"").unwrap();
+    field.split_once('"').unwrap().0
+}
+
+#[tokio::test]
+async fn att_18_08_a_refused_field_is_marked_focused_and_kept() {
+    let invite = Settings { registration: Some(Registration::Invite), ..Settings::default() };
+    let house = House::with(invite).await;
+    let fields = [("invite", "WRONG-CODE"), ("username", "Ann"), ("password", PASSWORD)];
+    let page = house.stranger().submit("/register", &fields).await;
+    assert_eq!(page.status, 403);
+    assert_eq!(focused(&page), "invite");
+    let marked = r#"value="WRONG-CODE" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus aria-invalid="true" aria-describedby="invite-wrong""#;
+    assert!(page.text.contains(marked), "{}", page.text);
+    let beside = r#"<span id="invite-wrong" class="wrong">Registration needs a valid invite code."#;
+    assert!(page.text.contains(beside), "{}", page.text);
+    assert!(page.text.contains("Please check the highlighted field."), "{}", page.text);
+    assert!(page.text.contains(r#"value="Ann""#) && !page.text.contains(PASSWORD));
+
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let fields = [("username", "Ann"), ("password", PASSWORD)];
+    let page = house.stranger().submit("/register", &fields).await;
+    assert_eq!((page.status.as_u16(), focused(&page)), (409, "username"));
+    assert!(page.text.contains(r#"<span id="username-wrong" class="wrong">"#), "{}", page.text);
+    let fields = [("username", "b b"), ("password", "short")];
+    let page = house.stranger().submit("/register", &fields).await;
+    assert_eq!((page.status.as_u16(), focused(&page)), (422, "username"));
+    assert!(page.text.contains("Please check the highlighted fields."), "{}", page.text);
+}
+
+#[tokio::test]
+async fn att_18_08_the_sign_in_page_offers_an_account_only_where_one_can_be_made() {
+    let with = async |registration: Registration| {
+        let registration = Some(registration);
+        House::with(Settings { registration, ..Settings::default() }).await
+    };
+    let page = open(&with(Registration::Open).await, "/login?next=/private").await;
+    assert!(page.text.contains(r#"<a href="/register?next=%2Fprivate">Create an account</a>"#));
+    let page = open(&with(Registration::Invite).await, "/login?next=/private").await;
+    assert!(!page.text.contains("Create an account"), "{}", page.text);
+    let offer = r#"Have an invite code? <a href="/register?next=%2Fprivate">Use it</a>"#;
+    assert!(page.text.contains(offer), "{}", page.text);
+    let closed = with(Registration::Closed).await;
+    assert!(!open(&closed, "/login").await.text.contains("/register"));
+    let fields = [("username", "ann"), ("password", PASSWORD)];
+    for page in
+        [open(&closed, "/register").await, closed.stranger().submit("/register", &fields).await]
+    {
+        assert_eq!(page.status, 403);
+        assert!(page.text.contains("Registration is closed."), "{}", page.text);
+        assert!(!page.text.contains("<form"), "no form that nobody can send: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn att_18_09_many_sessions_are_paged_with_the_current_one_on_each_page() {
+    let house = House::without_limits().await;
+    let mut others = Vec::new();
+    house.signed_in("ann").await;
+    for _ in 0..24 {
+        house.wait(mins(2));
+        others.push(house.signed_in_again("ann").await);
+    }
+    house.wait(hours(3));
+    let ann = house.signed_in_again("ann").await;
+    house.wait(mins(5));
+    // 25 others: ten on each page, the last used first
+    let mut last_used = Vec::new();
+    for (page, count) in [(1, 10), (2, 10), (3, 5)] {
+        let text = ann.get(&format!("/account?page={page}")).await.text;
+        assert_eq!(text.matches("This session").count(), 1, "page {page}");
+        assert_eq!(text.matches("Sign out<span").count(), count, "page {page}");
+        assert_eq!(text.matches("Sign out everywhere else</button>").count(), 1);
+        assert!(text.contains(&format!("Page {page} of 3 · 25 other sessions")), "{text}");
+        assert!(text.contains(">3 hours ago</time>"), "{text}");
+        let times = text.split("Last used <time datetime=\"").skip(1);
+        last_used.extend(times.map(|time| time[..17].to_owned()));
+        let (_, list) = text.split_once("<ul class=\"sessions\">").unwrap();
+        let (first, _) = list.split_once("</li>").unwrap();
+        assert!(first.contains("This session") && first.contains("Active now"), "{first}");
+    }
+    assert_eq!(last_used.len(), 25);
+    assert!(last_used.is_sorted_by(|one, next| one >= next), "{last_used:?}");
+    for (odd, page) in [("0", 1), ("99", 3), ("x", 1), ("-1", 1), ("%3Cb%3E", 1)] {
+        let text = ann.get(&format!("/account?page={odd}")).await.text;
+        assert!(text.contains(&format!("Page {page} of 3")), "{odd}: {text}");
+    }
+    let newest = others.last().unwrap().get("/session").await;
+    let id = newest.json()["id"].as_str().unwrap().to_owned();
+    let fields = [("session", id.as_str()), ("page", "3")];
+    let ended = ann.submit("/account/sessions", &fields).await;
+    assert_eq!(ended.header("location"), Some("/account?page=3"), "one goes on where one was");
+    let text = ann.get("/account?page=3").await.text;
+    assert!(text.contains("The session was signed out."), "{text}");
+    assert!(text.contains("Page 3 of 3 · 24 other sessions"), "{text}");
+    ann.submit("/account/sessions", &[("session", "others")]).await;
+    let text = ann.get("/account").await.text;
+    assert!(!text.contains("Page 1") && !text.contains("Sign out<span"), "{text}");
+}
+
+#[tokio::test]
+async fn att_18_09_times_are_said_in_words_with_the_exact_time_behind_them() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.wait(hours(5));
+    let ann = house.signed_in_again("ann").await;
+    house.wait(mins(62));
+    let text = ann.get("/account").await.text;
+    for time in [
+        r#"Account created <time datetime="2026-01-01T00:00Z" title="January 1, 2026 at 00:00 UTC">January 1, 2026</time>"#,
+        r#"Last used <time datetime="2026-01-01T00:00Z" title="January 1, 2026 at 00:00 UTC">6 hours ago</time>"#,
+        r#"Active now · signed in <time datetime="2026-01-01T05:00Z" title="January 1, 2026 at 05:00 UTC">1 hour ago</time>"#,
+    ] {
+        assert!(text.contains(time), "{time} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    for path in ["/account", "/account/password", "/account/close"] {
+        let page = ann.get(path).await.text;
+        assert_eq!(page.matches(r#"<form method="post" action="/logout">"#).count(), 1, "{path}");
+    }
+    for (path, fields) in [
+        ("/account/password", vec![("current_password", "wrong"), ("new_password", "short")]),
+        ("/account/close", vec![("current_password", "wrong")]),
+    ] {
+        let page = ann.submit(path, &fields).await.text;
+        assert!(page.contains(r#"action="/logout""#), "{path}: {page}");
+    }
+}
+
+/// What people stumbled over, and siblings of it.
+const STUMBLED_OVER: [&str; 18] = [
+    "Account made",
+    "You have an account?",
+    "Leave it as it is",
+    "Keep it<",
+    "for good",
+    ">End",
+    "Whoever",
+    "whoever",
+    "Somebody",
+    "somebody",
+    "anybody",
+    "nobody",
+    "Nobody",
+    "go on to",
+    "It must be",
+    "That is not",
+    "will do",
+    "stands for",
+];
+
+#[tokio::test]
+async fn att_18_10_pages_speak_plain_english() {
+    let invite = Settings { registration: Some(Registration::Invite), ..Settings::default() };
+    let (house, invited) = (House::new().await, House::with(invite).await);
+    let ann = house.signed_in("ann").await;
+    house.signed_in_again("ann").await;
+    let mut pages = Vec::new();
+    for path in ["/account", "/account/password", "/account/close", "/login?next=/private"] {
+        pages.push(ann.get(path).await);
+    }
+    let bad = [("username", "a b"), ("password", "short"), ("remember", "maybe"), ("x", "y")];
+    let taken = [("username", "ann"), ("password", PASSWORD)];
+    let reserved = [("username", "admin"), ("password", "aaaaaaaaaaaaaaaaaaaaaa")];
+    for path in ["/login", "/register", "/signed-out"] {
+        pages.push(open(&house, path).await);
+        pages.push(open(&invited, path).await);
+    }
+    for path in ["/login", "/register"] {
+        for fields in [&bad[..], &taken, &reserved, &[("username", "ann"), ("password", "")]] {
+            pages.push(house.stranger().submit(path, fields).await);
+            pages.push(invited.stranger().submit(path, fields).await);
+        }
+    }
+    for (current, new) in [("x", "y"), (PASSWORD, "abcdefghijklmnop"), (PASSWORD, PASSWORD)] {
+        let fields = [("current_password", current), ("new_password", new)];
+        pages.push(ann.submit("/account/password", &fields).await);
+    }
+    pages.push(ann.submit("/account/close", &[("current_password", "wrong")]).await);
+    ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
+    pages.push(ann.get("/signed-out").await);
+    pages.push(open(&house, "/signed-out").await);
+    for page in &pages {
+        for words in STUMBLED_OVER {
+            assert!(!page.text.contains(words), "{words:?} in {}", page.text);
+        }
+    }
+    for code in
+        crate::contract::DOCUMENT["components"]["schemas"]["ProblemCode"]["x-extensible-enum"]
+            .as_array()
+            .unwrap()
+    {
+        let page = open(&house, &format!("/problems/{}", code.as_str().unwrap())).await;
+        for words in STUMBLED_OVER {
+            assert!(!page.text.contains(words), "{words:?} in {}", page.text);
+        }
+    }
 }

@@ -32,6 +32,29 @@ async function signInElsewhere(page, username, userAgent) {
   assert.equal(answer.status(), 200);
 }
 
+test('att 18 09: 41 sessions fit a page that is not a wall, and are paged by keyboard without JavaScript', async () => {
+  const page = await openPage(browser, { javaScriptEnabled: false, viewport: SCREENS.phone, isMobile: true });
+  await page.goto('/register');
+  await fill(page, 'User name', 'many');
+  await fill(page, 'Password', PASSWORD);
+  await press(page, 'Create account');
+  for (let n = 0; n < 40; n++) await signInElsewhere(page, 'many', `Mozilla/5.0 (X11; Linux x86_64; rv:${100 + n}.0) Gecko/20100101 Firefox/${100 + n}.0`);
+  await page.goto('/account');
+  const height = await page.locator('html').evaluate((html) => html.scrollHeight);
+  assert.ok(height < 2000, `${height} px`); // it was 4,569 px
+  await takePicture(page, 'account-many-phone', { fullPage: true });
+  assert.match(await page.locator('.sessions li').first().innerText(), /This session/);
+  const next = page.getByRole('link', { name: 'Next' });
+  await next.focus();
+  await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+  assert.ok(await page.getByText('Page 2 of 4 · 40 other sessions').isVisible());
+  await page.getByRole('button', { name: 'Sign out everywhere else' }).press('Enter');
+  await page.getByText('You are signed out everywhere else.').waitFor();
+  assert.equal(await page.locator('.sessions li').count(), 1);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 /** Goes through all pages, and has each looked at once it stands. */
 async function walk(page, username, look) {
   await page.goto('/register');
@@ -47,12 +70,12 @@ async function walk(page, username, look) {
   await signInElsewhere(page, username, 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0');
   await page.goto('/account');
   await look('account');
-  await press(page, 'End the session of Safari on iPhone, 127.0.0.1');
+  await press(page, 'Sign out Safari on iPhone, 127.0.0.1');
   await look('account-one-ended');
   assert.equal(await page.getByText('Safari on iPhone').count(), 0);
   assert.equal(await page.getByText('Firefox on Linux').count() > 0, true);
 
-  await page.getByRole('link', { name: 'Change your password' }).click();
+  await page.getByRole('link', { name: 'Change password' }).click();
   await look('password');
   await fill(page, 'Current password', 'not this one');
   await fill(page, 'New password', `${PASSWORD}!`);
@@ -80,11 +103,11 @@ async function walk(page, username, look) {
 
   await page.goto('/account/close');
   await look('close');
-  await fill(page, 'Your password', 'wrong');
-  await press(page, 'Close my account');
+  await fill(page, 'Current password', 'wrong');
+  await press(page, 'Close account');
   await look('close-refused');
-  await fill(page, 'Your password', `${PASSWORD}!`);
-  await press(page, 'Close my account');
+  await fill(page, 'Current password', `${PASSWORD}!`);
+  await press(page, 'Close account');
   await look('closed');
   await page.goto('/problems/session_refused');
   await look('problem');
@@ -128,7 +151,9 @@ test('a script shows the password, counts its characters, and sends a form once'
   await page.getByRole('button', { name: 'Create account' }).dblclick();
   await page.waitForURL('**/account');
   assert.equal(posts, 1);
-  assert.match(await page.locator('time').first().innerText(), /^(now|\d+ minutes? ago)$/);
+  const time = page.locator('.sessions time').first();
+  assert.match(await time.innerText(), /^(just now|\d+ minutes? ago)$/);
+  assert.match(await time.getAttribute('title'), /^\w+ \d+, \d{4} at \d+:\d\d.[AP]M$/, 'where the reader is');
   assert.deepEqual(page.complaints, []);
 });
 
@@ -150,6 +175,7 @@ test('inj 04: what others may have stored is text in every page', async () => {
     for (const next of ['javascript:alert(1)', '/"><script>alert(1)</script>', "/'onfocus='alert(1)"])
       await page.goto(`${path}?next=${encodeURIComponent(next)}&invite=${encodeURIComponent('"><script>alert(1)</script>')}`);
   }
+  await page.goto('/account?page=%3Cscript%3Ealert(1)%3C/script%3E&done=%3Cscript%3Ealert(1)%3C/script%3E');
   await press(page, 'Sign out');
   await page.goto('/login?signed_out=%3Cscript%3E');
   await fill(page, 'User name', '"><script>alert(1)</script>');

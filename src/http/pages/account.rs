@@ -7,17 +7,18 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
 
+use super::moment::Moment;
 use super::notice::Notice;
 use super::said::{Again, Said};
+use super::session_list::SessionList;
+use super::sign_in::query;
 use super::visitor::Visitor;
 use super::{form, page, see_other, shown};
-use crate::clock::Timestamp;
 use crate::domain::accounts::ChangeError;
-use crate::domain::sessions::{LogInError, Remember, Session, SessionId, SignedInAs};
+use crate::domain::sessions::{LogInError, Remember, SignedInAs};
 use crate::http::accounts::{Closing, PasswordChange, about_password};
 use crate::http::body::{Fields, FromFields};
 use crate::http::problem::{Code, Failure, Problem};
-use crate::http::sessions::date_time;
 use crate::http::{Front, Site};
 
 /// As many sessions are shown as an account may have.
@@ -30,52 +31,11 @@ struct AccountPage<'a> {
     username: &'a str,
     /// The first letter of the name, in place of a picture.
     initial: String,
-    made: Instant,
-    sessions: Vec<SessionLine>,
+    created: Moment,
+    sessions: SessionList,
     /// What was just done, in words.
     done: Option<&'static str>,
     has_docs: bool,
-}
-
-/// A session in the list.
-struct SessionLine {
-    id: String,
-    current: bool,
-    browser: String,
-    address: Option<String>,
-    began: Instant,
-    seen: Instant,
-}
-
-/// An instant, for browsers and for people.
-struct Instant {
-    machine: String,
-    people: String,
-}
-
-impl Instant {
-    fn of(at: Timestamp) -> Self {
-        let at = date_time(at);
-        let (date, hour, minute) = (at.date(), at.hour(), at.minute());
-        Self {
-            machine: format!("{date}T{hour:02}:{minute:02}Z"),
-            people: format!("{date} {hour:02}:{minute:02} UTC"),
-        }
-    }
-}
-
-impl SessionLine {
-    fn of(session: &Session, current: &SessionId) -> Self {
-        let browser = session.origin.browser.clone();
-        Self {
-            id: session.id.as_str().to_owned(),
-            current: session.id == *current,
-            browser: browser.unwrap_or_else(|| "A browser or program without a name".to_owned()),
-            address: session.origin.address.clone(),
-            began: Instant::of(session.created_at),
-            seen: Instant::of(session.last_seen_at),
-        }
-    }
 }
 
 #[derive(Template)]
@@ -113,12 +73,13 @@ pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let sessions = listed.map_err(Failure::from)?.sessions;
         let username = account.username.as_str();
         let notice = front.notice(&request);
+        let page = query(&request, "page").map_or(1, |page| page_number(&page));
         let page = AccountPage {
             site: &front.site,
             username,
             initial: username.chars().take(1).collect::<String>().to_uppercase(),
-            made: Instant::of(account.created_at),
-            sessions: sessions.iter().map(|one| SessionLine::of(one, &who.session.id)).collect(),
+            created: Moment::day(account.created_at),
+            sessions: SessionList::new(&who.session, sessions, page, front.domain.clock.now()),
             done: notice.and_then(done_in_words),
             has_docs: front.has_docs,
         };
@@ -139,6 +100,11 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
     }
 }
 
+/// The number of a page, of the first one if it is none.
+fn page_number(text: &str) -> usize {
+    text.parse().unwrap_or(1)
+}
+
 /// `POST /account/sessions`: ends one by its id, or `others`.
 pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
     form(front, |front, request, mut body| async move {
@@ -148,9 +114,13 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         };
         let mut fields = Fields::read(&request, &mut body).await?;
         let session = fields.text("session");
+        let page = fields.form_only("page").map_or(1, |page| page_number(&page));
         fields.finish()?;
         let account = &who.account.id;
-        let mut response = see_other("/account");
+        let mut response = match page {
+            0 | 1 => see_other("/account"),
+            page => see_other(&format!("/account?page={page}")),
+        };
         if session == "others" {
             let ended = front.domain.end_others(account, &who.session.id).await;
             ended.map_err(Failure::from)?;

@@ -30,20 +30,9 @@ for (const input of document.querySelectorAll('input[data-fewest]')) {
   });
 }
 
-// Times as one says them where the reader is: how long ago, and after a week on which day.
-const ago = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
-for (const element of document.querySelectorAll('time')) {
-  const at = new Date(element.dateTime);
-  const minutes = Math.max(0, Math.floor((Date.now() - at) / 60_000));
-  element.title = moment.format(at);
-  if (minutes < 1) element.textContent = ago.format(0, 'second');
-  else if (minutes < 60) element.textContent = ago.format(-minutes, 'minute');
-  else if (minutes < 24 * 60) element.textContent = ago.format(-Math.floor(minutes / 60), 'hour');
-  else if (minutes < 7 * 24 * 60) element.textContent = ago.format(-Math.floor(minutes / 60 / 24), 'day');
-  else element.textContent = day.format(at);
-}
+// The exact time behind each age is shown in the time zone of the reader, instead of in UTC.
+const exact = new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeStyle: 'short' });
+for (const element of document.querySelectorAll('time')) element.title = exact.format(new Date(element.dateTime));
 
 // A form is sent once, however often its button is pressed; coming back to the page makes it new.
 for (const form of document.forms) {

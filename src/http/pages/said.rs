@@ -9,6 +9,13 @@ use crate::domain::sessions::LogInError;
 use crate::fault::Fault;
 use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
 
+/// Problems that are about one field, where the form has it.
+const ABOUT_ONE_FIELD: [(Code, &str); 3] = [
+    (Code::InvalidCredentials, "current_password"),
+    (Code::InviteRefused, "invite"),
+    (Code::UsernameTaken, "username"),
+];
+
 /// What is wrong with what was posted, if something was, for a form with these fields.
 #[derive(Clone, Copy)]
 pub struct Said<'a> {
@@ -20,18 +27,20 @@ pub struct Said<'a> {
 impl Said<'_> {
     /// What is wrong with a field, if it is said by field.
     pub fn wrong(&self, field: &str) -> Option<&str> {
-        if field == "current_password" && self.is_another_password() {
-            return Some("That is not your password.");
+        if let Some((_, words)) = self.about_field().filter(|(about, _)| *about == field) {
+            return Some(words);
         }
         self.errors().iter().find(|error| error.field == field).map(|error| error.detail.as_str())
     }
 
     /// What is said above the form.
     pub fn words(&self) -> Option<&str> {
-        let problem = self.problem.filter(|_| !self.is_another_password())?;
-        Some(match problem.errors {
-            Some(_) => "Please check what you entered.",
-            None => &problem.detail,
+        let problem = self.problem?;
+        let highlighted = self.places.iter().filter(|field| self.wrong(field).is_some()).count();
+        Some(match highlighted {
+            0 => &problem.detail,
+            1 => "Please check the highlighted field.",
+            _ => "Please check the highlighted fields.",
         })
     }
 
@@ -57,10 +66,18 @@ impl Said<'_> {
         self.problem.and_then(|problem| problem.errors.as_deref()).unwrap_or_default()
     }
 
-    /// Who is signed in and types a wrong password is told where.
-    fn is_another_password(&self) -> bool {
-        let is_asked = self.places.contains(&"current_password");
-        is_asked && self.problem.is_some_and(|one| one.code.0 == Code::InvalidCredentials.name())
+    /// The field that the problem as a whole is about, if it has a place on the page, and what is
+    /// wrong with it.
+    fn about_field(&self) -> Option<(&'static str, &str)> {
+        let problem = self.problem?;
+        let (_, field) = ABOUT_ONE_FIELD
+            .iter()
+            .find(|(code, field)| problem.code.0 == code.name() && self.places.contains(field))?;
+        let words = match *field {
+            "current_password" => "This is not your current password.",
+            _ => &problem.detail,
+        };
+        Some((field, words))
     }
 }
 

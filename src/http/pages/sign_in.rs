@@ -26,8 +26,8 @@ use crate::http::{Front, Site};
 struct SignInPage<'a> {
     site: &'a Site,
     is_registration: bool,
-    /// Is there a page to make an account?
-    is_open: bool,
+    /// Who may make an account: the page offers no way that is closed.
+    registration: Registration,
     next: Option<&'a str>,
     /// The host of the app that `next` leads to.
     app: Option<String>,
@@ -47,7 +47,7 @@ impl<'a> SignInPage<'a> {
         Self {
             site: &front.site,
             is_registration,
-            is_open: registration != Registration::Closed,
+            registration,
             next,
             app: next.and_then(Apps::host_of),
             username: "",
@@ -155,12 +155,17 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     })
 }
 
+/// Instead of a form that nobody can send.
+fn show_closed(front: &Front) -> Response {
+    let closed = Problem::of(Code::RegistrationClosed);
+    shown(StatusCode::FORBIDDEN, &ProblemPage::of(&front.site, &closed))
+}
+
 pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
         refuse_conflicting_cookies(&front, &request)?;
         if front.domain.rules.registration == Registration::Closed {
-            let closed = Problem::of(Code::RegistrationClosed);
-            return Ok(shown(StatusCode::FORBIDDEN, &ProblemPage::of(&front.site, &closed)));
+            return Ok(show_closed(&front));
         }
         let next = query(&request, "next").and_then(|next| front.apps.next(&next));
         let next = next.as_deref();
@@ -215,7 +220,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
         };
         match front.domain.register(application, wishes).await {
             Ok((_, ticket)) => signed_in(&front, &request, &posted, &ticket).await,
-            Err(RegisterError::Closed) => Ok(again.of(Code::RegistrationClosed)),
+            Err(RegisterError::Closed) => Ok(show_closed(&front)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
             Err(RegisterError::Unfit { username, password }) => {
@@ -314,7 +319,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// One parameter of the query.
-fn query(request: &Request, name: &str) -> Option<String> {
+pub fn query(request: &Request, name: &str) -> Option<String> {
     let query = request.uri().query()?;
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())

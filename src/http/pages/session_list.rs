@@ -1,0 +1,62 @@
+//! The sessions of an account as its page lists them: the current one first, then one page of the
+//! others, the last used first.
+
+use super::moment::Moment;
+use crate::clock::Timestamp;
+use crate::domain::sessions::Session;
+
+/// An account may have a hundred sessions, most of which look alike: more than these are a wall.
+const SESSIONS_PER_PAGE: usize = 10;
+
+/// One page of the list.
+pub struct SessionList {
+    pub current: SessionLine,
+    /// Those of this page.
+    pub others: Vec<SessionLine>,
+    /// How many there are on all pages.
+    pub others_count: usize,
+    /// From 1.
+    pub page: usize,
+    pub last_page: usize,
+}
+
+/// A session in the list.
+pub struct SessionLine {
+    pub id: String,
+    pub browser: String,
+    pub address: Option<String>,
+    pub signed_in: Moment,
+    pub last_used: Moment,
+}
+
+impl SessionList {
+    /// The page of that number, or the nearest there is. `all` may hold the current one, too.
+    pub fn new(current: &Session, all: Vec<Session>, page: usize, now: Timestamp) -> Self {
+        let is_other = |session: &Session| session.id != current.id;
+        let mut others: Vec<Session> = all.into_iter().filter(is_other).collect();
+        others.sort_by_key(|session| std::cmp::Reverse(session.last_seen_at));
+        let last_page = others.len().div_ceil(SESSIONS_PER_PAGE).max(1);
+        let page = page.clamp(1, last_page);
+        let shown = others.iter().skip((page - 1) * SESSIONS_PER_PAGE).take(SESSIONS_PER_PAGE);
+        Self {
+            current: SessionLine::new(current, now),
+            others: shown.map(|session| SessionLine::new(session, now)).collect(),
+            others_count: others.len(),
+            page,
+            last_page,
+        }
+    }
+}
+
+impl SessionLine {
+    fn new(session: &Session, now: Timestamp) -> Self {
+        let browser = session.origin.browser.clone();
+        Self {
+            id: session.id.as_str().to_owned(),
+            browser: browser.unwrap_or_else(|| "Unknown browser".to_owned()),
+            address: session.origin.address.clone(),
+            signed_in: Moment::ago(session.created_at, now),
+            last_used: Moment::ago(session.last_seen_at, now),
+        }
+    }
+}
