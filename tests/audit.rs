@@ -64,7 +64,7 @@ fn what_happened_is_told_by_account_time_and_kind() {
     assert!(since.contains(&"login_succeeded".to_owned()), "{since:?}");
 
     let id = added["account"].as_str().unwrap().to_owned();
-    said(folder, &["user", "delete", "ann"]);
+    said(folder, &["user", "delete", "ann", "--yes"]);
     let of_gone = names(folder, &["--account", &id]);
     assert_eq!(of_gone.last().unwrap(), "user_deleted", "what happened stays true: {of_gone:?}");
     let shown = said(folder, &["audit"]);

@@ -33,17 +33,97 @@ fn the_help_of_every_command_has_examples() {
         assert!(help.contains("Examples"), "{name}: {help}");
         assert!(help.contains(&format!("cloakroom {name}")), "{name}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
-        let examples = help.split("Examples").nth(1).unwrap();
+        let (own, _) = help.split_once("\n\nSettings (--config").unwrap();
+        let examples = own.split("Examples").nth(1).unwrap();
         let is_cut = |pair: &[&str]| pair[0].len() > 60 && (1..16).contains(&pair[1].trim().len());
         let mut lines = examples.lines().collect::<Vec<_>>();
         lines.pop(); // a text may end in a short line
         assert!(!lines.windows(2).any(is_cut), "{name} breaks a line anew: {help}");
-        let (own, settings) = help.split_once("\nSettings:\n").unwrap();
-        assert!(!own.contains("--data-dir") && settings.contains("--data-dir"), "{name}: {help}");
     }
     assert!(said(folder.path(), &["--help"]).contains("Examples:"));
     assert_eq!(run(folder.path(), &["nonsense"], "").status.code(), Some(2));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "help makes nothing");
+}
+
+#[test]
+fn the_settings_stand_in_one_help_and_go_with_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let all = said(folder, &["--help"]);
+    let flags = ["--config", "--listen", "--public-url", "--database-url", "--data-dir"];
+    let (_, settings) = all.split_once("\nSettings:\n").unwrap();
+    assert!(flags.iter().all(|flag| settings.contains(&format!("{flag} <"))), "{all}");
+    for name in commands(folder, &[]) {
+        let inner = commands(folder, &[&name]);
+        let paths = inner.iter().map(|inner| vec![&*name, inner]).chain([vec![&*name]]);
+        for path in paths {
+            let help = said(folder, &[&path[..], &["--help"]].concat());
+            let is_repeated = |flag: &&str| help.contains(&format!("  {flag} <"));
+            assert!(!flags.iter().any(is_repeated), "{path:?}: {help}");
+            assert!(help.contains("`cloakroom --help`"), "{path:?}: {help}");
+        }
+    }
+    let shown = object(folder, &["config", "--json", "--listen", "127.0.0.1:8001"]);
+    assert_eq!(shown["listen"], "127.0.0.1:8001");
+    said(folder, &["migrate", "--data-dir", "other"]);
+    said(folder, &["user", "add", "ann", "--data-dir", "other"]);
+    assert!(said(folder, &["--data-dir", "other", "user", "list"]).contains("\nann "));
+    assert!(said(folder, &["completions", "fish"]).contains("data-dir"));
+}
+
+#[test]
+fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    said(folder, &["pepper", "add"]);
+    said(folder, &["invite", "--expires", "30d"]);
+    let service = Service::start(folder, &[]);
+    service.log_in("ann", PASSWORD);
+    service.stop();
+    for (arguments, header, row) in [
+        (&["user", "list"][..], "USER CREATED STATE", "ann # ago active"),
+        (
+            &["session", "list", "ann"],
+            "ID SIGNED IN LAST SEEN EXPIRES FROM",
+            "# ago # ago in 24 hours 127.0.0.1",
+        ),
+        (&["key", "list"], "ID USE FILE", "signs cloakroom-data/keys/"),
+        (&["pepper", "list"], "ID STATE PASSWORDS FILE", "current 0 cloakroom-data/keys/"),
+        (&["invite", "list"], "ID MADE EXPIRES", "# ago in 4 weeks"),
+        (&["invite"], "EXPIRES LINK", "in 7 days http://127.0.0.1:8000/register?invite="),
+        (
+            &["audit"],
+            "WHEN EVENT USER DETAILS",
+            "# ago login_succeeded ann from 127.0.0.1, session ",
+        ),
+        (
+            &["--listen", "127.0.0.1:9", "doctor"],
+            "STATE ABOUT FINDING",
+            "ok data folder cloakroom-data",
+        ),
+    ] {
+        let shown = said(folder, arguments);
+        let words = |text: &str| {
+            let mut words = Vec::new();
+            for word in text.split_whitespace() {
+                match word {
+                    "now" => words.extend(["#", "ago"]),
+                    "second" | "seconds" => *words.last_mut().unwrap() = "#",
+                    _ => words.push(word),
+                }
+            }
+            words.join(" ")
+        };
+        let mut lines = shown.lines();
+        assert_eq!(words(lines.next().unwrap()), header, "{shown}");
+        assert!(lines.any(|line| words(line).contains(row)), "{row}: {shown}");
+        assert!(!shown.contains("T00:") && !shown.contains('\u{1b}'), "{shown}");
+        // a path, or what is found, is one word of a row: only a terminal has it below
+        let has_more = ["FILE", "FINDING"].iter().any(|last| header.ends_with(last));
+        let is_narrow = |line: &str| has_more || line.chars().count() <= 100;
+        assert!(shown.lines().all(is_narrow), "{shown}");
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 fn names(folder: &Path) -> Vec<String> {
     let listed = text(&run(folder, &["user", "list"]).stdout);
-    listed.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    let rows = listed.lines().skip(1); // below the header
+    rows.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
 }
 
 const BCRYPT: &str = "$2a$04$2oKAseClTefSnttBzURIcOdEA5f/nH22dgDLmFy/hZ1WwA3ZEfH5i";

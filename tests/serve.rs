@@ -407,7 +407,7 @@ fn users_are_added_listed_and_given_new_passwords() {
     assert!(run(&["user", "add", "root"], PASSWORD).status.success(), "the operator may");
     let listed = text(&run(&["user", "list"], "").stdout);
     let names: Vec<_> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["ann", "bob", "root"]);
+    assert_eq!(names, ["USER", "ann", "bob", "root"]);
     let listed = text(&run(&["user", "list", "--json"], "").stdout);
     let first: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     assert_eq!(first["username"], "ann");
@@ -486,10 +486,10 @@ fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
     assert_eq!(text(&run(&["user", "enable", "ann"], "").stdout), "ann may sign in\n");
     assert_eq!(service.private(&cookie).0, 403, "what has ended has ended");
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
-    assert_eq!(text(&run(&["user", "delete", "ann"], "").stdout), "ann is deleted\n");
+    assert_eq!(text(&run(&["user", "delete", "ann", "--yes"], "").stdout), "ann is deleted\n");
     refused_soon(&cookie);
-    for command in ["show", "disable", "enable", "delete"] {
-        let gone = run(&["user", command, "ann"], "");
+    for command in [&["show"][..], &["disable"], &["enable"], &["delete", "--yes"]] {
+        let gone = run(&[&["user"], command, &["ann"]].concat(), "");
         assert_eq!(gone.status.code(), Some(1));
         assert_eq!(text(&gone.stderr), "cloakroom: there is no user ann\n");
     }
@@ -503,10 +503,11 @@ fn invites_are_made_listed_taken_back_and_used() {
     let run = |arguments: &[&str]| run(folder.path(), arguments, "");
     let made = run(&["--public-url", "https://id.example.org", "invite"]);
     let printed = text(&made.stdout);
-    let (code, rest) = printed.split_once("  ").unwrap();
+    let (header, printed) = printed.split_once('\n').unwrap();
+    assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["EXPIRES", "LINK"]);
+    let (rest, code) = printed.trim_end().split_once('=').unwrap();
     assert!(code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{code}");
-    let link = format!("https://id.example.org/register?invite={code}  until 20");
-    assert!(rest.starts_with(&link), "{rest}");
+    assert_eq!(rest, "in 7 days  https://id.example.org/register?invite");
     let logged = text(&made.stderr);
     assert!(logged.lines().count() == 1 && logged.contains("invite_made"), "{logged}");
     assert!(!logged.contains(code), "{logged}");
@@ -520,7 +521,7 @@ fn invites_are_made_listed_taken_back_and_used() {
     let id = last["id"].as_str().unwrap();
     assert_eq!(text(&run(&["invite", "revoke", id]).stdout), "took 1 invite back\n");
     assert_eq!(run(&["invite", "revoke", id]).status.code(), Some(1));
-    assert_eq!(text(&run(&["invite", "list"]).stdout).lines().count(), 3);
+    assert_eq!(text(&run(&["invite", "list"]).stdout).lines().count(), 4, "with the header");
     assert_eq!(run(&["invite", "--expires", "7w"]).status.code(), Some(2));
 
     let service = Service::start(folder.path(), &[]);
@@ -545,14 +546,14 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
     assert!(text(&run(&["key", "rotate"], "").stdout).contains("signs from now on"));
     let listed = text(&run(&["key", "list"], "").stdout);
     let does: Vec<_> = listed.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
-    assert_eq!(does, ["verifies", "signs"]);
+    assert_eq!(does, ["USE", "verifies", "signs"]);
     let kid = |cookie: &str| cookie.split('.').next().unwrap().to_owned();
     let start = Instant::now();
     while kid(&service.log_in("ann", PASSWORD).2.unwrap()) == kid(&before) {
         assert!(start.elapsed() < Duration::from_secs(2), "the new key is not taken up");
     }
     assert_eq!(service.private(&before).0, 200, "nobody is logged out");
-    let old = listed.lines().next().unwrap().split_whitespace().nth(2).unwrap();
+    let old = listed.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap();
     fs::remove_file(folder.path().join(old)).unwrap();
     let start = Instant::now();
     while service.private(&before).0 == 200 {
@@ -569,7 +570,7 @@ fn programs_that_start_at_once_on_an_empty_folder_share_one_key() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    assert_eq!(text(&run(folder.path(), &["key", "list"], "").stdout).lines().count(), 1);
+    assert_eq!(text(&run(folder.path(), &["key", "list"], "").stdout).lines().count(), 2);
 }
 
 #[test]
@@ -808,7 +809,7 @@ fn what_the_operator_does_is_logged_by_the_command() {
         (&["session", "revoke", "ann", "--all"], "all_sessions_revoked"),
         (&["user", "disable", "ann"], "user_disabled"),
         (&["user", "enable", "ann"], "user_enabled"),
-        (&["user", "delete", "ann"], "user_deleted"),
+        (&["user", "delete", "ann", "--yes"], "user_deleted"),
         (&["invite"], "invite_made"),
         (&["key", "rotate"], "key_rotated"),
         (&["pepper", "add"], "pepper_added"),

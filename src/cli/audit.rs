@@ -7,8 +7,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::user::rfc3339;
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::times::{relative, rfc3339};
+use super::{Failed, Outcome, say, terminal};
 use crate::app;
 use crate::clock::{Clock, Timestamp, days, hours, mins};
 use crate::config::Config;
@@ -118,10 +119,15 @@ impl Audit {
             events: self.event,
             limit: self.limit,
         };
-        for row in events::ask(store, &question).await? {
-            say(&line(&row, self.json))?;
+        let rows = events::ask(store, &question).await?;
+        if self.json {
+            return rows.iter().try_for_each(|row| say(&serde_json::to_string(&Line::of(row))?));
         }
-        Ok(())
+        let rows: Vec<_> = rows.iter().map(|event| row(event, now)).collect();
+        if rows.is_empty() {
+            terminal::hint("There is no such event; see `cloakroom audit --help`");
+        }
+        Table::new(["WHEN", "EVENT", "USER", "DETAILS"]).print(&rows)
     }
 }
 
@@ -156,30 +162,34 @@ struct Line<'a> {
     request_id: Option<&'a str>,
 }
 
-fn line(row: &NamedEventRow, json: bool) -> String {
+impl<'a> Line<'a> {
+    fn of(row: &'a NamedEventRow) -> Self {
+        let event = &row.event;
+        Self {
+            at: rfc3339(Timestamp::from_millis(event.at)),
+            event: &event.event,
+            account: event.account_id.as_deref(),
+            username: row.username.as_deref(),
+            session: event.session_id.as_deref(),
+            id: event.thing.as_deref(),
+            count: event.count,
+            address: event.address.as_deref(),
+            request_id: event.request_id.as_deref(),
+        }
+    }
+}
+
+fn row(row: &NamedEventRow, now: Timestamp) -> [Cell; 4] {
     let event = &row.event;
-    let line = Line {
-        at: rfc3339(Timestamp::from_millis(event.at)),
-        event: &event.event,
-        account: event.account_id.as_deref(),
-        username: row.username.as_deref(),
-        session: event.session_id.as_deref(),
-        id: event.thing.as_deref(),
-        count: event.count,
-        address: event.address.as_deref(),
-        request_id: event.request_id.as_deref(),
-    };
-    if json {
-        return serde_json::to_string(&line).expect("strings make JSON");
-    }
-    let whom = line.username.or(line.account).unwrap_or("-");
-    let mut text = format!("{}  {:<22}  {whom:<22}", line.at, line.event);
-    let address = line.address.map(|address| format!("from {address}"));
-    let session = line.session.map(|session| format!("session {session}"));
-    let count = (line.count != 1).then(|| format!("× {}", line.count));
-    for part in [address, count, session, line.id.map(str::to_owned)].into_iter().flatten() {
-        text.push_str("  ");
-        text.push_str(&part);
-    }
-    text.trim_end().to_owned()
+    let user = row.username.as_deref().or(event.account_id.as_deref());
+    let address = event.address.as_deref().map(|address| format!("from {address}"));
+    let count = (event.count != 1).then(|| format!("{} times", event.count));
+    let session = event.session_id.as_deref().map(|session| format!("session {session}"));
+    let details = [address, count, session, event.thing.clone()];
+    [
+        relative(Timestamp::from_millis(event.at), now).into(),
+        (&*event.event).into(),
+        user.unwrap_or("-").into(),
+        details.into_iter().flatten().collect::<Vec<_>>().join(", ").into(),
+    ]
 }

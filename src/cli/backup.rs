@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::manifest::{self, DATABASE, Entry, KEYS, MANIFEST, Manifest, Unfinished};
-use super::user::rfc3339;
-use super::{Failed, Outcome, say};
+use super::times::rfc3339;
+use super::{Failed, Outcome, say, terminal};
 use crate::app;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -225,7 +225,13 @@ fn report(folder: &Path, manifest: &Manifest, json: bool) -> Outcome {
     })?;
     say(
         "  checked     every page and reference of the copy; the manifest has the SHA-256 of each file",
-    )
+    )?;
+    terminal::hint(&format!(
+        "Next: copy it to another machine, and try it there: cloakroom --data-dir trial \
+         --database-url sqlite://trial/{DATABASE} restore {}",
+        folder.display()
+    ));
+    Ok(())
 }
 
 /// A bar on a terminal only.

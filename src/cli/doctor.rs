@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 
 use super::healthcheck::{self, Asked};
 use super::manifest::KEYS;
-use super::user::rfc3339;
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::times::rfc3339;
+use super::{Failed, Outcome, say, terminal};
 use crate::app::DEMO_USERS;
 use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
@@ -88,6 +89,15 @@ impl Findings {
     }
 }
 
+fn row(finding: &Finding) -> [Cell; 3] {
+    let verdict = match finding.verdict {
+        Verdict::Ok => Cell::styled("ok", terminal::GOOD),
+        Verdict::Note => Cell::styled("note", terminal::WARNING),
+        Verdict::Wrong => Cell::styled("WRONG", terminal::BAD),
+    };
+    [verdict, finding.about.into(), (&*finding.says).into()]
+}
+
 impl Doctor {
     pub async fn run(&self, config: Result<&Config, ConfigError>) -> Outcome {
         let mut found = Findings::default();
@@ -99,14 +109,8 @@ impl Doctor {
         if self.json {
             say(&serde_json::to_string(&found)?)?;
         } else {
-            for finding in &found.findings {
-                let verdict = match finding.verdict {
-                    Verdict::Ok => "ok",
-                    Verdict::Note => "note",
-                    Verdict::Wrong => "WRONG",
-                };
-                say(&format!("{verdict:<5}  {:<11}  {}", finding.about, finding.says))?;
-            }
+            let rows: Vec<_> = found.findings.iter().map(row).collect();
+            Table::new(["STATE", "ABOUT", "FINDING"]).print(&rows)?;
         }
         match wrong {
             0 => Ok(()),

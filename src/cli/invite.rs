@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::user::rfc3339;
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::times::{relative, rfc3339};
+use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
-use crate::clock::{days, hours};
+use crate::clock::{Timestamp, days, hours};
 use crate::config::{Config, Registration};
 use crate::domain::Domain;
 use crate::domain::invites;
@@ -104,19 +105,26 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
     if let Some(says) = says {
         tracing::warn!("registration is {says} unless registration = \"invite\" is set");
     }
+    let mut table = Table::new(["EXPIRES", "LINK"]);
     for _ in 0..new.count {
         let (code, invite) = domain.invite(new.expires).await?;
-        let line = NewLine {
-            code: code.expose(), // for whoever passes the invitation on
-            url: format!("{}/register?invite={}", config.public_url.origin(), code.expose()),
-            id: invite.id,
-            expires_at: rfc3339(invite.expires_at),
-        };
+        let code = code.expose(); // for whoever passes the invitation on
+        let url = format!("{}/register?invite={code}", config.public_url.origin());
         if new.json {
-            say(&serde_json::to_string(&line).expect("strings make JSON"))?;
+            let expires_at = rfc3339(invite.expires_at);
+            let line = NewLine { code, url, id: invite.id, expires_at };
+            say(&serde_json::to_string(&line)?)?;
         } else {
-            say(&format!("{}  {}  until {}", line.code, line.url, line.expires_at))?;
+            let expires = relative(invite.expires_at, domain.clock.now());
+            // at once: what is made is printed, whatever becomes of the next one
+            table.print(&[[expires.into(), url.into()]])?;
         }
+    }
+    if !new.json {
+        terminal::hint(
+            "Next: send a link to each person whom you invite; its end is the code. `cloakroom invite \
+             list` shows the invites that are not used yet",
+        );
     }
     Ok(())
 }
@@ -128,25 +136,44 @@ struct Line<'a> {
     expires_at: String,
 }
 
+impl<'a> Line<'a> {
+    fn of(invite: &'a invites::Invite) -> Self {
+        Self {
+            id: &invite.id,
+            created_at: rfc3339(invite.created_at),
+            expires_at: rfc3339(invite.expires_at),
+        }
+    }
+}
+
+fn row(invite: &invites::Invite, now: Timestamp) -> [Cell; 3] {
+    [
+        (&*invite.id).into(),
+        relative(invite.created_at, now).into(),
+        relative(invite.expires_at, now).into(),
+    ]
+}
+
 async fn list(domain: &Domain, json: bool) -> Outcome {
+    let mut table = Table::new(["ID", "MADE", "EXPIRES"]);
+    let now = domain.clock.now();
     let mut behind: Option<invites::Invite> = None;
     loop {
         let mut page = domain.invites_behind(behind.as_ref()).await?;
-        for invite in &page {
-            let line = Line {
-                id: &invite.id,
-                created_at: rfc3339(invite.created_at),
-                expires_at: rfc3339(invite.expires_at),
-            };
-            if json {
-                say(&serde_json::to_string(&line).expect("strings make JSON"))?;
-            } else {
-                say(&format!("{}  {}  until {}", line.id, line.created_at, line.expires_at))?;
+        if json {
+            for invite in &page {
+                say(&serde_json::to_string(&Line::of(invite))?)?;
             }
+        } else {
+            table.print(&page.iter().map(|invite| row(invite, now)).collect::<Vec<_>>())?;
         }
-        let Some(last) = page.pop() else { return Ok(()) };
+        let Some(last) = page.pop() else { break };
         behind = Some(last);
     }
+    if behind.is_none() {
+        terminal::hint("There are no invites; `cloakroom invite` makes one");
+    }
+    Ok(())
 }
 
 async fn revoke(domain: &Domain, id: &str) -> Outcome {

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::manifest::KEYS;
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, StartError};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -54,17 +55,19 @@ fn list(config: &Config, json: bool) -> Outcome {
     let folder = config.data_dir.join(KEYS);
     let keys = Keys::read(&folder, &config.public_url.origin())?;
     let keys = keys.ok_or_else(|| StartError::NoKeys { folder, settings: config.source() })?;
+    let mut rows = Vec::new();
     for key in keys.public() {
+        let path = key.path.display().to_string();
         if json {
-            let path = key.path.display().to_string();
             let line = Line { kid: &key.kid, signs: key.signs, path };
             say(&serde_json::to_string(&line)?)?;
             continue;
         }
-        let does = if key.signs { "signs" } else { "verifies" };
-        say(&format!("{}  {does:<8}  {}", key.kid, key.path.display()))?;
+        let does =
+            if key.signs { Cell::styled("signs", terminal::GOOD) } else { Cell::from("verifies") };
+        rows.push([key.kid.into(), does, path.into()]);
     }
-    Ok(())
+    Table::new(["ID", "USE", "FILE"]).print(&rows)
 }
 
 async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
@@ -75,7 +78,12 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;
-    say(&format!("{} signs from now on", path.display()))
+    say(&format!("{} signs from now on", path.display()))?;
+    terminal::hint(
+        "Next: back it up by `cloakroom backup`, and remove the file of the old key in 30 days: \
+         `cloakroom key list` names it",
+    );
+    Ok(())
 }
 
 /// Logs what was done to a key, and writes it to the database, if there is one that is used already.

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Outcome, say};
+use super::{Outcome, say, terminal};
 use crate::app;
 use crate::config::Config;
 use crate::store::Store;
@@ -45,6 +45,10 @@ impl Migrate {
         if self.json {
             return say(&serde_json::to_string(&Stands { database, migration })?);
         }
-        say(&format!("{database} is up to date at migration {migration}"))
+        say(&format!("{database} is up to date at migration {migration}"))?;
+        terminal::hint(
+            "Next: start the service by `cloakroom`; `cloakroom doctor` looks at the rest",
+        );
+        Ok(())
     }
 }

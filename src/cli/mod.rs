@@ -4,8 +4,10 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod confirm;
 mod doctor;
 mod healthcheck;
+mod help;
 mod import;
 mod invite;
 mod key;
@@ -20,6 +22,9 @@ mod pepper;
 mod restore;
 mod serve;
 mod session;
+mod table;
+mod terminal;
+mod times;
 mod user;
 
 use std::io::{self, IsTerminal, Write};
@@ -28,7 +33,7 @@ use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
@@ -152,14 +157,27 @@ fn print(text: &str) -> Outcome {
     }
 }
 
+/// Ends the program for a wrong usage that only shows when it runs, as clap ends it for the others.
+fn wrong_usage(sentence: &str) -> ! {
+    print_error(sentence);
+    std::process::exit(2)
+}
+
+/// The one sentence of a command that failed.
+fn print_error(sentence: &str) {
+    let name = terminal::paint("cloakroom:", terminal::BAD, terminal::is_error_colored());
+    let _ = writeln!(io::stderr(), "{name} {sentence}"); // the exit code says it, too
+}
+
 /// Runs the program: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
     memory::keep_private();
-    let cli = Cli::parse();
+    let mut matches = help::with_settings_once(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(sentence)) => {
-            let _ = writeln!(io::stderr(), "cloakroom: {sentence}"); // the exit code says it, too
+            print_error(&sentence);
             ExitCode::FAILURE
         }
     }

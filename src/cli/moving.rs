@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::{Failed, Outcome, say};
+use super::{Failed, Outcome, say, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::store::{Progress, Store};
 
@@ -61,7 +61,11 @@ impl Move {
             HumanCount(rows),
             start.elapsed().as_secs(),
             config.data_dir.display()
-        ))
+        ))?;
+        terminal::hint(
+            "Next: name the new database in the settings (database_url), and start the service",
+        );
+        Ok(())
     }
 }
 

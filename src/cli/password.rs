@@ -1,5 +1,6 @@
 //! Passwords come from a prompt or from standard input, never from an argument.
 
+use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use zeroize::Zeroizing;
@@ -10,8 +11,10 @@ use crate::secret::Password;
 /// More bytes are not read; no password is as long.
 const LONGEST: u64 = 64 * 1024;
 
-/// Asks twice on a terminal; else takes the first line of the standard input.
-pub fn read_new() -> Result<Password, Failed> {
+/// Asks twice on a terminal; else takes the first line of the standard input. What breaks a rule is refused
+/// before it is typed again.
+pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Result<T, Failed> {
+    let check = |typed: &Password| check(typed).map_err(|bad| Failed(bad.to_string()));
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
         io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|error| {
@@ -22,14 +25,15 @@ pub fn read_new() -> Result<Password, Failed> {
         }
         let typed = line.strip_suffix('\n').unwrap_or(&line);
         let typed = typed.strip_suffix('\r').unwrap_or(typed);
-        return Ok(Password::new(typed.to_owned()));
+        return check(&Password::new(typed.to_owned()));
     }
     let ask = |prompt| rpassword::prompt_password(prompt).map(Password::new);
     let first = ask("New password: ")?;
+    let checked = check(&first)?;
     let second = ask("Again, to be sure: ")?;
     // compared to catch a slip of the finger
     if first.expose() == second.expose() {
-        Ok(first)
+        Ok(checked)
     } else {
         Err(Failed("the two passwords differ; nothing was changed".to_owned()))
     }

@@ -5,9 +5,11 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::confirm::Confirmation;
 use super::key::tell;
 use super::manifest::KEYS;
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::{Failed, Outcome, say, terminal};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,15 +50,20 @@ enum What {
     /// file before people sign in there
     Add,
     /// Take the passwords away that need a pepper whose file is lost, for good, and print whose they were:
-    /// give these users new ones by `cloakroom user passwd`
+    /// give these users new ones by `cloakroom user passwd`. On a terminal it asks first
     Forget {
         /// The pepper's id, as the service and `pepper list` name it
         id: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
 impl Pepper {
     pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
+        if let What::Forget { confirmation, .. } = &self.what {
+            confirmation.require_yes_or_terminal("takes passwords away");
+        }
         let folder = config.data_dir.join(KEYS);
         match &self.what {
             What::Add => add(config, &app::folder_for_new_key(config, named, "pepper add")?).await,
@@ -66,9 +73,14 @@ impl Pepper {
                 store.close().await;
                 listed
             }
-            What::Forget { id } => {
+            What::Forget { id, confirmation } => {
                 let store = store(config).await?;
-                let forgot = forget(config, &folder, &store, id).await;
+                let forgot = async {
+                    announce_forget(&folder, &store, id).await?;
+                    confirmation.ask("Take the passwords of these users away for good?")?;
+                    forget(config, &store, id).await
+                };
+                let forgot = forgot.await;
                 store.close().await;
                 forgot
             }
@@ -85,7 +97,9 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
     let now = Clock::System.now();
     let (id, path) = Peppers::create(folder, now)?;
     tell(config, Event::PepperAdded, &id, now).await;
-    say(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))
+    say(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))?;
+    terminal::hint("`cloakroom pepper list` tells how many passwords need it");
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -99,6 +113,7 @@ struct Line<'a> {
 
 async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     let peppers = Peppers::read(folder)?.known(store).await?;
+    let mut lines = Vec::new();
     for KnownPepper { id, path, is_current, passwords } in &peppers {
         let state = match path {
             None => "missing",
@@ -106,27 +121,42 @@ async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
             Some(_) => "older",
         };
         let path = path.as_ref().map(|path| path.display().to_string());
-        show(&Line { id: Some(id), state, passwords: *passwords, path }, json)?;
+        lines.push(Line { id: Some(id), state, passwords: *passwords, path });
     }
     let passwords = store.count_unpeppered().await?;
-    show(&Line { id: None, state: "without", passwords, path: None }, json)
-}
-
-fn show(line: &Line<'_>, json: bool) -> Outcome {
+    lines.push(Line { id: None, state: "without", passwords, path: None });
     if json {
-        return say(&serde_json::to_string(line)?);
+        return lines.iter().try_for_each(|line| say(&serde_json::to_string(line)?));
     }
-    let (id, path) = (line.id.unwrap_or("-"), line.path.as_deref().unwrap_or_default());
-    let shown = format!("{id:<8}  {:<7}  passwords: {:<6}  {path}", line.state, line.passwords);
-    say(shown.trim_end())
+    let rows: Vec<_> = lines.into_iter().map(row).collect();
+    Table::new(["ID", "STATE", "PASSWORDS", "FILE"]).print(&rows)
 }
 
-async fn forget(config: &Config, folder: &Path, store: &Store, id: &str) -> Outcome {
-    // told first: who cannot be told keeps what they have
+fn row(line: Line<'_>) -> [Cell; 4] {
+    let style = match line.state {
+        "missing" => terminal::BAD,
+        "current" => terminal::GOOD,
+        _ => anstyle::Style::new(),
+    };
+    [
+        line.id.unwrap_or("-").into(),
+        Cell::styled(line.state, style),
+        line.passwords.to_string().into(),
+        line.path.unwrap_or_default().into(),
+    ]
+}
+
+/// Prints whose passwords will be gone. That comes first: if it cannot be printed, they stay.
+async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
     for name in Peppers::read(folder)?.left_without(id, store).await? {
         say(&name)?;
     }
+    Ok(())
+}
+
+async fn forget(config: &Config, store: &Store, id: &str) -> Outcome {
     peppers::forget(id, store, config.passwords.cost).await?;
     tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
+    terminal::hint("Next: `cloakroom user passwd NAME` gives each of them a new password");
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::backup::interrupted;
 use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
 use super::moving::patient;
-use super::{Failed, Outcome, say};
+use super::{Failed, Outcome, say, terminal};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -263,7 +263,9 @@ impl Restore {
         })?;
         say(
             "Passwords and disabled or deleted users are as they were then; see `cloakroom restore --help`.",
-        )
+        )?;
+        terminal::hint("Next: `cloakroom doctor` looks at all of it; then start the service");
+        Ok(())
     }
 }
 

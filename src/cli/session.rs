@@ -3,9 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::user::{account, rfc3339};
-use super::{Failed, Outcome, say};
+use super::table::{Cell, Table};
+use super::times::{relative, rfc3339};
+use super::user::account;
+use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::domain::sessions;
@@ -56,15 +59,34 @@ impl Session {
 async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {
     const PAGE: usize = 100;
     let account = account(domain, name).await?;
+    let mut table = Table::new(["ID", "SIGNED IN", "LAST SEEN", "EXPIRES", "FROM"]);
+    let now = domain.clock.now();
     let mut behind = None;
     loop {
         let page = domain.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
-        for session in &page.sessions {
-            say(&line(session, json))?;
+        if json {
+            for session in &page.sessions {
+                say(&serde_json::to_string(&Line::of(session))?)?;
+            }
+        } else {
+            table.print(&page.sessions.iter().map(|one| row(one, now)).collect::<Vec<_>>())?;
         }
-        let Some(next) = page.next else { return Ok(()) };
-        behind = Some(next);
+        behind = page.next;
+        if behind.is_none() {
+            break;
+        }
     }
+    if !json {
+        let name = &account.username;
+        terminal::hint(&if table.is_empty() {
+            format!("{name} has no session")
+        } else {
+            format!(
+                "`cloakroom session revoke {name} ID` ends one, --all in place of ID all of them"
+            )
+        });
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -77,24 +99,29 @@ struct Line<'a> {
     browser: Option<&'a str>,
 }
 
-fn line(session: &sessions::Session, json: bool) -> String {
-    let line = Line {
-        id: session.id.as_str(),
-        created_at: rfc3339(session.created_at),
-        last_seen_at: rfc3339(session.last_seen_at),
-        expires_at: rfc3339(session.expires_at),
-        address: session.origin.address.as_deref(),
-        browser: session.origin.browser.as_deref(),
-    };
-    if json {
-        return serde_json::to_string(&line).expect("strings make JSON");
+impl<'a> Line<'a> {
+    fn of(session: &'a sessions::Session) -> Self {
+        Self {
+            id: session.id.as_str(),
+            created_at: rfc3339(session.created_at),
+            last_seen_at: rfc3339(session.last_seen_at),
+            expires_at: rfc3339(session.expires_at),
+            address: session.origin.address.as_deref(),
+            browser: session.origin.browser.as_deref(),
+        }
     }
-    let address = line.address.unwrap_or("-");
-    let browser = line.browser.unwrap_or("-");
-    format!(
-        "{}  {}  last seen {}  {address}  {browser}",
-        line.id, line.created_at, line.last_seen_at
-    )
+}
+
+fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
+    let origin = &session.origin;
+    let from = [origin.address.as_deref(), origin.browser.as_deref()];
+    [
+        session.id.as_str().into(),
+        relative(session.created_at, now).into(),
+        relative(session.last_seen_at, now).into(),
+        relative(session.expires_at, now).into(),
+        from.into_iter().flatten().collect::<Vec<_>>().join(", ").into(),
+    ]
 }
 
 async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {

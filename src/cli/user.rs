@@ -3,8 +3,11 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::confirm::Confirmation;
 use super::import::Import;
-use super::{Failed, Outcome, password, say};
+use super::table::{Cell, Table};
+use super::times::{relative, rfc3339};
+use super::{Failed, Outcome, password, say, terminal};
 use crate::app::{self, Surroundings};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -53,9 +56,13 @@ pub enum User {
         name: String,
     },
     /// Remove a user for good, and all their sessions within a second; the name is free again
+    ///
+    /// On a terminal it asks first. `user disable` keeps a user out and can be undone.
     Delete {
         /// The user's name
         name: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Give a user a new password, which ends all their sessions
     Passwd {
@@ -72,6 +79,10 @@ pub enum User {
 
 impl User {
     pub async fn run(self, config: &Config) -> Outcome {
+        if let Self::Delete { confirmation, .. } = &self {
+            confirmation.require_yes_or_terminal("deletes a user");
+        }
+        let next_step = self.next_step(config);
         let domain = app::open_existing(config, Surroundings::real(config)).await?;
         let outcome = match self {
             Self::Add { name } => add(&domain, &name).await,
@@ -86,14 +97,35 @@ impl User {
             Self::Enable { name } => {
                 done(&name, "may sign in", async |username| domain.enable(username).await).await
             }
-            Self::Delete { name } => {
-                done(&name, "is deleted", async |username| domain.delete(username).await).await
-            }
+            Self::Delete { name, confirmation } => delete(&domain, &name, &confirmation).await,
             Self::Passwd { name } => passwd(&domain, &name).await,
             Self::Import(import) => import.run(&domain).await,
         };
         domain.close_store().await;
+        if let (Ok(()), Some(next_step)) = (&outcome, next_step) {
+            terminal::hint(&next_step);
+        }
         outcome
+    }
+
+    /// What an operator may want to do after this.
+    fn next_step(&self, config: &Config) -> Option<String> {
+        let login = format!("{}/login", config.public_url.origin());
+        match self {
+            Self::Add { name } => Some(format!("Next: {name} signs in at {login}")),
+            Self::Passwd { name } => {
+                Some(format!("Next: {name} signs in at {login} with the new password"))
+            }
+            Self::Disable { name } => {
+                Some(format!("`cloakroom user enable {name}` lets them sign in again"))
+            }
+            Self::Enable { .. } => Some(format!("Next: they sign in at {login}")),
+            Self::Import(_) => Some(format!(
+                "Next: they sign in at {login} with the passwords that they have; `cloakroom user \
+                 list` shows everybody"
+            )),
+            Self::List { .. } | Self::Show { .. } | Self::Delete { .. } => None,
+        }
     }
 }
 
@@ -102,14 +134,13 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     if domain.account_named(&username).await?.is_some() {
         return Err(Failed(format!("{username} exists already"))); // before anybody types for nothing
     }
-    let typed = password::read_new()?;
-    let checked = domain.rules.passwords.check(&typed, Some(&username));
+    let rules = &domain.rules.passwords;
+    let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     let application =
-        Application { username: Ok(username.clone()), password: checked, invite: None };
+        Application { username: Ok(username.clone()), password: Ok(password), invite: None };
     match domain.add_account(application).await {
         Ok(_) => say(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
-        Err(RegisterError::Unfit { password: Some(bad), .. }) => Err(Failed(bad.to_string())),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
@@ -123,14 +154,24 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
 
 async fn list(domain: &Domain, json: bool) -> Outcome {
     let mut after = String::new();
+    let mut table = Table::new(["USER", "CREATED", "STATE"]);
+    let now = domain.clock.now();
     loop {
         let page = domain.accounts_after(&after).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        for account in &page {
-            say(&line(account, json))?;
+        let Some(last) = page.last() else { break };
+        if json {
+            for account in &page {
+                say(&serde_json::to_string(&Line::of(account))?)?;
+            }
+        } else {
+            table.print(&page.iter().map(|account| row(account, now)).collect::<Vec<_>>())?;
         }
         last.username.as_str().clone_into(&mut after);
     }
+    if table.is_empty() && after.is_empty() {
+        terminal::hint("There are no users yet; `cloakroom user add NAME` adds one");
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -152,17 +193,12 @@ impl<'a> Line<'a> {
     }
 }
 
-fn line(account: &Account, json: bool) -> String {
-    let line = Line::of(account);
-    if json {
-        return serde_json::to_string(&line).expect("strings make JSON");
-    }
-    let state = if line.disabled_at.is_some() { "disabled" } else { "" };
-    format!("{:<24} {}  {state}", line.username, line.created_at).trim_end().to_owned()
-}
-
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    at.to_rfc3339()
+fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
+    let state = match account.disabled_at {
+        None => Cell::from("active"),
+        Some(at) => Cell::styled(format!("disabled {}", relative(at, now)), terminal::WARNING),
+    };
+    [account.username.as_str().into(), relative(account.created_at, now).into(), state]
 }
 
 /// Does something to the user of this name and says so.
@@ -177,6 +213,12 @@ async fn done(
     } else {
         Err(Failed(format!("there is no user {username}")))
     }
+}
+
+async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Outcome {
+    let username = account(domain, name).await?.username; // before anybody is asked for nothing
+    confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
+    done(name, "is deleted", async |username| domain.delete(username).await).await
 }
 
 /// What is shown of a user.
@@ -196,10 +238,12 @@ async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
         let shown = Shown { line, sessions };
         return say(&serde_json::to_string(&shown).expect("strings and numbers make JSON"));
     }
+    let now = domain.clock.now();
+    let both = |at| format!("{}, {}", rfc3339(at), relative(at, now));
     say(&format!("username    {}", line.username))?;
     say(&format!("id          {}", line.id))?;
-    say(&format!("created     {}", line.created_at))?;
-    say(&format!("disabled    {}", line.disabled_at.as_deref().unwrap_or("no")))?;
+    say(&format!("created     {}", both(account.created_at)))?;
+    say(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;
     say(&format!("sessions    {sessions}"))
 }
 
@@ -212,10 +256,9 @@ pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Fail
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
     let username = account(domain, name).await?.username; // before anybody types for nothing
-    let typed = password::read_new()?;
-    let checked = domain.rules.passwords.check(&typed, Some(&username));
-    let checked = checked.map_err(|bad| Failed(bad.to_string()))?;
-    match domain.reset_password(&username, checked).await {
+    let rules = &domain.rules.passwords;
+    let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
+    match domain.reset_password(&username, password).await {
         Ok(()) => say(&format!("{username} has a new password; all their sessions have ended")),
         Err(ResetError::NoSuchAccount) => Err(Failed(format!("there is no user {username}"))),
         Err(ResetError::Busy) => Err(Failed("the hashing is busy; try again".to_owned())),

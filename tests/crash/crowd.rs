@@ -348,7 +348,7 @@ impl Person {
             Deed::Enable => (vec!["user", "enable", name], ""),
             Deed::Reset { to } => (vec!["user", "passwd", name], to.as_str()),
             Deed::RevokeAll => (vec!["session", "revoke", name, "--all"], ""),
-            Deed::Delete => (vec!["user", "delete", name], ""),
+            Deed::Delete => (vec!["user", "delete", "--yes", name], ""),
             _ => unreachable!("people's own"),
         };
         let mut command = cloakroom(folder, &arguments);

@@ -1,0 +1,46 @@
+//! Instants as people and programs read them.
+
+use std::time::Duration;
+
+use indicatif::HumanDuration;
+
+use crate::clock::Timestamp;
+
+/// As `--json` has it: 2026-11-28T00:41:24Z.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    at.to_rfc3339()
+}
+
+/// As a table has it: `3 hours ago`, `in 23 hours`.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let (past, future) = (now.since(at), at.since(now));
+    if past >= MOMENT {
+        format!("{} ago", HumanDuration(past))
+    } else if future >= MOMENT {
+        format!("in {}", HumanDuration(future))
+    } else {
+        "now".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{days, hours, mins};
+
+    #[test]
+    fn a_time_is_told_from_now_rounded_to_one_unit() {
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let ago = |time| relative(now.before(time), now);
+        assert_eq!(relative(now, now), "now");
+        assert_eq!(ago(Duration::from_millis(1400)), "1 second ago");
+        assert_eq!(ago(mins(12)), "12 minutes ago");
+        assert_eq!(ago(hours(3)), "3 hours ago");
+        assert_eq!(ago(days(400)), "57 weeks ago");
+        let until = |time| relative(now.plus(time), now);
+        assert_eq!(until(hours(23)), "in 23 hours");
+        assert_eq!(until(days(7).saturating_sub(Duration::from_millis(3))), "in 7 days");
+        assert_eq!(until(days(365 * 2)), "in 2 years");
+    }
+}
