@@ -28,7 +28,7 @@ use crate::domain::{Domain, Rules};
 use crate::fault::Fault;
 use crate::http::{
     Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
-    Requests, SessionCookie, Site, TrustedProxies, route,
+    RequestLog, Requests, SessionCookie, Site, TrustedProxies, route,
 };
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
@@ -323,6 +323,10 @@ pub fn furnish_with<T: OpenApi + 'static>(
         is_secure: config.public_url.is_secure(),
         has_docs: config.docs,
         is_demo,
+        request_log: match config.log.requests {
+            Some(true) => RequestLog::On,
+            Some(false) | None => RequestLog::Off,
+        },
         requests,
         conflict_log: ConflictLog::default(),
     };

@@ -137,6 +137,7 @@ pub struct TokenSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     pub format: Option<LogFormat>,
+    pub requests: Option<bool>,
 }
 
 /// How the log is written.
@@ -268,6 +269,10 @@ impl Serialize for Logo {
 #[derive(Debug, Clone, Serialize)]
 pub struct Log {
     pub format: LogFormat,
+    /// Is there a line for each request? Without it the program logs them on a terminal only, and an
+    /// embedded service does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<bool>,
 }
 
 /// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
@@ -542,7 +547,10 @@ impl Config {
             passwords,
             tls,
             tokens,
-            log: Log { format: settings.log.format.unwrap_or_default() },
+            log: Log {
+                format: settings.log.format.unwrap_or_default(),
+                requests: settings.log.requests,
+            },
             file: settings.file,
         })
     }
@@ -667,7 +675,10 @@ impl Settings {
                 key: over.tls.key.or(self.tls.key),
             },
             tokens: TokenSettings { audiences: over.tokens.audiences.or(self.tokens.audiences) },
-            log: LogSettings { format: over.log.format.or(self.log.format) },
+            log: LogSettings {
+                format: over.log.format.or(self.log.format),
+                requests: over.log.requests.or(self.log.requests),
+            },
             file: over.file.or(self.file),
         }
     }

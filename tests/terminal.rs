@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+
+use serde_json::Value;
 
 mod program;
 #[path = "program/terminal.rs"]
 mod terminal;
 
-use program::{PASSWORD, cloakroom, is_postgres, run, said, text};
+use program::{PASSWORD, Service, cloakroom, is_postgres, run, said, text};
 use terminal::{Terminal, without_colors};
 
 fn type_at(folder: &Path, arguments: &[&str]) -> Terminal {
@@ -212,4 +215,77 @@ fn a_hint_for_the_next_step_is_for_people_only() {
     let piped = run(folder, &["user", "disable", "ann"], "");
     assert_eq!(text(&piped.stdout), "ann is disabled; all their sessions have ended\n");
     assert!(!text(&piped.stderr).contains("lets them sign in again"));
+}
+
+#[test]
+fn a_terminal_shows_a_line_for_each_request_without_its_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    let serve = |arguments: &[&str]| {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut terminal = type_at(folder, &[&["--listen", &free], arguments].concat());
+        terminal.wait_for("document ");
+        (terminal, free)
+    };
+    let ask = |at: &str| {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let form = [("username", "ann"), ("password", "not the right canary")];
+        assert_eq!(
+            agent.post(format!("http://{at}/login?next=/canary")).send_form(form).unwrap().status(),
+            403
+        );
+        assert_eq!(
+            agent
+                .get(format!("http://{at}/livez"))
+                .header("cookie", "session=canary")
+                .call()
+                .unwrap()
+                .status(),
+            200
+        );
+        assert_eq!(agent.get(format!("http://{at}/no%1bsuch")).call().unwrap().status(), 404);
+    };
+    let (mut terminal, at) = serve(&[]);
+    ask(&at);
+    terminal.wait_for("/no%1bsuch 404");
+    let shown = without_colors(&terminal.shown());
+    let line = |start: &str| shown.lines().find(|line| line.contains(start)).unwrap().to_owned();
+    assert!(line("POST /login 403 ").ends_with(" ms"), "{shown}");
+    let (before, _) = shown.split_once("GET /livez 200 ").unwrap();
+    assert!(before.ends_with("INFO cloakroom::requests: "), "{shown}");
+    assert!(!shown.contains("canary") && !shown.contains("request.path"), "{shown}");
+
+    let (mut terminal, at) = serve(&["--log-requests=false"]);
+    ask(&at);
+    terminal.child.kill().unwrap();
+    let shown = terminal.finish().1;
+    assert!(!shown.contains("cloakroom::requests"), "{shown}");
+}
+
+#[test]
+fn without_a_terminal_requests_are_logged_on_demand_as_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let logged = |arguments: &[&str]| {
+        let service = Service::start(folder, arguments);
+        assert_eq!(service.call("GET", "/livez?canary=1", &[], "").0, 200);
+        service.stop();
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        assert!(!log.contains("canary"), "{log}");
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["target"] == "cloakroom::requests").collect::<Vec<_>>()
+    };
+    assert_eq!(logged(&[]), [Value::Null; 0]);
+    let lines = logged(&["serve", "--log-requests"]);
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!((&line["request.method"], &line["request.path"]), (&"GET".into(), &"/livez".into()));
+    assert_eq!(line["request.status"], 200);
+    assert!(line["request.ms"].as_f64().unwrap() > 0.0, "{line}");
+    assert!(line["message"].as_str().unwrap().starts_with("GET /livez 200 "), "{line}");
+    fs::write(folder.join("cloakroom.toml"), "log.requests = true\n").unwrap();
+    assert_eq!(logged(&[]).len(), 1);
+    assert_eq!(logged(&["--log-requests=false"]).len(), 0, "a flag counts more than the file");
 }

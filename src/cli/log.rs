@@ -3,11 +3,12 @@
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
 
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{FormatFields, Writer};
 
+use super::terminal;
 use crate::config::LogFormat;
 
 /// Logs to the standard error output. `RUST_LOG` chooses how much; audit lines stay unless it says
@@ -26,19 +27,48 @@ pub(super) fn start(format: LogFormat, usual: &str) {
         LogFormat::Json => false,
     };
     if for_people {
-        let lines = lines.with_ansi(is_terminal);
-        lines.fmt_fields(debug_fn(field).delimited(" ")).init();
+        lines.with_ansi(terminal::is_error_colored()).fmt_fields(ForPeople).init();
     } else {
         lines.json().flatten_event(true).with_span_list(false).init();
     }
 }
 
-/// A field on one line, whoever wrote it: what would end the line or steer a terminal is escaped.
-fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
-    if field.name() != "message" {
-        write!(writer, "{field}=")?;
+/// Fields in one line. Those of a request repeat what its message says, and are for programs.
+struct ForPeople;
+
+impl<'writer> FormatFields<'writer> for ForPeople {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut fields_written = FieldWriter { writer, is_first: true, outcome: Ok(()) };
+        fields.record(&mut fields_written);
+        fields_written.outcome
     }
-    write!(OneLine(writer), "{value:?}")
+}
+
+struct FieldWriter<'writer> {
+    writer: Writer<'writer>,
+    is_first: bool,
+    outcome: fmt::Result,
+}
+
+impl FieldWriter<'_> {
+    /// A field on one line, whoever wrote it: what would end the line or steer a terminal is escaped.
+    fn write(&mut self, field: &Field, value: &dyn Debug) -> fmt::Result {
+        if !std::mem::take(&mut self.is_first) {
+            self.writer.write_char(' ')?;
+        }
+        if field.name() != "message" {
+            write!(self.writer, "{field}=")?;
+        }
+        write!(OneLine(&mut self.writer), "{value:?}")
+    }
+}
+
+impl Visit for FieldWriter<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if self.outcome.is_ok() && !field.name().starts_with("request.") {
+            self.outcome = self.write(field, value);
+        }
+    }
 }
 
 /// Writes text without its control characters, and without those that turn a line's direction.

@@ -37,7 +37,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
-use crate::config::{Config, DatabaseUrl, Settings, address};
+use crate::config::{Config, DatabaseUrl, LogSettings, Settings, address};
 use crate::store::PATIENT;
 
 const EXAMPLES: &str = "\
@@ -96,6 +96,18 @@ struct Flags {
     /// The folder of the database and the keys [default: cloakroom-data, next to the settings file]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// Log a line for each request, as in POST /login 200 23 ms [default: true on a terminal, else
+    /// false]
+    #[arg(
+        long,
+        global = true,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true
+    )]
+    log_requests: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,6 +210,7 @@ fn run(cli: Cli) -> Outcome {
         public_url: flags.public_url,
         database_url: flags.database_url,
         data_dir: flags.data_dir,
+        log: LogSettings { requests: flags.log_requests, ..LogSettings::default() },
         ..Settings::default()
     };
     let config = match (Config::load(file.as_deref(), settings), &command) {

@@ -1,7 +1,7 @@
 //! `cloakroom serve`, and `cloakroom` alone: the first to embed what the door gives.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 
 use clap::Args;
 
@@ -28,6 +28,9 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
+        let mut config = config.clone();
+        config.log.requests.get_or_insert(io::stderr().is_terminal());
+        let config = &config;
         let sockets = Sockets::open(config)?;
         let surroundings = Surroundings::real(config);
         let cloakroom = Cloakroom::among(config.clone(), surroundings, self.demo).await?;

@@ -61,6 +61,8 @@ use self::problem::{Code, Failure, Trouble};
 pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
+use self::trace::LoggedRequest;
+pub use self::trace::RequestLog;
 use crate::domain::Domain;
 use crate::domain::events::Cause;
 use crate::secret::random_bytes;
@@ -98,6 +100,7 @@ pub struct Front {
     pub has_docs: bool,
     /// Are the demo users there?
     pub is_demo: bool,
+    pub request_log: RequestLog,
     pub requests: Arc<Requests>,
     /// Warns of browsers that send two session cookies.
     pub conflict_log: ConflictLog,
@@ -296,6 +299,10 @@ impl Endpoint for Edge {
         let id = self.ids.next();
         let parent = trace::parent(&request);
         let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
+        let logged = match self.front.request_log {
+            RequestLog::Off => None,
+            RequestLog::On => Some(LoggedRequest::from_request(&request)),
+        };
         let reader = self.front.origins.allowed_origin(&request);
         let browser = BrowserRequest::of(&request);
         // nothing that a safe method does is worth a line, unless all is
@@ -339,7 +346,11 @@ impl Endpoint for Edge {
         if let Some(origin) = reader {
             origin::let_read(response.headers_mut(), origin);
         }
-        self.front.requests.count(&response, begun.elapsed());
+        let took = begun.elapsed();
+        self.front.requests.count(&response, took);
+        if let Some(logged) = logged {
+            logged.log(status, took);
+        }
         Ok(response)
     }
 }

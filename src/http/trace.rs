@@ -1,10 +1,11 @@
 //! Which request a line of the log is about.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use poem::Request;
-use poem::http::{HeaderName, HeaderValue};
+use poem::http::{HeaderName, HeaderValue, Method};
 use tracing::Span;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -33,6 +34,43 @@ fn is_parent(value: &[u8]) -> bool {
 pub fn asked(request: &Request) -> String {
     let path = utf8_percent_encode(request.uri().path(), CONTROLS);
     format!("{} {path}", request.method())
+}
+
+/// Does each request have a line in the log?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestLog {
+    Off,
+    On,
+}
+
+/// A request as its line in the log has it: without the query, which may hold what is nobody else's.
+pub struct LoggedRequest {
+    method: Method,
+    path: String,
+}
+
+impl LoggedRequest {
+    pub fn from_request(request: &Request) -> Self {
+        let path = utf8_percent_encode(request.uri().path(), CONTROLS).to_string();
+        Self { method: request.method().clone(), path }
+    }
+
+    /// `POST /login 200 23 ms`, and the same as fields for programs.
+    pub fn log(&self, status: u16, took: Duration) {
+        let Self { method, path } = self;
+        let ms = took.as_secs_f64() * 1000.0;
+        let rounded = if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") };
+        tracing::info!(
+            target: "cloakroom::requests",
+            {
+                request.method = %method,
+                request.path = %path,
+                request.status = status,
+                request.ms = ms,
+            },
+            "{method} {path} {status} {rounded} ms"
+        );
+    }
 }
 
 /// What every line about the request carries. It is of the target of audit lines, so that it is there
