@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
+
 const PASSWORD: &str = "canary correct horse battery";
 
 mod program;

@@ -95,7 +95,8 @@ impl BrowserRequest {
             shown(response.status(), &SignOutPage { site: &front.site })
         } else {
             // two session cookies, which have a title of their own, are refused at the sign-in page, too
-            let is_ended = is(Code::SessionRefused) && problem.title == Code::SessionRefused.title();
+            let is_ended =
+                is(Code::SessionRefused) && problem.title == Code::SessionRefused.title();
             let helps = is(Code::NotAuthenticated) || is_ended;
             let sign_in = helps.then(|| self.sign_in(front));
             shown(
