@@ -346,6 +346,11 @@ fn known_hosts(config: &Config) -> Vec<String> {
     config.allowed_hosts.iter().cloned().chain([own]).collect()
 }
 
+/// Those under which metrics are answered.
+pub fn metrics_hosts(config: &Config) -> Hosts {
+    Hosts::new("localhost".to_owned(), config.allowed_hosts.clone())
+}
+
 /// The users of the snippet that Cloakroom grew from, short passwords and all.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
 

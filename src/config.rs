@@ -1,5 +1,6 @@
 //! Settings: defaults ← settings file ← environment `CLOAKROOM_*` ← flags, checked once.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -401,14 +402,66 @@ impl DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.0.split(':').next().unwrap_or_default();
-        let Ok(mut url) = Url::parse(&self.0) else { return write!(f, "{scheme}:…") };
-        if url.query().is_some_and(|query| query.contains("password")) {
-            url.set_query(Some("…"));
+        match Url::parse(&self.0) {
+            // a password with an unescaped / # or ? ends the host early, and stands behind it
+            Ok(url) if !self.0.split('@').skip(1).any(|_| url.username().is_empty()) => {
+                f.write_str(&masked(url).replace("%E2%80%A6", "…"))
+            }
+            Ok(_) | Err(_) => write!(f, "{scheme}:…"),
         }
-        if url.password().is_some() {
-            let _ = url.set_password(Some("…"));
+    }
+}
+
+/// The parameters that hold no secret; others may, or are a password that was cut in two.
+const SHOWN_PARAMETERS: [&str; 16] = [
+    "application_name",
+    "cache",
+    "dbname",
+    "host",
+    "hostaddr",
+    "immutable",
+    "mode",
+    "options",
+    "port",
+    "sslcert",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+    "vfs",
+];
+
+/// An address without what is or may be a secret.
+fn masked(mut url: Url) -> String {
+    if url.password().is_some() {
+        let _ = url.set_password(Some("…"));
+    }
+    if url.fragment().is_some() {
+        url.set_fragment(Some("…"));
+    }
+    let query = url.query().map(|query| {
+        let shown = query.split('&').map(|pair| {
+            // as the driver reads it, in whatever way the name is escaped
+            let name = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name);
+            let is_shown = name.as_deref().is_some_and(|name| {
+                SHOWN_PARAMETERS.contains(&name) || name.starts_with("options[")
+            });
+            if is_shown { Cow::from(pair) } else { mask(pair) }
+        });
+        shown.collect::<Vec<_>>().join("&")
+    });
+    url.set_query(query.as_deref());
+    url.into()
+}
+
+/// `name=…` if the name is a plain word.
+fn mask(pair: &str) -> Cow<'static, str> {
+    match pair.split_once('=') {
+        Some((name, _)) if name.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            format!("{name}=…").into()
         }
-        f.write_str(&url.as_str().replace("%E2%80%A6", "…"))
+        Some(_) | None => "…".into(),
     }
 }
 
@@ -1165,8 +1218,25 @@ mod tests {
     fn a_database_password_is_masked_when_it_is_shown() {
         for (address, shown) in [
             ("postgres://me:canary@db/x", "postgres://me:…@db/x"),
-            ("postgres://db/x?user=me&password=canary", "postgres://db/x?…"),
+            ("postgres://db/x?user=me&password=canary", "postgres://db/x?user=me&password=…"),
+            (
+                "postgres://db/x?sslmode=disable&p%61ssword=canary",
+                "postgres://db/x?sslmode=disable&…",
+            ),
+            ("postgres://db/x?password=%63anary&port=1", "postgres://db/x?password=…&port=1"),
+            ("postgres://db/x?pass%77ord=%63anary", "postgres://db/x?…"),
+            ("postgres://db/x?%70%61%73%73%77%6f%72%64=canary", "postgres://db/x?…"),
+            ("postgres://db/x?Password=canary", "postgres://db/x?…"),
+            ("postgres://db/x?passwort=canary", "postgres://db/x?passwort=…"),
+            ("postgres://db/x?canary", "postgres://db/x?…"),
+            ("postgres://db/x?sslkey=canary", "postgres://db/x?sslkey=…"),
+            ("postgres://db/x?options[search_path]=a", "postgres://db/x?options[search_path]=a"),
+            ("postgres://me:%63anary@db/x", "postgres://me:…@db/x"),
             ("postgres://me:canary/x@db/x", "postgres:…"),
+            ("postgres://me:12/canary@db/x", "postgres:…"),
+            ("postgres://me:12?canary@db/x", "postgres:…"),
+            ("postgres://me:12#canary@db/x", "postgres:…"),
+            ("postgres://db/x#canary", "postgres://db/x#…"),
         ] {
             let settings: Settings =
                 toml::from_str(&format!("database_url = '{address}'")).unwrap();

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use poem::endpoint::BoxEndpoint;
+use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
-use poem::{EndpointExt, Response, Route, get};
+use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -19,7 +20,7 @@ use prometheus_client::registry::Registry;
 
 use crate::clock::Timestamp;
 use crate::domain::Domain;
-use crate::http::{BOUNDS, Requests};
+use crate::http::{BOUNDS, Hosts, Requests};
 use crate::store::Waited;
 
 /// How many connections are open.
@@ -52,12 +53,29 @@ pub struct Watched {
     pub started_at: Timestamp,
 }
 
-/// `GET /metrics`, for a listener of its own.
-pub fn route(watched: Watched) -> BoxEndpoint<'static, Response> {
+/// `GET /metrics`, for a listener of its own that answers under these names. A page whose name was
+/// rebound to this address would read it otherwise.
+pub fn route(watched: Watched, hosts: Hosts) -> BoxEndpoint<'static, Response> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(watched));
     let metrics = get(poem::endpoint::make_sync(move |_| answer(&registry)));
-    Route::new().at("/metrics", metrics).map_to_response().boxed()
+    let metrics = Arc::new(Route::new().at("/metrics", metrics).map_to_response());
+    let hosts = Arc::new(hosts);
+    let checked = poem::endpoint::make(move |request: Request| {
+        let (metrics, hosts) = (Arc::clone(&metrics), Arc::clone(&hosts));
+        async move {
+            match hosts.refusal(&request) {
+                Some(refusal) => Ok(refuse_host(refusal.status())),
+                None => metrics.call(request).await,
+            }
+        }
+    });
+    checked.map_to_response().boxed()
+}
+
+fn refuse_host(status: StatusCode) -> Response {
+    let words = "Metrics are answered under addresses, localhost and the names in allowed_hosts.\n";
+    Response::builder().status(status).content_type("text/plain; charset=utf-8").body(words)
 }
 
 fn answer(registry: &Registry) -> Response {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -179,4 +181,41 @@ fn a_script_reads_json_beside_a_running_service() {
     let listed: Value = serde_json::from_str(&text(&listed.stdout)).unwrap();
     assert!(listed["findings"].as_array().unwrap().len() > 5);
     assert_eq!(service.private(&cookie), 200);
+}
+
+#[test]
+fn att_17_12_no_output_shows_the_password_of_a_database_in_whatever_form_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let pgpass = folder.join("pgpass");
+    fs::write(&pgpass, "canary without colons\n").unwrap();
+    fs::set_permissions(&pgpass, fs::Permissions::from_mode(0o600)).unwrap();
+    for address in [
+        "postgres://me:canary@127.0.0.1:9/x",
+        "postgres://me:%63anary@127.0.0.1:9/x",
+        "postgres://me@127.0.0.1:9/x?password=canary",
+        "postgres://me@127.0.0.1:9/x?p%61ssword=canary&port=9",
+        "postgres://me@127.0.0.1:9/x?password=%63anary",
+        "postgres://me@127.0.0.1:9/x?passwort=canary",
+        "postgres://me@127.0.0.1:9/x?Password=canary",
+        "postgres://me@127.0.0.1:9/x?canary",
+        "postgres://127.0.0.1:9/canary@127.0.0.1:9/x",
+        "postgres://127.0.0.1:9#canary@127.0.0.1:9/x",
+        "postgres://me@127.0.0.1:9/x", // the driver reads .pgpass for it
+    ] {
+        let each = [&["serve"][..]];
+        let others =
+            [&["config"][..], &["config", "--json"], &["user", "list"], &["backup", "copy"]];
+        let is_one_of_many = !address.contains("p%61ssword");
+        let others = others.iter().filter(|_| !is_one_of_many);
+        for arguments in each.iter().chain(others) {
+            let arguments =
+                [&["--database-url", address, "--listen", "127.0.0.1:9"], *arguments].concat();
+            let mut command = program::cloakroom(folder, &arguments);
+            command.env_remove("DATABASE_URL").env("RUST_LOG", "debug").env("PGPASSFILE", &pgpass);
+            let done = command.output().unwrap();
+            let all = text(&done.stdout) + &text(&done.stderr);
+            assert!(!all.contains("canary") && !all.contains("%63anary"), "{arguments:?}: {all}");
+        }
+    }
 }

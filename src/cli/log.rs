@@ -3,10 +3,14 @@
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
 
+use tracing::Metadata;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::{FormatFields, Writer};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::terminal;
 use crate::config::LogFormat;
@@ -27,10 +31,19 @@ pub(super) fn start(format: LogFormat, usual: &str) {
         LogFormat::Json => false,
     };
     if for_people {
-        lines.with_ansi(terminal::is_error_colored()).fmt_fields(ForPeople).init();
+        let lines = lines.with_ansi(terminal::is_error_colored()).fmt_fields(ForPeople);
+        lines.finish().with(filter_fn(is_safe)).init();
     } else {
-        lines.json().flatten_event(true).with_span_list(false).init();
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        lines.finish().with(filter_fn(is_safe)).init();
     }
+}
+
+/// Is it none of the driver's lines that show a password? It logs a malformed line of a `.pgpass` file as
+/// it stands, whatever `RUST_LOG` says.
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    let is_of_pgpass = metadata.target() == "sqlx_postgres::options::pgpass";
+    !(is_of_pgpass && metadata.fields().field("line").is_some())
 }
 
 /// Fields in one line. Those of a request repeat what its message says, and are for programs.

@@ -64,7 +64,7 @@ impl Mounted {
                 connections: Arc::clone(&edge.connections),
                 started_at: domain.clock.now(),
             };
-            let route = metrics::route(watched);
+            let route = metrics::route(watched, app::metrics_hosts(config));
             tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
         }
         let mut trouble = None;

@@ -23,6 +23,7 @@ use super::body::LIMIT;
 use super::document::About;
 use super::guard::SCHEME;
 use super::problem::{Failure, Problem};
+use super::session_data;
 use super::{Operations, PrivateApi, Table};
 
 /// The operations and pages of somebody else's service.
@@ -65,6 +66,11 @@ pub enum MountError {
         "the schema {0} is one of Cloakroom's; give yours another name: #[oai(rename = \"…\")]"
     )]
     SchemaTaken(String),
+    #[error(
+        "{one} and {other} are both called {name} in the document, and a session would keep one value \
+         for both: give one of them another name, #[oai(rename = \"…\")]"
+    )]
+    SessionDataTwice { name: String, one: &'static str, other: &'static str },
     #[error("the security scheme {0} is Cloakroom's; give yours another name")]
     SchemeTaken(&'static str),
 }
@@ -88,6 +94,9 @@ pub fn check<T: OpenApi>(scheme: &str) -> Result<(), MountError> {
         if [SCHEME, scheme].contains(name) && ours.security_schemes.get(SCHEME) != Some(theirs) {
             return Err(MountError::SchemeTaken(name));
         }
+    }
+    if let Some((name, one, other)) = session_data::shared_name(&theirs) {
+        return Err(MountError::SessionDataTwice { name, one, other });
     }
     check_paths(&Operations::<()>::meta(), &T::meta())?;
     check_ids(&Operations::<T>::meta())

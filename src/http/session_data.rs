@@ -1,5 +1,6 @@
 //! What an operation keeps for a session: a value of a type of its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use poem::{Request, RequestBody, Response, Result};
-use poem_openapi::registry::Registry;
-use poem_openapi::types::{ParseFromJSON, ToJSON};
+use poem_openapi::registry::{MetaSchema, Registry};
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::Front;
@@ -21,7 +22,8 @@ use crate::fault::Fault;
 /// is there. It is gone when the session is, and what nobody has written yet is `T::default()`.
 ///
 /// It is kept in Cloakroom's database as JSON of at most 64 KiB, under the name of the type in the
-/// document: each type has a value of its own. A request that does not touch it costs no query.
+/// document: each type has a value of its own, and two types of one name are an error when they are
+/// mounted. A request that does not touch it costs no query.
 /// A new field of the type needs `#[oai(default)]`, or what was kept before no longer fits it
 /// ([`SessionDataError::DoesNotFit`]).
 ///
@@ -203,13 +205,36 @@ impl<T> Session<T> {
     }
 }
 
-impl<'a, T> ApiExtractor<'a> for Session<T> {
+/// What the name of a schema begins with that stands for a type of a session's data. The document has
+/// none of these: no operation refers to it.
+const DATA_TYPE: &str = "session data: ";
+
+/// Two types of a session's data that would have one value, since the document calls them the same: their
+/// name, and both types.
+pub fn shared_name(registry: &Registry) -> Option<(String, &'static str, &'static str)> {
+    let mut known: BTreeMap<&str, &'static str> = BTreeMap::new();
+    for (key, schema) in &registry.schemas {
+        let (true, Some(name)) = (key.starts_with(DATA_TYPE), &schema.title) else { continue };
+        let rust_type = schema.rust_typename.unwrap_or_default();
+        if let Some(other) = known.insert(name, rust_type) {
+            return Some((name.clone(), other, rust_type));
+        }
+    }
+    None
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for Session<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
     type ParamType = ();
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
         guard::register(registry);
+        let (name, rust_type) = (T::name().into_owned(), std::any::type_name::<T>());
+        let key = format!("{DATA_TYPE}{name} {rust_type}");
+        let mut schema = MetaSchema::new("object");
+        (schema.title, schema.rust_typename) = (Some(name), Some(rust_type));
+        registry.schemas.insert(key, schema);
     }
 
     fn security_schemes() -> Vec<&'static str> {

@@ -240,11 +240,56 @@ fn parse(address: &str) -> Result<Vec<PgConnectOptions>, OpenError> {
     let at = if user.is_empty() { "" } else { "@" };
     let servers = hosts.split(',').map(|host| {
         let address = format!("{scheme}://{user}{at}{host}{rest}");
-        let url = Url::parse(&address).map_err(|error| bad(&error))?;
-        let options = PgConnectOptions::from_str(&address).map_err(|error| bad(&error))?;
+        let mut url = Url::parse(&address).map_err(|error| bad(&error))?;
+        remove_unknown_parameters(&mut url);
+        let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| bad(&error))?;
         Ok(guarded(&url, options))
     });
     servers.collect()
+}
+
+/// The parameters of an address that the driver knows; it writes others into the log with their
+/// values, and one of these may be a password under a wrong name.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+fn remove_unknown_parameters(url: &mut Url) {
+    let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        url.query_pairs().into_owned().partition(|(name, _)| is_known(name));
+    if unknown.is_empty() {
+        return;
+    }
+    for (name, value) in unknown {
+        // without a value it may be the rest of a password
+        let is_word = !value.is_empty()
+            && name.len() <= 32
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let name = if is_word { format!("`{name}`") } else { "that is no word".to_owned() };
+        tracing::warn!("the address of the database has a parameter {name}, which is ignored");
+    }
+    url.set_query(None);
+    if !known.is_empty() {
+        url.query_pairs_mut().extend_pairs(known);
+    }
 }
 
 /// What goes over a network is encrypted, to a server that proves its name, unless the address or

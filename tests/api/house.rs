@@ -229,9 +229,16 @@ impl House {
 
     /// What Prometheus reads.
     pub async fn metrics(&self) -> String {
-        let answer = self.metrics.get_response(request(Method::GET, "/metrics").finish()).await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        answer.into_body().into_string().await.unwrap()
+        let (status, page) = self.metrics_at("127.0.0.1:9100").await;
+        assert_eq!(status, StatusCode::OK);
+        page
+    }
+
+    /// What whoever asks for the metrics under this `Host` gets.
+    pub async fn metrics_at(&self, host: &str) -> (StatusCode, String) {
+        let request = request(Method::GET, "/metrics").header(header::HOST, host).finish();
+        let answer = self.metrics.get_response(request).await;
+        (answer.status(), answer.into_body().into_string().await.unwrap())
     }
 
     /// Lets the time pass.
@@ -260,12 +267,13 @@ async fn furnished(
     let domain = Arc::new(app::open(config, surroundings).await.unwrap());
     let requests = Arc::new(Requests::new());
     let route = app::furnish(config, Arc::clone(&domain), false, Arc::clone(&requests));
-    let metrics = metrics::route(Watched {
+    let watched = Watched {
         domain: Arc::clone(&domain),
         requests,
         connections: Arc::default(),
         started_at: START,
-    });
+    };
+    let metrics = metrics::route(watched, app::metrics_hosts(config));
     (domain, route, metrics)
 }
 

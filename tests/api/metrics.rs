@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cloakroom::config::{List, Settings};
 use poem::http::StatusCode;
 use serde_json::json;
 
@@ -120,4 +121,30 @@ async fn the_counters_say_what_happened() {
         assert!(samples["cloakroom_database_wait_seconds_sum"] > 0.0);
     }
     assert!(samples.len() < 400, "{}", samples.len());
+}
+
+#[tokio::test]
+async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_hosts_only() {
+    let settings = Settings {
+        public_url: Some("https://id.example.org".to_owned()),
+        allowed_hosts: Some(List::from("cloakroom, .monitoring.svc")),
+        ..Settings::default()
+    };
+    let house = House::with(settings).await;
+    for (host, status) in [
+        ("127.0.0.1:9100", 200),
+        ("10.1.2.3:9100", 200), // Prometheus on Kubernetes asks pods by their addresses
+        ("[::1]:9100", 200),
+        ("localhost:9100", 200),
+        ("cloakroom:9100", 200),
+        ("cloakroom.monitoring.svc:9100", 200),
+        ("id.example.org", 421),
+        ("evil.example:9100", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 400),
+    ] {
+        let (answered, page) = house.metrics_at(host).await;
+        assert_eq!(answered, status, "{host:?}");
+        assert_eq!(page.contains("cloakroom_requests"), status == 200, "{host:?}");
+    }
 }

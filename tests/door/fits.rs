@@ -1,5 +1,6 @@
 //! What does not fit beside Cloakroom's operations is said when it is mounted.
 
+use cloakroom::Session;
 use poem_openapi::auth::ApiKey;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{Object, OpenApi, SecurityScheme};
@@ -157,4 +158,66 @@ async fn a_security_scheme_of_another_name_stands_beside_it() {
     let open = &document["paths"]["/vault"]["get"];
     assert_eq!(open["security"], serde_json::json!([{ "key": [] }]));
     assert!(open["responses"].get("401").is_none(), "what it answers is theirs to say");
+}
+
+mod shop {
+    /// What somebody is about to buy.
+    #[derive(poem_openapi::Object, Default)]
+    pub struct Cart {
+        /// How many.
+        pub items: u32,
+    }
+}
+
+mod library {
+    /// What somebody is about to borrow.
+    #[derive(poem_openapi::Object, Default)]
+    pub struct Cart {
+        /// Which.
+        pub books: Vec<String>,
+    }
+
+    /// The same under a name of its own.
+    #[derive(poem_openapi::Object, Default)]
+    #[oai(rename = "BookCart")]
+    pub struct RenamedCart {
+        /// Which.
+        pub books: Vec<String>,
+    }
+}
+
+/// An `#[OpenApi]` impl with one operation that keeps a value of this type.
+macro_rules! keeps {
+    ($name:ident, $path:literal, $id:literal, $data:ty) => {
+        struct $name;
+
+        #[OpenApi]
+        impl $name {
+            /// Read it
+            #[oai(path = $path, method = "get", operation_id = $id)]
+            async fn operation(&self, data: Session<$data>) -> poem::Result<PlainText<String>> {
+                data.read().await?;
+                Ok(PlainText(String::new()))
+            }
+        }
+    };
+}
+
+keeps!(ReadCart, "/cart", "readCart", shop::Cart);
+keeps!(CountCart, "/cart/count", "countCart", shop::Cart);
+keeps!(ReadBooks, "/books", "readBooks", library::Cart);
+keeps!(ReadRenamed, "/books", "readBooks", library::RenamedCart);
+
+#[tokio::test]
+async fn att_17_12_two_types_of_session_data_with_one_name_are_refused() {
+    let error = said((ReadCart, ReadBooks)).await;
+    for part in ["shop::Cart", "library::Cart", "are both called Cart", "rename"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let house = House::new().await;
+    let mounted = house.cloakroom.mount((ReadCart, CountCart, ReadRenamed), "Test", "1.0.0");
+    let mounted = mounted.endpoint().unwrap();
+    let document: serde_json::Value = serde_json::from_str(mounted.document()).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(!schemas.keys().any(|name| name.contains("Cart")), "no operation shows it");
 }
