@@ -191,6 +191,30 @@ fn the_demo_does_not_face_a_network() {
 }
 
 #[test]
+fn a_second_flag_lets_a_demo_face_a_network_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (listen, at) = (format!("0.0.0.0:{port}"), format!("127.0.0.1:{port}"));
+    let demo = ["--listen", &listen, "serve", "--demo"];
+    let start = |arguments: &[&str]| {
+        let mut command = unprepared(folder.path(), arguments);
+        command.env("CLOAKROOM_INSECURE_HTTP", "true").spawn().unwrap()
+    };
+    let refused = start(&demo).wait_with_output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("or say --demo-on-any-address as well"));
+    let alone = run(folder.path(), &["serve", "--demo-on-any-address"], "");
+    assert_eq!(alone.status.code(), Some(2), "it is no --demo by itself");
+    let mut child = start(&[&demo[..], &["--demo-on-any-address"]].concat());
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let every = format!("EVERY CLIENT that reaches {listen} can sign in as one of them");
+    let said: Vec<_> = said.by_ref().take_while(|line| !line.contains("secret2")).collect();
+    assert!(said.iter().any(|line| line.contains(&every)), "{said:?}");
+    let service = Service { child, at };
+    assert_eq!(service.log_in("tiangolo", "secret2").0, 200);
+}
+
+#[test]
 fn a_session_survives_a_kill_and_ends_with_its_logout() {
     let folder = tempfile::tempdir().unwrap();
     let added = run(folder.path(), &["user", "add", "Ann"], &format!("{PASSWORD}\n"));

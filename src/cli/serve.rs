@@ -16,14 +16,19 @@ pub struct Serve {
     /// Add the two demo users with their well-known passwords (loopback addresses only)
     #[arg(long)]
     demo: bool,
+    /// Let --demo serve on any address: every client that reaches it can sign in as the demo users. For
+    /// a container whose port is published on loopback only
+    #[arg(long, requires = "demo")]
+    demo_on_any_address: bool,
 }
 
 impl Serve {
     pub async fn run(&self, config: &Config) -> Outcome {
-        if self.demo && faces_a_network(config) {
+        let is_exposed = self.demo && faces_a_network(config);
+        if is_exposed && !self.demo_on_any_address {
             return Err(Failed(format!(
                 "--demo adds users whose passwords everybody knows, and {} at {} faces a network; \
-                 listen on 127.0.0.1, without a public_url",
+                 listen on 127.0.0.1, without a public_url, or say --demo-on-any-address as well",
                 config.listen,
                 config.public_url.origin()
             )));
@@ -43,6 +48,13 @@ impl Serve {
         }
         let mounted = cloakroom.mount_guest(Guest::cloakroom()).endpoint()?;
         let signals = Signals::listen();
+        if is_exposed {
+            tracing::warn!(
+                "--demo-on-any-address: every client that reaches {} can sign in with the passwords of \
+                 the demo users",
+                config.listen
+            );
+        }
         announce(config, self.demo);
         Ok(mounted.serve_on(sockets, signals).await?)
     }
@@ -69,6 +81,13 @@ fn announce(config: &Config, demo: bool) {
             "\n  DEMO: everybody knows the passwords of these users. Never use this data folder\n  \
              for anything real.\n",
         );
+        if faces_a_network(config) {
+            let warning = format!(
+                "\n  EVERY CLIENT that reaches {} can sign in as one of them (--demo-on-any-address).\n",
+                config.listen
+            );
+            text.push_str(&warning);
+        }
         for (username, password) in DEMO_USERS {
             let _ = writeln!(text, "    {username} / {password}"); // a string takes everything
         }
