@@ -9,15 +9,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 mod program;
 
 use program::{
-    PASSWORD, Service, back_up, cloakroom, is_postgres, object, refused, refused_unprepared, run,
-    said, text, unprepared, within,
+    PASSWORD, Service, back_up, cloakroom, is_postgres, object, older_database, refused,
+    refused_unprepared, run, said, text, unprepared, within,
 };
 
 /// The same place for each service, so that tokens of one are tokens of the other.
@@ -440,24 +439,7 @@ fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     said(folder.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
     let database = folder.path().join("cloakroom-data/cloakroom.db");
-    let migrations = folder.path().join("older");
-    fs::create_dir(&migrations).unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
-    for name in names_in(&source).iter().take(3) {
-        fs::copy(source.join(name), migrations.join(name)).unwrap();
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(&database).create_if_missing(true);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        Migrator::new(migrations)
-            .await
-            .unwrap()
-            .run_direct(None, &mut connection, false)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
-    });
+    older_database(&database, 3, |sql| sql);
     change(
         &database,
         "insert into accounts (id, username, password_hash, created_at) values ('1', 'ann', '!', 0)",

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::manifest::{self, DATABASE, Entry, KEYS, MANIFEST, Manifest, Unfinished};
+use super::restore::changes;
 use super::times::rfc3339;
 use super::{Failed, Outcome, say, terminal};
 use crate::app;
@@ -152,6 +153,10 @@ async fn write(
     bar.set_message("checking");
     let contents = Store::inspect(&database).await;
     let contents = contents.map_err(|error| Failed(format!("the copy is no good: {error}")))?;
+    let report = Store::check_file_definitions(&database, contents.schema).await?;
+    if let Some(changes) = changes(&report) {
+        tracing::warn!("`cloakroom restore` will refuse this backup: {changes}");
+    }
     File::open(&database).and_then(|file| file.sync_all()).map_err(|e| cannot(&database, &e))?;
     let engine =
         if Store::file_of(config.database_url.expose())?.is_some() { "sqlite" } else { "postgres" };

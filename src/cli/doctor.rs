@@ -26,7 +26,7 @@ use crate::domain::clock_check;
 use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::server::{Tls, TlsError};
-use crate::store::{Depth, Look, Schema, SetupEvent, Store};
+use crate::store::{DefinitionReport, Depth, Look, OpenError, Schema, SetupEvent, Store};
 
 /// With less the next write may fail: some minutes of a busy service.
 const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
@@ -166,6 +166,7 @@ impl Doctor {
                         accounts = look.accounts;
                         database(config, &look, found);
                         setup(config, &look.setup, found);
+                        definitions(look.definitions.as_ref(), found);
                         clock(&look, found);
                         needed = look.peppers;
                     }
@@ -335,6 +336,9 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }
+        Schema::LineEnds(version) => {
+            found.add(ABOUT, Verdict::Wrong, OpenError::LineEnds(version).to_string());
+        }
         Schema::Changed(version) => {
             let says = format!(
                 "migration {version} was changed after it ran; start the release that ran it"
@@ -356,6 +360,39 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
             look.demo_users.join(" and ")
         );
         found.add(ABOUT, Verdict::Note, says);
+    }
+}
+
+/// Are the tables those that the migrations make?
+fn definitions(report: Option<&DefinitionReport>, found: &mut Findings) {
+    const ABOUT: &str = "schema";
+    let Some(report) = report else {
+        let says = "the tables cannot be compared with the migrations: the database's user may make no \
+                    temporary tables there; see docs/postgresql.md";
+        return found.add(ABOUT, Verdict::Note, says);
+    };
+    for difference in &report.differences {
+        let says = format!(
+            "{difference}: something else than cloakroom changed it; find out what, and restore a backup \
+             from before"
+        );
+        found.add(ABOUT, Verdict::Wrong, says);
+    }
+    for view in &report.views {
+        let says = format!(
+            "the view {view} reads Cloakroom's tables, and `cloakroom restore` refuses a backup that has it"
+        );
+        found.add(ABOUT, Verdict::Note, says);
+    }
+    if !report.foreign_triggers.is_empty() {
+        let says = format!(
+            "there are triggers on tables that are not Cloakroom's: {}",
+            report.foreign_triggers.join(", ")
+        );
+        found.add(ABOUT, Verdict::Note, says);
+    }
+    if report.differences.is_empty() {
+        found.add(ABOUT, Verdict::Ok, "the tables are as the migrations make them");
     }
 }
 

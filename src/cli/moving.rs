@@ -42,6 +42,8 @@ impl Move {
         let start = Instant::now();
         let source = Store::open(&patient(&self.from)).await?;
         let target = Store::open(&patient(to)).await?;
+        require_own_definitions(&source, &self.from).await?;
+        require_own_definitions(&target, to).await?;
         let rows = source.count_rows().await?;
         let bar = bar(rows);
         let moved = source.move_to(&target, |progress| match progress {
@@ -67,6 +69,21 @@ impl Move {
         );
         Ok(())
     }
+}
+
+/// Refuses a database whose own tables were changed by other means: what they hold is in doubt, and a
+/// trigger there would act on what is moved.
+pub(super) async fn require_own_definitions(store: &Store, address: &DatabaseUrl) -> Outcome {
+    let Some(report) = store.check_definitions().await? else { return Ok(()) };
+    if report.differences.is_empty() {
+        return Ok(());
+    }
+    let differences: Vec<_> = report.differences.iter().map(ToString::to_string).collect();
+    store.close().await;
+    Err(Failed(format!(
+        "something else than cloakroom changed the database at {address}: {}; nothing was moved",
+        differences.join("; ")
+    )))
 }
 
 /// The address by which the driver connects, without the deadline that PostgreSQL has for requests:

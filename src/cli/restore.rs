@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::backup::interrupted;
 use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
-use super::moving::patient;
+use super::moving::{patient, require_own_definitions};
 use super::{Failed, Outcome, say, terminal};
 use crate::app;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::domain::key_files;
 use crate::domain::peppers::Peppers;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
-use crate::store::{Contents, Progress, Store};
+use crate::store::{Contents, DefinitionReport, Progress, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,6 +168,20 @@ impl Restore {
         if !is_same {
             return Err(Failed(format!("the backup's {DATABASE} is not the one of its manifest")));
         }
+        let report = Store::check_file_definitions(&from.join(DATABASE), contents.schema).await?;
+        if let Some(changes) = changes(&report) {
+            return Err(Failed(format!(
+                "something else than cloakroom changed the backup's {DATABASE}: {changes}; restore \
+                 another backup"
+            )));
+        }
+        if !report.foreign_triggers.is_empty() {
+            tracing::warn!(
+                "the backup has triggers on tables that are not Cloakroom's, which act in the restored \
+                 database: {}",
+                report.foreign_triggers.join(", ")
+            );
+        }
         Ok((manifest, contents))
     }
 
@@ -269,9 +283,18 @@ impl Restore {
     }
 }
 
+/// What a database has that Cloakroom has not made, in words.
+pub(super) fn changes(report: &DefinitionReport) -> Option<String> {
+    let views = report.views.iter().map(|view| format!("the view {view} reads Cloakroom's tables"));
+    let changes = report.differences.iter().map(ToString::to_string).chain(views);
+    let changes: Vec<_> = changes.collect();
+    (!changes.is_empty()).then(|| changes.join("; "))
+}
+
 /// Moves what was prepared to the PostgreSQL of the settings, all of it or nothing.
 async fn move_there(copy: &Path, config: &Config) -> Outcome {
     let target = Store::open(&patient(&config.database_url)).await?;
+    require_own_definitions(&target, &config.database_url).await?;
     let source = Store::open_file(copy).await?;
     let bar = bar("copying", 2 * source.count_rows().await?);
     let moved = source.move_to(&target, |progress| {

@@ -7,7 +7,9 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, FromRow};
 
+use super::definitions::{self, DefinitionReport};
 use super::files::Files;
+use super::line_ends::differ_in_line_ends;
 use super::moving::TABLES;
 use super::{OpenError, Pool, Store, broken, on_engine, postgres, sqlite};
 use crate::fault::Fault;
@@ -36,6 +38,8 @@ pub struct Look {
     pub server_clock: Option<i64>,
     /// What running services saw of a wrong set-up, the last first.
     pub setup: Vec<SetupEvent>,
+    /// How its tables differ from those of the migrations, if they can be compared.
+    pub definitions: Option<DefinitionReport>,
 }
 
 /// The event by which a running service says that a setting or a proxy is wrong.
@@ -64,6 +68,8 @@ pub enum Schema {
     Newer(i64),
     /// A migration is not the one that ran.
     Changed(i64),
+    /// A migration has other line ends than the one that ran.
+    LineEnds(i64),
 }
 
 /// How thoroughly an SQLite file is checked.
@@ -154,6 +160,7 @@ async fn look(
         unwritable: Vec::new(),
         server_clock: None,
         setup: Vec::new(),
+        definitions: Some(DefinitionReport::default()),
     };
     if let Pool::Sqlite(sqlite, _) = pool {
         seen.damage = damage(sqlite, depth).await.map_err(failed())?;
@@ -166,6 +173,9 @@ async fn look(
     seen.schema = schema(&pool, known).await.map_err(failed())?;
     if seen.schema == Schema::None {
         return Ok(seen);
+    }
+    if let Schema::Older(version) | Schema::Current(version) = seen.schema {
+        seen.definitions = definitions::check(&pool, version).await.map_err(failed())?;
     }
     seen.newest = newest_instant(&pool).await.map_err(failed())?;
     seen.accounts = on_engine!(&pool, |pool| {
@@ -271,7 +281,11 @@ async fn schema(pool: &Pool<'_>, known: &Migrator) -> sqlx::Result<Schema> {
         match known.iter().find(|migration| migration.version == *version) {
             None => return Ok(Schema::Newer(*version)),
             Some(known) if known.checksum[..] != checksum[..] => {
-                return Ok(Schema::Changed(*version));
+                return Ok(if differ_in_line_ends(known.sql.as_str(), checksum) {
+                    Schema::LineEnds(*version)
+                } else {
+                    Schema::Changed(*version)
+                });
             }
             Some(_) => {}
         }

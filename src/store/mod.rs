@@ -8,11 +8,13 @@ mod attempts;
 mod backups;
 mod commits;
 mod copying;
+mod definitions;
 mod ended_tokens;
 mod endings;
 mod events;
 mod files;
 mod invites;
+mod line_ends;
 mod looks;
 mod moving;
 mod postgres;
@@ -32,6 +34,7 @@ pub use self::attempts::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
 };
 pub use self::backups::{BackupError, Contents};
+pub use self::definitions::DefinitionReport;
 pub use self::endings::{Feed, Heard};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
@@ -194,6 +197,12 @@ pub enum OpenError {
         "migration {0} was changed after it ran on this database; start the release that ran it"
     )]
     Changed(i64),
+    #[error(
+        "migration {0} ran here with other line ends than this program has, and is the same otherwise: a \
+         checkout changed them; build the program from one in which .gitattributes holds, or as git made it \
+         with core.autocrlf = false"
+    )]
+    LineEnds(i64),
     #[error(
         "this program was built with SQLite {0}, which can corrupt a database; 3.51.3 or newer is needed"
     )]

@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{OpenError, not_migrated};
+use super::{OpenError, line_ends, not_migrated};
 
 /// How long a request waits for a free connection; its caller gets 503 then.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -188,7 +188,7 @@ pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenEr
         match MIGRATIONS.iter().find(|migration| migration.version == *version) {
             None => return Err(OpenError::Newer(*version)),
             Some(known) if known.checksum[..] != checksum[..] => {
-                return Err(OpenError::Changed(*version));
+                return Err(line_ends::mismatch(known, checksum));
             }
             Some(_) => {}
         }

@@ -14,7 +14,7 @@ use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
 use super::files::Files;
-use super::{OpenError, is_damage, not_migrated};
+use super::{OpenError, is_damage, line_ends, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
@@ -135,7 +135,18 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     let failed = |error| not_migrated(MigrateError::Execute(error));
     // the pool has this one connection
     sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
-    MIGRATIONS.run(writer).await.map_err(not_migrated)?;
+    match MIGRATIONS.run(writer).await {
+        Err(MigrateError::VersionMismatch(version)) => {
+            let ran =
+                sqlx::query_scalar("select checksum from _sqlx_migrations where version = $1");
+            let ran: Vec<u8> = ran.bind(version).fetch_one(writer).await.map_err(failed)?;
+            let known = MIGRATIONS.iter().find(|migration| migration.version == version);
+            return Err(
+                known.map_or(OpenError::Changed(version), |known| line_ends::mismatch(known, &ran))
+            );
+        }
+        run => run.map_err(not_migrated)?,
+    }
     sqlx::query("pragma synchronous = full").execute(writer).await.map_err(failed)?;
     Ok(())
 }

@@ -5,11 +5,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
@@ -75,6 +78,28 @@ pub fn said(folder: &Path, arguments: &[&str]) -> String {
     let done = run(folder, arguments, &format!("{PASSWORD}\n"));
     assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
     text(&done.stdout)
+}
+
+/// Makes an SQLite database by the first migrations, each with its text changed.
+pub fn older_database(file: &Path, migrations: usize, change: impl Fn(String) -> String) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let folder = tempfile::tempdir().unwrap();
+    let names = fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    for name in names.into_iter().take(migrations) {
+        let sql = fs::read_to_string(source.join(&name)).unwrap();
+        fs::write(folder.path().join(&name), change(sql)).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let migrator = Migrator::new(folder.path()).await.unwrap();
+        migrator.run_direct(None, &mut connection, false).await.unwrap();
+        connection.close().await.unwrap();
+    });
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Makes a backup and gives it a name in the folder.
