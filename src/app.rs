@@ -19,6 +19,7 @@ use crate::domain::key_files::{self, KeyError};
 use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
 use crate::domain::peppers::{PepperError, Peppers};
 use crate::domain::recognition::Recognition;
+use crate::domain::server_secret::{self, ServerSecretError, ServerSecrets};
 use crate::domain::sessions::{Credentials, LogInError, SessionRules};
 use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
@@ -86,6 +87,8 @@ pub enum StartError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Pepper(#[from] PepperError),
+    #[error(transparent)]
+    ServerSecret(#[from] ServerSecretError),
     #[error("{0}; `cloakroom doctor` says what is wrong")]
     Fault(#[from] Fault),
 }
@@ -149,7 +152,11 @@ pub async fn open_existing(
         }
         return Err(StartError::NoKeys { folder, settings: config.source() });
     };
-    build_domain(config, surroundings, store, keys).await
+    // an installation that is older than server secrets gets one, as by a start
+    let held = hold(&folder).await?;
+    let secrets = server_secrets(&folder, &store, &surroundings.clock).await?;
+    drop(held);
+    build_domain(config, surroundings, store, (keys, secrets)).await
 }
 
 /// Refuses to go on without a database, and says where it was looked for.
@@ -184,13 +191,22 @@ pub fn folder_for_new_key(
     Err(StartError::UnnamedFolder { data_dir, command, settings: config.source() })
 }
 
-/// Makes the first signing key, as a start does, unless there are accounts already.
+/// Makes the first signing key and the first server secret, as a start does: not in place of lost ones,
+/// nor where none can be made.
 pub async fn make_first_keys(config: &Config, store: &Store) -> Result<(), StartError> {
     let folder = make_folders(config)?;
-    if Keys::are_in(&folder)? || store.has_accounts().await? {
+    let _held = hold(&folder).await?;
+    let now = Clock::System.now();
+    if !Keys::are_in(&folder)? && !store.has_accounts().await? {
+        Keys::create(&folder, now)?;
+    }
+    if ServerSecrets::are_in(&folder)? || key_files::is_read_only(&folder) {
         return Ok(());
     }
-    keys(&folder, config, store, &Clock::System).await.map(drop)
+    if store.server_secrets_in_use(now.millis()).await?.is_empty() {
+        ServerSecrets::create(&folder, now)?;
+    }
+    Ok(())
 }
 
 async fn open_store(config: &Config) -> Result<Store, StartError> {
@@ -203,7 +219,7 @@ async fn build_domain(
     config: &Config,
     surroundings: Surroundings,
     store: Store,
-    keys: Keys,
+    (keys, server_secrets): (Keys, ServerSecrets),
 ) -> Result<Domain, StartError> {
     let peppers = Peppers::read(&config.data_dir.join(KEYS))?;
     peppers.check(&store).await?;
@@ -213,6 +229,7 @@ async fn build_domain(
         store,
         hasher,
         keys,
+        server_secrets,
         recognition: Recognition::default(),
         clock: surroundings.clock,
         rules: Rules {
@@ -230,6 +247,7 @@ async fn build_domain(
                 Registration::Invite => accounts::Registration::Invite,
                 Registration::Closed => accounts::Registration::Closed,
             },
+            username_hold: config.accounts.username_hold.duration(),
             limits: surroundings.limits,
             audiences: config.tokens.audiences.clone(),
         },
@@ -251,17 +269,33 @@ fn refuse_to_begin_anew(config: &Config, folder: &Path) -> Result<(), StartError
     Err(StartError::DatabaseGone(file, folder.to_owned()))
 }
 
-/// Reads the keys, and makes the first one; never a second first one (that would log everybody out).
+/// Reads the signing keys and the server secrets, and makes the first one of each. One process at a
+/// time does so: two first keys would sign everybody out, and two first secrets would count twice.
 async fn keys(
+    folder: &Path,
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(Keys, ServerSecrets), StartError> {
+    let _held = hold(folder).await?;
+    let keys = signing_keys(folder, config, store, clock).await?;
+    Ok((keys, server_secrets(folder, store, clock).await?))
+}
+
+/// Waits until no other process reads or makes the keys of the folder.
+async fn hold(folder: &Path) -> Result<Option<File>, StartError> {
+    let folder = folder.to_owned();
+    let waited = tokio::task::spawn_blocking(move || key_files::hold(&folder)).await;
+    Ok(waited.map_err(|error| Fault::new("waiting for the keys", error))??)
+}
+
+async fn signing_keys(
     folder: &Path,
     config: &Config,
     store: &Store,
     clock: &Clock,
 ) -> Result<Keys, StartError> {
     let issuer = config.public_url.origin();
-    let held = folder.to_owned();
-    let waited = tokio::task::spawn_blocking(move || key_files::hold(&held)).await;
-    let _held = waited.map_err(|error| Fault::new("waiting for the keys", error))??;
     if let Some(keys) = Keys::read(folder, &issuer)? {
         return Ok(keys);
     }
@@ -270,6 +304,26 @@ async fn keys(
     }
     Keys::create(folder, clock.now())?;
     Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
+}
+
+/// An installation that is older than server secrets gets one here, as a new one does. One that is
+/// lost is not replaced while something needs it.
+async fn server_secrets(
+    folder: &Path,
+    store: &Store,
+    clock: &Clock,
+) -> Result<ServerSecrets, StartError> {
+    let now = clock.now();
+    let secrets = ServerSecrets::read(folder)?;
+    let needed = store.server_secrets_in_use(now.millis()).await?;
+    server_secret::check(folder, secrets.as_ref(), needed)?;
+    if let Some(secrets) = secrets {
+        return Ok(secrets);
+    }
+    let (id, path) = ServerSecrets::create(folder, now)?;
+    tracing::debug!("made the server secret {id}: {}", path.display());
+    let secrets = ServerSecrets::read(folder)?;
+    Ok(secrets.ok_or_else(|| ServerSecretError::NoneLeft(folder.to_owned()))?)
 }
 
 /// What goes on beside the requests, until the domain is dropped.

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -14,6 +15,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use url::{Origin, Url};
 
+use crate::clock::days;
 use crate::domain::passwords::{BadCost, FEWEST_CHARS, HashCost, LEAST_CHARS};
 
 /// The settings of one source; what it leaves out comes from the one before.
@@ -27,6 +29,7 @@ pub struct Settings {
     pub database_connections: Option<u32>,
     pub data_dir: Option<PathBuf>,
     pub registration: Option<Registration>,
+    pub accounts: AccountSettings,
     pub insecure_http: Option<bool>,
     pub docs: Option<bool>,
     pub allowed_hosts: Option<List>,
@@ -93,6 +96,83 @@ impl<'de> Deserialize<'de> for List {
         }
 
         deserializer.deserialize_any(Either)
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountSettings {
+    pub username_hold: Option<Period>,
+}
+
+/// A time in minutes, hours or days, as in `30m`, `12h` or `365d`, or 0 for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PeriodText")]
+pub struct Period(Duration);
+
+/// A number is one only if it is 0: any other needs a unit.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PeriodText {
+    Text(String),
+    Number(i64),
+}
+
+impl Period {
+    /// Longer than any account exists, and safe to add to any instant.
+    const MAX: Duration = days(36_500);
+
+    pub const fn of(period: Duration) -> Self {
+        Self(period)
+    }
+
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let number: u32 = digits.parse().ok().filter(|_| !digits.starts_with('+'))?;
+        let seconds = match (&text[digits.len()..], number) {
+            ("m", number) => 60 * u64::from(number),
+            ("h", number) => 3600 * u64::from(number),
+            ("d", number) => 24 * 3600 * u64::from(number),
+            ("", 0) => 0,
+            _ => return None,
+        };
+        let period = Duration::from_secs(seconds);
+        (period <= Self::MAX).then_some(Self(period))
+    }
+}
+
+impl TryFrom<PeriodText> for Period {
+    type Error = String;
+
+    fn try_from(text: PeriodText) -> Result<Self, String> {
+        let text = match text {
+            PeriodText::Text(text) => text,
+            PeriodText::Number(number) => number.to_string(),
+        };
+        Self::parse(&text).ok_or_else(|| {
+            format!("{text:?} is no time in minutes, hours or days, as in 30m, 12h or 365d, nor 0")
+        })
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => f.write_str("0"),
+            secs if secs % 86_400 == 0 => write!(f, "{}d", secs / 86_400),
+            secs if secs % 3600 == 0 => write!(f, "{}h", secs / 3600),
+            secs => write!(f, "{}m", secs / 60),
+        }
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -197,6 +277,9 @@ pub struct Config {
     pub database_connections: u32,
     pub data_dir: PathBuf,
     pub registration: Registration,
+    /// Is that a setting, or the default?
+    #[serde(skip)]
+    pub registration_is_set: bool,
     pub insecure_http: bool,
     /// Is Swagger UI served?
     pub docs: bool,
@@ -211,6 +294,7 @@ pub struct Config {
     /// Where Prometheus reads the metrics, if anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
+    pub accounts: Accounts,
     pub site: Site,
     pub cookie: Cookie,
     pub passwords: Passwords,
@@ -229,6 +313,13 @@ pub struct Config {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+/// What becomes of the user names of closed and deleted accounts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Accounts {
+    /// For this long no registration gets such a name.
+    pub username_hold: Period,
 }
 
 /// How the pages look.
@@ -496,6 +587,9 @@ const CONNECTIONS: u32 = 10;
 /// PostgreSQL itself has 100 unless told otherwise, for all nodes together.
 const MOST_CONNECTIONS: u32 = 1000;
 
+/// In a year most of what an app keeps under a user name is gone, or its operator has seen to it.
+const USERNAME_HOLD: Period = Period::of(days(365));
+
 /// How the address of a database begins.
 const ENGINES: [&str; 3] = ["sqlite:", "postgres:", "postgresql:"];
 
@@ -581,20 +675,29 @@ impl Config {
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(&settings.passwords)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
+        let apps = origins("apps", settings.apps)?;
+        let serves_apps = !apps.is_empty() || cookie.domain.is_some();
+        // an account is let through to every app behind the proxy
+        let default_registration =
+            if serves_apps { Registration::Closed } else { Registration::Open };
         Ok(Self {
             listen,
             public_url,
             database_url,
             database_connections,
             data_dir,
-            registration: settings.registration.unwrap_or(Registration::Open),
+            registration: settings.registration.unwrap_or(default_registration),
+            registration_is_set: settings.registration.is_some(),
             insecure_http,
             docs: settings.docs.unwrap_or(true),
             allowed_hosts: hosts(&settings.allowed_hosts.unwrap_or_default())?,
             allowed_origins: origins("allowed_origins", settings.allowed_origins)?,
             trusted_proxies: networks(&settings.trusted_proxies.unwrap_or_default())?,
-            apps: origins("apps", settings.apps)?,
+            apps,
             metrics_listen: settings.metrics_listen,
+            accounts: Accounts {
+                username_hold: settings.accounts.username_hold.unwrap_or(USERNAME_HOLD),
+            },
             site: Site::check(settings.site)?,
             cookie,
             passwords,
@@ -606,6 +709,41 @@ impl Config {
             },
             file: settings.file,
         })
+    }
+}
+
+impl Config {
+    /// Are accounts for apps behind a proxy, or below a domain?
+    fn serves_apps(&self) -> bool {
+        !self.apps.is_empty() || self.cookie.domain.is_some()
+    }
+
+    /// Can anyone get into the apps by registering?
+    pub fn opens_apps_to_all(&self) -> bool {
+        self.registration == Registration::Open && self.serves_apps()
+    }
+
+    /// Who may register, and how to change that, in a sentence for the operator.
+    pub fn who_may_register(&self) -> String {
+        match self.registration {
+            Registration::Open if self.serves_apps() => {
+                "open: anyone can register, and gets into the apps that take any account; set \
+                 registration = \"closed\" unless that is meant"
+                    .to_owned()
+            }
+            Registration::Open => "open: anyone can register".to_owned(),
+            Registration::Invite => {
+                "by invite: `cloakroom invite` makes one for each account".to_owned()
+            }
+            Registration::Closed if self.registration_is_set => {
+                "closed: `cloakroom user add NAME` makes accounts".to_owned()
+            }
+            Registration::Closed => {
+                "closed, because apps or cookie.domain is set: `cloakroom user add NAME` makes \
+                 accounts; registration = \"invite\" or \"open\" lets others make them"
+                    .to_owned()
+            }
+        }
     }
 }
 
@@ -700,6 +838,9 @@ impl Settings {
             database_connections: over.database_connections.or(self.database_connections),
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
+            accounts: AccountSettings {
+                username_hold: over.accounts.username_hold.or(self.accounts.username_hold),
+            },
             insecure_http: over.insecure_http.or(self.insecure_http),
             docs: over.docs.or(self.docs),
             allowed_hosts: over.allowed_hosts.or(self.allowed_hosts),
@@ -1104,6 +1245,39 @@ mod tests {
     }
 
     #[test]
+    fn att_17_02_registration_is_closed_by_default_where_accounts_open_apps() {
+        let https = "public_url = 'https://id.example.org'\n";
+        for (toml, registration) in [
+            ("", Registration::Open),
+            ("apps = ['https://wiki.example.org']", Registration::Closed),
+            ("cookie.domain = 'example.org'", Registration::Closed),
+            ("apps = ['https://wiki.example.org']\nregistration = 'open'", Registration::Open),
+            ("cookie.domain = 'example.org'\nregistration = 'invite'", Registration::Invite),
+            ("apps = []", Registration::Open),
+        ] {
+            let config = checked(&format!("{https}{toml}")).unwrap();
+            assert_eq!(config.registration, registration, "{toml}");
+            assert_eq!(config.registration_is_set, toml.contains("registration"), "{toml}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_with_its_unit_and_shown_as_it_is_written() {
+        let hold = |toml: &str| checked(toml).unwrap().accounts.username_hold;
+        assert_eq!(hold("").duration(), days(365));
+        assert_eq!(hold("accounts.username_hold = 0").duration(), Duration::ZERO);
+        for text in ["365d", "12h", "90m", "0"] {
+            let toml = format!("accounts.username_hold = '{text}'");
+            assert_eq!(hold(&toml).to_string(), text);
+            let shown = toml::to_string(&checked(&toml).unwrap()).unwrap();
+            assert!(
+                shown.contains(&format!("[accounts]\nusername_hold = \"{text}\"\n")),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
     fn any_loopback_address_is_its_own_origin() {
         let config = checked("listen = '127.0.0.2:8000'").unwrap();
         assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
@@ -1153,6 +1327,11 @@ mod tests {
             ("listen = 8000", "listen"),
             ("listen = '127.0.0.1:0'", "name one"),
             ("public_url = 'https://me:canary@x'", "must not hold"),
+            ("accounts.username_hold = 'soon'", "365d"),
+            ("accounts.username_hold = 5", "365d"),
+            ("accounts.username_hold = '-5d'", "365d"),
+            ("accounts.username_hold = '36501d'", "365d"),
+            ("accounts.hold = '1d'", "hold"),
             ("registration = 'invite-only'", "neither open nor invite nor closed"),
             ("log.format = 'text'", "neither auto nor human nor json"),
             ("listen = '8000'", "is no address with a port (127.0.0.1:8000)"),

@@ -121,37 +121,17 @@ impl Pepper {
 
     /// Reads 64 hexadecimal digits, as its file has them; a line's end behind them is forgiven.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let digits = text.trim_ascii_end();
-        let mut bytes = Zeroizing::new([0; 32]);
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-            *byte = u8::try_from(16 * high? + low?).ok()?;
-        }
-        Some(Self(bytes))
+        parse_hex(text).map(Self)
     }
 
     /// For its file.
     pub fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len() + 1));
-        for byte in &self.0[..] {
-            text.extend(
-                [byte >> 4, byte & 15]
-                    .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
-            );
-        }
-        text.push('\n');
-        text
+        hex_line(&self.0)
     }
 
     /// The name by which a hash asks for it, which tells nothing about it. Another pepper has another.
     pub fn id(&self) -> String {
-        let digest =
-            Sha256::new_with_prefix("cloakroom pepper").chain_update(&self.0[..]).finalize();
-        let [a, b, c, d, ..]: [u8; 32] = digest.into();
-        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+        short_id("cloakroom pepper", &self.0)
     }
 
     /// Can anybody guess it?
@@ -163,6 +143,88 @@ impl Pepper {
     pub fn expose(&self) -> &[u8] {
         &self.0[..]
     }
+}
+
+/// The secret from which the service derives a key for each purpose, and which no database holds:
+/// 256 random bits.
+pub struct ServerSecret(Zeroizing<[u8; 32]>);
+
+impl ServerSecret {
+    pub fn random() -> Self {
+        Self(Zeroizing::new(random_bytes()))
+    }
+
+    /// Reads 64 hexadecimal digits, as its file has them; a line end after them is ignored.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse_hex(text).map(Self)
+    }
+
+    /// For its file.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        hex_line(&self.0)
+    }
+
+    /// Names the secret in rows and messages, and reveals nothing about it.
+    pub fn id(&self) -> String {
+        short_id("cloakroom server secret", &self.0)
+    }
+
+    /// Are all its bytes the same?
+    pub fn is_weak(&self) -> bool {
+        self.0.iter().all(|byte| *byte == self.0[0])
+    }
+
+    /// For deriving keys from it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0[..]
+    }
+}
+
+/// An HMAC of a user name that no registration gets: finds the row, and does not reveal the name to
+/// a reader of the database who lacks the server secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HeldUsernameDigest([u8; 32]);
+
+impl HeldUsernameDigest {
+    pub fn new(mac: [u8; 32]) -> Self {
+        Self(mac)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Reads 64 hexadecimal digits, and ignores white space after them.
+fn parse_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+    let digits = text.trim_ascii_end();
+    let mut bytes = Zeroizing::new([0; 32]);
+    if digits.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from(16 * high? + low?).ok()?;
+    }
+    Some(bytes)
+}
+
+/// A line of 64 hexadecimal digits.
+fn hex_line(bytes: &[u8; 32]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len() + 1));
+    for byte in bytes {
+        let digits = [byte >> 4, byte & 15];
+        text.extend(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    text.push('\n');
+    text
+}
+
+/// The first 32 bits of a digest of the secret, as eight hexadecimal digits.
+fn short_id(purpose: &str, bytes: &[u8; 32]) -> String {
+    let digest = Sha256::new_with_prefix(purpose).chain_update(bytes).finalize();
+    let [a, b, c, d, ..]: [u8; 32] = digest.into();
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 /// A signed session token: what the cookie carries.
@@ -234,6 +296,8 @@ hides_itself!(
     InviteCode,
     InviteDigest,
     Pepper,
+    ServerSecret,
+    HeldUsernameDigest,
     SessionToken,
     AccessToken,
     DeviceToken,
@@ -277,7 +341,7 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_debug_output() {
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             Password::new("canary".into()),
             PasswordHash::from("canary".to_owned()),
             SessionToken::new("canary".into()),
@@ -285,8 +349,10 @@ mod tests {
             Sid::random(),
             Sid::random().digest(),
             Pepper::random(),
+            ServerSecret::random(),
+            HeldUsernameDigest::new([0; 32]),
         );
         assert!(!shown.contains("canary"));
-        assert_eq!(shown.matches('…').count(), 7);
+        assert_eq!(shown.matches('…').count(), 9);
     }
 }

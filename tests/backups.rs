@@ -370,13 +370,42 @@ fn keys_that_are_there_still_or_were_made_since_go_on() {
     fs::create_dir_all(&keys).unwrap();
     fs::set_permissions(elsewhere.path().join("cloakroom-data"), fs::Permissions::from_mode(0o700))
         .unwrap();
-    let key = names_in(&backup.join("keys")).pop().unwrap();
+    let [secret, key] = names_in(&backup.join("keys")).try_into().unwrap();
     fs::copy(backup.join("keys").join(&key), keys.join(&key)).unwrap();
     let rotated = unprepared(elsewhere.path(), &["key", "rotate"]).output().unwrap();
     assert!(rotated.status.success(), "{}", text(&rotated.stderr));
-    let before = names_in(&keys);
+    let mut expected = names_in(&keys);
     said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
-    assert_eq!(names_in(&keys), before);
+    expected.push(secret); // there was none
+    expected.sort();
+    assert_eq!(names_in(&keys), expected);
+}
+
+#[test]
+fn held_names_and_the_server_secret_go_with_a_backup_and_a_restore_says_if_it_is_missing() {
+    let (folder, backup, elsewhere) = backed_up();
+    let (folder, elsewhere) = (folder.path(), elsewhere.path());
+    said(folder, &["user", "add", "bob"]);
+    said(folder, &["user", "delete", "bob", "--yes"]);
+    let id = object(folder, &["server-secret", "list", "--json"])["id"].clone();
+    let id = id.as_str().unwrap();
+    let with = back_up(folder, "with", &[]);
+    let without = back_up(folder, "without", &["--without-keys"]);
+    let names = names_in(&with.join("keys"));
+    assert_eq!(names, names_in(&backup.join("keys")), "the signing key and the server secret");
+
+    let done = run(elsewhere, &["restore", without.to_str().unwrap()], "");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let warned = text(&done.stderr);
+    assert!(warned.contains(&format!("the server secret {id} is missing from")), "{warned}");
+    said(elsewhere, &["--data-dir", "cloakroom-data", "key", "rotate"]);
+    let why = refused(elsewhere, &["user", "list"]);
+    assert!(why.contains(&format!("forget {id}")), "{why}");
+    let secret = names.iter().find(|name| name.starts_with("server-secret-")).unwrap();
+    let keys = elsewhere.join("cloakroom-data/keys");
+    fs::copy(with.join("keys").join(secret), keys.join(secret)).unwrap();
+    let released = said(elsewhere, &["user", "release", "bob"]);
+    assert!(released.contains("bob is no longer held"), "{released}");
 }
 
 #[test]

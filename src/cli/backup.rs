@@ -18,6 +18,7 @@ use crate::app;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::domain::peppers::Peppers;
+use crate::domain::server_secret::ServerSecrets;
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, Store};
@@ -107,8 +108,10 @@ impl Backup {
             ))
         })?;
         let peppers = Peppers::read(&folder)?;
+        let secrets = ServerSecrets::read(&folder)?.map(|secrets| secrets.paths());
         let keys = keys.public().into_iter().map(|key| key.path);
-        Ok(keys.chain(peppers.paths().map(Path::to_owned)).collect())
+        let keys = keys.chain(peppers.paths().map(Path::to_owned));
+        Ok(keys.chain(secrets.unwrap_or_default()).collect())
     }
 }
 

@@ -23,7 +23,9 @@ use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
 use crate::domain::audit::Event;
 use crate::domain::clock_check;
+use crate::domain::key_files::{self, KeyError};
 use crate::domain::peppers::Peppers;
+use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
 use crate::server::{Tls, TlsError};
 use crate::store::{DefinitionReport, Depth, Look, OpenError, Schema, SetupEvent, Store};
@@ -121,6 +123,7 @@ impl Doctor {
 
     async fn look(&self, config: &Config, found: &mut Findings) -> Outcome {
         settings(config, found);
+        registration(config, found);
         let is_there = data_folder(&config.data_dir, found);
         let address = config.database_url.expose(); // the driver connects with it
         let file = match Store::file_of(address) {
@@ -135,7 +138,7 @@ impl Doctor {
             matches!(&seen, Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied);
         let size = seen.and_then(Result::ok).map(|meta| meta.len());
         let has_keys = Keys::are_in(&config.data_dir.join(KEYS)).unwrap_or(false);
-        let (mut accounts, mut needed) = (0, Vec::new());
+        let (mut accounts, mut needed, mut secrets_needed) = (0, Vec::new(), Vec::new());
         match (&file, size) {
             (Some(file), None) if is_hidden => {
                 let says = format!("cannot look at {}: permission denied", file.display());
@@ -161,14 +164,15 @@ impl Doctor {
             }
             (None, _) | (Some(_), Some(_)) => {
                 let depth = if self.full { Depth::Full } else { Depth::Quick };
-                match Store::look(address, depth, &DEMO_USERS.map(|(name, _)| name)).await {
+                let names = DEMO_USERS.map(|(name, _)| name);
+                match Store::look(address, depth, &names, Clock::System.now().millis()).await {
                     Ok(look) => {
                         accounts = look.accounts;
                         database(config, &look, found);
                         setup(config, &look.setup, found);
                         definitions(look.definitions.as_ref(), found);
                         clock(&look, found);
-                        needed = look.peppers;
+                        (needed, secrets_needed) = (look.peppers, look.server_secrets);
                     }
                     Err(error) => found.add("database", Verdict::Wrong, error.to_string()),
                 }
@@ -181,6 +185,7 @@ impl Doctor {
         if is_there {
             kids = keys(config, accounts, found);
             peppers(config, needed, found);
+            server_secrets(config, secrets_needed, found);
             left_over(&config.data_dir, found);
             room(&config.data_dir, size.unwrap_or_default(), found);
         }
@@ -503,6 +508,44 @@ fn peppers(config: &Config, needed: Vec<(String, i64)>, found: &mut Findings) {
         );
         found.add(ABOUT, Verdict::Ok, says);
     }
+}
+
+/// Is there one, and those that held user names need?
+fn server_secrets(config: &Config, needed: Vec<(String, i64)>, found: &mut Findings) {
+    const ABOUT: &str = "server secret";
+    let folder = config.data_dir.join(KEYS);
+    let secrets = match ServerSecrets::read(&folder) {
+        Ok(secrets) => secrets,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    if let Err(error) = server_secret::check(&folder, secrets.as_ref(), needed) {
+        return found.add(ABOUT, Verdict::Wrong, error.to_string());
+    }
+    let shown = folder.display();
+    match secrets {
+        Some(secrets) => {
+            let says = format!(
+                "{} in {shown}; {} is used for what is new",
+                secrets.paths().len(),
+                secrets.current_id()
+            );
+            found.add(ABOUT, Verdict::Ok, says);
+        }
+        None if key_files::is_read_only(&folder) => {
+            let error = KeyError::ReadOnly(folder.clone(), "server-secret add");
+            found.add(ABOUT, Verdict::Wrong, error.to_string());
+        }
+        None => {
+            let says = format!("there is none in {shown} yet; the next start makes one");
+            found.add(ABOUT, Verdict::Note, says);
+        }
+    }
+}
+
+/// Who may register, which decides who gets into the apps.
+fn registration(config: &Config, found: &mut Findings) {
+    let verdict = if config.opens_apps_to_all() { Verdict::Note } else { Verdict::Ok };
+    found.add("registration", verdict, config.who_may_register());
 }
 
 /// What an interrupted restore or backup has left.

@@ -21,6 +21,7 @@ mod password;
 mod pepper;
 mod restore;
 mod serve;
+mod server_secret;
 mod session;
 mod table;
 mod terminal;
@@ -134,6 +135,7 @@ enum Command {
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Key),
     Pepper(pepper::Pepper),
+    ServerSecret(server_secret::ServerSecret),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     Config(config::Show),
@@ -241,6 +243,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config, named.as_deref()).await,
             Command::Pepper(pepper) => pepper.run(&config, named.as_deref()).await,
+            Command::ServerSecret(secret) => secret.run(&config, named.as_deref()).await,
             Command::Audit(audit) => audit.run(&config).await,
             Command::Doctor(doctor) => doctor.run(Ok(&config)).await,
             Command::Config(show) => show.run(&config),

@@ -18,6 +18,7 @@ use crate::domain::audit::Event;
 use crate::domain::events::Events;
 use crate::domain::key_files;
 use crate::domain::peppers::Peppers;
+use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
 use crate::secret::random_id;
 use crate::store::{Contents, DefinitionReport, Progress, Store};
@@ -82,6 +83,7 @@ struct Prepared {
     sessions_ended: u64,
     invites_taken_back: u64,
     peppers: Vec<String>,
+    server_secrets: Vec<(String, i64)>,
 }
 
 impl Restore {
@@ -108,7 +110,7 @@ impl Restore {
         let copy = Unfinished::copy_of(&self.from.join(DATABASE), path.clone());
         let copy =
             copy.map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))?;
-        let Prepared { sessions_ended, invites_taken_back, peppers } =
+        let Prepared { sessions_ended, invites_taken_back, peppers, server_secrets } =
             self.prepare(&copy.path, &manifest.made_at).await?;
         // the keys first: alone they are no service, and what is interrupted here can be run again
         let lock = key_files::hold(&folder)?;
@@ -141,6 +143,10 @@ impl Restore {
                  you start the service",
                 folder.display()
             );
+        }
+        let secrets = ServerSecrets::read(&folder)?;
+        if let Err(missing) = server_secret::check(&folder, secrets.as_ref(), server_secrets) {
+            tracing::warn!("the service does not start yet: {missing}");
         }
         self.tell(&report, &folder, is_keyless)
     }
@@ -196,7 +202,10 @@ impl Restore {
         let keys = if folder.exists() { Keys::read(&folder, &issuer)? } else { None };
         let keys = keys.map(|keys| keys.public()).unwrap_or_default();
         let peppers = Peppers::read(&folder)?;
-        let there: Vec<_> = keys.iter().map(|key| &*key.path).chain(peppers.paths()).collect();
+        let secrets = ServerSecrets::read(&folder)?.map(|secrets| secrets.paths());
+        let secrets = secrets.unwrap_or_default();
+        let there = keys.iter().map(|key| &*key.path).chain(peppers.paths());
+        let there: Vec<_> = there.chain(secrets.iter().map(|path| &**path)).collect();
         let is_there = |name: &str, entry: &Entry| {
             let path = there.iter().find(|path| path.ends_with(name));
             path.is_some_and(|path| Entry::of(path, |_| ()).is_ok_and(|own| own == *entry))
@@ -206,8 +215,16 @@ impl Restore {
             .filter(|(name, entry)| !is_there(name, entry))
             .map(|(name, _)| name.to_owned())
             .collect();
-        let same = manifest.keys().count() - missing.len();
-        if !missing.is_empty() && same < there.len() {
+        // of a kind of which there are others: a folder that has no server secret yet gets one
+        let kind = |name: &Path| name.extension().map(ToOwned::to_owned);
+        let is_among_others = |lost: &String| {
+            let kind_of = kind(Path::new(lost));
+            let same = |name: &str| kind(Path::new(name)) == kind_of;
+            let in_backup = manifest.keys().filter(|(name, _)| same(name)).count();
+            let lost = missing.iter().filter(|name| same(name)).count();
+            in_backup - lost < there.iter().filter(|path| kind(path) == kind_of).count()
+        };
+        if missing.iter().any(is_among_others) {
             return Err(Failed(format!(
                 "there are other keys in {}; move them away, or restore the database alone, \
                  by --without-keys",
@@ -228,10 +245,11 @@ impl Restore {
         let invites_taken_back =
             if self.keep_invites { 0 } else { store.remove_all_invites().await? };
         let peppers = store.peppers_in_use().await?;
+        let server_secrets = store.server_secrets_in_use(now.millis()).await?;
         store.close().await;
         File::open(copy)?.sync_all()?;
         let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
-        Ok(Prepared { sessions_ended, invites_taken_back, peppers })
+        Ok(Prepared { sessions_ended, invites_taken_back, peppers, server_secrets })
     }
 
     fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {

@@ -69,8 +69,10 @@ fn announce(config: &Config, demo: bool) {
            {docs}\
            sign in     {at}/login\n  \
            document    {at}/openapi.json\n  \
+           register    {}\n  \
            data        {}\n",
         env!("CARGO_PKG_VERSION"),
+        config.who_may_register(),
         config.data_dir.display()
     );
     if let Some(at) = config.metrics_listen {

@@ -55,7 +55,8 @@ pub enum User {
         /// The user's name
         name: String,
     },
-    /// Remove a user for good, and all their sessions within a second; the name is free again
+    /// Remove a user for good, and all their sessions within a second. The name is held: for
+    /// `accounts.username_hold` no registration gets it, `user add` does
     ///
     /// On a terminal it asks first. `user disable` keeps a user out and can be undone.
     Delete {
@@ -63,6 +64,11 @@ pub enum User {
         name: String,
         #[command(flatten)]
         confirmation: Confirmation,
+    },
+    /// Let a registration get the user name of a closed or deleted account, which is held
+    Release {
+        /// The user name
+        name: String,
     },
     /// Give a user a new password, which ends all their sessions
     Passwd {
@@ -98,6 +104,7 @@ impl User {
                 done(&name, "may sign in", async |username| domain.enable(username).await).await
             }
             Self::Delete { name, confirmation } => delete(&domain, &name, &confirmation).await,
+            Self::Release { name } => release(&domain, &name).await,
             Self::Passwd { name } => passwd(&domain, &name).await,
             Self::Import(import) => import.run(&domain).await,
         };
@@ -124,7 +131,10 @@ impl User {
                 "Next: they sign in at {login} with the passwords that they have; `cloakroom user \
                  list` shows everybody"
             )),
-            Self::List { .. } | Self::Show { .. } | Self::Delete { .. } => None,
+            Self::Delete { name, .. } => Some(format!(
+                "The name is held; `cloakroom user release {name}` lets a registration get it"
+            )),
+            Self::List { .. } | Self::Show { .. } | Self::Release { .. } => None,
         }
     }
 }
@@ -219,6 +229,15 @@ async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Out
     let username = account(domain, name).await?.username; // before anybody is asked for nothing
     confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
     done(name, "is deleted", async |username| domain.delete(username).await).await
+}
+
+async fn release(domain: &Domain, name: &str) -> Outcome {
+    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    if domain.release_username(&username).await? {
+        say(&format!("{username} is no longer held: a registration may get it"))
+    } else {
+        Err(Failed(format!("{username} is not held")))
+    }
 }
 
 /// What is shown of a user.

@@ -13,7 +13,9 @@ use super::throttle::NotNow;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
-use crate::store::{AccountRow, HashRow, NewAccountRow, NewSessionRow, SignedUp};
+use crate::store::{
+    AccountAdded, AccountRow, HashRow, HeldUsernameRow, NewAccountRow, NewSessionRow, SignedUp,
+};
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,7 +291,8 @@ impl Domain {
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
-        match self.store.sign_up(&account.to_row(&hash), &session, invite).await? {
+        let held = self.server_secrets.held_digests(&account.username);
+        match self.store.sign_up(&account.to_row(&hash), &held, &session, invite).await? {
             SignedUp::Done => {
                 let device = Some(self.device_token(&account.id, FIRST_VERSION, None));
                 let ticket = Ticket { device, ..self.ticket(row, sid) };
@@ -304,16 +307,35 @@ impl Domain {
         }
     }
 
-    /// Makes an account, whoever may register: the operator's way.
+    /// Makes an account, whoever may register: the operator's way. A user name that is held is
+    /// released by it.
     pub async fn add_account(&self, application: Application) -> Result<Account, RegisterError> {
         let (username, password) = application.fit()?;
         let (account, hash) = self.hashed(username, password).await?;
-        if self.store.add_account(&account.to_row(&hash)).await? {
-            self.note_at(Event::UserAdded, &account.id);
-            Ok(account)
-        } else {
-            Err(RegisterError::UsernameTaken)
+        let held = self.server_secrets.held_digests(&account.username);
+        match self.store.add_account(&account.to_row(&hash), &held).await? {
+            AccountAdded::NameTaken => return Err(RegisterError::UsernameTaken),
+            AccountAdded::Released => self.note_at(Event::UsernameReleased, &account.id),
+            AccountAdded::New => {}
         }
+        self.note_at(Event::UserAdded, &account.id);
+        Ok(account)
+    }
+
+    /// Lets a registration get a user name that is held: the operator's way. False if it is not held.
+    pub async fn release_username(&self, username: &Username) -> Result<bool, Fault> {
+        let held = self.server_secrets.held_digests(username);
+        let is_released = self.store.release_username(&held).await?;
+        if is_released {
+            self.note(Event::UsernameReleased);
+        }
+        Ok(is_released)
+    }
+
+    /// The row that holds the user name of an account that is removed now, if names are held.
+    fn held(&self, username: &Username, now: Timestamp) -> Option<HeldUsernameRow> {
+        let hold = self.rules.username_hold;
+        (hold > Duration::ZERO).then(|| self.server_secrets.hold(username, now.plus(hold)))
     }
 
     /// The account that is asked for, and the hash of its password.
@@ -359,8 +381,10 @@ impl Domain {
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
     pub async fn close(&self, who: &SignedInAs, current: Password) -> Result<(), LogInError> {
         let Verified { account, version, .. } = self.confirmed(who, current).await?;
-        let now = self.clock.now().millis();
-        if !self.store.remove_account(account.id.as_str(), version, now).await? {
+        let now = self.clock.now();
+        let held = self.held(&account.username, now);
+        let account_row = (account.id.as_str(), version);
+        if !self.store.remove_account(account_row, held.as_ref(), now.millis()).await? {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(&account.id);
@@ -416,10 +440,13 @@ impl Domain {
         Ok(true)
     }
 
-    /// Removes an account and all its sessions: the operator's way. False if there is none.
+    /// Removes an account and all its sessions, and holds its user name: the operator's way. False if
+    /// there is none.
     pub async fn delete(&self, username: &Username) -> Result<bool, Fault> {
-        let now = self.clock.now().millis();
-        let account = self.store.delete_account(username.as_str(), now).await?;
+        let now = self.clock.now();
+        let held = self.held(username, now);
+        let (name, held) = (username.as_str(), held.as_ref());
+        let account = self.store.delete_account(name, held, now.millis()).await?;
         Ok(self.forgotten(account, Event::UserDeleted))
     }
 

@@ -44,6 +44,10 @@ pub enum Event {
     PepperAdded,
     PepperForgotten,
     PeppersChanged,
+    ServerSecretAdded,
+    ServerSecretForgotten,
+    ServerSecretsChanged,
+    UsernameReleased,
     CrossOriginRefused,
     PublicUrlMismatch,
     ForwardedIgnored,
@@ -52,7 +56,7 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 37] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -81,6 +85,10 @@ impl Event {
         Self::PepperAdded,
         Self::PepperForgotten,
         Self::PeppersChanged,
+        Self::ServerSecretAdded,
+        Self::ServerSecretForgotten,
+        Self::ServerSecretsChanged,
+        Self::UsernameReleased,
         Self::CrossOriginRefused,
         Self::PublicUrlMismatch,
         Self::ForwardedIgnored,
@@ -118,6 +126,10 @@ impl Event {
             Self::PepperAdded => "pepper_added",
             Self::PepperForgotten => "pepper_forgotten",
             Self::PeppersChanged => "peppers_changed",
+            Self::ServerSecretAdded => "server_secret_added",
+            Self::ServerSecretForgotten => "server_secret_forgotten",
+            Self::ServerSecretsChanged => "server_secrets_changed",
+            Self::UsernameReleased => "username_released",
             Self::CrossOriginRefused => "cross_origin_refused",
             Self::PublicUrlMismatch => "public_url_mismatch",
             Self::ForwardedIgnored => "forwarded_ignored",
@@ -164,6 +176,10 @@ impl Event {
             | Self::PeppersChanged
             | Self::PublicUrlMismatch
             | Self::ForwardedIgnored
+            | Self::ServerSecretAdded
+            | Self::ServerSecretForgotten
+            | Self::ServerSecretsChanged
+            | Self::UsernameReleased
             | Self::DatabaseRestored
             | Self::EventsLost => false,
         }

@@ -58,7 +58,8 @@ impl Domain {
         self.store.expect_many().await
     }
 
-    /// Adds those whose names nobody has, all of them or none; how many those were. Who is there
+    /// Adds those whose names nobody has, all of them or none; how many those were. Held names are
+    /// released. Who is there
     /// already stays as they are, so that it does not matter how often somebody is imported.
     pub async fn import(&self, newcomers: &[Newcomer]) -> Result<u64, Fault> {
         let now = self.clock.now();
@@ -77,7 +78,17 @@ impl Domain {
                 disabled_at: newcomer.is_disabled.then_some(now.millis()),
             })
             .collect();
-        let added = self.store.import_accounts(&rows).await?;
+        // a million digests cost a second, so they are made only where there is something to release
+        let held: Vec<_> = if self.store.holds_usernames().await? {
+            let names = newcomers.iter().map(|newcomer| &newcomer.username);
+            names.flat_map(|name| self.server_secrets.held_digests(name)).collect()
+        } else {
+            Vec::new()
+        };
+        let (added, released) = self.store.import_accounts(&rows, &held).await?;
+        if released > 0 {
+            self.note_count(Event::UsernameReleased, None, released);
+        }
         if added > 0 {
             self.note_count(Event::UsersImported, None, added);
         }

@@ -25,6 +25,11 @@ pub enum KeyError {
     )]
     NotAPepper(PathBuf),
     #[error(
+        "{0} is no server secret, which is 64 hexadecimal digits; restore it from a backup, or, if it \
+         never was one, remove it"
+    )]
+    NotAServerSecret(PathBuf),
+    #[error(
         "others may read {0}, which holds a key; mount the secret with defaultMode 0400, and with the \
          pod's fsGroup if it does not run as root"
     )]
@@ -45,6 +50,10 @@ pub enum KeyError {
     Weak(PathBuf),
     #[error("{0} holds a pepper that anybody can guess; remove it, and run: cloakroom pepper add")]
     WeakPepper(PathBuf),
+    #[error(
+        "{0} holds a server secret that can be guessed; remove it, and run: cloakroom server-secret add"
+    )]
+    WeakServerSecret(PathBuf),
     #[error("cannot write a key to {0}: {1}")]
     Unwritable(PathBuf, io::Error),
     #[error(
@@ -138,7 +147,7 @@ fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
 }
 
 /// Can nobody who sees this mount write to it?
-fn is_read_only(path: &Path) -> bool {
+pub fn is_read_only(path: &Path) -> bool {
     use rustix::fs::{StatVfsMountFlags, statvfs};
     statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }

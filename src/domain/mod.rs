@@ -10,10 +10,12 @@ pub mod foreign_hashes;
 pub mod imports;
 pub mod invites;
 pub mod key_files;
+mod key_folder;
 mod password_rules;
 pub mod passwords;
 pub mod peppers;
 pub mod recognition;
+pub mod server_secret;
 pub mod session_data;
 pub mod sessions;
 pub mod tallies;
@@ -22,11 +24,13 @@ pub mod tokens;
 pub mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use self::accounts::Registration;
 use self::events::Events;
 use self::passwords::{Hasher, PasswordRules};
 use self::recognition::Recognition;
+use self::server_secret::ServerSecrets;
 use self::sessions::SessionRules;
 use self::tallies::Tallies;
 use self::throttle::Limits;
@@ -41,6 +45,7 @@ pub struct Domain {
     pub store: Store,
     pub hasher: Hasher,
     pub keys: Keys,
+    pub server_secrets: ServerSecrets,
     pub recognition: Recognition,
     pub clock: Clock,
     pub rules: Rules,
@@ -57,6 +62,8 @@ pub struct Rules {
     pub sessions: SessionRules,
     pub passwords: PasswordRules,
     pub registration: Registration,
+    /// For this long no registration gets the user name of a closed or deleted account.
+    pub username_hold: Duration,
     pub limits: Limits,
     /// The services for which access tokens are issued, as these tokens name them.
     pub audiences: Vec<String>,

@@ -13,11 +13,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
 
 use super::Domain;
 use super::accounts::{AccountId, Username};
+use super::server_secret::ServerSecrets;
 use super::sessions::SessionId;
 use super::tokens::DeviceClaims;
 use crate::clock::{Timestamp, days, hours, mins};
@@ -171,8 +171,9 @@ enum Key<'a> {
 }
 
 impl Key<'_> {
-    /// Half of a SHA-256: what was typed as a name may be anything, and is written down nowhere.
-    fn digest(&self) -> AttemptKey {
+    /// A digest under the server secret: what was typed as a name may be anything, and is written down
+    /// nowhere. Another current secret makes other digests, so the counters begin again.
+    fn digest(&self, secrets: &ServerSecrets) -> AttemptKey {
         let (kind, who) = match self {
             Self::Name(name) => ("name", (*name).to_owned()),
             Self::Device(id) => ("device", (*id).to_owned()),
@@ -182,8 +183,7 @@ impl Key<'_> {
             Self::Registrations(address) => ("registrations", network(*address)),
             Self::AllRegistrations => ("registrations", "all".to_owned()),
         };
-        let digest = Sha256::digest(format!("{kind} {who}"));
-        digest[..16].try_into().expect("SHA-256 has 32 bytes")
+        secrets.throttle_digest(&format!("{kind} {who}"))
     }
 }
 
@@ -260,11 +260,12 @@ impl Domain {
     ) -> Result<Try<'_>, NotNow> {
         let now = self.clock.now();
         let limits = &self.rules.limits;
-        let name = username.map(|username| Key::Name(username.as_str()).digest());
+        let secrets = &self.server_secrets;
+        let name = username.map(|username| Key::Name(username.as_str()).digest(secrets));
         let claims = caller.devices.iter().filter_map(|token| self.keys.verify_device(token, now));
         for known in claims.filter(|device| Some((&device.account, device.version)) == account) {
             let keys = [Key::Device(&known.id), Key::Devices(known.account.as_str())];
-            let [device, devices] = keys.map(|key| key.digest());
+            let [device, devices] = keys.map(|key| key.digest(secrets));
             let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
             if waits == [Duration::ZERO; 2] {
                 let steps = [(device, &limits.device), (devices, &limits.devices)];
@@ -279,25 +280,25 @@ impl Domain {
             }
         }
         let address =
-            caller.address.map(|address| (Key::Address(address).digest(), limits.address));
+            caller.address.map(|address| (Key::Address(address).digest(secrets), limits.address));
         let name = name.map(|key| (key, &limits.name));
         self.counted(address.as_slice(), name.as_slice()).await
     }
 
     /// Lets the current password of a session be tried, or says how long to wait.
     pub(super) async fn may_confirm(&self, session: &SessionId) -> Result<Try<'_>, NotNow> {
-        let key = Key::Session(session.as_str()).digest();
+        let key = Key::Session(session.as_str()).digest(&self.server_secrets);
         self.counted(&[], &[(key, &self.rules.limits.session)]).await
     }
 
     /// Lets an account be made, or says how long to wait.
     pub(super) async fn may_register(&self, caller: &Caller) -> Result<Try<'_>, NotNow> {
-        let limits = &self.rules.limits;
+        let (limits, secrets) = (&self.rules.limits, &self.server_secrets);
         let mut turns = Vec::new();
         if let Some(address) = caller.address {
-            turns.push((Key::Registrations(address).digest(), limits.registrations));
+            turns.push((Key::Registrations(address).digest(secrets), limits.registrations));
         }
-        turns.push((Key::AllRegistrations.digest(), limits.all_registrations));
+        turns.push((Key::AllRegistrations.digest(secrets), limits.all_registrations));
         self.counted(&turns, &[]).await
     }
 
@@ -345,7 +346,7 @@ impl Domain {
 
     /// Forgets the failures at a name: the operator's way. Were there any?
     pub(super) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
-        let key = Key::Name(username.as_str()).digest();
+        let key = Key::Name(username.as_str()).digest(&self.server_secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
         Ok(self.store.forgive(Forgiveness { resets, turns: Vec::new() }).await? > 0)
     }

@@ -69,9 +69,11 @@ impl Trouble {
 }
 
 impl Domain {
-    /// Takes up new keys and peppers and lets go of removed ones until the domain is gone.
+    /// Takes up new keys, peppers and server secrets and lets go of removed ones until the domain is
+    /// gone.
     pub async fn watch_keys(domain: Weak<Self>) {
         let (mut trouble, mut of_peppers) = (Trouble::default(), Trouble::default());
+        let mut of_secrets = Trouble::default();
         let mut rounds = Rounds::every(LISTEN, domain);
         while let Some(domain) = rounds.next().await {
             if let Err(error) = domain.look_at_keys() {
@@ -81,6 +83,11 @@ impl Domain {
             if let Err(error) = domain.look_at_peppers().await {
                 let say = || tracing::error!("the peppers stay as they were: {error}");
                 of_peppers.say(Instant::now(), say);
+            }
+            let errors = domain.reload_server_secrets().await.unwrap_or_else(|error| vec![error]);
+            if !errors.is_empty() {
+                let say = || errors.iter().for_each(|error| tracing::error!("{error}"));
+                of_secrets.say(Instant::now(), say);
             }
         }
     }
@@ -217,8 +224,9 @@ impl Domain {
         Ok(hashes)
     }
 
-    /// Removes every session that ended a while ago, every invite that has expired, every ending that all
-    /// have heard of, every try that holds nobody up any more, and old events.
+    /// Removes every session that ended a while ago, every invite that has expired, every user name that
+    /// is no longer held, every ending that all have heard of, every try that holds nobody up any more,
+    /// and old events.
     pub async fn remove_ended(&self) -> Result<(), Fault> {
         let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
         loop {
@@ -239,6 +247,13 @@ impl Domain {
             tokio::time::sleep(PAUSE).await;
         }
         while self.store.remove_expired_invites(self.clock.now().millis(), BATCH).await? > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        loop {
+            let now = self.clock.now().millis();
+            if self.store.remove_expired_held_usernames(now, BATCH).await? == 0 {
+                break;
+            }
             tokio::time::sleep(PAUSE).await;
         }
         let yesterday = self.clock.now().before(days(1)).millis();

@@ -53,6 +53,7 @@ impl Mounted {
         let (config, domain) = (&cloakroom.config, cloakroom.domain);
         let Sockets { listener, for_metrics, edge } = sockets;
         warn_of_unnamed_proxy(config);
+        warn_of_open_apps(config);
         if let Some(tls) = edge.tls.clone() {
             warn_of_other_names(config, &tls);
             tokio::spawn(async move { tls.watch().await });
@@ -172,6 +173,13 @@ fn warn_of_unnamed_proxy(config: &Config) {
             "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
              address is held up for trying too often"
         );
+    }
+}
+
+/// Warns that anyone who registers gets into the apps.
+fn warn_of_open_apps(config: &Config) {
+    if config.opens_apps_to_all() {
+        tracing::warn!("registration is {}", config.who_may_register());
     }
 }
 

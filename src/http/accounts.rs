@@ -215,7 +215,7 @@ enum RegisterAnswer {
     /// expired or never was one. Which of these is not said.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
-    /// `username_taken`: somebody has this name already.
+    /// `username_taken`: a user has this name, or had it and closed the account not long ago.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
     /// `policy_violation`: the name or the password breaks a rule; `errors` says which, and what
@@ -417,8 +417,8 @@ impl AccountsApi {
 
     /// Close the account
     ///
-    /// Takes the current password. The account is gone for good, its sessions with it, and its
-    /// user name is free again.
+    /// Takes the current password. The account is gone for good, and its sessions with it. Its user
+    /// name is held for a time, a year by default: no registration gets it before.
     #[oai(
         path = "/me/close",
         method = "post",

@@ -3,12 +3,13 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use super::ended_tokens::RECORD_ENDED_TOKENS;
+use super::held_usernames::{COUNT_HELD, HOLD, HeldUsernameRow, RELEASE};
 use super::invites::USE_UP;
 use super::session_data::TAKE_OVER_DATA;
 use super::sessions::insert_session;
 use super::{NewSessionRow, Pool, Store, begin, broken, on_engine};
 use crate::fault::Fault;
-use crate::secret::{InviteDigest, PasswordHash};
+use crate::secret::{HeldUsernameDigest, InviteDigest, PasswordHash};
 
 #[derive(Debug, FromRow)]
 pub struct AccountRow {
@@ -60,6 +61,15 @@ pub enum SignedUp {
     NameTaken,
     /// Somebody else used the invite, or it has expired.
     InviteGone,
+}
+
+/// What became of an account that the operator adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountAdded {
+    New,
+    /// Its name was held, and no longer is.
+    Released,
+    NameTaken,
 }
 
 /// The insertion of an account, unless somebody has its name.
@@ -119,10 +129,28 @@ impl Store {
         .map_err(broken("looking for accounts"))
     }
 
-    /// Adds the account; false if somebody has the name already.
-    pub async fn add_account(&self, account: &NewAccountRow<'_>) -> Result<bool, Fault> {
+    /// Adds the account, and releases its name if that is held: both or neither.
+    pub async fn add_account(
+        &self,
+        account: &NewAccountRow<'_>,
+        held: &[HeldUsernameDigest],
+    ) -> Result<AccountAdded, Fault> {
         on_engine!(self.writer(), |pool| {
-            insert_account!(account).execute(pool).await.map(|done| done.rows_affected() == 1)
+            async {
+                let mut all = begin(pool).await?;
+                let added = insert_account!(account).execute(&mut *all).await?;
+                if added.rows_affected() == 0 {
+                    return Ok(AccountAdded::NameTaken);
+                }
+                let mut released = 0;
+                for digest in held {
+                    let row = sqlx::query(RELEASE).bind(digest.as_bytes()).execute(&mut *all);
+                    released += row.await?.rows_affected();
+                }
+                all.commit().await?;
+                Ok(if released > 0 { AccountAdded::Released } else { AccountAdded::New })
+            }
+            .await
         })
         .map_err(broken("adding an account"))
     }
@@ -143,11 +171,16 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the accounts whose names nobody has, all of them or none; how many those were.
-    pub async fn import_accounts(&self, accounts: &[ImportRow<'_>]) -> Result<u64, Fault> {
+    /// Adds the accounts whose names nobody has, and releases those names that are held: all of it or
+    /// nothing; how many accounts those were, and how many names.
+    pub async fn import_accounts(
+        &self,
+        accounts: &[ImportRow<'_>],
+        held: &[HeldUsernameDigest],
+    ) -> Result<(u64, u64), Fault> {
         on_engine!(self.writer(), |pool| {
             async {
-                let mut added = 0;
+                let (mut added, mut released) = (0, 0);
                 let mut all = begin(pool).await?;
                 for rows in accounts.chunks(ROWS) {
                     let mut insert = QueryBuilder::new(
@@ -166,8 +199,18 @@ impl Store {
                     insert.push(" on conflict (username) do nothing");
                     added += insert.build().execute(&mut *all).await?.rows_affected();
                 }
+                for digests in held.chunks(ROWS) {
+                    let mut release =
+                        QueryBuilder::new("delete from held_usernames where digest in (");
+                    let mut digests_in = release.separated(", ");
+                    for digest in digests {
+                        digests_in.push_bind(digest.as_bytes());
+                    }
+                    release.push(")");
+                    released += release.build().execute(&mut *all).await?.rows_affected();
+                }
                 all.commit().await?;
-                Ok(added)
+                Ok((added, released))
             }
             .await
         })
@@ -175,10 +218,11 @@ impl Store {
     }
 
     /// Adds the account and its first session and uses up the invite, if there is one: all of it or
-    /// nothing.
+    /// nothing. A name that is held counts as taken.
     pub async fn sign_up(
         &self,
         account: &NewAccountRow<'_>,
+        held: &[HeldUsernameDigest],
         new: &NewSessionRow<'_>,
         invite: Option<InviteDigest>,
     ) -> Result<SignedUp, Fault> {
@@ -196,7 +240,18 @@ impl Store {
                     }
                 }
                 let added = insert_account!(account).execute(&mut *all).await?;
-                if added.rows_affected() == 0 {
+                // after the insertion, which waits for a transaction that closes the account of this
+                // name: looked up before it, the row that holds the name would be missed; and looked
+                // up either way, so that the time does not tell a held name from a taken one
+                let mut held_rows = 0;
+                for digest in held {
+                    held_rows += sqlx::query_scalar::<_, i64>(COUNT_HELD)
+                        .bind(digest.as_bytes())
+                        .bind(account.created_at)
+                        .fetch_one(&mut *all)
+                        .await?;
+                }
+                if added.rows_affected() == 0 || held_rows > 0 {
                     return Ok(SignedUp::NameTaken);
                 }
                 insert_session!(new, FIRST_PASSWORD).execute(&mut *all).await?;
@@ -454,8 +509,14 @@ impl Store {
         .map_err(broken("enabling an account"))
     }
 
-    /// Removes the account of this name, and its sessions with it; its id, if it was there.
-    pub async fn delete_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+    /// Removes the account of this name, and its sessions with it, and holds the name: all of it or
+    /// nothing. The account's id, if it was there.
+    pub async fn delete_account(
+        &self,
+        username: &str,
+        held: Option<&HeldUsernameRow>,
+        now: i64,
+    ) -> Result<Option<String>, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut all = begin(pool).await?;
@@ -477,6 +538,14 @@ impl Store {
                 if removed.rows_affected() == 0 {
                     return Ok(None); // another process was faster
                 }
+                if let Some(held) = held {
+                    sqlx::query(HOLD)
+                        .bind(held.digest.as_bytes())
+                        .bind(&held.secret_id)
+                        .bind(held.held_until)
+                        .execute(&mut *all)
+                        .await?;
+                }
                 sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *all).await?;
                 all.commit().await?;
                 Ok(Some(account))
@@ -486,12 +555,12 @@ impl Store {
         .map_err(broken("removing an account"))
     }
 
-    /// Removes the account whose password was verified, and its sessions with it; false if it has
-    /// another password by now or is gone.
+    /// Removes the account whose password was verified, and its sessions with it, and holds its name:
+    /// all of it or nothing; false if it has another password by now or is gone.
     pub async fn remove_account(
         &self,
-        account_id: &str,
-        version: i64,
+        (account_id, version): (&str, i64),
+        held: Option<&HeldUsernameRow>,
         now: i64,
     ) -> Result<bool, Fault> {
         on_engine!(self.writer(), |pool| {
@@ -510,6 +579,14 @@ impl Store {
                         .await?;
                 if removed.rows_affected() == 0 {
                     return Ok(false); // and nothing was recorded
+                }
+                if let Some(held) = held {
+                    sqlx::query(HOLD)
+                        .bind(held.digest.as_bytes())
+                        .bind(&held.secret_id)
+                        .bind(held.held_until)
+                        .execute(&mut *all)
+                        .await?;
                 }
                 sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *all).await?;
                 all.commit().await?;

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 
 use super::definitions::{self, DefinitionReport};
 use super::files::Files;
+use super::held_usernames::SECRETS_IN_USE;
 use super::line_ends::differ_in_line_ends;
 use super::moving::TABLES;
 use super::{OpenError, Pool, Store, broken, on_engine, postgres, sqlite};
@@ -28,6 +29,8 @@ pub struct Look {
     pub accounts: i64,
     /// The peppers that passwords need, and how many do.
     pub peppers: Vec<(String, i64)>,
+    /// The server secrets that held user names need, and how many do.
+    pub server_secrets: Vec<(String, i64)>,
     /// The latest instant that anything in it says it happened at.
     pub newest: Option<i64>,
     /// Those of the names that were asked for that somebody has.
@@ -92,12 +95,14 @@ impl Store {
         address: &str,
         depth: Depth,
         demo_users: &[&'static str],
+        now: i64,
     ) -> Result<Look, OpenError> {
         let Some(file) = Self::file_of(address)? else {
             let options = postgres::primary(address).await?;
             let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
             let pool = pool.connect_lazy_with(options);
-            let seen = look(Pool::Postgres(&pool), &postgres::MIGRATIONS, depth, demo_users).await;
+            let seen =
+                look(Pool::Postgres(&pool), &postgres::MIGRATIONS, depth, (demo_users, now)).await;
             pool.close().await;
             return seen.map_err(|fault| OpenError::Unreachable(fault.to_string()));
         };
@@ -110,9 +115,9 @@ impl Store {
             .busy_timeout(sqlite::BUSY);
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
         let pool = pool.connect_lazy_with(options);
-        let seen =
-            look(Pool::Sqlite(&pool, &Files::unwatched()), &sqlite::MIGRATIONS, depth, demo_users)
-                .await;
+        let files = Files::unwatched();
+        let sqlite = Pool::Sqlite(&pool, &files);
+        let seen = look(sqlite, &sqlite::MIGRATIONS, depth, (demo_users, now)).await;
         pool.close().await;
         seen.map_err(|fault| OpenError::Damaged(format!("{}: {fault}", file.display())))
     }
@@ -146,7 +151,7 @@ async fn look(
     pool: Pool<'_>,
     known: &Migrator,
     depth: Depth,
-    demo_users: &[&'static str],
+    (demo_users, now): (&[&'static str], i64),
 ) -> Result<Look, Fault> {
     let failed = || broken("looking at the database");
     let mut seen = Look {
@@ -155,6 +160,7 @@ async fn look(
         damage: None,
         accounts: 0,
         peppers: Vec::new(),
+        server_secrets: Vec::new(),
         newest: None,
         demo_users: Vec::new(),
         unwritable: Vec::new(),
@@ -188,6 +194,10 @@ async fn look(
         let peppers = on_engine!(&pool, |pool| sqlx::query_as(peppers).fetch_all(*pool).await);
         seen.peppers = peppers.map_err(failed())?;
         seen.setup = setup_events(&pool).await.map_err(failed())?;
+        let secrets = on_engine!(&pool, |pool| {
+            sqlx::query_as(SECRETS_IN_USE).bind(now).fetch_all(*pool).await
+        });
+        seen.server_secrets = secrets.map_err(failed())?;
     }
     for name in demo_users {
         let named = "select count(*) from accounts where username = $1";

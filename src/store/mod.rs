@@ -13,6 +13,7 @@ mod ended_tokens;
 mod endings;
 mod events;
 mod files;
+mod held_usernames;
 mod invites;
 mod line_ends;
 mod looks;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub use self::accounts::{AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
+pub use self::accounts::{AccountAdded, AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
 pub use self::attempts::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
 };
@@ -38,6 +39,7 @@ pub use self::definitions::DefinitionReport;
 pub use self::endings::{Feed, Heard};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::files::Trouble;
+pub use self::held_usernames::HeldUsernameRow;
 pub use self::invites::InviteRow;
 #[cfg(test)]
 pub use self::looks::SETUP_EVENTS;

@@ -64,6 +64,14 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "held_usernames",
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("secret_id", Kind::Text),
+            ("held_until", Kind::Number),
+        ],
+    },
+    Table {
         name: "attempts",
         columns: &[
             ("key", Kind::Bytes),

@@ -1,6 +1,6 @@
 //! What a proxy in front of an app is told. With the real proxies: `tests/forward-auth`.
 
-use cloakroom::config::{List, Settings};
+use cloakroom::config::{List, Registration, Settings};
 use poem::Request;
 use poem::http::Method;
 
@@ -14,6 +14,7 @@ async fn house() -> House {
         public_url: Some("https://id.example.org".to_owned()),
         allowed_hosts: Some(List::from("cloakroom")),
         apps: Some(List::from("https://wiki.example.org, http://git.example.org:8080")),
+        registration: Some(Registration::Open),
         ..Settings::default()
     })
     .await

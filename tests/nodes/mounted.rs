@@ -21,7 +21,7 @@ impl Place {
         let (keys, files) = (keys.display(), files.display());
         let script = format!(
             "mount -t tmpfs -o mode=1777 none {keys} && cd {keys} && mkdir ..first && \
-             cp {files}/*.pem ..first && chmod {mode} ..first/* && ln -s ..first ..data && \
+             cp {files}/*.* ..first && chmod {mode} ..first/* && ln -s ..first ..data && \
              for key in ..first/*; do ln -s ..data/${{key##*/}} .; done && \
              mount -o remount,ro {keys} && echo mounted && exec sleep 600"
         );
@@ -60,9 +60,8 @@ impl Drop for Place {
     }
 }
 
-fn make_key(folder: &Path) {
-    let made =
-        Command::new(this_release()).arg("--data-dir").arg(folder).args(["key", "rotate"]).output();
+fn make(folder: &Path, what: [&str; 2]) {
+    let made = Command::new(this_release()).arg("--data-dir").arg(folder).args(what).output();
     let made = made.unwrap();
     assert!(made.status.success(), "{made:?}");
 }
@@ -81,7 +80,7 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let [data, made] = folders.each_ref().map(tempfile::TempDir::path);
     let keys = data.join("keys");
     std::fs::create_dir(&keys).unwrap();
-    make_key(made);
+    make(made, ["key", "rotate"]);
     let place = Place::with(&keys, &made.join("keys"), "0440");
     let listed = place.run(data, &["key", "list"]);
     assert!(listed.status.success(), "{listed:?}");
@@ -90,6 +89,11 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
 
     // keys without the database that they were made for would be refused
     assert!(place.run(data, &["migrate"]).status.success());
+    let said = refused(&place.run(data, &["user", "list"]));
+    assert!(said.contains("`cloakroom --data-dir FOLDER server-secret add`"), "{said}");
+    drop(place);
+    make(made, ["server-secret", "add"]);
+    let place = Place::with(&keys, &made.join("keys"), "0440");
     let at = free();
     let mut command = place.command(&this_release());
     command.arg("--data-dir").arg(data).args(["--listen", &at.to_string()]).stderr(Stdio::null());
@@ -104,9 +108,9 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
 
     // a key is added to the secret, and the kubelet exchanges the folder
     thread::sleep(Duration::from_millis(20)); // the newest by its time is the one that signs
-    make_key(made);
+    make(made, ["key", "rotate"]);
     let script = format!(
-        "mount -o remount,rw {0} && cd {0} && mkdir ..second && cp {1}/*.pem ..second && \
+        "mount -o remount,rw {0} && cd {0} && mkdir ..second && cp {1}/*.* ..second && \
          chmod 0440 ..second/* && ln -s ..second ..new && mv -T ..new ..data && \
          for key in ..second/*; do [ -e ${{key##*/}} ] || ln -s ..data/${{key##*/}} .; done; \
          rm -r ..first && mount -o remount,ro {0}",

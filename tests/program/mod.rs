@@ -17,8 +17,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 pub const PASSWORD: &str = "canary correct horse battery";
 
 /// Commands that need a database and keys, and make none.
-const NEED_A_DATABASE: [&str; 7] =
-    ["audit", "backup", "invite", "key", "pepper", "session", "user"];
+const NEED_A_DATABASE: [&str; 8] =
+    ["audit", "backup", "invite", "key", "pepper", "server-secret", "session", "user"];
 
 /// The program in a folder, with the database that the tests are about. Before the first command that
 /// needs one, `cloakroom migrate` makes it.

@@ -1,0 +1,153 @@
+//! `cloakroom server-secret`.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::confirm::Confirmation;
+use super::key::tell;
+use super::manifest::KEYS;
+use super::table::{Cell, Table};
+use super::{Failed, Outcome, say, terminal};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::audit::Event;
+use crate::domain::key_files;
+use crate::domain::server_secret::{self, KnownServerSecret, ServerSecrets};
+use crate::store::Store;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloakroom server-secret list        which there are, and how many held user names need each
+  cloakroom server-secret add         after a person who could read the current one left
+  cloakroom server-secret forget ID   if its file is lost, and no backup has it
+
+Back the file up: without it, user names that are held cannot be recognized, and the service
+does not start.";
+
+/// Make and list server secrets, from which the service derives keys
+///
+/// A server secret is a file in the folder of the signing keys; the first start makes one. A key that is
+/// derived from it makes the digests of user names that are held, another one those under which failed
+/// attempts are counted, so that neither can be guessed from the database alone. The newest secret by
+/// name is used for what is new, and the older ones for finding what was made with them.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ServerSecret {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the server secrets, the oldest first, and how many held user names need each
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a server secret, which is used for what is new from now on. All counters of failed
+    /// attempts begin again. The file of an older one can be removed when no held user name needs it
+    Add,
+    /// Give up what needs a server secret whose file is lost: the user names held under it can be
+    /// registered again
+    Forget {
+        /// The server secret's id, as the service and `server-secret list` name it
+        id: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+impl ServerSecret {
+    pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
+        let folder = config.data_dir.join(KEYS);
+        match &self.command {
+            Command::Add => {
+                let folder = app::folder_for_new_key(config, named, "server-secret add")?;
+                add(config, &folder).await
+            }
+            Command::List { json } => {
+                let store = open_store(config).await?;
+                let listed = list(&folder, &store, *json).await;
+                store.close().await;
+                listed
+            }
+            Command::Forget { id, confirmation } => {
+                confirmation.ask("Let anyone register the user names that need it?")?;
+                let store = open_store(config).await?;
+                let forgot = forget(config, &folder, &store, id).await;
+                store.close().await;
+                forgot
+            }
+        }
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Store, Failed> {
+    app::require_database(config).await?;
+    Ok(Store::open(config.database_url.expose()).await?) // the driver connects with it
+}
+
+async fn add(config: &Config, folder: &Path) -> Outcome {
+    let lock = key_files::hold(folder)?; // a service that starts now makes no second one
+    let now = Clock::System.now();
+    let (id, path) = ServerSecrets::create(folder, now)?;
+    drop(lock);
+    tell(config, Event::ServerSecretAdded, &id, now).await;
+    say(&format!("{id} is the server secret from now on; back it up: {}", path.display()))?;
+    terminal::hint(
+        "`cloakroom server-secret list` tells how many held user names need the older ones",
+    );
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    state: &'static str,
+    held_usernames: i64,
+    path: Option<String>,
+}
+
+async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
+    let secrets = server_secret::known(folder, store, Clock::System.now()).await?;
+    let mut lines = Vec::new();
+    for KnownServerSecret { id, path, is_current, held_usernames } in &secrets {
+        let state = match path {
+            None => "missing",
+            Some(_) if *is_current => "current",
+            Some(_) => "older",
+        };
+        let path = path.as_ref().map(|path| path.display().to_string());
+        lines.push(Line { id, state, held_usernames: *held_usernames, path });
+    }
+    if json {
+        return lines.iter().try_for_each(|line| say(&serde_json::to_string(line)?));
+    }
+    let rows: Vec<_> = lines.into_iter().map(row).collect();
+    Table::new(["ID", "STATE", "HELD NAMES", "USED FOR", "FILE"]).print(&rows)
+}
+
+fn row(line: Line<'_>) -> [Cell; 5] {
+    let (style, used_for) = match line.state {
+        "missing" => (terminal::BAD, "held names"),
+        "current" => (terminal::GOOD, "new held names, failed attempts"),
+        _ => (anstyle::Style::new(), "held names"),
+    };
+    [
+        line.id.into(),
+        Cell::styled(line.state, style),
+        line.held_usernames.to_string().into(),
+        used_for.into(),
+        line.path.unwrap_or_default().into(),
+    ]
+}
+
+async fn forget(config: &Config, folder: &Path, store: &Store, id: &str) -> Outcome {
+    let released = server_secret::forget(folder, id, store).await?;
+    tell(config, Event::ServerSecretForgotten, id, Clock::System.now()).await;
+    say(&format!("{id} is forgotten; user names that are no longer held: {released}"))
+}

@@ -1,0 +1,301 @@
+//! The server secret: 256 random bits that no database holds, from which the service derives a key for
+//! each purpose by HKDF-SHA-256 (RFC 5869), with a label of its own.
+//!
+//! It is a file in the folder of the signing keys, made at the first start and shared by all nodes.
+//! The last one by name is current: it makes what is new. Older ones are still recognized, for as long
+//! as rows need them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use aws_lc_rs::{hkdf, hmac};
+
+use super::Domain;
+use super::accounts::Username;
+use super::audit::Event;
+use super::key_files::{self, KeyError};
+use super::key_folder::{self, KeyFileContent, KeyFolder, Reread};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::secret::{HeldUsernameDigest, ServerSecret, random_id};
+use crate::store::{HeldUsernameRow, Store};
+
+const PREFIX: &str = "server-secret-";
+const EXTENSION: &str = "key";
+/// What the keys are for. A label is never used for anything else, nor changed.
+const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
+const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
+/// Rows that a statement removes at once: some milliseconds of the one writer.
+const BATCH: i64 = 500;
+
+/// The keys that are derived from one secret, which itself is not kept in memory.
+pub(super) struct DerivedKeys {
+    id: String,
+    throttle: hmac::Key,
+    held_usernames: hmac::Key,
+}
+
+impl DerivedKeys {
+    fn new(secret: &ServerSecret) -> Self {
+        // the secret is uniformly random, so no salt is needed (RFC 5869, section 3.1)
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.expose());
+        let derive = |label: &[u8]| {
+            let labels = [label];
+            let key = extracted.expand(&labels, hmac::HMAC_SHA256);
+            hmac::Key::from(key.expect("a key of 32 bytes can be derived"))
+        };
+        Self {
+            id: secret.id(),
+            throttle: derive(THROTTLE_LABEL),
+            held_usernames: derive(HELD_USERNAMES_LABEL),
+        }
+    }
+
+    fn digest_of(&self, username: &Username) -> HeldUsernameDigest {
+        let mac = hmac::sign(&self.held_usernames, username.as_str().as_bytes());
+        HeldUsernameDigest::new(mac.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes"))
+    }
+}
+
+impl std::fmt::Debug for DerivedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DerivedKeys(…)")
+    }
+}
+
+impl KeyFileContent for DerivedKeys {
+    fn is_named(name: &Path) -> bool {
+        let file = name.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        file.starts_with(PREFIX) && name.extension().is_some_and(|own| own == EXTENSION)
+    }
+
+    fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError> {
+        let (path, bytes) = key_files::read(folder, name, KeyError::NotAServerSecret)?;
+        let Some(secret) = ServerSecret::parse(&bytes) else {
+            return Err(KeyError::NotAServerSecret(path));
+        };
+        if secret.is_weak() {
+            return Err(KeyError::WeakServerSecret(path));
+        }
+        Ok((path, Self::new(&secret)))
+    }
+}
+
+/// The server secrets of a folder: at least one.
+#[derive(Debug)]
+pub struct ServerSecrets {
+    set: RwLock<Arc<KeyFolder<DerivedKeys>>>,
+}
+
+/// A server secret as the operator may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownServerSecret {
+    pub id: String,
+    /// Where its file is, if it is there.
+    pub path: Option<PathBuf>,
+    /// Is it used for what is new?
+    pub is_current: bool,
+    /// How many held user names cannot be recognized without it.
+    pub held_usernames: i64,
+}
+
+/// Why the server secrets cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerSecretError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{0}; `cloakroom doctor` says what is wrong")]
+    Fault(#[from] Fault),
+    #[error(
+        "the server secret {id} is missing from {}, and {held_usernames} held user names cannot be \
+         recognized without it; restore its file from a backup, or, if it is lost, run `cloakroom \
+         server-secret forget {id}`, after which these names can be registered again",
+        folder.display()
+    )]
+    Missing { id: String, folder: PathBuf, held_usernames: i64 },
+    #[error(
+        "there is no server secret in {0} any more, and the last one is used until the service stops; \
+         restore its file from a backup, or run: cloakroom server-secret add"
+    )]
+    NoneLeft(PathBuf),
+}
+
+/// Why a server secret is not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetSecretError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("the server secret {0} is not lost, its file is {1}: what needs it can be recognized")]
+    NotLost(String, PathBuf),
+    #[error(
+        "nothing needs a server secret {0}; `cloakroom server-secret list` shows which are needed"
+    )]
+    NotNeeded(String),
+}
+
+impl ServerSecrets {
+    /// Are there any in the folder, whatever they hold?
+    pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
+        key_folder::has_any::<DerivedKeys>(folder)
+    }
+
+    /// Reads every server secret of the folder. `None` if there is none.
+    pub fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
+        let set = KeyFolder::<DerivedKeys>::read(folder)?;
+        let has_one = !set.files.is_empty();
+        Ok(has_one.then(|| Self { set: RwLock::new(Arc::new(set)) }))
+    }
+
+    /// Makes a server secret, which is current from now on: readable by its owner alone, and on the
+    /// disk when this returns. Running services use it within a second.
+    pub fn create(folder: &Path, now: Timestamp) -> Result<(String, PathBuf), KeyError> {
+        let secret = ServerSecret::random();
+        let name = format!("{PREFIX}{:015}-{}.{EXTENSION}", now.millis(), random_id());
+        let path = folder.join(name);
+        key_files::write(folder, &path, &secret.to_text(), "server-secret add")?;
+        Ok((secret.id(), path))
+    }
+
+    /// The current secret's id.
+    pub fn current_id(&self) -> String {
+        current(&self.set()).id.clone()
+    }
+
+    /// Is the secret of this id there?
+    pub fn has(&self, id: &str) -> bool {
+        self.set().has(id)
+    }
+
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.set().files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// Half of an HMAC-SHA-256 of what is throttled: what a client typed as a user name, which can be
+    /// a password, cannot be guessed from it by a reader of the database.
+    pub(super) fn throttle_digest(&self, text: &str) -> [u8; 16] {
+        let mac = hmac::sign(&current(&self.set()).throttle, text.as_bytes());
+        mac.as_ref()[..16].try_into().expect("HMAC-SHA-256 has 32 bytes")
+    }
+
+    /// The row that holds a user name.
+    pub(super) fn hold(&self, username: &Username, until: Timestamp) -> HeldUsernameRow {
+        let set = self.set();
+        let keys = current(&set);
+        HeldUsernameRow {
+            digest: keys.digest_of(username),
+            secret_id: keys.id.clone(),
+            held_until: until.millis(),
+        }
+    }
+
+    /// By which a user name is found if it is held, whichever of the secrets was current then.
+    pub(super) fn held_digests(&self, username: &Username) -> Vec<HeldUsernameDigest> {
+        self.set().files.iter().map(|file| file.content.digest_of(username)).collect()
+    }
+
+    fn set(&self) -> Arc<KeyFolder<DerivedKeys>> {
+        Arc::clone(&self.set.read().expect("nobody panics while writing"))
+    }
+}
+
+/// The secret that makes what is new.
+fn current(set: &KeyFolder<DerivedKeys>) -> &DerivedKeys {
+    &set.files.last().expect("there is at least one").content
+}
+
+/// The secrets that are there, the oldest first, and those that are missing.
+pub async fn known(
+    folder: &Path,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Vec<KnownServerSecret>, ServerSecretError> {
+    let set = KeyFolder::<DerivedKeys>::read(folder)?;
+    let mut in_use = store.server_secrets_in_use(now.millis()).await?;
+    let mut known = Vec::new();
+    for (n, file) in set.files.iter().enumerate() {
+        let id = file.content.id.clone();
+        let held = in_use.extract_if(.., |(other, _)| *other == id).next();
+        known.push(KnownServerSecret {
+            id,
+            path: Some(file.path.clone()),
+            is_current: n + 1 == set.files.len(),
+            held_usernames: held.map_or(0, |(_, count)| count),
+        });
+    }
+    known.extend(in_use.into_iter().map(|(id, held_usernames)| KnownServerSecret {
+        id,
+        path: None,
+        is_current: false,
+        held_usernames,
+    }));
+    Ok(known)
+}
+
+/// Forgets a server secret that is lost: what needs it is removed. How many user names are no longer
+/// held.
+pub async fn forget(folder: &Path, id: &str, store: &Store) -> Result<u64, ForgetSecretError> {
+    let set = KeyFolder::<DerivedKeys>::read(folder)?;
+    if let Some(file) = set.files.iter().find(|file| file.content.id == id) {
+        return Err(ForgetSecretError::NotLost(id.to_owned(), file.path.clone()));
+    }
+    let mut released = 0;
+    loop {
+        let removed = store.forget_held_usernames(id, BATCH).await?;
+        if removed == 0 {
+            break;
+        }
+        released += removed;
+    }
+    if released == 0 { Err(ForgetSecretError::NotNeeded(id.to_owned())) } else { Ok(released) }
+}
+
+/// An error if a secret that rows need is not there.
+pub fn check(
+    folder: &Path,
+    secrets: Option<&ServerSecrets>,
+    needed: Vec<(String, i64)>,
+) -> Result<(), ServerSecretError> {
+    let has = |id: &str| secrets.is_some_and(|secrets| secrets.has(id));
+    match needed.into_iter().find(|(id, _)| !has(id)) {
+        Some(need) => Err(missing(folder, need)),
+        None => Ok(()),
+    }
+}
+
+fn missing(folder: &Path, (id, held_usernames): (String, i64)) -> ServerSecretError {
+    ServerSecretError::Missing { id, folder: folder.to_owned(), held_usernames }
+}
+
+impl KeyFolder<DerivedKeys> {
+    fn has(&self, id: &str) -> bool {
+        self.files.iter().any(|file| file.content.id == id)
+    }
+}
+
+impl Domain {
+    /// Uses new server secrets, and no longer those that were removed, unless a row needs them. What
+    /// cannot be done comes back.
+    pub(super) async fn reload_server_secrets(
+        &self,
+    ) -> Result<Vec<ServerSecretError>, ServerSecretError> {
+        let before = self.server_secrets.set();
+        let Reread { changed, refused } = before.reread()?;
+        let mut errors: Vec<_> = refused.into_iter().map(ServerSecretError::Key).collect();
+        let Some(mut set) = changed else { return Ok(errors) };
+        let needed = self.store.server_secrets_in_use(self.clock.now().millis()).await?;
+        let needed: Vec<_> = needed.into_iter().filter(|(id, _)| !set.has(id)).collect();
+        set.keep(&before, |keys| needed.iter().any(|(id, _)| *id == keys.id));
+        errors.extend(needed.into_iter().map(|need| missing(set.folder(), need)));
+        if set.files.is_empty() {
+            set.keep(&before, |keys| keys.id == current(&before).id);
+            errors.push(ServerSecretError::NoneLeft(set.folder().to_owned()));
+        }
+        if !set.is_same(&before) {
+            *self.server_secrets.set.write().expect("nobody panics while writing") = Arc::new(set);
+            self.note(Event::ServerSecretsChanged);
+        }
+        Ok(errors)
+    }
+}

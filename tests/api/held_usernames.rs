@@ -1,0 +1,164 @@
+//! User names of closed and deleted accounts, which no registration gets for a time.
+
+use std::time::Duration;
+
+use cloakroom::clock::days;
+use cloakroom::config::{AccountSettings, Period, Registration, Settings};
+use cloakroom::domain::Rules;
+use cloakroom::domain::accounts::{Application, Username};
+use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::secret::Password;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{Answer, Client, House, PASSWORD, request};
+
+const HELD: &str = "select count(*) from held_usernames";
+
+async fn register(house: &House, username: &str) -> Answer {
+    let body = json!({ "username": username, "password": PASSWORD });
+    house.stranger().post("/register", &body).await
+}
+
+async fn close(client: &Client<'_>) {
+    let close = request(Method::POST, "/me/close").content_type("application/json");
+    let answer = client.send(close.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+}
+
+fn name(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+/// Adds a user as the operator does.
+async fn add(house: &House, username: &str) {
+    let username = name(username);
+    let password = Password::new(PASSWORD.to_owned());
+    let Rules { passwords, .. } = &house.domain.rules;
+    let password = passwords.check(&password, Some(&username));
+    let application = Application { username: Ok(username), password, invite: None };
+    house.domain.add_account(application).await.unwrap();
+}
+
+/// How many events of this kind were written.
+async fn events(house: &House, sql: &'static str) -> i64 {
+    house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+    house.count(sql).await
+}
+
+#[tokio::test]
+async fn att_17_02_no_registration_gets_the_user_name_of_a_closed_account_for_a_year() {
+    let house = House::new().await;
+    house.signed_in("bob").await;
+    close(&house.signed_in("ann").await).await;
+    let taken = register(&house, "bob").await;
+    for typed in ["ann", "ANN", "ａｎｎ"] {
+        let answer = register(&house, typed).await;
+        assert_eq!(answer.refusal(), (409, "username_taken".into()), "{typed}");
+        assert_eq!(answer.text, taken.text, "the same bytes as a name that a user has");
+    }
+    house.signed_in("anna").await;
+    let page = [("username", "ann"), ("password", PASSWORD)];
+    let page = house.stranger().submit("/register", &page).await;
+    let taken = [("username", "bob"), ("password", PASSWORD)];
+    let taken = house.stranger().submit("/register", &taken).await;
+    assert_eq!(page.status, 409);
+    assert_eq!(page.text, taken.text.replace("bob", "ann"), "the page says the same");
+
+    house.wait(days(365).checked_sub(Duration::from_millis(1)).unwrap());
+    assert_eq!(register(&house, "ann").await.status, 409);
+    house.domain.remove_ended().await.unwrap();
+    assert_eq!(house.count(HELD).await, 1, "the cleaner leaves it");
+    house.wait(Duration::from_millis(1));
+    house.signed_in("ann").await;
+    house.domain.remove_ended().await.unwrap();
+    assert_eq!(house.count(HELD).await, 0, "the cleaner removes what is no longer held");
+}
+
+#[tokio::test]
+async fn att_17_02_an_invite_does_not_get_a_held_name_and_stays_usable() {
+    let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };
+    let house = House::with(settings).await;
+    add(&house, "ann").await;
+    assert!(house.domain.delete(&name("ann")).await.unwrap());
+    let code = house.domain.invite(days(7)).await.unwrap().0.expose().to_owned();
+    let with = async |username: &str| {
+        let body = json!({ "username": username, "password": PASSWORD, "invite": code });
+        house.stranger().post("/register", &body).await
+    };
+    assert_eq!(with("ann").await.refusal(), (409, "username_taken".into()));
+    assert_eq!(with("bob").await.status, 201);
+}
+
+#[tokio::test]
+async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
+    const RELEASED: &str = "select count(*) from events where event = 'username_released'";
+    let house = House::new().await;
+    for username in ["ann", "bob", "eve"] {
+        add(&house, username).await;
+        assert!(house.domain.delete(&name(username)).await.unwrap());
+        assert!(!house.domain.delete(&name(username)).await.unwrap(), "it is gone already");
+    }
+    assert_eq!(house.count(HELD).await, 3);
+    assert!(house.domain.release_username(&name("ann")).await.unwrap());
+    assert!(!house.domain.release_username(&name("ann")).await.unwrap());
+    assert_eq!(events(&house, RELEASED).await, 1);
+    house.signed_in("ann").await;
+
+    add(&house, "bob").await;
+    assert_eq!(events(&house, RELEASED).await, 2, "`user add` takes it");
+    let newcomer = |username| Newcomer {
+        username: name(username),
+        password: ImportedPassword::parse("").unwrap(),
+        created_at: None,
+        is_disabled: false,
+    };
+    assert_eq!(house.domain.import(&[newcomer("eve"), newcomer("zoe")]).await.unwrap(), 2);
+    assert_eq!(events(&house, RELEASED).await, 3, "an import takes it");
+    assert_eq!(house.count(HELD).await, 0);
+}
+
+#[tokio::test]
+async fn without_a_hold_a_user_name_can_be_registered_at_once() {
+    let accounts = AccountSettings { username_hold: Some(Period::of(Duration::ZERO)) };
+    let house = House::with(Settings { accounts, ..Settings::default() }).await;
+    close(&house.signed_in("ann").await).await;
+    assert_eq!(house.count(HELD).await, 0);
+    house.signed_in("ann").await;
+}
+
+#[tokio::test]
+async fn att_17_02_a_registration_at_the_moment_of_a_close_does_not_get_the_name() {
+    let house = House::new().await;
+    for round in 0..20 {
+        let username = format!("ann{round}");
+        let ann = house.signed_in(&username).await;
+        let (answer, ()) = tokio::join!(register(&house, &username), close(&ann));
+        assert_eq!(answer.refusal(), (409, "username_taken".into()), "round {round}");
+        assert_eq!(register(&house, &username).await.status, 409);
+    }
+    assert_eq!(house.count("select count(*) from accounts").await, 0);
+}
+
+#[tokio::test]
+async fn att_17_02_on_postgresql_a_registration_waits_for_a_close_and_sees_what_it_holds() {
+    let house = House::new().await;
+    if !house.is_on_postgres() {
+        return; // SQLite has one writer at a time
+    }
+    close(&house.signed_in("ann").await).await;
+    house.sql("update held_usernames set held_until = 0").await;
+    house.signed_in("ann").await;
+    let mut closes = house
+        .hold(
+            "with gone as (delete from accounts where username = 'ann')
+             update held_usernames set held_until = 9000000000000000",
+        )
+        .await;
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sqlx::query("commit").execute(&mut closes).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(register(&house, "ann"), commit);
+    assert_eq!(answer.refusal(), (409, "username_taken".into()));
+}

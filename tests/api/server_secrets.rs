@@ -1,0 +1,198 @@
+//! The server secret, from which keys for single purposes are derived.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cloakroom::clock::days;
+use cloakroom::domain::accounts::Username;
+use cloakroom::domain::server_secret::{self, ServerSecrets};
+use cloakroom::domain::throttle::Limits;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::house::{Answer, House, PASSWORD, START, request};
+use crate::settings::start_again;
+
+const HELD: &str = "select count(*) from held_usernames";
+
+/// The files of the server secrets in their order.
+fn files(house: &House) -> Vec<PathBuf> {
+    let entries = fs::read_dir(house.data("keys")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.to_str().unwrap().contains("server-secret-")).collect();
+    files.sort();
+    files
+}
+
+/// Makes a server secret, as the command does, later than the ones before.
+fn add(house: &House, nth: u64) -> (String, PathBuf) {
+    let now = START.plus(Duration::from_millis(nth));
+    ServerSecrets::create(&house.data("keys"), now).unwrap()
+}
+
+async fn is_current(house: &House, id: &str) -> bool {
+    house.soon(async || house.domain.server_secrets.current_id() == id).await
+}
+
+async fn close(house: &House, username: &str) {
+    let client = house.signed_in(username).await;
+    let close = request(Method::POST, "/me/close").content_type("application/json");
+    let answer = client.send(close.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+}
+
+async fn register(house: &House, username: &str) -> Answer {
+    let body = json!({ "username": username, "password": PASSWORD });
+    house.stranger().post("/register", &body).await
+}
+
+#[tokio::test]
+async fn the_first_start_makes_one_server_secret_and_an_older_installation_gets_one() {
+    let mut house = House::new().await;
+    let first = files(&house);
+    assert_eq!(first.len(), 1);
+    assert_eq!(fs::metadata(&first[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    house.restarted().await;
+    assert_eq!(files(&house), first, "the next start uses it");
+    house.signed_in("ann").await;
+    fs::remove_file(&first[0]).unwrap();
+    house.restarted().await; // as after an upgrade: there are accounts, and nothing needs one
+    assert_eq!(files(&house).len(), 1);
+    house.signed_in_again("ann").await;
+    let next_door = house.next_door().await;
+    let id = house.domain.server_secrets.current_id();
+    assert_eq!(next_door.domain.server_secrets.current_id(), id, "the nodes share it");
+}
+
+#[tokio::test]
+async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
+    // the first half of SHA-256("name ann"), as it was stored before
+    let unsalted = |house: &House| {
+        if house.is_on_postgres() {
+            "select count(*) from attempts where key = '\\x51c5be4623ac578793d64dc90d3eb424'::bytea"
+        } else {
+            "select count(*) from attempts where key = x'51c5be4623ac578793d64dc90d3eb424'"
+        }
+    };
+    let key = |house: &House| {
+        if house.is_on_postgres() {
+            "select encode(key, 'hex') from attempts"
+        } else {
+            "select lower(hex(key)) from attempts"
+        }
+    };
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let house = House::limited(Limits::production()).await;
+        assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
+        assert_eq!(house.count("select count(*) from attempts").await, 1);
+        assert_eq!(house.count(unsalted(&house)).await, 0);
+        keys.push(house.text(key(&house)).await);
+    }
+    assert_ne!(keys[0], keys[1], "another service has other keys for the same name");
+    assert!(keys.iter().all(|key| key.len() == 32), "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_new_server_secret_is_used_at_once_and_counters_begin_again() {
+    let house = House::limited(Limits::production()).await;
+    for _ in 0..5 {
+        assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
+    }
+    assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 429);
+    let (id, _) = add(&house, 1);
+    assert!(is_current(&house, &id).await);
+    assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
+    assert_eq!(house.count("select count(*) from attempts").await, 2);
+    house.wait(days(2));
+    house.domain.remove_ended().await.unwrap();
+    assert_eq!(house.count("select count(*) from attempts").await, 0, "the old rows go, too");
+}
+
+#[tokio::test]
+async fn names_that_were_held_under_an_older_secret_are_still_recognized() {
+    let mut house = House::new().await;
+    close(&house, "ann").await;
+    let (id, _) = add(&house, 1);
+    assert!(is_current(&house, &id).await);
+    close(&house, "bob").await;
+    house.restarted().await;
+    for username in ["ann", "bob"] {
+        let refusal = register(&house, username).await.refusal();
+        assert_eq!(refusal, (409, "username_taken".into()), "{username}");
+    }
+    let known = server_secret::known(&house.data("keys"), &house.domain.store, START).await;
+    let shown: Vec<_> = known.unwrap().iter().map(|s| (s.is_current, s.held_usernames)).collect();
+    assert_eq!(shown, [(false, 1), (true, 1)]);
+    let ann = Username::parse("ann").unwrap();
+    assert!(house.domain.release_username(&ann).await.unwrap());
+    house.signed_in("ann").await;
+}
+
+#[tokio::test]
+async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_start() {
+    let house = House::new().await;
+    close(&house, "ann").await;
+    let id = house.domain.server_secrets.current_id();
+    let path = files(&house).remove(0);
+    let aside = house.data("aside");
+    fs::rename(&path, &aside).unwrap();
+    let error = start_again(&house).await.unwrap_err();
+    for says in
+        [&*format!("server secret {id} is missing"), "1 held user names", "backup", "forget"]
+    {
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    assert_eq!(files(&house), [] as [PathBuf; 0], "none is made in its place");
+    let (other, _) = add(&house, 1);
+    assert!(start_again(&house).await.unwrap_err().contains(&id), "another one is no help");
+    let (folder, store) = (house.data("keys"), &house.domain.store);
+    let known = server_secret::known(&folder, store, START).await.unwrap();
+    assert_eq!(known.last().map(|s| (&s.id, &s.path, s.held_usernames)), Some((&id, &None, 1)));
+
+    let forget = async |id: &str| {
+        server_secret::forget(&folder, id, store).await.map_err(|error| error.to_string())
+    };
+    assert!(forget(&other).await.unwrap_err().contains("is not lost"));
+    assert!(forget("deadbeef").await.unwrap_err().contains("nothing needs a server secret"));
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(start_again(&house).await, Ok(()));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(forget(&id).await, Ok(1));
+    assert_eq!(start_again(&house).await, Ok(()));
+    assert_eq!(house.count(HELD).await, 0);
+    house.signed_in("ann").await;
+}
+
+#[tokio::test]
+async fn a_lost_secret_holds_the_start_up_no_longer_than_the_names_are_held() {
+    let mut house = House::new().await;
+    close(&house, "ann").await;
+    fs::remove_file(files(&house).remove(0)).unwrap();
+    assert!(start_again(&house).await.is_err());
+    house.wait(days(365));
+    house.restarted().await;
+    house.signed_in("ann").await;
+}
+
+#[tokio::test]
+async fn a_running_service_keeps_a_secret_that_held_names_need_and_uses_new_ones() {
+    let house = House::new().await;
+    close(&house, "ann").await;
+    let first = files(&house).remove(0);
+    let (second, second_path) = add(&house, 1);
+    assert!(is_current(&house, &second).await);
+    fs::remove_file(&first).unwrap();
+    // what is no server secret is refused alone
+    let bad = house.data("keys").join("server-secret-0-bad.key");
+    fs::write(&bad, "changeme").unwrap();
+    fs::set_permissions(&bad, fs::Permissions::from_mode(0o600)).unwrap();
+    let (third, _) = add(&house, 2);
+    assert!(is_current(&house, &third).await);
+    assert_eq!(register(&house, "ann").await.status, 409, "the removed one is kept in memory");
+    fs::remove_file(second_path).unwrap();
+    assert!(house.soon(async || !house.domain.server_secrets.has(&second)).await, "not needed");
+    assert!(start_again(&house).await.unwrap_err().contains(&*bad.to_string_lossy()));
+}
