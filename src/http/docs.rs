@@ -25,6 +25,14 @@ const REVALIDATE: &str = "no-cache";
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+/// The page's own scripts.
+const SCRIPTS: [(&str, &str); 5] = [
+    ("/docs/accessibility.js", include_str!("docs/accessibility.js")),
+    ("/docs/init.js", include_str!("docs/init.js")),
+    ("/docs/responses-plugin.js", include_str!("docs/responses-plugin.js")),
+    ("/docs/session-plugin.js", include_str!("docs/session-plugin.js")),
+    ("/docs/session.js", include_str!("docs/session.js")),
+];
 const ICON: &[u8] = include_bytes!("docs/favicon.png");
 
 #[derive(Template)]
@@ -32,8 +40,10 @@ const ICON: &[u8] = include_bytes!("docs/favicon.png");
 struct Page<'a> {
     title: &'a str,
     demo: bool,
-    /// Who is signed in; empty if nobody is.
+    /// The user name of the session; empty if there is none.
     username: &'a str,
+    /// The name of the session cookie, by which the scripts know its security scheme.
+    cookie: &'a str,
 }
 
 /// The page, for who asks.
@@ -44,7 +54,8 @@ async fn page(front: &Front, title: &str, request: &Request) -> Result<Response>
         Err(failure) => return Err(failure.into()),
     };
     let username = who.as_ref().map_or("", |who| who.account.username.as_str());
-    let page = Page { title, demo: front.is_demo, username };
+    let cookie = front.cookie.name();
+    let page = Page { title, demo: front.is_demo, username, cookie };
     Ok(Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CONTENT_SECURITY_POLICY, POLICY)
@@ -111,7 +122,6 @@ pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
     ];
     let files = [
         ("/docs/favicon.png", File::plain("image/png", ICON)),
-        ("/docs/init.js", File::plain(SCRIPT, include_bytes!("docs/init.js").as_slice())),
         ("/docs/page.css", File::plain(STYLE, include_bytes!("docs/page.css").as_slice())),
         (
             "/docs/swagger-ui-bundle.js",
@@ -119,7 +129,9 @@ pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
         ),
         ("/docs/swagger-ui.css", File::packed(STYLE, include_bytes!("docs/swagger-ui.css.gz"))),
     ];
-    let files = files.into_iter().filter(|_| front.has_docs);
+    let scripts = SCRIPTS.map(|(path, script)| (path, File::plain(SCRIPT, script.as_bytes())));
+    let files = files.into_iter().chain(scripts);
+    let files = files.filter(|_| front.has_docs);
     for (path, file) in document.into_iter().chain(files) {
         table.entry(path.to_owned()).or_default().insert(Method::GET, file.boxed());
     }

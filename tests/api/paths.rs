@@ -122,7 +122,7 @@ async fn the_documentation_page_names_who_is_signed_in_and_is_kept_by_no_cache()
     let page = house.signed_in("ann").await.get("/docs").await;
     assert!(page.text.contains("Signed in as <strong>ann</strong>."));
     assert_eq!(page.header("cache-control"), Some("no-store"));
-    assert!(house.stranger().get("/docs").await.text.contains("Nobody is signed in."));
+    assert!(house.stranger().get("/docs").await.text.contains("Not signed in."));
 }
 
 #[tokio::test]

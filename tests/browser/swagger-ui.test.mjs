@@ -4,61 +4,18 @@ import { createServer, request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { launch, openPage, sessionCookie, takePicture, url } from './browser.mjs';
+import { barSays, block, documentedOperations, openDocs as open, tryItOut } from './docs.mjs';
 
 let browser;
-let operations; // of the served document: { method, path, id, guarded }
+let operations;
 
 before(async () => {
   browser = await launch();
-  const document = await (await fetch(`${url}/openapi.json`)).json();
-  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId, security = document.security ?? [] }]) => ({
-      method: method.toUpperCase(),
-      path,
-      id: operationId,
-      guarded: security.length > 0,
-    })),
-  );
+  operations = await documentedOperations();
 });
 after(() => browser?.close());
 
-/** Opens /docs and waits until all operations are there. */
-async function openDocs(options) {
-  const page = await openPage(browser, options);
-  await page.goto('/docs');
-  await page.locator('.opblock').nth(operations.length - 1).waitFor();
-  return page;
-}
-
-/** The box of an operation. */
-function block(page, id) {
-  return page.locator(`.opblock[id^="operations-"][id$="-${id}"]`);
-}
-
-/** Presses Execute in an operation's box, with the given body; resolves to what Swagger UI shows. */
-async function tryItOut(page, id, body) {
-  const box = block(page, id);
-  if (!(await box.locator('.opblock-body').isVisible())) {
-    await box.locator('.opblock-summary-control').click();
-  }
-  if (body) await box.locator('textarea.body-param__text').fill(JSON.stringify(body));
-  const clear = box.getByRole('button', { name: 'Clear' });
-  if (await clear.isVisible()) await clear.click(); // an earlier answer is not taken for this one
-  await box.getByRole('button', { name: 'Execute' }).click();
-  const answer = box.locator('.live-responses-table .response').first();
-  const status = Number.parseInt(await answer.locator('.response-col_status').innerText(), 10);
-  const text = await answer.locator('.response-col_description').innerText();
-
-  // All the while the cookie is the browser's affair: no script in the page sees it.
-  assert.equal(await page.evaluate(() => document.cookie), '', `document.cookie after ${id}`);
-  const cookie = await sessionCookie(page);
-  if (cookie) {
-    assert.equal(cookie.httpOnly, true);
-    assert.equal(cookie.sameSite, 'Lax');
-    assert.equal(cookie.path, '/');
-  }
-  return { status, text, cookie };
-}
+const openDocs = (options) => open(browser, options);
 
 test('swagger ui shows every operation of the document, each once', async () => {
   const page = await openDocs();
@@ -72,29 +29,6 @@ test('swagger ui shows every operation of the document, each once', async () => 
   const documented = operations.map(({ method, path }) => `${method} ${path}`);
   assert.deepEqual(shown.toSorted(), documented.toSorted());
   await takePicture(page, 'docs', { fullPage: true });
-  assert.deepEqual(page.complaints, []);
-});
-
-test('swagger ui shows padlocks on guarded operations and on no others', async () => {
-  const page = await openDocs();
-  for (const { id, guarded } of operations) {
-    const padlocks = await block(page, id).locator('.authorization__btn').count();
-    assert.equal(padlocks, guarded ? 1 : 0, id);
-  }
-  assert.ok(operations.some(({ guarded }) => guarded));
-});
-
-test('swagger ui shows the cookie scheme and says how to use it', async () => {
-  const page = await openDocs();
-  await page.getByRole('button', { name: 'Authorize' }).first().click();
-  const dialog = page.locator('.dialog-ux .modal-ux');
-  const text = await dialog.innerText();
-  assert.match(text, /^session\s+\(apiKey\)/m);
-  assert.match(text, /Name:\s*session/);
-  assert.match(text, /In:\s*cookie/);
-  assert.match(text, /POST \/login/);
-  assert.match(text, /Try it out/);
-  await takePicture(page, 'docs-authorize');
   assert.deepEqual(page.complaints, []);
 });
 
@@ -136,53 +70,21 @@ test('log in, read, log out by try it out, and the cookie stays out of reach of 
   assert.deepEqual(page.complaints, []);
 });
 
-test('the line above says who is signed in, and signs in and out', async () => {
-  const page = await openDocs({ expected: [403] });
-  const status = page.getByRole('status');
-  assert.equal(await status.innerText(), 'Nobody is signed in.');
-  await takePicture(page, 'docs-signed-out');
-
-  const signIn = page.getByRole('form', { name: 'Sign in' });
-  await signIn.getByLabel('User name').fill('dmontagu');
-  await signIn.getByLabel('Password').fill('wrong');
-  await page.keyboard.press('Enter');
-  await page.getByText('Invalid user or password').waitFor();
-  await page.keyboard.type('secret1'); // the password is selected: typing replaces it
-  await page.keyboard.press('Enter');
-  await page.getByText('Signed in as dmontagu.').waitFor();
-  assert.equal(await page.getByRole('alert').first().innerText(), '');
-  assert.equal(await signIn.isVisible(), false);
-
-  const read = await tryItOut(page, 'readPrivate');
-  assert.match(read.text, /"username": "dmontagu"/);
-  await page.evaluate(() => scrollTo(0, 0));
-  await takePicture(page, 'docs-signed-in');
-  await page.reload();
-  assert.equal(await status.innerText(), 'Signed in as dmontagu.');
-
-  await page.getByRole('form', { name: 'Sign out' }).getByRole('button').press('Enter');
-  await page.getByText('Nobody is signed in.').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'username');
-  assert.equal(await sessionCookie(page), undefined);
-  assert.deepEqual(page.complaints, []);
-});
-
-test('the line above notices what a try it out changes', async () => {
+test('the bar notices what a try it out changes', async () => {
   const page = await openDocs({ expected: [401] });
-  const says = (text) => page.getByRole('status').filter({ hasText: text }).waitFor();
   await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
-  await says('Signed in as tiangolo.');
+  await barSays(page, 'Signed in as tiangolo.');
   await tryItOut(page, 'logout');
-  await says('Nobody is signed in.');
+  await barSays(page, 'Not signed in.');
   await tryItOut(page, 'register', { username: 'closes-soon', password: 'a long walk by the river' });
-  await says('Signed in as closes-soon.');
+  await barSays(page, 'Signed in as closes-soon.');
   await tryItOut(page, 'closeAccount', { current_password: 'a long walk by the river' });
-  await says('Nobody is signed in.');
+  await barSays(page, 'Not signed in.');
   await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
-  await says('Signed in as tiangolo.');
+  await barSays(page, 'Signed in as tiangolo.');
   await page.context().clearCookies();
   await tryItOut(page, 'getMe');
-  await says('Nobody is signed in.');
+  await barSays(page, 'Not signed in.');
   assert.deepEqual(page.complaints, []);
 });
 

@@ -1,81 +1,23 @@
-// Starts Swagger UI, and keeps the line above it true: who is signed in, by the cookie that no script
-// can see. A file of its own, because the page allows no inline script. Addresses are relative to
-// /docs, so that the page works under a proxy's path, too.
+// Starts Swagger UI, and keeps the bar above it true. No script and no style is inline: the page's policy
+// allows none. Addresses are relative to /docs, so that the page works under a proxy's path, too.
+
+import { mendAccessibility } from './accessibility.js';
+import { responsesPlugin } from './responses-plugin.js';
+import { sessionPlugin } from './session-plugin.js';
+import { focusBar, onChange, signOut } from './session.js';
 
 const at = (id) => document.getElementById(id);
-let username = at('who').dataset.username;
 
-/** Shows who is signed in; nobody, if the name is empty. */
-function show(name) {
-  if (name === username) return;
-  username = name;
-  at('status').replaceChildren(...(name ? ['Signed in as ', strong(name), '.'] : ['Nobody is signed in.']));
-  at('sign-in').hidden = Boolean(name);
-  at('sign-out').hidden = !name;
-}
+// Swagger UI has colors for the dark, and leaves it to its page to choose them.
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const chooseColors = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', chooseColors);
+chooseColors();
 
-function strong(text) {
-  const element = document.createElement('strong');
-  element.textContent = text;
-  return element;
-}
+mendAccessibility(at('swagger-ui'));
 
-/** Asks the service who is signed in. */
-async function refresh() {
-  const answer = await fetch('me');
-  if (answer.ok) show((await answer.json()).username);
-  else if (answer.status < 500) show('');
-}
-
-/** What a problem says, field by field where it does. */
-function inWords({ detail, errors = [] }) {
-  return errors.length ? errors.map((error) => error.detail).join(' ') : detail;
-}
-
-/** Posts a form's fields as JSON, and says what was wrong. */
-async function post(path, fields) {
-  at('wrong').textContent = '';
-  try {
-    const answer = await fetch(path, {
-      method: 'POST',
-      ...(fields && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(fields) }),
-    });
-    if (answer.ok) return true;
-    at('wrong').textContent = inWords(await answer.json());
-  } catch {
-    at('wrong').textContent = 'The service does not answer.';
-  }
-  return false;
-}
-
-at('sign-in').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const fields = { username: at('username').value, password: at('password').value };
-  if (!(await post('login', fields))) return at('password').select();
-  event.target.reset();
-  await refresh();
-  at('sign-out').querySelector('button').focus(); // the form that had the focus is gone
-});
-
-at('sign-out').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  if (!(await post('logout'))) return;
-  show('');
-  at('username').focus();
-});
-
-/** A Try-it-out may have signed somebody in or out. */
-function noticed(answer) {
-  const path = new URL(answer.url, location.href).pathname;
-  const refused = answer.status === 401 || (answer.status === 403 && answer.obj?.code === 'session_refused');
-  if (refused || (answer.ok && /\/(logout|me\/close)$/.test(path))) show('');
-  else if (answer.ok && /\/(login|register)$/.test(path)) refresh();
-  else if (answer.status === 204 && username && /\/sessions\/[^/]+$/.test(path)) refresh();
-  return answer;
-}
-
-/** The operations are called beside this page: a proxy may have put it under a path of its own. */
-const besideThisPage = () => ({
+/** The operations are called from where the page is: a proxy may have put it under a path of its own. */
+const serverPlugin = {
   statePlugins: {
     spec: {
       wrapActions: {
@@ -86,17 +28,43 @@ const besideThisPage = () => ({
       },
     },
   },
-});
+  wrapComponents: { ServersContainer: () => () => null }, // there is one server, and no choice
+};
 
-SwaggerUIBundle({
+/** A deep link ends below the bar: the browser scrolls, which knows the page's scroll padding. */
+const scrollPlugin = {
+  statePlugins: { layout: { wrapActions: { scrollToElement: () => (element) => element.scrollIntoView() } } },
+};
+
+const ui = SwaggerUIBundle({
   dom_id: '#swagger-ui',
   url: 'openapi.json',
-  plugins: [besideThisPage],
-  responseInterceptor: noticed,
+  plugins: [serverPlugin, scrollPlugin, sessionPlugin, responsesPlugin],
   deepLinking: true,
   displayRequestDuration: true,
   docExpansion: 'list',
   tryItOutEnabled: true,
   persistAuthorization: false, // true would write a cookie of its own, readable by scripts
-  validatorUrl: null, // nothing is sent to strangers
+  validatorUrl: null, // nothing is sent to other origins
+});
+
+onChange((username) => {
+  ui.sessionActions.setUsername(username);
+  const name = document.createElement('strong');
+  name.textContent = username;
+  at('status').replaceChildren(...(username ? ['Signed in as ', name, '.'] : ['Not signed in.']));
+  at('sign-in').hidden = Boolean(username);
+  at('sign-out').hidden = !username;
+});
+
+at('sign-in').addEventListener('submit', (event) => {
+  event.preventDefault();
+  ui.authActions.showDefinitions(ui.authSelectors.definitionsToAuthorize());
+});
+
+at('sign-out').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const problem = await signOut();
+  at('problem').textContent = problem ?? '';
+  if (!problem) focusBar();
 });

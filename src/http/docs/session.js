@@ -1,0 +1,68 @@
+// Who is signed in. Scripts cannot read the cookie, so the page that the server rendered says it first,
+// and the service is asked after whatever may have changed it. Addresses are relative to /docs: a
+// proxy may have put the page under a path of its own.
+
+const bar = document.getElementById('session');
+const listeners = [];
+let username = bar.dataset.username;
+
+/** The name of the session cookie, by which the document's security scheme is recognized. */
+export const cookieName = bar.dataset.cookie;
+
+/** The user name of the session, or an empty text. */
+export const getUsername = () => username;
+
+/** Calls the function with the user name, now and after each change. */
+export function onChange(listener) {
+  listeners.push(listener);
+  listener(username);
+}
+
+/** Puts the focus on the bar's button: the one that had it may be gone. */
+export const focusBar = () => bar.querySelector('form:not([hidden]) button').focus();
+
+function setUsername(name) {
+  if (name === username) return;
+  username = name;
+  for (const listener of listeners) listener(name);
+}
+
+/** Asks the service who is signed in. */
+export async function refresh() {
+  const response = await fetch('me');
+  if (response.ok) setUsername((await response.json()).username);
+  else if ([401, 403].includes(response.status)) setUsername('');
+}
+
+/** Signs in; resolves to what is wrong, or to nothing. */
+export async function signIn(credentials) {
+  const problem = await post('login', credentials);
+  if (!problem) await refresh();
+  return problem;
+}
+
+/** Signs out; resolves to what is wrong, or to nothing. */
+export async function signOut() {
+  const problem = await post('logout');
+  if (!problem) setUsername('');
+  return problem;
+}
+
+/** An operation was tried out: it may have begun or ended a session. */
+export function noticeResponse({ operationId, method, response }) {
+  const { status, ok } = response;
+  if (ok && ['logout', 'closeAccount'].includes(operationId)) setUsername('');
+  else if (ok ? method !== 'get' : username && [401, 403].includes(status)) refresh();
+}
+
+async function post(path, fields) {
+  const headers = { 'Content-Type': 'application/json' };
+  try {
+    const response = await fetch(path, { method: 'POST', ...(fields && { headers, body: JSON.stringify(fields) }) });
+    if (response.ok) return undefined;
+    const { detail, errors = [] } = await response.json();
+    return errors.length ? errors.map((error) => error.detail).join(' ') : detail;
+  } catch {
+    return 'The service does not answer.';
+  }
+}

@@ -1,0 +1,136 @@
+// Swagger UI fits its screen: on a phone and a desk, by day and by night, with operations open.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { complaintsOfAxe } from './accessible.mjs';
+import { launch, takePicture, url } from './browser.mjs';
+import { block, documentedOperations, openBlock, openDocs, tryItOut } from './docs.mjs';
+
+const SCREENS = {
+  desk: { viewport: { width: 1280, height: 900 } },
+  phone: { viewport: { width: 375, height: 667 }, isMobile: true },
+};
+/** The most that the bar takes of a phone's 667 pixels. */
+const MAX_BAR_HEIGHT = 56;
+/** The most that an executed operation takes on a desk; it was 3,150 and 4,700 before. */
+const MAX_EXECUTED_HEIGHT = { readPrivate: 1500, login: 2600 };
+
+let browser;
+let operations;
+
+before(async () => {
+  browser = await launch();
+  operations = await documentedOperations();
+});
+after(() => browser?.close());
+
+const widthOf = (page) => page.locator('html').evaluate((html) => html.scrollWidth);
+
+for (const [screen, options] of Object.entries(SCREENS)) {
+  test(`a deep link ends below the bar, on a ${screen}`, async () => {
+    const tag = operations.find(({ id }) => id === 'readPrivate').tag;
+    const page = await openDocs(browser, { ...options, hash: `#/${tag}/readPrivate` });
+    await block(page, 'readPrivate').locator('.responses-table').first().waitFor();
+    await page.waitForFunction(() => scrollY > 0);
+    const bar = await page.getByRole('banner').boundingBox();
+    const box = await block(page, 'readPrivate').boundingBox();
+    assert.ok(bar.height <= MAX_BAR_HEIGHT, `the bar is ${bar.height} high`);
+    assert.ok(box.y >= bar.y + bar.height, `the operation begins at ${box.y}, below ${bar.y + bar.height}`);
+    assert.ok(box.y < 200, `the operation begins at ${box.y}`);
+  });
+
+  test(`no operation scrolls sideways when it is open, on a ${screen}`, async () => {
+    const page = await openDocs(browser, options);
+    for (const { id } of operations) {
+      await openBlock(page, id);
+      const folded = block(page, id).locator('.shared-refusals > summary');
+      if (await folded.count()) await folded.click();
+      assert.ok((await widthOf(page)) <= options.viewport.width, `${id} makes it ${await widthOf(page)} wide`);
+      await block(page, id).locator('.opblock-summary-control').click();
+    }
+    await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+    await tryItOut(page, 'listSessions');
+    assert.ok((await widthOf(page)) <= options.viewport.width, `executed it is ${await widthOf(page)} wide`);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  for (const colorScheme of ['light', 'dark'])
+    test(`axe finds nothing in the documentation, on a ${screen}, ${colorScheme}`, async () => {
+      const page = await openDocs(browser, { ...options, colorScheme, bypassCSP: true });
+      const background = await page.locator('body').evaluate((body) => getComputedStyle(body).backgroundColor);
+      assert.equal(Number(background.match(/\d+/)[0]) < 128, colorScheme === 'dark', background);
+      const title = await page.locator('.swagger-ui h1').evaluate((title) => getComputedStyle(title).color);
+      assert.equal(Number(title.match(/\d+/)[0]) > 128, colorScheme === 'dark', title);
+      assert.deepEqual(await complaintsOfAxe(page), []);
+      await takePicture(page, `docs-${screen}-${colorScheme}`);
+      await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+      await block(page, 'login').locator('.shared-refusals > summary').click();
+      // Swagger UI's copy buttons lie over the code: whether that can be read no tool says.
+      const complaints = await complaintsOfAxe(page);
+      assert.deepEqual(complaints.filter((complaint) => !complaint.startsWith('color-contrast: ')), []);
+      await takePicture(page, `docs-executed-${screen}-${colorScheme}`, { fullPage: true });
+      assert.deepEqual(page.complaints, []);
+    });
+}
+
+test('refusals that operations share are folded, and have their examples', async () => {
+  const page = await openDocs(browser);
+  const box = await openBlock(page, 'readPrivate');
+  const shared = box.locator('.shared-refusals');
+  assert.match(await shared.locator('> summary').innerText(), /^Refusals that operations share: 400, 401, 403, /);
+  assert.equal(await box.locator('tr.response:visible').count(), 1, 'what is its own: 200');
+  await shared.locator('> summary').click();
+  const refused = shared.locator('tr[data-code="403"]');
+  assert.ok(await refused.getByText('session_refused').first().isVisible());
+  await refused.locator('summary').click();
+  assert.match(await refused.locator('pre').innerText(), /"code": "session_refused"/);
+  assert.match(await refused.locator('.headers').innerText(), /Set-Cookie/);
+
+  const login = await openBlock(page, 'login');
+  const own = login.locator('.responses-wrapper tr[data-code="403"]');
+  assert.match(await own.innerText(), /invalid_credentials/);
+  assert.doesNotMatch(await own.innerText(), /cross_origin/, 'is among those that are shared');
+  await own.locator('summary').click();
+  assert.equal(await own.locator('pre').count(), 1);
+});
+
+test('every documented refusal of every operation is shown, each once', async () => {
+  const document = await (await fetch(`${url}/openapi.json`)).json();
+  const page = await openDocs(browser);
+  for (const { id, method, path } of operations) {
+    const { responses } = document.paths[path][method.toLowerCase()];
+    const codes = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {}));
+    const box = await openBlock(page, id);
+    const shown = (await box.locator('details pre code').allTextContents()).map((text) => JSON.parse(text).code);
+    assert.deepEqual(shown.toSorted(), codes.toSorted(), id);
+    await box.locator('.opblock-summary-control').click();
+  }
+});
+
+test('an executed operation is no longer than it needs to be', async () => {
+  const page = await openDocs(browser);
+  await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  await tryItOut(page, 'readPrivate');
+  for (const [id, most] of Object.entries(MAX_EXECUTED_HEIGHT)) {
+    const { height } = await block(page, id).boundingBox();
+    assert.ok(height <= most, `${id} is ${height} high`);
+  }
+});
+
+test('the documentation requests nothing from another origin', async () => {
+  const page = await openDocs(browser);
+  const strangers = [];
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${url}/`) && !request.url().startsWith('data:')) strangers.push(request.url());
+  });
+  await page.reload(); // from now on every request is seen, the page's own too
+  await block(page, 'login').waitFor();
+  for (const { id } of operations) await openBlock(page, id);
+  for (const control of await page.locator('.model-box-control:visible').all()) await control.click();
+  await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+  await page.keyboard.press('Escape');
+  await tryItOut(page, 'getReadiness');
+  await page.waitForLoadState('networkidle');
+  assert.deepEqual(strangers, []);
+  assert.deepEqual(page.complaints, []);
+});

@@ -1,0 +1,172 @@
+// Swagger UI's padlocks and its Authorize dialog say what the session is, and no more.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { complaintsOfAxe } from './accessible.mjs';
+import { launch, sessionCookie, takePicture } from './browser.mjs';
+import { barSays, block, documentedOperations, openDocs, tryItOut } from './docs.mjs';
+
+let browser;
+let operations;
+
+before(async () => {
+  browser = await launch();
+  operations = await documentedOperations();
+});
+after(() => browser?.close());
+
+/** Which padlocks are closed: all of them, none, or some. */
+async function closedPadlocks(page) {
+  const closed = await page.locator('.authorization__btn .locked').count();
+  const all = await page.locator('.authorization__btn').count();
+  return closed === all ? 'all' : closed || 'none';
+}
+
+const dialogOf = (page) => page.getByRole('dialog');
+
+/** Signs in by the dialog, which is open, with the keyboard alone. */
+async function typeCredentials(page, username, password) {
+  await page.keyboard.type(username);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(password);
+  await page.keyboard.press('Enter');
+}
+
+test('guarded operations have a padlock, and no others', async () => {
+  const page = await openDocs(browser);
+  for (const { id, guarded } of operations) {
+    const padlocks = await block(page, id).locator('.authorization__btn').count();
+    assert.equal(padlocks, guarded ? 1 : 0, id);
+  }
+  assert.ok(operations.some(({ guarded }) => guarded));
+});
+
+test('the authorize dialog is the sign-in form, and has no field for a cookie', async () => {
+  const page = await openDocs(browser, { expected: [403] });
+  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  const dialog = dialogOf(page);
+  assert.equal(await dialog.getByRole('heading').innerText(), 'Sign in');
+  const fields = await dialog.locator('input').evaluateAll((inputs) => inputs.map(({ name }) => name));
+  assert.deepEqual(fields, ['username', 'password']);
+  await takePicture(page, 'docs-authorize');
+
+  await typeCredentials(page, 'dmontagu', 'wrong');
+  await dialog.getByRole('alert').filter({ hasText: 'Invalid user or password' }).waitFor();
+  assert.equal(await closedPadlocks(page), 'none', 'what was typed closes no padlock');
+  await page.keyboard.type('secret1'); // the password is selected: typing replaces it
+  await page.keyboard.press('Enter');
+  await barSays(page, 'Signed in as dmontagu.');
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await closedPadlocks(page), 'all');
+  assert.ok(await sessionCookie(page));
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Authorize', 'the focus returns');
+
+  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  assert.equal(await dialog.getByRole('heading').innerText(), 'Signed in as dmontagu');
+  assert.equal(await dialog.locator('input').count(), 0);
+  await takePicture(page, 'docs-authorized');
+  await dialog.getByRole('button', { name: 'Sign out' }).press('Enter');
+  await barSays(page, 'Not signed in.');
+  assert.equal(await closedPadlocks(page), 'none');
+  assert.equal(await sessionCookie(page), undefined);
+  assert.deepEqual(page.complaints, []);
+});
+
+test("an operation's padlock opens the same dialog, and Escape closes it", async () => {
+  const page = await openDocs(browser);
+  const padlock = block(page, 'readPrivate').getByRole('button', { name: 'Needs authorization: sign in' });
+  await padlock.press('Enter');
+  await dialogOf(page).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'username');
+  await page.keyboard.press('Escape');
+  await dialogOf(page).waitFor({ state: 'detached' });
+  assert.equal(await padlock.evaluate((button) => button === document.activeElement), true);
+  assert.equal(await block(page, 'readPrivate').locator('.opblock-body').count(), 0, 'the operation stays closed');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the bar signs in and out, by keyboard, and says who is signed in', async () => {
+  const page = await openDocs(browser);
+  await takePicture(page, 'docs-signed-out');
+  await page.getByRole('form', { name: 'Sign in' }).getByRole('button').press('Enter');
+  await typeCredentials(page, 'dmontagu', 'secret1');
+  await barSays(page, 'Signed in as dmontagu.');
+  await dialogOf(page).waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Sign out');
+
+  const read = await tryItOut(page, 'readPrivate');
+  assert.match(read.text, /"username": "dmontagu"/);
+  await page.evaluate(() => scrollTo(0, 0));
+  await takePicture(page, 'docs-signed-in');
+  await page.reload();
+  await barSays(page, 'Signed in as dmontagu.');
+  await block(page, 'readPrivate').waitFor();
+  assert.equal(await closedPadlocks(page), 'all');
+
+  await page.getByRole('form', { name: 'Sign out' }).getByRole('button').press('Enter');
+  await barSays(page, 'Not signed in.');
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Sign in');
+  assert.equal(await sessionCookie(page), undefined);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a try it out that signs in and out closes and opens the padlocks', async () => {
+  const page = await openDocs(browser);
+  assert.equal(await closedPadlocks(page), 'none');
+  await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  await barSays(page, 'Signed in as tiangolo.');
+  assert.equal(await closedPadlocks(page), 'all');
+  await tryItOut(page, 'logout');
+  await barSays(page, 'Not signed in.');
+  assert.equal(await closedPadlocks(page), 'none');
+});
+
+test('copied curl lines keep and send the cookie as the browser does', async () => {
+  const page = await openDocs(browser);
+  const login = await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  assert.match(login.curl, /^curl -c 'cookies.txt' -X 'POST'/);
+  const read = await tryItOut(page, 'readPrivate');
+  assert.match(read.curl, /^curl -b 'cookies.txt' -X 'GET'/);
+  const health = await tryItOut(page, 'getLiveness');
+  assert.match(health.curl, /^curl -X 'GET'/);
+  const logout = await tryItOut(page, 'logout');
+  assert.match(logout.curl, /^curl -b 'cookies.txt' -c 'cookies.txt' -X 'POST'/);
+  for (const { curl } of [login, read, health, logout]) assert.doesNotMatch(curl, /Cookie:/i);
+});
+
+test('a security scheme of an embedding service stays beside the session', async () => {
+  const route = async (route) => {
+    const response = await route.fetch();
+    const document = await response.json();
+    document.components.securitySchemes.token = { type: 'http', scheme: 'bearer', description: 'An API token.' };
+    document.paths['/private'].get.security.push({ token: [] });
+    await route.fulfill({ response, json: document });
+  };
+  const page = await openDocs(browser, { route, expected: [401] });
+  await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+  const dialog = dialogOf(page);
+  assert.ok(await dialog.getByLabel('User name').isVisible());
+  await dialog.getByText('An API token.').waitFor();
+  await dialog.locator('.auth-container input').fill('not-a-token');
+  await dialog.getByRole('button', { name: 'Apply credentials' }).click();
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await closedPadlocks(page), 1, 'of the one operation that takes the token');
+  const read = await tryItOut(page, 'readPrivate');
+  assert.match(read.curl, /Authorization: Bearer not-a-token/);
+  assert.deepEqual(page.complaints, []);
+});
+
+for (const colorScheme of ['light', 'dark'])
+  test(`axe finds nothing in the dialog, signed in and out, ${colorScheme}`, async () => {
+    const page = await openDocs(browser, { bypassCSP: true, colorScheme });
+    await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+    await dialogOf(page).waitFor();
+    assert.deepEqual(await complaintsOfAxe(page), []);
+    await typeCredentials(page, 'dmontagu', 'secret1');
+    await barSays(page, 'Signed in as dmontagu.');
+    await dialogOf(page).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+    await dialogOf(page).waitFor();
+    assert.deepEqual(await complaintsOfAxe(page), []);
+  });
