@@ -312,14 +312,14 @@ enum CloseAnswer {
 
 #[OpenApi]
 impl AccountsApi {
-    /// Make an account
+    /// Create an account
     ///
-    /// Makes an account and signs it in. Whether anybody may, whoever has an `invite`, or nobody is a
+    /// Creates an account and signs it in. Whether anybody may, whoever has an `invite`, or nobody is a
     /// setting of the service. A session that the request's own cookie stood for ends.
     /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
     /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a page
     /// that goes there.
-    #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Accounts")]
+    #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Login")]
     async fn register(
         &self,
         request: &Request,

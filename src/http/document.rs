@@ -16,12 +16,16 @@ use super::body::{JSON, LIMIT};
 use super::guard::SCHEME;
 use super::mount::in_words;
 use super::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
-use super::{Front, Operations, PrivateApi, Table, pages};
+use super::{Front, Operations, PrivateApi, Table, pages, tags};
 use crate::domain::passwords::BadPassword;
 
 const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \
 session cookie, and every operation with a padlock knows by it who calls.
+
+**To try it**, run `login`, or `register` if you have no account yet. From then on every operation \
+with a padlock works, until `logout`. curl keeps the cookie with `-c cookies.txt` and sends it with \
+`-b cookies.txt`.
 
 **The cookie** is named in the security scheme `session`; it is `HttpOnly`, `SameSite=Lax` and \
 `Path=/`, and behind https `Secure`. A browser keeps and sends it by itself; a program keeps it in a cookie jar. Its \
@@ -173,6 +177,7 @@ fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
         Some(own) => format!("{own}\n\n{DESCRIPTION}"),
         None => DESCRIPTION.to_owned(),
     };
+    let title = about.title.clone();
     let mut service = OpenApiService::new(operations, about.title, about.version)
         .description(description)
         .server("/"); // relative: the page works under every name of the host
@@ -189,6 +194,7 @@ fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
         let whose = if ours.contains(path) { Whose::Ours } else { Whose::Guests { body_limit } };
         for (method, operation) in members(operations) {
             if let Whose::Guests { .. } = whose {
+                tags::add_missing(operation, &title);
                 plain_json(operation);
             }
             complete(path, method, operation, whose);
@@ -203,8 +209,7 @@ fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
             schema["additionalProperties"] = false.into();
         }
     }
-    let used = used_tags(&document);
-    document["tags"] = in_order(document["tags"].take(), &used);
+    tags::sort(&mut document, &title);
     let schemas = &mut document["components"]["schemas"];
     schemas["ProblemCode"]["x-extensible-enum"] = Code::ALL.map(Code::name).to_vec().into();
     schemas["FieldErrorCode"]["x-extensible-enum"] =
@@ -249,27 +254,6 @@ fn plain_json(operation: &mut Value) {
 /// The schemas of bodies that clients send.
 const REQUESTS: [&str; 5] =
     ["Credentials", "Registration", "PasswordChange", "Closing", "TokenRequest"];
-
-/// The groups that operations are in.
-fn used_tags(document: &Value) -> BTreeSet<String> {
-    let paths = document["paths"].as_object().into_iter().flatten();
-    let operations = paths.filter_map(|(_, operations)| operations.as_object()).flatten();
-    let tags = operations.filter_map(|(_, operation)| operation["tags"].as_array()).flatten();
-    tags.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-/// The groups in the order in which somebody tries them; those of a guest come first.
-fn in_order(mut tags: Value, used: &BTreeSet<String>) -> Value {
-    let place = |tag: &Value| {
-        let order = ["Sessions", "Private", "Accounts", "Keys", "Health"];
-        order.iter().position(|name| tag["name"] == *name)
-    };
-    if let Some(tags) = tags.as_array_mut() {
-        tags.retain(|tag| tag["name"].as_str().is_some_and(|name| used.contains(name)));
-        tags.sort_by_key(place);
-    }
-    tags
-}
 
 /// Does an operation need a session, or take one?
 struct Guarded {

@@ -57,7 +57,7 @@ impl ForwardAuthApi {
         path = "/forward-auth",
         method = "get",
         operation_id = "forwardAuth",
-        tag = "Tag::Sessions"
+        tag = "Tag::Proxies"
     )]
     async fn forward_auth(&self, who: LetThrough) -> Result<ForwardAuthAnswer, Failure> {
         let Identity { user, user_id, session } = Identity::of(&who.0);

@@ -17,10 +17,9 @@ use crate::fault::Fault;
 pub const SCHEME: &str = "session";
 
 const DESCRIPTION: &str = "\
-The session cookie that `POST /login` sets. **In Swagger UI: run `POST /login` (or \
-`POST /register`) with Try it out; the browser then sends the cookie by itself. Nothing typed \
-here is sent**, because browsers do not let a page set `Cookie`. Server-side clients keep the \
-cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`, and behind an https address `Secure`; \
+The session cookie that `POST /login` and `POST /register` set. A browser sends it by itself, and \
+lets no page set `Cookie`: a tool that asks for its value here cannot send it. Other clients keep \
+the cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`, and behind an https address `Secure`; \
 its name there is `__Host-session` unless the operator chose another, and the document that a \
 service serves says which. The value is opaque to clients.";
 

@@ -139,17 +139,19 @@ enum LogoutAnswer {
 impl LoginApi {
     /// Sign in
     ///
-    /// Checks a user name and its password and answers with a new session and its cookie. A
-    /// session that the request's own cookie stood for ends. A form
-    /// (`application/x-www-form-urlencoded`) with the same fields is taken, too; a browser's form
-    /// post is answered 303, or, when it leads on to an app in `apps`, 200 with a page that goes
-    /// there.
+    /// Checks a user name and its password, and sets the cookie of a new session. From then on every
+    /// operation with a padlock works: the browser sends the cookie by itself. A session that the
+    /// request's own cookie stands for ends.
     ///
-    /// A second cookie, `device` (`__Secure-device` behind https), remembers for 90 days that this
-    /// client has signed in to the account. It opens nothing; whoever sends it back at the next
-    /// `login` is not held up when somebody else fails at the same user name. After five failures
-    /// in a row, or ten from one address within ten minutes, others are answered 429.
-    #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Sessions")]
+    /// A form (`application/x-www-form-urlencoded`) with the same fields is accepted, too; a
+    /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a
+    /// page that goes there.
+    ///
+    /// After five failures in a row, or ten from one address within ten minutes, further attempts
+    /// are answered 429. A client that has signed in to the account before is not held up by the
+    /// failures of others: it sends a second cookie, `device` (`__Secure-device` behind https),
+    /// which lasts 90 days and opens nothing.
+    #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Login")]
     async fn login(
         &self,
         request: &Request,
@@ -185,7 +187,7 @@ impl LoginApi {
     /// Ends the session of the request's cookie at the server and makes the browser forget the
     /// cookie. Without a session it does the same and answers the same. A browser's form post is
     /// answered 303.
-    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Sessions")]
+    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Login")]
     async fn logout(&self, request: &Request) -> Result<LogoutAnswer, Failure> {
         self.0.end_presented(request).await?;
         Ok(LogoutAnswer::SignedOut(self.0.cookie.clear()))

@@ -24,6 +24,7 @@ mod requests;
 mod session_data;
 mod sessions;
 mod setup_warnings;
+mod tags;
 mod tokens;
 mod trace;
 
@@ -40,7 +41,7 @@ use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
-use poem_openapi::{OpenApi, OperationId, Tags};
+use poem_openapi::{OpenApi, OperationId};
 use tracing::{Instrument, Level, Span};
 
 pub use self::address::TrustedProxies;
@@ -61,6 +62,7 @@ use self::problem::{Code, Failure, Trouble};
 pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
+use self::tags::Tag;
 use self::trace::LoggedRequest;
 pub use self::trace::RequestLog;
 use crate::domain::Domain;
@@ -106,27 +108,7 @@ pub struct Front {
     pub conflict_log: ConflictLog,
 }
 
-/// The groups of the document.
-#[derive(Tags)]
-enum Tag {
-    /// Sign in, sign out, and the session in between.
-    #[oai(rename = "Sessions")]
-    Sessions,
-    /// The accounts that sign in.
-    #[oai(rename = "Accounts")]
-    Accounts,
-    /// What a session is for.
-    #[oai(rename = "Private")]
-    Private,
-    /// For services that verify tokens of this one.
-    #[oai(rename = "Keys")]
-    Keys,
-    /// For whoever carries the pager.
-    #[oai(rename = "Health")]
-    Health,
-}
-
-/// Every operation, in the order of the document. In the middle stand those of whoever embeds it.
+/// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
 type Operations<T> = (
     login::LoginApi,
     accounts::AccountsApi,

@@ -138,7 +138,7 @@ impl TokensApi {
     /// `exp`. `client_id` is this service itself, as `iss` is: no OAuth client is registered here. A
     /// token cannot be taken back; it ends after five minutes, and with the session at the latest.
     /// Accept an `iat` of up to 60 seconds ahead, since clocks differ. Here the token opens nothing.
-    #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Keys")]
+    #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(
         &self,
         who: SignedIn,
@@ -160,7 +160,7 @@ impl TokensApi {
         path = "/.well-known/jwks.json",
         method = "get",
         operation_id = "getJwks",
-        tag = "Tag::Keys"
+        tag = "Tag::Tokens"
     )]
     async fn get_jwks(&self) -> Result<JwksAnswer, Failure> {
         let keys = self.0.domain.keys.public().into_iter().map(Jwk::from).collect();

@@ -32,6 +32,18 @@ test('swagger ui shows every operation of the document, each once', async () => 
   assert.deepEqual(page.complaints, []);
 });
 
+test('operations are grouped, in the order in which a newcomer tries them', async () => {
+  const page = await openDocs();
+  const groups = await page.locator('.opblock-tag').evaluateAll((tags) => tags.map(({ dataset }) => dataset.tag));
+  assert.deepEqual(groups, ['Login', 'Private', 'Sessions', 'Accounts', 'Tokens', 'Proxies', 'Health']);
+  for (const group of await page.locator('.opblock-tag').all()) {
+    assert.match(await group.locator('small').innerText(), /\.$/, 'says what it is for');
+  }
+  const [first, second] = await page.locator('.opblock-summary-path').evaluateAll((paths) => paths.map(({ dataset }) => dataset.path));
+  assert.deepEqual([first, second], ['/login', '/logout']);
+  assert.ok((await block(page, 'readPrivate').boundingBox()).y < 1200, '/private is not far below');
+});
+
 test('the demo users are announced above swagger ui', async () => {
   const page = await openDocs();
   const note = page.getByRole('note');

@@ -77,11 +77,36 @@ async fn it_is_theirs_and_says_what_cloakroom_adds() {
     assert!(description.starts_with("What is on.\n\n") && description.contains("`cross_origin`"));
     let tags: Vec<_> =
         document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
-    assert_eq!(tags, ["Films", "Sessions", "Accounts", "Keys", "Health"]);
+    let ours = ["Login", "Films", "Sessions", "Accounts", "Tokens", "Proxies", "Health"];
+    assert_eq!(tags, ours, "theirs come after signing in, in the place of `Private`");
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+    let place = |path: &str| paths.iter().position(|listed| *listed == path).unwrap();
+    assert!(place("/login") < place("/film") && place("/films") < place("/sessions"), "{paths:?}");
     for path in ["/film", "/films", "/login", "/sessions/{id}", "/livez"] {
         assert!(document["paths"].get(path).is_some(), "{path}");
     }
     assert!(document["paths"].get("/private").is_none(), "that is the program's own");
+}
+
+struct Greetings;
+
+#[OpenApi]
+impl Greetings {
+    /// Greet me
+    #[oai(path = "/greeting", method = "get", operation_id = "greet")]
+    async fn greet(&self) -> Json<String> {
+        Json("Hello".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn operations_without_a_tag_are_in_a_group_called_like_the_service() {
+    let house = House::new().await;
+    let mounted = house.cloakroom.mount(Greetings, "Greetings", "1.0").endpoint().unwrap();
+    let document: Value = serde_json::from_str(mounted.document()).unwrap();
+    assert_eq!(document["paths"]["/greeting"]["get"]["tags"], json!(["Greetings"]));
+    let expected = json!({ "name": "Greetings", "description": "The operations of Greetings." });
+    assert_eq!(document["tags"][1], expected, "after `Login`");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ func code(err error) string {
 func visit(ctx context.Context, url, username, password string) (string, error) {
 	client := connect(url)
 	credentials := *cloakroom.NewCredentials(username, password)
-	_, _, err := client.SessionsAPI.Login(ctx).Credentials(credentials).Execute()
+	_, _, err := client.LoginAPI.Login(ctx).Credentials(credentials).Execute()
 	if code(err) == "invalid_credentials" {
 		return "", errors.New("wrong user name or password")
 	}
@@ -52,6 +52,6 @@ func visit(ctx context.Context, url, username, password string) (string, error) 
 			client.SessionsAPI.RevokeSession(ctx, session.Id).Execute()
 		}
 	}
-	_, err = client.SessionsAPI.Logout(ctx).Execute()
+	_, err = client.LoginAPI.Logout(ctx).Execute()
 	return secret.Private, err
 }

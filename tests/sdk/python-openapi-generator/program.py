@@ -11,6 +11,7 @@ from cloakroom import (
     Configuration,
     Credentials,
     LoggedIn,
+    LoginApi,
     Registration,
     PasswordChange,
     PrivateApi,
@@ -28,6 +29,7 @@ class Device:
 
     def __init__(self) -> None:
         self.client = ApiClient(Configuration(host=base_url))
+        self.login = LoginApi(self.client)
         self.sessions = SessionsApi(self.client)
         self.accounts = AccountsApi(self.client)
         self.private = PrivateApi(self.client)
@@ -52,7 +54,7 @@ def refused(operation, *arguments):
 # Whoever is not signed in is told so, and who has the wrong password, too.
 ann = Device()
 assert refused(ann.private.read_private).code == "not_authenticated"
-wrong = refused(ann.sessions.login, Credentials(username=username, password="secret3"))
+wrong = refused(ann.login.login, Credentials(username=username, password="secret3"))
 assert (wrong.status, wrong.code) == (403, wrong_password)
 try:
     visit(base_url, username, "secret3")
@@ -65,12 +67,12 @@ else:
 
 # Two devices sign in; one ends the session of the other.
 credentials = Credentials(username=username, password=password, remember=True)
-there = LoggedIn.from_json(ann.keep(ann.sessions.login_without_preload_content(credentials)))
+there = LoggedIn.from_json(ann.keep(ann.login.login_without_preload_content(credentials)))
 assert there.ok
 assert ann.private.read_private().username == username
 here = Device()
 credentials = Credentials(username=username, password=password)
-here.keep(here.sessions.login_without_preload_content(credentials))
+here.keep(here.login.login_without_preload_content(credentials))
 page = here.sessions.list_sessions()
 [listed] = [session for session in page.sessions if session.id == there.session.id]
 assert listed.remember and not listed.current
@@ -88,9 +90,9 @@ assert refused(here.private.read_private).code == "session_refused"
 bob = Device()
 name = f"og-{secrets.token_hex(6)}"
 somebody = Registration(username=name, password="a long walk by the river")
-made = Account.from_json(bob.keep(bob.accounts.register_without_preload_content(somebody)))
+made = Account.from_json(bob.keep(bob.login.register_without_preload_content(somebody)))
 assert made.username == name
-assert refused(Device().accounts.register, somebody).code == "username_taken"
+assert refused(Device().login.register, somebody).code == "username_taken"
 change = PasswordChange(current_password=somebody.password, new_password="a short walk by the sea")
 bob.keep(bob.accounts.change_password_without_preload_content(change))
 assert bob.accounts.get_me().id == made.id

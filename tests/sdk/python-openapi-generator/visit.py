@@ -1,6 +1,14 @@
 from http.cookies import SimpleCookie
 
-from cloakroom import ApiClient, Configuration, Credentials, PrivateApi, Problem, SessionsApi
+from cloakroom import (
+    ApiClient,
+    Configuration,
+    Credentials,
+    LoginApi,
+    PrivateApi,
+    Problem,
+    SessionsApi,
+)
 
 
 def keep_cookies(client: ApiClient, answer) -> None:
@@ -13,9 +21,9 @@ def keep_cookies(client: ApiClient, answer) -> None:
 
 def visit(base_url: str, username: str, password: str) -> str:
     client = ApiClient(Configuration(host=base_url))
-    sessions = SessionsApi(client)
+    login = LoginApi(client)
     credentials = Credentials(username=username, password=password)
-    answer = sessions.login_without_preload_content(credentials)
+    answer = login.login_without_preload_content(credentials)
     if answer.status != 200:
         problem = Problem.from_json(answer.data)
         if problem.code == "invalid_credentials":
@@ -24,8 +32,9 @@ def visit(base_url: str, username: str, password: str) -> str:
     keep_cookies(client, answer)
 
     secret = PrivateApi(client).read_private()
+    sessions = SessionsApi(client)
     for session in sessions.list_sessions(limit=20).sessions:
         if not session.current:
             sessions.revoke_session(session.id)
-    sessions.logout()
+    login.logout()
     return secret.private

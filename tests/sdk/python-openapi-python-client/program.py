@@ -4,9 +4,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from cloakroom import Client
-from cloakroom.api.accounts import change_password, close_account, get_me, register
+from cloakroom.api.accounts import change_password, close_account, get_me
+from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
-from cloakroom.api.sessions import list_sessions, login, revoke_session
+from cloakroom.api.sessions import list_sessions, revoke_session
 from cloakroom.models import (
     Account,
     Closing,

@@ -1,6 +1,7 @@
 from cloakroom import Client
+from cloakroom.api.login import login, logout
 from cloakroom.api.private import read_private
-from cloakroom.api.sessions import list_sessions, login, logout, revoke_session
+from cloakroom.api.sessions import list_sessions, revoke_session
 from cloakroom.models import Credentials, Problem
 
 

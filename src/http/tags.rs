@@ -1,0 +1,82 @@
+//! The groups of the document, in the order in which a newcomer tries them.
+
+use std::collections::BTreeSet;
+
+use poem_openapi::Tags;
+use serde_json::{Map, Value, json};
+
+/// Our groups, in the order of the document.
+#[derive(Tags)]
+pub enum Tag {
+    /// Start here: sign in, and the session cookie opens every operation with a padlock.
+    #[oai(rename = "Login")]
+    Login,
+    /// What a session opens.
+    #[oai(rename = "Private")]
+    Private,
+    /// Where the account is signed in, and how to end its sessions.
+    #[oai(rename = "Sessions")]
+    Sessions,
+    /// The account that is signed in.
+    #[oai(rename = "Accounts")]
+    Accounts,
+    /// Access tokens for other services, and the public keys that verify them.
+    #[oai(rename = "Tokens")]
+    Tokens,
+    /// For reverse proxies in front of other apps.
+    #[oai(rename = "Proxies")]
+    Proxies,
+    /// For load balancers and orchestrators.
+    #[oai(rename = "Health")]
+    Health,
+}
+
+const ORDER: [&str; 7] =
+    ["Login", "Private", "Sessions", "Accounts", "Tokens", "Proxies", "Health"];
+
+/// Where a group stands. Those of an embedding service stand where `Private` does: they are what
+/// its users sign in for.
+fn position(tag: &str) -> usize {
+    let place = |wanted: &str| ORDER.iter().position(|name| *name == wanted);
+    place(tag).or_else(|| place("Private")).unwrap_or(ORDER.len())
+}
+
+/// Puts an operation without a tag into a group that is called like the service. Swagger UI would
+/// show it below everything else, in a group called `default`.
+pub fn add_missing(operation: &mut Value, title: &str) {
+    let tags = operation.get("tags").and_then(Value::as_array);
+    if tags.is_none_or(Vec::is_empty) {
+        operation["tags"] = json!([title]);
+    }
+}
+
+/// Sorts the groups and the paths, and leaves out the groups that no operation is in.
+pub fn sort(document: &mut Value, title: &str) {
+    let used = used_tags(document);
+    let mut tags = document["tags"].take().as_array().cloned().unwrap_or_default();
+    tags.retain(|tag| tag["name"].as_str().is_some_and(|name| used.contains(name)));
+    if used.contains(title) && tags.iter().all(|tag| tag["name"] != *title) {
+        tags.push(json!({ "name": title, "description": format!("The operations of {title}.") }));
+    }
+    tags.sort_by_key(|tag| position(tag["name"].as_str().unwrap_or_default()));
+    document["tags"] = tags.into();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        let mut sorted: Vec<_> = std::mem::take(paths).into_iter().collect();
+        sorted.sort_by_key(|(_, operations)| {
+            tags_of(operations).next().map_or(ORDER.len(), position) // a stable sort
+        });
+        *paths = Map::from_iter(sorted);
+    }
+}
+
+/// The tags of a path's operations.
+fn tags_of(operations: &Value) -> impl Iterator<Item = &str> {
+    let operations = operations.as_object().into_iter().flat_map(Map::values);
+    let tags = operations.filter_map(|operation| operation["tags"].as_array()).flatten();
+    tags.filter_map(Value::as_str)
+}
+
+fn used_tags(document: &Value) -> BTreeSet<String> {
+    let paths = document["paths"].as_object().into_iter().flat_map(Map::values);
+    paths.flat_map(tags_of).map(str::to_owned).collect()
+}
