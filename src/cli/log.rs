@@ -14,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::terminal;
 use crate::config::LogFormat;
+use crate::store::PGPASS_TARGET;
 
 /// Logs to the standard error output. `RUST_LOG` chooses how much; audit lines stay unless it says
 /// `audit=off`.
@@ -42,7 +43,7 @@ pub(super) fn start(format: LogFormat, usual: &str) {
 /// Is it none of the driver's lines that show a password? It logs a malformed line of a `.pgpass` file as
 /// it stands, whatever `RUST_LOG` says.
 fn is_safe(metadata: &Metadata<'_>) -> bool {
-    let is_of_pgpass = metadata.target() == "sqlx_postgres::options::pgpass";
+    let is_of_pgpass = metadata.target() == PGPASS_TARGET;
     !(is_of_pgpass && metadata.fields().field("line").is_some())
 }
 

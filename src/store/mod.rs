@@ -149,6 +149,8 @@ async fn begin<D: sqlx::Database>(
 
 /// Has the log say nothing of statements that take long, for those who copy everything.
 pub const PATIENT: &str = "sqlx::query=error";
+/// What the driver's lines about a password file are logged as.
+pub const PGPASS_TARGET: &str = "sqlx_postgres::options::pgpass";
 /// As many connections to PostgreSQL do for a command, which asks for one thing after the other.
 const FEW: u32 = 4;
 
