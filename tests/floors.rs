@@ -85,6 +85,25 @@ fn each_library_is_named_on_its_floor_only() {
     });
 }
 
+/// The reason of the exceptions in deny.toml: quick-xml comes with poem-openapi, and nothing calls it.
+#[test]
+fn att_17_14_no_operation_reads_or_writes_xml_and_advisories_are_checked() {
+    none(&["Xml", "XML", "quick_xml"], |_| true);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    assert!(!read("openapi/openapi.json").to_lowercase().contains("xml"));
+    assert!(
+        read(".github/workflows/advisories.yml").contains("cargo deny --locked check advisories")
+    );
+    let install = read("tests/tools/install");
+    let version = install.lines().find_map(|line| line.strip_prefix("CARGO_DENY=")).unwrap();
+    assert!(read(".github/workflows/advisories.yml").contains(&format!("cargo-deny@{version}\n")));
+    let exceptions = read("deny.toml");
+    let exceptions: Vec<_> =
+        exceptions.lines().filter(|line| line.contains("id = \"RUSTSEC-")).collect();
+    assert!(exceptions.iter().all(|line| line.contains("reason = \"")), "{exceptions:?}");
+}
+
 #[test]
 fn nobody_looks_up() {
     none(
