@@ -252,6 +252,7 @@ async fn build_domain(
             audiences: config.tokens.audiences.clone(),
         },
         is_leaving: AtomicBool::new(false),
+        is_closing: AtomicBool::new(false),
         tallies: Tallies::default(),
         events: Events::default(),
     })

@@ -252,6 +252,29 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
 }
 
 #[test]
+fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::logging(folder.path(), &[]);
+    let log = || fs::read_to_string(folder.path().join("log")).unwrap();
+    for (name, line) in [
+        ("HUP", "SIGHUP: reading the certificate, the signing keys and the peppers again"),
+        ("USR1", "SIGUSR1 does nothing here; the service goes on"),
+        ("USR2", "SIGUSR2 does nothing here; the service goes on"),
+    ] {
+        service.signal(name);
+        let start = Instant::now();
+        while !log().contains(line) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{name}: {}", log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(service.call("GET", "/readyz", &[], "").0, 200, "{name}");
+    }
+    service.signal("INT");
+    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    assert!(!log().contains("WARN") && log().contains("stopped"), "{}", log());
+}
+
+#[test]
 fn it_stops_well_however_soon_after_it_said_that_it_serves() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..20 {

@@ -8,7 +8,9 @@ use clap::Args;
 use super::{Failed, Outcome};
 use crate::app::{self, DEMO_USERS, Surroundings};
 use crate::config::Config;
-use crate::door::{Cloakroom, Signals, Sockets, faces_a_network, warn_of_demo_users};
+use crate::door::{
+    Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
+};
 use crate::http::Guest;
 
 #[derive(Debug, Default, Args)]
@@ -33,6 +35,7 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
+        let _ = ReloadSignals::listen(); // none of them ends a service that is still starting
         let mut config = config.clone();
         config.log.requests.get_or_insert(io::stderr().is_terminal());
         let config = &config;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,11 @@ pub(super) struct Happening<'a> {
 
 /// Events that wait to be written.
 #[derive(Debug, Default)]
-pub struct Events(Mutex<Waiting>);
+pub struct Events {
+    waiting: Mutex<Waiting>,
+    /// One writes at a time: when the last one is done, no other holds events that are not written.
+    writing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -152,6 +157,7 @@ impl Events {
 
     /// Writes what waits; what cannot be written waits on.
     pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), Fault> {
+        let _writing = self.writing.lock().await;
         loop {
             let rows = Arc::new(self.take(now));
             if rows.is_empty() {
@@ -165,7 +171,7 @@ impl Events {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().expect("nobody panics while noting")
+        self.waiting.lock().expect("nobody panics while noting")
     }
 }
 
@@ -275,7 +281,7 @@ impl Domain {
     /// Writes events down until the domain is gone.
     pub async fn record(domain: Weak<Self>) {
         let mut rounds = Rounds::every(WRITE, domain);
-        while let Some(domain) = rounds.next().await {
+        while let Some(domain) = rounds.next_until_closing().await {
             // what could not be written was said, and waits
             let _ = domain.events.write(&domain.store, domain.clock.now()).await;
         }
@@ -283,6 +289,7 @@ impl Domain {
 
     /// Writes down what waits and what was counted, and closes the database: the end.
     pub async fn close_store(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
         let now = self.clock.now();
         self.events.waiting().close_windows(now, |_| true);
         let _ = self.events.write(&self.store, now).await; // it was said

@@ -51,6 +51,8 @@ pub struct Domain {
     pub rules: Rules,
     /// Has it been told to end?
     pub is_leaving: AtomicBool,
+    /// Is the database closed, or about to be, because this is the end?
+    pub is_closing: AtomicBool,
     pub tallies: Tallies,
     /// What happened and is not written down yet.
     pub events: Events,
@@ -79,5 +81,18 @@ impl Domain {
     /// From now on others are to be asked; what is asked nevertheless is answered.
     pub fn leave(&self) {
         self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Is this the end? Then what goes on beside the requests ends, too.
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Logs what failed beside the requests, unless it failed because the database was closed at the
+    /// end.
+    fn warn(&self, fault: &Fault) {
+        if !self.is_closing() {
+            tracing::warn!("{fault}");
+        }
     }
 }

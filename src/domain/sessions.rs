@@ -310,7 +310,7 @@ impl Domain {
             let Ok(hash) = domain.hasher.hash_if_idle(password).await else { return };
             let renewed = domain.store.renew_hash(account.as_str(), version, &hash).await;
             if let Err(fault) = renewed {
-                tracing::warn!("{fault}"); // the next login tries again
+                domain.warn(&fault); // the next login tries again
             }
         });
     }
@@ -484,7 +484,7 @@ impl Domain {
         let since = now.before(SEEN_EVERY).millis();
         tokio::spawn(async move {
             if let Err(fault) = domain.store.session_seen(id.as_str(), now.millis(), since).await {
-                tracing::warn!("{fault}"); // the next minute tries again
+                domain.warn(&fault); // the next minute tries again
             }
         });
     }

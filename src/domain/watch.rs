@@ -53,6 +53,13 @@ impl<T> Rounds<T> {
     }
 }
 
+impl Rounds<Domain> {
+    /// The next round, until the end, when the database is closed.
+    pub async fn next_until_closing(&mut self) -> Option<Arc<Domain>> {
+        self.next().await.filter(|domain| !domain.is_closing())
+    }
+}
+
 /// Trouble that may last, and is said every half minute.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
@@ -75,12 +82,14 @@ impl Domain {
         let (mut trouble, mut of_peppers) = (Trouble::default(), Trouble::default());
         let mut of_secrets = Trouble::default();
         let mut rounds = Rounds::every(LISTEN, domain);
-        while let Some(domain) = rounds.next().await {
+        while let Some(domain) = rounds.next_until_closing().await {
             if let Err(error) = domain.look_at_keys() {
                 let say = || tracing::error!("the signing keys stay as they were: {error}");
                 trouble.say(Instant::now(), say);
             }
-            if let Err(error) = domain.look_at_peppers().await {
+            if let Err(error) = domain.look_at_peppers().await
+                && !domain.is_closing()
+            {
                 let say = || tracing::error!("the peppers stay as they were: {error}");
                 of_peppers.say(Instant::now(), say);
             }
@@ -92,10 +101,20 @@ impl Domain {
         }
     }
 
+    /// Takes up new keys and peppers at once, as at SIGHUP, and says what stays as it was.
+    pub async fn reload_keys(&self) {
+        if let Err(error) = self.look_at_keys() {
+            tracing::error!("the signing keys stay as they were: {error}");
+        }
+        if let Err(error) = self.look_at_peppers().await {
+            tracing::error!("the peppers stay as they were: {error}");
+        }
+    }
+
     /// Counts the sessions in force, for whoever watches, until the domain is gone.
     pub async fn count_sessions(domain: Weak<Self>) {
         let mut rounds = Rounds::every(COUNT, domain);
-        while let Some(domain) = rounds.next().await {
+        while let Some(domain) = rounds.next_until_closing().await {
             let now = domain.clock.now();
             match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
                 Ok(live) => domain.tallies.note_sessions(live),
@@ -108,9 +127,9 @@ impl Domain {
     pub async fn clear_away(domain: Weak<Self>, every: Duration) {
         let mut rounds = Rounds::every(every, domain);
         rounds.ticks.reset();
-        while let Some(domain) = rounds.next().await {
+        while let Some(domain) = rounds.next_until_closing().await {
             if let Err(fault) = domain.remove_ended().await {
-                tracing::warn!("{fault}"); // the next round tries again
+                domain.warn(&fault); // the next round tries again
             }
         }
     }
@@ -122,7 +141,8 @@ impl Domain {
         loop {
             let began = Instant::now();
             let heard = feed.hear().await;
-            let Some(domain) = domain.upgrade() else { return };
+            let domain = domain.upgrade().filter(|domain| !domain.is_closing());
+            let Some(domain) = domain else { return };
             let silence = match heard {
                 Ok(heard) => {
                     trouble = Trouble::default();
@@ -143,7 +163,7 @@ impl Domain {
     pub async fn watch_hashes(domain: Weak<Self>, every: Duration) {
         let mut timed = Vec::new();
         let mut rounds = Rounds::every(every, domain);
-        while let Some(domain) = rounds.next().await {
+        while let Some(domain) = rounds.next_until_closing().await {
             if let Err(fault) = domain.look_at_hashes(&mut timed).await {
                 tracing::debug!("{fault}"); // the pace stays; listening says it aloud
             }

@@ -3,6 +3,7 @@
 
 mod serving;
 mod settings;
+mod signals;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi};
 
-pub(crate) use self::serving::{Signals, Sockets, faces_a_network, warn_of_demo_users};
+pub(crate) use self::serving::{Sockets, faces_a_network, warn_of_demo_users};
 pub use self::settings::Settings;
+pub(crate) use self::signals::{ReloadSignals, Signals};
 use crate::app::{self, StartError, Surroundings};
 use crate::config::{Config, ConfigError};
 use crate::domain::Domain;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::signals::Signals;
 use super::{Error, Mounted};
 use crate::app;
 use crate::clock::Clock;
@@ -68,10 +68,12 @@ impl Mounted {
             let route = metrics::route(watched, app::metrics_hosts(config));
             tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
         }
+        let Signals { stop: stop_signals, reload } = signals;
+        tokio::spawn(reload.follow(Arc::downgrade(&domain)));
         let mut trouble = None;
         let stop = async {
             tokio::select! {
-                () = signals.asked_to_stop(Arc::clone(&domain)) => {}
+                () = stop_signals.asked_to_stop(Arc::clone(&domain)) => {}
                 found = domain.store.unsynced() => {
                     domain.leave();
                     tracing::error!("stopping: {found}");
@@ -188,40 +190,5 @@ fn warn_of_other_names(config: &Config, tls: &Tls) {
     let host = config.public_url.host();
     if !tls.names(&host) {
         tracing::warn!("the certificate is not for {host}, where users reach the service");
-    }
-}
-
-/// SIGTERM and Ctrl-C, which end the process by themselves until somebody listens for them.
-#[derive(Debug)]
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// Listens from now on: whoever is told that it serves may ask it to stop.
-    pub fn listen() -> Self {
-        Self {
-            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be listened for"),
-            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be listened for"),
-        }
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    /// Done at the first one, when it is no longer ready. A second one ends the process at once.
-    async fn asked_to_stop(mut self, domain: Arc<Domain>) {
-        self.next().await;
-        domain.leave();
-        tracing::info!("stopping; answers under way are finished first");
-        tokio::spawn(async move {
-            self.next().await;
-            std::process::exit(1);
-        });
     }
 }

@@ -34,5 +34,6 @@ mod renewal;
 mod server_secrets;
 mod sessions;
 mod settings;
+mod shutdown;
 mod throttle;
 mod tokens;

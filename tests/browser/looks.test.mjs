@@ -41,7 +41,7 @@ test('att 18 09: 41 sessions fit a page that is not a wall, and are paged by key
   for (let n = 0; n < 40; n++) await signInElsewhere(page, 'many', `Mozilla/5.0 (X11; Linux x86_64; rv:${100 + n}.0) Gecko/20100101 Firefox/${100 + n}.0`);
   await page.goto('/account');
   const height = await page.locator('html').evaluate((html) => html.scrollHeight);
-  assert.ok(height < 2000, `${height} px`); // it was 4,569 px
+  assert.ok(height < 2300, `${height} px`); // it was 4,569 px, on a wide screen
   await takePicture(page, 'account-many-phone', { fullPage: true });
   assert.match(await page.locator('.sessions li').first().innerText(), /This session/);
   const next = page.getByRole('link', { name: 'Next' });

@@ -89,6 +89,11 @@ fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
     changed(&service, &renewed);
     assert!(start.elapsed() < Duration::from_millis(900), "at once: {:?}", start.elapsed());
     still_answers();
+    for name in ["USR1", "USR2"] {
+        service.signal(name);
+        still_answers();
+    }
+    assert!(service.log().contains("SIGHUP: reading the certificate"), "{}", service.log());
 }
 
 /// The certificate, once it is another one than this.

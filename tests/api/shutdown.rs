@@ -1,0 +1,60 @@
+//! The end of a service: what goes on beside the requests ends with it, and complains of nothing.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloakroom::domain::Domain;
+use tracing::Level;
+
+use crate::house::House;
+
+/// What is logged, as text.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn att_19_19_nothing_complains_of_a_database_that_is_closed_at_the_end() {
+    const OFTEN: Duration = Duration::from_millis(1);
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(Level::WARN);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    let _logged_here = tracing::subscriber::set_default(subscriber);
+    tracing::warn!("this is seen");
+    assert!(log.text().contains("this is seen"));
+    log.0.lock().unwrap().clear();
+
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    house.domain.close_store().await;
+    let domain = || Arc::downgrade(&house.domain);
+    let all = async {
+        tokio::join!(
+            Domain::listen(domain()),
+            Domain::clear_away(domain(), OFTEN),
+            Domain::watch_hashes(domain(), OFTEN),
+            Domain::count_sessions(domain()),
+            Domain::watch_keys(domain()),
+            Domain::record(domain()),
+        )
+    };
+    tokio::time::timeout(Duration::from_secs(10), Box::pin(all)).await.expect("each of them ends");
+    assert_eq!(log.text(), "");
+}
