@@ -100,7 +100,7 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
             "# ago login_succeeded ann from 127.0.0.1, session ",
         ),
         (
-            &["--listen", "127.0.0.1:9", "doctor"],
+            &["--listen", "127.0.0.1:7", "doctor"],
             "STATE ABOUT FINDING",
             "ok data folder cloakroom-data",
         ),

@@ -76,7 +76,7 @@ pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
 /// What a command printed that was done.
 pub fn said(folder: &Path, arguments: &[&str]) -> String {
     let done = run(folder, arguments, &format!("{PASSWORD}\n"));
-    assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+    assert!(done.status.success(), "{arguments:?}: {}{}", text(&done.stdout), text(&done.stderr));
     text(&done.stdout)
 }
 
