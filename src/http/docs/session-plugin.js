@@ -140,8 +140,7 @@ function AuthorizationDialog(Original, system) {
     const close = () => dialog.current?.close();
     function closed() {
       authActions.showDefinitions(false);
-      const { activeElement } = document;
-      if (!activeElement?.checkVisibility() || activeElement === document.body) focusBar();
+      if (!document.activeElement?.offsetParent) focusBar(); // the button that opened it is gone
     }
     return h(
       'dialog',
