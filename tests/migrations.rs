@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use cloakroom::store::Store;
+use cloakroom::store::{AccountChange, Store};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -240,7 +240,11 @@ async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
         .await
         .unwrap();
     assert_eq!(store.remove_expired_invites(2, 10).await.unwrap(), 1);
-    store.end_sessions_but("nobody", "", 0).await.unwrap(); // notes it in the feed
+    run("insert into accounts (id, username, password_hash, created_at) values ('1', 'ann', '!', 0)"
+        .to_owned())
+    .await;
+    let disabled = store.disable_account("ann", 1).await.unwrap(); // notes it in the feed
+    assert!(matches!(disabled, AccountChange::Changed(_)), "{disabled:?}");
     store.close().await;
     run(format!("drop owned by \"{role}\"")).await;
     run(format!("drop role \"{role}\"")).await;

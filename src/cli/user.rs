@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::domain::accounts::{
-    Account, Application, BadUsername, RegisterError, ResetError, Username,
+    Account, Application, BadUsername, Change, RegisterError, ResetError, Username,
 };
 use crate::fault::Fault;
 
@@ -95,13 +95,13 @@ impl User {
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
-                done(&name, "is disabled; all their sessions have ended", async |username| {
-                    domain.disable(username).await
-                })
-                .await
+                let done = "is disabled; all their sessions have ended";
+                let already = "is disabled already";
+                change(&name, [done, already], async |name| domain.disable(name).await).await
             }
             Self::Enable { name } => {
-                done(&name, "may sign in", async |username| domain.enable(username).await).await
+                let words = ["may sign in", "may sign in already"];
+                change(&name, words, async |name| domain.enable(name).await).await
             }
             Self::Delete { name, confirmation } => delete(&domain, &name, &confirmation).await,
             Self::Release { name } => release(&domain, &name).await,
@@ -211,24 +211,28 @@ fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
     [account.username.as_str().into(), relative(account.created_at, now).into(), state]
 }
 
-/// Does something to the user of this name and says so.
-async fn done(
+/// Changes something of the user of this name and says so, or that it was so already.
+async fn change(
     name: &str,
-    what: &str,
-    act: impl AsyncFnOnce(&Username) -> Result<bool, Fault>,
+    [done, already]: [&str; 2],
+    act: impl AsyncFnOnce(&Username) -> Result<Change, Fault>,
 ) -> Outcome {
     let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
-    if act(&username).await? {
-        say(&format!("{username} {what}"))
-    } else {
-        Err(Failed(format!("there is no user {username}")))
+    match act(&username).await? {
+        Change::Done => say(&format!("{username} {done}")),
+        Change::Unchanged => say(&format!("{username} {already}")),
+        Change::NoSuchAccount => Err(Failed(format!("there is no user {username}"))),
     }
 }
 
 async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Outcome {
     let username = account(domain, name).await?.username; // before anybody is asked for nothing
     confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
-    done(name, "is deleted", async |username| domain.delete(username).await).await
+    if domain.delete(&username).await? {
+        say(&format!("{username} is deleted"))
+    } else {
+        Err(Failed(format!("there is no user {username}")))
+    }
 }
 
 async fn release(domain: &Domain, name: &str) -> Outcome {

@@ -14,7 +14,8 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
 use crate::store::{
-    AccountAdded, AccountRow, HashRow, HeldUsernameRow, NewAccountRow, NewSessionRow, SignedUp,
+    AccountAdded, AccountChange, AccountRow, HashRow, HeldUsernameRow, NewAccountRow,
+    NewSessionRow, SignedUp,
 };
 
 /// Who may make an account.
@@ -402,7 +403,9 @@ impl Domain {
             };
             self.note_of(event, Some(&who.account.id), Some(&who.session.id));
         };
-        let tried = self.may_confirm(&who.session.id).await.map_err(LogInError::from);
+        let turn = self.account_turn(&who.account.id).await?;
+        turn.map_err(|wait| LogInError::TooManyAttempts { wait })?;
+        let tried = self.may_confirm(who).await.map_err(LogInError::from);
         let mut tried = tried.inspect_err(note)?;
         let row = self.store.account(who.account.id.as_str()).await?;
         let proved = self.proved(row, current, &mut tried).await.inspect_err(note)?;
@@ -423,21 +426,32 @@ impl Domain {
         Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
     }
 
-    /// Disables an account and ends all its sessions: the operator's way. False if there is none.
-    pub async fn disable(&self, username: &Username) -> Result<bool, Fault> {
+    /// Disables an account and ends all its sessions: the operator's way.
+    pub async fn disable(&self, username: &Username) -> Result<Change, Fault> {
         let now = self.clock.now().millis();
-        let account = self.store.disable_account(username.as_str(), now).await?;
-        Ok(self.forgotten(account, Event::UserDisabled))
+        match self.store.disable_account(username.as_str(), now).await? {
+            AccountChange::NoSuchAccount => Ok(Change::NoSuchAccount),
+            AccountChange::Unchanged(_) => Ok(Change::Unchanged),
+            AccountChange::Changed(account) => {
+                self.forgotten(Some(account), Event::UserDisabled);
+                Ok(Change::Done)
+            }
+        }
     }
 
-    /// Enables an account again; false if there is none.
-    pub async fn enable(&self, username: &Username) -> Result<bool, Fault> {
-        let Some(account) = self.store.enable_account(username.as_str()).await? else {
-            return Ok(false);
+    /// Enables an account again, and lifts the wait at its name.
+    pub async fn enable(&self, username: &Username) -> Result<Change, Fault> {
+        let (account, was_disabled) = match self.store.enable_account(username.as_str()).await? {
+            AccountChange::NoSuchAccount => return Ok(Change::NoSuchAccount),
+            AccountChange::Unchanged(account) => (account, false),
+            AccountChange::Changed(account) => (account, true),
         };
-        self.let_try_again(username).await?;
+        let had_failures = self.let_try_again(username).await?;
+        if !was_disabled && !had_failures {
+            return Ok(Change::Unchanged);
+        }
         self.note_at(Event::UserEnabled, &account.into());
-        Ok(true)
+        Ok(Change::Done)
     }
 
     /// Removes an account and all its sessions, and holds its user name: the operator's way. False if
@@ -476,6 +490,15 @@ impl Domain {
         self.let_try_again(username).await.map_err(ResetError::Fault)?;
         Ok(())
     }
+}
+
+/// What came of changing an account: the operator's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    NoSuchAccount,
+    /// It was so already, and nothing was written.
+    Unchanged,
+    Done,
 }
 
 /// Why a password was not changed.

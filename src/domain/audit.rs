@@ -31,6 +31,7 @@ pub enum Event {
     AccountRegistered,
     RegistrationThrottled,
     AccountClosed,
+    AccountThrottled,
     UserAdded,
     UsersImported,
     UserDisabled,
@@ -56,7 +57,7 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -72,6 +73,7 @@ impl Event {
         Self::AccountRegistered,
         Self::RegistrationThrottled,
         Self::AccountClosed,
+        Self::AccountThrottled,
         Self::UserAdded,
         Self::UsersImported,
         Self::UserDisabled,
@@ -113,6 +115,7 @@ impl Event {
             Self::AccountRegistered => "account_registered",
             Self::RegistrationThrottled => "registration_throttled",
             Self::AccountClosed => "account_closed",
+            Self::AccountThrottled => "account_throttled",
             Self::UserAdded => "user_added",
             Self::UsersImported => "users_imported",
             Self::UserDisabled => "user_disabled",
@@ -150,6 +153,7 @@ impl Event {
             | Self::PasswordRefused
             | Self::PasswordThrottled
             | Self::RegistrationThrottled
+            | Self::AccountThrottled
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
             | Self::DeviceDistrusted
@@ -208,6 +212,17 @@ impl Domain {
         self.events.note(self.clock.now(), happened);
         let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
         tracing::info!(target: "audit", event = event.name(), account, session);
+    }
+
+    /// Notes that an account asks for changes faster than it may. A client that goes on costs a line a
+    /// minute.
+    pub(super) fn note_throttled(&self, account: &AccountId) {
+        let event = Event::AccountThrottled;
+        let happened =
+            Happening { event, account: Some(account), session: None, thing: None, count: 1 };
+        if self.events.note(self.clock.now(), happened) {
+            tracing::info!(target: "audit", event = event.name(), account = account.as_str());
+        }
     }
 
     /// Notes what happened to something that has no account, by its id.

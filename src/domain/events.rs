@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,13 @@ const MOST_WINDOWS: usize = 4096;
 const KEEP: Duration = days(90);
 /// Rows that are kept: some 300 MB. Of those that anybody can make happen there are fewer, so that they
 /// drive nothing else out.
-const MOST_DEEDS: i64 = 1_000_000;
-const MOST_REFUSALS: i64 = 200_000;
+const QUOTAS: [Quota; 2] = [
+    Quota { refusal: false, in_all: 1_000_000, of_an_account: 10_000 },
+    Quota { refusal: true, in_all: 200_000, of_an_account: 2_000 },
+];
+/// Events are written up to this much after they have their ids, unless the database is away; an
+/// account whose events came later is looked at when its next one comes.
+const WRITTEN_WITHIN: Duration = mins(1);
 
 tokio::task_local! {
     static CAUSE: Cause;
@@ -66,12 +71,23 @@ pub(super) struct Happening<'a> {
     pub count: u64,
 }
 
+/// How many rows of a kind are kept. That an account has a bound of its own keeps those of others:
+/// whatever one account does as often as it can, it displaces its own events only.
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    refusal: bool,
+    in_all: i64,
+    of_an_account: i64,
+}
+
 /// Events that wait to be written.
 #[derive(Debug, Default)]
 pub struct Events {
     waiting: Mutex<Waiting>,
     /// One writes at a time: when the last one is done, no other holds events that are not written.
     writing: tokio::sync::Mutex<()>,
+    /// When it was looked which accounts have too many rows, in milliseconds; 0 if it was not yet.
+    trimmed_at: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +123,8 @@ impl Window {
 }
 
 impl Events {
-    pub(super) fn note(&self, at: Timestamp, happened: Happening<'_>) {
+    /// Notes what happened. False if it is only counted, with others of its kind a moment ago.
+    pub(super) fn note(&self, at: Timestamp, happened: Happening<'_>) -> bool {
         let cause = CAUSE.try_with(Clone::clone).ok();
         let address = cause.as_ref().and_then(|cause| cause.address);
         let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
@@ -120,9 +137,11 @@ impl Events {
             ..blank(at, happened.event, count)
         };
         let mut waiting = self.waiting();
-        if !happened.event.is_refusal() || waiting.is_first(at, happened.event, &row) {
+        let is_noted = !happened.event.is_refusal() || waiting.is_first(at, happened.event, &row);
+        if is_noted {
             waiting.add(row);
         }
+        is_noted
     }
 
     /// Notes what happened to something that has no account, by its id.
@@ -298,24 +317,60 @@ impl Domain {
 
     /// Removes the events that are too old, or too many, `limit` at a time.
     pub(super) async fn remove_old_events(&self, limit: i64, pause: Duration) -> Result<(), Fault> {
-        let most = [(true, MOST_REFUSALS), (false, MOST_DEEDS)];
-        remove_old(&self.store, self.clock.now(), most, (limit, pause)).await
+        let now = self.clock.now();
+        let batches = Batches { limit, pause };
+        let trimmed_at = Timestamp::from_millis(self.events.trimmed_at.load(Ordering::Relaxed));
+        let since = trimmed_at.min(now).before(WRITTEN_WITHIN);
+        for quota in QUOTAS {
+            remove_excess(&self.store, since, quota, batches).await?;
+        }
+        self.events.trimmed_at.store(now.millis(), Ordering::Relaxed);
+        for quota in QUOTAS {
+            remove_old(&self.store, now, quota, batches).await?;
+        }
+        Ok(())
     }
+}
+
+/// How many rows are removed at once, and how long the writer is free for others then.
+#[derive(Debug, Clone, Copy)]
+struct Batches {
+    limit: i64,
+    pause: Duration,
+}
+
+/// Removes what accounts have beyond their bound. Only those are looked at that have had an event
+/// since: no other has more than before.
+async fn remove_excess(
+    store: &Store,
+    since: Timestamp,
+    quota: Quota,
+    batches: Batches,
+) -> Result<(), Fault> {
+    for account in store.accounts_with_events(&first_id(since)).await? {
+        let Quota { refusal, of_an_account, .. } = quota;
+        let over = store.event_of_account_behind(&account, refusal, of_an_account).await?;
+        let Some(until) = over else { continue };
+        let remove =
+            async || store.remove_events_of_account(&account, refusal, &until, batches.limit).await;
+        while remove().await? > 0 {
+            tokio::time::sleep(batches.pause).await;
+        }
+    }
+    Ok(())
 }
 
 async fn remove_old(
     store: &Store,
     now: Timestamp,
-    most: [(bool, i64); 2],
-    (limit, pause): (i64, Duration),
+    quota: Quota,
+    batches: Batches,
 ) -> Result<(), Fault> {
     let old = first_id(now.before(KEEP));
-    for (refusal, most) in most {
-        let over = store.event_behind(refusal, most).await?;
-        let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
-        while store.remove_events(refusal, &until, limit).await? > 0 {
-            tokio::time::sleep(pause).await;
-        }
+    let over = store.event_behind(quota.refusal, quota.in_all).await?;
+    let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
+    while store.remove_events(quota.refusal, &until, batches.limit).await? > 0 {
+        tokio::time::sleep(batches.pause).await;
     }
     Ok(())
 }
@@ -328,6 +383,7 @@ mod tests {
     use super::*;
     use crate::clock::hours;
 
+    const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
     const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
 
     async fn store(folder: &Path) -> Store {
@@ -471,6 +527,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn att_17_03_what_an_account_has_too_many_of_goes_before_anything_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let events = Events::default();
+        let [ann, mallory] = ["ann", "mallory"].map(|id| AccountId::from(id.to_owned()));
+        for minute in 0..3 {
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginSucceeded, &ann));
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &mallory));
+        }
+        for minute in 10..60 {
+            events.note(NOON.plus(mins(minute)), happened(Event::SessionRevoked, &mallory));
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        let now = NOON.plus(hours(1));
+        let quota = Quota { refusal: false, in_all: 20, of_an_account: 10 };
+        remove_excess(&store, now, quota, BATCHES).await.unwrap();
+        assert_eq!(all(&store).await.len(), 56, "no account has had an event since");
+        remove_excess(&store, NOON, quota, BATCHES).await.unwrap();
+        remove_old(&store, now, quota, BATCHES).await.unwrap();
+        let rows = rows(&store).await;
+        let count = |account: &str, refusal: i64| {
+            let is_one = |row: &&EventRow| {
+                row.account_id.as_deref() == Some(account) && row.refusal == refusal
+            };
+            rows.iter().filter(is_one).count()
+        };
+        assert_eq!([count("ann", 0), count("mallory", 0), count("mallory", 1)], [3, 10, 3]);
+        assert!(
+            rows.iter()
+                .all(|row| row.event != "session_revoked" || row.at > NOON.plus(mins(49)).millis())
+        );
+    }
+
+    #[tokio::test]
     async fn what_is_old_or_too_much_goes_and_the_deeds_stay() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
@@ -482,7 +572,10 @@ mod tests {
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         assert_eq!(all(&store).await.len(), 32);
-        remove_old(&store, NOON, [(true, 10), (false, 10)], (7, Duration::ZERO)).await.unwrap();
+        for refusal in [true, false] {
+            let quota = Quota { refusal, in_all: 10, of_an_account: 100 };
+            remove_old(&store, NOON, quota, BATCHES).await.unwrap();
+        }
         let rows = all(&store).await;
         let count = |name: &str| rows.iter().filter(|(event, _)| event == name).count();
         assert_eq!((count("login_failed"), count("login_succeeded")), (10, 1), "{rows:?}");

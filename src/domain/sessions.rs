@@ -15,7 +15,10 @@ use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
 use crate::secret::{DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id};
 pub use crate::store::Behind;
-use crate::store::{AccountRow, Added, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
+use crate::store::{
+    AccountRow, Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, NodeTime, SessionRow,
+    TurnRow,
+};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -230,6 +233,22 @@ impl From<NotNow> for LogInError {
             NotNow::Busy => Self::Busy,
             NotNow::Fault(fault) => Self::Fault(fault),
         }
+    }
+}
+
+/// Why no session was ended.
+#[derive(Debug)]
+pub enum RevokeError {
+    /// The account has changed too much lately; nothing was tried.
+    TooManyAttempts {
+        wait: Duration,
+    },
+    Fault(Fault),
+}
+
+impl From<Fault> for RevokeError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
@@ -530,39 +549,90 @@ impl Domain {
         Ok(SessionPage { sessions: rows.into_iter().map(|row| self.session(row)).collect(), next })
     }
 
-    /// Ends one of the account's sessions; false if it has none of this name.
+    /// Ends one of the account's sessions, for its owner; false if it has none of this name.
+    pub async fn revoke_own(&self, account: &AccountId, id: &str) -> Result<bool, RevokeError> {
+        if !SessionId::is_one(id) {
+            return Ok(false);
+        }
+        let turn = self.turn_to_revoke(account).await?;
+        let now = self.clock.now().millis();
+        let ended = self.store.end_session_named(account.as_str(), id, now, Some(turn)).await?;
+        let ended = self.count_own_ended(account, ended)?;
+        Ok(self.note_revoked(account, id, ended))
+    }
+
+    /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
     pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
         if !SessionId::is_one(id) {
             return Ok(false);
         }
         let now = self.clock.now().millis();
-        let ended = self.store.end_session_named(account.as_str(), id, now).await?;
-        self.recognition.ended(account);
-        if ended {
+        let ended = self.store.end_session_named(account.as_str(), id, now, None).await?;
+        let ended = self.count_ended(account, ended).unwrap_or_default();
+        Ok(self.note_revoked(account, id, ended))
+    }
+
+    fn note_revoked(&self, account: &AccountId, id: &str, ended: u64) -> bool {
+        if ended > 0 {
             self.note_of(Event::SessionRevoked, Some(account), Some(&SessionId(id.to_owned())));
+        }
+        ended > 0
+    }
+
+    /// Ends every session of the account but this one, for its owner; how many those were.
+    pub async fn end_others(
+        &self,
+        account: &AccountId,
+        keep: &SessionId,
+    ) -> Result<u64, RevokeError> {
+        let turn = self.turn_to_revoke(account).await?;
+        let now = self.clock.now().millis();
+        let (account_id, keep) = (account.as_str(), keep.as_str());
+        let ended = self.store.end_sessions_but(account_id, keep, now, Some(turn)).await?;
+        let ended = self.count_own_ended(account, ended)?;
+        if ended > 0 {
+            self.note_count(Event::OtherSessionsRevoked, Some(account), ended);
         }
         Ok(ended)
     }
 
-    /// Ends every session of the account but this one; how many those were.
-    pub async fn end_others(&self, account: &AccountId, keep: &SessionId) -> Result<u64, Fault> {
-        let ended = self.end_but(account, keep.as_str()).await?;
-        self.note_count(Event::OtherSessionsRevoked, Some(account), ended);
-        Ok(ended)
-    }
-
-    /// Ends every session of the account: the operator's way.
+    /// Ends every session of the account: the operator's way. How many those were.
     pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
-        let ended = self.end_but(account, "").await?; // the id of none
-        self.note_count(Event::AllSessionsRevoked, Some(account), ended);
+        let now = self.clock.now().millis();
+        let keep = ""; // the id of none
+        let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
+        let ended = self.count_ended(account, ended).unwrap_or_default();
+        if ended > 0 {
+            self.note_count(Event::AllSessionsRevoked, Some(account), ended);
+        }
         Ok(ended)
     }
 
-    async fn end_but(&self, account: &AccountId, keep: &str) -> Result<u64, Fault> {
-        let now = self.clock.now().millis();
-        let ended = self.store.end_sessions_but(account.as_str(), keep, now).await?;
-        self.recognition.ended(account);
-        Ok(ended)
+    async fn turn_to_revoke(
+        &self,
+        account: &AccountId,
+    ) -> Result<(TurnRow, NodeTime), RevokeError> {
+        let turn = self.account_turn(account).await?;
+        turn.map_err(|wait| RevokeError::TooManyAttempts { wait })
+    }
+
+    fn count_own_ended(&self, account: &AccountId, ended: Ended) -> Result<u64, RevokeError> {
+        self.count_ended(account, ended).ok_or_else(|| {
+            self.note_throttled(account); // requests at the same moment took the last turn
+            RevokeError::TooManyAttempts { wait: self.rules.limits.account.every }
+        })
+    }
+
+    /// How many sessions have ended, which are recognised no more; `None` if the account had no turn.
+    fn count_ended(&self, account: &AccountId, ended: Ended) -> Option<u64> {
+        match ended {
+            Ended::None => Some(0),
+            Ended::RateLimited => None,
+            Ended::Sessions(count) => {
+                self.recognition.ended(account);
+                Some(count)
+            }
+        }
     }
 
     fn lifetimes(&self, remember: Remember) -> Lifetimes {

@@ -18,7 +18,7 @@ use tokio::sync::SemaphorePermit;
 use super::Domain;
 use super::accounts::{AccountId, Username};
 use super::server_secret::ServerSecrets;
-use super::sessions::SessionId;
+use super::sessions::SignedInAs;
 use super::tokens::DeviceClaims;
 use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
@@ -45,6 +45,8 @@ pub struct Limits {
     pub devices: Staircase,
     /// The current password, typed in a session.
     pub session: Staircase,
+    /// What an account changes that is written down in the audit.
+    pub account: Steady,
     /// Failed sign-ins from an address.
     pub address: Steady,
     /// Registrations from an address.
@@ -100,6 +102,7 @@ impl Limits {
             name: Staircase(name),
             device: Staircase(vec![(10, DEVICE)]), // it is like any other client from then on
             devices: Staircase(vec![(20, mins(15)), (100, hours(24))]), // whoever collects them
+            account: Steady { burst: 30, every: second(2) },
             // at most twenty failures in any ten minutes
             address: Steady { burst: 10, every: mins(1) },
             registrations: Steady { burst: 10, every: mins(1) },
@@ -117,11 +120,20 @@ impl Limits {
             device: free.clone(),
             devices: free.clone(),
             session: free,
+            account: steady,
             address: steady,
             registrations: steady,
             all_registrations: steady,
             keys: 1_000_000,
         }
+    }
+}
+
+impl Steady {
+    /// The row of one more turn.
+    fn turn(self, key: AttemptKey) -> TurnRow {
+        let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
+        TurnRow { key, burst: every.saturating_mul(self.burst - 1), every }
     }
 }
 
@@ -165,6 +177,7 @@ enum Key<'a> {
     Device(&'a str),
     Devices(&'a str),
     Session(&'a str),
+    Account(&'a str),
     Address(IpAddr),
     Registrations(IpAddr),
     AllRegistrations,
@@ -179,6 +192,7 @@ impl Key<'_> {
             Self::Device(id) => ("device", (*id).to_owned()),
             Self::Devices(account) => ("devices", (*account).to_owned()),
             Self::Session(id) => ("session", (*id).to_owned()),
+            Self::Account(id) => ("account", (*id).to_owned()),
             Self::Address(address) => ("address", network(*address)),
             Self::Registrations(address) => ("registrations", network(*address)),
             Self::AllRegistrations => ("registrations", "all".to_owned()),
@@ -201,7 +215,10 @@ fn network(address: IpAddr) -> String {
 /// A try that was let in and counted: as a failure, until it turns out well.
 #[derive(Debug)]
 pub(super) struct Try<'a> {
+    /// Turns that a good end gives back.
     turns: Vec<TurnRow>,
+    /// Turns that only a try which came to nothing gives back.
+    kept_turns: Vec<TurnRow>,
     steps: Vec<StepRow>,
     /// What else a good end makes forgotten.
     beside: Option<ResetRow>,
@@ -285,10 +302,32 @@ impl Domain {
         self.counted(address.as_slice(), name.as_slice()).await
     }
 
-    /// Lets the current password of a session be tried, or says how long to wait.
-    pub(super) async fn may_confirm(&self, session: &SessionId) -> Result<Try<'_>, NotNow> {
-        let key = Key::Session(session.as_str()).digest(&self.server_secrets);
-        self.counted(&[], &[(key, &self.rules.limits.session)]).await
+    /// Lets the current password of a session be tried, to change something of the account, or says
+    /// how long to wait.
+    pub(super) async fn may_confirm(&self, who: &SignedInAs) -> Result<Try<'_>, NotNow> {
+        let limits = &self.rules.limits;
+        let account =
+            (Key::Account(who.account.id.as_str()).digest(&self.server_secrets), limits.account);
+        let session =
+            (Key::Session(who.session.id.as_str()).digest(&self.server_secrets), &limits.session);
+        let tried = self.counted(&[account], &[session]).await?;
+        Ok(Try { kept_turns: tried.turns, turns: Vec::new(), ..tried })
+    }
+
+    /// The turn that changing something of an account takes, and the time to take it at; or how long
+    /// to wait for it, which is noted.
+    pub(super) async fn account_turn(
+        &self,
+        account: &AccountId,
+    ) -> Result<Result<(TurnRow, NodeTime), Duration>, Fault> {
+        let now = self.clock.now();
+        let key = Key::Account(account.as_str()).digest(&self.server_secrets);
+        let wait = self.wait_at(&key, now).await?;
+        if wait > Duration::ZERO {
+            self.note_throttled(account);
+            return Ok(Err(wait));
+        }
+        Ok(Ok((self.rules.limits.account.turn(key), node_time(now))))
     }
 
     /// Lets an account be made, or says how long to wait.
@@ -314,10 +353,9 @@ impl Domain {
             let now = self.clock.now();
             let mut wait = Duration::ZERO;
             let mut turns = Vec::new();
-            for (key, Steady { burst, every }) in steady {
+            for (key, steady) in steady {
                 wait = wait.max(self.wait_at(key, now).await?);
-                let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
-                turns.push(TurnRow { key: *key, burst: every * (burst - 1), every });
+                turns.push(steady.turn(*key));
             }
             let mut steps = Vec::new();
             for (key, staircase) in staircases {
@@ -334,7 +372,8 @@ impl Domain {
             let is_counted = turns.is_empty() && steps.is_empty()
                 || self.store.count_attempt(&turns, &steps, node_time(now)).await?;
             if is_counted {
-                return Ok(Try { turns, steps, beside: None, device: None, place });
+                let kept_turns = Vec::new();
+                return Ok(Try { turns, kept_turns, steps, beside: None, device: None, place });
             }
         }
         Err(NotNow::Busy)
@@ -358,8 +397,8 @@ impl Domain {
 
     /// The try came to nothing: it does not count.
     pub(super) async fn never_mind(&self, tried: &Try<'_>) -> Result<(), Fault> {
-        if !tried.turns.is_empty() {
-            let turns = tried.turns.clone();
+        let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
+        if !turns.is_empty() {
             self.store.forgive(Forgiveness { resets: Vec::new(), turns }).await?;
         }
         for step in &tried.steps {

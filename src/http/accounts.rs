@@ -262,7 +262,8 @@ enum ChangeAnswer {
     /// `policy_violation`: the new password breaks a rule; `errors` says which.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
-    /// `too_many_attempts`: the current password of this session was wrong too often lately.
+    /// `too_many_attempts`: the current password of this session was wrong too often lately, or the
+    /// account has changed too much: 30 changes at once, then one every two seconds.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
@@ -292,7 +293,8 @@ enum CloseAnswer {
     /// `invalid_credentials`: the password is wrong; nothing was changed.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongPassword(Json<Problem>),
-    /// `too_many_attempts`: the password of this session was wrong too often lately.
+    /// `too_many_attempts`: the password of this session was wrong too often lately, or the account
+    /// has changed too much: 30 changes at once, then one every two seconds.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,

@@ -11,7 +11,7 @@ use super::guard::SignedIn;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use super::{Front, Tag};
 use crate::clock::Timestamp;
-use crate::domain::sessions::{Behind, Remember, Session, SessionId};
+use crate::domain::sessions::{Behind, Remember, RevokeError, Session, SessionId};
 
 pub struct SessionsApi(pub Arc<Front>);
 
@@ -106,6 +106,15 @@ enum RevokeAnswer {
     /// `not_found`: the account has no session of this id.
     #[oai(status = 404, content_type = "application/problem+json")]
     NoSuchSession(Json<Problem>),
+    /// `too_many_attempts`: the account has changed too much lately: 30 changes at once, then one
+    /// every two seconds. The session goes on.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
 }
 
 #[derive(ApiResponse)]
@@ -113,6 +122,15 @@ enum RevokeOthersAnswer {
     /// All sessions but that of this request have ended.
     #[oai(status = 200, content_type = "application/json")]
     Revoked(Json<Revoked>),
+    /// `too_many_attempts`: the account has changed too much lately: 30 changes at once, then one
+    /// every two seconds. All sessions go on.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(
+        Json<Problem>,
+        /// Seconds after which to try again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
 }
 
 #[OpenApi]
@@ -164,9 +182,17 @@ impl SessionsApi {
     )]
     async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, Failure> {
         let who = &who.0;
-        let ended = self.0.domain.end_others(&who.account.id, &who.session.id).await?;
-        let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
-        Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
+        match self.0.domain.end_others(&who.account.id, &who.session.id).await {
+            Ok(ended) => {
+                let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
+                Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
+            }
+            Err(RevokeError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(RevokeOthersAnswer::TooManyAttempts(Json(problem), seconds))
+            }
+            Err(RevokeError::Fault(fault)) => Err(fault.into()),
+        }
     }
 
     /// End a session
@@ -185,10 +211,14 @@ impl SessionsApi {
         /// The session's `id` in the list.
         id: Path<String>,
     ) -> Result<RevokeAnswer, Failure> {
-        if self.0.domain.revoke(&who.0.account.id, &id.0).await? {
-            Ok(RevokeAnswer::Revoked)
-        } else {
-            Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound))))
+        match self.0.domain.revoke_own(&who.0.account.id, &id.0).await {
+            Ok(true) => Ok(RevokeAnswer::Revoked),
+            Ok(false) => Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound)))),
+            Err(RevokeError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                Ok(RevokeAnswer::TooManyAttempts(Json(problem), seconds))
+            }
+            Err(RevokeError::Fault(fault)) => Err(fault.into()),
         }
     }
 }

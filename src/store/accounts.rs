@@ -471,39 +471,53 @@ impl Store {
         .map_err(broken("changing a password"))
     }
 
-    /// Disables the account and ends all its sessions, both or neither; its id, if it is there. Who is
-    /// disabled already stays so since then.
-    pub async fn disable_account(&self, username: &str, now: i64) -> Result<Option<String>, Fault> {
+    /// Disables the account and ends all its sessions, both or neither. One that is disabled already
+    /// stays so since then, and nothing is written.
+    pub async fn disable_account(&self, username: &str, now: i64) -> Result<AccountChange, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut all = begin(pool).await?;
                 let account: Option<String> = sqlx::query_scalar(
-                    "update accounts set disabled_at = coalesce(disabled_at, $2)
-                     where username = $1 returning id",
+                    "update accounts set disabled_at = $2
+                     where username = $1 and disabled_at is null returning id",
                 )
                 .bind(username)
                 .bind(now)
                 .fetch_optional(&mut *all)
                 .await?;
-                let Some(account) = account else { return Ok(None) };
+                let Some(account) = account else {
+                    let account: Option<String> =
+                        sqlx::query_scalar(ID_OF).bind(username).fetch_optional(&mut *all).await?;
+                    return Ok(AccountChange::unchanged(account));
+                };
                 sqlx::query(END_ALL).bind(&account).bind(now).execute(&mut *all).await?;
                 sqlx::query(NOTE_ENDING).bind(&account).bind(now).execute(&mut *all).await?;
                 all.commit().await?;
-                Ok(Some(account))
+                Ok(AccountChange::Changed(account))
             }
             .await
         })
         .map_err(broken("disabling an account"))
     }
 
-    /// Enables the account; its id, if it is there.
-    pub async fn enable_account(&self, username: &str) -> Result<Option<String>, Fault> {
+    /// Enables the account, if it is not.
+    pub async fn enable_account(&self, username: &str) -> Result<AccountChange, Fault> {
         on_engine!(self.writer(), |pool| {
-            sqlx::query_scalar(
-                "update accounts set disabled_at = null where username = $1 returning id",
-            )
-            .bind(username)
-            .fetch_optional(pool)
+            async {
+                let account: Option<String> = sqlx::query_scalar(
+                    "update accounts set disabled_at = null
+                     where username = $1 and disabled_at is not null returning id",
+                )
+                .bind(username)
+                .fetch_optional(pool)
+                .await?;
+                if let Some(account) = account {
+                    return Ok(AccountChange::Changed(account));
+                }
+                let account: Option<String> =
+                    sqlx::query_scalar(ID_OF).bind(username).fetch_optional(pool).await?;
+                Ok(AccountChange::unchanged(account))
+            }
             .await
         })
         .map_err(broken("enabling an account"))
@@ -597,6 +611,23 @@ impl Store {
         .map_err(broken("closing an account"))
     }
 }
+
+/// What came of changing an account, by its id.
+#[derive(Debug)]
+pub enum AccountChange {
+    NoSuchAccount,
+    /// It was so already.
+    Unchanged(String),
+    Changed(String),
+}
+
+impl AccountChange {
+    fn unchanged(account: Option<String>) -> Self {
+        account.map_or(Self::NoSuchAccount, Self::Unchanged)
+    }
+}
+
+const ID_OF: &str = "select id from accounts where username = $1";
 
 /// The version of the password with which an account is made.
 const FIRST_PASSWORD: i64 = 1;

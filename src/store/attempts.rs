@@ -137,6 +137,7 @@ macro_rules! count_turn {
             .bind($time.trusted_until)
     };
 }
+pub(super) use count_turn;
 
 const COUNT_STEP: &str = "insert into attempts (key, failures, free_at, last_at, counted, forgiven)
      values ($1, $2, $3, $4, $5, $6)

@@ -93,6 +93,67 @@ impl Store {
         .map_err(broken("reading events"))
     }
 
+    /// The accounts that events from an id on are of.
+    pub async fn accounts_with_events(&self, from: &[u8]) -> Result<Vec<String>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "select distinct account_id from events where id >= $1 and account_id is not null",
+            )
+            .bind(from)
+            .fetch_all(pool)
+            .await
+        })
+        .map_err(broken("looking for accounts with events"))
+    }
+
+    /// The id of the newest event of an account and a kind that has `most` newer ones, if there are as
+    /// many: a walk along the index of as many steps at the most.
+    pub async fn event_of_account_behind(
+        &self,
+        account: &str,
+        refusal: bool,
+        most: i64,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        on_engine!(self.reader(), |pool| {
+            sqlx::query_scalar(
+                "select id from events where account_id = $1 and refusal = $2
+                 order by id desc limit 1 offset $3",
+            )
+            .bind(account)
+            .bind(i64::from(refusal))
+            .bind(most)
+            .fetch_optional(pool)
+            .await
+        })
+        .map_err(broken("counting the events of an account"))
+    }
+
+    /// Removes up to `limit` events of an account and a kind that are not newer than an id, the oldest
+    /// first.
+    pub async fn remove_events_of_account(
+        &self,
+        account: &str,
+        refusal: bool,
+        until: &[u8],
+        limit: i64,
+    ) -> Result<u64, Fault> {
+        on_engine!(self.writer(), |pool| {
+            sqlx::query(
+                "delete from events where id in (
+                     select id from events where account_id = $1 and refusal = $2 and id <= $3
+                     order by id limit $4)",
+            )
+            .bind(account)
+            .bind(i64::from(refusal))
+            .bind(until)
+            .bind(limit)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected())
+        })
+        .map_err(broken("removing old events of an account"))
+    }
+
     /// The id of the newest event of its kind that has `most` newer ones, if there are as many.
     pub async fn event_behind(&self, refusal: bool, most: i64) -> Result<Option<Vec<u8>>, Fault> {
         on_engine!(self.reader(), |pool| {

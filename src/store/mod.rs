@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub use self::accounts::{AccountAdded, AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp};
+pub use self::accounts::{
+    AccountAdded, AccountChange, AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp,
+};
 pub use self::attempts::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
 };
@@ -46,7 +48,9 @@ pub use self::looks::SETUP_EVENTS;
 pub use self::looks::{Depth, Look, Schema, SetupEvent};
 pub use self::moving::{MoveError, Progress};
 pub use self::session_data::{DataPlace, DataRow};
-pub use self::sessions::{Added, Behind, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
+pub use self::sessions::{
+    Added, Behind, Ended, FoundSessionRow, IdleSince, NewSessionRow, SessionRow,
+};
 pub use self::waits::Waited;
 use crate::fault::Fault;
 

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::attempts::{Forgiveness, forgive};
+use super::attempts::{Forgiveness, NodeTime, TurnRow, count_turn, forgive};
 use super::{Store, begin, broken, in_one_commit, on_engine};
 use crate::fault::Fault;
 use crate::secret::SidDigest;
@@ -44,6 +44,16 @@ pub enum Added {
     Yes,
     /// And older ones had to end.
     InPlaceOfOlder,
+}
+
+/// What came of ending sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// There was none to end, and nothing was written.
+    None,
+    Sessions(u64),
+    /// Its account has no turn left, and nothing was written.
+    RateLimited,
 }
 
 /// Sessions last seen at or before these instants have ended by themselves.
@@ -92,6 +102,26 @@ macro_rules! insert_session {
     };
 }
 pub(super) use insert_session;
+
+/// Notes that an account's sessions have ended and takes its turn, in the transaction that ends them;
+/// without either, nothing is written.
+macro_rules! note_ended {
+    ($all:expr, $ended:expr, $account:expr, $now:expr, $turn:expr) => {{
+        let sessions = $ended.rows_affected();
+        if sessions == 0 {
+            return Ok(Ended::None);
+        }
+        if let Some((turn, time)) = $turn {
+            let taken = count_turn!(turn, time).execute(&mut *$all).await?;
+            if taken.rows_affected() == 0 {
+                return Ok(Ended::RateLimited);
+            }
+        }
+        sqlx::query(NOTE_ENDING).bind($account).bind($now).execute(&mut *$all).await?;
+        $all.commit().await?;
+        Ok(Ended::Sessions(sessions))
+    }};
+}
 
 impl Store {
     /// Adds the session if the account still has the password of this version and is not disabled.
@@ -228,13 +258,15 @@ impl Store {
         .map_err(broken("ending a session"))
     }
 
-    /// Ends the account's session of this name; false if it has none.
+    /// Ends the account's session of this name. If there is one, it takes a turn, for who has not as
+    /// many as they like.
     pub async fn end_session_named(
         &self,
         account_id: &str,
         id: &str,
         now: i64,
-    ) -> Result<bool, Fault> {
+        turn: Option<(TurnRow, NodeTime)>,
+    ) -> Result<Ended, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut both = begin(pool).await?;
@@ -247,25 +279,22 @@ impl Store {
                 .bind(now)
                 .execute(&mut *both)
                 .await?;
-                if ended.rows_affected() == 0 {
-                    return Ok(false);
-                }
-                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
-                both.commit().await?;
-                Ok(true)
+                note_ended!(both, ended, account_id, now, turn)
             }
             .await
         })
         .map_err(broken("ending a session"))
     }
 
-    /// Ends every session of the account but the one called `keep`; how many those were.
+    /// Ends every session of the account but the one called `keep`. If there are any, it takes a turn,
+    /// for who has not as many as they like.
     pub async fn end_sessions_but(
         &self,
         account_id: &str,
         keep: &str,
         now: i64,
-    ) -> Result<u64, Fault> {
+        turn: Option<(TurnRow, NodeTime)>,
+    ) -> Result<Ended, Fault> {
         on_engine!(self.writer(), |pool| {
             async {
                 let mut both = begin(pool).await?;
@@ -278,9 +307,7 @@ impl Store {
                 .bind(now)
                 .execute(&mut *both)
                 .await?;
-                sqlx::query(NOTE_ENDING).bind(account_id).bind(now).execute(&mut *both).await?;
-                both.commit().await?;
-                Ok(ended.rows_affected())
+                note_ended!(both, ended, account_id, now, turn)
             }
             .await
         })

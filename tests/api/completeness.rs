@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cloakroom::config::{List, Registration, Settings, TokenSettings};
 use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::throttle::{Limits, Steady};
 use futures_util::future::join_all;
 use poem::http::{Method, StatusCode, header};
 use poem::{Request, RequestBuilder};
@@ -100,6 +101,7 @@ async fn every_documented_answer_is_reached_and_no_other() {
     what_is_refused(&tour).await;
     registrations(&tour).await;
     too_often(&tour).await;
+    too_many_changes(&tour).await;
     too_many_at_once(&tour).await;
     a_database_that_is_gone(&tour).await;
     a_table_that_is_missing(&tour).await;
@@ -228,6 +230,19 @@ async fn too_often(tour: &Tour) {
         let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
         tour.send_as(&other, post(&Method::PUT, "/me/password", &wrong)).await;
     }
+}
+
+/// Changes of one account, as fast as it can.
+async fn too_many_changes(tour: &Tour) {
+    let account = Steady { burst: 1, every: Duration::from_secs(2) };
+    let house = House::limited(Limits { account, ..Limits::production() }).await;
+    let client = house.signed_in("ann").await;
+    for _ in 0..2 {
+        house.signed_in_again("ann").await;
+        tour.send_as(&client, request(Method::DELETE, "/sessions").finish()).await;
+    }
+    let unknown = format!("/sessions/{}", "x".repeat(22));
+    tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
 }
 
 async fn too_many_at_once(tour: &Tour) {

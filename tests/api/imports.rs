@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::Username;
+use cloakroom::domain::accounts::{Change, Username};
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
 use cloakroom::secret::Password;
 
@@ -124,7 +124,8 @@ async fn enu_01_whoever_cannot_sign_in_gets_the_same_bytes() {
     let house = House::new().await;
     house.signed_in("ann").await;
     house.signed_in("carl").await;
-    assert!(house.domain.disable(&Username::parse("carl").unwrap()).await.unwrap());
+    let carl = Username::parse("carl").unwrap();
+    assert_eq!(house.domain.disable(&carl).await.unwrap(), Change::Done);
     house.domain.import(&everybody()).await.unwrap();
     let mut disabled = newcomer("imported-and-disabled", HASHES[0].1);
     disabled.is_disabled = true;

@@ -4,6 +4,7 @@
 
 mod aborts;
 mod access_tokens;
+mod account_limits;
 mod accounts;
 mod attempts;
 mod bodies;

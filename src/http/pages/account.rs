@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use poem::endpoint::BoxEndpoint;
-use poem::http::{StatusCode, header};
+use poem::http::header;
 use poem::{Request, RequestBody, Response, Result};
 
 use super::moment::Moment;
@@ -15,7 +15,7 @@ use super::sign_in::query;
 use super::visitor::Visitor;
 use super::{form, page, see_other, shown};
 use crate::domain::accounts::ChangeError;
-use crate::domain::sessions::{LogInError, Remember, SignedInAs};
+use crate::domain::sessions::{LogInError, Remember, RevokeError, SignedInAs};
 use crate::http::accounts::{Closing, PasswordChange, about_password};
 use crate::http::body::{Fields, FromFields};
 use crate::http::problem::{Code, Failure, Problem};
@@ -35,6 +35,8 @@ struct AccountPage<'a> {
     sessions: SessionList,
     /// What was just done, in words.
     done: Option<&'static str>,
+    /// Why it was not done, in words.
+    problem: Option<&'a str>,
     has_docs: bool,
 }
 
@@ -68,25 +70,41 @@ pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
-        let account = &who.account;
-        let listed = front.domain.list_sessions(&account.id, None, MOST_SHOWN).await;
-        let sessions = listed.map_err(Failure::from)?.sessions;
-        let username = account.username.as_str();
         let notice = front.notice(&request);
         let page = query(&request, "page").map_or(1, |page| page_number(&page));
-        let page = AccountPage {
-            site: &front.site,
-            username,
-            initial: username.chars().take(1).collect::<String>().to_uppercase(),
-            created: Moment::day(account.created_at),
-            sessions: SessionList::new(&who.session, sessions, page, front.domain.clock.now()),
-            done: notice.and_then(done_in_words),
-            has_docs: front.has_docs,
-        };
-        let mut response = shown(StatusCode::OK, &page);
+        let what = Shown { page, done: notice.and_then(done_in_words), problem: None };
+        let mut response = show_account(&front, &who, what).await?;
         front.clear_notice(&mut response, notice);
         Ok(response)
     })
+}
+
+/// What the page of the account shows beside the account itself.
+struct Shown<'a> {
+    /// The page of the list of sessions.
+    page: usize,
+    /// What was just done, in words.
+    done: Option<&'static str>,
+    /// Why it was not done.
+    problem: Option<&'a Problem>,
+}
+
+async fn show_account(front: &Front, who: &SignedInAs, what: Shown<'_>) -> Result<Response> {
+    let account = &who.account;
+    let listed = front.domain.list_sessions(&account.id, None, MOST_SHOWN).await;
+    let sessions = listed.map_err(Failure::from)?.sessions;
+    let username = account.username.as_str();
+    let page = AccountPage {
+        site: &front.site,
+        username,
+        initial: username.chars().take(1).collect::<String>().to_uppercase(),
+        created: Moment::day(account.created_at),
+        sessions: SessionList::new(&who.session, sessions, what.page, front.domain.clock.now()),
+        done: what.done,
+        problem: what.problem.map(|problem| problem.detail.as_str()),
+        has_docs: front.has_docs,
+    };
+    Ok(shown(Said::status(what.problem), &page))
 }
 
 fn done_in_words(notice: Notice) -> Option<&'static str> {
@@ -117,20 +135,32 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let page = fields.form_only("page").map_or(1, |page| page_number(&page));
         fields.finish()?;
         let account = &who.account.id;
-        let mut response = match page {
-            0 | 1 => see_other("/account"),
-            page => see_other(&format!("/account?page={page}")),
+        let (ended, notice) = if session == "others" {
+            let ended = front.domain.end_others(account, &who.session.id).await.map(drop);
+            (ended, Notice::OtherSessionsRevoked)
+        } else {
+            // one that is not there has ended as well
+            let ended = front.domain.revoke_own(account, &session).await.map(drop);
+            (ended, Notice::SessionRevoked)
         };
-        if session == "others" {
-            let ended = front.domain.end_others(account, &who.session.id).await;
-            ended.map_err(Failure::from)?;
-            front.leave_notice(&mut response, Notice::OtherSessionsRevoked);
-            return Ok(response);
+        match ended {
+            Ok(()) => {
+                let mut response = match page {
+                    0 | 1 => see_other("/account"),
+                    page => see_other(&format!("/account?page={page}")),
+                };
+                front.leave_notice(&mut response, notice);
+                Ok(response)
+            }
+            Err(RevokeError::TooManyAttempts { wait }) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                let what = Shown { page, done: None, problem: Some(&problem) };
+                let mut response = show_account(&front, &who, what).await?;
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                Ok(response)
+            }
+            Err(RevokeError::Fault(fault)) => Err(Failure::from(fault).into()),
         }
-        // one that is not there has ended as well
-        front.domain.revoke(account, &session).await.map_err(Failure::from)?;
-        front.leave_notice(&mut response, Notice::SessionRevoked);
-        Ok(response)
     })
 }
 
