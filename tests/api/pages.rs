@@ -151,6 +151,7 @@ async fn every_problem_type_leads_to_its_explanation() {
         let page = open(&house, &format!("/problems/{code}")).await;
         assert_eq!(page.status, 200, "{code}");
         assert!(page.text.contains(code));
+        assert!(page.text.contains("This page explains a problem code."), "no link makes it true");
     }
     assert_eq!(open(&house, "/problems/nothing").await.status, 404);
 }
