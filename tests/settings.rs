@@ -10,7 +10,7 @@ mod program;
 use program::{is_postgres, refused_unprepared, run, said, text, unprepared};
 
 /// Commands that need a database or keys, and make neither.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 20] = [
     &["user", "add", "ann"],
     &["user", "list"],
     &["user", "show", "ann"],
@@ -26,6 +26,9 @@ const COMMANDS: [&[&str]; 17] = [
     &["key", "rotate"],
     &["pepper", "add"],
     &["pepper", "list"],
+    &["server-secret", "add"],
+    &["server-secret", "list"],
+    &["user", "release", "ann"],
     &["audit"],
     &["backup"],
 ];
