@@ -51,7 +51,7 @@ test('without javascript one makes an account, signs out and signs in again', as
   assert.equal((await sessionCookie(page)).httpOnly, true);
   await takePicture(page, 'account');
 
-  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
   await page.waitForLoadState();
   assert.equal(await sessionCookie(page), undefined);
   await page.goto('/account');

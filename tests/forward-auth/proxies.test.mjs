@@ -165,7 +165,7 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
           assert.equal(await page.getByRole('heading').innerText(), 'Hello, tiangolo');
 
           await page.goto('https://id.example.org/account');
-          await page.getByRole('button', { name: 'Sign out' }).click();
+          await page.getByRole('button', { name: 'Sign out', exact: true }).click();
           await page.waitForURL('https://id.example.org/signed-out');
           await page.goto('https://wiki.example.org/page');
           assert.equal(new URL(page.url()).hostname, 'id.example.org');
