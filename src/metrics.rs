@@ -108,6 +108,10 @@ impl Collector for Watched {
         page.gauge("cloakroom_hash_queue", "Passwords that wait for a hashing thread", waiting)?;
         let mut refused = page.family("cloakroom_hash_refusals", HASH_REFUSALS, COUNTER)?;
         counter(&mut refused, hasher.refused())?;
+        let mut errors = page.family("cloakroom_key_errors", KEY_ERRORS, GAUGE)?;
+        for (kind, count) in tallies.key_errors() {
+            errors.encode_family(&[("kind", kind)])?.encode_gauge(&count)?;
+        }
         let mut connections = page.family("cloakroom_database_connections", DATABASE, GAUGE)?;
         for (pool, in_use, idle) in store.connections() {
             for (state, count) in [("in_use", in_use), ("idle", idle)] {
@@ -158,6 +162,8 @@ impl Watched {
 const REQUESTS: &str = "Answers by operation and status";
 const TOOK: &str = "How long answering took, in seconds";
 const HASH_REFUSALS: &str = "Passwords that were not hashed, because too many were waiting";
+const KEY_ERRORS: &str =
+    "Files of keys that are missing or refused while the service runs, by kind";
 const DATABASE: &str = "Connections to the database by pool and state";
 const WAITED: &str = "How long writes waited for their turn at the database, in seconds";
 const HISTOGRAM: MetricType = MetricType::Histogram;

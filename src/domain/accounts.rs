@@ -271,6 +271,7 @@ impl Domain {
         application: Application,
         wishes: Wishes,
     ) -> Result<(Account, Ticket), RegisterError> {
+        self.keys.require_signing_key()?;
         let invite = match self.rules.registration {
             Registration::Open => None,
             Registration::Invite => {
@@ -358,6 +359,7 @@ impl Domain {
         new: Result<NewPassword, BadPassword>,
         wishes: Wishes,
     ) -> Result<Ticket, ChangeError> {
+        self.keys.require_signing_key().map_err(LogInError::Fault)?;
         let new = match new {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// The names, sizes and times of the files.
-pub(super) type Listing = Vec<(PathBuf, u64, i64, i64)>;
-
 /// Why the files cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -74,26 +71,6 @@ pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
         Err(error) => Err(KeyError::Unwritable(path, error)),
     }
-}
-
-/// The files of a folder whose names end so, in the order of the names.
-pub(super) fn listing(folder: &Path, ending: &str) -> Result<Listing, KeyError> {
-    let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut found = Listing::new();
-    for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|own| own == ending) {
-            let meta = fs::metadata(&path).map_err(unreadable)?; // of what a link leads to
-            found.push((path, meta.size(), meta.mtime(), meta.ctime_nsec()));
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// What the file of this name holds, and where it is, if nobody else can read it or put another there.
@@ -195,16 +172,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn a_folder_that_is_not_there_is_empty_and_one_that_cannot_be_read_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(listing(&folder.path().join("none"), "pem").unwrap().is_empty());
-        let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
-        let listed = listing(&file, "pem");
-        assert!(matches!(listed, Err(KeyError::Unreadable(path, _)) if path == file));
-    }
 
     #[test]
     fn keys_are_held_by_one_at_a_time() {

@@ -109,6 +109,12 @@ fn read_file<T: KeyFileContent>(
     Ok(Arc::new(KeyFile { name, stamp, path, content }))
 }
 
+impl<T> Default for KeyFolder<T> {
+    fn default() -> Self {
+        Self { folder: PathBuf::new(), files: Vec::new() }
+    }
+}
+
 impl<T: KeyFileContent> KeyFolder<T> {
     /// Reads every file of the kind; one that cannot be used is an error.
     pub fn read(folder: &Path) -> Result<Self, KeyError> {

@@ -75,7 +75,7 @@ impl Domain {
     /// Everything that answering needs is there, and will be.
     pub async fn is_ready(&self) -> Result<bool, Fault> {
         self.store.ping().await?;
-        Ok(!self.is_leaving.load(Ordering::Relaxed))
+        Ok(!self.is_leaving.load(Ordering::Relaxed) && self.keys.can_sign())
     }
 
     /// From now on others are to be asked; what is asked nevertheless is answered.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::Domain;
 use super::audit::Event;
-use super::key_files::{self, KeyError, Listing};
+use super::key_files::{self, KeyError};
+use super::key_folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
 use super::passwords::{HashCost, NO_PASSWORD};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
@@ -20,20 +21,15 @@ const ENDING: &str = "pepper";
 /// Rows a statement changes at once: some milliseconds of the one writer.
 const BATCH: i64 = 500;
 
-/// The peppers of a folder, as it was when it was read.
+/// The peppers of a folder, as it was when it was read; of a running service those, too, whose files
+/// are gone and which passwords need.
 #[derive(Debug, Default)]
-pub struct Peppers {
-    folder: PathBuf,
-    files: Vec<PepperFile>,
-    /// What the folder looked like, to notice a change.
-    listing: Listing,
-}
+pub struct Peppers(KeyFolder<KnownPepperFile>);
 
 #[derive(Debug)]
-struct PepperFile {
+struct KnownPepperFile {
     id: String,
     pepper: Arc<Pepper>,
-    path: PathBuf,
 }
 
 /// A pepper as the operator may see it.
@@ -78,18 +74,7 @@ pub enum ForgetError {
 impl Peppers {
     /// Reads every file of a pepper in the folder. One that is not there has none.
     pub fn read(folder: &Path) -> Result<Self, KeyError> {
-        let listing = key_files::listing(folder, ENDING)?;
-        let files = listing.iter().map(|(name, ..)| PepperFile::read(folder, name));
-        let files = files.collect::<Result<_, _>>()?;
-        Ok(Self { folder: folder.to_owned(), files, listing })
-    }
-
-    /// Reads the folder again if it has changed.
-    pub fn reread(&self) -> Result<Option<Self>, KeyError> {
-        if key_files::listing(&self.folder, ENDING)? == self.listing {
-            return Ok(None);
-        }
-        Self::read(&self.folder).map(Some)
+        KeyFolder::read(folder).map(Self)
     }
 
     /// Makes a pepper, which goes into new hashes from now on: readable by its owner alone, and on the
@@ -115,33 +100,37 @@ impl Peppers {
 
     /// That one is missing which so many passwords need.
     pub fn gone(&self, id: String, passwords: i64) -> PepperError {
-        PepperError::Gone { id, folder: self.folder.clone(), passwords }
+        PepperError::Gone { id, folder: self.0.folder().to_owned(), passwords }
     }
 
     /// The one that goes into new hashes.
     pub fn current(&self) -> Option<&Arc<Pepper>> {
-        self.files.last().map(|file| &file.pepper)
+        self.0.files.last().map(|file| &file.content.pepper)
     }
 
     /// The one of this id.
     pub fn named(&self, id: &str) -> Option<&Arc<Pepper>> {
-        self.files.iter().find(|file| file.id == id).map(|file| &file.pepper)
+        self.file_of(id).map(|file| &file.content.pepper)
+    }
+
+    fn file_of(&self, id: &str) -> Option<&KeyFile<KnownPepperFile>> {
+        self.0.files.iter().find(|file| file.content.id == id).map(|file| &**file)
     }
 
     /// Where they are.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| &*file.path)
+        self.0.files.iter().map(|file| &*file.path)
     }
 
     /// Those that are there, the oldest first, and those that are missing.
     pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, Fault> {
         let mut known = Vec::new();
-        for (n, file) in self.files.iter().enumerate() {
+        for (n, file) in self.0.files.iter().enumerate() {
             known.push(KnownPepper {
-                id: file.id.clone(),
+                id: file.content.id.clone(),
                 path: Some(file.path.clone()),
-                is_current: n + 1 == self.files.len(),
-                passwords: store.count_peppered(&file.id).await?,
+                is_current: n + 1 == self.0.files.len(),
+                passwords: store.count_peppered(&file.content.id).await?,
             });
         }
         for id in store.peppers_in_use().await? {
@@ -155,7 +144,7 @@ impl Peppers {
 
     /// Whose passwords need a pepper that is lost, by name.
     pub async fn left_without(&self, id: &str, store: &Store) -> Result<Vec<String>, ForgetError> {
-        if let Some(file) = self.files.iter().find(|file| file.id == id) {
+        if let Some(file) = self.file_of(id) {
             return Err(ForgetError::IsThere(id.to_owned(), file.path.clone()));
         }
         let names = store.names_peppered(id).await?;
@@ -170,25 +159,42 @@ pub async fn forget(id: &str, store: &Store, cost: HashCost) -> Result<(), Fault
     Ok(())
 }
 
-impl PepperFile {
-    fn read(folder: &Path, name: &Path) -> Result<Self, KeyError> {
+impl KeyFileContent for KnownPepperFile {
+    fn is_named(name: &Path) -> bool {
+        name.extension().is_some_and(|own| own == ENDING)
+    }
+
+    fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError> {
         let (path, bytes) = key_files::read(folder, name, KeyError::NotAPepper)?;
         let Some(pepper) = Pepper::parse(&bytes) else { return Err(KeyError::NotAPepper(path)) };
         if pepper.is_weak() {
             return Err(KeyError::WeakPepper(path));
         }
-        Ok(Self { id: pepper.id(), pepper: Arc::new(pepper), path })
+        Ok((path, Self { id: pepper.id(), pepper: Arc::new(pepper) }))
     }
 }
 
 impl Domain {
-    /// Takes up new peppers and lets go of removed ones, unless a password needs one.
-    pub(super) async fn look_at_peppers(&self) -> Result<(), PepperError> {
-        let Some(peppers) = self.hasher.peppers().reread()? else { return Ok(()) };
-        peppers.check(&self.store).await?;
-        self.hasher.set_peppers(peppers);
-        self.note(Event::PeppersChanged);
-        Ok(())
+    /// Uses new peppers, and no longer those that were removed, unless a password needs them. What is
+    /// wrong comes back.
+    pub(super) async fn reload_peppers(&self) -> Result<Vec<PepperError>, PepperError> {
+        let before = self.hasher.peppers();
+        let Reread { changed, refused } = before.0.reread()?;
+        let mut errors: Vec<_> = refused.into_iter().map(PepperError::Key).collect();
+        let Some(folder) = changed else { return Ok(errors) };
+        let mut peppers = Peppers(folder);
+        for id in self.store.peppers_in_use().await? {
+            if peppers.named(&id).is_none() {
+                let passwords = self.store.count_peppered(&id).await?;
+                peppers.0.keep(&before.0, |file| file.id == id);
+                errors.push(peppers.gone(id, passwords));
+            }
+        }
+        if !peppers.0.is_same(&before.0) {
+            self.hasher.set_peppers(peppers);
+            self.note(Event::PeppersChanged);
+        }
+        Ok(errors)
     }
 }
 
@@ -228,12 +234,13 @@ mod tests {
     fn a_folder_is_read_again_when_it_has_changed() {
         let folder = tempfile::tempdir().unwrap();
         let none = Peppers::read(folder.path()).unwrap();
-        assert!(none.reread().unwrap().is_none());
+        let reread = |peppers: &Peppers| peppers.0.reread().unwrap().changed.map(Peppers);
+        assert!(reread(&none).is_none());
         let (id, path) = Peppers::create(folder.path(), NOW).unwrap();
-        let one = none.reread().unwrap().expect("it has changed");
+        let one = reread(&none).expect("it has changed");
         assert!(one.named(&id).is_some());
         fs::remove_file(path).unwrap();
-        assert!(one.reread().unwrap().expect("it has changed again").current().is_none());
+        assert!(reread(&one).expect("it has changed again").current().is_none());
     }
 
     #[test]

@@ -276,6 +276,7 @@ impl Domain {
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
         self.hasher.has_place()?; // a flood costs no look-up
+        self.keys.require_signing_key()?;
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
         let known = known.as_ref().map(|(id, version)| (id, *version));

@@ -15,6 +15,7 @@ pub struct Tallies {
     recognised: AtomicU64,
     looked_up: AtomicU64,
     sessions: AtomicI64,
+    key_errors: [AtomicI64; 3],
 }
 
 impl Tallies {
@@ -39,6 +40,19 @@ impl Tallies {
 
     pub(super) fn note_sessions(&self, live: i64) {
         self.sessions.store(live, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_key_errors(&self, errors: [usize; 3]) {
+        for (tally, errors) in self.key_errors.iter().zip(errors) {
+            tally.store(i64::try_from(errors).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// What is wrong with the files of keys that the service follows, by kind.
+    pub fn key_errors(&self) -> [(&'static str, i64); 3] {
+        let [keys, peppers, secrets] =
+            self.key_errors.each_ref().map(|tally| tally.load(Ordering::Relaxed));
+        [("signing_key", keys), ("pepper", peppers), ("server_secret", secrets)]
     }
 
     /// Sign-ins by what came of them.

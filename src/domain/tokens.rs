@@ -20,8 +20,10 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::accounts::AccountId;
-use super::key_files::{self, KeyError, Listing};
+use super::key_files::{self, KeyError};
+use super::key_folder::{self, KeyFile, KeyFileContent, KeyFolder, Reread};
 use crate::clock::Timestamp;
+use crate::fault::Fault;
 use crate::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
@@ -41,23 +43,20 @@ const ENDING: &str = "pem";
 
 /// The folder of the keys that sign and verify session tokens, as it was last read.
 pub struct Keys {
-    folder: PathBuf,
     issuer: String,
     set: RwLock<Arc<KeySet>>,
 }
 
-/// The keys of a folder.
+/// The keys of a folder, which verify.
 struct KeySet {
-    /// The last one by name signs.
-    signing: usize,
-    keys: Vec<Key>,
-    /// What the folder looked like, to notice a change.
-    listing: Listing,
+    folder: KeyFolder<Key>,
+    /// The last one by name signs. When all were removed it is the last one that there was: nothing
+    /// verifies what it signs, and `can_sign` says so beforehand.
+    signing: Arc<KeyFile<Key>>,
 }
 
 struct Key {
     kid: String,
-    path: PathBuf,
     public: Vec<u8>,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -180,35 +179,56 @@ struct WireAccess {
 impl Keys {
     /// Are there any in the folder, whatever they are good for?
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
-        Ok(!key_files::listing(folder, ENDING)?.is_empty())
+        key_folder::has_any::<Key>(folder)
     }
 
     /// Reads every `*.pem` of the folder. `None` if there is none.
     pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
-        let Some(set) = KeySet::read(folder)? else { return Ok(None) };
-        let set = RwLock::new(Arc::new(set));
-        Ok(Some(Self { folder: folder.to_owned(), issuer: issuer.to_owned(), set }))
+        let folder = KeyFolder::<Key>::read(folder)?;
+        let Some(signing) = folder.files.last().map(Arc::clone) else { return Ok(None) };
+        let set = RwLock::new(Arc::new(KeySet { folder, signing }));
+        Ok(Some(Self { issuer: issuer.to_owned(), set }))
     }
 
-    /// Reads the folder again if it has changed; true if it has.
-    pub fn reread(&self) -> Result<bool, KeyError> {
-        if key_files::listing(&self.folder, ENDING)? == self.set().listing {
-            return Ok(false);
+    /// Reads what has changed in the folder: a key whose file was removed is no longer trusted, and one
+    /// that was added is, unless it cannot be used. True if keys came or went; and what is wrong.
+    pub fn reload(&self) -> Result<(bool, Vec<KeyError>), KeyError> {
+        let before = self.set();
+        let Reread { changed, mut refused } = before.folder.reread()?;
+        let has_changed = changed.is_some();
+        if let Some(folder) = changed {
+            let signing = Arc::clone(folder.files.last().unwrap_or(&before.signing));
+            let set = Arc::new(KeySet { folder, signing });
+            *self.set.write().expect("nobody panics while writing") = set;
         }
-        let read =
-            KeySet::read(&self.folder)?.ok_or_else(|| KeyError::Gone(self.folder.clone()))?;
-        *self.set.write().expect("nobody panics while writing") = Arc::new(read);
-        Ok(true)
+        if !self.can_sign() {
+            refused.push(KeyError::Gone(before.folder.folder().to_owned()));
+        }
+        Ok((has_changed, refused))
+    }
+
+    /// Is there a key? A service whose keys were all removed trusts no token and signs none.
+    pub fn can_sign(&self) -> bool {
+        !self.set().folder.files.is_empty()
+    }
+
+    /// An error of the moment if there is no key that signs.
+    pub fn require_signing_key(&self) -> Result<(), Fault> {
+        if self.can_sign() {
+            return Ok(());
+        }
+        let folder = self.set().folder.folder().to_owned();
+        Err(Fault::passing("signing a token", KeyError::Gone(folder)))
     }
 
     /// The public halves, the oldest first.
     pub fn public(&self) -> Vec<PublicKey> {
         let set = self.set();
-        let keys = set.keys.iter().enumerate().map(|(n, key)| PublicKey {
-            kid: key.kid.clone(),
-            x: BASE64_URL_SAFE_NO_PAD.encode(&key.public),
-            signs: n == set.signing,
-            path: key.path.clone(),
+        let keys = set.folder.files.iter().map(|file| PublicKey {
+            kid: file.content.kid.clone(),
+            x: BASE64_URL_SAFE_NO_PAD.encode(&file.content.public),
+            signs: Arc::ptr_eq(file, &set.signing),
+            path: file.path.clone(),
         });
         keys.collect()
     }
@@ -310,7 +330,7 @@ impl Keys {
 
     fn signed(&self, typ: &str, claims: &impl Serialize) -> String {
         let set = self.set();
-        let key = &set.keys[set.signing];
+        let key = &set.signing.content;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.kid.clone());
@@ -327,7 +347,8 @@ impl Keys {
             return None;
         }
         let set = self.set();
-        let key = &set.keys.iter().find(|key| key.kid == header.kid)?.verifying;
+        let mut keys = set.folder.files.iter().map(|file| &file.content);
+        let key = &keys.find(|key| key.kid == header.kid)?.verifying;
         let mut signature_only = Validation::new(Algorithm::EdDSA);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;
@@ -340,19 +361,20 @@ impl Keys {
     }
 }
 
-impl KeySet {
-    fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
-        let listing = key_files::listing(folder, ENDING)?;
-        let keys = listing.iter().map(|(path, ..)| read_key(folder, path));
-        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
-        let Some(signing) = keys.len().checked_sub(1) else { return Ok(None) };
-        Ok(Some(Self { signing, keys, listing }))
+impl KeyFileContent for Key {
+    fn is_named(name: &Path) -> bool {
+        name.extension().is_some_and(|own| own == ENDING)
+    }
+
+    fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError> {
+        read_key(folder, name)
     }
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("folder", &self.folder).finish_non_exhaustive()
+        let set = self.set();
+        f.debug_struct("Keys").field("folder", &set.folder.folder()).finish_non_exhaustive()
     }
 }
 
@@ -367,7 +389,7 @@ fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
+fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
     let (path, pem) = key_files::read(folder, name, KeyError::NotAKey)?;
     let not_a_key = || KeyError::NotAKey(path.clone());
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_a_key())?;
@@ -382,13 +404,13 @@ fn read_key(folder: &Path, name: &Path) -> Result<Key, KeyError> {
         return Err(KeyError::Weak(path));
     }
     let public = pair.public_key().as_ref();
-    Ok(Key {
+    let key = Key {
         kid: thumbprint(public),
-        path,
         public: public.to_vec(),
         signing: EncodingKey::from_ed_der(&der),
         verifying: DecodingKey::from_ed_der(public),
-    })
+    };
+    Ok((path, key))
 }
 
 /// A new key in PEM form.

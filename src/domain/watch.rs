@@ -79,36 +79,36 @@ impl Domain {
     /// Takes up new keys, peppers and server secrets and lets go of removed ones until the domain is
     /// gone.
     pub async fn watch_keys(domain: Weak<Self>) {
-        let (mut trouble, mut of_peppers) = (Trouble::default(), Trouble::default());
-        let mut of_secrets = Trouble::default();
+        let mut limiters = <[Trouble; 3]>::default();
         let mut rounds = Rounds::every(LISTEN, domain);
         while let Some(domain) = rounds.next_until_closing().await {
-            if let Err(error) = domain.look_at_keys() {
-                let say = || tracing::error!("the signing keys stay as they were: {error}");
-                trouble.say(Instant::now(), say);
+            let errors = domain.reload_key_folder().await;
+            if domain.is_closing() {
+                continue; // then the database's errors say nothing
             }
-            if let Err(error) = domain.look_at_peppers().await
-                && !domain.is_closing()
-            {
-                let say = || tracing::error!("the peppers stay as they were: {error}");
-                of_peppers.say(Instant::now(), say);
-            }
-            let errors = domain.reload_server_secrets().await.unwrap_or_else(|error| vec![error]);
-            if !errors.is_empty() {
-                let say = || errors.iter().for_each(|error| tracing::error!("{error}"));
-                of_secrets.say(Instant::now(), say);
+            domain.tallies.note_key_errors(errors.each_ref().map(Vec::len));
+            for (limiter, errors) in limiters.iter_mut().zip(errors) {
+                if !errors.is_empty() {
+                    let say = || errors.iter().for_each(|error| tracing::error!("{error}"));
+                    limiter.say(Instant::now(), say);
+                }
             }
         }
     }
 
-    /// Takes up new keys and peppers at once, as at SIGHUP, and says what stays as it was.
+    /// Takes up new keys, peppers and server secrets at once, as at SIGHUP, and says what is wrong.
     pub async fn reload_keys(&self) {
-        if let Err(error) = self.look_at_keys() {
-            tracing::error!("the signing keys stay as they were: {error}");
-        }
-        if let Err(error) = self.look_at_peppers().await {
-            tracing::error!("the peppers stay as they were: {error}");
-        }
+        let errors = self.reload_key_folder().await;
+        errors.iter().flatten().for_each(|error| tracing::error!("{error}"));
+    }
+
+    /// Takes up what has changed in the folder of the keys. What is wrong comes back: of signing keys, of
+    /// peppers, and of server secrets.
+    async fn reload_key_folder(&self) -> [Vec<String>; 3] {
+        let keys = self.reload_signing_keys().unwrap_or_else(|error| vec![error]);
+        let peppers = self.reload_peppers().await.unwrap_or_else(|error| vec![error]);
+        let secrets = self.reload_server_secrets().await.unwrap_or_else(|error| vec![error]);
+        [sentences(&keys), sentences(&peppers), sentences(&secrets)]
     }
 
     /// Counts the sessions in force, for whoever watches, until the domain is gone.
@@ -193,13 +193,14 @@ impl Domain {
         }
     }
 
-    /// Takes up new keys and lets go of removed ones.
-    fn look_at_keys(&self) -> Result<(), KeyError> {
-        if self.keys.reread()? {
+    /// Uses new signing keys, and no longer those that were removed. What is wrong comes back.
+    fn reload_signing_keys(&self) -> Result<Vec<KeyError>, KeyError> {
+        let (has_changed, errors) = self.keys.reload()?;
+        if has_changed {
             self.recognition.all_changed();
             self.note(Event::KeysChanged);
         }
-        Ok(())
+        Ok(errors)
     }
 
     /// Sets the pace at which passwords are compared, so that the time tells nobody whose hash came
@@ -285,6 +286,10 @@ impl Domain {
         }
         self.remove_old_events(BATCH, PAUSE).await
     }
+}
+
+fn sentences(errors: &[impl std::error::Error]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

@@ -36,5 +36,6 @@ mod server_secrets;
 mod sessions;
 mod settings;
 mod shutdown;
+mod signing_keys;
 mod throttle;
 mod tokens;

@@ -1,0 +1,155 @@
+//! Signing keys that are removed, added and changed while the service runs.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cloakroom::domain::tokens::Keys;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, START};
+
+/// The files of the signing keys in their order.
+fn files(house: &House) -> Vec<PathBuf> {
+    let paths = fs::read_dir(house.data("keys")).unwrap().map(|entry| entry.unwrap().path());
+    let is_key = |path: &PathBuf| path.extension().is_some_and(|end| end == "pem");
+    let mut files: Vec<_> = paths.filter(is_key).collect();
+    files.sort();
+    files
+}
+
+/// Makes a key, as the command does, later than the ones before.
+fn add(house: &House, nth: u64) -> PathBuf {
+    Keys::create(&house.data("keys"), START.plus(Duration::from_millis(nth))).unwrap()
+}
+
+fn put(path: &Path, text: &[u8]) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+async fn trusts(house: &House, count: usize) -> bool {
+    house.soon(async || house.domain.keys.public().len() == count).await
+}
+
+#[tokio::test]
+async fn att_17_04_a_removed_key_is_not_trusted_whatever_else_is_in_the_folder() {
+    let house = House::new().await;
+    let old = files(&house).remove(0);
+    let ann = house.signed_in("ann").await;
+    add(&house, 1);
+    assert!(trusts(&house, 2).await);
+    let bob = house.signed_in("bob").await;
+    put(&house.data("keys").join("session-0.pem"), b"nonsense");
+    std::os::unix::fs::symlink("nowhere", house.data("keys").join("zzz.pem")).unwrap();
+    let open = add(&house, 2);
+    fs::set_permissions(open, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(ann.get("/private").await.status, 200);
+    fs::remove_file(old).unwrap();
+    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert_eq!(bob.get("/private").await.status, 200, "the other key is there still");
+
+    // what can be used is added; what cannot is counted, and the log says it
+    add(&house, 3);
+    assert!(trusts(&house, 2).await);
+    let counted = "cloakroom_key_errors{kind=\"signing_key\"} 3";
+    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+}
+
+#[tokio::test]
+async fn att_17_04_a_key_whose_file_was_changed_in_place_is_not_trusted() {
+    let house = House::new().await;
+    let first = files(&house).remove(0);
+    let text = fs::read(&first).unwrap();
+    let ann = house.signed_in("ann").await;
+    let second = add(&house, 1);
+    assert!(trusts(&house, 2).await);
+    // another key in the same file
+    fs::write(&first, fs::read(&second).unwrap()).unwrap();
+    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    fs::write(&first, &text).unwrap();
+    let kids = || house.domain.keys.public().into_iter().map(|key| key.kid);
+    let differ = async || kids().collect::<std::collections::HashSet<_>>().len() == 2;
+    assert!(house.soon(differ).await, "it is back");
+    // what is no key
+    fs::write(&first, "x".repeat(text.len())).unwrap();
+    assert!(trusts(&house, 1).await);
+    // who may read the file says nothing of what is in it
+    fs::set_permissions(&second, Permissions::from_mode(0o644)).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(house.domain.keys.public().len(), 1);
+}
+
+#[tokio::test]
+async fn att_17_04_without_the_newest_key_the_one_before_signs() {
+    let house = House::new().await;
+    let newest = add(&house, 1);
+    assert!(trusts(&house, 2).await);
+    let ann = house.signed_in("ann").await;
+    fs::remove_file(newest).unwrap();
+    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    let again = house.signed_in_again("ann").await;
+    assert_eq!(again.get("/private").await.status, 200);
+}
+
+#[tokio::test]
+async fn att_17_04_without_any_key_no_token_is_trusted_or_made_until_there_is_one() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let key = files(&house).remove(0);
+    let aside = house.data("aside");
+    fs::rename(&key, &aside).unwrap();
+    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert_eq!(house.stranger().get("/readyz").await.status, 503);
+    let sessions = house.count("select count(*) from sessions").await;
+    let answer = house.stranger().log_in("ann", PASSWORD).await;
+    assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
+    let bob = json!({ "username": "bob", "password": PASSWORD });
+    let answer = house.stranger().post("/register", &bob).await;
+    assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
+    assert_eq!(house.count("select count(*) from sessions").await, sessions, "nothing is left");
+    assert_eq!(house.count("select count(*) from accounts").await, 1);
+    fs::rename(&aside, &key).unwrap();
+    assert!(trusts(&house, 1).await);
+    assert_eq!(house.stranger().get("/readyz").await.status, 200);
+    house.signed_in_again("ann").await;
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_read_says_nothing_about_its_keys() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let (folder, aside) = (house.data("keys"), house.data("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    let counted = "cloakroom_key_errors{kind=\"signing_key\"} 1";
+    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+    assert_eq!(ann.get("/private").await.status, 200);
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    let counted = "cloakroom_key_errors{kind=\"signing_key\"} 0";
+    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+}
+
+#[tokio::test]
+async fn att_17_04_a_new_pepper_is_used_while_another_file_is_none() {
+    use cloakroom::domain::peppers::Peppers;
+    let house = House::new().await;
+    let keys = house.data("keys");
+    put(&keys.join("a.pepper"), b"changeme");
+    let add = |nth| Peppers::create(&keys, START.plus(Duration::from_millis(nth))).unwrap();
+    let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
+    let (first, path) = add(1);
+    assert!(house.soon(async || current().as_ref() == Some(&first)).await);
+    fs::remove_file(path).unwrap();
+    assert!(house.soon(async || current().is_none()).await, "no password needs it");
+    // a removed one that passwords need is kept, and does not keep a new one out
+    let (second, path) = add(2);
+    assert!(house.soon(async || current().as_ref() == Some(&second)).await);
+    house.signed_in("ann").await;
+    fs::remove_file(path).unwrap();
+    let (third, _) = add(3);
+    assert!(house.soon(async || current().as_ref() == Some(&third)).await);
+    house.signed_in_again("ann").await;
+}
