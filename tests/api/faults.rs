@@ -39,6 +39,53 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
 }
 
 #[tokio::test]
+async fn an_outage_of_the_database_signs_nobody_out() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await.cookie().unwrap(); // its session is not in memory
+    let ended = house.signed_in_again("ann").await;
+    let stale = ended.cookie().unwrap();
+    ended.post_nothing("/logout").await;
+    house.wait(Duration::from_hours(1));
+    house.ruin_the_database().await;
+    for cookie in [&ann, &stale] {
+        for path in ["/private", "/me", "/session", "/sessions", "/forward-auth"] {
+            let read = request(Method::GET, path).header("cookie", cookie).finish();
+            let answer = house.send(read).await;
+            assert_eq!(answer.refusal(), (503, "unavailable".into()), "{path}");
+            assert_eq!(answer.header("set-cookie"), None, "{path}");
+        }
+        for path in [
+            "/",
+            "/login",
+            "/account",
+            "/account/password",
+            "/signed-out",
+            "/forward-auth/redirect",
+        ] {
+            let page = request(Method::GET, path).header("accept", "text/html");
+            let answer = house.send(page.header("cookie", cookie).finish()).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("set-cookie")),
+                (503, None),
+                "{path}"
+            );
+        }
+        for path in ["/account/sessions", "/account/password", "/account/close", "/logout"] {
+            let form = request(Method::POST, path)
+                .content_type("application/x-www-form-urlencoded")
+                .header("accept", "text/html")
+                .header("cookie", cookie);
+            let answer = house.send(form.finish()).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("set-cookie")),
+                (503, None),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn pwd_12_a_stored_hash_that_is_none_is_answered_like_a_wrong_password() {
     let house = House::new().await;
     house.signed_in("ann").await;

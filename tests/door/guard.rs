@@ -79,6 +79,18 @@ async fn a_cookie_of_another_application_is_none_and_that_of_an_ended_session_is
 }
 
 #[tokio::test]
+async fn an_outage_of_the_database_makes_nobody_of_who_is_signed_in() {
+    let house = House::new().await;
+    let mounted = mounted(&house.cloakroom, Greetings);
+    let ann = Client::signed_in(&mounted, "ann").await; // its session is not in memory
+    house.cloakroom.domain().store.close().await;
+    let refused = ann.get("/hello").await;
+    assert_eq!(refused.refusal(), (503, "unavailable".to_owned()));
+    assert!(!refused.headers.contains_key("set-cookie"));
+    assert_eq!(Client::of(&mounted).get("/hello").await.text, "Hello stranger");
+}
+
+#[tokio::test]
 async fn the_document_says_what_the_guards_answer() {
     let house = House::new().await;
     let document: Value =
