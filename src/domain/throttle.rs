@@ -17,9 +17,10 @@ use tokio::sync::SemaphorePermit;
 
 use super::Domain;
 use super::accounts::{AccountId, Username};
+use super::audit::Event;
 use super::server_secret::ServerSecrets;
 use super::sessions::SignedInAs;
-use super::tokens::DeviceClaims;
+use super::tokens::{DeviceClaims, Keys};
 use crate::clock::{Timestamp, days, hours, mins};
 use crate::fault::Fault;
 use crate::secret::{DeviceToken, random_id};
@@ -279,8 +280,7 @@ impl Domain {
         let limits = &self.rules.limits;
         let secrets = &self.server_secrets;
         let name = username.map(|username| Key::Name(username.as_str()).digest(secrets));
-        let claims = caller.devices.iter().filter_map(|token| self.keys.verify_device(token, now));
-        for known in claims.filter(|device| Some((&device.account, device.version)) == account) {
+        for known in self.devices_of(account, caller, now) {
             let keys = [Key::Device(&known.id), Key::Devices(known.account.as_str())];
             let [device, devices] = keys.map(|key| key.digest(secrets));
             let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
@@ -300,6 +300,48 @@ impl Domain {
             caller.address.map(|address| (Key::Address(address).digest(secrets), limits.address));
         let name = name.map(|key| (key, &limits.name));
         self.counted(address.as_slice(), name.as_slice()).await
+    }
+
+    /// The devices that a caller presents and that have signed in to the account before.
+    fn devices_of(
+        &self,
+        account: Option<(&AccountId, i64)>,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Vec<DeviceClaims> {
+        let Some((account, version)) = account else { return Vec::new() };
+        let named = caller.devices.iter().filter(|token| Keys::names_account(token, account));
+        let claims = named.filter_map(|token| self.keys.verify_device(token, now));
+        claims.filter(|device| device.account == *account && device.version == version).collect()
+    }
+
+    /// Distrusts devices, as after too many failures: they are like any other client from now on, also
+    /// where a copy of the cookie is left. A token that is none of ours does nothing.
+    pub async fn distrust_devices(&self, devices: &[DeviceToken]) -> Result<(), Fault> {
+        let now = self.clock.now();
+        for device in devices.iter().filter_map(|token| self.keys.verify_device(token, now)) {
+            if self.distrust_device(&device, now).await? {
+                self.note_at(Event::DeviceDistrusted, &device.account);
+            }
+        }
+        Ok(())
+    }
+
+    /// False if it is distrusted already.
+    async fn distrust_device(&self, device: &DeviceClaims, now: Timestamp) -> Result<bool, Fault> {
+        let key = Key::Device(&device.id).digest(&self.server_secrets);
+        let at_once = Staircase(vec![(1, DEVICE)]);
+        for _ in 0..LOOKS {
+            let from = self.store.attempts_of(&key).await?;
+            if from.wait(now) > Duration::ZERO {
+                return Ok(false);
+            }
+            let step = StepRow { key, from, to: at_once.step(from, now) };
+            if self.store.count_attempt(&[], &[step], node_time(now)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false) // others count failures of it at this moment, in whose number it ends
     }
 
     /// Lets the current password of a session be tried, to change something of the account, or says

@@ -31,6 +31,10 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
+/// A body that may be left out.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
 // `poem_openapi::types::Type` stays out of scope here: its `is_empty` says false of every `&&str`.
 
 /// Takes its fields out of a body. What is missing or wrong, `fields` remembers.
@@ -64,6 +68,48 @@ impl<'a, T: FromFields> ApiExtractor<'a> for Body<T> {
     }
 }
 
+impl<'a, T: FromFields> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest { required: false, ..Body::<T>::request_meta()? })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Ok(Self(read_optional(request, body).await?))
+    }
+}
+
+/// Reads a body that may be left out: an empty one is none, whatever its media type, and so is `null`,
+/// which clients in Go send for what was not given.
+pub async fn read_optional<T: FromFields>(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<Option<T>, Failure> {
+    let bytes = read_bytes(request, body).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let is_form = is_form(request)?;
+    if !is_form && bytes.trim_ascii() == b"null" {
+        return Ok(None);
+    }
+    let mut fields = Fields::parse(is_form, &bytes)?;
+    let value = T::from_fields(&mut fields);
+    fields.finish()?;
+    Ok(Some(value))
+}
+
 /// The fields of a body, and what was found wrong with them.
 #[derive(Default)]
 pub struct Fields {
@@ -75,22 +121,12 @@ pub struct Fields {
 impl Fields {
     /// Reads the body by its media type.
     pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
-        let is_form = match media_type(request) {
-            Some(kind) if kind == JSON => false,
-            Some(kind) if kind == FORM => true,
-            _ => return Err(Failure::of(Code::UnsupportedMediaType)),
-        };
-        let declared = request.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > LIMIT) {
-            return Err(Failure::of(Code::PayloadTooLarge));
-        }
-        let body = body.take().map_err(|_| invalid("The body was read before."))?;
-        let bytes = body.into_bytes_limit(LIMIT).await.map_err(|error| match error {
-            poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
-            _ => invalid("The body ended before it was complete."),
-        })?;
-        let bytes = Zeroizing::new(Vec::from(bytes)); // it may hold a password
-        let pairs = if is_form { form(&bytes)? } else { json(&bytes)? };
+        let is_form = is_form(request)?;
+        Self::parse(is_form, &read_bytes(request, body).await?)
+    }
+
+    fn parse(is_form: bool, bytes: &[u8]) -> Result<Self, Failure> {
+        let pairs = if is_form { form(bytes)? } else { json(bytes)? };
         if pairs.len() > MOST_FIELDS {
             return Err(invalid(format!("The body has more than {MOST_FIELDS} fields.")));
         }
@@ -189,6 +225,31 @@ impl Fields {
     fn error(&mut self, field: &str, code: FieldCode, detail: &str) {
         self.errors.push(FieldError::new(field, code, detail));
     }
+}
+
+/// Is the body a form? It is JSON otherwise, or it is refused.
+fn is_form(request: &Request) -> Result<bool, Failure> {
+    match media_type(request) {
+        Some(kind) if kind == JSON => Ok(false),
+        Some(kind) if kind == FORM => Ok(true),
+        _ => Err(Failure::of(Code::UnsupportedMediaType)),
+    }
+}
+
+async fn read_bytes(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let declared = request.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > LIMIT) {
+        return Err(Failure::of(Code::PayloadTooLarge));
+    }
+    let body = body.take().map_err(|_| invalid("The body was read before."))?;
+    let bytes = body.into_bytes_limit(LIMIT).await.map_err(|error| match error {
+        poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
+        _ => invalid("The body ended before it was complete."),
+    })?;
+    Ok(Zeroizing::new(Vec::from(bytes))) // it may hold a password
 }
 
 /// The media type without its parameters; nothing if the body is encoded or not in UTF-8.

@@ -18,12 +18,11 @@ use crate::secret::{DeviceToken, SessionToken};
 #[derive(Debug, Clone)]
 pub struct SessionCookie {
     name: String,
+    /// The name of the cookie by which a form finds out whether the browser keeps cookies.
+    check_name: String,
     /// Everything behind the value that does not change.
     attributes: String,
 }
-
-/// As many device cookies of a request are looked at.
-const MOST_DEVICES: usize = 4;
 
 /// The cookie by which a client is known that has signed in before. It opens nothing; with it one
 /// is not held up by somebody else who tries this user name.
@@ -36,22 +35,30 @@ pub struct DeviceCookie {
 impl DeviceCookie {
     pub fn new(is_secure: bool) -> Self {
         if is_secure {
-            Self { name: "__Secure-device", secure: "; Secure" }
+            Self { name: "__Host-device", secure: "; Secure" }
         } else {
             Self { name: "device", secure: "" }
         }
     }
 
-    /// `Set-Cookie` for a device: it goes with sign-ins from this site and with nothing else.
+    /// `Set-Cookie` for a device. The prefix `__Host-` wants `Path=/` (ASVS 5.0, 3.3.3).
     pub fn set(&self, token: &DeviceToken, keep: Keep) -> HeaderValue {
         let (name, secure, value) = (self.name, self.secure, token.expose()); // it is the cookie
-        let set = format!("{name}={value}; Path=/login; HttpOnly; SameSite=Strict{secure}{keep}");
+        let set = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{keep}");
         HeaderValue::try_from(set).expect("a token makes a header")
     }
 
-    /// The devices that a request names. A sibling host can plant some: they hide no real one.
+    /// `Set-Cookie` that makes the browser forget the device.
+    pub fn clearing(&self) -> HeaderValue {
+        let (name, secure) = (self.name, self.secure);
+        let clear = format!("{name}=; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age=0");
+        HeaderValue::try_from(clear).expect("plain words make a header")
+    }
+
+    /// Every device that a request names, so that planted ones hide no real one. A header of 16 KiB has
+    /// room for some 35 tokens, and the signature is verified of those alone that name the account.
     pub fn all(&self, request: &Request) -> Vec<DeviceToken> {
-        let tokens = all(self.name, request.headers()).into_iter().take(MOST_DEVICES);
+        let tokens = all(self.name, request.headers()).into_iter();
         tokens.map(|token| DeviceToken::new(token.to_owned())).collect()
     }
 }
@@ -129,7 +136,7 @@ impl SessionCookie {
             attributes.push_str("; Domain=");
             attributes.push_str(domain);
         }
-        Self { name: name.to_owned(), attributes }
+        Self { name: name.to_owned(), check_name: format!("{name}-check"), attributes }
     }
 
     pub fn name(&self) -> &str {
@@ -154,6 +161,18 @@ impl SessionCookie {
     /// [`Self::clear`] as a header's value.
     pub fn clearing(&self) -> HeaderValue {
         HeaderValue::try_from(self.clear()).expect("a checked name and domain make a header")
+    }
+
+    /// `Set-Cookie` of a page with a form that signs in: a browser that does not send this one back would
+    /// not keep the session cookie either, which has the same attributes.
+    pub fn set_check(&self) -> HeaderValue {
+        let set = format!("{}=1{}", self.check_name, self.attributes);
+        HeaderValue::try_from(set).expect("a checked name and domain make a header")
+    }
+
+    /// Has the browser sent the cookie of [`Self::set_check`] back?
+    pub fn is_checked(&self, request: &Request) -> bool {
+        presented(&self.check_name, request.headers()) != Presented::Nothing
     }
 
     /// Every token that is presented, whether they agree or not.

@@ -252,8 +252,8 @@ fn plain_json(operation: &mut Value) {
 }
 
 /// The schemas of bodies that clients send.
-const REQUESTS: [&str; 5] =
-    ["Credentials", "Registration", "PasswordChange", "Closing", "TokenRequest"];
+const REQUESTS: [&str; 6] =
+    ["Credentials", "LogoutOptions", "Registration", "PasswordChange", "Closing", "TokenRequest"];
 
 /// Does an operation need a session, or take one?
 struct Guarded {

@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::body::{Body, Fields, FromFields};
+use super::body::{Body, Fields, FromFields, OptionalBody};
 use super::cookie::{AlsoSet, Keep, WithCookie};
 use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
@@ -82,6 +82,28 @@ fn errors(bad: BadCredentials) -> Vec<FieldError> {
     fields.into_iter().flatten().collect()
 }
 
+/// What else signing out does.
+#[derive(Debug, Default, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct LogoutOptions {
+    /// Forget this client, too, as on a shared computer: the cookie `device` is deleted, and every copy
+    /// of it is distrusted from now on.
+    #[oai(default)]
+    pub forget_device: bool,
+}
+
+impl Example for LogoutOptions {
+    fn example() -> Self {
+        Self { forget_device: true }
+    }
+}
+
+impl FromFields for LogoutOptions {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { forget_device: fields.flag("forget_device") }
+    }
+}
+
 /// What a good login answers.
 #[derive(Object)]
 pub struct LoggedIn {
@@ -129,7 +151,7 @@ enum LogoutAnswer {
     /// The session has ended; every copy of its cookie is refused from now on.
     #[oai(status = 204)]
     SignedOut(
-        /// Makes the browser forget the cookie.
+        /// Makes the browser forget the cookie. With `forget_device` a second one deletes `device`.
         #[oai(header = "Set-Cookie")]
         String,
     ),
@@ -149,7 +171,7 @@ impl LoginApi {
     ///
     /// After five failures in a row, or ten from one address within ten minutes, further attempts
     /// are answered 429. A client that has signed in to the account before is not held up by the
-    /// failures of others: it sends a second cookie, `device` (`__Secure-device` behind https),
+    /// failures of others: it sends a second cookie, `device` (`__Host-device` behind https),
     /// which lasts 90 days and opens nothing.
     #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Login")]
     async fn login(
@@ -185,12 +207,18 @@ impl LoginApi {
     /// Sign out
     ///
     /// Ends the session of the request's cookie at the server and makes the browser forget the
-    /// cookie. Without a session it does the same and answers the same. A browser's form post is
-    /// answered 303.
+    /// cookie. Without a session it does the same and answers the same. The body may be left out; with
+    /// `forget_device` the cookie `device` goes, too, so that the next sign-in in this browser is that of
+    /// an unknown client. A form with the same field is taken, too; a browser's form post is answered
+    /// 303.
     #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Login")]
-    async fn logout(&self, request: &Request) -> Result<LogoutAnswer, Failure> {
-        self.0.end_presented(request).await?;
-        Ok(LogoutAnswer::SignedOut(self.0.cookie.clear()))
+    async fn logout(
+        &self,
+        request: &Request,
+        body: OptionalBody<LogoutOptions>,
+    ) -> Result<WithCookie<LogoutAnswer>, Failure> {
+        let forgotten = self.0.log_out(request, body.0.unwrap_or_default()).await?;
+        Ok(WithCookie(LogoutAnswer::SignedOut(self.0.cookie.clear()), forgotten))
     }
 }
 
@@ -202,6 +230,21 @@ impl Front {
             self.domain.log_out(token).await?;
         }
         Ok(())
+    }
+
+    /// Ends the sessions that came with the request, and distrusts its devices if that is asked for. Then
+    /// the answer is to delete the cookie of the device.
+    pub async fn log_out(
+        &self,
+        request: &Request,
+        options: LogoutOptions,
+    ) -> Result<Option<AlsoSet>, Fault> {
+        self.end_presented(request).await?;
+        if !options.forget_device {
+            return Ok(None);
+        }
+        self.domain.distrust_devices(&self.device.all(request)).await?;
+        Ok(Some(AlsoSet(self.device.clearing())))
     }
 
     /// `Set-Cookie` for a ticket.

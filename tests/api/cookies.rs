@@ -27,11 +27,11 @@ async fn ses_01_the_cookie_has_exactly_its_documented_attributes() {
 }
 
 #[tokio::test]
-async fn the_device_cookie_goes_with_sign_ins_alone() {
+async fn the_device_cookie_has_exactly_its_documented_attributes() {
     let house = House::new().await;
     house.signed_in("ann").await;
     let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
-    let attributes = "Path=/login; HttpOnly; SameSite=Strict; \
+    let attributes = "Path=/; HttpOnly; SameSite=Strict; \
                       Expires=Wed, 01 Apr 2026 00:00:00 GMT; Max-Age=7776000";
     assert_eq!(answer.sets("device").unwrap().split_once("; ").unwrap().1, attributes);
 
@@ -39,9 +39,9 @@ async fn the_device_cookie_goes_with_sign_ins_alone() {
     let house = House::with(Settings { public_url, ..Settings::default() }).await;
     house.signed_in("ann").await;
     let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
-    let attributes = "Path=/login; HttpOnly; SameSite=Strict; Secure; \
+    let attributes = "Path=/; HttpOnly; SameSite=Strict; Secure; \
                       Expires=Wed, 01 Apr 2026 00:00:00 GMT; Max-Age=7776000";
-    assert_eq!(answer.sets("__Secure-device").unwrap().split_once("; ").unwrap().1, attributes);
+    assert_eq!(answer.sets("__Host-device").unwrap().split_once("; ").unwrap().1, attributes);
 }
 
 #[tokio::test]

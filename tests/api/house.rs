@@ -320,10 +320,11 @@ impl Answer {
         sets.into_iter().find(|set| set.split_once('=').is_some_and(|(set, _)| set == name))
     }
 
-    /// The name and value of the first cookie it sets, notices aside.
+    /// The name and value of the first cookie it sets, notices and checks aside.
     pub fn cookie(&self) -> Option<String> {
         let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
-        let set = sets.into_iter().find(|set| !set.contains("notice="))?;
+        let set =
+            sets.into_iter().find(|set| !set.contains("notice=") && !set.contains("-check="))?;
         Some(set.split(';').next().unwrap().to_owned())
     }
 }

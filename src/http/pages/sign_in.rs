@@ -15,8 +15,9 @@ use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::Ticket;
 use crate::http::accounts::{NewAccountView, unfit};
-use crate::http::body::{Fields, FromFields};
-use crate::http::login::CredentialsView;
+use crate::http::body::{Fields, FromFields, read_optional};
+use crate::http::cookie::Presented;
+use crate::http::login::{CredentialsView, LogoutOptions};
 use crate::http::problem::{Code, Failure, Problem};
 use crate::http::{Front, Site};
 
@@ -121,6 +122,18 @@ struct Posted {
     username: String,
     remember: bool,
     invite: String,
+    /// Is it a form of this service's page, which sets a cookie to find out whether that comes back?
+    checks_cookies: bool,
+}
+
+impl Posted {
+    /// Does the browser keep cookies, as far as can be said? A browser that keeps none would have a
+    /// session that it cannot use, and land on an empty form without a word.
+    fn has_working_cookies(&self, front: &Front, request: &Request) -> bool {
+        !self.checks_cookies
+            || front.cookie.is_checked(request)
+            || front.cookie.of(request) != Presented::Nothing
+    }
 }
 
 /// `GET /`: leads to the account, or to the way in.
@@ -143,7 +156,8 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Visitor::SignedIn(who) => who,
             Visitor::Anonymous(stale) => {
                 let page = SignInPage::empty(&front, false, next);
-                return Ok(stale.delete_in(shown(StatusCode::OK, &page)));
+                let page = shown(StatusCode::OK, &page);
+                return Ok(stale.delete_in(front.check_cookies(&request, page)));
             }
         };
         let Some((next, app)) = next.and_then(|next| Some((next, Apps::host_of(next)?))) else {
@@ -172,7 +186,8 @@ pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let invite = query(&request, "invite").map(|invite| shortened(&invite));
         let empty = SignInPage::empty(&front, true, next);
         let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
-        Ok(shown(StatusCode::OK, &SignInPage { invite, ..empty }))
+        let page = shown(StatusCode::OK, &SignInPage { invite, ..empty });
+        Ok(front.check_cookies(&request, page))
     })
 }
 
@@ -195,8 +210,13 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<CredentialsView>(&front.apps, &request, &mut body).await;
-        let again = Again(|problem: &Problem| show_again(&front, false, &posted, problem));
+        let again = Again(|problem: &Problem| {
+            front.check_cookies(&request, show_again(&front, false, &posted, problem))
+        });
         let wishes = front.wishes(&request, posted.remember);
+        if !posted.has_working_cookies(&front, &request) {
+            return Ok(again.with(&cookies_blocked()));
+        }
         let credentials = match fields.and_then(CredentialsView::parsed) {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(again.with(&failure.problem)),
@@ -212,8 +232,13 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<NewAccountView>(&front.apps, &request, &mut body).await;
-        let again = Again(|problem: &Problem| show_again(&front, true, &posted, problem));
+        let again = Again(|problem: &Problem| {
+            front.check_cookies(&request, show_again(&front, true, &posted, problem))
+        });
         let wishes = front.wishes(&request, posted.remember);
+        if !posted.has_working_cookies(&front, &request) {
+            return Ok(again.with(&cookies_blocked()));
+        }
         let application = match fields {
             Ok(view) => view.parsed(&front),
             Err(failure) => return Ok(again.with(&failure.problem)),
@@ -235,13 +260,25 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
 }
 
 pub fn logout_posted(front: &Arc<Front>) -> Shared {
-    shared(front, |front, request, _| async move {
-        front.end_presented(&request).await.map_err(Failure::from)?;
+    shared(front, |front, request, mut body| async move {
+        let options = read_optional::<LogoutOptions>(&request, &mut body).await?;
+        let forgotten = front.log_out(&request, options.unwrap_or_default()).await;
         let mut response = see_other("/signed-out");
         response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
+        if let Some(forgotten) = forgotten.map_err(Failure::from)? {
+            response.set_data(forgotten);
+        }
         front.leave_notice(&mut response, Notice::SignedOut);
         Ok(response)
     })
+}
+
+/// What is said to a browser that did not send back the cookie of the form.
+fn cookies_blocked() -> Problem {
+    let detail = "Your browser did not keep the cookie that this page set, and without one nobody stays \
+                  signed in. Nothing was checked. Allow cookies for this site in the settings of the \
+                  browser, then send the form once more.";
+    Problem { detail: detail.to_owned(), ..Problem::of(Code::InvalidRequest) }
 }
 
 /// Sets the cookie and goes on: to a path of this service by a redirect, to an app by a page.
@@ -265,6 +302,14 @@ async fn signed_in(
 }
 
 impl Front {
+    /// Sets the cookie by which a form that signs in finds out whether the browser keeps cookies.
+    fn check_cookies(&self, request: &Request, mut response: Response) -> Response {
+        if !self.cookie.is_checked(request) {
+            response.headers_mut().append(header::SET_COOKIE, self.cookie.set_check());
+        }
+        response
+    }
+
     /// Sets the cookies of a ticket.
     pub fn hand_out(&self, response: &mut Response, ticket: &Ticket) {
         let set = HeaderValue::try_from(self.handing_out(ticket)).expect("a token makes a header");
@@ -305,6 +350,7 @@ async fn posted<T: FromFields>(
         Ok(fields) => fields,
         Err(failure) => return (posted, Err(failure)),
     };
+    posted.checks_cookies = fields.form_only("cookie_check").is_some();
     posted.next = fields.form_only("next").and_then(|next| apps.next(&next));
     posted.username = shortened(fields.peek("username").unwrap_or_default());
     posted.invite = shortened(fields.peek("invite").unwrap_or_default());

@@ -26,7 +26,7 @@ class Visit {
         var secret = client.readPrivate();
         for (var session : client.listSessions(new Cloakroom.ListSessionsParams().limit(20L)).sessions())
             if (!session.current()) client.revokeSession(session.id());
-        client.logout();
+        client.logout(Cloakroom.LogoutOptions.fromJson(Map.of()));
         return secret.private_();
     }
 }
