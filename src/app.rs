@@ -132,6 +132,7 @@ pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain,
     let folder = make_folders(config)?;
     refuse_to_begin_anew(config, &folder)?;
     let store = open_store(config).await?;
+    store.check_writable().await?;
     let keys = keys(&folder, config, &store, &surroundings.clock).await?;
     build_domain(config, surroundings, store, keys).await
 }

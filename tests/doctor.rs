@@ -5,7 +5,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -321,4 +323,56 @@ fn in_another_folder_it_says_where_it_looked_and_not_that_another_service_is_fin
     assert_eq!(code, 0, "{found:?}");
     said(elsewhere.path(), &["user", "add", "bob"]);
     finds(elsewhere.path(), &at, "service", "it does not have the keys in cloakroom-data/keys");
+}
+
+/// An address that nobody listens at.
+fn free() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// The user that owns nothing, as whom root tries what modes keep others from.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn a_database_that_cannot_be_written_is_told_by_the_start_and_the_doctor() {
+    if is_postgres() {
+        return; // its rights are a test of tests/nodes
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["user", "add", "ann"]);
+    let url = "sqlite://cloakroom-data/cloakroom.db?mode=ro";
+    let why = refused(folder, &["--listen", &free(), "--database-url", url, "serve"]);
+    assert!(why.contains("trying to write to the database"), "{why}");
+
+    let program = folder.join("cloakroom");
+    fs::copy(env!("CARGO_BIN_EXE_cloakroom"), &program).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        for path in ["", "cloakroom-data", "cloakroom-data/keys"].map(|path| folder.join(path)) {
+            let inside = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            for path in inside.chain([path.clone()]) {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+    }
+    let fails = |arguments: &[&str], says: &str| {
+        let mut command = Command::new(&program);
+        command.current_dir(folder).env_clear().args(["--listen", &free()]).args(arguments);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let done = command.output().unwrap();
+        let all = text(&done.stdout) + &text(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{all}");
+        assert!(all.contains(says), "{says}: {all}");
+    };
+    let database = folder.join("cloakroom-data/cloakroom.db");
+    mode(&database, 0o400);
+    fails(&["doctor"], "cloakroom.db cannot be written, so nobody can sign in");
+    fails(&["serve"], "trying to write to the database");
+    mode(&database, 0o600);
+    mode(&folder.join("cloakroom-data"), 0o500);
+    fails(&["doctor"], "cloakroom-data cannot be written, so nobody can sign in");
+    mode(&folder.join("cloakroom-data"), 0o700);
 }

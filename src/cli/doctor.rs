@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanBytes;
-use rustix::fs::statvfs;
+use rustix::fs::{Access, statvfs};
+use rustix::io::Errno;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -351,6 +352,11 @@ fn database(config: &Config, look: &Look, found: &mut Findings) {
             found.add(ABOUT, Verdict::Wrong, says);
         }
     }
+    if look.is_read_only {
+        let says = "it takes no writes: default_transaction_read_only is on for its user or database, or \
+                    the server is a standby; nobody can sign in";
+        found.add(ABOUT, Verdict::Wrong, says);
+    }
     if !look.unwritable.is_empty() {
         let says = format!(
             "its user may not write {}; grant that, as docs/postgresql.md says",
@@ -434,6 +440,7 @@ fn clock(look: &Look, found: &mut Findings) {
 /// The files of SQLite: whose they are, and who else may read them.
 fn database_files(file: &Path, found: &mut Findings) {
     const ABOUT: &str = "database";
+    unwritable_folder(file, found);
     for ending in ["", "-wal", "-shm"] {
         let mut path = file.as_os_str().to_owned();
         path.push(ending);
@@ -446,6 +453,8 @@ fn database_files(file: &Path, found: &mut Findings) {
         } else if meta.mode() & 0o077 != 0 {
             let says = format!("others may read {shown}; run: chmod 0600 {shown}");
             found.add(ABOUT, Verdict::Wrong, says);
+        } else if let Err(why) = rustix::fs::access(path, Access::WRITE_OK) {
+            found.add(ABOUT, Verdict::Wrong, refuses_writes(path, why, "chmod 0600"));
         }
         if ending == "-wal" && meta.len() > LONG_LOG {
             let says = format!(
@@ -455,6 +464,30 @@ fn database_files(file: &Path, found: &mut Findings) {
             found.add(ABOUT, Verdict::Note, says);
         }
     }
+}
+
+/// SQLite makes the files of its log there.
+fn unwritable_folder(file: &Path, found: &mut Findings) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let Ok(meta) = fs::metadata(folder) else { return };
+    if let Err(why) = rustix::fs::access(folder, Access::WRITE_OK)
+        && is_ours(&meta)
+    {
+        found.add("database", Verdict::Wrong, refuses_writes(folder, why, "chmod 0700"));
+    }
+}
+
+/// Why nobody can sign in although the database can be read. It was tried, and nothing was written.
+fn refuses_writes(path: &Path, why: Errno, remedy: &str) -> String {
+    let shown = path.display();
+    if why == Errno::ROFS {
+        return format!(
+            "{shown} cannot be written: it is on a file system that is mounted read-only; mount it for \
+             writing, or nobody can sign in"
+        );
+    }
+    format!("{shown} cannot be written, so nobody can sign in: {why}; run: {remedy} {shown}")
 }
 
 /// The ids of the signing keys.

@@ -75,6 +75,7 @@ impl Domain {
     /// Everything that answering needs is there, and will be.
     pub async fn is_ready(&self) -> Result<bool, Fault> {
         self.store.ping().await?;
+        self.store.check_writable().await?;
         Ok(!self.is_leaving.load(Ordering::Relaxed) && self.keys.can_sign())
     }
 

@@ -37,6 +37,8 @@ pub struct Look {
     pub demo_users: Vec<&'static str>,
     /// Tables that this user may not write.
     pub unwritable: Vec<&'static str>,
+    /// Does the server, the database or the role take no writes at all?
+    pub is_read_only: bool,
     /// The server's own clock, in milliseconds, when it was asked.
     pub server_clock: Option<i64>,
     /// What running services saw of a wrong set-up, the last first.
@@ -164,6 +166,7 @@ async fn look(
         newest: None,
         demo_users: Vec::new(),
         unwritable: Vec::new(),
+        is_read_only: false,
         server_clock: None,
         setup: Vec::new(),
         definitions: Some(DefinitionReport::default()),
@@ -209,6 +212,9 @@ async fn look(
         }
     }
     if let Pool::Postgres(postgres) = pool {
+        let read_only = "select current_setting('transaction_read_only') = 'on'";
+        seen.is_read_only =
+            sqlx::query_scalar(read_only).fetch_one(postgres).await.map_err(failed())?;
         for table in TABLES {
             let may = format!(
                 "select coalesce(has_table_privilege(to_regclass('{0}'), 'insert')

@@ -23,6 +23,7 @@ mod session_data;
 mod sessions;
 mod sqlite;
 mod waits;
+mod writable;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

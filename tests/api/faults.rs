@@ -9,6 +9,7 @@ use cloakroom::domain::accounts::{Application, RegisterError, ResetError, Userna
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::secret::Password;
+use cloakroom::store::Store;
 use poem::http::Method;
 use serde_json::json;
 
@@ -279,4 +280,16 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
     assert_eq!(kept.value, tries.to_string());
     house.ruin_the_database().await;
     assert!(matches!(house.domain.kept(session, "cart").await, Err(DataError::Fault(_))));
+}
+
+#[tokio::test]
+async fn a_service_whose_database_takes_no_writes_is_not_ready() {
+    let house = House::new().await;
+    let Store::Sqlite(pools) = &house.domain.store else { return }; // its answer is the same error
+    let ready = async || house.stranger().get("/readyz").await.status.as_u16();
+    assert_eq!(ready().await, 200);
+    sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();
+    assert_eq!(ready().await, 503);
+    sqlx::query("pragma query_only = off").execute(&pools.writer).await.unwrap();
+    assert_eq!(ready().await, 200);
 }

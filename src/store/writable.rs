@@ -1,0 +1,92 @@
+//! Can the database be written? A file, a mount, a role or a server may take no writes while reading goes on
+//! well, and then nobody signs in.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use tokio::time::timeout;
+
+use super::{Store, broken, to_the_end};
+use crate::fault::Fault;
+
+/// A write that finds no row. Where nothing may be written it fails all the same.
+const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where id = ''";
+
+/// How long a connection is waited for. Kubernetes gives a probe a second.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+impl Store {
+    /// Writes nothing, and takes it back. Where others write all the time it is not tried: then the database
+    /// takes writes.
+    pub async fn check_writable(&self) -> Result<(), Fault> {
+        let checked = match self {
+            Self::Sqlite(pools) => match timeout(PATIENCE, pools.writer.acquire()).await {
+                Ok(Ok(mut writer)) => {
+                    to_the_end(async move { write_to_sqlite(&mut writer).await }).await
+                }
+                Ok(Err(error)) => Err(error),
+                Err(_busy) => Ok(()),
+            },
+            Self::Postgres(pools) => match timeout(PATIENCE, pools.pool.acquire()).await {
+                Ok(Ok(mut connection)) => {
+                    to_the_end(async move { write_to_postgres(&mut connection).await }).await
+                }
+                Ok(Err(error)) => Err(error),
+                Err(_busy) => Ok(()),
+            },
+        };
+        match checked {
+            Err(error) if is_busy(&error) => Ok(()),
+            checked => checked.map_err(broken("trying to write to the database")),
+        }
+    }
+}
+
+async fn write_to_sqlite(writer: &mut SqliteConnection) -> sqlx::Result<()> {
+    let mut transaction = writer.begin().await?;
+    sqlx::query(WRITE_NOTHING).execute(&mut *transaction).await?;
+    transaction.rollback().await
+}
+
+async fn write_to_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query(WRITE_NOTHING).execute(&mut *transaction).await?;
+    transaction.rollback().await
+}
+
+/// Does another process write? SQLite's primary result codes are in the low byte: BUSY 5, LOCKED 6.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.filter(|code| code.len() < 5) // PostgreSQL's have five characters
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_takes_no_writes_is_told_from_one_that_is_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_file(&folder.path().join("small.db")).await.unwrap();
+        store.check_writable().await.unwrap();
+        let Store::Sqlite(pools) = &store else { panic!("it is a file") };
+        sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();
+        let refused = store.check_writable().await.unwrap_err();
+        assert!(refused.may_pass() && refused.to_string().contains("readonly"), "{refused}");
+        sqlx::query("pragma query_only = off").execute(&pools.writer).await.unwrap();
+        store.check_writable().await.unwrap();
+
+        let held = pools.writer.begin().await.unwrap();
+        store.check_writable().await.unwrap(); // who writes is not waited for
+        drop(held);
+        let file = folder.path().join("small.db");
+        let other = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut other = SqliteConnection::connect_with(&other).await.unwrap();
+        sqlx::query("pragma busy_timeout = 1").execute(&pools.writer).await.unwrap();
+        let held = other.begin_with("begin exclusive").await.unwrap();
+        store.check_writable().await.unwrap();
+        held.rollback().await.unwrap();
+    }
+}
