@@ -140,7 +140,7 @@ impl User {
 }
 
 async fn add(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
     if domain.account_named(&username).await?.is_some() {
         return Err(Failed(format!("{username} exists already"))); // before anybody types for nothing
     }
@@ -217,7 +217,7 @@ async fn change(
     [done, already]: [&str; 2],
     act: impl AsyncFnOnce(&Username) -> Result<Change, Fault>,
 ) -> Outcome {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
     match act(&username).await? {
         Change::Done => say(&format!("{username} {done}")),
         Change::Unchanged => say(&format!("{username} {already}")),
@@ -236,7 +236,7 @@ async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Out
 }
 
 async fn release(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
     if domain.release_username(&username).await? {
         say(&format!("{username} is no longer held: a registration may get it"))
     } else {
@@ -272,7 +272,7 @@ async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
 
 /// The account of this name, or that there is none.
 pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Failed> {
-    let username = Username::parse(name).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
     let account = domain.account_named(&username).await?;
     account.ok_or_else(|| Failed(format!("there is no user {username}")))
 }

@@ -203,7 +203,8 @@ impl Credentials {
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
         }
-        Ok(Self { username: Username::parse(username).ok(), password })
+        // keyboards of phones add a space; a password is taken as it was typed
+        Ok(Self { username: Username::parse(username.trim()).ok(), password })
     }
 }
 

@@ -29,12 +29,12 @@ pub struct AccountsApi(pub Arc<Front>);
 #[oai(rename = "Registration", deny_unknown_fields, example)]
 pub struct NewAccountView {
     /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// and wide letters are taken for small ones. Names that stand for the service or its operator
+    /// and wide letters are taken for small ones, and white space around the name is removed. Names that stand for the service or its operator
     /// (`admin`, `root`, `support`) are reserved.
     #[oai(validator(
         min_length = 1,
         max_length = 64,
-        pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+        pattern = "^\\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\s*$"
     ))]
     pub username: String,
     /// Characters of any kind, spaces included: a few words are a good password. What is guessed
@@ -76,7 +76,7 @@ impl FromFields for NewAccountView {
 
 impl NewAccountView {
     pub fn parsed(self, front: &Front) -> Application {
-        let username = Username::parse(&self.username);
+        let username = Username::parse(self.username.trim()); // keyboards of phones add a space
         let rules = &front.domain.rules.passwords;
         let password = rules.check(&self.password.0, username.as_ref().ok());
         let invite = self.invite.as_deref().map(InviteCode::typed);

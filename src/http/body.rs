@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
-use poem::http::header;
+use poem::http::{HeaderValue, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -165,7 +165,7 @@ impl Fields {
 
     /// A text of at most so many characters that may be left out.
     pub fn optional_text(&mut self, name: &str, most: usize) -> Option<String> {
-        match self.take(name)? {
+        match self.take_unless_null(name)? {
             Value::String(text) if text.chars().count() <= most => return Some(text),
             Value::String(_) => {
                 let detail = format!("Use at most {most} characters.");
@@ -178,7 +178,7 @@ impl Fields {
 
     /// A yes or no that may be left out. A form says yes by `true` or `on`.
     pub fn flag(&mut self, name: &str) -> bool {
-        match self.take(name) {
+        match self.take_unless_null(name) {
             None => return false,
             Some(Value::Bool(flag)) => return flag,
             Some(Value::String(text)) if self.is_form => match text.as_str() {
@@ -222,6 +222,11 @@ impl Fields {
         Some(self.rest.swap_remove(at).1)
     }
 
+    /// A field that may be left out: `null` says that it is.
+    fn take_unless_null(&mut self, name: &str) -> Option<Value> {
+        self.take(name).filter(|value| !value.is_null())
+    }
+
     fn error(&mut self, field: &str, code: FieldCode, detail: &str) {
         self.errors.push(FieldError::new(field, code, detail));
     }
@@ -229,10 +234,12 @@ impl Fields {
 
 /// Is the body a form? It is JSON otherwise, or it is refused.
 fn is_form(request: &Request) -> Result<bool, Failure> {
-    match media_type(request) {
-        Some(kind) if kind == JSON => Ok(false),
-        Some(kind) if kind == FORM => Ok(true),
-        _ => Err(Failure::of(Code::UnsupportedMediaType)),
+    match BodyType::of(request) {
+        BodyType::Json => Ok(false),
+        BodyType::Form => Ok(true),
+        unsupported @ (BodyType::Other | BodyType::OtherCharset | BodyType::Encoded) => {
+            Err(unsupported.refusal())
+        }
     }
 }
 
@@ -252,20 +259,100 @@ async fn read_bytes(
     Ok(Zeroizing::new(Vec::from(bytes))) // it may hold a password
 }
 
-/// The media type without its parameters; nothing if the body is encoded or not in UTF-8.
-pub fn media_type(request: &Request) -> Option<String> {
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return None;
+/// What a body is, by the header of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyType {
+    Json,
+    Form,
+    /// Of another media type, or of none.
+    Other,
+    /// A form that is neither in UTF-8 nor in ASCII.
+    OtherCharset,
+    /// Compressed, say.
+    Encoded,
+}
+
+/// The media types that are read, for the header `Accept` of a refusal (RFC 9110, section 15.5.16).
+pub const ACCEPT: &str = "application/json, application/x-www-form-urlencoded";
+/// The one coding that is read, for `Accept-Encoding` of a refusal (RFC 7694, section 3).
+pub const ACCEPT_ENCODING: &str = "identity";
+
+/// The labels of UTF-8 (WHATWG, Encoding, section 4.2) and of ASCII (IANA), which is a part of it.
+const CHARSETS: [&str; 17] = [
+    "ansi_x3.4-1968",
+    "ansi_x3.4-1986",
+    "ascii",
+    "cp367",
+    "csascii",
+    "ibm367",
+    "iso-ir-6",
+    "iso646-us",
+    "iso_646.irv:1991",
+    "unicode-1-1-utf-8",
+    "unicode11utf8",
+    "unicode20utf8",
+    "us",
+    "us-ascii",
+    "utf-8",
+    "utf8",
+    "x-unicode20utf8",
+];
+
+impl BodyType {
+    pub fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+        if !codings.into_iter().all(|codings| is_identity(codings.as_bytes())) {
+            return Self::Encoded;
+        }
+        let Some(content_type) = request.header(header::CONTENT_TYPE) else { return Self::Other };
+        let mut parts = content_type.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        if kind.eq_ignore_ascii_case(JSON) {
+            return Self::Json; // JSON is in UTF-8, whatever a parameter says (RFC 8259, section 11)
+        }
+        if !kind.eq_ignore_ascii_case(FORM) {
+            return Self::Other;
+        }
+        let mut charsets = parts.filter_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then_some(value)
+        });
+        if charsets.all(is_read_charset) { Self::Form } else { Self::OtherCharset }
     }
-    let mut parts = request.header(header::CONTENT_TYPE)?.split(';').map(str::trim);
-    let kind = parts.next()?.to_ascii_lowercase();
-    let in_utf8 = parts.filter(|parameter| !parameter.is_empty()).all(|parameter| {
-        parameter.split_once('=').is_none_or(|(name, value)| {
-            !name.eq_ignore_ascii_case("charset")
-                || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        })
-    });
-    in_utf8.then_some(kind)
+
+    /// Why a body of this type is not read, and what is.
+    fn refusal(self) -> Failure {
+        let (detail, name, value) = match self {
+            Self::Json | Self::Form | Self::Other => {
+                (None, header::ACCEPT, HeaderValue::from_static(ACCEPT))
+            }
+            Self::OtherCharset => {
+                let detail = "Send the form in UTF-8, and say so or nothing in `charset`.";
+                (Some(detail), header::ACCEPT, HeaderValue::from_static(ACCEPT))
+            }
+            Self::Encoded => {
+                let detail = "Send the body as it is, without a `Content-Encoding`.";
+                let identity = HeaderValue::from_static(ACCEPT_ENCODING);
+                (Some(detail), header::ACCEPT_ENCODING, identity)
+            }
+        };
+        let general = Problem::of(Code::UnsupportedMediaType);
+        let detail = detail.map_or_else(|| general.detail.clone(), str::to_owned);
+        Failure::from(Problem { detail, ..general }).with_header(name, value)
+    }
+}
+
+/// Does it say that nothing was done to the body?
+fn is_identity(codings: &[u8]) -> bool {
+    let mut codings = codings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Is it a label of UTF-8 or of a part of it? Some programs put it into quotes.
+fn is_read_charset(value: &str) -> bool {
+    let label = value.trim().trim_matches(['"', '\'']).trim();
+    label.is_empty() || CHARSETS.iter().any(|known| label.eq_ignore_ascii_case(known))
 }
 
 fn invalid(detail: impl Into<String>) -> Failure {

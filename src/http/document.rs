@@ -207,6 +207,7 @@ fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
         // poem-openapi refuses unknown fields where it is told to, and does not print it
         if REQUESTS.contains(&name.as_str()) {
             schema["additionalProperties"] = false.into();
+            mark_optional_as_nullable(schema);
         }
     }
     tags::sort(&mut document, &title);
@@ -215,6 +216,16 @@ fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
     schemas["FieldErrorCode"]["x-extensible-enum"] =
         FieldCode::ALL.map(FieldCode::name).to_vec().into();
     document
+}
+
+/// Says of each field that may be left out that it may be null, too, which counts as left out.
+fn mark_optional_as_nullable(schema: &mut Value) {
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    for (name, property) in members_in(schema, "properties") {
+        if !required.contains(&name.as_str().into()) && property.get("type").is_some() {
+            property["nullable"] = true.into();
+        }
+    }
 }
 
 /// Who wrote an operation: this floor, or whoever mounted theirs beside it.
@@ -341,7 +352,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
         None,
     );
     let (limit, media_types) = match whose {
-        Whose::Ours => (LIMIT, "neither JSON nor a form, or it is compressed"),
+        Whose::Ours => (LIMIT, "neither JSON nor a form in UTF-8, or it is compressed"),
         Whose::Guests { body_limit } => (body_limit, "of no documented media type"),
     };
     let limit = in_words(limit);
@@ -372,6 +383,9 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
         "`unavailable`: the database does not answer. Try again soon.",
         Some(("Retry-After", "Seconds after which to try again.", seconds())),
     );
+    if has_body {
+        responses["415"]["headers"] = what_is_accepted(whose);
+    }
     members_of(responses).sort_keys();
     for (status, response) in members(responses) {
         if status.as_str() >= "400" {
@@ -477,6 +491,19 @@ fn example(code: Code, has_body: bool, whose: Whose) -> Value {
         (code, Whose::Ours | Whose::Guests { .. }) => Problem::of(code),
     };
     problem.to_json().expect("a problem is an object")
+}
+
+/// The headers of a 415: which types are read, and behind `Accept-Encoding` which coding.
+fn what_is_accepted(whose: Whose) -> Value {
+    let header = |description: &str| json!({ "description": description, "required": false, "schema": string() });
+    let accept = header("The media types that are read, if the body is of another one.");
+    match whose {
+        Whose::Ours => json!({
+            "Accept": accept,
+            "Accept-Encoding": header("The coding that is read, if the body has another one."),
+        }),
+        Whose::Guests { .. } => json!({ "Accept": accept }),
+    }
 }
 
 /// The answer to a browser's form post.

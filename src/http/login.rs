@@ -25,7 +25,7 @@ pub struct LoginApi(pub Arc<Front>);
 #[derive(Object)]
 #[oai(rename = "Credentials", deny_unknown_fields, example)]
 pub struct CredentialsView {
-    /// The user name; capitals do not matter.
+    /// The user name; capitals do not matter, nor does white space around it.
     #[oai(validator(min_length = 1, max_length = 256))]
     pub username: String,
     /// The password, exactly as it was chosen.

@@ -13,9 +13,9 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use poem::endpoint::BoxEndpoint;
-use poem::http::Method;
+use poem::http::{HeaderValue, Method, header};
 use poem::{Body, Endpoint, EndpointExt, Error, Request, Response, Result};
-use poem_openapi::error::ParsePathError;
+use poem_openapi::error::{ContentTypeError, ParsePathError};
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 use poem_openapi::{OpenApi, OperationId};
 
@@ -120,7 +120,8 @@ pub fn add<T: OpenApi>(
         for (method, endpoint) in methods {
             taken.take(&path, &method)?;
             let parameters = Arc::clone(&parameters);
-            let endpoint = Guests { endpoint, limit: body_limit, parameters }.boxed();
+            let accept = described.and_then(|path| media_types(path, &method));
+            let endpoint = Guests { endpoint, limit: body_limit, parameters, accept }.boxed();
             table.entry(path.clone()).or_default().insert(method, endpoint);
         }
     }
@@ -165,6 +166,15 @@ fn parameters(path: &str) -> Vec<String> {
         name.split(['}', '<']).next().map(str::to_owned)
     };
     path.split('/').filter_map(name).collect()
+}
+
+/// The media types that an operation's body may have, for the header `Accept` of its refusal.
+fn media_types(path: &MetaPath, method: &Method) -> Option<HeaderValue> {
+    let operation = path.operations.iter().find(|operation| operation.method == *method)?;
+    let kinds = operation.request.as_ref()?.content.iter().map(|media| {
+        media.content_type.split(';').next().unwrap_or_default().trim() // JSON has no character set
+    });
+    HeaderValue::try_from(kinds.collect::<Vec<_>>().join(", ")).ok()
 }
 
 fn check_paths(ours: &[MetaApi], theirs: &[MetaApi]) -> Result<(), MountError> {
@@ -226,6 +236,8 @@ struct Guests {
     limit: usize,
     /// What its path calls its parameters; poem-openapi counts them.
     parameters: Arc<[String]>,
+    /// The media types of its body.
+    accept: Option<HeaderValue>,
 }
 
 impl Endpoint for Guests {
@@ -243,18 +255,28 @@ impl Endpoint for Guests {
 }
 
 impl Guests {
-    /// An error about a part of the path, told of by the part's own name.
+    /// An error about a part of the path, told of by the part's own name, and one about the type of
+    /// the body with those that there are.
     fn named(&self, error: Error) -> Error {
+        if let (true, Some(accept)) = (error.is::<ContentTypeError>(), &self.accept) {
+            let refusal = Failure::from(Problem::of_no_documented_media_type());
+            let refusal = refusal.with_header(header::ACCEPT, accept.clone());
+            return of_same_operation(refusal.into(), &error);
+        }
         let part = error.downcast_ref().and_then(|bad: &ParsePathError| {
             self.parameters.get(bad.name.strip_prefix("param")?.parse::<usize>().ok()?)
         });
         let Some(part) = part else { return error };
-        let mut named = Error::from(Failure::from(Problem::not_as_documented(part)));
-        if let Some(id) = error.data::<OperationId>() {
-            named.set_data(*id);
-        }
-        named
+        of_same_operation(Failure::from(Problem::not_as_documented(part)).into(), &error)
     }
+}
+
+/// The error in the place of another one.
+fn of_same_operation(mut error: Error, other: &Error) -> Error {
+    if let Some(id) = other.data::<OperationId>() {
+        error.set_data(*id);
+    }
+    error
 }
 
 /// A body that ends in an error at its limit.

@@ -113,7 +113,7 @@ impl Code {
             Self::PayloadTooLarge => entry("payload_too_large", 413, "Body too large",
                 "The body is larger than 16 KiB."),
             Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
-                "Send the body as application/json or as a form, without a Content-Encoding."),
+                "Send the body as `application/json` or as `application/x-www-form-urlencoded`."),
             Self::UnknownHost => entry("unknown_host", 421, "Not this service",
                 "This service does not answer under this `Host`; its operator can set it as `public_url`, \
                  or name it in `allowed_hosts`."),

@@ -192,7 +192,6 @@ async fn csrf_07_and_dos_04_other_media_types_are_refused() {
         "text/plain",
         "multipart/form-data; boundary=x",
         "application/xml",
-        "application/json; charset=utf-16",
         "application/problem+json",
         "nonsense",
     ] {
@@ -205,7 +204,8 @@ async fn csrf_07_and_dos_04_other_media_types_are_refused() {
         .content_type(JSON)
         .header(header::CONTENT_ENCODING, "gzip")
         .body(body.clone());
-    assert_eq!(house.send(packed).await.status, 415);
+    let answer = house.send(packed).await;
+    assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()));
     let in_utf8 = post(&house, "/login", "Application/JSON; charset=UTF-8", body).await;
     assert_eq!(in_utf8.status, 403);
 }
@@ -224,4 +224,143 @@ async fn a_password_never_comes_back_in_a_refusal() {
         assert!(answer.status.is_client_error());
         assert!(!answer.text.contains("canary"), "{}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn json_is_read_whatever_its_charset_says_and_forms_in_every_label_of_utf_8_and_ascii() {
+    let house = House::without_limits().await;
+    let json = json!({ "username": "ann", "password": "x" }).to_string();
+    for charset in
+        ["utf8", "UTF8", "utf-8", "'utf-8'", "\"utf-8\"", "us-ascii", "utf-16", "latin1", ""]
+    {
+        let kind = format!("{JSON}; charset={charset}");
+        let answer = post(&house, "/login", &kind, json.clone()).await;
+        assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{kind}");
+    }
+    let form = "username=ann&password=x";
+    for (charset, status) in [
+        ("utf8", 403),
+        ("UTF-8", 403),
+        ("'utf-8'", 403),
+        ("us-ascii", 403),
+        ("ASCII", 403),
+        ("unicode-1-1-utf-8", 403),
+        ("latin1", 415),
+        ("utf-16", 415),
+        ("windows-1252", 415),
+    ] {
+        let kind = format!("{FORM};charset={charset}");
+        let answer = post(&house, "/login", &kind, form).await;
+        assert_eq!(answer.status, status, "{kind}");
+        if status == 415 {
+            assert!(answer.text.contains("UTF-8"), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_coding_that_changes_nothing_is_read_and_others_are_refused_by_name() {
+    let house = House::new().await;
+    let send = async |codings: &[&str]| {
+        let mut login = request(Method::POST, "/login").content_type(JSON);
+        for coding in codings {
+            login = login.header(header::CONTENT_ENCODING, *coding);
+        }
+        let body = json!({ "username": "ann", "password": "x" }).to_string();
+        house.send(login.body(body)).await
+    };
+    for codings in
+        [&["identity"][..], &["Identity"], &[""], &["identity, identity"], &["identity", ""]]
+    {
+        assert_eq!(send(codings).await.status, 403, "{codings:?}");
+    }
+    for codings in [&["gzip"][..], &["identity, gzip"], &["identity", "br"], &["nonsense"]] {
+        let answer = send(codings).await;
+        assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()), "{codings:?}");
+        assert!(answer.text.contains("Content-Encoding"), "{}", answer.text);
+        assert_eq!(answer.header("accept-encoding"), Some("identity"));
+        assert_eq!(answer.header("accept"), None, "the media type is right");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_media_type_is_told_which_are_read() {
+    let house = House::new().await;
+    for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x"] {
+        for path in ["/login", "/register"] {
+            let answer = post(&house, path, kind, "x").await;
+            assert_eq!(answer.status, 415);
+            let accept = Some("application/json, application/x-www-form-urlencoded");
+            assert_eq!(answer.header("accept"), accept, "{path} {kind}");
+            assert_eq!(answer.header("accept-encoding"), None);
+            assert!(!answer.text.contains("Content-Encoding"), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn null_in_a_field_that_may_be_left_out_counts_as_left_out() {
+    let house = House::new().await;
+    let new = json!({ "username": "ann", "password": PASSWORD, "remember": null, "invite": null });
+    assert_eq!(house.stranger().post("/register", &new).await.status, 201);
+    let login = json!({ "username": "ann", "password": PASSWORD, "remember": null });
+    let answer = house.stranger().post("/login", &login).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["session"]["remember"], false);
+    for (field, value) in [("password", json!(null)), ("admin", json!(null))] {
+        let mut login = json!({ "username": "ann", "password": PASSWORD });
+        login[field] = value;
+        assert_eq!(house.stranger().post("/login", &login).await.status, 400, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_says_which_fields_may_be_null() {
+    let schemas = &crate::contract::DOCUMENT["components"]["schemas"];
+    for (schema, field, nullable) in [
+        ("Credentials", "remember", true),
+        ("Credentials", "username", false),
+        ("Credentials", "password", false),
+        ("Registration", "invite", true),
+        ("Registration", "remember", true),
+    ] {
+        let said = schemas[schema]["properties"][field]["nullable"] == true;
+        assert_eq!(said, nullable, "{schema} {field}");
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_a_user_name_is_removed_and_none_around_a_password() {
+    let house = House::new().await;
+    // as keyboards of phones, spreadsheets and other scripts have it
+    for (n, (before, after)) in
+        [("", " "), (" ", ""), ("\t", "\r\n"), ("\u{a0}", "\u{3000}"), ("\u{2003}", "\u{85}")]
+            .into_iter()
+            .enumerate()
+    {
+        let typed = format!("{before}Ann{n}{after}");
+        let json = json!({ "username": typed, "password": PASSWORD });
+        let made = house.stranger().post("/register", &json).await;
+        assert_eq!(made.status, 201, "{typed:?}: {}", made.text);
+        assert_eq!(made.json()["username"], format!("ann{n}"));
+        let fields = [("username", &*typed), ("password", PASSWORD)];
+        let client = house.stranger();
+        assert_eq!(client.post("/login", &json).await.status, 200, "{typed:?}");
+        assert_eq!(client.post_form("/login", &fields).await.status, 200, "{typed:?}");
+        assert_eq!(client.submit("/login", &fields).await.status, 303, "{typed:?}");
+    }
+    for password in [format!(" {PASSWORD}"), format!("{PASSWORD} "), format!("{PASSWORD}\n")] {
+        let answer = house.stranger().log_in("ann0", &password).await;
+        assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{password:?}");
+    }
+    for (username, status) in [("ann 0", 403), (" ", 403), ("\u{200b}ann0", 403), ("", 400)] {
+        assert_eq!(
+            house.stranger().log_in(username, PASSWORD).await.status,
+            status,
+            "{username:?}"
+        );
+    }
+    let nameless = json!({ "username": " ", "password": PASSWORD });
+    let answer = house.stranger().post("/register", &nameless).await;
+    assert_eq!(answer.errors(), [("username".to_owned(), "too_short".to_owned())]);
 }

@@ -80,6 +80,8 @@ async fn what_poem_openapi_cannot_read_is_a_problem_that_names_the_field() {
     ] {
         let refused = client.ask(put(path, kind, body)).await;
         assert_eq!(refused.refusal(), (status, code.to_owned()), "{path} {kind} {body}");
+        let accept = refused.headers.get(header::ACCEPT).map(|accept| accept.to_str().unwrap());
+        assert_eq!(accept, (status == 415).then_some("application/json"), "{kind}");
         let error = refused.json()["errors"][0]["field"].as_str().map(str::to_owned);
         assert_eq!(error.as_deref(), field, "{path} {body}: {}", refused.text);
         for secret in ["Colour", "uint8", "u8", "poem", "serde", "parse"] {

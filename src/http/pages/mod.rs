@@ -30,7 +30,7 @@ pub use self::color::Color;
 pub use self::refusal::BrowserRequest;
 use self::refusal::ProblemPage;
 pub use self::site::{Logo, Site};
-use super::body::{FORM, media_type};
+use super::body::BodyType;
 use super::problem::{Code, Failure};
 use super::{Front, Table};
 
@@ -142,8 +142,8 @@ where
 
 /// A form that a browser posts for a person, who wants to see a page.
 fn is_a_browsers_form(request: &Request) -> bool {
-    let is_form = request.header(header::CONTENT_TYPE).is_none()
-        || media_type(request).is_some_and(|kind| kind == FORM);
+    let is_form =
+        request.header(header::CONTENT_TYPE).is_none() || BodyType::of(request) == BodyType::Form;
     is_form && request.header(header::ACCEPT).is_some_and(accept::prefers_html)
 }
 
