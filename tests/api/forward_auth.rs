@@ -265,3 +265,43 @@ async fn what_traefik_sends_is_enough() {
         assert!(let_through.header(name.as_str().unwrap()).is_some(), "{name}");
     }
 }
+
+/// A preflight has no cookie: each file sends it to the app, and no identity with it. What nginx and
+/// Caddy do is tried in `tests/forward-auth/run`; Traefik is held to its rules.
+#[test]
+fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity() {
+    let guide: serde_json::Value =
+        serde_saphyr::from_str(include_str!("../../docs/forward-auth/traefik.yml")).unwrap();
+    let (routers, middlewares) = (&guide["http"]["routers"], &guide["http"]["middlewares"]);
+    let (app, preflight) = (&routers["wiki"], &routers["wiki-preflight"]);
+    let rule = |router: &serde_json::Value| router["rule"].as_str().unwrap().to_owned();
+    for part in [
+        rule(app).as_str(),
+        "&& Method(`OPTIONS`)",
+        "&& HeaderRegexp(`Origin`, `.+`)",
+        "&& HeaderRegexp(`Access-Control-Request-Method`, `.+`)",
+    ] {
+        assert!(rule(preflight).contains(part), "{part}");
+    }
+    assert!(rule(preflight).len() > rule(app).len(), "the longer rule comes first");
+    assert_eq!(preflight["service"], app["service"]);
+    let used = |router: &serde_json::Value| -> Vec<String> {
+        let names = router["middlewares"].as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    assert!(used(app).contains(&"cloakroom".to_owned()));
+    assert!(!used(preflight).contains(&"cloakroom".to_owned()));
+    let dropped: Vec<&str> = used(preflight)
+        .iter()
+        .flat_map(|name| middlewares[name]["headers"]["customRequestHeaders"].as_object().unwrap())
+        .map(|(header, value)| {
+            assert_eq!(value, "", "{header}");
+            header.as_str()
+        })
+        .collect();
+    let identity = middlewares["cloakroom"]["forwardAuth"]["authResponseHeaders"].as_array().unwrap();
+    for header in identity {
+        assert!(dropped.contains(&header.as_str().unwrap()), "{header}");
+    }
+    assert!(dropped.contains(&"Remote_User") && dropped.contains(&"Forwarded"));
+}

@@ -84,6 +84,26 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
       }
     });
 
+    test('a CORS preflight goes to the app without a check and without an identity, and nothing else does', async () => {
+      const preflight = { origin: 'https://app.example.org', 'access-control-request-method': 'PUT' };
+      const cookie = await signIn();
+      for (const more of [{}, { 'Remote-User': 'admin' }, { 'Remote_User': 'admin' }, { cookie }]) {
+        const answer = await wiki('/headers', { method: 'OPTIONS', headers: { ...preflight, ...more } });
+        assert.equal(answer.status, 200, answer.text);
+        const seen = JSON.parse(answer.text);
+        assert.equal(seen['remote-user'], undefined, answer.text);
+        assert.ok(!answer.text.includes('admin') && !answer.text.includes('__Secure-session'), answer.text);
+        assert.deepEqual(seen['access-control-request-method'], ['PUT']);
+      }
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])
+        assert.equal((await wiki('/headers', { method, headers: preflight, body: '' })).status, 401, method);
+      for (const name of Object.keys(preflight)) {
+        const { [name]: _, ...rest } = preflight;
+        assert.equal((await wiki('/headers', { method: 'OPTIONS', headers: rest })).status, 401, `without ${name}`);
+      }
+      assert.equal((await wiki('/headers', { method: 'OPTIONS' })).status, 401);
+    });
+
     test('after a revocation it is refused at once', async () => {
       for (const end of [
         (cookie) => id('/logout', { method: 'POST', headers: { cookie, 'content-length': 0 } }),
