@@ -299,7 +299,8 @@ fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity(
             header.as_str()
         })
         .collect();
-    let identity = middlewares["cloakroom"]["forwardAuth"]["authResponseHeaders"].as_array().unwrap();
+    let identity =
+        middlewares["cloakroom"]["forwardAuth"]["authResponseHeaders"].as_array().unwrap();
     for header in identity {
         assert!(dropped.contains(&header.as_str().unwrap()), "{header}");
     }
