@@ -383,11 +383,16 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
         "`unavailable`: the database does not answer. Try again soon.",
         Some(("Retry-After", "Seconds after which to try again.", seconds())),
     );
-    if has_body {
-        responses["415"]["headers"] = what_is_accepted(whose);
-    }
+    finish_refusals(responses, has_body, whose);
+}
+
+/// Puts the responses in order, and adds to the refusals what all of one status have.
+fn finish_refusals(responses: &mut Value, has_body: bool, whose: Whose) {
     members_of(responses).sort_keys();
     for (status, response) in members(responses) {
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE.as_str() && has_body {
+            members_of(&mut response["headers"]).append(&mut accepted_headers(whose));
+        }
         if status.as_str() >= "400" {
             add_examples(status, response, has_body, whose);
         }
@@ -494,16 +499,15 @@ fn example(code: Code, has_body: bool, whose: Whose) -> Value {
 }
 
 /// The headers of a 415: which types are read, and behind `Accept-Encoding` which coding.
-fn what_is_accepted(whose: Whose) -> Value {
+fn accepted_headers(whose: Whose) -> Map<String, Value> {
     let header = |description: &str| json!({ "description": description, "required": false, "schema": string() });
     let accept = header("The media types that are read, if the body is of another one.");
-    match whose {
-        Whose::Ours => json!({
-            "Accept": accept,
-            "Accept-Encoding": header("The coding that is read, if the body has another one."),
-        }),
-        Whose::Guests { .. } => json!({ "Accept": accept }),
+    let mut headers = Map::from_iter([("Accept".to_owned(), accept)]);
+    if let Whose::Ours = whose {
+        let coding = header("The coding that is read, if the body has another one.");
+        headers.insert("Accept-Encoding".to_owned(), coding);
     }
+    headers
 }
 
 /// The answer to a browser's form post.
