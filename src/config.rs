@@ -1205,14 +1205,14 @@ mod tests {
         };
         let all = shown("");
         assert!(all.contains("data_dir = \"…/a b#c/cloakroom-data\""), "{all}");
-        assert!(all.contains("\"sqlite://…/a b%23c/cloakroom-data/cloakroom.db\""), "{all}");
+        assert!(all.contains("\"sqlite://…/a%20b%23c/cloakroom-data/cloakroom.db\""), "{all}");
         let all = shown(
             "data_dir = 'data'\ndatabase_url = 'sqlite:db/x.db?mode=rw'\n\
              tls = { certificate = 'a.pem', key = '/b.pem' }",
         );
         for line in [
             "data_dir = \"…/a b#c/data\"",
-            "database_url = \"sqlite://…/a b%23c/db/x.db?mode=rw\"",
+            "database_url = \"sqlite://…/a%20b%23c/db/x.db?mode=rw\"",
             "certificate = \"…/a b#c/a.pem\"",
             "key = \"/b.pem\"",
         ] {
