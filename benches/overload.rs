@@ -36,10 +36,14 @@ const FEW: usize = 16;
 const TURNS: u32 = 5;
 /// Offered, to what can be answered.
 const TIMES: f64 = 10.0;
-/// Connections that logins are offered by. As many wait as fit the queue, each for less than two
-/// seconds, and the others are refused at once: one is always free.
+/// Connections that logins are offered by. As many wait as fit the queue, each for an expected two
+/// seconds at the most (three, then it is refused), and the others are refused at once: one is always
+/// free.
 const OFFERING: usize = 256;
-/// So many people that nobody has two logins under way.
+/// So many users that none has two logins under way. All of them come over loopback, which is one
+/// address to the hash queue, so each user has a share of the same size, and none displaces another: a
+/// refusal comes at once and not after a wait. 64 slots and ten times the peak leave room for that at any
+/// speed.
 const PEOPLE: usize = 4000;
 /// A login is as quick as it was, if the machine had other things to do.
 const SOME: f64 = 5.0;

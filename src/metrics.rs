@@ -161,7 +161,8 @@ impl Watched {
 
 const REQUESTS: &str = "Answers by operation and status";
 const TOOK: &str = "How long answering took, in seconds";
-const HASH_REFUSALS: &str = "Passwords that were not hashed, because too many were waiting";
+const HASH_REFUSALS: &str =
+    "Requests refused because of the hash queue: full, displaced or overdue";
 const KEY_ERRORS: &str =
     "Files of keys that are missing or refused while the service runs, by kind";
 const DATABASE: &str = "Connections to the database by pool and state";

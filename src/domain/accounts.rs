@@ -9,7 +9,7 @@ use super::Domain;
 use super::audit::Event;
 use super::passwords::{BadPassword, NewPassword};
 use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
-use super::throttle::NotNow;
+use super::throttle::{Caller, NotNow};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
@@ -272,6 +272,11 @@ impl Domain {
         wishes: Wishes,
     ) -> Result<(Account, Ticket), RegisterError> {
         self.keys.require_signing_key()?;
+        let share = wishes.caller.share(application.username.as_ref().ok());
+        if self.rules.registration != Registration::Closed {
+            // a flood costs no look-up
+            self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Busy)?;
+        }
         let invite = match self.rules.registration {
             Registration::Open => None,
             Registration::Invite => {
@@ -283,13 +288,20 @@ impl Domain {
         };
         let username = application.username.and_then(Username::unless_reserved);
         let (username, password) = Application { username, ..application }.fit()?;
-        let tried = self.may_register(&wishes.caller).await.inspect_err(|not_now| {
+        let tried = self.may_register(&username, &wishes.caller).await.inspect_err(|not_now| {
             if let NotNow::Wait(_) = not_now {
                 self.note(Event::RegistrationThrottled);
             }
         });
-        let _tried = tried?; // with a place in the queue
-        let (account, hash) = self.hashed(username, password).await?;
+        let mut tried = tried?;
+        let slot = tried.take_slot().ok_or(RegisterError::Busy)?;
+        let hash = self.hasher.hash_at(&slot, password).await;
+        drop(slot);
+        let Ok(hash) = hash else {
+            self.never_mind(&tried).await?; // nothing was made
+            return Err(RegisterError::Busy);
+        };
+        let account = self.new_account(username);
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
@@ -313,7 +325,8 @@ impl Domain {
     /// released by it.
     pub async fn add_account(&self, application: Application) -> Result<Account, RegisterError> {
         let (username, password) = application.fit()?;
-        let (account, hash) = self.hashed(username, password).await?;
+        let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Busy)?;
+        let account = self.new_account(username);
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
             AccountAdded::NameTaken => return Err(RegisterError::UsernameTaken),
@@ -340,15 +353,10 @@ impl Domain {
         (hold > Duration::ZERO).then(|| self.server_secrets.hold(username, now.plus(hold)))
     }
 
-    /// The account that is asked for, and the hash of its password.
-    async fn hashed(
-        &self,
-        username: Username,
-        password: NewPassword,
-    ) -> Result<(Account, HashRow), RegisterError> {
-        let hash = self.hasher.hash(password).await.map_err(|_busy| RegisterError::Busy)?;
+    /// The account that is asked for.
+    fn new_account(&self, username: Username) -> Account {
         let created_at = self.clock.now();
-        Ok((Account { id: random_id().into(), username, created_at, disabled_at: None }, hash))
+        Account { id: random_id().into(), username, created_at, disabled_at: None }
     }
 
     /// Changes the password of who is signed in. Every session ends, and one begins.
@@ -364,8 +372,12 @@ impl Domain {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,
         };
-        let Verified { account, version, .. } = self.confirmed(who, current).await?;
-        let hash = self.hasher.hash(new?).await.map_err(|_busy| LogInError::Busy)?;
+        let Verified { account, version, .. } =
+            self.confirmed(who, current, &wishes.caller).await?;
+        let slot = self.hasher.reserve_slot(&wishes.caller.share(Some(&account.username)));
+        let slot = slot.map_err(|_full| LogInError::Busy)?;
+        let hash = self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Busy)?;
+        drop(slot);
         let sid = Sid::random();
         let row = self.new_session(&account, wishes);
         let session = NewSessionRow { digest: sid.digest(), session: &row };
@@ -382,8 +394,13 @@ impl Domain {
     }
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
-    pub async fn close(&self, who: &SignedInAs, current: Password) -> Result<(), LogInError> {
-        let Verified { account, version, .. } = self.confirmed(who, current).await?;
+    pub async fn close(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+        caller: &Caller,
+    ) -> Result<(), LogInError> {
+        let Verified { account, version, .. } = self.confirmed(who, current, caller).await?;
         let now = self.clock.now();
         let held = self.held(&account.username, now);
         let account_row = (account.id.as_str(), version);
@@ -396,7 +413,14 @@ impl Domain {
     }
 
     /// The account of who is signed in, once more by its password.
-    async fn confirmed(&self, who: &SignedInAs, current: Password) -> Result<Verified, LogInError> {
+    async fn confirmed(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+        caller: &Caller,
+    ) -> Result<Verified, LogInError> {
+        let share = caller.share(Some(&who.account.username));
+        self.hasher.check_capacity(&share)?; // a flood costs no look-up
         let note = |error: &LogInError| {
             let event = match error {
                 LogInError::WrongCredentials => Event::PasswordRefused,
@@ -407,7 +431,7 @@ impl Domain {
         };
         let turn = self.account_turn(&who.account.id).await?;
         turn.map_err(|wait| LogInError::TooManyAttempts { wait })?;
-        let tried = self.may_confirm(who).await.map_err(LogInError::from);
+        let tried = self.may_confirm(who, caller).await.map_err(LogInError::from);
         let mut tried = tried.inspect_err(note)?;
         let row = self.store.account(who.account.id.as_str()).await?;
         let proved = self.proved(row, current, &mut tried).await.inspect_err(note)?;

@@ -7,6 +7,7 @@ pub mod clock_check;
 mod common_passwords;
 pub mod events;
 pub mod foreign_hashes;
+pub mod hash_queue;
 pub mod imports;
 pub mod invites;
 pub mod key_files;

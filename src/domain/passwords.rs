@@ -1,21 +1,21 @@
 //! Passwords: the rules for new ones, and hashing that never holds up a request.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, RwLock};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{self, Output, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::Serialize;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
 use super::accounts::Username;
 use super::foreign_hashes::ForeignHash;
+use super::hash_queue::{HashQueue, QueueFull, Share, Slot};
 use super::password_rules::guessable;
 use super::peppers::Peppers;
 use crate::fault::Fault;
@@ -206,35 +206,15 @@ const OUTPUT: usize = 32;
 const SALT: usize = 16;
 /// The most bytes of a salt that a PHC string holds.
 const MOST_SALT: usize = 64;
-/// As many as wait at the door before we say so, and fewer where they would not be done in time.
-const QUEUE: usize = 64;
-/// Who is let in is expected to wait no longer; who is not is told to come back at once.
-const EXPECTED: Duration = Duration::from_millis(750);
-/// Who has waited this long all the same is told to come back.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Hashes on threads of its own, at the lowest priority, so that readers never wait for it.
 #[derive(Debug)]
 pub struct Hasher {
-    queue: SyncSender<Job>,
-    /// Held by who wants something hashed soon; as many as fit the queue.
-    places: Semaphore,
-    /// How many jobs no thread has begun.
-    waiting: Arc<AtomicUsize>,
-    /// How many were sent away since the start.
-    refused: AtomicU64,
+    queue: Arc<HashQueue<Memory>>,
     /// The microseconds that a comparison is answered after at the soonest.
     pace: AtomicU64,
-    /// The microseconds that a job took lately, whatever else the machine had to do.
-    took: Arc<AtomicU64>,
-    threads: usize,
     cost: HashCost,
     peppers: RwLock<Arc<Peppers>>,
 }
-
-/// All hands are full: try again in a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Busy;
 
 /// What comparing a password with a hash says. Each takes as long.
 #[derive(Debug)]
@@ -249,30 +229,31 @@ pub enum Verdict {
     Unpeppered(Fault),
 }
 
-struct Job {
-    queued: Instant,
-    run: Box<dyn FnOnce(&mut Memory) + Send>,
+/// A slot in the queue of what is to be hashed.
+pub type HashSlot = Slot<Memory>;
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 impl Hasher {
     /// Starts `threads` threads, which end when the hasher is dropped.
     pub fn start(cost: HashCost, threads: usize) -> Self {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let (waiting, took) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
         let threads = threads.max(1);
+        let queue = Arc::new(HashQueue::new(threads));
         for n in 0..threads {
-            let (jobs, waiting, took) =
-                (Arc::clone(&jobs), Arc::clone(&waiting), Arc::clone(&took));
+            let queue = Arc::clone(&queue);
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
-                .spawn(move || work(&jobs, &waiting, &took, cost))
+                .spawn(move || {
+                    step_back();
+                    queue.work_loop(&mut Memory::kept(cost));
+                })
                 .expect("the system starts a thread at start-up");
         }
-        let places = Semaphore::new(QUEUE);
-        let (refused, pace) = (AtomicU64::new(0), AtomicU64::new(0));
-        let peppers = RwLock::default();
-        Self { queue, places, waiting, refused, pace, took, threads, cost, peppers }
+        Self { queue, pace: AtomicU64::new(0), cost, peppers: RwLock::default() }
     }
 
     /// What hashes are made and compared with.
@@ -285,51 +266,45 @@ impl Hasher {
         *self.peppers.write().expect("nobody panics while writing") = Arc::new(peppers);
     }
 
-    /// Is there a place in the queue? Who would find none is sent away before anything is looked up.
-    pub fn has_place(&self) -> Result<(), Busy> {
-        let taken = QUEUE - self.places.available_permits();
-        if taken < self.room() { Ok(()) } else { Err(self.refusal()) }
+    /// Would this request get a slot? One that would not is refused before anything is looked up.
+    pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
+        self.queue.check_capacity(share)
     }
 
-    /// A place in the queue, for who has something to do before it is their turn.
-    pub fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
-        self.has_place()?;
-        self.places.try_acquire().map_err(|_none_left| self.refusal())
-    }
-
-    /// How many are let in, so that the last one is done in time as far as one can tell. To be sent
-    /// away after a second's wait is worse than at once, and holds up who comes instead.
-    fn room(&self) -> usize {
-        let took = Duration::from_micros(self.took.load(Ordering::Relaxed).max(1));
-        let in_time = EXPECTED.as_micros() / took.as_micros() * self.threads as u128;
-        usize::try_from(in_time).unwrap_or(QUEUE).clamp(self.threads, QUEUE)
+    /// A slot for a request that has something to do before it is its turn.
+    pub fn reserve_slot(&self, share: &Share) -> Result<HashSlot, QueueFull> {
+        self.queue.reserve_slot(share)
     }
 
     /// How many passwords wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.queue.waiting()
     }
 
-    /// How many were sent away since the start.
+    /// How many were refused since the start.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.queue.refused()
     }
 
-    fn refusal(&self) -> Busy {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        Busy
+    /// Hashes a new password with a fresh salt, for no client.
+    pub async fn hash(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
+        self.hash_at(&self.reserve_slot(&Share::default())?, password).await
     }
 
-    /// Hashes a new password with a fresh salt.
-    pub async fn hash(&self, password: NewPassword) -> Result<HashRow, Busy> {
+    /// [`Self::hash`] for a request that has a slot.
+    pub async fn hash_at(
+        &self,
+        slot: &HashSlot,
+        password: NewPassword,
+    ) -> Result<HashRow, QueueFull> {
         let new = Argon2id::new(self.cost, self.peppers().current().cloned());
-        self.queued(move |memory| new.row(&new.output_of(&password.0, memory))).await
+        slot.run(move |memory| new.row(&new.output_of(&password.0, memory))).await
     }
 
     /// Hashes what can wait, unless somebody waits already.
-    pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, Busy> {
+    pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
         if self.waiting() > 0 {
-            return Err(Busy);
+            return Err(QueueFull);
         }
         self.hash(password).await
     }
@@ -339,30 +314,34 @@ impl Hasher {
         &self,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<Verdict, Busy> {
-        self.verify_at(None, password, hash).await
+    ) -> Result<Verdict, QueueFull> {
+        self.verify_at(self.reserve_slot(&Share::default())?, password, hash).await
     }
 
-    /// [`Self::verify`] for who has a place, which is given back when the work is done.
+    /// [`Self::verify`] for a request that has a slot, which is given back when the work is done.
     pub async fn verify_at(
         &self,
-        place: Option<SemaphorePermit<'_>>,
+        slot: HashSlot,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<Verdict, Busy> {
+    ) -> Result<Verdict, QueueFull> {
         // parsed here for its salt, its parameters and the output to compare with
         let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.stored(hash));
         let decoy = || Argon2id::decoy(self.cost);
         let (begun, verdict) = match stored {
-            Ok(Stored::Ours(hash)) => self.compared(password, hash).await?,
-            Ok(Stored::Foreign(hash)) => self.compared_abroad(password, hash).await?,
-            Ok(Stored::Nothing) => (self.compared(password, decoy()).await?.0, Verdict::Wrong),
-            Ok(Stored::Unpeppered(fault)) => {
-                (self.compared(password, decoy()).await?.0, Verdict::Unpeppered(fault))
+            Ok(Stored::Ours(hash)) => self.compared(&slot, password, hash).await?,
+            Ok(Stored::Foreign(hash)) => self.compared_abroad(&slot, password, hash).await?,
+            Ok(Stored::Nothing) => {
+                (self.compared(&slot, password, decoy()).await?.0, Verdict::Wrong)
             }
-            Err(fault) => (self.compared(password, decoy()).await?.0, Verdict::Unusable(fault)),
+            Ok(Stored::Unpeppered(fault)) => {
+                (self.compared(&slot, password, decoy()).await?.0, Verdict::Unpeppered(fault))
+            }
+            Err(fault) => {
+                (self.compared(&slot, password, decoy()).await?.0, Verdict::Unusable(fault))
+            }
         };
-        drop(place); // waiting takes nobody's
+        drop(slot); // waiting takes nobody's
         self.keep_pace(begun).await;
         Ok(verdict)
     }
@@ -375,11 +354,12 @@ impl Hasher {
     /// Compares with a hash of ours; when a thread began to.
     async fn compared(
         &self,
+        slot: &HashSlot,
         password: Password,
         stored: Argon2id,
-    ) -> Result<(Instant, Verdict), Busy> {
+    ) -> Result<(Instant, Verdict), QueueFull> {
         let (cost, peppers) = (self.cost, self.peppers());
-        self.queued(move |memory| {
+        slot.run(move |memory| {
             let begun = Instant::now();
             let prepared = prepare(&password).unwrap_or(password);
             let output = stored.output_of(&prepared, memory);
@@ -399,10 +379,11 @@ impl Hasher {
     /// Compares with a hash that another system made of the password as it was typed.
     async fn compared_abroad(
         &self,
+        slot: &HashSlot,
         password: Password,
         stored: ForeignHash,
-    ) -> Result<(Instant, Verdict), Busy> {
-        self.queued(move |memory| {
+    ) -> Result<(Instant, Verdict), QueueFull> {
+        slot.run(move |memory| {
             let begun = Instant::now();
             let verdict = if !stored.is_of(&password, memory) {
                 Verdict::Wrong
@@ -442,72 +423,31 @@ impl Hasher {
 
     /// How long comparing with this hash takes here when nothing disturbs it, and half as much again,
     /// since the cores have other work, too; with a new hash, if there is none.
-    pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, Busy> {
+    pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, QueueFull> {
         let mut fastest = Duration::MAX;
+        let slot = self.reserve_slot(&Share::default())?;
         for _ in 0..3 {
             let password = Password::new("nobody's".to_owned());
             let took = match hash.map(|hash| self.stored(hash)) {
                 Some(Ok(Stored::Foreign(hash))) => {
-                    self.compared_abroad(password, hash).await?.0.elapsed()
+                    self.compared_abroad(&slot, password, hash).await?.0.elapsed()
                 }
-                Some(Ok(Stored::Ours(hash))) => self.compared(password, hash).await?.0.elapsed(),
+                Some(Ok(Stored::Ours(hash))) => {
+                    self.compared(&slot, password, hash).await?.0.elapsed()
+                }
                 Some(Ok(Stored::Nothing | Stored::Unpeppered(_)) | Err(_)) | None => {
-                    self.compared(password, Argon2id::decoy(self.cost)).await?.0.elapsed()
+                    self.compared(&slot, password, Argon2id::decoy(self.cost)).await?.0.elapsed()
                 }
             };
             fastest = fastest.min(took);
         }
         Ok(with_reserve(fastest))
     }
-
-    /// Queues the work and waits for it. Whoever stops waiting does not free the thread early.
-    async fn queued<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
-    ) -> Result<T, Busy> {
-        let (answer, answered) = oneshot::channel();
-        let run = Box::new(move |memory: &mut Memory| {
-            let _ = answer.send(work(memory)); // nobody waits any more: then nobody is told
-        });
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.try_send(Job { queued: Instant::now(), run }).map_err(|_full| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.refusal()
-        })?;
-        answered.await.map_err(|_dropped| self.refusal())
-    }
 }
 
 /// Half as much again.
 fn with_reserve(time: Duration) -> Duration {
     time + time / 2
-}
-
-/// What a hashing thread does until the hasher is gone.
-fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, took: &AtomicU64, cost: HashCost) {
-    step_back();
-    let mut memory = Memory::kept(cost);
-    loop {
-        let next = jobs.lock().expect("no thread panics while it holds the queue").recv();
-        let Ok(job) = next else { return };
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        if job.queued.elapsed() < PATIENCE {
-            let begun = Instant::now();
-            (job.run)(&mut memory);
-            let now = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let lately = took.load(Ordering::Relaxed);
-            took.store(with_one_more(lately, now.max(1)), Ordering::Relaxed);
-        }
-    }
-}
-
-/// How long jobs took lately: a sixteenth of it is the last one. One that was held up by something
-/// else changes little, and a machine that has become slower is known after some.
-fn with_one_more(lately: u64, now: u64) -> u64 {
-    match lately {
-        0 => now,
-        _ => (lately * 15 + now.min(lately * 4)).div_ceil(16),
-    }
 }
 
 /// Gives this thread the lowest priority.
@@ -522,11 +462,17 @@ fn step_back() {
 }
 
 /// The memory a thread hashes in, kept from one password to the next.
-pub(super) struct Memory {
+pub struct Memory {
     /// One kibibyte each.
     blocks: Vec<Block>,
     /// As many as a new hash takes.
     keep: usize,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…") // it may hold what a password left
+    }
 }
 
 impl Memory {
@@ -659,6 +605,7 @@ impl Argon2id {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::domain::hash_queue::MAX_SLOTS;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
     const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
@@ -872,16 +819,17 @@ mod tests {
         let nice = |_: &mut Memory| {
             rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap()
         };
-        assert_eq!(Hasher::start(CHEAP, 1).queued(nice).await.unwrap(), 19);
+        let hasher = Hasher::start(CHEAP, 1);
+        assert_eq!(hasher.reserve_slot(&Share::default()).unwrap().run(nice).await.unwrap(), 19);
     }
 
     #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
         let hasher = Hasher::start(HashCost::DEFAULT, 1);
-        let verdicts = (0..QUEUE * 2).map(|_| hasher.verify(typed("x"), None));
+        let verdicts = (0..MAX_SLOTS * 2).map(|_| hasher.verify(typed("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
-        let busy = verdicts.iter().filter(|v| matches!(v, Err(Busy))).count();
-        assert!(busy >= QUEUE - 1, "{busy} were told to come back");
+        let busy = verdicts.iter().filter(|v| matches!(v, Err(QueueFull))).count();
+        assert!(busy >= MAX_SLOTS - 1, "{busy} were told to come back");
         assert_eq!(hasher.refused(), busy as u64, "they are counted");
     }
 
@@ -895,7 +843,7 @@ mod tests {
             hasher.hash_if_idle(new()).await.map(drop)
         };
         let (_, refused) = tokio::join!(futures_util::future::join_all(waiting), idle);
-        assert_eq!(refused, Err(Busy));
+        assert_eq!(refused, Err(QueueFull));
         assert_eq!(hasher.waiting(), 0);
         assert!(hasher.hash_if_idle(new()).await.is_ok());
     }
@@ -907,28 +855,5 @@ mod tests {
         assert_eq!(hasher.hash(new).await.unwrap().cost, hasher.cost());
         assert_eq!(hasher.cost(), 38, "microseconds, or so");
         assert_eq!(HashCost::DEFAULT.micros(), 23_347);
-    }
-
-    #[tokio::test]
-    async fn no_more_are_let_in_than_are_done_in_time() {
-        let hasher = Hasher::start(HashCost::DEFAULT, 2);
-        let places = || std::iter::from_fn(|| hasher.place().ok()).collect::<Vec<_>>().len();
-        assert_eq!(places(), QUEUE, "nobody knows yet how long it takes");
-        for (millis, room) in [(20, QUEUE), (50, 30), (100, 14), (1_000, 2)] {
-            hasher.took.store(millis * 1_000, Ordering::Relaxed);
-            assert_eq!(places(), room, "{millis} ms each");
-        }
-    }
-
-    #[test]
-    fn one_job_that_was_held_up_changes_little_and_many_are_believed() {
-        assert_eq!(with_one_more(0, 25_000), 25_000);
-        assert_eq!(with_one_more(25_000, 1_000_000), 29_688);
-        let after = |jobs: usize, from: u64, each: u64| {
-            (0..jobs).fold(from, |lately, _| with_one_more(lately, each))
-        };
-        assert!(after(20, 25_000, 100_000) > 75_000);
-        assert!(after(40, 100_000, 25_000) < 32_000);
-        assert!(after(100, 1, 25_000) > 20_000, "even from next to nothing");
     }
 }

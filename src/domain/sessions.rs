@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
-
 use super::Domain;
 use super::accounts::{Account, AccountId, Username, Verified};
 use super::audit::Event;
-use super::passwords::{Busy, MOST_TYPED, NewPassword, Verdict};
+use super::hash_queue::QueueFull;
+use super::passwords::{HashSlot, MOST_TYPED, NewPassword, Verdict};
 use super::throttle::{Caller, NotNow, Try};
 use super::tokens::{Claims, VerifiedToken};
 use crate::clock::{Timestamp, days, hours, mins};
@@ -253,8 +252,8 @@ impl From<Fault> for RevokeError {
     }
 }
 
-impl From<Busy> for LogInError {
-    fn from(_: Busy) -> Self {
+impl From<QueueFull> for LogInError {
+    fn from(_: QueueFull) -> Self {
         Self::Busy
     }
 }
@@ -276,12 +275,12 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
-        self.hasher.has_place()?; // a flood costs no look-up
+        let username = credentials.username.as_ref();
+        self.hasher.check_capacity(&wishes.caller.share(username))?; // a flood costs no look-up
         self.keys.require_signing_key()?;
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
         let known = known.as_ref().map(|(id, version)| (id, *version));
-        let username = credentials.username.as_ref();
         let id = known.map(|(id, _)| id);
         let note = |error: &LogInError| match error {
             LogInError::WrongCredentials => self.note_of(Event::LoginFailed, id, None),
@@ -311,9 +310,9 @@ impl Domain {
         &self,
         row: Option<AccountRow>,
         password: Password,
-        tried: &mut Try<'_>,
+        tried: &mut Try,
     ) -> Result<Verified, LogInError> {
-        match self.verified(row, password, tried.take_place()).await {
+        match self.verified(row, password, tried.take_slot()).await {
             Ok(Some(proved)) => Ok(proved),
             Ok(None) => Err(LogInError::WrongCredentials),
             Err(error) => {
@@ -354,11 +353,14 @@ impl Domain {
         &self,
         row: Option<AccountRow>,
         password: Password,
-        place: Option<SemaphorePermit<'_>>,
+        slot: Option<HashSlot>,
     ) -> Result<Option<Verified>, LogInError> {
         let (account, stored) = row.map(Account::from_row).unzip();
         let hash = stored.as_ref().map(|stored| &stored.hash);
-        let verdict = self.hasher.verify_at(place, password, hash).await?;
+        let verdict = match slot {
+            Some(slot) => self.hasher.verify_at(slot, password, hash).await?,
+            None => self.hasher.verify(password, hash).await?,
+        };
         let account = account.filter(|account| account.disabled_at.is_none());
         let (Some(account), Some(stored)) = (account, stored) else { return Ok(None) };
         let outdated = match verdict {
@@ -381,7 +383,7 @@ impl Domain {
         account: &Account,
         version: i64,
         wishes: Wishes,
-        tried: &Try<'_>,
+        tried: &Try,
     ) -> Result<Ticket, LogInError> {
         let sid = Sid::random();
         let row = self.new_session(account, wishes);

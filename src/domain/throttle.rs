@@ -13,11 +13,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
-
 use super::Domain;
 use super::accounts::{AccountId, Username};
 use super::audit::Event;
+use super::hash_queue::Share;
+use super::passwords::HashSlot;
 use super::server_secret::ServerSecrets;
 use super::sessions::SignedInAs;
 use super::tokens::{DeviceClaims, Keys};
@@ -33,6 +33,13 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// As which it says it has signed in before.
     pub devices: Vec<DeviceToken>,
+}
+
+impl Caller {
+    /// Whose share of the hash queue its request takes: that of its address and of a user name.
+    pub(super) fn share(&self, username: Option<&Username>) -> Share {
+        Share::new(self.address, username.map(Username::as_str))
+    }
 }
 
 /// How often who may try.
@@ -215,7 +222,7 @@ fn network(address: IpAddr) -> String {
 
 /// A try that was let in and counted: as a failure, until it turns out well.
 #[derive(Debug)]
-pub(super) struct Try<'a> {
+pub(super) struct Try {
     /// Turns that a good end gives back.
     turns: Vec<TurnRow>,
     /// Turns that only a try which came to nothing gives back.
@@ -225,10 +232,10 @@ pub(super) struct Try<'a> {
     beside: Option<ResetRow>,
     device: Option<String>,
     /// In the queue of the hasher.
-    place: Option<SemaphorePermit<'a>>,
+    slot: Option<HashSlot>,
 }
 
-impl<'a> Try<'a> {
+impl Try {
     /// The name of the device that tried, if it is known.
     pub(super) fn device(&self) -> Option<String> {
         self.device.clone()
@@ -246,8 +253,8 @@ impl<'a> Try<'a> {
         Forgiveness { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
     }
 
-    pub(super) fn take_place(&mut self) -> Option<SemaphorePermit<'a>> {
-        self.place.take()
+    pub(super) fn take_slot(&mut self) -> Option<HashSlot> {
+        self.slot.take()
     }
 }
 
@@ -275,7 +282,8 @@ impl Domain {
         username: Option<&Username>,
         account: Option<(&AccountId, i64)>,
         caller: &Caller,
-    ) -> Result<Try<'_>, NotNow> {
+    ) -> Result<Try, NotNow> {
+        let share = caller.share(username);
         let now = self.clock.now();
         let limits = &self.rules.limits;
         let secrets = &self.server_secrets;
@@ -292,14 +300,14 @@ impl Domain {
                         .map(|row| ResetRow { key, up_to: row.counted }),
                     None => None,
                 };
-                let tried = self.counted(&[], &steps).await?;
+                let tried = self.counted(&share, &[], &steps).await?;
                 return Ok(Try { beside, device: Some(known.id), ..tried });
             }
         }
         let address =
             caller.address.map(|address| (Key::Address(address).digest(secrets), limits.address));
         let name = name.map(|key| (key, &limits.name));
-        self.counted(address.as_slice(), name.as_slice()).await
+        self.counted(&share, address.as_slice(), name.as_slice()).await
     }
 
     /// The devices that a caller presents and that have signed in to the account before.
@@ -346,13 +354,18 @@ impl Domain {
 
     /// Lets the current password of a session be tried, to change something of the account, or says
     /// how long to wait.
-    pub(super) async fn may_confirm(&self, who: &SignedInAs) -> Result<Try<'_>, NotNow> {
+    pub(super) async fn may_confirm(
+        &self,
+        who: &SignedInAs,
+        caller: &Caller,
+    ) -> Result<Try, NotNow> {
         let limits = &self.rules.limits;
         let account =
             (Key::Account(who.account.id.as_str()).digest(&self.server_secrets), limits.account);
         let session =
             (Key::Session(who.session.id.as_str()).digest(&self.server_secrets), &limits.session);
-        let tried = self.counted(&[account], &[session]).await?;
+        let share = caller.share(Some(&who.account.username));
+        let tried = self.counted(&share, &[account], &[session]).await?;
         Ok(Try { kept_turns: tried.turns, turns: Vec::new(), ..tried })
     }
 
@@ -373,24 +386,29 @@ impl Domain {
     }
 
     /// Lets an account be made, or says how long to wait.
-    pub(super) async fn may_register(&self, caller: &Caller) -> Result<Try<'_>, NotNow> {
+    pub(super) async fn may_register(
+        &self,
+        username: &Username,
+        caller: &Caller,
+    ) -> Result<Try, NotNow> {
         let (limits, secrets) = (&self.rules.limits, &self.server_secrets);
         let mut turns = Vec::new();
         if let Some(address) = caller.address {
             turns.push((Key::Registrations(address).digest(secrets), limits.registrations));
         }
         turns.push((Key::AllRegistrations.digest(secrets), limits.all_registrations));
-        self.counted(&turns, &[]).await
+        self.counted(&caller.share(Some(username)), &turns, &[]).await
     }
 
     /// Counts one try at every key, or says when the last of them is free. Who must wait is told
     /// so before taking a place in the queue.
     async fn counted(
         &self,
+        share: &Share,
         steady: &[(AttemptKey, Steady)],
         staircases: &[(AttemptKey, &Staircase)],
-    ) -> Result<Try<'_>, NotNow> {
-        let mut place = None;
+    ) -> Result<Try, NotNow> {
+        let mut slot = None;
         for _ in 0..LOOKS {
             let now = self.clock.now();
             let mut wait = Duration::ZERO;
@@ -408,14 +426,14 @@ impl Domain {
             if wait > Duration::ZERO {
                 return Err(NotNow::Wait(wait));
             }
-            if place.is_none() {
-                place = Some(self.hasher.place().map_err(|_busy| NotNow::Busy)?);
+            if slot.is_none() {
+                slot = Some(self.hasher.reserve_slot(share).map_err(|_full| NotNow::Busy)?);
             }
             let is_counted = turns.is_empty() && steps.is_empty()
                 || self.store.count_attempt(&turns, &steps, node_time(now)).await?;
             if is_counted {
                 let kept_turns = Vec::new();
-                return Ok(Try { turns, kept_turns, steps, beside: None, device: None, place });
+                return Ok(Try { turns, kept_turns, steps, beside: None, device: None, slot });
             }
         }
         Err(NotNow::Busy)
@@ -433,12 +451,12 @@ impl Domain {
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
-    pub(super) async fn forgive(&self, tried: &Try<'_>) -> Result<(), Fault> {
+    pub(super) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
         self.store.forgive(tried.forgiveness()).await.map(drop)
     }
 
     /// The try came to nothing: it does not count.
-    pub(super) async fn never_mind(&self, tried: &Try<'_>) -> Result<(), Fault> {
+    pub(super) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
         let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
         if !turns.is_empty() {
             self.store.forgive(Forgiveness { resets: Vec::new(), turns }).await?;

@@ -430,10 +430,12 @@ impl AccountsApi {
     async fn close_account(
         &self,
         who: SignedIn,
+        request: &Request,
         body: Body<Closing>,
     ) -> Result<CloseAnswer, Failure> {
         let problem = |code| Json(Problem::of(code));
-        match self.0.domain.close(&who.0, body.0.current_password.0).await {
+        let caller = self.0.caller(request);
+        match self.0.domain.close(&who.0, body.0.current_password.0, &caller).await {
             Ok(()) => Ok(CloseAnswer::Closed(self.0.cookie.clear())),
             Err(LogInError::WrongCredentials) => {
                 Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))

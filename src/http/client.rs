@@ -14,11 +14,15 @@ const LONGEST: usize = 512;
 const LONGEST_NAME: usize = 64;
 
 impl Front {
+    /// Whom limits and the shares of the hash queue count.
+    pub fn caller(&self, request: &Request) -> Caller {
+        Caller { address: self.proxies.counted(request), devices: self.device.all(request) }
+    }
+
     /// The wishes of somebody who signs in by this request.
     pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
         let remember = if remember { Remember::Yes } else { Remember::No };
-        let caller =
-            Caller { address: self.proxies.counted(request), devices: self.device.all(request) };
+        let caller = self.caller(request);
         let address = self.proxies.client(request).map(|address| address.to_string());
         let browser = request.header(header::USER_AGENT).and_then(browser);
         Wishes { remember, origin: Origin { address, browser }, caller }

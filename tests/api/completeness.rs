@@ -252,7 +252,9 @@ async fn too_many_at_once(tour: &Tour) {
     let is_over = Cell::new(false);
     let crowd = async {
         while !is_over.get() {
-            join_all((0..100).map(|_| stranger.log_in("nobody", "wrong"))).await;
+            // of as many users: a large share would give way to the requests below
+            let users: Vec<_> = (0..100).map(|n| format!("nobody{n}")).collect();
+            join_all(users.iter().map(|user| stranger.log_in(user, "wrong"))).await;
         }
     };
     let is_sent_away = |answer: Answer| {

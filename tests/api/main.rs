@@ -16,6 +16,7 @@ mod cookie_deletion;
 mod cookies;
 mod database;
 mod devices;
+mod fair_queue;
 mod faults;
 mod forward_auth;
 mod held_usernames;

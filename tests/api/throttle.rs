@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use cloakroom::config::{List, Settings};
 use cloakroom::domain::accounts::Username;
+use cloakroom::domain::hash_queue::Share;
+use cloakroom::domain::passwords::HashSlot;
 use cloakroom::domain::throttle::Limits;
 use futures_util::future::join_all;
 use poem::http::{Method, header};
@@ -35,6 +37,12 @@ async fn log_in(
         None => login,
     };
     house.send(login).await
+}
+
+/// Takes every slot of the hash queue, as requests of one user would that come by no address.
+fn fill_the_queue(house: &House) -> Vec<HashSlot> {
+    let share = Share::new(None, Some("ann"));
+    std::iter::from_fn(|| house.domain.hasher.reserve_slot(&share).ok()).collect()
 }
 
 /// Fails once; the status, and what `Retry-After` says.
@@ -536,7 +544,7 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
 #[tokio::test]
 async fn who_finds_no_place_is_refused_before_anything_is_looked_up() {
     let house = House::without_limits().await;
-    let _all: Vec<_> = std::iter::from_fn(|| house.domain.hasher.place().ok()).collect();
+    let _all = fill_the_queue(&house);
     house.sql("alter table accounts rename to accounts_away").await;
     house.sql("alter table attempts rename to attempts_away").await;
     let answer = log_in(&house, ("ann", "x"), None, None).await;
@@ -546,7 +554,7 @@ async fn who_finds_no_place_is_refused_before_anything_is_looked_up() {
 #[tokio::test]
 async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
     let house = House::without_limits().await;
-    let places = || std::iter::from_fn(|| house.domain.hasher.place().ok()).collect::<Vec<_>>();
+    let places = || fill_the_queue(&house);
     let all = places().len();
     for _ in 0..5 {
         house.sql("delete from attempts").await;
@@ -566,10 +574,14 @@ async fn a_try_that_no_thread_has_time_for_costs_an_address_no_turn() {
     let house = House::that_costs_its_price().await;
     let address = Some("192.0.2.7");
     let is_over = std::cell::Cell::new(false);
-    // more than fit the queue, again and again
-    let crowd = (0..100).map(async |_| {
+    // more than fit the queue, again and again, each with a share of its own
+    let crowd = (0..100).map(async |n: u8| {
+        let (hasher, share) =
+            (&house.domain.hasher, Share::new(Some([198, 51, 100, n].into()), None));
         while !is_over.get() {
-            let _ = house.domain.hasher.verify(Password::new("x".to_owned()), None).await;
+            if let Ok(slot) = hasher.reserve_slot(&share) {
+                let _ = hasher.verify_at(slot, Password::new("x".to_owned()), None).await;
+            }
             tokio::task::yield_now().await;
         }
     });

@@ -234,7 +234,9 @@ pub fn close_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Ok(view) => view,
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
-        let closed: Result<(), LogInError> = front.domain.close(&who, current_password.0).await;
+        let caller = front.caller(&request);
+        let closed: Result<(), LogInError> =
+            front.domain.close(&who, current_password.0, &caller).await;
         if let Err(error) = closed {
             return Ok(again.after(error));
         }

@@ -1,0 +1,544 @@
+//! The queue of what waits to be hashed, shared fairly: by address first, then by account. One client
+//! that asks for more than its share takes no place of another one.
+//!
+//! Threads serve the addresses in turn, and within an address its accounts in turn. When all slots are
+//! taken, a request of a smaller share takes the youngest slot of the largest one that no thread has
+//! begun. At most 64 requests wait, so everything is found by looking at each of them.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// So many requests have a slot at the most.
+pub const MAX_SLOTS: usize = 64;
+/// A request gets a slot if it is expected to wait no longer than this. So long that 24 sign-ins at the
+/// same moment all succeed where two threads take 160 ms for each.
+const MAX_EXPECTED_WAIT: Duration = Duration::from_secs(2);
+/// What has waited this long all the same is refused.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// Whose request it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    address: Option<IpAddr>,
+    account: Option<String>,
+}
+
+impl Share {
+    /// `None` is an address of its own: that of all requests over loopback without a trusted proxy.
+    /// The account is the user name as it was typed, so that nothing has to be looked up.
+    pub fn new(address: Option<IpAddr>, account: Option<&str>) -> Self {
+        Self { address: address.map(network), account: account.map(str::to_owned) }
+    }
+}
+
+/// An IPv6 client has a /64 (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let prefix = u128::from(address) & !u128::from(u64::MAX);
+            Ipv6Addr::from(prefix).into()
+        }
+    }
+}
+
+/// All slots are taken: try again in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+type Work<M> = Box<dyn FnOnce(&mut M) + Send>;
+
+enum State<M> {
+    /// Its request has something to do before.
+    Reserved,
+    Queued {
+        since: Instant,
+        work: Work<M>,
+    },
+    Running,
+}
+
+struct Entry<M> {
+    id: u64,
+    share: Share,
+    state: State<M>,
+    /// When its address was last served, or when it came: the smallest is next.
+    address_turn: u64,
+    /// The same of its account.
+    account_turn: u64,
+    /// Does its request wait for it still?
+    is_held: bool,
+}
+
+struct Inner<M> {
+    entries: Vec<Entry<M>>,
+    next: u64,
+    is_closed: bool,
+}
+
+/// The queue, for threads that work with an `M`.
+pub struct HashQueue<M> {
+    inner: Mutex<Inner<M>>,
+    wake: Condvar,
+    threads: usize,
+    /// The microseconds that a job took lately.
+    took: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// A slot of the queue. Dropped, it is free, or as soon as the thread that works for it is done.
+pub struct Slot<M: 'static> {
+    queue: Arc<HashQueue<M>>,
+    id: u64,
+}
+
+impl<M> fmt::Debug for HashQueue<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashQueue").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Debug for Slot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<M: 'static> HashQueue<M> {
+    pub fn new(threads: usize) -> Self {
+        let inner = Inner { entries: Vec::new(), next: 0, is_closed: false };
+        Self {
+            inner: Mutex::new(inner),
+            wake: Condvar::new(),
+            threads,
+            took: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Would this request get a slot? One that would not is refused before anything is looked up.
+    pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
+        let is_free = self.inner().place_for(share, self.capacity()).is_some();
+        if is_free { Ok(()) } else { Err(self.refuse()) }
+    }
+
+    /// A slot for a request that has something to do before its work is queued. It may lose it to a
+    /// request of a smaller share until then.
+    pub fn reserve_slot(self: &Arc<Self>, share: &Share) -> Result<Slot<M>, QueueFull> {
+        let mut inner = self.inner();
+        let place = inner.place_for(share, self.capacity());
+        let Some(place) = place else { return Err(self.refuse()) };
+        if let Place::Of(index) = place {
+            drop(inner.entries.swap_remove(index)); // its request is refused
+        }
+        let id = inner.take_number();
+        inner.entries.push(Entry {
+            id,
+            share: share.clone(),
+            state: State::Reserved,
+            address_turn: id,
+            account_turn: id,
+            is_held: true,
+        });
+        Ok(Slot { queue: Arc::clone(self), id })
+    }
+
+    fn refuse(&self) -> QueueFull {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        QueueFull
+    }
+
+    /// As many slots as are expected to be served in time: a refusal at once is better than after
+    /// seconds.
+    fn capacity(&self) -> usize {
+        let took = Duration::from_micros(self.took.load(Ordering::Relaxed).max(1));
+        let in_time = MAX_EXPECTED_WAIT.as_micros() / took.as_micros() * self.threads as u128;
+        usize::try_from(in_time).unwrap_or(MAX_SLOTS).clamp(self.threads, MAX_SLOTS)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner<M>> {
+        self.inner.lock().expect("nothing panics while it holds the queue")
+    }
+
+    /// How many requests wait for a thread.
+    pub fn waiting(&self) -> usize {
+        let inner = self.inner();
+        inner.entries.iter().filter(|entry| matches!(entry.state, State::Queued { .. })).count()
+    }
+
+    /// How many were refused since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// No work is taken any more, and the threads end.
+    pub fn close(&self) {
+        self.inner().is_closed = true;
+        self.wake.notify_all();
+    }
+
+    /// What a hashing thread does until the queue is closed.
+    pub fn work_loop(&self, memory: &mut M) {
+        while let Some((id, work)) = self.next() {
+            let begun = Instant::now();
+            work(memory);
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let lately = self.took.load(Ordering::Relaxed);
+            self.took.store(update_average(lately, micros.max(1)), Ordering::Relaxed);
+            self.inner().finish(id);
+        }
+    }
+
+    fn next(&self) -> Option<(u64, Work<M>)> {
+        let mut inner = self.inner();
+        loop {
+            if inner.is_closed {
+                return None;
+            }
+            inner.drop_overdue();
+            match inner.begin_next() {
+                Some(next) => return Some(next),
+                None => {
+                    inner = self.wake.wait(inner).expect("nothing panics while it holds the queue");
+                }
+            }
+        }
+    }
+}
+
+impl<M: 'static> Slot<M> {
+    /// Queues work and waits for it. A client that goes away leaves no work that was not begun.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut M) -> T + Send + 'static,
+    ) -> Result<T, QueueFull> {
+        let (answer, answered) = oneshot::channel();
+        let work = Box::new(move |memory: &mut M| {
+            let _ = answer.send(work(memory)); // its request may be gone
+        });
+        self.queue.inner().queue(self.id, work);
+        self.queue.wake.notify_one();
+        // another request has the slot by now, or it took too long
+        answered.await.map_err(|_dropped| self.queue.refuse())
+    }
+}
+
+impl<M> Drop for Slot<M> {
+    fn drop(&mut self) {
+        let mut inner = self.queue.inner();
+        let Some(index) = inner.entries.iter().position(|entry| entry.id == self.id) else {
+            return;
+        };
+        match inner.entries[index].state {
+            State::Running => inner.entries[index].is_held = false,
+            State::Reserved | State::Queued { .. } => drop(inner.entries.swap_remove(index)),
+        }
+    }
+}
+
+/// Where a new request finds a slot.
+enum Place {
+    Free,
+    /// That of the entry at this index, which loses it.
+    Of(usize),
+}
+
+impl<M> Inner<M> {
+    fn take_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn place_for(&self, share: &Share, capacity: usize) -> Option<Place> {
+        if self.entries.len() < capacity {
+            return Some(Place::Free);
+        }
+        let of_address = |address: &Option<IpAddr>| {
+            self.entries.iter().filter(|entry| entry.share.address == *address).count()
+        };
+        let of_share =
+            |share: &Share| self.entries.iter().filter(|entry| entry.share == *share).count();
+        let waiting = self.entries.iter().enumerate().filter(|(_, entry)| !entry.is_running());
+        // the youngest entry of the largest account of the largest address
+        let (index, largest) = waiting.max_by_key(|(_, entry)| {
+            (of_address(&entry.share.address), of_share(&entry.share), entry.id)
+        })?;
+        let (own, other) = if largest.share.address == share.address {
+            (of_share(share), of_share(&largest.share))
+        } else {
+            (of_address(&share.address), of_address(&largest.share.address))
+        };
+        (own + 1 < other).then_some(Place::Of(index))
+    }
+
+    fn queue(&mut self, id: u64, work: Work<M>) {
+        let entry = self.entries.iter_mut().find(|entry| entry.id == id);
+        if let Some(entry) = entry {
+            entry.state = State::Queued { since: Instant::now(), work };
+        }
+    }
+
+    fn drop_overdue(&mut self) {
+        let is_overdue = |entry: &Entry<M>| match &entry.state {
+            State::Queued { since, .. } => since.elapsed() >= MAX_WAIT,
+            State::Reserved | State::Running => false,
+        };
+        self.entries.retain(|entry| !is_overdue(entry));
+    }
+
+    /// Begins the work whose address, and within it whose account, was served longest ago.
+    fn begin_next(&mut self) -> Option<(u64, Work<M>)> {
+        let is_queued = |entry: &&Entry<M>| matches!(entry.state, State::Queued { .. });
+        let queued = self.entries.iter().filter(is_queued);
+        let address = queued.min_by_key(|entry| entry.address_turn)?.share.address;
+        let queued = self.entries.iter().filter(is_queued);
+        let of_address = queued.filter(|entry| entry.share.address == address);
+        let id = of_address.min_by_key(|entry| (entry.account_turn, entry.id))?.id;
+        let turn = self.take_number();
+        let index = self.entries.iter().position(|entry| entry.id == id)?;
+        let share = self.entries[index].share.clone();
+        for entry in self.entries.iter_mut().filter(|entry| entry.share.address == address) {
+            entry.address_turn = turn;
+            if entry.share == share {
+                entry.account_turn = turn;
+            }
+        }
+        match std::mem::replace(&mut self.entries[index].state, State::Running) {
+            State::Queued { work, .. } => Some((id, work)),
+            State::Reserved | State::Running => None,
+        }
+    }
+
+    fn finish(&mut self, id: u64) {
+        self.entries.retain(|entry| entry.id != id || entry.is_held);
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
+            entry.state = State::Reserved;
+        }
+    }
+}
+
+impl<M> Entry<M> {
+    fn is_running(&self) -> bool {
+        matches!(self.state, State::Running)
+    }
+}
+
+/// How long jobs took lately: a sixteenth of it is the last one.
+fn update_average(lately: u64, now: u64) -> u64 {
+    match lately {
+        0 => now,
+        _ => (lately * 15 + now.min(lately * 4)).div_ceil(16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    type Queue = Arc<HashQueue<Vec<u32>>>;
+
+    /// A queue whose work a test does by hand.
+    fn queue() -> Queue {
+        Arc::new(HashQueue::new(1))
+    }
+
+    fn from(address: u8, account: &str) -> Share {
+        Share::new(Some([192, 0, 2, address].into()), Some(account))
+    }
+
+    /// Queues work that notes a number.
+    fn add(queue: &Queue, share: &Share, number: u32) -> Slot<Vec<u32>> {
+        let slot = queue.reserve_slot(share).unwrap();
+        queue.inner().queue(slot.id, Box::new(move |done: &mut Vec<u32>| done.push(number)));
+        slot
+    }
+
+    /// Does all that is queued, in the order in which a thread would.
+    fn work_off(queue: &Queue) -> Vec<u32> {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.inner().begin_next();
+            let Some((id, work)) = next else { return done };
+            work(&mut done);
+            queue.inner().finish(id);
+        }
+    }
+
+    #[test]
+    fn att_17_09_addresses_are_served_in_turn_and_within_them_accounts() {
+        let queue = queue();
+        let mut slots = Vec::new();
+        for number in 0..4 {
+            slots.push(add(&queue, &from(1, "ann"), number));
+        }
+        slots.push(add(&queue, &from(1, "bob"), 10));
+        slots.push(add(&queue, &from(2, "ann"), 20));
+        slots.push(add(&queue, &from(2, "ann"), 21));
+        slots.push(add(&queue, &from(3, "eve"), 30));
+        assert_eq!(work_off(&queue), [0, 20, 30, 10, 21, 1, 2, 3]);
+    }
+
+    #[test]
+    fn att_17_09_a_client_that_comes_again_and_again_is_served_no_more_often_than_one_that_waits() {
+        let queue = queue();
+        let _waiting: Vec<_> = (0..3).map(|n| add(&queue, &from(1, "ann"), n)).collect();
+        let mut done = Vec::new();
+        let mut again = Vec::new();
+        for number in 10..13 {
+            again.push(add(&queue, &from(2, "eve"), number));
+            for _ in 0..2 {
+                let (id, work) = queue.inner().begin_next().unwrap();
+                work(&mut done);
+                queue.inner().finish(id);
+            }
+        }
+        assert_eq!(done, [0, 10, 1, 11, 2, 12]);
+    }
+
+    #[test]
+    fn att_17_09_a_smaller_share_takes_the_youngest_slot_of_the_largest_that_is_not_begun() {
+        let queue = queue();
+        let crowd: Vec<_> = (0..64).map(|n| add(&queue, &from(1, "ann"), n)).collect();
+        assert_eq!(queue.check_capacity(&from(1, "ann")), Err(QueueFull));
+        assert_eq!(queue.reserve_slot(&from(1, "ann")).err(), Some(QueueFull));
+        assert_eq!(queue.refused(), 2);
+        let others: Vec<_> = (2..34).map(|n| add(&queue, &from(n, "ann"), 100)).collect();
+        assert_eq!(queue.waiting(), 64);
+        let numbers = work_off(&queue);
+        assert_eq!(numbers.iter().filter(|number| **number == 100).count(), 32);
+        assert_eq!(numbers.iter().max_by_key(|number| **number % 100), Some(&31));
+        drop((crowd, others));
+        assert!(queue.inner().entries.is_empty());
+    }
+
+    #[test]
+    fn att_17_09_within_an_address_the_largest_account_makes_room() {
+        let queue = queue();
+        let _crowd: Vec<_> =
+            (0..64).map(|n| add(&queue, &Share::new(None, Some("eve")), n)).collect();
+        let _other = add(&queue, &Share::new(None, Some("ann")), 100);
+        assert_eq!(queue.check_capacity(&Share::new(None, Some("eve"))), Err(QueueFull));
+        assert_eq!(work_off(&queue)[..2], [0, 100]);
+    }
+
+    #[test]
+    fn equal_shares_take_no_slot_of_each_other() {
+        let queue = queue();
+        let _crowd: Vec<_> = (0..64).map(|n| add(&queue, &from(n, "ann"), n.into())).collect();
+        assert_eq!(queue.check_capacity(&from(100, "ann")), Err(QueueFull));
+        let halves = self::queue();
+        let _halves: Vec<_> =
+            (0..64).map(|n| add(&halves, &from(n % 32, "ann"), n.into())).collect();
+        assert_eq!(halves.check_capacity(&from(1, "ann")), Err(QueueFull));
+        assert_eq!(halves.check_capacity(&from(100, "ann")), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let share = |address: &str| Share::new(Some(address.parse().unwrap()), None);
+        assert_eq!(share("2001:db8:1:2::1"), share("2001:db8:1:2:ffff::2"));
+        assert_ne!(share("2001:db8:1:2::1"), share("2001:db8:1:3::1"));
+        assert_eq!(share("::ffff:192.0.2.1"), share("192.0.2.1"));
+    }
+
+    #[test]
+    fn dos_09_a_client_that_goes_away_frees_its_slot_when_its_work_is_done() {
+        let queue = queue();
+        let gone = add(&queue, &from(1, "ann"), 0);
+        drop(gone);
+        assert!(work_off(&queue).is_empty(), "what was not begun is not done");
+        let gone = add(&queue, &from(1, "ann"), 1);
+        let (id, _work) = queue.inner().begin_next().unwrap();
+        drop(gone);
+        assert_eq!(queue.inner().entries.len(), 1, "it is being done");
+        queue.inner().finish(id);
+        assert_eq!(queue.inner().entries.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_was_lost_says_so_to_its_request() {
+        let queue = queue();
+        let crowd: Vec<_> = (0..64).map(|_| queue.reserve_slot(&from(1, "ann")).unwrap()).collect();
+        let _other = queue.reserve_slot(&from(2, "bob")).unwrap();
+        let last = crowd.last().unwrap();
+        assert_eq!(last.run(|_| ()).await, Err(QueueFull), "before its work was queued");
+        let waits = async { crowd[62].run(|_| ()).await };
+        let third = async { queue.reserve_slot(&from(3, "eve")).map(std::mem::forget) };
+        let (displaced, taken) = tokio::join!(waits, third);
+        assert_eq!((displaced, taken), (Err(QueueFull), Ok(())));
+    }
+
+    #[tokio::test]
+    async fn dos_08_a_request_that_has_waited_three_seconds_is_refused() {
+        let queue = queue();
+        let slots = [1, 2].map(|address| queue.reserve_slot(&from(address, "ann")).unwrap());
+        let overdue = async {
+            let mut inner = queue.inner();
+            let past = Instant::now().checked_sub(MAX_WAIT).unwrap();
+            let State::Queued { since, .. } = &mut inner.entries[0].state else {
+                panic!("it is not queued")
+            };
+            *since = past;
+            inner.drop_overdue();
+            assert_eq!(inner.entries.len(), 1, "the other one waits on");
+            drop(inner);
+            queue.close();
+            assert_eq!(work_off(&queue), Vec::<u32>::new());
+        };
+        let (first, second, ()) = tokio::join!(slots[0].run(|_| ()), slots[1].run(|_| ()), overdue);
+        assert_eq!((first, second), (Err(QueueFull), Ok(())));
+        assert_eq!(queue.refused(), 1);
+    }
+
+    #[test]
+    fn threads_end_with_the_queue() {
+        let queue = queue();
+        let (ended, has_ended) = mpsc::channel();
+        let worker = Arc::clone(&queue);
+        thread::spawn(move || {
+            worker.work_loop(&mut Vec::new());
+            ended.send(()).unwrap();
+        });
+        queue.close();
+        assert!(has_ended.recv_timeout(Duration::from_secs(10)).is_ok());
+    }
+
+    #[test]
+    fn no_more_get_a_slot_than_are_done_in_time() {
+        let queue: Queue = Arc::new(HashQueue::new(2));
+        for (millis, capacity) in [(0, 64), (20, 64), (100, 40), (160, 24), (1_000, 4), (9_000, 2)]
+        {
+            queue.took.store(millis * 1_000, Ordering::Relaxed);
+            assert_eq!(queue.capacity(), capacity, "{millis} ms each");
+        }
+    }
+
+    #[test]
+    fn att_17_09_two_slow_cores_have_slots_for_twenty_four_addresses_at_once() {
+        let queue: Queue = Arc::new(HashQueue::new(2));
+        queue.took.store(160_000, Ordering::Relaxed);
+        let slots: Vec<_> = (0..24).map(|n| queue.reserve_slot(&from(n, "ann"))).collect();
+        assert!(slots.iter().all(Result::is_ok));
+        assert_eq!(queue.check_capacity(&from(24, "ann")), Err(QueueFull));
+    }
+
+    #[test]
+    fn one_job_that_was_held_up_changes_little_and_many_are_believed() {
+        assert_eq!(update_average(0, 25_000), 25_000);
+        assert_eq!(update_average(25_000, 1_000_000), 29_688);
+        let after = |jobs: usize, from: u64, each: u64| {
+            (0..jobs).fold(from, |lately, _| update_average(lately, each))
+        };
+        assert!(after(20, 25_000, 100_000) > 75_000);
+        assert!(after(40, 100_000, 25_000) < 32_000);
+        assert!(after(100, 1, 25_000) > 20_000, "even from next to nothing");
+    }
+}
