@@ -58,6 +58,24 @@ async fn att_17_09_slots_of_one_account_are_given_up_to_other_users_without_an_a
     );
 }
 
+#[tokio::test]
+async fn att_17_09_slots_of_one_address_are_given_up_to_users_of_other_addresses() {
+    let house = House::without_limits().await;
+    for n in 0..12 {
+        house.signed_in(&format!("user{n}")).await;
+    }
+    // of as many names
+    let share = |n| Share::new(Some([192, 0, 2, 66].into()), Some(&format!("mallory{n}")));
+    let held: Vec<_> =
+        (0..).map_while(|n| house.domain.hasher.reserve_slot(&share(n)).ok()).collect();
+    assert_eq!(held.len(), 64);
+    let others = join_all(
+        (0..12)
+            .map(async |n| log_in(&house, &format!("user{n}"), &format!("192.0.2.{n}"), "").await),
+    );
+    assert_eq!(others.await, [200; 12]);
+}
+
 // at an eighth of the price, since other tests take the cores; the capacity at the full price is a test of the
 // queue itself
 #[tokio::test]
