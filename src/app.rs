@@ -1,5 +1,6 @@
 //! Opens the store, furnishes the domain, builds the route.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +32,7 @@ use crate::http::{
     Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
     RequestLog, Requests, SessionCookie, Site, TrustedProxies, route,
 };
+use crate::ownership;
 use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
@@ -114,8 +116,12 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
         Err(_) => {
-            let made: Vec<_> = folder.ancestors().take_while(|path| !path.exists()).collect();
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+            let made: Vec<_> = folder.ancestors().take_while(is_new).collect();
+            for folder in made.iter().rev() {
+                DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+                ownership::give_folder(folder)?;
+            }
             made.into_iter().filter_map(Path::parent).try_for_each(keep_names)
         }
     }
@@ -211,9 +217,56 @@ pub async fn make_first_keys(config: &Config, store: &Store) -> Result<(), Start
 }
 
 async fn open_store(config: &Config) -> Result<Store, StartError> {
+    keep_group_out(config)?;
     // the driver connects with it
     let store = Store::open_with(config.database_url.expose(), config.database_connections);
     Ok(store.await?)
+}
+
+/// Takes from the group what a volume with `fsGroup` lets it do with the data folder, the keys and the
+/// database. What is not there yet, or cannot be changed, is passed over.
+fn keep_group_out(config: &Config) -> Result<(), StartError> {
+    let mut changed = Vec::new();
+    if let Ok(data) = File::open(&config.data_dir) {
+        if ownership::remove_group_changes(&data) {
+            changed.push(config.data_dir.clone());
+        }
+        let keys = config.data_dir.join(KEYS);
+        if ownership::remove_group_access(&data, OsStr::new(KEYS)) {
+            changed.push(keys.clone());
+        }
+        if fs::symlink_metadata(&keys).is_ok_and(|meta| meta.is_dir()) {
+            remove_group(&keys.join("lock"), &mut changed);
+            let files = fs::read_dir(&keys).into_iter().flatten().flatten();
+            let files = files.map(|entry| entry.path());
+            for file in files.filter(|path| key_files::is_named_as_one(path)) {
+                remove_group(&file, &mut changed);
+            }
+        }
+    }
+    if let Some(file) = Store::file_of(config.database_url.expose())? {
+        for suffix in ["", "-wal", "-shm", ".migrating"] {
+            let mut path = file.clone().into_os_string();
+            path.push(suffix);
+            remove_group(Path::new(&path), &mut changed);
+        }
+    }
+    if !changed.is_empty() {
+        let changed: Vec<_> = changed.iter().map(|path| path.display().to_string()).collect();
+        tracing::warn!(
+            "a group could read or change {}, and no longer can; on Kubernetes, set \
+             fsGroupChangePolicy: OnRootMismatch",
+            changed.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn remove_group(path: &Path, changed: &mut Vec<PathBuf>) {
+    let Ok(folder) = ownership::folder_of(path) else { return };
+    if ownership::remove_group_access(&folder, path.file_name().unwrap_or_default()) {
+        changed.push(path.to_owned());
+    }
 }
 
 async fn build_domain(

@@ -22,6 +22,11 @@ impl Fault {
         Self { doing, cause: cause.into(), passing: true }
     }
 
+    /// Why it failed.
+    pub fn cause(&self) -> &(dyn Error + 'static) {
+        &*self.cause
+    }
+
     /// Is it worth trying again?
     pub fn may_pass(&self) -> bool {
         self.passing

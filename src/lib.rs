@@ -80,6 +80,8 @@ pub mod http;
 #[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]
+pub mod ownership;
+#[doc(hidden)]
 pub mod secret;
 #[doc(hidden)]
 pub mod server;

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::ServerSecrets;
 use crate::domain::tokens::Keys;
+use crate::ownership;
 use crate::secret::random_id;
 use crate::store::{Contents, Store};
 
@@ -146,6 +147,7 @@ async fn write(
     };
     let database = folder.join(DATABASE);
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database);
+    let made = made.and_then(|file| ownership::give_to_folder_owner(&file, &database));
     made.map_err(|error| cannot(&database, &error))?;
     let bar = bar();
     let copied = Store::back_up(config.database_url.expose(), &database, |done, all| {
@@ -169,7 +171,9 @@ async fn write(
     let keys = keys()?;
     if !keys.is_empty() {
         let folder = folder.join(KEYS);
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|error| cannot(&folder, &error))?;
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        let made = made.and_then(|()| ownership::give_folder(&folder));
+        made.map_err(|error| cannot(&folder, &error))?;
         for key in &keys {
             let to = folder.join(key.file_name().unwrap_or_default());
             manifest::copy(key, &to).map_err(|error| cannot(&to, &error))?;
@@ -183,6 +187,7 @@ async fn write(
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| {
         writeln!(file, "{text}")?;
+        ownership::give_to_folder_owner(&file, &path)?;
         file.sync_all()
     });
     written.map_err(|error| cannot(&path, &error))?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Failed;
+use crate::ownership;
 
 /// The list, which makes a folder a backup.
 pub const MANIFEST: &str = "manifest.json";
@@ -160,6 +161,7 @@ pub struct Unfinished {
 impl Unfinished {
     pub fn folder(path: PathBuf) -> io::Result<Self> {
         DirBuilder::new().mode(0o700).create(&path)?;
+        ownership::give_folder(&path)?;
         Ok(Self { path, is_done: false })
     }
 
@@ -209,7 +211,9 @@ impl Drop for Unfinished {
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    let copied = io::copy(&mut source, &mut target).and_then(|_| target.sync_all());
+    let copied = io::copy(&mut source, &mut target)
+        .and_then(|_| ownership::give_to_folder_owner(&target, to))
+        .and_then(|()| target.sync_all());
     if copied.is_err() {
         let _ = fs::remove_file(to); // the error is what matters
     }

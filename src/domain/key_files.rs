@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::ownership;
+
+/// What the names of the files end in.
+const ENDINGS: [&str; 3] = [PEM, PEPPER, SERVER_SECRET];
+pub(super) const PEM: &str = "pem";
+pub(super) const PEPPER: &str = "pepper";
+pub(super) const SERVER_SECRET: &str = "key";
+
 /// Why the files cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -61,12 +69,16 @@ pub enum KeyError {
     Gone(PathBuf),
 }
 
+/// Is a file of this name a signing key, a pepper or a server secret?
+pub fn is_named_as_one(path: &Path) -> bool {
+    path.extension().is_some_and(|own| ENDINGS.iter().any(|ending| own == *ending))
+}
+
 /// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
 /// Where nobody can make any there is nothing to wait for.
 pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
     let path = folder.join("lock");
-    let held = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    match held.and_then(|file| file.lock().map(|()| file)) {
+    match ownership::open_private(&path).and_then(|file| file.lock().map(|()| file)) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
         Err(error) => Err(KeyError::Unwritable(path, error)),
@@ -87,11 +99,11 @@ pub(super) fn read(
         return Err(not_one(path));
     }
     let is_mounted = is_read_only(&path);
-    if is_open(meta.mode(), meta.uid(), is_mounted) {
+    if is_open(&meta, is_mounted, is_own(&meta, folder)) {
         let open = if is_mounted { KeyError::OpenMount } else { KeyError::OpenToOthers };
         return Err(open(path));
     }
-    if !is_ours_or_roots(&meta) {
+    if !is_ours_or_roots(&meta) && !is_own(&meta, folder) {
         return Err(KeyError::OfSomebodyElse(path));
     }
     let bytes = Zeroizing::new(fs::read(&path).map_err(unreadable)?);
@@ -129,11 +141,26 @@ pub fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// Can others read a key of this mode? The group of one that is mounted for reading is that of those whom
-/// it was mounted for, if root put it there.
-fn is_open(mode: u32, owner: u32, is_mounted: bool) -> bool {
-    let others = if is_mounted && owner == 0 { 0o037 } else { 0o077 };
-    mode & others != 0
+/// Is it this process's own file, or, for the superuser, that of the folder's owner?
+fn is_own(meta: &fs::Metadata, folder: &Path) -> bool {
+    let me = rustix::process::geteuid();
+    let is_folders = || fs::metadata(folder).is_ok_and(|of| of.uid() == meta.uid());
+    meta.uid() == me.as_raw() || (me.is_root() && is_folders())
+}
+
+/// Can others read this key? The group of one's own may: a volume of Kubernetes gives it to a group, and
+/// the next start takes that away. The group of one that is mounted for reading is that of those whom it
+/// was mounted for, if root put it there.
+fn is_open(meta: &fs::Metadata, is_mounted: bool, is_own: bool) -> bool {
+    meta.mode() & forbidden_bits(meta.uid(), is_mounted, is_own) != 0
+}
+
+fn forbidden_bits(owner: u32, is_mounted: bool, is_own: bool) -> u32 {
+    match (is_mounted, is_own) {
+        (true, _) if owner == 0 => 0o037,
+        (false, true) => 0o007,
+        (true | false, _) => 0o077,
+    }
 }
 
 /// May this owner's key be used here? Root can put any key anywhere.
@@ -159,6 +186,7 @@ fn written(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
     let unnamed = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
     file.write_all(text.as_bytes())?;
+    ownership::give_to_folder_owner(&file, &unnamed)?;
     file.sync_all()?;
     let named = fs::hard_link(&unnamed, path);
     fs::remove_file(&unnamed)?;
@@ -198,17 +226,20 @@ mod tests {
 
     #[test]
     fn the_group_of_a_mounted_key_may_read_it_if_it_is_roots() {
-        for (mode, owner, is_mounted, open) in [
-            (0o100_600, 0, false, false),
-            (0o100_600, 7, true, false),
-            (0o100_640, 0, true, false),
-            (0o100_640, 0, false, true),
-            (0o100_640, 7, true, true),
-            (0o100_660, 0, true, true),
-            (0o100_604, 0, true, true),
-            (0o100_604, 7, false, true),
+        for (mode, owner, is_mounted, is_own, open) in [
+            (0o100_600, 0, false, false, false),
+            (0o100_600, 7, true, false, false),
+            (0o100_640, 0, true, false, false),
+            (0o100_640, 0, false, false, true),
+            (0o100_660, 7, false, true, false),
+            (0o100_664, 7, false, true, true),
+            (0o100_640, 7, true, true, true),
+            (0o100_660, 0, true, true, true),
+            (0o100_604, 0, true, true, true),
+            (0o100_604, 7, false, true, true),
         ] {
-            assert_eq!(is_open(mode, owner, is_mounted), open, "{mode:o} {owner} {is_mounted}");
+            let is_open = mode & forbidden_bits(owner, is_mounted, is_own) != 0;
+            assert_eq!(is_open, open, "{mode:o} {owner} {is_mounted} {is_own}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::secret::{Pepper, random_id};
 use crate::store::Store;
 
 /// How the names of the files end.
-const ENDING: &str = "pepper";
+const ENDING: &str = key_files::PEPPER;
 /// Rows a statement changes at once: some milliseconds of the one writer.
 const BATCH: i64 = 500;
 

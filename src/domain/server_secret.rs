@@ -21,7 +21,7 @@ use crate::secret::{HeldUsernameDigest, ServerSecret, random_id};
 use crate::store::{HeldUsernameRow, Store};
 
 const PREFIX: &str = "server-secret-";
-const EXTENSION: &str = "key";
+const EXTENSION: &str = key_files::SERVER_SECRET;
 /// What the keys are for. A label is never used for anything else, nor changed.
 const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
 const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";

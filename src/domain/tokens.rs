@@ -39,7 +39,7 @@ const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
 /// How the names of the files end.
-const ENDING: &str = "pem";
+const ENDING: &str = key_files::PEM;
 
 /// The folder of the keys that sign and verify session tokens, as it was last read.
 pub struct Keys {

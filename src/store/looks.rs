@@ -1,7 +1,11 @@
 //! A look at a database that changes nothing, whatever state it is in.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -12,7 +16,7 @@ use super::files::Files;
 use super::held_usernames::SECRETS_IN_USE;
 use super::line_ends::differ_in_line_ends;
 use super::moving::TABLES;
-use super::{OpenError, Pool, Store, broken, on_engine, postgres, sqlite};
+use super::{OpenError, Pool, Store, broken, is_damage, on_engine, postgres, sqlite};
 use crate::fault::Fault;
 
 /// How long a look waits for a database.
@@ -108,6 +112,9 @@ impl Store {
             pool.close().await;
             return seen.map_err(|fault| OpenError::Unreachable(fault.to_string()));
         };
+        for suffix in ["", "-wal", "-shm"] {
+            require_readable(&file.with_file_name(named(&file, suffix)))?;
+        }
         // without a log beside it nobody writes it, and not even a lock is needed
         let has_log = file.with_file_name(named(&file, "-wal")).exists();
         let options = sqlite::parse(address)?
@@ -121,11 +128,27 @@ impl Store {
         let sqlite = Pool::Sqlite(&pool, &files);
         let seen = look(sqlite, &sqlite::MIGRATIONS, depth, (demo_users, now)).await;
         pool.close().await;
-        seen.map_err(|fault| OpenError::Damaged(format!("{}: {fault}", file.display())))
+        seen.map_err(|fault| {
+            let says = format!("{}: {fault}", file.display());
+            let is_damaged = fault.cause().downcast_ref().is_some_and(is_damage);
+            if is_damaged { OpenError::Damaged(says) } else { OpenError::Unreachable(says) }
+        })
     }
 }
 
-fn named(file: &std::path::Path, ending: &str) -> std::ffi::OsString {
+/// An error that says whose file it is, if this user may not read it. That is no damage.
+fn require_readable(file: &Path) -> Result<(), OpenError> {
+    match accessat(CWD, file, Access::READ_OK, AtFlags::EACCESS) {
+        Err(Errno::ACCESS) => {
+            let owner = std::fs::metadata(file).map_or(0, |meta| meta.uid());
+            let shown = file.display();
+            Err(OpenError::Forbidden(format!("{shown} belongs to the user {owner}")))
+        }
+        Ok(()) | Err(_) => Ok(()), // what else is wrong, the driver says
+    }
+}
+
+fn named(file: &Path, ending: &str) -> std::ffi::OsString {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     name

@@ -15,6 +15,7 @@ use sqlx::{Connection, SqlitePool};
 use super::commits::Commits;
 use super::files::Files;
 use super::{OpenError, is_damage, line_ends, not_migrated};
+use crate::ownership;
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
@@ -155,7 +156,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
 async fn locked(path: &Path) -> io::Result<File> {
     let path = path.to_owned();
     let waited = tokio::task::spawn_blocking(move || {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let file = ownership::open_private(&path)?;
         file.lock()?;
         Ok(file)
     });
@@ -165,7 +166,7 @@ async fn locked(path: &Path) -> io::Result<File> {
 /// Makes the file with a mode that keeps others out; one that is there stays as it is.
 fn make(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(_) => Ok(()),
+        Ok(made) => ownership::give_to_folder_owner(&made, file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }

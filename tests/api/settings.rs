@@ -63,6 +63,40 @@ async fn key_02_a_key_that_others_may_read_is_refused_with_the_command_that_mend
 }
 
 #[tokio::test]
+async fn key_02_what_a_volume_gives_to_a_group_is_taken_away_and_what_leaked_is_refused() {
+    let mut house = House::new().await;
+    house.signed_in("ann").await;
+    let keys = house.data("keys");
+    let paths = || {
+        let files = fs::read_dir(&keys).unwrap().map(|entry| entry.unwrap().path());
+        let database = ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"];
+        let database = database.map(|name| house.data(name)).into_iter();
+        files.chain(database.filter(|path| path.exists())).collect::<Vec<_>>()
+    };
+    // as with fsGroup, and chmod -R g+rw
+    for folder in [house.data(""), keys.clone()] {
+        fs::set_permissions(folder, Permissions::from_mode(0o2770)).unwrap();
+    }
+    for path in paths() {
+        fs::set_permissions(path, Permissions::from_mode(0o660)).unwrap();
+    }
+    assert_eq!(start_again(&house).await, Ok(()));
+    for path in paths() {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    for folder in [house.data(""), keys.clone()] {
+        let mode = fs::metadata(&folder).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o750, "{}: it may be entered, and not changed", folder.display());
+    }
+    let key = key(&house);
+    fs::set_permissions(&key, Permissions::from_mode(0o664)).unwrap();
+    assert!(start_again(&house).await.unwrap_err().contains("others may read"), "it leaked");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    house.restarted().await;
+    house.signed_in_again("ann").await;
+}
+
+#[tokio::test]
 async fn key_02_what_is_no_file_of_ones_own_is_refused() {
     let house = House::new().await;
     let key = key(&house);
@@ -93,7 +127,7 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
     let error = start_again(&house).await.unwrap_err();
     assert!(error.contains("through one that others may write to"), "{error}");
     fs::set_permissions(&version, Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(&file, Permissions::from_mode(0o440)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
     let error = start_again(&house).await.unwrap_err();
     assert!(error.contains("others may read"), "{error}");
     fs::remove_file(&file).unwrap();

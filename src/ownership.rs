@@ -1,0 +1,220 @@
+//! Who owns the service's files, and what their group may do.
+//!
+//! A command that the superuser runs in another user's folder makes files that the service could not
+//! read, unless they get the owner of the folder. And a Kubernetes volume with `fsGroup` lets a group
+//! read and write all files of the volume each time it is mounted.
+//!
+//! That user may exchange folders and links while the superuser works there. So nothing is changed by its
+//! path: what is changed is open, and is known to be in the folder whose owner counts.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat};
+use rustix::process::geteuid;
+
+/// What a group may do with a file, and the bit by which files in a folder get its group.
+const GROUP_ACCESS: u32 = 0o2070;
+/// The same for a folder that a group may enter, but not change.
+const GROUP_CHANGES: u32 = 0o2020;
+/// What all users may do, and the bit of folders such as `/tmp`. Cloakroom makes nothing that has these.
+const SHARED: u32 = 0o1007;
+
+/// Gives a file that was just made at this path the owner of its folder, if the superuser made it.
+pub fn give_to_folder_owner(made: &File, path: &Path) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(()); // nobody else can
+    }
+    let meta = made.metadata()?;
+    let folder = folder_of(path)?;
+    let owner = folder.metadata()?;
+    if owner.uid() == 0 || meta.uid() != 0 {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default();
+    let is_new = if meta.is_dir() { is_empty(made)? } else { meta.is_file() && meta.nlink() == 1 };
+    if !is_new || !is_named(&folder, name, &meta) {
+        return Err(io::Error::other("it was exchanged while it was made"));
+    }
+    match std::os::unix::fs::fchown(made, Some(owner.uid()), Some(owner.gid())) {
+        // a container may take this right from its superuser, to whom the file then belongs
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
+}
+
+/// The same for a folder that was just made, and is empty.
+pub fn give_folder(path: &Path) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let made = openat(CWD, path, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+    give_to_folder_owner(&File::from(made), path)
+}
+
+/// Opens a file for appending, which is made if it is not there: with a mode that keeps others out, and
+/// as its folder's owner's.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => give_to_folder_owner(&file, path).map(|()| file),
+        // it may be a link in a secret that is mounted for reading, where it cannot be written
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes from the group what it may do with the file of this name in a folder, or that it may change the
+/// folder of this name. Was there anything to take? What is a link, is shared with all users or belongs to
+/// another user stays as it is.
+pub fn remove_group_access(folder: &File, name: &OsStr) -> bool {
+    let opened = locate(folder, name);
+    opened.is_ok_and(|opened| remove_from(&opened, folder).unwrap_or(false))
+}
+
+/// What has this name in a folder, not opened for reading: closing that would release the locks that
+/// SQLite has on a database in this process.
+#[cfg(target_os = "linux")]
+fn locate(folder: &File, name: &OsStr) -> io::Result<File> {
+    let itself = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(folder, name, itself, Mode::empty())?.into())
+}
+
+/// Kubernetes runs pods on Linux.
+#[cfg(not(target_os = "linux"))]
+fn locate(_folder: &File, _name: &OsStr) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The same for a folder itself.
+pub fn remove_group_changes(folder: &File) -> bool {
+    remove_from(folder, folder).unwrap_or(false)
+}
+
+fn remove_from(opened: &File, folder: &File) -> io::Result<bool> {
+    let meta = opened.metadata()?;
+    let unwanted = match (meta.is_dir(), meta.is_file() && meta.nlink() == 1) {
+        (true, _) => GROUP_CHANGES,
+        (false, true) => GROUP_ACCESS,
+        (false, false) => return Ok(false),
+    };
+    let me = geteuid();
+    let is_own = meta.uid() == if me.is_root() { folder.metadata()?.uid() } else { me.as_raw() };
+    if !is_own || meta.mode() & unwanted == 0 || meta.mode() & SHARED != 0 {
+        return Ok(false);
+    }
+    let itself = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    fs::set_permissions(itself, fs::Permissions::from_mode(meta.mode() & 0o7777 & !unwanted))?;
+    Ok(true)
+}
+
+/// The folder that something is in, open.
+pub fn folder_of(path: &Path) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    Ok(openat(CWD, folder, READ | OFlags::DIRECTORY, Mode::empty())?.into())
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// Does this name in the folder lead to what is open, and not by a link?
+fn is_named(folder: &File, name: &OsStr, opened: &fs::Metadata) -> bool {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|named| (named.st_dev, named.st_ino) == (opened.dev(), opened.ino()))
+}
+
+fn is_empty(folder: &File) -> io::Result<bool> {
+    for entry in Dir::read_from(folder)? {
+        if ![b".".as_slice(), b"..".as_slice()].contains(&entry?.file_name().to_bytes()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    const OTHER: u32 = 65_534;
+
+    fn owner(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().uid()
+    }
+
+    fn make(path: &Path) -> File {
+        File::options().write(true).create_new(true).mode(0o600).open(path).unwrap()
+    }
+
+    #[test]
+    fn only_what_was_just_made_in_the_folder_is_given_to_its_owner() {
+        if !geteuid().is_root() {
+            return; // only the superuser can give a file away
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (theirs, roots) = (folder.path().join("theirs"), folder.path().join("roots"));
+        fs::create_dir(&theirs).unwrap();
+        fs::create_dir(&roots).unwrap();
+        chown(&theirs, Some(OTHER), Some(OTHER)).unwrap();
+
+        let file = theirs.join("file");
+        give_to_folder_owner(&make(&file), &file).unwrap();
+        assert_eq!(owner(&file), OTHER);
+
+        // the owner of the folder exchanges it while the file is made
+        let outside = make(&roots.join("passwd"));
+        symlink(roots.join("passwd"), theirs.join("passwd")).unwrap();
+        give_to_folder_owner(&outside, &theirs.join("passwd")).unwrap_err();
+        fs::remove_file(theirs.join("passwd")).unwrap();
+        fs::hard_link(roots.join("passwd"), theirs.join("passwd")).unwrap();
+        give_to_folder_owner(&outside, &theirs.join("passwd")).unwrap_err();
+        assert_eq!(owner(&roots.join("passwd")), 0, "it is not in that folder");
+        symlink(&roots, theirs.join("link")).unwrap();
+        give_folder(&theirs.join("link")).unwrap_err();
+        fs::create_dir(theirs.join("full")).unwrap();
+        make(&theirs.join("full/file"));
+        give_folder(&theirs.join("full")).unwrap_err();
+        for path in [roots.clone(), theirs.join("full"), theirs.join("full/file")] {
+            assert_eq!(owner(&path), 0, "{}", path.display());
+        }
+        fs::create_dir(theirs.join("new")).unwrap();
+        give_folder(&theirs.join("new")).unwrap();
+        assert_eq!(owner(&theirs.join("new")), OTHER);
+    }
+
+    #[test]
+    fn a_group_keeps_what_it_may_do_with_links_shared_folders_and_files_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o7777;
+        let opened = File::open(folder.path()).unwrap();
+        let remove = |name: &str| remove_group_access(&opened, OsStr::new(name));
+        for (name, before) in [("own", 0o660), ("linked", 0o660), ("twice", 0o660), ("all", 0o664)]
+        {
+            make(&at(name)).set_permissions(fs::Permissions::from_mode(before)).unwrap();
+        }
+        symlink(at("linked"), at("link")).unwrap();
+        fs::hard_link(at("twice"), at("again")).unwrap();
+        for (name, before) in [("folder", 0o2770), ("tmp", 0o1777)] {
+            fs::create_dir(at(name)).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(before)).unwrap();
+        }
+        assert!(remove("own") && mode("own") == 0o600 && !remove("own"));
+        assert!(remove("folder") && mode("folder") == 0o750 && !remove("folder"));
+        assert!(!remove("link") && mode("linked") == 0o660);
+        assert!(!remove("twice") && mode("twice") == 0o660);
+        assert!(!remove("all") && mode("all") == 0o664);
+        assert!(!remove("tmp") && mode("tmp") == 0o1777);
+        assert!(!remove("none"));
+        if chown(at("linked"), Some(OTHER), None).is_ok() {
+            assert!(!remove("linked") && mode("linked") == 0o660, "it is of another user");
+        }
+    }
+}
