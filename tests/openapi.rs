@@ -121,7 +121,25 @@ fn bodies_are_closed_and_plain_json() {
     assert!(!JSON.contains("charset="), "generators trip over parameters");
     assert!(!JSON.contains("\"uint"), "OpenAPI knows signed integers only");
     assert!(!JSON.contains("\": null"), "nothing is null");
-    assert!(!JSON.contains("\"nullable\""), "what may be missing is left out");
+}
+
+#[test]
+fn null_stands_for_an_absent_field_in_requests_and_is_never_answered() {
+    let document = parsed();
+    let mut nullable = Vec::new();
+    for (what, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let Some(properties) = schema["properties"].as_object() else { continue };
+        for (name, property) in properties.iter().filter(|(_, one)| one["nullable"] == true) {
+            let required = schema["required"].as_array();
+            let is_required = required.is_some_and(|all| all.contains(&name.as_str().into()));
+            assert!(!is_required, "{what}: {name}");
+            assert_eq!(schema["additionalProperties"], false, "{what} is no request");
+            nullable.push(name.as_str());
+        }
+    }
+    nullable.sort_unstable();
+    assert_eq!(nullable.len(), JSON.matches("\"nullable\"").count(), "all are fields of objects");
+    assert!(nullable.contains(&"remember") && nullable.contains(&"invite"), "{nullable:?}");
 }
 
 #[test]
