@@ -10,7 +10,7 @@ use sqlx::postgres::PgPool;
 
 use super::asked;
 use super::postgres::Server;
-use super::service::House;
+use super::service::{Client, House};
 
 /// As many accounts there are, each with a session.
 const ACCOUNTS: u32 = 100_000;
@@ -143,4 +143,21 @@ async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_th
     println!(
         "R-11: {rounds} rounds of two that start at once ({takes:.0?} undisturbed), killed; schemas left: {left:?}"
     );
+}
+
+#[test]
+#[ignore = "wants PostgreSQL: tests/nodes/run"]
+fn att_19_20_two_nodes_that_start_at_once_on_an_empty_database_both_become_ready() {
+    let server = Server::start();
+    let at = format!("postgres://{}/round", server.host());
+    for round in 0..asked("STARTS", 50) {
+        server.sql("drop database if exists round with (force)");
+        server.sql("create database round");
+        let house = House::of(2, &at);
+        assert!(house.nodes.iter().all(|node| node.is_ready()), "round {round}");
+        let [one, two] = [0, 1].map(|n| Client::of(house.nodes[n].at));
+        let (status, cookie) = one.register("ann", 1).unwrap();
+        assert_eq!(status, 201, "round {round}");
+        assert_eq!(two.private(&cookie.unwrap()), Some(200), "round {round}: one signing key");
+    }
 }
