@@ -129,7 +129,7 @@ fn null_stands_for_an_absent_field_in_requests_and_is_never_answered() {
     let mut nullable = Vec::new();
     for (what, schema) in document["components"]["schemas"].as_object().unwrap() {
         let Some(properties) = schema["properties"].as_object() else { continue };
-        for (name, property) in properties.iter().filter(|(_, one)| one["nullable"] == true) {
+        for (name, _) in properties.iter().filter(|(_, one)| one["nullable"] == true) {
             let required = schema["required"].as_array();
             let is_required = required.is_some_and(|all| all.contains(&name.as_str().into()));
             assert!(!is_required, "{what}: {name}");

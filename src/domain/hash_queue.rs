@@ -51,7 +51,10 @@ fn network(address: IpAddr) -> IpAddr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-type Work<M> = Box<dyn FnOnce(&mut M) + Send>;
+/// Work returns what tells its request the outcome: this is done when the slot is free again, so that a
+/// request that follows the answer finds the slot.
+type Work<M> = Box<dyn FnOnce(&mut M) -> Answer + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
 
 enum State<M> {
     /// Its request has something to do before.
@@ -186,11 +189,12 @@ impl<M: 'static> HashQueue<M> {
     pub fn work_loop(&self, memory: &mut M) {
         while let Some((id, work)) = self.next() {
             let begun = Instant::now();
-            work(memory);
+            let answer = work(memory);
             let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             let lately = self.took.load(Ordering::Relaxed);
             self.took.store(update_average(lately, micros.max(1)), Ordering::Relaxed);
             self.inner().finish(id);
+            answer();
         }
     }
 
@@ -218,8 +222,9 @@ impl<M: 'static> Slot<M> {
         work: impl FnOnce(&mut M) -> T + Send + 'static,
     ) -> Result<T, QueueFull> {
         let (answer, answered) = oneshot::channel();
-        let work = Box::new(move |memory: &mut M| {
-            let _ = answer.send(work(memory)); // its request may be gone
+        let work = Box::new(move |memory: &mut M| -> Answer {
+            let outcome = work(memory);
+            Box::new(move || drop(answer.send(outcome))) // its request may be gone
         });
         self.queue.inner().queue(self.id, work);
         self.queue.wake.notify_one();
@@ -357,7 +362,13 @@ mod tests {
     /// Queues work that notes a number.
     fn add(queue: &Queue, share: &Share, number: u32) -> Slot<Vec<u32>> {
         let slot = queue.reserve_slot(share).unwrap();
-        queue.inner().queue(slot.id, Box::new(move |done: &mut Vec<u32>| done.push(number)));
+        queue.inner().queue(
+            slot.id,
+            Box::new(move |done: &mut Vec<u32>| -> Answer {
+                done.push(number);
+                Box::new(|| ())
+            }),
+        );
         slot
     }
 
@@ -367,7 +378,7 @@ mod tests {
         loop {
             let next = queue.inner().begin_next();
             let Some((id, work)) = next else { return done };
-            work(&mut done);
+            work(&mut done)();
             queue.inner().finish(id);
         }
     }
@@ -396,7 +407,7 @@ mod tests {
             again.push(add(&queue, &from(2, "eve"), number));
             for _ in 0..2 {
                 let (id, work) = queue.inner().begin_next().unwrap();
-                work(&mut done);
+                work(&mut done)();
                 queue.inner().finish(id);
             }
         }
@@ -496,6 +507,19 @@ mod tests {
         let (first, second, ()) = tokio::join!(slots[0].run(|_| ()), slots[1].run(|_| ()), overdue);
         assert_eq!((first, second), (Err(QueueFull), Ok(())));
         assert_eq!(queue.refused(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_follows_an_answer_finds_the_slot_free() {
+        let queue = queue();
+        let worker = Arc::clone(&queue);
+        let worker = thread::spawn(move || worker.work_loop(&mut Vec::new()));
+        for _ in 0..1000 {
+            queue.took.store(9_000_000, Ordering::Relaxed); // there is one slot
+            queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
+        }
+        queue.close();
+        worker.join().unwrap();
     }
 
     #[test]
