@@ -51,6 +51,11 @@ pub enum KeyError {
     ReadOnly(PathBuf, &'static str),
     #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
     OfSomebodyElse(PathBuf),
+    #[error(
+        "all users may write to {0}, so that another user may have put a key there; remove the files that \
+         you do not know, then run: chmod go-w {0}"
+    )]
+    OpenFolder(PathBuf),
     #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
     Weak(PathBuf),
     #[error("{0} holds a pepper that anybody can guess; remove it, and run: cloakroom pepper add")]
@@ -94,6 +99,10 @@ pub(super) fn read(
 ) -> Result<(PathBuf, Zeroizing<Vec<u8>>), KeyError> {
     let path = file_of(folder, name)?;
     let unreadable = |error| KeyError::Unreadable(path.clone(), error);
+    let shared = fs::metadata(folder).map_err(unreadable)?.mode() & 0o002 != 0;
+    if shared && !is_read_only(folder) {
+        return Err(KeyError::OpenFolder(folder.to_owned()));
+    }
     let meta = fs::symlink_metadata(&path).map_err(unreadable)?;
     if !meta.is_file() {
         return Err(not_one(path));
@@ -196,6 +205,7 @@ fn written(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -240,6 +250,20 @@ mod tests {
         ] {
             let is_open = mode & forbidden_bits(owner, is_mounted, is_own) != 0;
             assert_eq!(is_open, open, "{mode:o} {owner} {is_mounted} {is_own}");
+        }
+    }
+
+    #[test]
+    fn key_02_a_key_in_a_folder_that_all_users_may_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("a.pem");
+        write(folder.path(), &key, "text", "key rotate").unwrap();
+        for (mode, is_refused) in [(0o777, true), (0o1777, true), (0o755, false)] {
+            let permissions = fs::Permissions::from_mode(mode);
+            fs::set_permissions(folder.path(), permissions).unwrap();
+            let read = read(folder.path(), &key, KeyError::NotAKey).map(drop);
+            let said = matches!(read, Err(KeyError::OpenFolder(path)) if path == folder.path());
+            assert_eq!(said, is_refused, "{mode:o}");
         }
     }
 

@@ -12,8 +12,10 @@ use crate::clock::hours;
 use crate::domain::Domain;
 use crate::domain::audit::Event;
 
-/// As many are told apart. Clients choose what they send: more would fill the log.
+/// As many are told apart, and then one more a minute takes the place of the oldest: clients choose what
+/// they send, which must neither fill the log nor keep out of it what is wrong.
 const MAX_KNOWN: usize = 16;
+const REPLACE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the same is written down again, so that `doctor` sees whether it goes on.
 const RECORD_INTERVAL: Duration = hours(1);
 
@@ -40,7 +42,10 @@ impl SetupWarnings {
             CrossOrigin::Foreign { .. } => None, // the settings are right to keep it out
         };
         if let Some(Sighting::First) = sighting {
-            tracing::warn!("refused a request from another origin: {}", refusal.problem.detail);
+            tracing::warn!(
+                "refused a request from another origin, which any client can claim: {}",
+                refusal.problem.detail
+            );
         }
     }
 
@@ -90,10 +95,16 @@ impl<K: Ord> Seen<K> {
                 Sighting::Again
             });
         }
-        (known.len() < MAX_KNOWN).then(|| {
-            known.insert(key, now);
-            Sighting::First
-        })
+        if known.len() >= MAX_KNOWN {
+            let newest = known.values().max()?;
+            if now.saturating_duration_since(*newest) < REPLACE_INTERVAL {
+                return None;
+            }
+            let oldest = *known.values().min()?;
+            known.retain(|_, recorded| *recorded != oldest);
+        }
+        known.insert(key, now);
+        Some(Sighting::First)
     }
 }
 
@@ -115,5 +126,15 @@ mod tests {
         let seen = Seen::default();
         let said = (0..1000).filter(|n| seen.see(*n).is_some()).count();
         assert_eq!(said, MAX_KNOWN);
+    }
+
+    #[test]
+    fn what_a_client_makes_up_does_not_keep_out_what_is_seen_later() {
+        let (seen, start) = (Seen::default(), Instant::now());
+        let at = |n: u32, seconds: u64| seen.see_at(n, start + Duration::from_secs(seconds));
+        assert!((0..1000).all(|n| at(n, u64::from(n)).is_some() == (n < 16 || n % 60 == 15)));
+        assert_eq!([at(2000, 1000), at(2000, 1035)], [None, Some(Sighting::First)]);
+        assert_eq!(at(2001, 1050), None, "one a minute");
+        assert!(seen.0.lock().unwrap().len() <= MAX_KNOWN);
     }
 }
