@@ -16,7 +16,7 @@ use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER}
 use super::sessions::date_time;
 use super::{Front, Tag};
 use crate::domain::accounts::{
-    Account, Application, BadUsername, ChangeError, RegisterError, Username,
+    Account, Application, BadUsername, ChangeError, RegisterError, USERNAME_CHARS, Username,
 };
 use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
@@ -76,7 +76,11 @@ impl FromFields for NewAccountView {
 
 impl NewAccountView {
     pub fn parsed(self, front: &Front) -> Application {
-        let username = Username::parse(self.username.trim()); // keyboards of phones add a space
+        // keyboards of phones add a space; the documented length is that of what is sent
+        let username = match self.username.chars().count() > *USERNAME_CHARS.end() {
+            true => Err(BadUsername::TooLong),
+            false => Username::parse(self.username.trim()),
+        };
         let rules = &front.domain.rules.passwords;
         let password = rules.check(&self.password.0, username.as_ref().ok());
         let invite = self.invite.as_deref().map(InviteCode::typed);

@@ -207,8 +207,8 @@ impl LoginApi {
     /// Sign out
     ///
     /// Ends the session of the request's cookie at the server and makes the browser forget the
-    /// cookie. Without a session it does the same and answers the same. The body may be left out; with
-    /// `forget_device` the cookie `device` goes, too, so that the next sign-in in this browser is that of
+    /// cookie. Without a session it does the same and answers the same. The body may be left out, and
+    /// `null`, which some clients send for none, counts as none; with `forget_device` the cookie `device` goes, too, so that the next sign-in in this browser is that of
     /// an unknown client. A form with the same field is taken, too; a browser's form post is answered
     /// 303.
     #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Login")]

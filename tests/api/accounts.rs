@@ -62,6 +62,7 @@ async fn what_breaks_a_rule_is_said_field_by_field() {
         (&wide, PASSWORD, vec![("username", "too_long")]),
         ("ann lee", PASSWORD, vec![("username", "not_allowed")]),
         (" ", PASSWORD, vec![("username", "too_short")]),
+        (&format!("{:65}", "ann"), PASSWORD, vec![("username", "too_long")]),
         ("аnn", PASSWORD, vec![("username", "not_allowed")]),
         ("a\0nn", "x", vec![("username", "not_allowed"), ("password", "too_short")]),
     ] {
