@@ -84,7 +84,13 @@ impl State {
                 state.ended.extend(state.live.remove(of));
                 state.endings += 1;
             }
-            Deed::RevokeOthers { by } => state.end_all_but(Some(by)),
+            Deed::RevokeOthers { by } if state.has_other_than(Some(by)) => {
+                state.end_all_but(Some(by))
+            }
+            Deed::RevokeAll if state.has_other_than(None) => state.end_all_but(None),
+            // nothing is written where nothing happens
+            Deed::RevokeOthers { .. } | Deed::RevokeAll => {}
+            Deed::Disable if state.is_disabled => {}
             Deed::ChangePassword { to, .. } => {
                 state.end_all_but(None);
                 state.password.clone_from(to);
@@ -106,7 +112,6 @@ impl State {
                 state.is_disabled = true;
             }
             Deed::Enable => state.is_disabled = false,
-            Deed::RevokeAll => state.end_all_but(None),
         }
         state
     }
@@ -116,6 +121,11 @@ impl State {
             Some(ticket) => drop(self.live.insert(ticket.digest.clone(), ticket)),
             None => self.unheard += 1,
         }
+    }
+
+    /// Is there a session in force but this one?
+    fn has_other_than(&self, kept: Option<&Digest>) -> bool {
+        self.unheard > 0 || self.live.keys().any(|digest| Some(digest) != kept)
     }
 
     fn end_all_but(&mut self, kept: Option<&Digest>) {
