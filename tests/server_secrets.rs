@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod program;
@@ -68,6 +69,20 @@ fn an_operator_lists_rotates_loses_and_forgets_server_secrets() {
     }
     let (verdict, says) = doctor(folder, &[], "server secret");
     assert_eq!((&*verdict, says.contains("the next start makes one")), ("note", true), "{says}");
+}
+
+#[test]
+fn without_a_terminal_a_server_secret_is_forgotten_only_with_yes() {
+    let folder = tempfile::tempdir().unwrap();
+    for input in ["", "y\n"] {
+        let mut command = program::unprepared(folder.path(), &["server-secret", "forget", "x"]);
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it reads none
+        let done = child.wait_with_output().unwrap();
+        let says = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{says}"); // and 1 if it looked for the database
+        assert!(says.contains("releases user names for good; say --yes"), "{says}");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ enum Command {
     /// attempts begin again. The file of an older one can be removed when no held user name needs it
     Add,
     /// Give up what needs a server secret whose file is lost: the user names held under it can be
-    /// registered again
+    /// registered again. On a terminal it asks first
     Forget {
         /// The server secret's id, as the service and `server-secret list` name it
         id: String,
@@ -63,6 +63,9 @@ enum Command {
 
 impl ServerSecret {
     pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
+        if let Command::Forget { confirmation, .. } = &self.command {
+            confirmation.require_yes_or_terminal("releases user names");
+        }
         let folder = config.data_dir.join(KEYS);
         match &self.command {
             Command::Add => {
