@@ -8,11 +8,12 @@
 //! path: what is changed is open, and is known to be in the folder whose owner counts.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat};
 use rustix::process::geteuid;
@@ -115,9 +116,7 @@ fn remove_from(opened: &File, folder: &File) -> io::Result<bool> {
 
 /// The folder that something is in, open.
 pub fn folder_of(path: &Path) -> io::Result<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    Ok(openat(CWD, folder, READ | OFlags::DIRECTORY, Mode::empty())?.into())
+    Ok(openat(CWD, folder_name(path), READ | OFlags::DIRECTORY, Mode::empty())?.into())
 }
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
@@ -137,6 +136,92 @@ fn is_empty(folder: &File) -> io::Result<bool> {
     Ok(true)
 }
 
+/// A file that belongs to another user than it should; it says what to do.
+#[derive(Debug, thiserror::Error)]
+pub struct WrongOwner {
+    path: PathBuf,
+    owner: u32,
+    folder: PathBuf,
+    folder_owner: u32,
+    me: u32,
+}
+
+impl WrongOwner {
+    pub fn of(path: &Path, meta: &fs::Metadata) -> Self {
+        let folder = folder_name(path);
+        Self {
+            path: path.to_owned(),
+            owner: meta.uid(),
+            folder_owner: fs::metadata(folder).map_or(0, |folder| folder.uid()),
+            folder: folder.to_owned(),
+            me: geteuid().as_raw(),
+        }
+    }
+}
+
+impl fmt::Display for WrongOwner {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, folder_owner, me, .. } = self;
+        let (path, folder) = (self.path.display(), self.folder.display());
+        if owner == folder_owner && *me != 0 {
+            return write!(
+                to,
+                "{path} belongs to the user {owner}, as its folder does, and you are {me}: run this, and \
+                 the service, as that user"
+            );
+        }
+        write!(
+            to,
+            "{path} belongs to the user {owner}, and its folder to the user {folder_owner}; "
+        )?;
+        if *me == 0 || me == folder_owner {
+            write!(to, "run as root: chown --reference={folder} {path}")
+        } else {
+            write!(to, "run as root: chown {me} {path}")
+        }
+    }
+}
+
+/// Does what is at this path belong to the owner of its folder?
+pub fn is_folder_owners(path: &Path, meta: &fs::Metadata) -> bool {
+    fs::metadata(folder_name(path)).is_ok_and(|folder| folder.uid() == meta.uid())
+}
+
+/// What to do about an error of the system, to be written behind it; nothing if it is not about rights.
+pub fn remedy(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("; {}", describe_denial(path)),
+        _ => String::new(),
+    }
+}
+
+/// Why this user may not read or write what is at this path, or is to be made there, and what to do.
+pub fn describe_denial(path: &Path) -> String {
+    let me = geteuid().as_raw();
+    let seen = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
+    let Some((seen, meta)) = seen else {
+        return "run this as the user of the service".to_owned();
+    };
+    let shown = seen.display();
+    match (meta.uid(), meta.is_dir()) {
+        (owner, true) if owner == me => format!("run: chmod u+rwx {shown}"),
+        (owner, false) if owner == me => format!("run: chmod u+rw {shown}"),
+        (0, true) => format!(
+            "{shown} belongs to root, and you are the user {me}: use a folder of this user, made by root and \
+             given by chown"
+        ),
+        (owner, true) => format!(
+            "{shown} belongs to the user {owner}, and you are {me}: run this, and the service, as that user"
+        ),
+        (_, false) => WrongOwner::of(seen, &meta).to_string(),
+    }
+}
+
+fn folder_name(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{chown, symlink};
@@ -151,6 +236,33 @@ mod tests {
 
     fn make(path: &Path) -> File {
         File::options().write(true).create_new(true).mode(0o600).open(path).unwrap()
+    }
+
+    #[test]
+    fn the_advice_gives_a_file_to_its_folders_owner_or_names_whom_to_run_it_as() {
+        let advice = |owner, folder_owner, me| {
+            let (path, folder) = (PathBuf::from("data/file"), PathBuf::from("data"));
+            WrongOwner { path, owner, folder, folder_owner, me }.to_string()
+        };
+        let reference = "run as root: chown --reference=data data/file";
+        assert!(advice(0, 7, 0).ends_with(reference));
+        assert!(advice(0, 7, 7).ends_with(reference));
+        assert!(advice(8, 7, 0).ends_with(reference));
+        assert!(advice(8, 0, 7).ends_with("run as root: chown 7 data/file"));
+        let other = advice(7, 7, 8);
+        assert!(other.ends_with("run this, and the service, as that user"), "{other}");
+    }
+
+    #[test]
+    fn a_denial_is_about_the_file_or_about_the_folder_that_is_seen_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        make(&file);
+        assert_eq!(remedy(&file, &denied), format!("; run: chmod u+rw {}", file.display()));
+        let says = format!("; run: chmod u+rwx {}", folder.path().display());
+        assert_eq!(remedy(&folder.path().join("none/none"), &denied), says);
+        assert_eq!(remedy(&file, &io::Error::from(io::ErrorKind::NotFound)), "");
     }
 
     #[test]

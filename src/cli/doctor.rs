@@ -28,6 +28,7 @@ use crate::domain::key_files::{self, KeyError};
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
+use crate::ownership::{self, WrongOwner};
 use crate::server::{Tls, TlsError};
 use crate::store::{DefinitionReport, Depth, Look, OpenError, Schema, SetupEvent, Store};
 
@@ -142,7 +143,11 @@ impl Doctor {
         let (mut accounts, mut needed, mut secrets_needed) = (0, Vec::new(), Vec::new());
         match (&file, size) {
             (Some(file), None) if is_hidden => {
-                let says = format!("cannot look at {}: permission denied", file.display());
+                let says = format!(
+                    "cannot look at {}: permission denied; {}",
+                    file.display(),
+                    ownership::describe_denial(file)
+                );
                 found.add("database", Verdict::Wrong, says);
             }
             (Some(file), None | Some(0)) if has_keys => {
@@ -180,10 +185,11 @@ impl Doctor {
             }
         }
         if let Some(file) = &file {
-            database_files(file, found);
+            database_files(file, &config.data_dir, found);
         }
-        let mut kids = Vec::new();
+        let mut kids = unseen_keys(&config.data_dir);
         if is_there {
+            key_files(&config.data_dir, found);
             kids = keys(config, accounts, found);
             peppers(config, needed, found);
             server_secrets(config, secrets_needed, found);
@@ -191,7 +197,7 @@ impl Doctor {
             room(&config.data_dir, size.unwrap_or_default(), found);
         }
         certificate(config, found);
-        listens(config, &kids, found).await;
+        listens(config, kids.as_deref(), found).await;
         Ok(())
     }
 }
@@ -275,12 +281,12 @@ fn data_folder(folder: &Path, found: &mut Findings) -> bool {
             return false;
         }
     };
-    if !is_ours(&meta) {
-        let says = format!(
-            "{shown} belongs to the user {}, and you are {}: run this, and the service, as that user",
-            meta.uid(),
-            rustix::process::geteuid().as_raw()
-        );
+    let me = rustix::process::geteuid();
+    let is_ours = meta.uid() == me.as_raw();
+    if !is_ours && !me.is_root() {
+        found.add(ABOUT, Verdict::Wrong, ownership::describe_denial(folder));
+    } else if meta.mode() & 0o500 != 0o500 {
+        let says = format!("its own user may not enter {shown}; run: chmod u+rwx {shown}");
         found.add(ABOUT, Verdict::Wrong, says);
     } else if meta.mode() & 0o022 != 0 {
         found.add(
@@ -294,14 +300,37 @@ fn data_folder(folder: &Path, found: &mut Findings) -> bool {
             Verdict::Note,
             format!("others may enter {shown}; run: chmod 0700 {shown}"),
         );
-    } else {
+    } else if is_ours {
         found.add(ABOUT, Verdict::Ok, format!("{shown}, which nobody else may enter"));
+    } else {
+        let says = format!("{shown} of the user {}, which nobody else may enter", meta.uid());
+        found.add(ABOUT, Verdict::Ok, says);
     }
     true
 }
 
-fn is_ours(meta: &Metadata) -> bool {
-    meta.uid() == rustix::process::geteuid().as_raw()
+/// Whom the service runs as: the owner of the data folder, as far as root can tell, or this user.
+fn service_user(data_folder: &Path) -> u32 {
+    let me = rustix::process::geteuid();
+    let owner = fs::metadata(data_folder).map(|meta| meta.uid());
+    owner.ok().filter(|_| me.is_root()).unwrap_or(me.as_raw())
+}
+
+/// Does it belong to the user of the service? Root accepts what belongs to the owner of its folder, too.
+fn is_of_service(path: &Path, meta: &Metadata, data_folder: &Path) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    meta.uid() == service_user(data_folder) || (is_root && ownership::is_folder_owners(path, meta))
+}
+
+/// Why its user cannot write what is there. It is tried, and nothing is written; what root may do says
+/// nothing about the user to whom it belongs.
+fn write_refusal(path: &Path, meta: &Metadata) -> Option<Errno> {
+    let wanted = if meta.is_dir() { 0o700 } else { 0o600 };
+    match rustix::fs::access(path, Access::WRITE_OK) {
+        Err(why) => Some(why),
+        Ok(()) if meta.uid() != 0 && meta.mode() & wanted != wanted => Some(Errno::ACCESS),
+        Ok(()) => None,
+    }
 }
 
 fn database(config: &Config, look: &Look, found: &mut Findings) {
@@ -438,23 +467,27 @@ fn clock(look: &Look, found: &mut Findings) {
 }
 
 /// The files of SQLite: whose they are, and who else may read them.
-fn database_files(file: &Path, found: &mut Findings) {
+fn database_files(file: &Path, data_folder: &Path, found: &mut Findings) {
     const ABOUT: &str = "database";
-    unwritable_folder(file, found);
-    for ending in ["", "-wal", "-shm"] {
+    unwritable_folder(ABOUT, file, found);
+    for (ending, stops) in [
+        ("", NOBODY_SIGNS_IN),
+        ("-wal", NOBODY_SIGNS_IN),
+        ("-shm", NOBODY_SIGNS_IN),
+        (".migrating", NO_START),
+    ] {
         let mut path = file.as_os_str().to_owned();
         path.push(ending);
         let path = Path::new(&path);
         let Ok(meta) = fs::metadata(path) else { continue };
         let shown = path.display();
-        if !is_ours(&meta) {
-            let says = format!("{shown} belongs to somebody else; run: chown $(id -u) {shown}");
-            found.add(ABOUT, Verdict::Wrong, says);
+        if !is_of_service(path, &meta, data_folder) {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(path, &meta).to_string());
         } else if meta.mode() & 0o077 != 0 {
             let says = format!("others may read {shown}; run: chmod 0600 {shown}");
             found.add(ABOUT, Verdict::Wrong, says);
-        } else if let Err(why) = rustix::fs::access(path, Access::WRITE_OK) {
-            found.add(ABOUT, Verdict::Wrong, refuses_writes(path, why, "chmod 0600"));
+        } else if let Some(why) = write_refusal(path, &meta) {
+            found.add(ABOUT, Verdict::Wrong, refuses_writes(path, why, stops, "chmod 0600"));
         }
         if ending == "-wal" && meta.len() > LONG_LOG {
             let says = format!(
@@ -466,39 +499,83 @@ fn database_files(file: &Path, found: &mut Findings) {
     }
 }
 
-/// SQLite makes the files of its log there.
-fn unwritable_folder(file: &Path, found: &mut Findings) {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let Ok(meta) = fs::metadata(folder) else { return };
-    if let Err(why) = rustix::fs::access(folder, Access::WRITE_OK)
-        && is_ours(&meta)
-    {
-        found.add("database", Verdict::Wrong, refuses_writes(folder, why, "chmod 0700"));
+/// What the service needs of the folder of the keys beside reading them: the file that is locked while a
+/// key is made, and that root's commands have left nothing that is root's.
+fn key_files(data_folder: &Path, found: &mut Findings) {
+    const ABOUT: &str = "keys";
+    let folder = data_folder.join(KEYS);
+    if key_files::is_read_only(&folder) {
+        return; // nothing is made there, and root mounted it
+    }
+    let lock = folder.join("lock");
+    if let Ok(meta) = fs::metadata(&lock) {
+        if !is_of_service(&lock, &meta, data_folder) {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(&lock, &meta).to_string());
+        } else if let Some(why) = write_refusal(&lock, &meta) {
+            found.add(ABOUT, Verdict::Wrong, refuses_writes(&lock, why, NO_START, "chmod 0600"));
+        }
+    } else {
+        unwritable_folder(ABOUT, &lock, found);
+    }
+    let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = files.filter(|path| key_files::is_named_as_one(path));
+    for path in files.chain([folder.clone()]) {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let is_roots = meta.uid() == 0 && !meta.is_symlink();
+        if is_roots
+            && rustix::process::geteuid().is_root()
+            && !is_of_service(&path, &meta, data_folder)
+        {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(&path, &meta).to_string());
+        }
     }
 }
 
-/// Why nobody can sign in although the database can be read. It was tried, and nothing was written.
-fn refuses_writes(path: &Path, why: Errno, remedy: &str) -> String {
+/// Files are made there, such as those of SQLite's log.
+fn unwritable_folder(about: &'static str, file: &Path, found: &mut Findings) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let Ok(meta) = fs::metadata(folder) else { return };
+    let me = rustix::process::geteuid();
+    if let Some(why) = write_refusal(folder, &meta)
+        && (meta.uid() == me.as_raw() || me.is_root())
+    {
+        let stops = if about == "keys" { NO_START } else { NOBODY_SIGNS_IN };
+        found.add(about, Verdict::Wrong, refuses_writes(folder, why, stops, "chmod 0700"));
+    }
+}
+
+const NOBODY_SIGNS_IN: &str = "nobody can sign in";
+const NO_START: &str = "the service does not start";
+
+/// What follows from a file that cannot be written although it can be read, and what to do.
+fn refuses_writes(path: &Path, why: Errno, stops: &str, remedy: &str) -> String {
     let shown = path.display();
     if why == Errno::ROFS {
         return format!(
             "{shown} cannot be written: it is on a file system that is mounted read-only; mount it for \
-             writing, or nobody can sign in"
+             writing, or {stops}"
         );
     }
-    format!("{shown} cannot be written, so nobody can sign in: {why}; run: {remedy} {shown}")
+    format!("{shown} cannot be written, so {stops}: {why}; run: {remedy} {shown}")
 }
 
-/// The ids of the signing keys.
-fn keys(config: &Config, accounts: i64, found: &mut Findings) -> Vec<String> {
+/// No key, if there is no folder of data; `None` if it cannot be told whether there is any.
+fn unseen_keys(data_folder: &Path) -> Option<Vec<String>> {
+    let seen = fs::metadata(data_folder);
+    let is_denied = seen.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    (!is_denied).then(Vec::new)
+}
+
+/// The ids of the signing keys; `None` if they cannot be read.
+fn keys(config: &Config, accounts: i64, found: &mut Findings) -> Option<Vec<String>> {
     let folder = config.data_dir.join(KEYS);
     let shown = folder.display();
     match Keys::read(&folder, &config.public_url.origin()) {
         Ok(Some(keys)) => {
             let says = format!("{} in {shown}", keys.public().len());
             found.add("keys", Verdict::Ok, says);
-            return keys.public().into_iter().map(|key| key.kid).collect();
+            return Some(keys.public().into_iter().map(|key| key.kid).collect());
         }
         Ok(None) if accounts > 0 => {
             let says = format!(
@@ -512,9 +589,12 @@ fn keys(config: &Config, accounts: i64, found: &mut Findings) -> Vec<String> {
             let says = format!("there are none in {shown} yet; the first start makes one");
             found.add("keys", Verdict::Wrong, says);
         }
-        Err(error) => found.add("keys", Verdict::Wrong, error.to_string()),
+        Err(error) => {
+            found.add("keys", Verdict::Wrong, error.to_string());
+            return None;
+        }
     }
-    Vec::new()
+    Some(Vec::new())
 }
 
 /// Are those there that passwords need?
@@ -620,7 +700,8 @@ fn certificate(config: &Config, found: &mut Findings) {
     const ABOUT: &str = "certificate";
     let Some(files) = &config.tls else { return };
     let now = Clock::System.now();
-    let at = |time| Tls::open(&files.certificate, &files.key, Clock::at(time));
+    let user = service_user(&config.data_dir);
+    let at = |time| Tls::open_for(user, &files.certificate, &files.key, Clock::at(time));
     let tls = match at(now) {
         Ok(tls) => tls,
         Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
@@ -642,14 +723,22 @@ fn certificate(config: &Config, found: &mut Findings) {
 }
 
 /// Who listens there: the service, nobody, or somebody else?
-async fn listens(config: &Config, kids: &[String], found: &mut Findings) {
+async fn listens(config: &Config, kids: Option<&[String]>, found: &mut Findings) {
     const ABOUT: &str = "service";
     let at: SocketAddr = config.listen;
     match healthcheck::asked(config).await {
-        Asked::Ready if healthcheck::publishes(config, kids).await => {
-            found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready"));
-        }
         Asked::Ready => {
+            let Some(kids) = kids else {
+                let says = format!(
+                    "a service is ready at {at}; the keys in {} cannot be read, so it cannot be told \
+                     whether it is the one of these settings",
+                    config.data_dir.join(KEYS).display()
+                );
+                return found.add(ABOUT, Verdict::Note, says);
+            };
+            if healthcheck::publishes(config, kids).await {
+                return found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready"));
+            }
             let says = format!(
                 "another service is ready at {at}: it does not have the keys in {}; name its settings \
                  by --config, or listen elsewhere",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::ownership;
+use crate::ownership::{self, WrongOwner};
 
 /// What the names of the files end in.
 const ENDINGS: [&str; 3] = [PEM, PEPPER, SERVER_SECRET];
@@ -18,7 +18,7 @@ pub(super) const SERVER_SECRET: &str = "key";
 /// Why the files cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read the keys in {0}: {1}")]
+    #[error("cannot read the keys in {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unreadable(PathBuf, io::Error),
     #[error("others may read {0}, which holds a key; run: chmod 0600 {0}")]
     OpenToOthers(PathBuf),
@@ -49,8 +49,8 @@ pub enum KeyError {
          and add its file to the secret that is mounted; the older keys stay in it"
     )]
     ReadOnly(PathBuf, &'static str),
-    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
-    OfSomebodyElse(PathBuf),
+    #[error(transparent)]
+    WrongOwner(WrongOwner),
     #[error(
         "all users may write to {0}, so that another user may have put a key there; remove the files that \
          you do not know, then run: chmod go-w {0}"
@@ -64,7 +64,7 @@ pub enum KeyError {
         "{0} holds a server secret that can be guessed; remove it, and run: cloakroom server-secret add"
     )]
     WeakServerSecret(PathBuf),
-    #[error("cannot write a key to {0}: {1}")]
+    #[error("cannot write a key to {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unwritable(PathBuf, io::Error),
     #[error(
         "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
@@ -113,7 +113,7 @@ pub(super) fn read(
         return Err(open(path));
     }
     if !is_ours_or_roots(&meta) && !is_own(&meta, folder) {
-        return Err(KeyError::OfSomebodyElse(path));
+        return Err(KeyError::WrongOwner(WrongOwner::of(&path, &meta)));
     }
     let bytes = Zeroizing::new(fs::read(&path).map_err(unreadable)?);
     Ok((path, bytes))
@@ -278,7 +278,7 @@ mod tests {
         // only root can give a file away
         if std::os::unix::fs::chown(&key, Some(65_534), None).is_ok() {
             let read = read(folder.path(), &key, KeyError::NotAKey).map(drop);
-            assert!(matches!(read, Err(KeyError::OfSomebodyElse(path)) if path == key));
+            assert!(matches!(read, Err(KeyError::WrongOwner(_))));
         }
     }
 }

@@ -22,6 +22,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Timestamp};
+use crate::ownership;
 
 /// What is spoken, the preferred first (RFC 7301).
 const HTTP_2: &[u8] = b"h2";
@@ -34,7 +35,7 @@ const SENT_AHEAD: usize = 16 * 1024;
 /// Why a certificate or its key cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("cannot read {0}: {1}")]
+    #[error("cannot read {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unreadable(PathBuf, io::Error),
     #[error("{0} holds no certificate in PEM form; name the file with the whole chain")]
     NotACertificate(PathBuf),
@@ -48,8 +49,10 @@ pub enum TlsError {
     NotAKey(PathBuf),
     #[error("others may read {0}, which holds a private key; run: chmod 0600 {0}")]
     OpenToOthers(PathBuf),
-    #[error("{0} belongs to somebody else; run: chown $(id -u) {0}")]
-    OfSomebodyElse(PathBuf),
+    #[error(
+        "{path} belongs to the user {owner}, and the service runs as {user}; run as root: chown {user} {path}"
+    )]
+    WrongOwner { path: PathBuf, owner: u32, user: u32 },
     #[error("the key in {1} is not the one of the certificate in {0}; name a pair")]
     NotAPair(PathBuf, PathBuf),
 }
@@ -69,6 +72,8 @@ pub struct Tls {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
+    /// Whose the key may be, beside root.
+    user: u32,
 }
 
 /// Of each file what changes with it; `None` as long as it cannot be found.
@@ -97,7 +102,17 @@ impl Current {
 impl Tls {
     /// Reads the pair, which is good now.
     pub fn open(certificate: &Path, key: &Path, clock: Clock) -> Result<Self, TlsError> {
-        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+        Self::open_for(rustix::process::geteuid().as_raw(), certificate, key, clock)
+    }
+
+    /// The same for a service that runs as this user.
+    pub fn open_for(
+        user: u32,
+        certificate: &Path,
+        key: &Path,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), user };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let looks = files.looks();
         let pair = files.read(&provider, clock.now())?;
@@ -181,10 +196,10 @@ impl std::fmt::Debug for Tls {
 
 impl Files {
     fn read(&self, provider: &CryptoProvider, now: Timestamp) -> Result<CertifiedKey, TlsError> {
-        let Self { certificate, key } = self;
+        let Self { certificate, key, user } = self;
         let chain = read_chain(certificate)?;
         check(&chain[0], certificate, now)?;
-        let pair = CertifiedKey::from_der(chain, read_key(key)?, provider);
+        let pair = CertifiedKey::from_der(chain, read_key(key, *user)?, provider);
         pair.map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 TlsError::NotAPair(certificate.clone(), key.clone())
@@ -228,15 +243,16 @@ fn check(der: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), Tl
 
 /// Whoever renews certificates puts links in their place, so links are followed; and a key of root's
 /// may be read by a group, as Kubernetes and Debian hand it on.
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(path: &Path, user: u32) -> Result<PrivateKeyDer<'static>, TlsError> {
     let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
     let meta = fs::metadata(path).map_err(unreadable)?;
     let others = if meta.uid() == 0 { 0o037 } else { 0o077 };
     if meta.mode() & others != 0 {
         return Err(TlsError::OpenToOthers(path.to_owned()));
     }
-    if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(TlsError::OfSomebodyElse(path.to_owned()));
+    let owner = meta.uid();
+    if owner != 0 && owner != user {
+        return Err(TlsError::WrongOwner { path: path.to_owned(), owner, user });
     }
     let pem = Zeroizing::new(fs::read(path).map_err(unreadable)?);
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NotAKey(path.to_owned()))

@@ -1,6 +1,5 @@
 //! A look at a database that changes nothing, whatever state it is in.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::line_ends::differ_in_line_ends;
 use super::moving::TABLES;
 use super::{OpenError, Pool, Store, broken, is_damage, on_engine, postgres, sqlite};
 use crate::fault::Fault;
+use crate::ownership;
 
 /// How long a look waits for a database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -136,14 +136,10 @@ impl Store {
     }
 }
 
-/// An error that says whose file it is, if this user may not read it. That is no damage.
+/// An error that says what to do, if this user may not read it. That is no damage.
 fn require_readable(file: &Path) -> Result<(), OpenError> {
     match accessat(CWD, file, Access::READ_OK, AtFlags::EACCESS) {
-        Err(Errno::ACCESS) => {
-            let owner = std::fs::metadata(file).map_or(0, |meta| meta.uid());
-            let shown = file.display();
-            Err(OpenError::Forbidden(format!("{shown} belongs to the user {owner}")))
-        }
+        Err(Errno::ACCESS) => Err(OpenError::Forbidden(ownership::describe_denial(file))),
         Ok(()) | Err(_) => Ok(()), // what else is wrong, the driver says
     }
 }

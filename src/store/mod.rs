@@ -225,10 +225,7 @@ pub enum OpenError {
     MayNotMigrate,
     #[error("the database is damaged, and was left as it is; restore a backup of it: {0}")]
     Damaged(String),
-    #[error(
-        "cannot read the database: {0}, and this user may not read it: run this as the user of the \
-         service, or give that user the file, by chown"
-    )]
+    #[error("cannot read the database: {0}")]
     Forbidden(String),
     #[error("cannot open the database: {0}")]
     Unreachable(String),

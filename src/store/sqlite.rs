@@ -71,11 +71,11 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
-    make(&file).map_err(|error| unreachable(&file, &error))?;
+    make(&file).map_err(|error| denied(&file, &error))?;
     // programs that start at once do what follows one after the other: SQLite does not wait when
     // two switch to WAL, and sqlx takes no lock for its migrations
     let beside = file.with_added_extension("migrating");
-    let lock = locked(&beside).await.map_err(|error| unreachable(&beside, &error))?;
+    let lock = locked(&beside).await.map_err(|error| denied(&beside, &error))?;
     let was_left = has_log(&file);
 
     let pool = |connections| {
@@ -183,6 +183,10 @@ pub(super) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
         return OpenError::Damaged(format!("{}: {error}", file.display()));
     }
     unreachable(file, error)
+}
+
+fn denied(file: &Path, error: &io::Error) -> OpenError {
+    unreachable(file, &format!("{error}{}", ownership::remedy(file, error)))
 }
 
 pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
