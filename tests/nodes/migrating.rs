@@ -10,7 +10,7 @@ use sqlx::postgres::PgPool;
 
 use super::asked;
 use super::postgres::Server;
-use super::service::{Client, House};
+use super::service::{Client, House, Node};
 
 /// As many accounts there are, each with a session.
 const ACCOUNTS: u32 = 100_000;
@@ -154,7 +154,7 @@ fn att_19_20_two_nodes_that_start_at_once_on_an_empty_database_both_become_ready
         server.sql("drop database if exists round with (force)");
         server.sql("create database round");
         let house = House::of(2, &at);
-        assert!(house.nodes.iter().all(|node| node.is_ready()), "round {round}");
+        assert!(house.nodes.iter().all(Node::is_ready), "round {round}");
         let [one, two] = [0, 1].map(|n| Client::of(house.nodes[n].at));
         let (status, cookie) = one.register("ann", 1).unwrap();
         assert_eq!(status, 201, "round {round}");
