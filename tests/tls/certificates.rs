@@ -139,3 +139,21 @@ fn a_certificate_for_other_names_is_said_to_be_one() {
     let tls = tls.unwrap();
     assert!(!tls.names("localhost") && !tls.names("127.0.0.1") && !tls.names("[::1]"));
 }
+
+#[test]
+fn a_key_of_the_user_of_the_service_is_taken_and_that_of_another_user_is_not() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    authority.make(folder.path(), |_| {});
+    let [certificate, key] = ["tls.pem", "tls.key"].map(|name| folder.path().join(name));
+    if std::os::unix::fs::chown(&key, Some(65_534), None).is_err() {
+        return; // only root can give a file away
+    }
+    let open = |user| {
+        let clock = cloakroom::clock::Clock::System;
+        cloakroom::server::Tls::open_for(user, &certificate, &key, clock).map(drop)
+    };
+    open(65_534).unwrap();
+    let why = open(10_001).unwrap_err().to_string();
+    assert!(why.contains("belongs to the user 65534, and the service runs as 10001"), "{why}");
+    assert!(why.ends_with(&format!("run as root: chown 10001 {}", key.display())), "{why}");
+}
