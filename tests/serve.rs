@@ -257,7 +257,10 @@ fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
     let service = Service::logging(folder.path(), &[]);
     let log = || fs::read_to_string(folder.path().join("log")).unwrap();
     for (name, line) in [
-        ("HUP", "SIGHUP: reading the certificate, the signing keys and the peppers again"),
+        (
+            "HUP",
+            "SIGHUP: reading the certificate, the signing keys, the peppers and the server secrets again",
+        ),
         ("USR1", "SIGUSR1 does nothing here; the service goes on"),
         ("USR2", "SIGUSR2 does nothing here; the service goes on"),
     ] {

@@ -207,6 +207,10 @@ fn a_hint_for_the_next_step_is_for_people_only() {
             "Next: `cloakroom doctor`",
         );
     }
+    let (_, invited) = type_at(folder, &["invite"]).finish();
+    let warning = "warning: registration is open: nobody needs an invite";
+    assert!(without_colors(&invited).contains(warning), "{invited}");
+    assert!(!invited.contains("cloakroom::") && !invited.contains("WARN"), "{invited}");
     for arguments in [&["migrate", "--json"][..], &["backup", "c", "--json"], &["invite", "--json"]]
     {
         let shown = shown_at(folder, arguments);

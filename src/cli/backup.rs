@@ -160,7 +160,7 @@ async fn write(
     let contents = contents.map_err(|error| Failed(format!("the copy is no good: {error}")))?;
     let report = Store::check_file_definitions(&database, contents.schema).await?;
     if let Some(changes) = changes(&report) {
-        tracing::warn!("`cloakroom restore` will refuse this backup: {changes}");
+        terminal::warn(&format!("`cloakroom restore` will refuse this backup: {changes}"));
     }
     File::open(&database).and_then(|file| file.sync_all()).map_err(|e| cannot(&database, &e))?;
     let engine =

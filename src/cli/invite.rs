@@ -103,7 +103,7 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
         Registration::Closed => Some("closed: nobody can use an invite"),
     };
     if let Some(says) = says {
-        tracing::warn!("registration is {says} unless registration = \"invite\" is set");
+        terminal::warn(&format!("registration is {says} unless registration = \"invite\" is set"));
     }
     let mut table = Table::new(["EXPIRES", "LINK"]);
     for _ in 0..new.count {

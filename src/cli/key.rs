@@ -90,7 +90,7 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
 pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
     event.log(id);
     if let Err(why) = write_down(config, event, id, now).await {
-        tracing::warn!("it is done, but the event could not be written down: {}", why.0);
+        terminal::warn(&format!("it is done, but the event could not be written down: {}", why.0));
     }
 }
 

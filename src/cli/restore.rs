@@ -138,15 +138,15 @@ impl Restore {
         let is_keyless = Keys::read(&folder, &config.public_url.origin())?.is_none();
         let there = Peppers::read(&folder)?;
         for id in peppers.iter().filter(|id| there.named(id).is_none()) {
-            tracing::warn!(
+            terminal::warn(&format!(
                 "there is no pepper {id} in {}, which passwords of then need: put its file there before \
                  you start the service",
                 folder.display()
-            );
+            ));
         }
         let secrets = ServerSecrets::read(&folder)?;
         if let Err(missing) = server_secret::check(&folder, secrets.as_ref(), server_secrets) {
-            tracing::warn!("the service does not start yet: {missing}");
+            terminal::warn(&format!("the service does not start yet: {missing}"));
         }
         self.tell(&report, &folder, is_keyless)
     }
@@ -182,11 +182,11 @@ impl Restore {
             )));
         }
         if !report.foreign_triggers.is_empty() {
-            tracing::warn!(
+            terminal::warn(&format!(
                 "the backup has triggers on tables that are not Cloakroom's, which act in the restored \
                  database: {}",
                 report.foreign_triggers.join(", ")
-            );
+            ));
         }
         Ok((manifest, contents))
     }
@@ -254,12 +254,12 @@ impl Restore {
 
     fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {
         if is_keyless {
-            tracing::warn!(
+            terminal::warn(&format!(
                 "there are no signing keys in {}: put those of then there, or run `cloakroom --data-dir \
                  {} key rotate`, which makes one",
                 folder.display(),
                 folder.parent().unwrap_or(folder).display()
-            );
+            ));
         }
         if self.json {
             return say(&serde_json::to_string(report)?);

@@ -45,6 +45,12 @@ pub(super) fn output_width() -> Option<usize> {
     Some(columns.unwrap_or(MAX_WIDTH).min(MAX_WIDTH))
 }
 
+/// Says on the standard error output what is worth knowing of a command that is done all the same.
+pub(super) fn warn(text: &str) {
+    let warning = paint("warning:", WARNING, is_error_colored());
+    let _ = writeln!(io::stderr(), "{warning} {text}"); // the command does not fail because of it
+}
+
 /// Tells a person at a terminal what the next step may be. A script sees nothing of it.
 pub(super) fn hint(text: &str) {
     let mut stderr = io::stderr();

@@ -107,8 +107,8 @@ pub enum ServerSecretError {
     #[error("{0}; `cloakroom doctor` says what is wrong")]
     Fault(#[from] Fault),
     #[error(
-        "the server secret {id} is missing from {}, and {held_usernames} held user names cannot be \
-         recognized without it; restore its file from a backup, or, if it is lost, run `cloakroom \
+        "the server secret {id} is missing from {}, and without it held user names cannot be recognized \
+         (there are {held_usernames}); restore its file from a backup, or, if it is lost, run `cloakroom \
          server-secret forget {id}`, after which these names can be registered again",
         folder.display()
     )]

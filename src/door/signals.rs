@@ -86,8 +86,8 @@ impl ReloadSignals {
                 tracing::info!("{name} does nothing here; the service goes on");
             } else {
                 tracing::info!(
-                    "SIGHUP: reading the certificate, the signing keys and the peppers again; \
-                     settings need a restart"
+                    "SIGHUP: reading the certificate, the signing keys, the peppers and the server secrets \
+                     again; settings need a restart"
                 );
                 domain.reload_keys().await;
             }

@@ -140,9 +140,12 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
     let aside = house.data("aside");
     fs::rename(&path, &aside).unwrap();
     let error = start_again(&house).await.unwrap_err();
-    for says in
-        [&*format!("server secret {id} is missing"), "1 held user names", "backup", "forget"]
-    {
+    for says in [
+        &*format!("server secret {id} is missing"),
+        "held user names cannot be recognized (there are 1)",
+        "backup",
+        "forget",
+    ] {
         assert!(error.contains(says), "{says}: {error}");
     }
     assert_eq!(files(&house), [] as [PathBuf; 0], "none is made in its place");
