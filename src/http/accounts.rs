@@ -77,9 +77,10 @@ impl FromFields for NewAccountView {
 impl NewAccountView {
     pub fn parsed(self, front: &Front) -> Application {
         // keyboards of phones add a space; the documented length is that of what is sent
-        let username = match self.username.chars().count() > *USERNAME_CHARS.end() {
-            true => Err(BadUsername::TooLong),
-            false => Username::parse(self.username.trim()),
+        let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
+            Err(BadUsername::TooLong)
+        } else {
+            Username::parse(self.username.trim())
         };
         let rules = &front.domain.rules.passwords;
         let password = rules.check(&self.password.0, username.as_ref().ok());

@@ -15,7 +15,7 @@ use crate::domain::audit::Event;
 /// As many are told apart, and then one more a minute takes the place of the oldest: clients choose what
 /// they send, which must neither fill the log nor keep out of it what is wrong.
 const MAX_KNOWN: usize = 16;
-const REPLACE_INTERVAL: Duration = Duration::from_secs(60);
+const REPLACE_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the same is written down again, so that `doctor` sees whether it goes on.
 const RECORD_INTERVAL: Duration = hours(1);
 

@@ -85,7 +85,7 @@ impl State {
                 state.endings += 1;
             }
             Deed::RevokeOthers { by } if state.has_other_than(Some(by)) => {
-                state.end_all_but(Some(by))
+                state.end_all_but(Some(by));
             }
             Deed::RevokeAll if state.has_other_than(None) => state.end_all_but(None),
             // nothing is written where nothing happens
