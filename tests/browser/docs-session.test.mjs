@@ -72,6 +72,75 @@ test('the authorize dialog is the sign-in form, and has no field for a cookie', 
   assert.deepEqual(page.complaints, []);
 });
 
+const signInByDialog = async (page) => {
+  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await dialogOf(page).waitFor();
+  await typeCredentials(page, 'dmontagu', 'secret1');
+};
+const dialogSays = (page, text) => dialogOf(page).getByRole('alert').filter({ hasText: text }).waitFor();
+
+test('the dialog tells a browser that blocks cookies, and begins no session', async () => {
+  const page = await openDocs(browser);
+  const devTools = await page.context().newCDPSession(page);
+  await devTools.send('Emulation.setDocumentCookieDisabled', { disabled: true });
+  let posts = 0;
+  page.on('request', (request) => (posts += request.method() === 'POST'));
+  await signInByDialog(page);
+  await dialogSays(page, 'This browser kept no cookie, so you are not signed in: allow cookies for this site.');
+  assert.equal(posts, 0);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the dialog tells that the session cookie was not kept, and stays open', async () => {
+  const page = await openDocs(browser, { expected: [401] });
+  await page.route('**/login', async (route) => {
+    const response = await route.fetch();
+    const headers = response.headers();
+    delete headers['set-cookie'];
+    await page.context().clearCookies();
+    await route.fulfill({ response, headers });
+  });
+  await signInByDialog(page);
+  await dialogSays(page, 'This browser kept no cookie');
+  await barSays(page, 'Not signed in.');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the dialog tells of two session cookies, and ends the session that it began', async () => {
+  const page = await openDocs(browser, { expected: [403] });
+  await page.context().addCookies([{ name: 'session', value: 'another', domain: '127.0.0.1', path: '/me' }]);
+  const begun = page.waitForResponse((response) => response.url().endsWith('/login'));
+  await signInByDialog(page);
+  await dialogSays(page, 'two different cookies named session');
+  await barSays(page, 'Not signed in.');
+  const [cookie] = (await (await begun).headerValue('set-cookie')).split(';');
+  const answer = await fetch(new URL('/private', page.url()), { headers: { cookie } });
+  assert.equal(answer.status, 403, 'the session has ended');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the focus is on what does no harm, and is seen in the dark', async () => {
+  const page = await openDocs(browser, { colorScheme: 'dark' });
+  const outline = () => page.evaluate(() => getComputedStyle(document.activeElement).outline);
+  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await dialogOf(page).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'username');
+  assert.match(await outline(), /solid 3px/);
+  await takePicture(page, 'docs-authorize-dark');
+  await typeCredentials(page, 'dmontagu', 'secret1');
+  await barSays(page, 'Signed in as dmontagu.');
+  await dialogOf(page).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await dialogOf(page).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Close');
+  assert.match(await outline(), /solid 3px/);
+  await page.keyboard.press('Enter');
+  await dialogOf(page).waitFor({ state: 'detached' });
+  await barSays(page, 'Signed in as dmontagu.');
+  assert.ok(await sessionCookie(page));
+  assert.deepEqual(page.complaints, []);
+});
+
 test("an operation's padlock opens the same dialog, and Escape closes it", async () => {
   const page = await openDocs(browser);
   const padlock = block(page, 'readPrivate').getByRole('button', { name: 'Needs authorization: sign in' });

@@ -110,6 +110,8 @@ function AuthorizationDialog(Original, system) {
 
   function SignedIn({ close }) {
     const [problem, setProblem] = useState('');
+    // Not React's `autoFocus`, which is over before the dialog is shown: that would focus what signs out.
+    const focused = (button) => button?.setAttribute('autofocus', '');
     async function leave() {
       const wrong = await signOut();
       if (wrong) setProblem(wrong);
@@ -122,7 +124,7 @@ function AuthorizationDialog(Original, system) {
       h('p', { role: 'alert' }, problem),
       h('p', { className: 'dialog-buttons' },
         h('button', { type: 'button', onClick: leave }, 'Sign out'),
-        h('button', { type: 'button', className: 'secondary', onClick: close, autoFocus: true }, 'Close')),
+        h('button', { type: 'button', className: 'secondary', onClick: close, ref: focused }, 'Close')),
     );
   }
 

@@ -27,18 +27,30 @@ function setUsername(name) {
   for (const listener of listeners) listener(name);
 }
 
-/** Asks the service who is signed in. */
-export async function refresh() {
+/** Asks the service who is signed in; resolves to the status of its answer. */
+async function refresh() {
   const response = await fetch('me');
   if (response.ok) setUsername((await response.json()).username);
   else if ([401, 403].includes(response.status)) setUsername('');
+  return response.status;
 }
+
+const NO_COOKIE = 'This browser kept no cookie, so you are not signed in: allow cookies for this site.';
+const TWO_COOKIES =
+  `This browser sends two different cookies named ${cookieName}, so you are not signed in: ` +
+  'delete the cookies of this site and of the sites around it, then sign in again.';
 
 /** Signs in; resolves to what is wrong, or to nothing. */
 export async function signIn(credentials) {
+  if (!navigator.cookieEnabled) return NO_COOKIE; // a session would begin that nothing can end
   const problem = await post('login', credentials);
-  if (!problem) await refresh();
-  return problem;
+  if (problem) return problem;
+  const status = await refresh().catch(() => 0);
+  if (status === 200) return undefined;
+  if (status === 401) return NO_COOKIE;
+  if (status !== 403) return 'You may be signed in, but the service does not say so: load this page again.';
+  await post('logout'); // ends the session that has just begun
+  return TWO_COOKIES;
 }
 
 /** Signs out; resolves to what is wrong, or to nothing. */
