@@ -286,7 +286,7 @@ impl Endpoint for Edge {
             RequestLog::On => Some(LoggedRequest::from_request(&request)),
         };
         let reader = self.front.origins.allowed_origin(&request);
-        let browser = BrowserRequest::of(&request);
+        let browser = BrowserRequest::of(&self.front, &request).await;
         // nothing that a safe method does is worth a line, unless all is
         let is_safe = request.method().is_safe();
         let (address, span) = if is_safe && asked.is_none() {

@@ -197,7 +197,7 @@ async fn att_17_13_each_page_that_signs_out_offers_to_forget_the_browser() {
         pages.push(ann.get(path).await);
     }
     let logout = request(Method::GET, "/logout").header(header::ACCEPT, "text/html");
-    pages.push(house.send(logout.finish()).await);
+    pages.push(ann.send(logout.finish()).await);
     for page in pages {
         let forms = page.text.matches(r#"action="/logout""#).count();
         assert!(forms > 0, "{}", page.text);

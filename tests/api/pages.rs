@@ -343,6 +343,7 @@ async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sen
             .content_type("application/x-www-form-urlencoded")
             .header("accept", "text/html")
             .header("host", host)
+            .header("cookie", "session=a; __Host-session=a")
             .body("");
         let answer = house.send(logout).await;
         let attributes = format!("Path=/; HttpOnly; SameSite=Strict{secure}");

@@ -75,6 +75,35 @@ async fn a_browser_that_opens_logout_gets_the_button_to_sign_out() {
 }
 
 #[tokio::test]
+async fn without_a_session_logout_says_that_nobody_is_signed_in_and_offers_to_sign_in() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let ended = ann.cookie().unwrap();
+    assert_eq!(ann.submit("/logout", &[]).await.header("location"), Some("/signed-out"));
+    for cookie in ["", ended.as_str(), "session=of.another.application"] {
+        let asked = request(Method::GET, "/logout").header("accept", BROWSER);
+        let page = house.send(asked.header("cookie", cookie).finish()).await;
+        assert_eq!((page.status.as_u16(), page.header("allow")), (405, Some("POST")), "{cookie}");
+        assert_is_page(&page, "You are not signed in");
+        assert!(page.text.contains(r#"href="/login""#), "{}", page.text);
+        assert!(!page.text.contains("<form"), "{}", page.text);
+    }
+    // two that differ may each stand for a session, which the button ends
+    let asked = request(Method::GET, "/logout").header("accept", BROWSER);
+    let page = house.send(asked.header("cookie", "session=a; session=b").finish()).await;
+    assert_is_page(&page, "Sign out");
+}
+
+#[tokio::test]
+async fn signing_out_without_a_session_tells_of_none_that_ended() {
+    let house = House::new().await;
+    let browser = house.stranger();
+    assert_eq!(browser.submit("/logout", &[]).await.header("location"), Some("/signed-out"));
+    let page = browser.get("/signed-out").await;
+    assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
+}
+
+#[tokio::test]
 async fn a_slash_too_many_leads_a_browser_to_the_page() {
     let house = House::new().await;
     for (path, location) in [

@@ -4,7 +4,9 @@ use askama::Template;
 use poem::http::{Method, StatusCode, Uri, header};
 use poem::{Request, Response};
 
+use super::sign_in::SignedOutPage;
 use super::{accept, shown};
+use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Problem};
 use crate::http::{Front, Site};
 
@@ -13,6 +15,8 @@ use crate::http::{Front, Site};
 pub struct BrowserRequest {
     method: Method,
     uri: Uri,
+    /// Is there no session that the sign-out page could end?
+    has_nothing_to_end: bool,
 }
 
 #[derive(Template)]
@@ -59,11 +63,16 @@ impl<'a> ProblemPage<'a> {
 
 impl BrowserRequest {
     /// `None` for a program, which wants JSON, and for a proxy that asks with its client's headers.
-    pub fn of(request: &Request) -> Option<Self> {
+    pub async fn of(front: &Front, request: &Request) -> Option<Self> {
         let wants_page = request.header(header::ACCEPT).is_some_and(accept::prefers_html);
         let is_of_proxy = request.uri().path().starts_with("/forward-auth");
         let (method, uri) = (request.method(), request.uri());
-        (wants_page && !is_of_proxy).then(|| Self { method: method.clone(), uri: uri.clone() })
+        if !wants_page || is_of_proxy {
+            return None;
+        }
+        let is_sign_out_page = uri.path() == "/logout" && method != Method::POST;
+        let has_nothing_to_end = is_sign_out_page && has_no_session(front, request).await;
+        Some(Self { method: method.clone(), uri: uri.clone(), has_nothing_to_end })
     }
 
     /// The path without the slash at its end, if this may be asked for there instead.
@@ -92,7 +101,11 @@ impl BrowserRequest {
         let Some(problem) = response.data::<Problem>().cloned() else { return response };
         let is = |code: Code| problem.code.0 == code.name();
         let page = if is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
-            shown(response.status(), &SignOutPage { site: &front.site })
+            if self.has_nothing_to_end {
+                shown(response.status(), &SignedOutPage::not_signed_in(&front.site))
+            } else {
+                shown(response.status(), &SignOutPage { site: &front.site })
+            }
         } else {
             // two session cookies, which have a title of their own, are refused at the sign-in page, too
             let is_ended =
@@ -119,6 +132,14 @@ impl BrowserRequest {
         let Some(next) = next else { return "/login".to_owned() };
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         format!("/login?{}", query.append_pair("next", &next).finish())
+    }
+}
+
+/// Two cookies that differ may both stand for a session, and so may one while the database is away.
+async fn has_no_session(front: &Front, request: &Request) -> bool {
+    match front.check_session(request).await {
+        Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => true,
+        Ok(SessionCheck::SignedIn(_) | SessionCheck::Conflicting) | Err(_) => false,
     }
 }
 

@@ -93,10 +93,17 @@ struct GoOnPage<'a> {
 
 #[derive(Template)]
 #[template(path = "pages/signed_out.html")]
-struct SignedOutPage<'a> {
+pub struct SignedOutPage<'a> {
     site: &'a Site,
     /// What was just done here; whoever follows a link to this page has done nothing.
     done: Option<Done>,
+}
+
+impl<'a> SignedOutPage<'a> {
+    /// Says that there is no session.
+    pub fn not_signed_in(site: &'a Site) -> Self {
+        Self { site, done: None }
+    }
 }
 
 /// What leads to [`SignedOutPage`].
@@ -268,7 +275,9 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
         if let Some(forgotten) = forgotten.map_err(Failure::from)? {
             response.set_data(forgotten);
         }
-        front.leave_notice(&mut response, Notice::SignedOut);
+        if front.cookie.of(&request) != Presented::Nothing {
+            front.leave_notice(&mut response, Notice::SignedOut);
+        }
         Ok(response)
     })
 }
