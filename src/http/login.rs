@@ -94,7 +94,7 @@ pub struct LogoutOptions {
 
 impl Example for LogoutOptions {
     fn example() -> Self {
-        Self { forget_device: true }
+        Self { forget_device: false }
     }
 }
 
@@ -169,8 +169,8 @@ impl LoginApi {
     /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a
     /// page that goes there.
     ///
-    /// After five failures in a row, or ten from one address within ten minutes, further attempts
-    /// are answered 429. A client that has signed in to the account before is not held up by the
+    /// After five failures of a user name in a row, or ten from one address, to which each minute adds
+    /// one, further attempts are answered 429. A client that has signed in to the account before is not held up by the
     /// failures of others: it sends a second cookie, `device` (`__Host-device` behind https),
     /// which lasts 90 days and opens nothing.
     #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Login")]
