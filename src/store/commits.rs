@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::doubt;
 use super::files::Files;
 use super::waits::Waits;
 use crate::clock::Stopwatch;
@@ -27,7 +28,8 @@ type Work = Box<
 /// What an error of a write undoes.
 #[derive(Debug, Clone, Copy)]
 pub enum Undo {
-    /// Itself only: it is one statement, or has a transaction within the common one.
+    /// Itself only: it is one statement, or has a transaction within the common one. An error of the
+    /// connection undoes all the same what is common.
     Itself,
     /// The common transaction, which saves the one within: for what fails only with the disk.
     All,
@@ -50,7 +52,7 @@ impl Commits {
         let written = Arc::clone(&files);
         tokio::spawn(async move {
             while let Some(first) = waiting.recv().await {
-                if let Err(error) = together(&writer, first, &mut waiting).await {
+                if let Err(error) = together(&writer, first, &mut waiting, &written).await {
                     tracing::warn!("a commit failed: {error}");
                     written.note(&error);
                     // they would wait as long for the same
@@ -81,6 +83,7 @@ impl Commits {
                         Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell))
                     }
                     (Err(error), Undo::All) => Err(error),
+                    (Err(error), Undo::Itself) if doubt::is_of_connection(&error) => Err(error),
                     (Err(error), Undo::Itself) => {
                         drop(answer.send(Err(error)));
                         Ok(None)
@@ -100,6 +103,7 @@ async fn together(
     writer: &SqlitePool,
     first: Work,
     waiting: &mut mpsc::Receiver<Work>,
+    files: &Files,
 ) -> sqlx::Result<()> {
     let mut all = writer.begin_with("begin immediate").await?;
     let (mut done, mut next) = (Vec::new(), Some(first));
@@ -108,6 +112,9 @@ async fn together(
         next = if done.len() < MOST { waiting.try_recv().ok() } else { None };
     }
     all.commit().await?;
+    if !done.is_empty() {
+        files.doubt.end();
+    }
     for tell in done {
         tell();
     }
@@ -120,6 +127,7 @@ mod tests {
 
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
+    use super::doubt::Doubt;
     use super::*;
 
     async fn counting(folder: &tempfile::TempDir, busy: Duration) -> SqlitePool {
@@ -135,7 +143,7 @@ mod tests {
     }
 
     fn started(folder: &tempfile::TempDir, pool: &SqlitePool) -> Commits {
-        let files = Files::of(&folder.path().join("counting.db")).unwrap();
+        let files = Files::of(&folder.path().join("counting.db"), Doubt::default()).unwrap();
         Commits::start(pool.clone(), Arc::new(files))
     }
 

@@ -16,6 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
+use super::doubt::Doubt;
 use super::{MoveError, broken};
 
 /// SQLite's extended result codes for a file or a folder that was not synced.
@@ -32,6 +33,8 @@ pub struct Files {
     trouble: watch::Sender<Option<Trouble>>,
     /// One looks closely, and all others wait.
     looking: Mutex<()>,
+    /// What the connection that writes is thought of.
+    pub doubt: Doubt,
 }
 
 /// What does not mend by itself.
@@ -104,7 +107,7 @@ impl Known {
 
 impl Files {
     /// The files of a database that has just been opened.
-    pub fn of(database: &Path) -> io::Result<Self> {
+    pub fn of(database: &Path, doubt: Doubt) -> io::Result<Self> {
         let database = database.canonicalize()?; // as SQLite names those beside it
         let beside = |suffix: &str| {
             let mut name = database.clone().into_os_string();
@@ -118,13 +121,15 @@ impl Files {
             all: vec![Known::of(database)?, Known::of(log)?, Known::of(index)?],
             trouble: watch::Sender::new(None),
             looking: Mutex::new(()),
+            doubt,
         })
     }
 
     /// For whoever only looks at a database, once, and believes whatever is there.
     pub fn unwatched() -> Self {
         let trouble = watch::Sender::new(None);
-        Self { all: Vec::new(), log: None, trouble, looking: Mutex::new(()) }
+        let (looking, doubt) = (Mutex::new(()), Doubt::default());
+        Self { all: Vec::new(), log: None, trouble, looking, doubt }
     }
 
     /// May be read and written?
@@ -157,8 +162,9 @@ impl Files {
 
     /// Notes an error after which nobody knows what is on the disk. What the system could not write it
     /// forgets, and the next sync succeeds without it; only a start that writes all of it anew makes
-    /// sure.
+    /// sure. An error of the connection that writes is noted, too.
     pub fn note(&self, error: &sqlx::Error) {
+        self.doubt.note(error);
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
             self.trouble.send_replace(Some(Trouble::Unsynced));

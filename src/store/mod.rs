@@ -9,6 +9,7 @@ mod backups;
 mod commits;
 mod copying;
 mod definitions;
+mod doubt;
 mod ended_tokens;
 mod endings;
 mod events;
@@ -401,9 +402,16 @@ fn may_pass(error: &sqlx::Error) -> bool {
 
 /// Does SQLite say that the file is CORRUPT or NOTADB?
 fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<u32>().ok())
-        .is_some_and(|code| matches!(code & 0xff, 11 | 26))
+    primary_code(error).is_some_and(|code| matches!(code, 11 | 26))
+}
+
+/// SQLite's primary result code, which is the low byte of its extended ones.
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
+    if code.len() > 4 {
+        return None; // PostgreSQL's have five characters
+    }
+    code.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
 /// A migration that did not run, in words for whoever starts the program.

@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, SqlitePool};
 
 use super::commits::Commits;
+use super::doubt::Doubt;
 use super::files::Files;
 use super::{OpenError, is_damage, line_ends, not_migrated};
 use crate::ownership;
@@ -29,6 +30,8 @@ const ACQUIRE: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 /// As many for whoever has tables beside ours; none is opened before it is used.
 const GUESTS: u32 = 4;
+/// One that was opened while the file could not be written only reads, and nobody tells us so.
+const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
@@ -72,6 +75,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
     make(&file).map_err(|error| denied(&file, &error))?;
+    let options = options.create_if_missing(false); // a connection that is opened later makes none
     // programs that start at once do what follows one after the other: SQLite does not wait when
     // two switch to WAL, and sqlx takes no lock for its migrations
     let beside = file.with_added_extension("migrating");
@@ -88,11 +92,19 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
             .test_before_acquire(false)
     };
     // a commit that fails on a full disk leaves a connection that begins no more: it is not kept
-    let writer = pool(1).after_release(|connection, _| {
-        Box::pin(async move {
-            connection.ping().await?; // until a rollback under way is done
-            Ok(!connection.is_in_transaction())
+    let pool_that_writes = |connections| {
+        pool(connections).after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?; // until a rollback under way is done
+                Ok(!connection.is_in_transaction())
+            })
         })
+    };
+    let doubt = Doubt::default();
+    let doubted = doubt.clone();
+    let writer = pool_that_writes(1).before_acquire(move |_, _| {
+        let is_kept = !doubted.is_there();
+        Box::pin(async move { Ok(is_kept) })
     });
     let writer =
         writer.connect_with(options.clone()).await.map_err(|error| not_opened(&file, &error))?;
@@ -108,10 +120,13 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     }
     migrate(&writer).await?;
     drop(lock);
-    let guests = pool(GUESTS).min_connections(0).connect_lazy_with(options.clone());
+    let guests = pool_that_writes(GUESTS)
+        .min_connections(0)
+        .max_lifetime(GUEST_LIFETIME)
+        .connect_lazy_with(options.clone());
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
-    let files = Arc::new(Files::of(&file).map_err(|error| unreachable(&file, &error))?);
+    let files = Arc::new(Files::of(&file, doubt).map_err(|error| unreachable(&file, &error))?);
     let commits = Commits::start(writer.clone(), Arc::clone(&files));
     Ok(Pools { readers, writer, guests, commits, files })
 }
@@ -195,7 +210,14 @@ pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenErr
 
 #[cfg(test)]
 mod tests {
-    use super::{READERS, is_safe, open, parse};
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::FileExt;
+
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{Connection, SqliteConnection};
+
+    use super::{Pools, READERS, is_safe, open, parse};
+    use crate::store::Store;
     use crate::store::commits::Undo;
 
     #[tokio::test]
@@ -219,6 +241,70 @@ mod tests {
         let mut alone = pools.writer.begin().await.unwrap();
         sqlx::query("delete from attempts").execute(&mut *alone).await.unwrap();
         alone.commit().await.unwrap();
+    }
+
+    async fn add_attempt(pools: &Pools, undo: Undo) -> sqlx::Result<()> {
+        let insert = "insert into attempts (key, failures, free_at, last_at)
+             values (randomblob(16), 1, 0, 0)";
+        let work = pools.commits.run(undo, move |db| {
+            Box::pin(async move { sqlx::query(insert).execute(db).await.map(drop) })
+        });
+        work.await
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_opened_while_nothing_could_be_written_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = parse(&format!("sqlite://{}", folder.path().join("small.db").display()));
+        let options = options.unwrap();
+        let store = Store::Sqlite(open(options.clone()).await.unwrap());
+        let Store::Sqlite(pools) = &store else { unreachable!() };
+        let write = async |undo| add_attempt(pools, undo).await;
+        for undo in [Undo::Itself, Undo::All] {
+            // as SQLite opens a file that it cannot open to write
+            pools.writer.set_connect_options(options.clone().read_only(true));
+            pools.writer.acquire().await.unwrap().close().await.unwrap();
+            assert!(write(undo).await.is_err(), "{undo:?}");
+            assert!(write(undo).await.is_err(), "{undo:?}, and again");
+            store.check_writable().await.unwrap_err();
+            pools.writer.set_connect_options(options.clone());
+            write(undo).await.unwrap();
+            write(undo).await.unwrap();
+            store.check_writable().await.unwrap();
+
+            pools.writer.set_connect_options(options.clone().read_only(true));
+            pools.writer.acquire().await.unwrap().close().await.unwrap();
+            store.check_writable().await.unwrap_err();
+            pools.writer.set_connect_options(options.clone());
+            store.check_writable().await.unwrap();
+            write(undo).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn damage_to_what_a_sign_in_writes_is_found_by_who_asks_for_readiness() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("small.db");
+        let store = Store::open_file(&path).await.unwrap();
+        let Store::Sqlite(pools) = &store else { unreachable!() };
+        add_attempt(pools, Undo::Itself).await.unwrap();
+        store.check_writable().await.unwrap();
+        sqlx::query("pragma wal_checkpoint(truncate)").execute(&pools.writer).await.unwrap();
+        let pages = "select rootpage from sqlite_master where tbl_name = 'attempts'";
+        let pages: Vec<i64> = sqlx::query_scalar(pages).fetch_all(&pools.writer).await.unwrap();
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        for page in pages {
+            file.write_all_at(&[0xff; 4096], (page.unsigned_abs() - 1) * 4096).unwrap();
+        }
+        store.check_writable().await.unwrap(); // from what the connection has in memory
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query("pragma user_version = 1").execute(&mut other).await.unwrap();
+        add_attempt(pools, Undo::Itself).await.unwrap_err();
+        for _and_as_long_as_it_is in 0..2 {
+            let damaged = store.check_writable().await.unwrap_err();
+            assert!(damaged.to_string().contains("malformed"), "{damaged}");
+        }
     }
 
     #[tokio::test]

@@ -6,11 +6,18 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
-use super::{Store, broken, to_the_end};
+use super::{Store, broken, primary_code, to_the_end};
 use crate::fault::Fault;
 
 /// A write that finds no row. Where nothing may be written it fails all the same.
 const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where id = ''";
+/// The same to whatever a sign-in writes: any of them may be damaged in a file.
+const WRITE_NOTHING_TO_FILE: [&str; 4] = [
+    WRITE_NOTHING,
+    "update attempts set failures = failures where key = x''",
+    "update sessions set remember = remember where digest = x''",
+    "update events set refusal = refusal where id = x''",
+];
 
 /// How long a connection is waited for. Kubernetes gives a probe a second.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -22,7 +29,13 @@ impl Store {
         let checked = match self {
             Self::Sqlite(pools) => match timeout(PATIENCE, pools.writer.acquire()).await {
                 Ok(Ok(mut writer)) => {
-                    to_the_end(async move { write_to_sqlite(&mut writer).await }).await
+                    let written =
+                        to_the_end(async move { write_to_sqlite(&mut writer).await }).await;
+                    match &written {
+                        Ok(()) => pools.files.doubt.end(),
+                        Err(error) => pools.files.note(error),
+                    }
+                    written
                 }
                 Ok(Err(error)) => Err(error),
                 Err(_busy) => Ok(()),
@@ -44,7 +57,9 @@ impl Store {
 
 async fn write_to_sqlite(writer: &mut SqliteConnection) -> sqlx::Result<()> {
     let mut transaction = writer.begin().await?;
-    sqlx::query(WRITE_NOTHING).execute(&mut *transaction).await?;
+    for write in WRITE_NOTHING_TO_FILE {
+        sqlx::query(write).execute(&mut *transaction).await?;
+    }
     transaction.rollback().await
 }
 
@@ -54,12 +69,9 @@ async fn write_to_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
     transaction.rollback().await
 }
 
-/// Does another process write? SQLite's primary result codes are in the low byte: BUSY 5, LOCKED 6.
+/// Does another process write: BUSY 5, LOCKED 6?
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.filter(|code| code.len() < 5) // PostgreSQL's have five characters
-        .and_then(|code| code.parse::<u32>().ok())
-        .is_some_and(|code| matches!(code & 0xff, 5 | 6))
+    primary_code(error).is_some_and(|code| matches!(code, 5 | 6))
 }
 
 #[cfg(test)]

@@ -1,0 +1,34 @@
+//! Is the connection that writes of any use still? SQLite opens a file to read that it cannot open to
+//! write, and such a connection never writes, however well the disk is again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{is_damage, primary_code};
+
+/// From a write that failed with the file to one that succeeds; until then each write opens a connection.
+/// So the database is looked at as it is, and not as a connection remembers it.
+#[derive(Debug, Clone, Default)]
+pub struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    pub fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn note(&self, error: &sqlx::Error) {
+        if is_of_connection(error) || is_damage(error) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// May another connection do what this one did not: READONLY 8, IOERR 10? CANTOPEN is not among them: this
+/// one is open, and where no file can be opened another would not be.
+pub fn is_of_connection(error: &sqlx::Error) -> bool {
+    primary_code(error).is_some_and(|code| matches!(code, 8 | 10))
+}
