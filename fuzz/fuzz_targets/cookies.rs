@@ -19,8 +19,9 @@ fuzz_target!(|data: &[u8]| {
         request.headers_mut().append(header::COOKIE, field);
         for pair in line.split(|byte| *byte == b';') {
             let pair = pair.trim_ascii();
-            if let Some(value) = pair.strip_prefix(b"session=") {
-                values.push(std::str::from_utf8(value).unwrap_or(""));
+            // an empty value counts as none, and one that is no text is refused like any wrong one
+            if let Some(value) = pair.strip_prefix(b"session=").filter(|value| !value.is_empty()) {
+                values.push(std::str::from_utf8(value).unwrap_or("?"));
             }
         }
     }
