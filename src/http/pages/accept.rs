@@ -2,9 +2,15 @@
 
 /// `text/html` is asked for by name, and for nothing less than JSON is.
 pub fn prefers_html(accept: &str) -> bool {
-    let html = quality(accept, |kind| kind == "text/html");
-    let json = quality(accept, |kind| kind == "application/json" || kind.ends_with("+json"));
-    html.is_some_and(|html| html > 0.0 && json.is_none_or(|json| html >= json))
+    // every request is asked: a program's ends here, without a copy
+    let Some(html) = quality(accept, |kind| kind.eq_ignore_ascii_case("text/html")) else {
+        return false;
+    };
+    let json = quality(accept, |kind| {
+        let kind = kind.to_ascii_lowercase();
+        kind == "application/json" || kind.ends_with("+json")
+    });
+    html > 0.0 && json.is_none_or(|json| html >= json)
 }
 
 /// The highest weight that a media type for which `is_it` holds is given.
@@ -13,10 +19,9 @@ fn quality(accept: &str, is_it: impl Fn(&str) -> bool) -> Option<f32> {
         .split(',')
         .filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next()?.to_ascii_lowercase();
+            parts.next().filter(|kind| is_it(kind))?;
             let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
-            let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok())?;
-            is_it(&kind).then_some(weight)
+            weight.map_or(Some(1.0), |weight| weight.parse().ok())
         })
         .fold(None, |most: Option<f32>, weight| Some(most.map_or(weight, |most| most.max(weight))))
 }
