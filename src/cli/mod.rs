@@ -38,7 +38,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
-use crate::config::{Config, DatabaseUrl, LogSettings, Settings, address};
+use crate::config::{Config, DatabaseUrl, LogSettings, Settings, parse_address};
 use crate::store::PATIENT;
 
 const EXAMPLES: &str = "\
@@ -85,7 +85,7 @@ struct Flags {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = parse_address)]
     listen: Option<SocketAddr>,
     /// Where users reach the service [default: http://, or with a certificate https://, and the
     /// address]

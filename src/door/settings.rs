@@ -35,7 +35,7 @@ impl Settings {
     /// # Ok::<_, cloakroom::Error>(())
     /// ```
     pub fn load() -> Result<Self, Error> {
-        Ok(Self(config::Settings::gather(None)?))
+        Ok(Self(config::Settings::load(None)?))
     }
 
     /// As [`Settings::load`], from a file of another name, which must be there.
@@ -49,7 +49,7 @@ impl Settings {
     /// # Ok::<_, cloakroom::Error>(())
     /// ```
     pub fn load_from(file: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self(config::Settings::gather(Some(file.as_ref()))?))
+        Ok(Self(config::Settings::load(Some(file.as_ref()))?))
     }
 
     /// From a text that has the form of the settings file, and nothing else.

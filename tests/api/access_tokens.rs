@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cloakroom::config::{List, Settings, TokenSettings};
+use cloakroom::config::{CommaList, Settings, TokenSettings};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::house::{Answer, Client, House, START, private_with, request};
 const API: &str = "https://api.example.org";
 
 async fn house() -> House {
-    let audiences = Some(List::from("https://api.example.org, reports"));
+    let audiences = Some(CommaList::from("https://api.example.org, reports"));
     House::with(Settings { tokens: TokenSettings { audiences }, ..Settings::default() }).await
 }
 

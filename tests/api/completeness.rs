@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use cloakroom::config::{List, Registration, Settings, TokenSettings};
+use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::{Limits, Steady};
 use futures_util::future::join_all;
@@ -149,7 +149,7 @@ async fn refusals_at_the_door(tour: &Tour) {
 }
 
 async fn what_goes_well(tour: &Tour) {
-    let audiences = Some(List::from("https://api.example.org"));
+    let audiences = Some(CommaList::from("https://api.example.org"));
     let tokens = TokenSettings { audiences };
     let house = House::with(Settings { tokens, ..Settings::default() }).await;
     let registration = json!({ "username": "ann", "password": PASSWORD });

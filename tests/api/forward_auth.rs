@@ -1,6 +1,6 @@
 //! What a proxy in front of an app is told. With the real proxies: `tests/forward-auth`.
 
-use cloakroom::config::{List, Registration, Settings};
+use cloakroom::config::{CommaList, Registration, Settings};
 use poem::Request;
 use poem::http::Method;
 
@@ -12,8 +12,8 @@ const WIKI: &str = "https://wiki.example.org";
 async fn house() -> House {
     House::with(Settings {
         public_url: Some("https://id.example.org".to_owned()),
-        allowed_hosts: Some(List::from("cloakroom")),
-        apps: Some(List::from("https://wiki.example.org, http://git.example.org:8080")),
+        allowed_hosts: Some(CommaList::from("cloakroom")),
+        apps: Some(CommaList::from("https://wiki.example.org, http://git.example.org:8080")),
         registration: Some(Registration::Open),
         ..Settings::default()
     })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloakroom::config::{List, Settings};
+use cloakroom::config::{CommaList, Settings};
 use poem::http::StatusCode;
 use serde_json::json;
 
@@ -127,7 +127,7 @@ async fn the_counters_say_what_happened() {
 async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_hosts_only() {
     let settings = Settings {
         public_url: Some("https://id.example.org".to_owned()),
-        allowed_hosts: Some(List::from("cloakroom, .monitoring.svc")),
+        allowed_hosts: Some(CommaList::from("cloakroom, .monitoring.svc")),
         ..Settings::default()
     };
     let house = House::with(settings).await;

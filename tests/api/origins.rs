@@ -1,6 +1,6 @@
 //! Requests from other origins. The ids are those of the attack list.
 
-use cloakroom::config::{List, Settings};
+use cloakroom::config::{CommaList, Settings};
 use poem::http::Method;
 use serde_json::json;
 
@@ -62,7 +62,7 @@ async fn csrf_10_over_http_the_address_that_was_opened_is_the_own_origin() {
     let settings = Settings {
         listen: Some("0.0.0.0:8000".parse().unwrap()),
         insecure_http: Some(true),
-        allowed_hosts: Some(List::from("cloakroom.internal, .lan")),
+        allowed_hosts: Some(CommaList::from("cloakroom.internal, .lan")),
         ..Settings::default()
     };
     let house = House::with(settings).await;
@@ -131,7 +131,7 @@ async fn att_17_07_a_proxy_that_terminates_tls_in_front_of_default_settings_is_t
     assert_eq!(answer.refusal(), (421, "unknown_host".into()));
     assert!(answer.text.contains("public_url"), "{}", answer.text);
     let settings =
-        Settings { allowed_hosts: Some(List::from("id.example.org")), ..Settings::default() };
+        Settings { allowed_hosts: Some(CommaList::from("id.example.org")), ..Settings::default() };
     let house = House::with(settings).await;
     for site in ["same-origin", "cross-site"] {
         let headers = [
@@ -259,7 +259,7 @@ async fn the_public_url_is_the_one_origin_of_a_service_behind_https() {
 #[tokio::test]
 async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_answer() {
     let allowed = "https://app.example.org";
-    let allowed_origins = Some(List::from(allowed));
+    let allowed_origins = Some(CommaList::from(allowed));
     let house = House::with(Settings { allowed_origins, ..Settings::default() }).await;
     let client = house.signed_in("ann").await;
 
@@ -309,7 +309,7 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
 
 #[tokio::test]
 async fn xff_01_to_03_a_session_names_the_address_that_a_trusted_proxy_saw() {
-    let trusted_proxies = Some(List::from("10.0.0.0/8"));
+    let trusted_proxies = Some(CommaList::from("10.0.0.0/8"));
     let house = House::with(Settings { trusted_proxies, ..Settings::default() }).await;
     house.signed_in("ann").await;
     for (peer, forwarded_for, seen) in [

@@ -1,6 +1,6 @@
 //! Paths and methods: what is there, what is not, and the headers of every answer.
 
-use cloakroom::config::{List, Settings};
+use cloakroom::config::{CommaList, Settings};
 use poem::http::Method;
 
 use crate::contract::DOCUMENT;
@@ -73,7 +73,7 @@ async fn inj_02_a_host_that_is_none_is_refused() {
 async fn inj_02_a_host_that_is_not_ours_is_refused_everywhere() {
     let settings = Settings {
         public_url: Some("https://id.example.org".to_owned()),
-        allowed_hosts: Some(List::from("cloakroom, .apps.example.org")),
+        allowed_hosts: Some(CommaList::from("cloakroom, .apps.example.org")),
         ..Settings::default()
     };
     let house = House::with(settings).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom::config::{List, Settings};
+use cloakroom::config::{CommaList, Settings};
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::hash_queue::Share;
 use cloakroom::domain::passwords::HashSlot;
@@ -416,7 +416,7 @@ async fn thr_10_an_ipv6_network_is_one_client_and_a_mapped_address_the_ipv4_it_m
 
 #[tokio::test]
 async fn xff_01_to_03_limits_count_the_client_behind_a_trusted_proxy() {
-    let trusted_proxies = Some(List::from("127.0.0.1"));
+    let trusted_proxies = Some(CommaList::from("127.0.0.1"));
     let house = House::with(Settings { trusted_proxies, ..Settings::default() }).await;
     let try_from = async |n: usize, peer: &str, forwarded_for: &str| {
         let body = json!({ "username": format!("user{n}"), "password": "a wrong password" });

@@ -104,7 +104,6 @@ pub const LONG: &[&str] = &[
     "app.rs",
     "cli/doctor.rs",
     "cli/import.rs",
-    "config.rs",
     "domain/accounts.rs",
     "domain/passwords.rs",
     "domain/sessions.rs",

@@ -1,0 +1,72 @@
+//! `cookie`: the session cookie.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ConfigError;
+use super::public_url::PublicUrl;
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CookieSettings {
+    pub name: Option<String>,
+    pub domain: Option<String>,
+}
+
+/// The name and the reach of the session cookie.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cookie {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+}
+
+impl CookieSettings {
+    /// What `over` sets, else what this sets.
+    pub(super) fn merge(self, over: Self) -> Self {
+        Self { name: over.name.or(self.name), domain: over.domain.or(self.domain) }
+    }
+}
+
+impl Cookie {
+    /// RFC 6265bis, section 4.1.3: a prefix makes the browser insist on what the name promises.
+    pub(super) fn check(
+        settings: CookieSettings,
+        public_url: &PublicUrl,
+    ) -> Result<Self, ConfigError> {
+        let CookieSettings { name, domain } = settings;
+        let prefix = match (public_url.is_secure(), &domain) {
+            (true, None) => "__Host-",
+            (true, Some(_)) => "__Secure-",
+            (false, _) => "",
+        };
+        let name = name.unwrap_or_else(|| format!("{prefix}session"));
+        let refused = |why: &str| ConfigError::new(format!("cookie.name = {name:?} {why}"));
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return Err(refused("is no cookie name (RFC 6265, section 4.1.1)"));
+        }
+        let lower = name.to_ascii_lowercase();
+        let promises = lower.starts_with("__host-") || lower.starts_with("__secure-");
+        if promises && !public_url.is_secure() {
+            return Err(refused("needs an https public_url; browsers refuse it otherwise"));
+        }
+        if let Some(domain) = &domain {
+            let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            if domain.is_empty() || !domain.chars().all(is_host) {
+                return Err(ConfigError::new(format!(
+                    "cookie.domain = {domain:?} is no host name"
+                )));
+            }
+            let host = public_url.host();
+            if host != *domain && !host.ends_with(&format!(".{domain}")) {
+                return Err(ConfigError::new(format!(
+                    "cookie.domain = {domain:?} does not hold {host}, where users reach the service"
+                )));
+            }
+            if !lower.starts_with("__secure-") {
+                return Err(refused("must start with __Secure- when cookie.domain is set"));
+            }
+        }
+        Ok(Self { name, domain })
+    }
+}

@@ -1,0 +1,57 @@
+//! `log`: how the log is written.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    pub format: Option<LogFormat>,
+    pub requests: Option<bool>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub enum LogFormat {
+    /// For people on a terminal, else as JSON.
+    #[default]
+    Auto,
+    Human,
+    Json,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{text:?} is neither auto nor human nor json")),
+        }
+    }
+}
+
+/// The log on the standard error output.
+#[derive(Debug, Clone, Serialize)]
+pub struct Log {
+    pub format: LogFormat,
+    /// Is there a line for each request? Without it the program logs them on a terminal only, and an
+    /// embedded service does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<bool>,
+}
+
+impl LogSettings {
+    /// What `over` sets, else what this sets.
+    pub(super) fn merge(self, over: Self) -> Self {
+        Self { format: over.format.or(self.format), requests: over.requests.or(self.requests) }
+    }
+}
+
+impl Log {
+    pub(super) fn check(settings: LogSettings) -> Self {
+        Self { format: settings.format.unwrap_or_default(), requests: settings.requests }
+    }
+}

@@ -1,0 +1,85 @@
+//! Addresses to listen on, hosts and networks.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
+
+use super::comma_list::CommaList;
+use super::error::ConfigError;
+
+/// Where the service listens, unless an address is set.
+pub(super) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+/// An address to listen on, as an operator writes it.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:8000".to_owned())
+}
+
+pub(super) fn deserialize_address<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    let no = |_| de::Error::custom(format!("{text:?} is no address with a port (127.0.0.1:8000)"));
+    text.parse().map(Some).map_err(no)
+}
+
+/// The address to type for one that means every interface.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        ip if ip.is_unspecified() => {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port())
+        }
+        _ => listen,
+    }
+}
+
+/// The port of `listen` is part of the `public_url`.
+pub(super) fn require_listen_port(listen: SocketAddr) -> Result<(), ConfigError> {
+    if listen.port() != 0 {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!(
+        "listen = \"{listen}\" leaves the port to chance, but it is part of the public_url: name one"
+    )))
+}
+
+/// Prometheus is configured with the port of `metrics_listen`.
+pub(super) fn require_metrics_port(listen: Option<SocketAddr>) -> Result<(), ConfigError> {
+    let Some(at) = listen.filter(|at| at.port() == 0) else { return Ok(()) };
+    Err(ConfigError::new(format!(
+        "metrics_listen = \"{at}\" leaves the port to chance, and Prometheus would not find it: name one"
+    )))
+}
+
+/// Names without a port, as `Host` has them; one that begins with a dot stands for all below it.
+pub(super) fn parse_hosts(list: &CommaList) -> Result<Vec<String>, ConfigError> {
+    let host = |text: &String| {
+        let name = text.strip_prefix('.').unwrap_or(text);
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        };
+        if name.split('.').all(is_label) {
+            return Ok(text.to_ascii_lowercase());
+        }
+        Err(ConfigError::new(format!(
+            "allowed_hosts = {text:?} is neither a name like id.internal nor, for all names below \
+             one, like .example.org; leave out the port"
+        )))
+    };
+    list.0.iter().map(host).collect()
+}
+
+pub(super) fn parse_networks(list: &CommaList) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &String| {
+        let alone = text.parse::<IpAddr>().map(IpNet::from);
+        alone.or_else(|_| text.parse()).map_err(|_| {
+            ConfigError::new(format!(
+                "trusted_proxies = {text:?} is neither an address nor a network like 10.0.0.0/8"
+            ))
+        })
+    };
+    list.0.iter().map(network).collect()
+}

@@ -1,0 +1,92 @@
+//! `passwords`: their rules, and what hashing one costs.
+
+use std::ops::RangeInclusive;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ConfigError;
+use crate::domain::passwords::{BadCost, FEWEST_CHARS, HashCost, LEAST_CHARS};
+
+/// Fewer is not safe whatever stands beside the password, and more nobody types.
+const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
+
+/// More threads than any machine has cores; each takes the memory of a hash.
+const MAX_THREADS: usize = 128;
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordSettings {
+    pub min_length: Option<usize>,
+    pub memory_kib: Option<u32>,
+    pub passes: Option<u32>,
+    pub lanes: Option<u32>,
+    pub threads: Option<usize>,
+}
+
+/// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
+#[derive(Debug, Clone, Serialize)]
+pub struct Passwords {
+    /// The fewest characters.
+    pub min_length: usize,
+    #[serde(flatten)]
+    pub cost: HashCost,
+    pub threads: usize,
+}
+
+impl PasswordSettings {
+    /// What `over` sets, else what this sets.
+    pub(super) fn merge(self, over: Self) -> Self {
+        Self {
+            min_length: over.min_length.or(self.min_length),
+            memory_kib: over.memory_kib.or(self.memory_kib),
+            passes: over.passes.or(self.passes),
+            lanes: over.lanes.or(self.lanes),
+            threads: over.threads.or(self.threads),
+        }
+    }
+}
+
+impl Passwords {
+    /// Neither so short or so cheap that a stolen table is guessed, nor so dear that nobody signs in.
+    pub(super) fn check(settings: PasswordSettings) -> Result<Self, ConfigError> {
+        let min_length = settings.min_length.unwrap_or(FEWEST_CHARS);
+        if !MIN_LENGTHS.contains(&min_length) {
+            return Err(ConfigError::new(format!(
+                "passwords.min_length = {min_length} is out of bounds: ask for {} to {} characters",
+                MIN_LENGTHS.start(),
+                MIN_LENGTHS.end()
+            )));
+        }
+        let default = HashCost::DEFAULT;
+        let cost = HashCost {
+            memory_kib: settings.memory_kib.unwrap_or(default.memory_kib),
+            passes: settings.passes.unwrap_or(default.passes),
+            lanes: settings.lanes.unwrap_or(default.lanes),
+        };
+        let HashCost { memory_kib, passes, lanes } = cost;
+        cost.check().map_err(|bad| {
+            ConfigError::new(match bad {
+                BadCost::AboveMost(most) => format!(
+                    "passwords.memory_kib = {memory_kib}, passes = {passes} and lanes = {lanes} may \
+                     be at most {}, {} and {}, and none of them 0",
+                    most.memory_kib, most.passes, most.lanes
+                ),
+                BadCost::BelowLeast(least) => format!(
+                    "passwords.memory_kib = {memory_kib} is too little for passes = {passes}: OWASP \
+                     asks for at least {}, or for more passes",
+                    least.memory_kib
+                ),
+            })
+        })?;
+        // one for each core: more would wait for each other
+        let cores = || thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = settings.threads.unwrap_or_else(|| cores().min(MAX_THREADS));
+        if !(1..=MAX_THREADS).contains(&threads) {
+            return Err(ConfigError::new(format!(
+                "passwords.threads = {threads} must be between 1 and {MAX_THREADS}"
+            )));
+        }
+        Ok(Self { min_length, cost, threads })
+    }
+}

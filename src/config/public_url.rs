@@ -1,0 +1,122 @@
+//! `public_url`: where users reach the service.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use url::{Origin, Url};
+
+use super::comma_list::CommaList;
+use super::error::ConfigError;
+use super::network::reachable;
+
+/// Where users reach the service: an http or https origin.
+#[derive(Debug, Clone)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Is it https? Then cookies are `Secure`.
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The name or the address alone.
+    pub fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().to_owned()
+    }
+
+    /// As it stands in the header `Host`.
+    pub fn authority(&self) -> String {
+        self.0.authority().to_owned()
+    }
+
+    /// As it stands in the header `Origin`.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The origins of one and the same place: on loopback its other names count, too.
+    pub fn origins(&self) -> Vec<String> {
+        let Origin::Tuple(scheme, _, port) = self.0.origin() else { return Vec::new() };
+        let mut origins = vec![self.origin()];
+        if self.is_loopback() {
+            let names = ["localhost", "127.0.0.1", "[::1]"];
+            let urls = names.map(|host| Url::parse(&format!("{scheme}://{host}:{port}")));
+            origins.extend(urls.iter().flatten().map(|url| url.origin().ascii_serialization()));
+        }
+        origins
+    }
+
+    /// Does it name this machine only?
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    /// The origin that the setting names, else the one of the address that is listened on. With a
+    /// certificate it is https.
+    pub(super) fn check(
+        setting: Option<&str>,
+        listen: SocketAddr,
+        has_tls: bool,
+    ) -> Result<Self, ConfigError> {
+        let scheme = if has_tls { "https" } else { "http" };
+        let url = match setting {
+            Some(text) => Self::parse("public_url", text)?,
+            None => Self::parse("public_url", &format!("{scheme}://{}", reachable(listen)))?,
+        };
+        if has_tls && !url.is_secure() {
+            return Err(ConfigError::new(format!(
+                "public_url = \"{}\" is clear text, but tls.certificate is set: give an https \
+                 public_url",
+                url.origin()
+            )));
+        }
+        Ok(url)
+    }
+
+    /// Refuses clear text on an address that other machines reach.
+    pub(super) fn require_https_on_network(&self, listen: SocketAddr) -> Result<(), ConfigError> {
+        if self.is_secure() || listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!(
+            "public_url = \"{}\" is clear text, but listen = \"{listen}\" faces a network: give an https \
+             public_url, or set insecure_http = true",
+            self.origin()
+        )))
+    }
+
+    fn parse(setting: &str, text: &str) -> Result<Self, ConfigError> {
+        if text.contains('@') {
+            return Err(ConfigError::new(format!("{setting} must not hold a user or a password")));
+        }
+        let refused = |why| ConfigError::new(format!("{setting} = {text:?} {why}"));
+        let url = Url::parse(text).map_err(|_| refused("is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(refused("must start with http:// or https:// and name a host"));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(refused("must end after the host and port"));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.origin())
+    }
+}
+
+/// Exact origins: no pattern, and no `null`, which every sandboxed page sends.
+pub(super) fn parse_origins(
+    setting: &str,
+    list: Option<CommaList>,
+) -> Result<Vec<String>, ConfigError> {
+    let origin = |text: &String| PublicUrl::parse(setting, text).map(|url| url.origin());
+    list.unwrap_or_default().0.iter().map(origin).collect()
+}

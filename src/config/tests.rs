@@ -1,0 +1,281 @@
+//! Which settings are taken, which are refused, and how they are shown.
+
+use std::fs;
+use std::time::Duration;
+
+use super::sources::find_file;
+use super::{Config, Registration, Settings};
+use crate::clock::days;
+use crate::domain::passwords::HashCost;
+
+fn checked(toml: &str) -> Result<Config, String> {
+    let settings = toml::from_str(toml).map_err(|error| error.to_string())?;
+    Config::check(settings).map_err(|error| error.to_string())
+}
+
+#[test]
+fn nothing_needs_to_be_set() {
+    let config = checked("").unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.public_url.origin(), "http://127.0.0.1:8000");
+    assert_eq!(config.database_url.to_string(), "sqlite://cloakroom-data/cloakroom.db");
+    assert_eq!(config.cookie.name, "session");
+    assert_eq!(config.passwords.min_length, 15);
+    assert_eq!(
+        config.public_url.origins(),
+        [
+            "http://127.0.0.1:8000",
+            "http://localhost:8000",
+            "http://127.0.0.1:8000",
+            "http://[::1]:8000"
+        ]
+    );
+}
+
+#[test]
+fn the_settings_file_is_the_named_one_or_the_first_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (here, system) = (at("cloakroom.toml"), at("etc.toml"));
+    let usual = [here.as_path(), system.as_path()];
+    assert_eq!(find_file(None, &usual).unwrap(), None);
+    fs::write(&system, "").unwrap();
+    assert_eq!(find_file(None, &usual).unwrap().as_ref(), Some(&system));
+    fs::write(&here, "").unwrap();
+    assert_eq!(find_file(None, &usual).unwrap().as_ref(), Some(&here));
+    let refused = find_file(Some(at("other.toml")), &usual).unwrap_err().to_string();
+    assert!(refused.contains("cannot read") && refused.contains("other.toml"), "{refused}");
+    fs::write(at("other.toml"), "").unwrap();
+    assert_eq!(find_file(Some(at("other.toml")), &usual).unwrap(), Some(at("other.toml")));
+    fs::remove_file(&here).unwrap();
+    std::os::unix::fs::symlink("nowhere", &here).unwrap();
+    assert!(find_file(None, &usual).is_err(), "a broken link is not passed over");
+}
+
+#[test]
+fn paths_in_a_settings_file_start_at_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a b#c").join("cloakroom.toml");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let shown = |toml: &str| {
+        fs::write(&file, toml).unwrap();
+        let config = Config::check(Settings::read_file(file.clone()).unwrap()).unwrap();
+        let shown = toml::to_string(&config).unwrap();
+        shown.replace(folder.path().to_str().unwrap(), "…")
+    };
+    let all = shown("");
+    assert!(all.contains("data_dir = \"…/a b#c/cloakroom-data\""), "{all}");
+    assert!(all.contains("\"sqlite://…/a%20b%23c/cloakroom-data/cloakroom.db\""), "{all}");
+    let all = shown(
+        "data_dir = 'data'\ndatabase_url = 'sqlite:db/x.db?mode=rw'\n\
+         tls = { certificate = 'a.pem', key = '/b.pem' }",
+    );
+    for line in [
+        "data_dir = \"…/a b#c/data\"",
+        "database_url = \"sqlite://…/a%20b%23c/db/x.db?mode=rw\"",
+        "certificate = \"…/a b#c/a.pem\"",
+        "key = \"/b.pem\"",
+    ] {
+        assert!(all.contains(line), "{line}: {all}");
+    }
+    for absolute in ["sqlite:///srv/x.db", "postgres://db.example/x"] {
+        let all = shown(&format!("database_url = '{absolute}'"));
+        assert!(all.contains(absolute), "{all}");
+    }
+}
+
+#[test]
+fn a_folder_with_an_odd_name_holds_its_own_database() {
+    let config = checked("data_dir = '/srv/100%20a?b#c'").unwrap();
+    let address = config.database_url.expose();
+    assert_eq!(address, "sqlite:///srv/100%2520a%3Fb%23c/cloakroom.db");
+}
+
+#[test]
+fn each_price_of_a_hash_that_owasp_names_is_taken() {
+    for (memory_kib, passes) in [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)] {
+        let toml = format!("[passwords]\nmemory_kib = {memory_kib}\npasses = {passes}");
+        let cost = checked(&toml).unwrap().passwords.cost;
+        assert_eq!(cost, HashCost { memory_kib, passes, lanes: 1 });
+    }
+    let shown = toml::to_string(&checked("passwords.threads = 3").unwrap()).unwrap();
+    let section =
+        "[passwords]\nmin_length = 15\nmemory_kib = 19456\npasses = 2\nlanes = 1\nthreads = 3\n";
+    assert!(shown.contains(section), "{shown}");
+}
+
+#[test]
+fn att_17_02_registration_is_closed_by_default_where_accounts_open_apps() {
+    let https = "public_url = 'https://id.example.org'\n";
+    for (toml, registration) in [
+        ("", Registration::Open),
+        ("apps = ['https://wiki.example.org']", Registration::Closed),
+        ("cookie.domain = 'example.org'", Registration::Closed),
+        ("apps = ['https://wiki.example.org']\nregistration = 'open'", Registration::Open),
+        ("cookie.domain = 'example.org'\nregistration = 'invite'", Registration::Invite),
+        ("apps = []", Registration::Open),
+    ] {
+        let config = checked(&format!("{https}{toml}")).unwrap();
+        assert_eq!(config.registration, registration, "{toml}");
+        assert_eq!(config.registration_is_set, toml.contains("registration"), "{toml}");
+    }
+}
+
+#[test]
+fn a_time_is_written_with_its_unit_and_shown_as_it_is_written() {
+    let hold = |toml: &str| checked(toml).unwrap().accounts.username_hold;
+    assert_eq!(hold("").duration(), days(365));
+    assert_eq!(hold("accounts.username_hold = 0").duration(), Duration::ZERO);
+    for text in ["365d", "12h", "90m", "0"] {
+        let toml = format!("accounts.username_hold = '{text}'");
+        assert_eq!(hold(&toml).to_string(), text);
+        let shown = toml::to_string(&checked(&toml).unwrap()).unwrap();
+        assert!(shown.contains(&format!("[accounts]\nusername_hold = \"{text}\"\n")), "{shown}");
+    }
+}
+
+#[test]
+fn any_loopback_address_is_its_own_origin() {
+    let config = checked("listen = '127.0.0.2:8000'").unwrap();
+    assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
+}
+
+#[test]
+fn the_cookie_is_named_after_what_the_browser_guarantees() {
+    let https = "public_url = 'https://id.example.org'";
+    assert_eq!(checked(https).unwrap().cookie.name, "__Host-session");
+    let domain = format!("{https}\ncookie.domain = 'example.org'");
+    assert_eq!(checked(&domain).unwrap().cookie.name, "__Secure-session");
+    let named = format!("{https}\ncookie.name = 'sid'");
+    assert_eq!(checked(&named).unwrap().cookie.name, "sid");
+}
+
+#[test]
+fn with_a_certificate_users_reach_it_by_https() {
+    let tls = "tls.certificate = 'a.pem'\ntls.key = 'a.key'";
+    let config = checked(&format!("listen = '0.0.0.0:8443'\n{tls}")).unwrap();
+    assert_eq!(config.public_url.origin(), "https://127.0.0.1:8443");
+    assert_eq!(config.cookie.name, "__Host-session");
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains("[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n"), "{shown}");
+}
+
+#[test]
+fn a_list_is_written_as_one_or_with_commas() {
+    let list = checked("trusted_proxies = ['10.0.0.0/8', '::1']").unwrap();
+    let text = checked("trusted_proxies = '10.0.0.0/8, ::1'").unwrap();
+    assert_eq!(list.trusted_proxies, text.trusted_proxies);
+    assert_eq!(list.trusted_proxies[1].to_string(), "::1/128");
+    let origins = checked("allowed_origins = 'https://App.example.org:443/'").unwrap();
+    assert_eq!(origins.allowed_origins, ["https://app.example.org"]);
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_in_a_sentence_that_names_it() {
+    for (toml, about) in [
+        ("listen = '0.0.0.0:80'", "faces a network"),
+        ("public_url = 'ftp://x'", "public_url"),
+        ("public_url = 'https://x/path'", "must end after the host"),
+        ("public_url = 'nonsense'", "is not a URL"),
+        ("cookie.name = '__Host-session'", "needs an https"),
+        ("cookie.name = 'a b'", "is no cookie name"),
+        ("cookie.domain = 'example.org'", "does not hold"),
+        ("lisen = '127.0.0.1:1'", "lisen"),
+        ("listen = 8000", "listen"),
+        ("listen = '127.0.0.1:0'", "name one"),
+        ("public_url = 'https://me:canary@x'", "must not hold"),
+        ("accounts.username_hold = 'soon'", "365d"),
+        ("accounts.username_hold = 5", "365d"),
+        ("accounts.username_hold = '-5d'", "365d"),
+        ("accounts.username_hold = '36501d'", "365d"),
+        ("accounts.hold = '1d'", "hold"),
+        ("registration = 'invite-only'", "neither open nor invite nor closed"),
+        ("log.format = 'text'", "neither auto nor human nor json"),
+        ("listen = '8000'", "is no address with a port (127.0.0.1:8000)"),
+        ("metrics_listen = 'localhost:9100'", "is no address with a port"),
+        ("database_url = 'mysql://x'", "neither sqlite: nor postgres:"),
+        ("allowed_origins = ['*']", "allowed_origins"),
+        ("allowed_origins = ['null']", "allowed_origins"),
+        ("allowed_origins = ['https://app.example.org/path']", "allowed_origins"),
+        ("allowed_hosts = ['*']", "allowed_hosts"),
+        ("allowed_hosts = ['id.internal:8000']", "leave out the port"),
+        ("allowed_hosts = ['.']", "allowed_hosts"),
+        ("trusted_proxies = ['10.0.0.0/33']", "trusted_proxies"),
+        ("trusted_proxies = ['proxy.internal']", "trusted_proxies"),
+        ("passwords.memory_kib = 19455", "at least 19456"),
+        ("passwords.memory_kib = 19456\npasswords.passes = 1", "at least 47104"),
+        ("passwords.memory_kib = 12287\npasswords.passes = 3", "at least 12288"),
+        ("passwords.memory_kib = 9215\npasswords.passes = 4", "at least 9216"),
+        ("passwords.memory_kib = 7167\npasswords.passes = 10", "at least 7168"),
+        ("passwords.memory_kib = 262145", "at most 262144"),
+        ("passwords.passes = 11", "at most 262144, 10 and 8"),
+        ("passwords.lanes = 9", "at most 262144, 10 and 8"),
+        ("passwords.lanes = 0", "none of them 0"),
+        ("passwords.threads = 0", "between 1 and 128"),
+        ("passwords.memory_kib = -1", "memory_kib"),
+        ("passwords.salt = 1", "salt"),
+        ("passwords.min_length = 7", "ask for 8 to 64"),
+        ("passwords.min_length = 65", "ask for 8 to 64"),
+        ("passwords.min_length = -1", "min_length"),
+        ("passwords.shortest = 8", "shortest"),
+        ("tokens.audiences = ['a b']", "no spaces"),
+        ("tokens.audiences = ['']", "tokens.audiences"),
+        ("tokens.audiences = ['http://127.0.0.1:8000/']", "is this service itself"),
+        ("apps = ['wiki.example.org']", "apps"),
+        ("apps = ['https://wiki.example.org/path']", "apps"),
+        ("site.name = ''", "site.name"),
+        ("site.name = ' x'", "no spaces around"),
+        ("site.color = 'teal'", "#0b5f5a"),
+        ("site.color = '#12345'", "#0b5f5a"),
+        ("site.color = '#+12345'", "#0b5f5a"),
+        ("site.color = '#ééé'", "#0b5f5a"),
+        ("site.logo = 'logo.txt'", ".svg"),
+        ("site.logo = '/nowhere/logo.svg'", "cannot be read"),
+        ("log.format = 'xml'", "xml"),
+        ("metrics_listen = '127.0.0.1:0'", "name one"),
+        ("database_connections = 0", "between 1 and 1000"),
+        ("database_connections = 1001", "between 1 and 1000"),
+        ("tls.certificate = 'a.pem'", "tls.key is not"),
+        ("tls.key = 'a.key'", "tls.certificate is not"),
+        ("tls.keys = 'a.key'", "keys"),
+        (
+            "public_url = 'http://x'\ntls.certificate = 'a.pem'\ntls.key = 'a.key'",
+            "give an https public_url",
+        ),
+    ] {
+        let error = checked(toml).unwrap_err();
+        assert!(!error.contains("canary"), "{error}");
+        assert!(error.contains(about), "{toml}: {error}");
+    }
+    assert!(checked("listen = '0.0.0.0:80'\ninsecure_http = true").is_ok());
+}
+
+#[test]
+fn a_database_password_is_masked_when_it_is_shown() {
+    for (address, shown) in [
+        ("postgres://me:canary@db/x", "postgres://me:…@db/x"),
+        ("postgres://db/x?user=me&password=canary", "postgres://db/x?user=me&password=…"),
+        ("postgres://db/x?sslmode=disable&p%61ssword=canary", "postgres://db/x?sslmode=disable&…"),
+        ("postgres://db/x?password=%63anary&port=1", "postgres://db/x?password=…&port=1"),
+        ("postgres://db/x?pass%77ord=%63anary", "postgres://db/x?…"),
+        ("postgres://db/x?%70%61%73%73%77%6f%72%64=canary", "postgres://db/x?…"),
+        ("postgres://db/x?Password=canary", "postgres://db/x?…"),
+        ("postgres://db/x?passwort=canary", "postgres://db/x?passwort=…"),
+        ("postgres://db/x?canary", "postgres://db/x?…"),
+        ("postgres://db/x?sslkey=canary", "postgres://db/x?sslkey=…"),
+        ("postgres://db/x?options[search_path]=a", "postgres://db/x?options[search_path]=a"),
+        ("postgres://me:%63anary@db/x", "postgres://me:…@db/x"),
+        ("postgres://me:canary/x@db/x", "postgres:…"),
+        ("postgres://me:12/canary@db/x", "postgres:…"),
+        ("postgres://me:12?canary@db/x", "postgres:…"),
+        ("postgres://me:12#canary@db/x", "postgres:…"),
+        ("postgres://db/x#canary", "postgres://db/x#…"),
+    ] {
+        let settings: Settings = toml::from_str(&format!("database_url = '{address}'")).unwrap();
+        assert!(!format!("{settings:?}").contains("canary"));
+        let config = Config::check(settings).unwrap();
+        assert_eq!(config.database_url.to_string(), shown);
+        assert!(!format!("{config:?}").contains("canary"));
+        assert!(!toml::to_string(&config).unwrap().contains("canary"));
+    }
+}
