@@ -5,25 +5,23 @@
 
 mod accounts;
 mod attempts;
-mod backups;
-mod commits;
-mod copying;
+mod backup;
 mod definitions;
-mod doubt;
 mod ended_tokens;
-mod endings;
+mod engine;
 mod events;
-mod files;
+mod file_guard;
+mod group_commit;
 mod held_usernames;
+mod inspect;
 mod invites;
 mod line_ends;
-mod looks;
-mod moving;
-mod postgres;
+mod revocations;
 mod session_data;
 mod sessions;
-mod sqlite;
-mod waits;
+mod suspect_writer;
+mod transfer;
+mod wait_histogram;
 mod writable;
 
 use std::fmt;
@@ -38,22 +36,23 @@ pub use self::accounts::{
 pub use self::attempts::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
 };
-pub use self::backups::{BackupError, Contents};
+pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;
-pub use self::endings::{Feed, Heard};
+use self::engine::{postgres, sqlite};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
-pub use self::files::Trouble;
+pub use self::file_guard::Trouble;
 pub use self::held_usernames::HeldUsernameRow;
-pub use self::invites::InviteRow;
 #[cfg(test)]
-pub use self::looks::SETUP_EVENTS;
-pub use self::looks::{Depth, Look, Schema, SetupEvent};
-pub use self::moving::{MoveError, Progress};
+pub use self::inspect::SETUP_EVENTS;
+pub use self::inspect::{Depth, Look, Schema, SetupEvent};
+pub use self::invites::InviteRow;
+pub use self::revocations::{Feed, Heard};
 pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{
     Added, Behind, Ended, FoundSessionRow, IdleSince, NewSessionRow, SessionRow,
 };
-pub use self::waits::Waited;
+pub use self::transfer::{MoveError, Progress};
+pub use self::wait_histogram::Waited;
 use crate::fault::Fault;
 
 /// Runs one body on whichever engine is open. The few statements that the engines write differently
@@ -63,15 +62,15 @@ macro_rules! on_engine {
         match $pool {
             $crate::store::Pool::Sqlite($name, files) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::sqlite::statements::*;
+                use $crate::store::engine::sqlite::statements::*;
                 match files.check().await {
                     Ok(()) => files.vouch($body).await,
-                    Err(gone) => Err($crate::store::files::OfDriver::from_driver(gone)),
+                    Err(gone) => Err($crate::store::file_guard::OfDriver::from_driver(gone)),
                 }
             }
             $crate::store::Pool::Postgres($name) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::postgres::statements::*;
+                use $crate::store::engine::postgres::statements::*;
                 $body
             }
         }
@@ -87,13 +86,13 @@ macro_rules! on_writer {
         match $store {
             $crate::store::Store::Sqlite(pools) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::sqlite::statements::*;
-                let undo = $crate::store::commits::Undo::Itself;
+                use $crate::store::engine::sqlite::statements::*;
+                let undo = $crate::store::group_commit::Undo::Itself;
                 pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
             }
             $crate::store::Store::Postgres(pools) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::postgres::statements::*;
+                use $crate::store::engine::postgres::statements::*;
                 let pool = pools.pool.clone();
                 let work = async move {
                     let $name = &pool;
@@ -114,13 +113,13 @@ macro_rules! in_one_commit {
         match $store {
             $crate::store::Store::Sqlite(pools) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::sqlite::statements::*;
-                let undo = $crate::store::commits::Undo::All;
+                use $crate::store::engine::sqlite::statements::*;
+                let undo = $crate::store::group_commit::Undo::All;
                 pools.commits.run(undo, move |$name| Box::pin(async move { $body })).await
             }
             $crate::store::Store::Postgres(pools) => {
                 #[allow(unused_imports, reason = "few bodies need them")]
-                use $crate::store::postgres::statements::*;
+                use $crate::store::engine::postgres::statements::*;
                 let pool = pools.pool.clone();
                 let work = async move {
                     let mut all = pool.begin().await?;
@@ -187,7 +186,7 @@ pub enum Database {
 
 /// What a query runs on.
 enum Pool<'a> {
-    Sqlite(&'a sqlx::SqlitePool, &'a files::Files),
+    Sqlite(&'a sqlx::SqlitePool, &'a file_guard::Files),
     Postgres(&'a sqlx::PgPool),
 }
 

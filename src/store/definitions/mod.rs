@@ -8,8 +8,9 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-use super::{BackupError, Pool, Store, broken, postgres, sqlite};
 use crate::fault::Fault;
+use crate::store::engine::{postgres, sqlite};
+use crate::store::{BackupError, Pool, Store, broken};
 
 /// The table in which sqlx notes migrations, and makes it itself: its columns are sqlx's business.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
@@ -104,7 +105,10 @@ impl Store {
 
 /// Compares what is there with what the migrations up to this one make. `None` where a PostgreSQL lets
 /// its user make no temporary tables to compare with.
-pub(super) async fn check(pool: &Pool<'_>, schema: i64) -> sqlx::Result<Option<DefinitionReport>> {
+pub(in crate::store) async fn check(
+    pool: &Pool<'_>,
+    schema: i64,
+) -> sqlx::Result<Option<DefinitionReport>> {
     match pool {
         Pool::Sqlite(pool, _) => check_sqlite(&mut *pool.acquire().await?, schema).await.map(Some),
         Pool::Postgres(pool) => match check_postgres(&mut *pool.acquire().await?, schema).await {

@@ -7,8 +7,8 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgPool, SqlitePool};
 use tokio::time::{sleep, timeout};
 
-use super::files::Files;
-use super::postgres::{CHANNEL, Servers};
+use super::engine::postgres::{CHANNEL, Servers};
+use super::file_guard::Files;
 use super::{Store, broken, on_engine};
 use crate::fault::Fault;
 

@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
-use super::doubt::Doubt;
+use super::suspect_writer::Doubt;
 use super::{MoveError, broken};
 
 /// SQLite's extended result codes for a file or a folder that was not synced.

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, PgConnection, Row, Sqlite, SqliteConnection};
 use tokio::sync::mpsc::Receiver;
 
-use super::moving::{Kind, TABLES, Table};
+use crate::store::transfer::{Kind, TABLES, Table};
 
 /// Rows that are read, written and compared at once: a hundredth of a second.
 pub const BATCH: usize = 2000;

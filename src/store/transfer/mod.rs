@@ -1,14 +1,16 @@
 //! Moving house: every row of one database into another one that is empty, and a look at each of them
 //! there before it counts.
 
+mod copy_format;
+
 use futures_util::TryStreamExt;
 use futures_util::future::join;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::mpsc::channel;
 
-use super::copying::Side;
-use super::{Store, broken, on_engine};
 use crate::fault::Fault;
+use crate::store::transfer::copy_format::Side;
+use crate::store::{Store, broken, on_engine};
 
 /// Batches that are read before they are wanted, so that neither side waits for the other.
 const AHEAD: usize = 4;
@@ -194,7 +196,7 @@ impl Store {
 
     /// Copies everything of a PostgreSQL into this empty database and compares each row. The source
     /// is in a transaction that sees one instant, however much is written there meanwhile.
-    pub(super) async fn take_over(
+    pub(in crate::store) async fn take_over(
         &self,
         source: &mut PgConnection,
         mut tell: impl FnMut(Progress),

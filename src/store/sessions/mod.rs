@@ -2,10 +2,10 @@
 
 use sqlx::FromRow;
 
-use super::attempts::{Forgiveness, NodeTime, TurnRow, count_turn, forgive};
-use super::{Store, begin, broken, in_one_commit, on_engine};
 use crate::fault::Fault;
 use crate::secret::SidDigest;
+use crate::store::attempts::{Forgiveness, NodeTime, TurnRow, count_turn, forgive};
+use crate::store::{Store, begin, broken, in_one_commit, on_engine};
 
 #[derive(Debug, Clone, FromRow)]
 pub struct SessionRow {
@@ -83,7 +83,7 @@ macro_rules! insertion {
         )
     };
 }
-pub(super) use insertion;
+pub(in crate::store) use insertion;
 
 /// Binds a new session and the version of the password that was verified to the engine's insertion.
 macro_rules! insert_session {
@@ -101,7 +101,7 @@ macro_rules! insert_session {
             .bind(&$new.session.browser)
     };
 }
-pub(super) use insert_session;
+pub(in crate::store) use insert_session;
 
 /// Notes that an account's sessions have ended and takes its turn, in the transaction that ends them;
 /// without either, nothing is written.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::doubt;
-use super::files::Files;
-use super::waits::Waits;
+use super::file_guard::Files;
+use super::suspect_writer;
+use super::wait_histogram::Waits;
 use crate::clock::Stopwatch;
 
 /// As many writes share a commit at the most, and as many may wait for the next one.
@@ -83,7 +83,9 @@ impl Commits {
                         Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell))
                     }
                     (Err(error), Undo::All) => Err(error),
-                    (Err(error), Undo::Itself) if doubt::is_of_connection(&error) => Err(error),
+                    (Err(error), Undo::Itself) if suspect_writer::is_of_connection(&error) => {
+                        Err(error)
+                    }
                     (Err(error), Undo::Itself) => {
                         drop(answer.send(Err(error)));
                         Ok(None)
@@ -127,8 +129,8 @@ mod tests {
 
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
-    use super::doubt::Doubt;
     use super::*;
+    use crate::store::suspect_writer::Doubt;
 
     async fn counting(folder: &tempfile::TempDir, busy: Duration) -> SqlitePool {
         let options = SqliteConnectOptions::new()

@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{OpenError, line_ends, not_migrated};
+use crate::store::{OpenError, line_ends, not_migrated};
 
 /// How long a request waits for a free connection; its caller gets 503 then.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -22,10 +22,10 @@ const CONNECT: Duration = Duration::from_secs(1);
 const DEADLINES: [(&str, &str); 2] =
     [("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+pub(in crate::store) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// What is written differently for SQLite.
-pub(super) mod statements {
+pub(in crate::store) mod statements {
     /// The row of the account is locked, so that a new password waits for the session, or the session
     /// for the new password: else one that is being added would be missed by who ends all.
     pub const INSERT_SESSION: &str = crate::store::sessions::insertion!(" for share");
@@ -41,7 +41,7 @@ pub(super) mod statements {
 }
 
 /// The channel on which an ending wakes who listens.
-pub(super) const CHANNEL: &str = "cloakroom_endings";
+pub(in crate::store) const CHANNEL: &str = "cloakroom_endings";
 
 #[derive(Debug)]
 pub struct Pools {

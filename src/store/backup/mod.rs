@@ -9,9 +9,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use tokio::time::interval;
 
-use super::moving::TABLES;
-use super::{MoveError, OpenError, Progress, Store, broken, on_engine, postgres, sqlite};
 use crate::fault::Fault;
+use crate::store::engine::{postgres, sqlite};
+use crate::store::transfer::TABLES;
+use crate::store::{MoveError, OpenError, Progress, Store, broken, on_engine};
 
 /// How often it is looked how far a copy is.
 const LOOK: Duration = Duration::from_millis(100);

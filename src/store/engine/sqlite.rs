@@ -12,16 +12,16 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
-use super::commits::Commits;
-use super::doubt::Doubt;
-use super::files::Files;
-use super::{OpenError, is_damage, line_ends, not_migrated};
 use crate::ownership;
+use crate::store::file_guard::Files;
+use crate::store::group_commit::Commits;
+use crate::store::suspect_writer::Doubt;
+use crate::store::{OpenError, is_damage, line_ends, not_migrated};
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
 /// How long a connection waits for another process that writes.
-pub(super) const BUSY: Duration = Duration::from_millis(900);
+pub(in crate::store) const BUSY: Duration = Duration::from_millis(900);
 /// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
 /// other, as somebody may who comes behind another, make less than two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -33,10 +33,10 @@ const GUESTS: u32 = 4;
 /// One that was opened while the file could not be written only reads, and nobody tells us so.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+pub(in crate::store) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 /// What is written differently for PostgreSQL. Here there is one writer, and no need of locks.
-pub(super) mod statements {
+pub(in crate::store) mod statements {
     pub const INSERT_SESSION: &str = crate::store::sessions::insertion!("");
 
     pub const COUNT_TURN: &str = crate::store::attempts::turn_counting!("max");
@@ -193,7 +193,7 @@ fn is_safe(version: &str) -> bool {
     (next(), next(), next()) >= OLDEST_SAFE
 }
 
-pub(super) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
+pub(in crate::store) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
     if is_damage(error) {
         return OpenError::Damaged(format!("{}: {error}", file.display()));
     }
@@ -204,7 +204,7 @@ fn denied(file: &Path, error: &io::Error) -> OpenError {
     unreachable(file, &format!("{error}{}", ownership::remedy(file, error)))
 }
 
-pub(super) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
+pub(in crate::store) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
     OpenError::Unreachable(format!("{}: {error}", file.display()))
 }
 
@@ -218,7 +218,7 @@ mod tests {
 
     use super::{Pools, READERS, is_safe, open, parse};
     use crate::store::Store;
-    use crate::store::commits::Undo;
+    use crate::store::group_commit::Undo;
 
     #[tokio::test]
     async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {

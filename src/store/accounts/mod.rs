@@ -2,14 +2,14 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
-use super::ended_tokens::RECORD_ENDED_TOKENS;
-use super::held_usernames::{COUNT_HELD, HOLD, HeldUsernameRow, RELEASE};
-use super::invites::USE_UP;
-use super::session_data::TAKE_OVER_DATA;
-use super::sessions::insert_session;
-use super::{NewSessionRow, Pool, Store, begin, broken, on_engine};
 use crate::fault::Fault;
 use crate::secret::{HeldUsernameDigest, InviteDigest, PasswordHash};
+use crate::store::ended_tokens::RECORD_ENDED_TOKENS;
+use crate::store::held_usernames::{COUNT_HELD, HOLD, HeldUsernameRow, RELEASE};
+use crate::store::invites::USE_UP;
+use crate::store::session_data::TAKE_OVER_DATA;
+use crate::store::sessions::insert_session;
+use crate::store::{NewSessionRow, Pool, Store, begin, broken, on_engine};
 
 #[derive(Debug, FromRow)]
 pub struct AccountRow {

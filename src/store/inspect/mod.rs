@@ -10,14 +10,15 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::definitions::{self, DefinitionReport};
-use super::files::Files;
-use super::held_usernames::SECRETS_IN_USE;
-use super::line_ends::differ_in_line_ends;
-use super::moving::TABLES;
-use super::{OpenError, Pool, Store, broken, is_damage, on_engine, postgres, sqlite};
 use crate::fault::Fault;
 use crate::ownership;
+use crate::store::definitions::{self, DefinitionReport};
+use crate::store::engine::{postgres, sqlite};
+use crate::store::file_guard::Files;
+use crate::store::held_usernames::SECRETS_IN_USE;
+use crate::store::line_ends::differ_in_line_ends;
+use crate::store::transfer::TABLES;
+use crate::store::{OpenError, Pool, Store, broken, is_damage, on_engine};
 
 /// How long a look waits for a database.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,4 @@
+//! The two engines.
+
+pub mod postgres;
+pub mod sqlite;
