@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
+use cloakroom::core::secret::Password;
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
 use cloakroom::domain::throttle::Caller;
 use cloakroom::http::{About, Guest, Requests};
-use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
 use cloakroom::{Cloakroom, SignedIn};
 use poem::EndpointExt;

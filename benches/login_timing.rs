@@ -14,7 +14,7 @@ mod house;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cloakroom::secret::random_bytes;
+use cloakroom::core::secret::random_bytes;
 
 use crate::house::{Connection, Service, argument, quantile, within};
 

@@ -12,8 +12,11 @@ use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use poem_openapi::OpenApi;
 
-use crate::clock::Clock;
 use crate::config::{self, Config, Registration};
+use crate::core::clock::Clock;
+use crate::core::error::Fault;
+use crate::core::ownership;
+use crate::core::secret::Password;
 use crate::domain::accounts::{self, Application, RegisterError, Username};
 use crate::domain::events::Events;
 use crate::domain::key_files::{self, KeyError};
@@ -27,13 +30,10 @@ use crate::domain::throttle::Limits;
 use crate::domain::tokens::Keys;
 use crate::domain::watch::{CLEAR, LOOK};
 use crate::domain::{Domain, Rules};
-use crate::fault::Fault;
 use crate::http::{
     Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
     RequestLog, Requests, SessionCookie, Site, TrustedProxies, route,
 };
-use crate::ownership;
-use crate::secret::Password;
 use crate::store::{OpenError, Store};
 
 /// What the settings cannot say: tests turn the clock and hash cheaply.

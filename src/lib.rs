@@ -37,9 +37,9 @@
 //!
 //! # The house
 //!
-//! It has floors and a cellar, and arrows point down only:
-//! `main → cli → door → app → http → domain → store`. The cellar (`secret`, `clock`, `fault`) is open
-//! to all and knows no one.
+//! It has layers, and arrows point down only:
+//! `main → cli → door → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
+//! and imports no other layer.
 //!
 //! | floor | speaks | file |
 //! |---|---|---|
@@ -52,6 +52,7 @@
 //! | `http` | JSON, cookies, statuses | one file a noun |
 //! | `domain` | the rules | one file a noun |
 //! | `store` | rows | one file a table |
+//! | `core` | secrets, clock, errors, ids | |
 
 pub use crate::door::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
@@ -68,21 +69,15 @@ pub mod app;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
-pub mod clock;
-#[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
-pub mod domain;
+pub mod core;
 #[doc(hidden)]
-pub mod fault;
+pub mod domain;
 #[doc(hidden)]
 pub mod http;
 #[doc(hidden)]
 pub mod metrics;
-#[doc(hidden)]
-pub mod ownership;
-#[doc(hidden)]
-pub mod secret;
 #[doc(hidden)]
 pub mod server;
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::clock::Timestamp;
+use crate::core::clock::Timestamp;
 use crate::domain::Domain;
 use crate::http::{BOUNDS, Hosts, Requests};
 use crate::store::Waited;

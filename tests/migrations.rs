@@ -211,7 +211,7 @@ async fn r_11_on_postgresql_programs_that_start_at_once_migrate_once() {
 async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
     let Some(schema) = schema().await else { return };
     let owner = PgPool::connect(&schema.address()).await.unwrap();
-    let role = format!("role_{}", cloakroom::secret::random_id().replace('-', "_"));
+    let role = format!("role_{}", cloakroom::core::secret::random_id().replace('-', "_"));
     let run = async |sql: String| {
         sqlx::query(AssertSqlSafe(sql)).execute(&owner).await.unwrap();
     };
@@ -230,7 +230,7 @@ async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
     let store = Store::open(&as_role).await.unwrap();
     store
         .add_invite(
-            cloakroom::secret::InviteCode::random().digest(),
+            cloakroom::core::secret::InviteCode::random().digest(),
             &cloakroom::store::InviteRow {
                 id: "an invite".to_owned(),
                 created_at: 0,

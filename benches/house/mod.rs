@@ -14,10 +14,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD;
 use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
+use cloakroom::core::secret::Password;
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::Limits;
-use cloakroom::secret::Password;
 use cloakroom::server::{self, Edge};
 use tokio::runtime::Runtime;
 

@@ -5,7 +5,7 @@
 
 use cloakroom::http::SessionCookie;
 use cloakroom::http::fuzzing::Presented;
-use cloakroom::secret::SessionToken;
+use cloakroom::core::secret::SessionToken;
 use libfuzzer_sys::fuzz_target;
 use poem::Request;
 use poem::http::{HeaderValue, header};

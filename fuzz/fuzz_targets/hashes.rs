@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use cloakroom::domain::foreign_hashes::ForeignHash;
 use cloakroom::domain::passwords::{HashCost, Hasher, Verdict};
-use cloakroom::secret::Password;
+use cloakroom::core::secret::Password;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
@@ -21,7 +21,7 @@ static HASHER: LazyLock<(Runtime, Hasher)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    let verdict = |stored: cloakroom::secret::PasswordHash| {
+    let verdict = |stored: cloakroom::core::secret::PasswordHash| {
         let (runtime, hasher) = &*HASHER;
         let password = Password::new("somebody's password, by chance".to_owned());
         runtime.block_on(hasher.verify(password, Some(&stored))).expect("nobody else waits")

@@ -6,9 +6,9 @@
 
 use std::sync::LazyLock;
 
-use cloakroom::clock::Timestamp;
+use cloakroom::core::clock::Timestamp;
 use cloakroom::domain::tokens::{Claims, DeviceClaims, Keys};
-use cloakroom::secret::{DeviceToken, Sid};
+use cloakroom::core::secret::{DeviceToken, Sid};
 use cloakroom_fuzz::Members;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;

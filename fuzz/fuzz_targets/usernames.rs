@@ -5,7 +5,7 @@
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::passwords::{FEWEST_CHARS, PasswordRules};
 use cloakroom::domain::sessions::{Credentials, LONGEST_LOGIN_NAME};
-use cloakroom::secret::Password;
+use cloakroom::core::secret::Password;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

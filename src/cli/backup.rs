@@ -15,13 +15,13 @@ use super::restore::changes;
 use super::times::rfc3339;
 use super::{Failed, Outcome, say, terminal};
 use crate::app;
-use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::core::clock::{Clock, Timestamp};
+use crate::core::ownership;
+use crate::core::secret::random_id;
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::ServerSecrets;
 use crate::domain::tokens::Keys;
-use crate::ownership;
-use crate::secret::random_id;
 use crate::store::{Contents, Store};
 
 const EXAMPLES: &str = "\

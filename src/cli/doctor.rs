@@ -20,15 +20,15 @@ use super::table::{Cell, Table};
 use super::times::rfc3339;
 use super::{Failed, Outcome, say, terminal};
 use crate::app::DEMO_USERS;
-use crate::clock::{Clock, Timestamp, days};
 use crate::config::{Config, ConfigError};
+use crate::core::clock::{Clock, Timestamp, days};
+use crate::core::ownership::{self, WrongOwner};
 use crate::domain::audit::Event;
 use crate::domain::clock_check;
 use crate::domain::key_files::{self, KeyError};
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
-use crate::ownership::{self, WrongOwner};
 use crate::server::{Tls, TlsError};
 use crate::store::{DefinitionReport, Depth, Look, OpenError, Schema, SetupEvent, Store};
 

@@ -9,8 +9,8 @@ use super::table::{Cell, Table};
 use super::times::{relative, rfc3339};
 use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
-use crate::clock::{Timestamp, days, hours};
 use crate::config::{Config, Registration};
+use crate::core::clock::{Timestamp, days, hours};
 use crate::domain::Domain;
 use crate::domain::invites;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Failed;
-use crate::ownership;
+use crate::core::ownership;
 
 /// The list, which makes a folder a backup.
 pub const MANIFEST: &str = "manifest.json";

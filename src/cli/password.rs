@@ -6,7 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use zeroize::Zeroizing;
 
 use super::Failed;
-use crate::secret::Password;
+use crate::core::secret::Password;
 
 /// More bytes are not read; no password is as long.
 const LONGEST: u64 = 64 * 1024;

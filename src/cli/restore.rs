@@ -12,15 +12,15 @@ use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
 use super::moving::{patient, require_own_definitions};
 use super::{Failed, Outcome, say, terminal};
 use crate::app;
-use crate::clock::Clock;
 use crate::config::Config;
+use crate::core::clock::Clock;
+use crate::core::secret::random_id;
 use crate::domain::audit::Event;
 use crate::domain::events::Events;
 use crate::domain::key_files;
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
-use crate::secret::random_id;
 use crate::store::{Contents, DefinitionReport, Progress, Store};
 
 const EXAMPLES: &str = "\

@@ -8,8 +8,8 @@ use super::times::{relative, rfc3339};
 use super::user::account;
 use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
-use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::core::clock::Timestamp;
 use crate::domain::Domain;
 use crate::domain::sessions;
 

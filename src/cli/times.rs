@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::HumanDuration;
 
-use crate::clock::Timestamp;
+use crate::core::clock::Timestamp;
 
 /// As `--json` has it: 2026-11-28T00:41:24Z.
 pub(super) fn rfc3339(at: Timestamp) -> String {
@@ -27,7 +27,7 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{days, hours, mins};
+    use crate::core::clock::{days, hours, mins};
 
     #[test]
     fn a_time_is_told_from_now_rounded_to_one_unit() {

@@ -9,13 +9,13 @@ use super::table::{Cell, Table};
 use super::times::{relative, rfc3339};
 use super::{Failed, Outcome, password, say, terminal};
 use crate::app::{self, Surroundings};
-use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
 use crate::domain::Domain;
 use crate::domain::accounts::{
     Account, Application, BadUsername, Change, RegisterError, ResetError, Username,
 };
-use crate::fault::Fault;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::period::Period;
-use crate::clock::days;
+use crate::core::clock::days;
 
 /// In a year most of what an app keeps under a user name is gone, or its operator has seen to it.
 const DEFAULT_USERNAME_HOLD: Period = Period::of(days(365));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::sources::find_file;
 use super::{Config, Registration, Settings};
-use crate::clock::days;
+use crate::core::clock::days;
 use crate::domain::passwords::HashCost;
 
 fn checked(toml: &str) -> Result<Config, String> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Domain;
 use super::sessions::SignedInAs;
 use super::tokens::AccessClaims;
-use crate::clock::mins;
-use crate::secret::{AccessToken, random_id};
+use crate::core::clock::mins;
+use crate::core::secret::{AccessToken, random_id};
 
 /// How long a service that verifies offline may go on believing in a session that has ended.
 const LIFETIME: Duration = mins(5);

@@ -10,9 +10,9 @@ use super::audit::Event;
 use super::passwords::{BadPassword, NewPassword};
 use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
 use super::throttle::{Caller, NotNow};
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
 use crate::store::{
     AccountAdded, AccountChange, AccountRow, HashRow, HeldUsernameRow, NewAccountRow,
     NewSessionRow, SignedUp,

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::Domain;
-use crate::clock::{Timestamp, mins};
+use crate::core::clock::{Timestamp, mins};
 
 /// An instant of the database may be this far ahead of the clock, when several nodes write it.
 const MAX_AHEAD: Duration = mins(1);

@@ -16,9 +16,9 @@ use super::audit::Event;
 use super::sessions::SessionId;
 use super::throttle::MAX_CLOCK_DIFFERENCE;
 use super::watch::{Rounds, Trouble};
-use crate::clock::{Timestamp, days, mins};
-use crate::fault::Fault;
-use crate::secret::random_bytes;
+use crate::core::clock::{Timestamp, days, mins};
+use crate::core::error::Fault;
+use crate::core::secret::random_bytes;
 use crate::store::{EventRange, EventRow, NamedEventRow, Store};
 
 /// How often events are written: whoever asks sees what happened a second ago.
@@ -381,7 +381,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::clock::hours;
+    use crate::core::clock::hours;
 
     const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
     const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);

@@ -16,7 +16,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::passwords::{HashCost, Memory};
-use crate::secret::{Password, PasswordHash};
+use crate::core::secret::{Password, PasswordHash};
 
 /// A hash may take as much of one core to verify: a thread of ours is not held up for longer.
 const MOST_MICROS: i64 = 1_000_000;

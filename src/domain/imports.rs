@@ -5,9 +5,9 @@ use super::accounts::Username;
 use super::audit::Event;
 use super::foreign_hashes::{BadHash, ForeignHash};
 use super::passwords::NO_PASSWORD;
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{PasswordHash, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{PasswordHash, random_id};
 use crate::store::{HashRow, ImportRow};
 
 /// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Domain;
 use super::audit::Event;
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{InviteCode, InviteDigest, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{InviteCode, InviteDigest, random_id};
 use crate::store::InviteRow;
 
 /// An invite as the operator may see it: without its code.

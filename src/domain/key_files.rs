@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::ownership::{self, WrongOwner};
+use crate::core::ownership::{self, WrongOwner};
 
 /// What the names of the files end in.
 const ENDINGS: [&str; 3] = [PEM, PEPPER, SERVER_SECRET];

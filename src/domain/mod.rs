@@ -36,8 +36,8 @@ use self::sessions::SessionRules;
 use self::tallies::Tallies;
 use self::throttle::Limits;
 use self::tokens::Keys;
-use crate::clock::Clock;
-use crate::fault::Fault;
+use crate::core::clock::Clock;
+use crate::core::error::Fault;
 use crate::store::Store;
 
 /// The door of this floor: what may be done with accounts and sessions.

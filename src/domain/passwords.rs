@@ -18,8 +18,8 @@ use super::foreign_hashes::ForeignHash;
 use super::hash_queue::{HashQueue, QueueFull, Share, Slot};
 use super::password_rules::guessable;
 use super::peppers::Peppers;
-use crate::fault::Fault;
-use crate::secret::{Password, PasswordHash, Pepper, random_bytes};
+use crate::core::error::Fault;
+use crate::core::secret::{Password, PasswordHash, Pepper, random_bytes};
 use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
@@ -604,7 +604,7 @@ impl Argon2id {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::core::clock::Timestamp;
     use crate::domain::hash_queue::MAX_SLOTS;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };

@@ -11,9 +11,9 @@ use super::audit::Event;
 use super::key_files::{self, KeyError};
 use super::key_folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
 use super::passwords::{HashCost, NO_PASSWORD};
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{Pepper, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{Pepper, random_id};
 use crate::store::Store;
 
 /// How the names of the files end.

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::accounts::AccountId;
 use super::sessions::SignedInAs;
-use crate::secret::TokenDigest;
+use crate::core::secret::TokenDigest;
 
 /// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
 const MOST: usize = 65_536;

@@ -15,9 +15,9 @@ use super::accounts::Username;
 use super::audit::Event;
 use super::key_files::{self, KeyError};
 use super::key_folder::{self, KeyFileContent, KeyFolder, Reread};
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{HeldUsernameDigest, ServerSecret, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
 use crate::store::{HeldUsernameRow, Store};
 
 const PREFIX: &str = "server-secret-";

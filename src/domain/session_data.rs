@@ -3,7 +3,7 @@
 
 use super::Domain;
 use super::sessions::SessionId;
-use crate::fault::Fault;
+use crate::core::error::Fault;
 use crate::store::DataPlace;
 pub use crate::store::DataRow;
 

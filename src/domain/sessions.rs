@@ -10,9 +10,11 @@ use super::hash_queue::QueueFull;
 use super::passwords::{HashSlot, MOST_TYPED, NewPassword, Verdict};
 use super::throttle::{Caller, NotNow, Try};
 use super::tokens::{Claims, VerifiedToken};
-use crate::clock::{Timestamp, days, hours, mins};
-use crate::fault::Fault;
-use crate::secret::{DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id};
+use crate::core::clock::{Timestamp, days, hours, mins};
+use crate::core::error::Fault;
+use crate::core::secret::{
+    DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id,
+};
 pub use crate::store::Behind;
 use crate::store::{
     AccountRow, Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, NodeTime, SessionRow,

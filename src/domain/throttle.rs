@@ -21,9 +21,9 @@ use super::passwords::HashSlot;
 use super::server_secret::ServerSecrets;
 use super::sessions::SignedInAs;
 use super::tokens::{DeviceClaims, Keys};
-use crate::clock::{Timestamp, days, hours, mins};
-use crate::fault::Fault;
-use crate::secret::{DeviceToken, random_id};
+use crate::core::clock::{Timestamp, days, hours, mins};
+use crate::core::error::Fault;
+use crate::core::secret::{DeviceToken, random_id};
 use crate::store::{AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow};
 
 /// Who asks, as far as that is known.

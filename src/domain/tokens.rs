@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 use super::accounts::AccountId;
 use super::key_files::{self, KeyError};
 use super::key_folder::{self, KeyFile, KeyFileContent, KeyFolder, Reread};
-use crate::clock::Timestamp;
-use crate::fault::Fault;
-use crate::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
 const SESSION: &str = "session+jwt";

@@ -9,9 +9,9 @@ use super::Domain;
 use super::audit::Event;
 use super::key_files::KeyError;
 use super::sessions::RECORDED;
-use crate::clock::days;
-use crate::fault::Fault;
-use crate::secret::PasswordHash;
+use crate::core::clock::days;
+use crate::core::error::Fault;
+use crate::core::secret::PasswordHash;
 use crate::store::Heard;
 
 /// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this

@@ -15,12 +15,12 @@ use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::date_time;
 use super::{Front, Tag};
+use crate::core::secret::{InviteCode, Password};
 use crate::domain::accounts::{
     Account, Application, BadUsername, ChangeError, RegisterError, USERNAME_CHARS, Username,
 };
 use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
-use crate::secret::{InviteCode, Password};
 
 pub struct AccountsApi(pub Arc<Front>);
 

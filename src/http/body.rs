@@ -16,7 +16,7 @@ use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
-use crate::secret::Password;
+use crate::core::secret::Password;
 
 /// The most bytes of a body; `Code::PayloadTooLarge` says so, too.
 pub const LIMIT: usize = 16 * 1024;

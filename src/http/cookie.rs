@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::secret::{DeviceToken, SessionToken};
+use crate::core::secret::{DeviceToken, SessionToken};
 
 /// The session cookie of this service.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::Front;
 use super::cookie::Presented;
 use super::problem::{Code, Failure};
+use crate::core::error::Fault;
 use crate::domain::sessions::{Authentication, RefusedToken, SignedInAs};
-use crate::fault::Fault;
 
 /// The name of the security scheme in the document.
 pub const SCHEME: &str = "session";

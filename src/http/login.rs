@@ -13,11 +13,11 @@ use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use super::sessions::{SessionView, date_time};
 use super::{Front, Tag};
+use crate::core::error::Fault;
+use crate::core::secret::Password;
 use crate::domain::passwords::MOST_TYPED;
 use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
 use crate::domain::throttle::DEVICE;
-use crate::fault::Fault;
-use crate::secret::Password;
 
 pub struct LoginApi(pub Arc<Front>);
 

@@ -65,9 +65,9 @@ use self::setup_warnings::SetupWarnings;
 use self::tags::Tag;
 use self::trace::LoggedRequest;
 pub use self::trace::RequestLog;
+use crate::core::secret::random_bytes;
 use crate::domain::Domain;
 use crate::domain::events::Cause;
-use crate::secret::random_bytes;
 
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]

@@ -6,7 +6,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-use crate::secret::Password;
+use crate::core::secret::Password;
 
 /// A password in a body: documented with its limits, gone from memory when it is dropped.
 pub struct PasswordText<const FEWEST: usize, const MOST: usize>(pub Password);

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::mount::{TooLarge, in_words};
 use super::payload;
 use super::session_data::SessionDataError;
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";

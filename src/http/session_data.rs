@@ -15,8 +15,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::Front;
 use super::guard::{self, SCHEME, SignedIn};
 use super::problem::{Code, Failure};
+use crate::core::error::Fault;
 use crate::domain::session_data::{DataError, LARGEST};
-use crate::fault::Fault;
 
 /// A guard, and a value of type `T` that is kept for the session: read it, write it, or change what
 /// is there. It is gone when the session is, and what nobody has written yet is `T::default()`.

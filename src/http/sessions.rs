@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::guard::SignedIn;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use super::{Front, Tag};
-use crate::clock::Timestamp;
+use crate::core::clock::Timestamp;
 use crate::domain::sessions::{Behind, Remember, RevokeError, Session, SessionId};
 
 pub struct SessionsApi(pub Arc<Front>);

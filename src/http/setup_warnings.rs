@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::origin::CrossOrigin;
 use super::problem::Failure;
-use crate::clock::hours;
+use crate::core::clock::hours;
 use crate::domain::Domain;
 use crate::domain::audit::Event;
 

@@ -21,8 +21,8 @@ use tokio_rustls::server::TlsStream;
 use webpki::{EndEntityCert, KeyUsage};
 use zeroize::Zeroizing;
 
-use crate::clock::{Clock, Timestamp};
-use crate::ownership;
+use crate::core::clock::{Clock, Timestamp};
+use crate::core::ownership;
 
 /// What is spoken, the preferred first (RFC 7301).
 const HTTP_2: &[u8] = b"h2";

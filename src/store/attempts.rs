@@ -3,7 +3,7 @@
 use sqlx::{Connection, FromRow};
 
 use super::{Store, broken, in_one_commit, on_engine, on_writer};
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// A digest of who tries.
 pub type AttemptKey = [u8; 16];

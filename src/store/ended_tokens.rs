@@ -1,8 +1,8 @@
 //! Session tokens that are refused and have no session any more, with the time at which they ended.
 
 use super::{Store, broken, on_engine};
-use crate::fault::Fault;
-use crate::secret::SidDigest;
+use crate::core::error::Fault;
+use crate::core::secret::SidDigest;
 
 /// Records the tokens of all sessions of an account ($1) that is about to be deleted at an instant
 /// ($2).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{Connection, FromRow};
 
 use super::{Store, broken, on_engine, on_writer};
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct EventRow {

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::file_guard::Files;
 use super::suspect_writer;
 use super::wait_histogram::Waits;
-use crate::clock::Stopwatch;
+use crate::core::clock::Stopwatch;
 
 /// As many writes share a commit at the most, and as many may wait for the next one.
 const MOST: usize = 256;

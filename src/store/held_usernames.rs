@@ -1,8 +1,8 @@
 //! User names of closed and deleted accounts, as rows: no registration gets them for a time.
 
 use super::{Store, broken, on_engine};
-use crate::fault::Fault;
-use crate::secret::HeldUsernameDigest;
+use crate::core::error::Fault;
+use crate::core::secret::HeldUsernameDigest;
 
 /// A user name that is held.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use sqlx::FromRow;
 
 use super::{Store, broken, on_engine};
-use crate::fault::Fault;
-use crate::secret::InviteDigest;
+use crate::core::error::Fault;
+use crate::core::secret::InviteDigest;
 
 /// An invite that nobody has used.
 #[derive(Debug, FromRow)]

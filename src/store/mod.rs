@@ -53,7 +53,7 @@ pub use self::sessions::{
 };
 pub use self::transfer::{MoveError, Progress};
 pub use self::wait_histogram::Waited;
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// Runs one body on whichever engine is open. The few statements that the engines write differently
 /// are constants of both, and the body finds its own.

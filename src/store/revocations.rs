@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::engine::postgres::{CHANNEL, Servers};
 use super::file_guard::Files;
 use super::{Store, broken, on_engine};
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// As many endings are read at once.
 const MOST: i64 = 1000;

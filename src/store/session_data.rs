@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{Store, broken, on_engine, on_writer};
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// What is kept of one type, and how often it was changed.
 #[derive(Debug, Clone, FromRow)]

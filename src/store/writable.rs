@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
 use super::{Store, broken, primary_code, to_the_end};
-use crate::fault::Fault;
+use crate::core::error::Fault;
 
 /// A write that finds no row. Where nothing may be written it fails all the same.
 const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where id = ''";

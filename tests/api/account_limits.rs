@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloakroom::clock::Clock;
+use cloakroom::core::clock::Clock;
 use cloakroom::domain::accounts::{Change, Username};
 use futures_util::future::join_all;
 use poem::http::Method;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::clock::Clock;
+use cloakroom::core::clock::Clock;
+use cloakroom::core::secret::Password;
 use cloakroom::domain::accounts::{Application, RegisterError, Username};
 use cloakroom::domain::passwords::NewPassword;
 use cloakroom::domain::sessions::{Credentials, LogInError, Origin, Remember, Wishes};
 use cloakroom::domain::throttle::{Caller, Limits};
-use cloakroom::secret::Password;
 use cloakroom::store::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, Store, TurnRow,
 };

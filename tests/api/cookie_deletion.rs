@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloakroom::clock::{days, hours, mins};
+use cloakroom::core::clock::{days, hours, mins};
 use poem::http::Method;
 use serde_json::json;
 

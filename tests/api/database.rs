@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cloakroom::config::DatabaseUrl;
-use cloakroom::secret::random_id;
+use cloakroom::core::secret::random_id;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 /// It is gone when it is dropped.

@@ -1,7 +1,7 @@
 //! The device cookie: every one that is presented is tried, and signing out forgets it on demand.
 
-use cloakroom::clock::days;
 use cloakroom::config::Settings;
+use cloakroom::core::clock::days;
 use cloakroom::domain::tokens::DeviceClaims;
 use poem::http::{Method, header};
 use serde_json::{Value, json};

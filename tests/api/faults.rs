@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::app;
+use cloakroom::core::secret::Password;
 use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::{Application, RegisterError, ResetError, Username};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
-use cloakroom::secret::Password;
 use cloakroom::store::Store;
 use poem::http::Method;
 use serde_json::json;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cloakroom::clock::days;
 use cloakroom::config::{AccountSettings, Period, Registration, Settings};
+use cloakroom::core::clock::days;
+use cloakroom::core::secret::Password;
 use cloakroom::domain::Rules;
 use cloakroom::domain::accounts::{Application, Username};
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
-use cloakroom::secret::Password;
 use poem::http::Method;
 use serde_json::json;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
-use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{Config, Settings};
+use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::Domain;
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::Limits;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
+use cloakroom::core::secret::Password;
 use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::{Change, Username};
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
-use cloakroom::secret::Password;
 
 use crate::house::{Answer, CHEAP, House, PASSWORD};
 
@@ -102,7 +102,7 @@ async fn importing_twice_changes_nothing() {
     house.signed_in("django").await;
     assert_eq!(house.domain.import(&everybody()).await.unwrap(), 11);
     let before = house.text(ALL).await;
-    house.wait(cloakroom::clock::days(1));
+    house.wait(cloakroom::core::clock::days(1));
     assert_eq!(house.domain.import(&everybody()).await.unwrap(), 0);
     assert_eq!(house.text(ALL).await, before);
     assert_eq!(house.stranger().log_in("django", PASSWORD).await.status, 200, "ours stays ours");

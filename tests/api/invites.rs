@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::clock::days;
 use cloakroom::config::{Registration, Settings};
+use cloakroom::core::clock::days;
 use poem::http::Method;
 use serde_json::json;
 

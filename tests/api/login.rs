@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::clock::{days, hours};
+use cloakroom::core::clock::{days, hours};
 use serde_json::json;
 
 use crate::house::{House, PASSWORD, private_with};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloakroom::clock::Timestamp;
+use cloakroom::core::clock::Timestamp;
 use poem::http::Method;
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The pages, as a browser without scripts sees them.
 
-use cloakroom::clock::{hours, mins};
 use cloakroom::config::{Registration, Settings, SiteSettings};
+use cloakroom::core::clock::{hours, mins};
 use poem::http::Method;
 
 use crate::house::{Answer, House, PASSWORD, request};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cloakroom::core::secret::TokenDigest;
 use cloakroom::domain::recognition::Recognition;
 use cloakroom::domain::sessions::Authentication;
-use cloakroom::secret::TokenDigest;
 
 use crate::house::House;
 

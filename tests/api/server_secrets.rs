@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloakroom::clock::days;
+use cloakroom::core::clock::days;
 use cloakroom::domain::accounts::Username;
 use cloakroom::domain::server_secret::{self, ServerSecrets};
 use cloakroom::domain::throttle::Limits;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloakroom::clock::{Timestamp, days, hours};
+use cloakroom::core::clock::{Timestamp, days, hours};
 use cloakroom::domain::Domain;
 use poem::http::Method;
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use cloakroom::app::{self, Surroundings};
-use cloakroom::clock::Clock;
+use cloakroom::core::clock::Clock;
+use cloakroom::core::secret::Password;
 use cloakroom::domain::accounts::Username;
-use cloakroom::secret::Password;
 
 use crate::house::{CHEAP, House, PASSWORD, START};
 

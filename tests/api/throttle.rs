@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use poem::http::{Method, header};
 use serde_json::json;
 
-use cloakroom::secret::Password;
+use cloakroom::core::secret::Password;
 
 use crate::house::{Answer, House, PASSWORD, START, coming_from, request};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use cloakroom::secret::Sid;
+use cloakroom::core::secret::Sid;
 use serde_json::Value;
 
 use super::rows::{Digest, Rows};

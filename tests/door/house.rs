@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use cloakroom::app::Surroundings;
-use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{Config, Settings};
+use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::{Cloakroom, Mounted};

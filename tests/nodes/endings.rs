@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::clock::Clock;
+use cloakroom::core::clock::Clock;
+use cloakroom::core::secret::{Sid, random_id};
 use cloakroom::domain::tokens::{Claims, Keys};
-use cloakroom::secret::{Sid, random_id};
 use sqlx::postgres::PgPool;
 
 use super::postgres::Server;

@@ -134,7 +134,7 @@ fn a_certificate_for_other_names_is_said_to_be_one() {
     let tls = cloakroom::server::Tls::open(
         &folder.path().join("tls.pem"),
         &folder.path().join("tls.key"),
-        cloakroom::clock::Clock::System,
+        cloakroom::core::clock::Clock::System,
     );
     let tls = tls.unwrap();
     assert!(!tls.names("localhost") && !tls.names("127.0.0.1") && !tls.names("[::1]"));
@@ -149,7 +149,7 @@ fn a_key_of_the_user_of_the_service_is_taken_and_that_of_another_user_is_not() {
         return; // only root can give a file away
     }
     let open = |user| {
-        let clock = cloakroom::clock::Clock::System;
+        let clock = cloakroom::core::clock::Clock::System;
         cloakroom::server::Tls::open_for(user, &certificate, &key, clock).map(drop)
     };
     open(65_534).unwrap();

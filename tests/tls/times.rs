@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::clock::Clock;
+use cloakroom::core::clock::Clock;
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
 

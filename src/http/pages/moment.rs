@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::clock::Timestamp;
+use crate::core::clock::Timestamp;
 use crate::http::sessions::date_time;
 
 /// An instant, for browsers and for people.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use poem::Response;
 use poem::http::{StatusCode, header};
 
+use crate::core::error::Fault;
 use crate::domain::sessions::LogInError;
-use crate::fault::Fault;
 use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
 
 /// Problems that are about one field, where the form has it.

@@ -2,7 +2,7 @@
 //! others, the last used first.
 
 use super::moment::Moment;
-use crate::clock::Timestamp;
+use crate::core::clock::Timestamp;
 use crate::domain::sessions::Session;
 
 /// An account may have a hundred sessions, most of which look alike: more than these are a wall.

@@ -2,8 +2,8 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
-use crate::fault::Fault;
-use crate::secret::{HeldUsernameDigest, InviteDigest, PasswordHash};
+use crate::core::error::Fault;
+use crate::core::secret::{HeldUsernameDigest, InviteDigest, PasswordHash};
 use crate::store::ended_tokens::RECORD_ENDED_TOKENS;
 use crate::store::held_usernames::{COUNT_HELD, HOLD, HeldUsernameRow, RELEASE};
 use crate::store::invites::USE_UP;

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use tokio::time::interval;
 
-use crate::fault::Fault;
+use crate::core::error::Fault;
 use crate::store::engine::{postgres, sqlite};
 use crate::store::transfer::TABLES;
 use crate::store::{MoveError, OpenError, Progress, Store, broken, on_engine};

@@ -8,7 +8,7 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-use crate::fault::Fault;
+use crate::core::error::Fault;
 use crate::store::engine::{postgres, sqlite};
 use crate::store::{BackupError, Pool, Store, broken};
 

@@ -12,7 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
-use crate::ownership;
+use crate::core::ownership;
 use crate::store::file_guard::Files;
 use crate::store::group_commit::Commits;
 use crate::store::suspect_writer::Doubt;

@@ -10,8 +10,8 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::fault::Fault;
-use crate::ownership;
+use crate::core::error::Fault;
+use crate::core::ownership;
 use crate::store::definitions::{self, DefinitionReport};
 use crate::store::engine::{postgres, sqlite};
 use crate::store::file_guard::Files;

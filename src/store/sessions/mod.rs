@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use crate::fault::Fault;
-use crate::secret::SidDigest;
+use crate::core::error::Fault;
+use crate::core::secret::SidDigest;
 use crate::store::attempts::{Forgiveness, NodeTime, TurnRow, count_turn, forgive};
 use crate::store::{Store, begin, broken, in_one_commit, on_engine};
 

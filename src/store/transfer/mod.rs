@@ -8,7 +8,7 @@ use futures_util::future::join;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::mpsc::channel;
 
-use crate::fault::Fault;
+use crate::core::error::Fault;
 use crate::store::transfer::copy_format::Side;
 use crate::store::{Store, broken, on_engine};
 

@@ -1,0 +1,6 @@
+//! What every layer may use: ids, secrets, the clock, errors and network types. It imports no other layer.
+
+pub mod clock;
+pub mod error;
+pub mod ownership;
+pub mod secret;
