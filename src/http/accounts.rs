@@ -8,11 +8,12 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
-use super::body::{Body, Fields, FromFields};
 use super::cookie::WithCookie;
 use super::guard::SignedIn;
-use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use super::request::body::{Body, FromFields};
+use super::request::fields::Fields;
+use super::request::password_text::PasswordText;
 use super::sessions::date_time;
 use super::{Front, Tag};
 use crate::core::secret::{InviteCode, Password};

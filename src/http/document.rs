@@ -12,10 +12,10 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
-use super::body::{JSON, LIMIT};
 use super::guard::SCHEME;
-use super::mount::in_words;
 use super::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
+use super::request::limit::{MAX_BODY_BYTES, format_bytes};
+use super::request::media_type::JSON;
 use super::{Front, Operations, PrivateApi, Table, pages, tags};
 use crate::domain::passwords::BadPassword;
 
@@ -84,7 +84,7 @@ impl About {
 
 /// The document as it is committed in `openapi/openapi.json`.
 pub fn document() -> String {
-    pretty(&build::<PrivateApi>(About::cloakroom(), LIMIT))
+    pretty(&build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES))
 }
 
 /// The same document in YAML.
@@ -352,10 +352,10 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
         None,
     );
     let (limit, media_types) = match whose {
-        Whose::Ours => (LIMIT, "neither JSON nor a form in UTF-8, or it is compressed"),
+        Whose::Ours => (MAX_BODY_BYTES, "neither JSON nor a form in UTF-8, or it is compressed"),
         Whose::Guests { body_limit } => (body_limit, "of no documented media type"),
     };
-    let limit = in_words(limit);
+    let limit = format_bytes(limit);
     let too_large = format!("`payload_too_large`: the body is larger than {limit}.");
     may_answer(has_body, Code::PayloadTooLarge, &too_large, None);
     may_answer(
@@ -592,7 +592,7 @@ mod tests {
             .flat_map(|api| &api.paths)
             .map(|path| path.operations.len())
             .sum();
-        let document = build::<PrivateApi>(About::cloakroom(), LIMIT);
+        let document = build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES);
         let printed: usize = document["paths"]
             .as_object()
             .into_iter()

@@ -7,10 +7,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::body::{Body, Fields, FromFields, OptionalBody};
 use super::cookie::{AlsoSet, Keep, WithCookie};
-use super::password_text::PasswordText;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use super::request::body::{Body, FromFields, OptionalBody};
+use super::request::fields::Fields;
+use super::request::password_text::PasswordText;
 use super::sessions::{SessionView, date_time};
 use super::{Front, Tag};
 use crate::core::error::Fault;

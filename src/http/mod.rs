@@ -1,8 +1,6 @@
 //! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
 
 mod accounts;
-mod address;
-mod body;
 mod client;
 mod conflict_log;
 mod cookie;
@@ -11,22 +9,18 @@ mod document;
 mod forward_auth;
 mod guard;
 mod health;
-mod host;
 mod login;
 mod mount;
-mod origin;
 mod pages;
-mod password_text;
-mod payload;
 mod private;
 mod problem;
+mod request;
 mod requests;
 mod session_data;
 mod sessions;
 mod setup_warnings;
 mod tags;
 mod tokens;
-mod trace;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -44,27 +38,29 @@ use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, OperationId};
 use tracing::{Instrument, Level, Span};
 
-pub use self::address::TrustedProxies;
 pub use self::conflict_log::ConflictLog;
 use self::cookie::AlsoSet;
 pub use self::cookie::{DeviceCookie, SessionCookie};
 pub use self::document::{About, document, yaml};
 pub use self::guard::{MaybeSignedIn, SignedIn};
-pub use self::host::Hosts;
 pub use self::mount::{Guest, MountError};
-pub use self::origin::Origins;
-use self::origin::Preflight;
 use self::pages::BrowserRequest;
 pub use self::pages::{Apps, Color, Logo, Site};
 pub use self::private::PrivateApi;
 pub use self::problem::Problem;
-use self::problem::{Code, Failure, Trouble};
+use self::problem::catch::{catch, panic_answer};
+use self::problem::error::ErrorCause;
+use self::problem::{Code, Failure};
+pub use self::request::client_address::TrustedProxies;
+use self::request::cors::{self, Preflight};
+pub use self::request::cross_origin::Origins;
+pub use self::request::host::Hosts;
+pub use self::request::trace::RequestLog;
+use self::request::trace::{self, LoggedRequest};
 pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
 use self::tags::Tag;
-use self::trace::LoggedRequest;
-pub use self::trace::RequestLog;
 use crate::core::secret::random_bytes;
 use crate::domain::Domain;
 use crate::domain::events::Cause;
@@ -72,10 +68,11 @@ use crate::domain::events::Cause;
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
-    pub use super::body::{Fields, FromFields};
     pub use super::cookie::Presented;
     pub use super::login::CredentialsView;
     pub use super::problem::Failure;
+    pub use super::request::body::FromFields;
+    pub use super::request::fields::Fields;
 
     /// A refusal as a client reads it.
     pub fn problem(failure: &Failure) -> serde_json::Value {
@@ -196,13 +193,13 @@ async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             let id = error.data::<OperationId>().copied();
-            let mut response = problem::catch(error);
+            let mut response = catch(error);
             if let Some(id) = id {
                 response.set_data(id);
             }
             response
         }
-        Err(_panic) => problem::panicked(), // the hook of std has printed where
+        Err(_panic) => panic_answer(), // the hook of std has printed where
     }
 }
 
@@ -310,7 +307,7 @@ impl Endpoint for Edge {
             response = self.page_of(&browser, response);
         }
         let status = response.status().as_u16();
-        if let Some(Trouble(cause)) = response.data() {
+        if let Some(ErrorCause(cause)) = response.data() {
             let span =
                 if span.is_none() { trace::span(&id, parent.as_ref(), None) } else { span.clone() };
             span.in_scope(|| tracing::error!(status, cause, "cannot answer"));
@@ -326,7 +323,7 @@ impl Endpoint for Edge {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         if let Some(origin) = reader {
-            origin::let_read(response.headers_mut(), origin);
+            cors::allow_reading(response.headers_mut(), origin);
         }
         let took = begun.elapsed();
         self.front.requests.count(&response, took);
@@ -343,7 +340,7 @@ impl Edge {
         if let Some(failure) = self.refusal(&request) {
             return failure.as_response();
         }
-        if may_read && origin::is_preflight(&request) {
+        if may_read && cors::is_preflight(&request) {
             return self.preflight.answer();
         }
         request.set_data(Arc::clone(&self.front));
@@ -393,7 +390,7 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
     add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     // of pages, and these may come from an embedder, too (ASVS 3.4.8)
     add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    add(header::VARY, origin::VARY);
+    add(header::VARY, cors::VARY);
     if front.is_secure {
         // two years, as the preload list asks for; subdomains are not ours to decide
         add(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");

@@ -4,14 +4,10 @@
 //! have one name; here each has an error that says what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
+use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::{fmt, io};
 
 use http_body_util::BodyExt;
-use http_body_util::combinators::BoxBody;
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, Method, header};
 use poem::{Body, Endpoint, EndpointExt, Error, Request, Response, Result};
@@ -19,10 +15,10 @@ use poem_openapi::error::{ContentTypeError, ParsePathError};
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 use poem_openapi::{OpenApi, OperationId};
 
-use super::body::LIMIT;
 use super::document::About;
 use super::guard::SCHEME;
 use super::problem::{Failure, Problem};
+use super::request::limit::{LimitedBody, MAX_BODY_BYTES};
 use super::session_data;
 use super::{Operations, PrivateApi, Table};
 
@@ -44,7 +40,12 @@ impl<T> fmt::Debug for Guest<T> {
 impl Guest<PrivateApi> {
     /// What the program itself puts beside them.
     pub fn cloakroom() -> Self {
-        Self { api: PrivateApi, about: About::cloakroom(), body_limit: LIMIT, pages: Vec::new() }
+        Self {
+            api: PrivateApi,
+            about: About::cloakroom(),
+            body_limit: MAX_BODY_BYTES,
+            pages: Vec::new(),
+        }
     }
 }
 
@@ -246,8 +247,7 @@ impl Endpoint for Guests {
     async fn call(&self, mut request: Request) -> Result<Response> {
         let body = request.take_body();
         if !body.is_empty() {
-            let left = u64::try_from(self.limit).unwrap_or(u64::MAX);
-            let body = Measured { body: body.into(), left, limit: self.limit };
+            let body = LimitedBody::new(body.into(), self.limit);
             request.set_body(Body::from(body.boxed()));
         }
         self.endpoint.call(request).await.map_err(|error| self.named(error))
@@ -277,69 +277,4 @@ fn of_same_operation(mut error: Error, other: &Error) -> Error {
         error.set_data(*id);
     }
     error
-}
-
-/// A body that ends in an error at its limit.
-struct Measured {
-    body: BoxBody<Bytes, io::Error>,
-    left: u64,
-    limit: usize,
-}
-
-impl HttpBody for Measured {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let too_large = |limit| Poll::Ready(Some(Err(io::Error::other(TooLarge(limit)))));
-        // a client that says how much it sends is not read at all
-        if self.body.size_hint().lower() > self.left {
-            return too_large(self.limit);
-        }
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-            match self.left.checked_sub(length) {
-                Some(left) => self.left = left,
-                None => return too_large(self.limit),
-            }
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body is larger than so many bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the body is larger than {0} bytes")]
-pub struct TooLarge(pub usize);
-
-impl TooLarge {
-    /// The limit that a body met while it was read, if that is why reading it failed.
-    pub fn met(error: &io::Error) -> Option<Self> {
-        let cause = error.get_ref()?;
-        let within = || cause.downcast_ref::<io::Error>().and_then(Self::met);
-        cause.downcast_ref().copied().or_else(within)
-    }
-}
-
-/// A number of bytes in words.
-pub fn in_words(bytes: usize) -> String {
-    const KIB: usize = 1024;
-    const MIB: usize = 1024 * KIB;
-    match bytes {
-        bytes if bytes >= MIB && bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
-        bytes if bytes >= KIB && bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
-        bytes => format!("{bytes} bytes"),
-    }
 }

@@ -14,6 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::Front;
 use super::guard::{self, SCHEME, SignedIn};
+use super::problem::error::ErrorCause;
 use super::problem::{Code, Failure};
 use crate::core::error::Fault;
 use crate::domain::session_data::{DataError, LARGEST};
@@ -135,7 +136,7 @@ impl ResponseError for SessionDataError {
     fn as_response(&self) -> Response {
         let mut response = Failure::of(self.code()).as_response();
         if let Self::TooLarge { .. } | Self::DoesNotFit { .. } | Self::Database(_) = self {
-            response.set_data(super::Trouble(self.to_string()));
+            response.set_data(ErrorCause(self.to_string()));
         }
         response
     }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::origin::CrossOrigin;
 use super::problem::Failure;
+use super::request::cross_origin::CrossOrigin;
 use crate::core::clock::hours;
 use crate::domain::Domain;
 use crate::domain::audit::Event;

@@ -6,9 +6,10 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::body::{Body, Fields, FromFields};
 use super::guard::SignedIn;
 use super::problem::{Code, Failure, Problem};
+use super::request::body::{Body, FromFields};
+use super::request::fields::Fields;
 use super::{Front, Tag};
 use crate::domain::access_tokens::{Issued, UnknownAudience};
 use crate::domain::tokens::PublicKey;

@@ -212,7 +212,7 @@ fn each_library_is_named_in_its_layer_only() {
     none(&["getrandom::", "zeroize"], |file| {
         ![
             "core/secret.rs",
-            "http/body.rs",
+            "http/request/fields.rs",
             "domain/key_files.rs",
             "domain/tokens.rs",
             "domain/passwords.rs",

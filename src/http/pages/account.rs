@@ -17,8 +17,9 @@ use super::{form, page, see_other, shown};
 use crate::domain::accounts::ChangeError;
 use crate::domain::sessions::{LogInError, Remember, RevokeError, SignedInAs};
 use crate::http::accounts::{Closing, PasswordChange, about_password};
-use crate::http::body::{Fields, FromFields};
 use crate::http::problem::{Code, Failure, Problem};
+use crate::http::request::body::FromFields;
+use crate::http::request::fields::Fields;
 use crate::http::{Front, Site};
 
 /// As many sessions are shown as an account may have.

@@ -30,8 +30,8 @@ pub use self::color::Color;
 pub use self::refusal::BrowserRequest;
 use self::refusal::ProblemPage;
 pub use self::site::{Logo, Site};
-use super::body::BodyType;
 use super::problem::{Code, Failure};
+use super::request::media_type::BodyType;
 use super::{Front, Table};
 
 /// What the pages gain by a script.

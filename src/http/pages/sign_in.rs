@@ -15,10 +15,11 @@ use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::Ticket;
 use crate::http::accounts::{NewAccountView, unfit};
-use crate::http::body::{Fields, FromFields, read_optional};
 use crate::http::cookie::Presented;
 use crate::http::login::{CredentialsView, LogoutOptions};
 use crate::http::problem::{Code, Failure, Problem};
+use crate::http::request::body::{FromFields, read_optional};
+use crate::http::request::fields::Fields;
 use crate::http::{Front, Site};
 
 /// The form of `/login` and `/register`.

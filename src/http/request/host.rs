@@ -10,7 +10,7 @@ use poem::Request;
 use poem::http::uri::Authority;
 use poem::http::{Version, header};
 
-use super::problem::{Code, Failure, Problem};
+use crate::http::problem::{Code, Failure, Problem};
 
 /// The names of this service; its addresses need not be told.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 //! It says so in a sentence that names Rust types and repeats what was sent. Told on is what a client
 //! can use: the place in the JSON, or the field and the documented rule that it breaks.
 
-use super::problem::{Code, FieldCode, FieldError, Problem};
+use crate::http::problem::{Code, FieldCode, FieldError, Problem};
 
 /// The refusal of a body that was not as documented.
-pub fn not_parsed(reason: &str) -> Problem {
+pub fn parse_failed(reason: &str) -> Problem {
     let invalid = Problem::of(Code::InvalidRequest);
     if let Some((line, column)) = place(reason) {
         let detail = if reason.starts_with("EOF ") {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn said(reason: &str) -> (String, Vec<(String, String)>) {
-        let problem = not_parsed(reason);
+        let problem = parse_failed(reason);
         let errors = problem.errors.unwrap_or_default();
         (problem.detail, errors.into_iter().map(|one| (one.field, one.code.0)).collect())
     }

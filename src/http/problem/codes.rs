@@ -1,0 +1,129 @@
+//! The problem codes: the name, status, title and sentence of each. A new code goes here.
+
+use poem::http::StatusCode;
+
+/// Why a request was refused. The strings are part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    InvalidRequest,
+    NotAuthenticated,
+    SessionRefused,
+    InvalidCredentials,
+    RegistrationClosed,
+    InviteRefused,
+    AudienceRefused,
+    CrossOrigin,
+    NotFound,
+    MethodNotAllowed,
+    UsernameTaken,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    UnknownHost,
+    PolicyViolation,
+    TooManyAttempts,
+    InternalError,
+    Overloaded,
+    Unavailable,
+}
+
+/// What the contract says of a code: its name, its status, its title, its sentence.
+struct Entry {
+    name: &'static str,
+    status: u16,
+    title: &'static str,
+    detail: &'static str,
+}
+
+impl Code {
+    pub const ALL: [Self; 19] = [
+        Self::InvalidRequest,
+        Self::NotAuthenticated,
+        Self::SessionRefused,
+        Self::InvalidCredentials,
+        Self::RegistrationClosed,
+        Self::InviteRefused,
+        Self::AudienceRefused,
+        Self::CrossOrigin,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UsernameTaken,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::UnknownHost,
+        Self::PolicyViolation,
+        Self::TooManyAttempts,
+        Self::InternalError,
+        Self::Overloaded,
+        Self::Unavailable,
+    ];
+
+    #[rustfmt::skip]
+    fn entry(self) -> Entry {
+        let entry = |name, status, title, detail| Entry { name, status, title, detail };
+        match self {
+            Self::InvalidRequest => entry("invalid_request", 400, "Invalid request",
+                "The request is malformed or does not match the API's schema."),
+            Self::NotAuthenticated => entry("not_authenticated", 401, "Sign-in needed",
+                "Not authenticated"),
+            Self::SessionRefused => entry("session_refused", 403, "Session refused",
+                "Invalid authentication"),
+            Self::InvalidCredentials => entry("invalid_credentials", 403, "Wrong credentials",
+                "Invalid user or password"),
+            Self::RegistrationClosed => entry("registration_closed", 403, "Registration closed",
+                "Registration is closed. Ask the operator of this service for an account."),
+            Self::InviteRefused => entry("invite_refused", 403, "Invite refused",
+                "Registration needs a valid invite code. This one is missing, mistyped, already used or \
+                 expired. Ask the operator of this service for a new one."),
+            Self::AudienceRefused => entry("audience_refused", 403, "Audience refused",
+                "No tokens are issued for this audience; the operator of this service can name it \
+                 in `tokens.audiences`."),
+            Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
+                "A page of another origin may not do this; open this service itself."),
+            Self::NotFound => entry("not_found", 404, "Not found",
+                "Nothing was found at this address."),
+            Self::MethodNotAllowed => entry("method_not_allowed", 405, "Method not allowed",
+                "This path does not take this method; see the header `Allow`."),
+            Self::UsernameTaken => entry("username_taken", 409, "User name taken",
+                "This user name is taken. Choose another one."),
+            Self::PayloadTooLarge => entry("payload_too_large", 413, "Body too large",
+                "The body is larger than 16 KiB."),
+            Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
+                "Send the body as `application/json` or as `application/x-www-form-urlencoded`."),
+            Self::UnknownHost => entry("unknown_host", 421, "Not this service",
+                "This service does not answer under this `Host`; its operator can set it as `public_url`, \
+                 or name it in `allowed_hosts`."),
+            Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
+                "The user name or the password does not meet the rules; see `errors`."),
+            Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",
+                "Too many attempts. Wait as many seconds as the header `Retry-After` says, then try again."),
+            Self::InternalError => entry("internal_error", 500, "Internal error",
+                "Something went wrong in this service. If it happens again, give its operator the value of the \
+                 header `X-Request-Id`."),
+            Self::Overloaded => entry("overloaded", 503, "Too busy",
+                "Too many users are signing in right now. Try again in a moment."),
+            Self::Unavailable => entry("unavailable", 503, "Unavailable",
+                "The service is temporarily unavailable. Try again in a moment."),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.entry().status).expect("the table holds statuses")
+    }
+
+    /// What a client may do about it, for the page that `type` names.
+    pub fn detail(self) -> &'static str {
+        self.entry().detail
+    }
+
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}

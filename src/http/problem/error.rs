@@ -1,0 +1,112 @@
+//! A refusal or a failure on its way to the catcher, and what the log says about its cause.
+
+use std::error::Error as StdError;
+
+use poem::error::ResponseError;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::Json;
+use poem_openapi::registry::{MetaResponses, Registry};
+use poem_openapi::types::Type;
+
+use super::Problem;
+use super::codes::Code;
+use crate::core::error::Fault;
+
+/// The media type of every refusal.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Who was told that something is busy or broken may ask again after this many seconds.
+pub const RETRY_AFTER: u64 = 1;
+
+/// A refusal that any operation may meet, on its way to the catcher.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problem.detail)]
+pub struct Failure {
+    pub problem: Box<Problem>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    #[source]
+    cause: Option<Fault>,
+}
+
+impl Failure {
+    pub fn of(code: Code) -> Self {
+        Self::from(Problem::of(code))
+    }
+
+    /// A request that is malformed; the sentence says how.
+    pub fn invalid_request(detail: impl Into<String>) -> Self {
+        Problem { detail: detail.into(), ..Problem::of(Code::InvalidRequest) }.into()
+    }
+
+    /// Lets the cause travel with an answer, for the log.
+    pub fn blame(&self, response: &mut Response) {
+        let Some(fault) = &self.cause else { return };
+        let mut chain = fault.to_string();
+        let mut source = fault.source();
+        while let Some(cause) = source {
+            chain = format!("{chain}: {cause}");
+            source = cause.source();
+        }
+        response.set_data(ErrorCause(chain));
+    }
+
+    /// The header comes beside the others of the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), headers: Vec::new(), cause: None }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let failure = if fault.may_pass() {
+            Self::of(Code::Unavailable).with_header(header::RETRY_AFTER, RETRY_AFTER.into())
+        } else {
+            Self::of(Code::InternalError)
+        };
+        Self { cause: Some(fault), ..failure }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).expect("a problem's status is one")
+    }
+
+    fn as_response(&self) -> Response {
+        let mut response = Json(Problem::clone(&self.problem)).into_response();
+        response.set_status(self.status());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        self.blame(&mut response);
+        response.set_data(Problem::clone(&self.problem)); // for a browser, it becomes a page
+        response
+    }
+}
+
+/// What any operation may answer is added by `document()`: here is nothing to say.
+impl ApiResponse for Failure {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
+
+/// What broke behind an answer: for the log alone.
+#[derive(Debug, Clone)]
+pub struct ErrorCause(pub String);

@@ -1,0 +1,162 @@
+//! Every refusal has one body: problem details (RFC 9457). The catcher at the outer endpoint turns
+//! every error into such a body. The cause of a failure travels with the answer to where the
+//! request's id is known, and is logged there, once.
+
+pub mod catch;
+pub mod codes;
+pub mod error;
+pub mod field_codes;
+mod open_enum;
+
+use std::time::Duration;
+
+use poem::http::StatusCode;
+use poem_openapi::Object;
+
+pub use self::codes::Code;
+pub use self::error::{Failure, PROBLEM_JSON, RETRY_AFTER};
+pub use self::field_codes::FieldCode;
+use self::open_enum::{CodeName, FieldCodeName};
+use super::request::limit::format_bytes;
+
+/// Why a request was refused, in the form of RFC 9457. Tell refusals apart by `code`.
+#[derive(Debug, Clone, Object)]
+pub struct Problem {
+    /// A URI reference that names the kind of problem and leads to its explanation.
+    #[oai(rename = "type", validator(max_length = 200))]
+    pub(crate) kind: String,
+    /// The kind of problem in a few words.
+    #[oai(validator(max_length = 200))]
+    pub(crate) title: String,
+    /// The HTTP status of the answer.
+    #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
+    pub(crate) status: u16,
+    /// What is wrong and what to do, for people.
+    #[oai(validator(max_length = 1000))]
+    pub(crate) detail: String,
+    pub(crate) code: CodeName,
+    /// What is wrong in the body, field by field.
+    #[oai(skip_serializing_if_is_none, validator(max_items = 20))]
+    pub(crate) errors: Option<Vec<FieldError>>,
+}
+
+/// One thing that is wrong in a body.
+#[derive(Debug, Clone, Object)]
+pub struct FieldError {
+    /// The name of the field.
+    #[oai(validator(max_length = 64))]
+    pub field: String,
+    pub code: FieldCodeName,
+    /// What is wrong with it and what to do, for people.
+    #[oai(validator(max_length = 1000))]
+    pub detail: String,
+}
+
+impl FieldError {
+    pub fn new(field: &str, code: FieldCode, detail: impl Into<String>) -> Self {
+        let field = field.chars().take(64).collect(); // a client's own key can be any length
+        Self { field, code: FieldCodeName(code.name().to_owned()), detail: detail.into() }
+    }
+}
+
+impl Problem {
+    /// A problem of a service's own: a status, a `code` of small letters and `_`, and what is wrong
+    /// and what to do. Named in backticks at the start of the answer's description, followed by a
+    /// colon, the code has an example in the document.
+    ///
+    /// ```
+    /// use cloakroom::Problem;
+    /// use poem::http::StatusCode;
+    /// use poem_openapi::{ApiResponse, payload::Json};
+    ///
+    /// #[derive(ApiResponse)]
+    /// enum SeatAnswer {
+    ///     /// `sold_out`: no seat is left.
+    ///     #[oai(status = 409, content_type = "application/problem+json")]
+    ///     SoldOut(Json<Problem>),
+    /// }
+    ///
+    /// let problem = Problem::new(StatusCode::CONFLICT, "sold_out", "No seat is left.");
+    /// let answer = SeatAnswer::SoldOut(Json(problem));
+    /// ```
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: CodeName(code.to_owned()),
+            errors: None,
+        }
+    }
+
+    /// The problem of a status that is all that is known; its name is its code.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::BAD_REQUEST => Code::InvalidRequest,
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            StatusCode::INTERNAL_SERVER_ERROR => Code::InternalError,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+            other => {
+                let reason = other.canonical_reason().unwrap_or("Refused");
+                let code = reason.to_ascii_lowercase();
+                let code = code.replace(|c: char| !c.is_ascii_alphabetic(), "_");
+                return Self::new(other, &code, format!("{reason}."));
+            }
+        };
+        Self::of(code)
+    }
+
+    /// A parameter is not what the document says.
+    pub(super) fn not_as_documented(parameter: &str) -> Self {
+        let wrong = FieldError::new(parameter, FieldCode::WrongType, "See the documented limits.");
+        Self::of(Code::InvalidRequest).with_errors(vec![wrong])
+    }
+
+    /// A body is larger than so many bytes.
+    pub(super) fn larger_than(limit: usize) -> Self {
+        let detail = format!("The body is larger than {}.", format_bytes(limit));
+        Self { detail, ..Self::of(Code::PayloadTooLarge) }
+    }
+
+    /// A body is of a media type that an operation of somebody's does not take.
+    pub(super) fn of_no_documented_media_type() -> Self {
+        let detail = "Send the body in a documented media type, and say which in `Content-Type`.";
+        Self { detail: detail.to_owned(), ..Self::of(Code::UnsupportedMediaType) }
+    }
+
+    /// The problem as the contract words it.
+    pub(crate) fn of(code: Code) -> Self {
+        Self {
+            kind: format!("/problems/{}", code.name()),
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            detail: code.detail().to_owned(),
+            code: CodeName(code.name().to_owned()),
+            errors: None,
+        }
+    }
+
+    /// For who tried too often, and the seconds of `Retry-After`.
+    pub(crate) fn too_many_attempts(wait: Duration) -> (Self, u64) {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let in_words = match seconds {
+            1 => "a second".to_owned(),
+            2..100 => format!("{seconds} seconds"),
+            100..6000 => format!("{} minutes", seconds.div_ceil(60)),
+            _ => format!("{} hours", seconds.div_ceil(3600)),
+        };
+        let detail = format!("Too many attempts. Try again in {in_words}.");
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        (Self { detail, ..Self::of(Code::TooManyAttempts) }, seconds)
+    }
+
+    #[must_use]
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = (!errors.is_empty()).then_some(errors);
+        self
+    }
+}

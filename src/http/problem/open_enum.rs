@@ -1,0 +1,81 @@
+//! Codes as the document describes them: strings of a list that may grow.
+
+use std::borrow::Cow;
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde_json::Value;
+
+/// A string of a known list that may grow: an enum in prose, so that no generated client breaks
+/// when it meets a new one. `document()` writes the list beside it.
+macro_rules! open_enum {
+    ($name:ident, $title:literal, $description:literal) => {
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(pub String);
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                $title.into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Reference($title.to_owned())
+            }
+
+            fn register(registry: &mut Registry) {
+                registry.create_schema::<Self, _>($title.to_owned(), |_| MetaSchema {
+                    description: Some($description),
+                    pattern: Some("^[a-z_]+$".to_owned()),
+                    max_length: Some(64),
+                    ..MetaSchema::new("string")
+                });
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(Value::String(self.0.clone()))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value {
+                    Some(Value::String(text)) => Ok(Self(text)),
+                    other => Err(ParseError::expected_type(other.unwrap_or_default())),
+                }
+            }
+        }
+    };
+}
+
+open_enum!(
+    CodeName,
+    "ProblemCode",
+    "The kind of problem, for programs. New ones may be added: treat an unknown one by its `status`."
+);
+open_enum!(
+    FieldCodeName,
+    "FieldErrorCode",
+    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one.
+
+Of a password: `too_short`, `too_long`; `not_allowed` (a control character, or one that Unicode has \
+not assigned); `name_based` (little but the user name or a name of the service); `repetitive` (a few \
+characters again and again); `sequential` (along the alphabet, the digits or the keyboard); `common` \
+(many people have chosen it); `unchanged` (it is the current one).
+
+Of a user name: `too_short`, `too_long`; `not_allowed` (not of the documented pattern); `reserved` (it \
+stands for the service or its operator, as `admin`, `root` and `support` do)."
+);

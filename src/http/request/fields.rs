@@ -1,0 +1,155 @@
+//! The fields of a body, read one by one, and everything that is wrong with them.
+
+use poem::http::header;
+use poem::{Request, RequestBody};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::decode::{form, json};
+use super::limit::MAX_BODY_BYTES;
+use super::media_type::is_form;
+use crate::core::secret::Password;
+use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
+
+/// The most fields of a body; no operation has a quarter of them.
+const MAX_FIELDS: usize = 32;
+
+/// The fields of a body, and everything found wrong with them.
+#[derive(Default)]
+pub struct Fields {
+    rest: Vec<(String, Value)>,
+    is_form: bool,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads the body by its media type.
+    pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
+        let is_form = is_form(request)?;
+        Self::parse(is_form, &read_bytes(request, body).await?)
+    }
+
+    pub fn parse(is_form: bool, bytes: &[u8]) -> Result<Self, Failure> {
+        let pairs = if is_form { form(bytes)? } else { json(bytes)? };
+        if pairs.len() > MAX_FIELDS {
+            return Err(Failure::invalid_request(format!(
+                "The body has more than {MAX_FIELDS} fields."
+            )));
+        }
+        let mut fields = Self { is_form, ..Self::default() };
+        for (name, value) in pairs {
+            fields.add(name, value);
+        }
+        Ok(fields)
+    }
+
+    fn add(&mut self, name: String, value: Value) {
+        if self.rest.iter().any(|(known, _)| *known == name) {
+            let already = self.errors.iter().any(|error| error.field == name);
+            if !already {
+                self.error(&name, FieldCode::Repeated, "This field was sent more than once.");
+            }
+            return;
+        }
+        self.rest.push((name, value));
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str) -> String {
+        match self.take(name) {
+            Some(Value::String(text)) => return text,
+            Some(_) => self.error(name, FieldCode::WrongType, "This field must be a string."),
+            None => self.error(name, FieldCode::Missing, "This field is required."),
+        }
+        String::new()
+    }
+
+    /// A password that must be there.
+    pub fn password(&mut self, name: &str) -> Password {
+        Password::new(self.text(name))
+    }
+
+    /// A text of at most so many characters that may be left out.
+    pub fn optional_text(&mut self, name: &str, most: usize) -> Option<String> {
+        match self.take_unless_null(name)? {
+            Value::String(text) if text.chars().count() <= most => return Some(text),
+            Value::String(_) => {
+                let detail = format!("Use at most {most} characters.");
+                self.error(name, FieldCode::TooLong, &detail);
+            }
+            _ => self.error(name, FieldCode::WrongType, "This field must be a string."),
+        }
+        None
+    }
+
+    /// A yes or no that may be left out. A form says yes by `true` or `on`.
+    pub fn flag(&mut self, name: &str) -> bool {
+        match self.take_unless_null(name) {
+            None => return false,
+            Some(Value::Bool(flag)) => return flag,
+            Some(Value::String(text)) if self.is_form => match text.as_str() {
+                "true" | "on" => return true,
+                "false" => return false,
+                _ => {}
+            },
+            Some(_) => {}
+        }
+        self.error(name, FieldCode::WrongType, "This field must be true or false.");
+        false
+    }
+
+    /// A text of a form alone, which no program sends.
+    pub fn form_only(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if self.is_form => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text as it was sent, to be shown again.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.rest.iter().find(|(known, _)| known == name)?.1.as_str()
+    }
+
+    /// Fails if anything was wrong, or if a field is there that nobody asked for.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        for (name, _) in std::mem::take(&mut self.rest) {
+            self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");
+        }
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        self.errors.truncate(20);
+        Err(Problem::of(Code::InvalidRequest).with_errors(self.errors).into())
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.rest.iter().position(|(known, _)| known == name)?;
+        Some(self.rest.swap_remove(at).1)
+    }
+
+    /// A field that may be left out: `null` says that it is.
+    fn take_unless_null(&mut self, name: &str) -> Option<Value> {
+        self.take(name).filter(|value| !value.is_null())
+    }
+
+    fn error(&mut self, field: &str, code: FieldCode, detail: &str) {
+        self.errors.push(FieldError::new(field, code, detail));
+    }
+}
+
+pub async fn read_bytes(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let declared = request.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(Failure::of(Code::PayloadTooLarge));
+    }
+    let body = body.take().map_err(|_| Failure::invalid_request("The body was read before."))?;
+    let bytes = body.into_bytes_limit(MAX_BODY_BYTES).await.map_err(|error| match error {
+        poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
+        _ => Failure::invalid_request("The body ended before it was complete."),
+    })?;
+    Ok(Zeroizing::new(Vec::from(bytes))) // it may hold a password
+}

@@ -1,0 +1,14 @@
+//! What a request is: where it comes from, which host it names, what its body holds.
+
+pub mod body;
+pub mod client_address;
+pub mod cors;
+pub mod cross_origin;
+mod decode;
+pub mod embedder_errors;
+pub mod fields;
+pub mod host;
+pub mod limit;
+pub mod media_type;
+pub mod password_text;
+pub mod trace;
