@@ -401,6 +401,16 @@ pub fn furnish(
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
     watch(&domain);
+    build_endpoint(config, domain, is_demo, requests)
+}
+
+/// The same without the tasks of [`watch`], which a measurement of single requests must not count.
+pub fn build_endpoint(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+    requests: Arc<Requests>,
+) -> BoxEndpoint<'static, Response> {
     let furnished = furnish_with(config, domain, is_demo, requests, Guest::cloakroom());
     furnished.expect("the program's own operations fit").0
 }

@@ -1,0 +1,57 @@
+//! What is measured: a bare poem endpoint and the whole service, both behind Cloakroom's own accept loop.
+//!
+//! It is the service of the release build but for this, so that nothing but answering is counted:
+//!
+//! - The tasks besides the requests (audit log, clean-up, key files, revocations of other nodes) do not run, and
+//!   the cache is told that it has read the revocations until tomorrow.
+//! - Passwords are hashed as cheaply as Argon2id can: 8 KiB, one pass.
+//! - Attempts are counted as usual, and none is refused.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::config::{Config, Settings};
+use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::throttle::Limits;
+use cloakroom::server::{self, Edge};
+use poem::EndpointExt;
+use tokio::net::TcpListener;
+
+const CHEAPEST: HashCost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Serves until the process is killed. Prints the addresses of the bare endpoint and of the service.
+pub fn serve(folder: &str) {
+    // one worker: with two, the instructions of a request depend on which of them is awake
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (hello, hello_at) = listen().await;
+        let (service, service_at) = listen().await;
+        let endpoint = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
+        let hello = server::serve(hello, endpoint, Edge::default(), std::future::pending());
+        let mut settings = Settings {
+            data_dir: Some(folder.into()),
+            public_url: Some(format!("http://{service_at}")),
+            ..Settings::default()
+        };
+        settings.passwords.threads = Some(1);
+        let config = Config::check(settings).expect("settings that are valid");
+        let real = Surroundings::real(&config);
+        let cheap = Surroundings { hash_cost: CHEAPEST, limits: Limits::none(), ..real };
+        let domain = app::open(&config, cheap).await.expect("a new database");
+        domain.recognition.heard(Instant::now() + DAY);
+        let endpoint = app::build_endpoint(&config, Arc::new(domain), false, Arc::default());
+        let service = server::serve(service, endpoint, Edge::default(), std::future::pending());
+        tokio::spawn(hello);
+        println!("{hello_at} {service_at}");
+        service.await;
+    });
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a socket has an address").to_string();
+    (listener, address)
+}
