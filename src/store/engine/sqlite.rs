@@ -30,6 +30,9 @@ const ACQUIRE: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 /// As many for whoever has tables beside ours; none is opened before it is used.
 const GUESTS: u32 = 4;
+/// The pages that a connection of ours keeps, in KiB: SQLite would fill 2 MiB each as the database grows.
+/// The system has the pages of the file in memory, too, and a transaction of ours changes a dozen.
+const PAGE_CACHE_KIB: u32 = 512;
 /// One that was opened while the file could not be written only reads, and nobody tells us so.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
@@ -100,6 +103,11 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
             })
         })
     };
+    let guests = pool_that_writes(GUESTS)
+        .min_connections(0)
+        .max_lifetime(GUEST_LIFETIME)
+        .connect_lazy_with(options.clone());
+    let options = options.pragma("cache_size", format!("-{PAGE_CACHE_KIB}"));
     let doubt = Doubt::default();
     let doubted = doubt.clone();
     let writer = pool_that_writes(1).before_acquire(move |_, _| {
@@ -120,10 +128,6 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     }
     migrate(&writer).await?;
     drop(lock);
-    let guests = pool_that_writes(GUESTS)
-        .min_connections(0)
-        .max_lifetime(GUEST_LIFETIME)
-        .connect_lazy_with(options.clone());
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
     let files = Arc::new(Files::of(&file, doubt).map_err(|error| unreachable(&file, &error))?);
@@ -216,7 +220,7 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{Connection, SqliteConnection};
 
-    use super::{Pools, READERS, is_safe, open, parse};
+    use super::{PAGE_CACHE_KIB, Pools, READERS, is_safe, open, parse};
     use crate::store::Store;
     use crate::store::group_commit::Undo;
 
@@ -313,6 +317,17 @@ mod tests {
         let address = format!("sqlite://{}", folder.path().join("small.db").display());
         let pools = open(parse(&address).unwrap()).await.unwrap();
         assert_eq!(pools.readers.size(), READERS);
+    }
+
+    #[tokio::test]
+    async fn a_connection_keeps_few_pages_however_large_the_database_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite://{}", folder.path().join("small.db").display());
+        let pools = open(parse(&address).unwrap()).await.unwrap();
+        for pool in [&pools.writer, &pools.readers] {
+            let size: i64 = sqlx::query_scalar("pragma cache_size").fetch_one(pool).await.unwrap();
+            assert_eq!(size, -i64::from(PAGE_CACHE_KIB)); // negative: in KiB
+        }
     }
 
     #[test]
