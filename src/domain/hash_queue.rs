@@ -20,6 +20,15 @@ pub const MAX_SLOTS: usize = 64;
 const MAX_EXPECTED_WAIT: Duration = Duration::from_secs(2);
 /// What has waited this long all the same is refused.
 const MAX_WAIT: Duration = Duration::from_secs(3);
+/// A thread without work for this long frees its memory. The next job pays some milliseconds of page
+/// faults for it.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(10);
+
+/// What a thread works in.
+pub trait ReleaseMemory {
+    /// Frees what the next job can allocate again.
+    fn release_memory(&mut self);
+}
 
 /// Whose request it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +98,8 @@ pub struct HashQueue<M> {
     inner: Mutex<Inner<M>>,
     wake: Condvar,
     threads: usize,
+    /// A thread frees its memory after as much time without work.
+    max_idle_time: Duration,
     /// The microseconds that a job took lately.
     took: AtomicU64,
     refused: AtomicU64,
@@ -119,6 +130,7 @@ impl<M: 'static> HashQueue<M> {
             inner: Mutex::new(inner),
             wake: Condvar::new(),
             threads,
+            max_idle_time: MAX_IDLE_TIME,
             took: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
@@ -186,8 +198,11 @@ impl<M: 'static> HashQueue<M> {
     }
 
     /// What a hashing thread does until the queue is closed.
-    pub fn work_loop(&self, memory: &mut M) {
-        while let Some((id, work)) = self.next() {
+    pub fn work_loop(&self, memory: &mut M)
+    where
+        M: ReleaseMemory,
+    {
+        while let Some((id, work)) = self.next(memory) {
             let begun = Instant::now();
             let answer = work(memory);
             let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -198,18 +213,34 @@ impl<M: 'static> HashQueue<M> {
         }
     }
 
-    fn next(&self) -> Option<(u64, Work<M>)> {
+    /// Waits for work. None is left when the queue is closed.
+    fn next(&self, memory: &mut M) -> Option<(u64, Work<M>)>
+    where
+        M: ReleaseMemory,
+    {
+        let mut release_at = Some(Instant::now() + self.max_idle_time);
         let mut inner = self.inner();
         loop {
             if inner.is_closed {
                 return None;
             }
             inner.drop_overdue();
-            match inner.begin_next() {
-                Some(next) => return Some(next),
-                None => {
-                    inner = self.wake.wait(inner).expect("nothing panics while it holds the queue");
-                }
+            if let Some(next) = inner.begin_next() {
+                return Some(next);
+            }
+            let Some(at) = release_at else {
+                inner = self.wake.wait(inner).expect("nothing panics while it holds the queue");
+                continue;
+            };
+            let left = at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(inner);
+                memory.release_memory();
+                release_at = None;
+                inner = self.inner();
+            } else {
+                let woken = self.wake.wait_timeout(inner, left);
+                inner = woken.expect("nothing panics while it holds the queue").0;
             }
         }
     }
@@ -349,6 +380,12 @@ mod tests {
     use super::*;
 
     type Queue = Arc<HashQueue<Vec<u32>>>;
+
+    impl ReleaseMemory for Vec<u32> {
+        fn release_memory(&mut self) {
+            self.clear();
+        }
+    }
 
     /// A queue whose work a test does by hand.
     fn queue() -> Queue {
@@ -520,6 +557,30 @@ mod tests {
         }
         queue.close();
         worker.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_thread_without_work_frees_its_memory_and_works_on() {
+        /// Counts how often it was freed.
+        struct Counted(mpsc::Sender<()>);
+        impl ReleaseMemory for Counted {
+            fn release_memory(&mut self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        let (released, has_released) = mpsc::channel();
+        let max_idle_time = Duration::from_millis(1);
+        let queue = Arc::new(HashQueue { max_idle_time, ..HashQueue::new(1) });
+        let worker = Arc::clone(&queue);
+        let worker = thread::spawn(move || worker.work_loop(&mut Counted(released)));
+        for _ in 0..2 {
+            has_released.recv_timeout(Duration::from_secs(10)).unwrap();
+            queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
+        }
+        has_released.recv_timeout(Duration::from_secs(10)).unwrap();
+        queue.close();
+        worker.join().unwrap();
+        assert!(has_released.try_recv().is_err(), "once for each time without work");
     }
 
     #[test]

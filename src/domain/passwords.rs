@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::accounts::Username;
 use super::foreign_hashes::ForeignHash;
-use super::hash_queue::{HashQueue, QueueFull, Share, Slot};
+use super::hash_queue::{HashQueue, QueueFull, ReleaseMemory, Share, Slot};
 use super::password_rules::guessable;
 use super::peppers::Peppers;
 use crate::core::error::Fault;
@@ -461,7 +461,13 @@ fn step_back() {
     }
 }
 
-/// The memory a thread hashes in, kept from one password to the next.
+/// An allocation of more than 32 MiB always has a mapping of its own in glibc's malloc, which goes back to
+/// the system when it is freed. A smaller one that was freed once comes from the heap of its thread the next
+/// time, which keeps what is freed (`mallopt(3)`, `M_MMAP_THRESHOLD`). Memory that is never written to takes
+/// none of the system.
+const MIN_MAPPED_KIB: usize = 32 * 1024 + 64;
+
+/// The memory a thread hashes in, kept from one password to the next while they follow each other.
 pub struct Memory {
     /// One kibibyte each.
     blocks: Vec<Block>,
@@ -484,6 +490,8 @@ impl Memory {
     /// Fills `output`, whose length and the salt's are within Argon2's bounds.
     pub(super) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
         let needed = argon2.params().block_count();
+        let capacity = needed.max(MIN_MAPPED_KIB);
+        self.blocks.reserve_exact(capacity.saturating_sub(self.blocks.len()));
         self.blocks.resize(self.blocks.len().max(needed), Block::default());
         let blocks = &mut self.blocks[..needed];
         argon2
@@ -491,7 +499,13 @@ impl Memory {
             .expect("sizes were looked at when the hash was read");
         // a rare expensive hash does not keep its memory
         self.blocks.truncate(self.keep);
-        self.blocks.shrink_to_fit();
+        self.blocks.shrink_to(MIN_MAPPED_KIB);
+    }
+}
+
+impl ReleaseMemory for Memory {
+    fn release_memory(&mut self) {
+        self.blocks = Vec::new();
     }
 }
 
