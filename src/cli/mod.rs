@@ -39,7 +39,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(fuzzing)]
 pub use self::import::fuzzing;
 use crate::config::{Config, DatabaseUrl, LogSettings, Settings, parse_address};
-use crate::store::PATIENT;
+use crate::store::QUIET_SLOW_QUERIES;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -226,8 +226,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Serve(_) => "warn,cloakroom=info".to_owned(),
         // a command may ask for what takes long; who typed it at a terminal sees what it did, and
         // keeps no log
-        _ if io::stderr().is_terminal() => format!("warn,{PATIENT},audit=off"),
-        _ => format!("warn,{PATIENT},cloakroom=info"),
+        _ if io::stderr().is_terminal() => format!("warn,{QUIET_SLOW_QUERIES},audit=off"),
+        _ => format!("warn,{QUIET_SLOW_QUERIES},cloakroom=info"),
     };
     log::start(config.log.format, &usual);
     let runtime = runtime()?;

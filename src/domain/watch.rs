@@ -12,7 +12,7 @@ use super::sessions::RECORDED;
 use crate::core::clock::days;
 use crate::core::error::Fault;
 use crate::core::secret::PasswordHash;
-use crate::store::Heard;
+use crate::store::Update;
 
 /// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this
 /// and a little, and at once where the database wakes who listens.
@@ -140,7 +140,7 @@ impl Domain {
         let mut trouble = Trouble::default();
         loop {
             let began = Instant::now();
-            let heard = feed.hear().await;
+            let heard = feed.read_next().await;
             let domain = domain.upgrade().filter(|domain| !domain.is_closing());
             let Some(domain) = domain else { return };
             let silence = match heard {
@@ -171,14 +171,14 @@ impl Domain {
     }
 
     /// Lets go of whom the feed names; how long to wait for more.
-    fn take_in(&self, heard: Heard, began: Instant) -> Duration {
+    fn take_in(&self, heard: Update, began: Instant) -> Duration {
         let is_all = match heard {
             // what was filed before may have ended since, elsewhere and unheard: it does not count
-            Heard::FromNowOn => {
+            Update::Reset => {
                 self.recognition.all_changed();
                 true
             }
-            Heard::Ended { accounts, is_all } => {
+            Update::Revoked { accounts, is_all } => {
                 for account in accounts {
                     self.recognition.ended(&account.into());
                 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection, FromRow};
+use sqlx::FromRow;
 
-use super::{Store, broken, on_engine, on_writer};
+use super::Store;
+use super::engine::connection::Connection;
+use super::errors::context;
+use super::group_commit::RollbackScope;
 use crate::core::error::Fault;
 
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -40,31 +43,17 @@ pub struct EventRange {
 impl Store {
     /// Adds events; one that is there already stays as it is.
     pub async fn add_events(&self, rows: Arc<Vec<EventRow>>) -> Result<(), Fault> {
-        on_writer!(self, |db| {
-            let mut all = db.begin().await?;
-            for row in rows.iter() {
-                sqlx::query(
-                    "insert into events (id, at, event, refusal, account_id, session_id, thing,
-                                         count, address, request_id)
-                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                     on conflict (id) do nothing",
-                )
-                .bind(&row.id)
-                .bind(row.at)
-                .bind(&row.event)
-                .bind(row.refusal)
-                .bind(&row.account_id)
-                .bind(&row.session_id)
-                .bind(&row.thing)
-                .bind(row.count)
-                .bind(&row.address)
-                .bind(&row.request_id)
-                .execute(&mut *all)
-                .await?;
-            }
-            all.commit().await
+        self.write(RollbackScope::Own, move |mut db| {
+            Box::pin(async move {
+                let mut all = db.begin().await?;
+                for row in rows.iter() {
+                    insert_event(&mut all, row).await?;
+                }
+                all.commit().await
+            })
         })
-        .map_err(broken("writing down events"))
+        .await
+        .map_err(context("writing down events"))
     }
 
     /// The newest events of a range, the newest first: of one account, or of all.
@@ -82,28 +71,25 @@ impl Store {
              from events left join accounts on accounts.id = account_id
              where account_id = $4 and events.id >= $1 and events.id < $2
              order by events.id desc limit $3";
-        on_engine!(self.reader(), |pool| {
-            let query = sqlx::query_as(if account.is_some() { of_one } else { of_all });
-            let query = query.bind(&range.from).bind(&range.before).bind(limit);
-            match account {
-                Some(account) => query.bind(account).fetch_all(pool).await,
-                None => query.fetch_all(pool).await,
-            }
-        })
-        .map_err(broken("reading events"))
+        let query = self.reader().query(if account.is_some() { of_one } else { of_all });
+        let query = query.bind(&range.from).bind(&range.before).bind(limit);
+        let query = match account {
+            Some(account) => query.bind(account),
+            None => query,
+        };
+        query.fetch_all().await.map_err(context("reading events"))
     }
 
     /// The accounts that events from an id on are of.
     pub async fn accounts_with_events(&self, from: &[u8]) -> Result<Vec<String>, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_scalar(
+        self.reader()
+            .query(
                 "select distinct account_id from events where id >= $1 and account_id is not null",
             )
             .bind(from)
-            .fetch_all(pool)
+            .fetch_values()
             .await
-        })
-        .map_err(broken("looking for accounts with events"))
+            .map_err(context("looking for accounts with events"))
     }
 
     /// The id of the newest event of an account and a kind that has `most` newer ones, if there are as
@@ -114,18 +100,17 @@ impl Store {
         refusal: bool,
         most: i64,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_scalar(
+        self.reader()
+            .query(
                 "select id from events where account_id = $1 and refusal = $2
                  order by id desc limit 1 offset $3",
             )
             .bind(account)
             .bind(i64::from(refusal))
             .bind(most)
-            .fetch_optional(pool)
+            .fetch_optional_value()
             .await
-        })
-        .map_err(broken("counting the events of an account"))
+            .map_err(context("counting the events of an account"))
     }
 
     /// Removes up to `limit` events of an account and a kind that are not newer than an id, the oldest
@@ -137,8 +122,8 @@ impl Store {
         until: &[u8],
         limit: i64,
     ) -> Result<u64, Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query(
+        self.writer()
+            .query(
                 "delete from events where id in (
                      select id from events where account_id = $1 and refusal = $2 and id <= $3
                      order by id limit $4)",
@@ -147,25 +132,20 @@ impl Store {
             .bind(i64::from(refusal))
             .bind(until)
             .bind(limit)
-            .execute(pool)
+            .execute()
             .await
-            .map(|done| done.rows_affected())
-        })
-        .map_err(broken("removing old events of an account"))
+            .map_err(context("removing old events of an account"))
     }
 
     /// The id of the newest event of its kind that has `most` newer ones, if there are as many.
     pub async fn event_behind(&self, refusal: bool, most: i64) -> Result<Option<Vec<u8>>, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_scalar(
-                "select id from events where refusal = $1 order by id desc limit 1 offset $2",
-            )
+        self.reader()
+            .query("select id from events where refusal = $1 order by id desc limit 1 offset $2")
             .bind(i64::from(refusal))
             .bind(most)
-            .fetch_optional(pool)
+            .fetch_optional_value()
             .await
-        })
-        .map_err(broken("counting events"))
+            .map_err(context("counting events"))
     }
 
     /// Removes up to `limit` events of a kind that are not newer than an id, the oldest first.
@@ -175,18 +155,39 @@ impl Store {
         until: &[u8],
         limit: i64,
     ) -> Result<u64, Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query(
+        self.writer()
+            .query(
                 "delete from events where id in (
                      select id from events where refusal = $1 and id <= $2 order by id limit $3)",
             )
             .bind(i64::from(refusal))
             .bind(until)
             .bind(limit)
-            .execute(pool)
+            .execute()
             .await
-            .map(|done| done.rows_affected())
-        })
-        .map_err(broken("removing old events"))
+            .map_err(context("removing old events"))
     }
+}
+
+/// Inserts an event, unless it is there already.
+async fn insert_event(db: &mut impl Connection, row: &EventRow) -> sqlx::Result<()> {
+    db.query(
+        "insert into events (id, at, event, refusal, account_id, session_id, thing,
+                             count, address, request_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (id) do nothing",
+    )
+    .bind(&row.id)
+    .bind(row.at)
+    .bind(&row.event)
+    .bind(row.refusal)
+    .bind(&row.account_id)
+    .bind(&row.session_id)
+    .bind(&row.thing)
+    .bind(row.count)
+    .bind(&row.address)
+    .bind(&row.request_id)
+    .execute()
+    .await
+    .map(drop)
 }

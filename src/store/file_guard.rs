@@ -16,8 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
-use super::suspect_writer::Doubt;
-use super::{MoveError, broken};
+use super::suspect_writer::SuspectWriter;
 
 /// SQLite's extended result codes for a file or a folder that was not synced.
 const UNSYNCED: [&str; 2] = ["1034", "1290"];
@@ -26,15 +25,15 @@ const MAGIC: [u8; 4] = [0x37, 0x7f, 0x06, 0x82];
 
 /// The database, its write-ahead log and the index of that.
 #[derive(Debug)]
-pub struct Files {
-    all: Vec<Known>,
+pub struct FileGuard {
+    all: Vec<TrackedFile>,
     log: Option<File>,
     /// Why nothing is read or written any more.
     trouble: watch::Sender<Option<Trouble>>,
     /// One looks closely, and all others wait.
     looking: Mutex<()>,
     /// What the connection that writes is thought of.
-    pub doubt: Doubt,
+    pub writer: SuspectWriter,
 }
 
 /// What does not mend by itself.
@@ -49,36 +48,9 @@ pub enum Trouble {
     CutOff,
 }
 
-/// An error that the driver may be behind.
-pub trait OfDriver {
-    fn from_driver(error: sqlx::Error) -> Self;
-    fn driver(&self) -> Option<&sqlx::Error>;
-}
-
-impl OfDriver for sqlx::Error {
-    fn from_driver(error: sqlx::Error) -> Self {
-        error
-    }
-
-    fn driver(&self) -> Option<&sqlx::Error> {
-        Some(self)
-    }
-}
-
-/// Nobody else writes to a database that is moved to, and a move that failed begins anew.
-impl OfDriver for MoveError {
-    fn from_driver(error: sqlx::Error) -> Self {
-        broken("looking after the files of the database")(error).into()
-    }
-
-    fn driver(&self) -> Option<&sqlx::Error> {
-        None
-    }
-}
-
 /// A file as it was opened.
 #[derive(Debug)]
-struct Known {
+struct TrackedFile {
     path: PathBuf,
     device: u64,
     number: u64,
@@ -86,7 +58,7 @@ struct Known {
     size: AtomicU64,
 }
 
-impl Known {
+impl TrackedFile {
     fn of(path: PathBuf) -> io::Result<Self> {
         let found = fs::metadata(&path)?;
         let size = AtomicU64::new(found.len());
@@ -105,9 +77,9 @@ impl Known {
     }
 }
 
-impl Files {
+impl FileGuard {
     /// The files of a database that has just been opened.
-    pub fn of(database: &Path, doubt: Doubt) -> io::Result<Self> {
+    pub fn of(database: &Path, writer: SuspectWriter) -> io::Result<Self> {
         let database = database.canonicalize()?; // as SQLite names those beside it
         let beside = |suffix: &str| {
             let mut name = database.clone().into_os_string();
@@ -118,18 +90,18 @@ impl Files {
         Ok(Self {
             // SQLite keeps no lock on this one, so that closing it lets go of none
             log: Some(File::open(&log)?),
-            all: vec![Known::of(database)?, Known::of(log)?, Known::of(index)?],
+            all: vec![TrackedFile::of(database)?, TrackedFile::of(log)?, TrackedFile::of(index)?],
             trouble: watch::Sender::new(None),
             looking: Mutex::new(()),
-            doubt,
+            writer,
         })
     }
 
     /// For whoever only looks at a database, once, and believes whatever is there.
     pub fn unwatched() -> Self {
         let trouble = watch::Sender::new(None);
-        let (looking, doubt) = (Mutex::new(()), Doubt::default());
-        Self { all: Vec::new(), log: None, trouble, looking, doubt }
+        let (looking, writer) = (Mutex::new(()), SuspectWriter::default());
+        Self { all: Vec::new(), log: None, trouble, looking, writer }
     }
 
     /// May be read and written?
@@ -151,11 +123,18 @@ impl Files {
         Err(sqlx::Error::Io(io::Error::other(Trouble::CutOff)))
     }
 
+    /// Runs a query, if the files are there, and returns what came of it, if it can be believed.
+    pub async fn around<T>(&self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        self.check().await?;
+        let outcome = query.await;
+        self.verify_after(outcome).await
+    }
+
     /// What came of a query, if it can be believed.
-    pub async fn vouch<T, E: OfDriver>(&self, outcome: Result<T, E>) -> Result<T, E> {
+    pub async fn verify_after<T>(&self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
         match &outcome {
-            Ok(_) => self.check().await.map_err(E::from_driver)?,
-            Err(error) => error.driver().into_iter().for_each(|error| self.note(error)),
+            Ok(_) => self.check().await?,
+            Err(error) => self.record_error(error),
         }
         outcome
     }
@@ -163,8 +142,8 @@ impl Files {
     /// Notes an error after which nobody knows what is on the disk. What the system could not write it
     /// forgets, and the next sync succeeds without it; only a start that writes all of it anew makes
     /// sure. An error of the connection that writes is noted, too.
-    pub fn note(&self, error: &sqlx::Error) {
-        self.doubt.note(error);
+    pub fn record_error(&self, error: &sqlx::Error) {
+        self.writer.record_error(error);
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
             self.trouble.send_replace(Some(Trouble::Unsynced));

@@ -8,53 +8,54 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::file_guard::Files;
+use super::file_guard::FileGuard;
 use super::suspect_writer;
-use super::wait_histogram::Waits;
+use super::wait_histogram::WaitHistogram;
 use crate::core::clock::Stopwatch;
 
 /// As many writes share a commit at the most, and as many may wait for the next one.
-const MOST: usize = 256;
+const MAX_WRITES: usize = 256;
 
-pub(super) type Later<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+pub type BoxFuture<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// Tells who waits for a write what came of it.
-type Tell = Box<dyn FnOnce() + Send>;
+type Notify = Box<dyn FnOnce() + Send>;
 /// A write. What failed by itself has told so and taken nothing along; an error is everybody's.
 type Work = Box<
-    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, sqlx::Result<Option<Tell>>> + Send,
+    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, sqlx::Result<Option<Notify>>>
+        + Send,
 >;
 
 /// What an error of a write undoes.
 #[derive(Debug, Clone, Copy)]
-pub enum Undo {
+pub enum RollbackScope {
     /// Itself only: it is one statement, or has a transaction within the common one. An error of the
     /// connection undoes all the same what is common.
-    Itself,
+    Own,
     /// The common transaction, which saves the one within: for what fails only with the disk.
-    All,
+    Group,
 }
 
 /// The way to the next commit.
 #[derive(Debug)]
-pub struct Commits {
+pub struct GroupCommit {
     queue: mpsc::Sender<Work>,
-    files: Arc<Files>,
+    files: Arc<FileGuard>,
     /// How long it takes until a write is begun.
-    pub waits: Arc<Waits>,
+    pub waits: Arc<WaitHistogram>,
 }
 
-impl Commits {
+impl GroupCommit {
     /// Commits what comes until this is dropped. It is no request's own task, so that a client who
     /// goes away takes nobody's write along.
-    pub fn start(writer: SqlitePool, files: Arc<Files>) -> Self {
-        let (queue, mut waiting) = mpsc::channel(MOST);
+    pub fn start(writer: SqlitePool, files: Arc<FileGuard>) -> Self {
+        let (queue, mut waiting) = mpsc::channel(MAX_WRITES);
         let written = Arc::clone(&files);
         tokio::spawn(async move {
             while let Some(first) = waiting.recv().await {
-                if let Err(error) = together(&writer, first, &mut waiting, &written).await {
+                if let Err(error) = commit_together(&writer, first, &mut waiting, &written).await {
                     tracing::warn!("a commit failed: {error}");
-                    written.note(&error);
+                    written.record_error(&error);
                     // they would wait as long for the same
                     while waiting.try_recv().is_ok() {}
                 }
@@ -66,8 +67,8 @@ impl Commits {
     /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
     pub async fn run<T: Send + 'static>(
         &self,
-        undo: Undo,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Later<'c, sqlx::Result<T>>
+        scope: RollbackScope,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, sqlx::Result<T>>
         + Send
         + 'static,
     ) -> sqlx::Result<T> {
@@ -76,17 +77,19 @@ impl Commits {
         let (asked, waits) = (Stopwatch::start(), Arc::clone(&self.waits));
         let work: Work = Box::new(move |connection| {
             Box::pin(async move {
-                waits.note(asked.elapsed());
+                waits.record(asked.elapsed());
                 // nobody waits any more: then nobody is told
-                match (work(connection).await, undo) {
+                match (work(connection).await, scope) {
                     (Ok(done), _) => {
-                        Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Tell))
+                        Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Notify))
                     }
-                    (Err(error), Undo::All) => Err(error),
-                    (Err(error), Undo::Itself) if suspect_writer::is_of_connection(&error) => {
+                    (Err(error), RollbackScope::Group) => Err(error),
+                    (Err(error), RollbackScope::Own)
+                        if suspect_writer::is_of_connection(&error) =>
+                    {
                         Err(error)
                     }
-                    (Err(error), Undo::Itself) => {
+                    (Err(error), RollbackScope::Own) => {
                         drop(answer.send(Err(error)));
                         Ok(None)
                     }
@@ -96,29 +99,29 @@ impl Commits {
         self.queue.send(work).await.map_err(|_ended| sqlx::Error::WorkerCrashed)?;
         // without an answer it was not committed
         let outcome = answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        self.files.vouch(outcome).await
+        self.files.verify_after(outcome).await
     }
 }
 
 /// One transaction for all that wait.
-async fn together(
+async fn commit_together(
     writer: &SqlitePool,
     first: Work,
     waiting: &mut mpsc::Receiver<Work>,
-    files: &Files,
+    files: &FileGuard,
 ) -> sqlx::Result<()> {
     let mut all = writer.begin_with("begin immediate").await?;
     let (mut done, mut next) = (Vec::new(), Some(first));
     while let Some(work) = next {
         done.extend(work(&mut all).await?);
-        next = if done.len() < MOST { waiting.try_recv().ok() } else { None };
+        next = if done.len() < MAX_WRITES { waiting.try_recv().ok() } else { None };
     }
     all.commit().await?;
     if !done.is_empty() {
-        files.doubt.end();
+        files.writer.clear();
     }
-    for tell in done {
-        tell();
+    for notify in done {
+        notify();
     }
     Ok(())
 }
@@ -130,7 +133,7 @@ mod tests {
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
     use super::*;
-    use crate::store::suspect_writer::Doubt;
+    use crate::store::suspect_writer::SuspectWriter;
 
     async fn counting(folder: &tempfile::TempDir, busy: Duration) -> SqlitePool {
         let options = SqliteConnectOptions::new()
@@ -144,15 +147,16 @@ mod tests {
         pool
     }
 
-    fn started(folder: &tempfile::TempDir, pool: &SqlitePool) -> Commits {
-        let files = Files::of(&folder.path().join("counting.db"), Doubt::default()).unwrap();
-        Commits::start(pool.clone(), Arc::new(files))
+    fn started(folder: &tempfile::TempDir, pool: &SqlitePool) -> GroupCommit {
+        let files =
+            FileGuard::of(&folder.path().join("counting.db"), SuspectWriter::default()).unwrap();
+        GroupCommit::start(pool.clone(), Arc::new(files))
     }
 
-    async fn count(commits: &Commits, n: i64) -> sqlx::Result<()> {
+    async fn count(commits: &GroupCommit, n: i64) -> sqlx::Result<()> {
         let insert = "insert into counted (n) values ($1)";
         commits
-            .run(Undo::Itself, move |db| {
+            .run(RollbackScope::Own, move |db| {
                 Box::pin(async move { sqlx::query(insert).bind(n).execute(db).await.map(drop) })
             })
             .await

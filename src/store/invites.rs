@@ -2,7 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::{Store, broken, on_engine};
+use super::Store;
+use super::engine::connection::Connection;
+use super::errors::context;
 use crate::core::error::Fault;
 use crate::core::secret::InviteDigest;
 
@@ -14,15 +16,11 @@ pub struct InviteRow {
     pub expires_at: i64,
 }
 
-/// Uses up the invite with a digest ($1) that is in force at an instant ($2): of two who try at
-/// once, one removes the row.
-pub(super) const USE_UP: &str = "delete from invites where digest = $1 and expires_at > $2";
-
 impl Store {
     /// Adds an invite.
     pub async fn add_invite(&self, digest: InviteDigest, invite: &InviteRow) -> Result<(), Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query(
+        self.writer()
+            .query(
                 "insert into invites (digest, id, created_at, expires_at)
                  values ($1, $2, $3, $4)",
             )
@@ -30,26 +28,22 @@ impl Store {
             .bind(&invite.id)
             .bind(invite.created_at)
             .bind(invite.expires_at)
-            .execute(pool)
+            .execute()
             .await
             .map(drop)
-        })
-        .map_err(broken("adding an invite"))
+            .map_err(context("adding an invite"))
     }
 
     /// Is there an invite with this digest that is in force?
     pub async fn has_invite(&self, digest: InviteDigest, now: i64) -> Result<bool, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_scalar::<_, i64>(
-                "select count(*) from invites where digest = $1 and expires_at > $2",
-            )
+        self.reader()
+            .query("select count(*) from invites where digest = $1 and expires_at > $2")
             .bind(digest.as_bytes())
             .bind(now)
-            .fetch_one(pool)
+            .fetch_value::<i64>()
             .await
             .map(|found| found > 0)
-        })
-        .map_err(broken("looking an invite up"))
+            .map_err(context("looking an invite up"))
     }
 
     /// The invites in force, the next to expire first, at most `limit` of them behind a given one.
@@ -59,8 +53,8 @@ impl Store {
         (expires_at, id): (i64, &str),
         limit: i64,
     ) -> Result<Vec<InviteRow>, Fault> {
-        on_engine!(self.reader(), |pool| {
-            sqlx::query_as(
+        self.reader()
+            .query(
                 "select id, created_at, expires_at from invites
                  where expires_at > $1 and (expires_at > $2 or (expires_at = $2 and id > $3))
                  order by expires_at, id limit $4",
@@ -69,37 +63,56 @@ impl Store {
             .bind(expires_at)
             .bind(id)
             .bind(limit)
-            .fetch_all(pool)
+            .fetch_all()
             .await
-        })
-        .map_err(broken("listing the invites"))
+            .map_err(context("listing the invites"))
     }
 
     /// Removes the invite of this name; false if there is none.
     pub async fn remove_invite(&self, id: &str) -> Result<bool, Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query("delete from invites where id = $1")
-                .bind(id)
-                .execute(pool)
-                .await
-                .map(|done| done.rows_affected() == 1)
-        })
-        .map_err(broken("removing an invite"))
+        self.writer()
+            .query("delete from invites where id = $1")
+            .bind(id)
+            .execute()
+            .await
+            .map(|removed| removed == 1)
+            .map_err(context("removing an invite"))
     }
 
     /// Removes up to `limit` invites that have expired; how many those were.
     pub async fn remove_expired_invites(&self, now: i64, limit: i64) -> Result<u64, Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query(
+        self.writer()
+            .query(
                 "delete from invites where digest in (
                      select digest from invites where expires_at <= $1 limit $2)",
             )
             .bind(now)
             .bind(limit)
-            .execute(pool)
+            .execute()
             .await
-            .map(|done| done.rows_affected())
-        })
-        .map_err(broken("removing expired invites"))
+            .map_err(context("removing expired invites"))
     }
+
+    /// Removes every invite; how many those were.
+    pub async fn remove_all_invites(&self) -> Result<u64, Fault> {
+        self.writer()
+            .query("delete from invites")
+            .execute()
+            .await
+            .map_err(context("removing the invites"))
+    }
+}
+
+/// Uses up the invite with a digest, if it is in force: of two registrations at once, one removes the row.
+pub async fn use_up_invite(
+    db: &mut impl Connection,
+    digest: InviteDigest,
+    now: i64,
+) -> sqlx::Result<bool> {
+    db.query("delete from invites where digest = $1 and expires_at > $2")
+        .bind(digest.as_bytes())
+        .bind(now)
+        .execute()
+        .await
+        .map(|used| used > 0)
 }

@@ -3,10 +3,10 @@
 use sha2::{Digest, Sha384};
 use sqlx::migrate::Migration;
 
-use super::OpenError;
+use super::open_error::OpenError;
 
 /// What is wrong with a migration that ran with another checksum.
-pub(super) fn mismatch(known: &Migration, ran: &[u8]) -> OpenError {
+pub fn mismatch(known: &Migration, ran: &[u8]) -> OpenError {
     if differ_in_line_ends(known.sql.as_str(), ran) {
         return OpenError::LineEnds(known.version);
     }
@@ -14,7 +14,7 @@ pub(super) fn mismatch(known: &Migration, ran: &[u8]) -> OpenError {
 }
 
 /// Is this the checksum of the same text with other line ends?
-pub(super) fn differ_in_line_ends(sql: &str, checksum: &[u8]) -> bool {
+pub fn differ_in_line_ends(sql: &str, checksum: &[u8]) -> bool {
     let lf = sql.replace("\r\n", "\n");
     let crlf = lf.replace('\n', "\r\n");
     [lf, crlf].iter().any(|text| Sha384::digest(text.as_bytes())[..] == *checksum)

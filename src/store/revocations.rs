@@ -4,54 +4,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{Connection, Executor, PgPool, SqlitePool};
+use sqlx::{Connection as _, Executor, PgPool, SqlitePool};
 use tokio::time::{sleep, timeout};
 
-use super::engine::postgres::{CHANNEL, Servers};
-use super::file_guard::Files;
-use super::{Store, broken, on_engine};
+use super::Store;
+use super::engine::connection::Connection;
+use super::engine::pg_hosts::PgHosts;
+use super::engine::postgres::CHANNEL;
+use super::engine::query::Statement;
+use super::errors::context;
+use super::file_guard::FileGuard;
 use crate::core::error::Fault;
 
 /// As many endings are read at once.
 const MOST: i64 = 1000;
 /// Whoever hears nothing for this long is deaf, and connects again.
-const DEAF: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// What an ear for endings has heard.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Update {
     /// It hears from now on. What ended before went unheard.
-    FromNowOn,
+    Reset,
     /// Whose sessions ended since, and whether there is more to hear.
-    Ended { accounts: Vec<String>, is_all: bool },
+    Revoked { accounts: Vec<String>, is_all: bool },
 }
 
 /// An ear for the endings that other processes commit, too. It hears by position and misses none;
 /// in PostgreSQL an ending wakes it.
 #[derive(Debug)]
-pub struct Feed {
+pub struct RevocationFeed {
     position: Option<i64>,
-    ear: Ear,
+    ear: Source,
 }
 
 #[derive(Debug)]
-enum Ear {
-    Sqlite(SqlitePool, Arc<Files>),
-    Postgres { pool: PgPool, servers: Arc<Servers>, listener: Option<PgListener> },
+enum Source {
+    Sqlite(SqlitePool, Arc<FileGuard>),
+    Postgres { pool: PgPool, hosts: Arc<PgHosts>, listener: Option<PgListener> },
 }
 
-impl Feed {
+impl RevocationFeed {
     /// Hears what is behind the last position. Whoever could not hear begins anew: a database that
     /// was away may be another one when it is back.
-    pub async fn hear(&mut self) -> Result<Heard, Fault> {
+    pub async fn read_next(&mut self) -> Result<Update, Fault> {
         let position = self.position.take();
         let heard = match &mut self.ear {
-            Ear::Sqlite(pool, files) => match files.check().await {
+            Source::Sqlite(pool, files) => match files.check().await {
                 Ok(()) => read(&*pool, position).await,
                 Err(gone) => Err(gone),
             },
-            Ear::Postgres { pool, servers, listener } => {
-                let heard = timeout(DEAF, listen(pool, servers, listener, position)).await;
+            Source::Postgres { pool, hosts, listener } => {
+                let heard = timeout(MAX_WAIT, listen(pool, hosts, listener, position)).await;
                 let heard = heard.unwrap_or(Err(sqlx::Error::PoolTimedOut));
                 if heard.is_err() {
                     *listener = None;
@@ -59,14 +63,14 @@ impl Feed {
                 heard
             }
         };
-        let (newest, heard) = heard.map_err(broken("reading the feed of endings"))?;
+        let (newest, heard) = heard.map_err(context("reading the feed of endings"))?;
         self.position = Some(newest);
         Ok(heard)
     }
 
     /// Waits until there may be something to hear, for so long at the most.
     pub async fn wait(&mut self, most: Duration) {
-        let Ear::Postgres { listener, .. } = &mut self.ear else { return sleep(most).await };
+        let Source::Postgres { listener, .. } = &mut self.ear else { return sleep(most).await };
         let Some(ear) = listener else { return sleep(most).await };
         if let Ok(Ok(None) | Err(_)) = timeout(most, ear.try_recv()).await {
             *listener = None; // the connection is lost
@@ -77,22 +81,22 @@ impl Feed {
 /// Reads on the connection that listens, and on no other: as long as it stands, positions go up.
 async fn listen(
     pool: &PgPool,
-    servers: &Servers,
+    hosts: &PgHosts,
     listener: &mut Option<PgListener>,
     position: Option<i64>,
-) -> sqlx::Result<(i64, Heard)> {
+) -> sqlx::Result<(i64, Update)> {
     let (ear, position) = match listener {
         Some(ear) => (ear, position),
-        None => (listener.insert(connect(pool, servers).await?), None),
+        None => (listener.insert(connect(pool, hosts).await?), None),
     };
     while ear.next_buffered().is_some() {} // one reading answers them all
     read(ear, position).await
 }
 
-async fn connect(pool: &PgPool, servers: &Servers) -> sqlx::Result<PgListener> {
-    let (primary, connection) = servers.connect().await?;
+async fn connect(pool: &PgPool, hosts: &PgHosts) -> sqlx::Result<PgListener> {
+    let (primary, connection) = hosts.connect().await?;
     connection.close().await?;
-    servers.turn_to(pool, primary);
+    hosts.switch_primary(pool, primary);
     let alone = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let alone = alone.connect_lazy_with((*pool.connect_options()).clone());
     let mut listener = PgListener::connect_with(&alone).await?;
@@ -102,7 +106,7 @@ async fn connect(pool: &PgPool, servers: &Servers) -> sqlx::Result<PgListener> {
 }
 
 /// The endings behind a position, or the position of the newest one.
-async fn read<'c, D, E>(db: E, position: Option<i64>) -> sqlx::Result<(i64, Heard)>
+async fn read<'c, D, E>(db: E, position: Option<i64>) -> sqlx::Result<(i64, Update)>
 where
     D: sqlx::Database,
     E: Executor<'c, Database = D>,
@@ -115,7 +119,7 @@ where
     let Some(position) = position else {
         let newest: Option<i64> =
             sqlx::query_scalar("select max(position) from endings").fetch_one(db).await?;
-        return Ok((newest.unwrap_or_default(), Heard::FromNowOn));
+        return Ok((newest.unwrap_or_default(), Update::Reset));
     };
     let endings: Vec<(i64, String)> = sqlx::query_as(
         "select position, account_id from endings where position > $1 order by position limit $2",
@@ -127,36 +131,52 @@ where
     let newest = endings.last().map_or(position, |(at, _)| *at);
     let is_all = endings.len() < usize::try_from(MOST).expect("a small number");
     let accounts = endings.into_iter().map(|(_, account)| account).collect();
-    Ok((newest, Heard::Ended { accounts, is_all }))
+    Ok((newest, Update::Revoked { accounts, is_all }))
 }
 
 impl Store {
     /// An ear for endings from now on.
-    pub fn feed(&self) -> Feed {
+    pub fn feed(&self) -> RevocationFeed {
         let ear = match self {
-            Self::Sqlite(pools) => Ear::Sqlite(pools.readers.clone(), Arc::clone(&pools.files)),
-            Self::Postgres(pools) => Ear::Postgres {
+            Self::Sqlite(pools) => Source::Sqlite(pools.readers.clone(), Arc::clone(&pools.files)),
+            Self::Postgres(pools) => Source::Postgres {
                 pool: pools.pool.clone(),
-                servers: Arc::clone(&pools.servers),
+                hosts: Arc::clone(&pools.hosts),
                 listener: None,
             },
         };
-        Feed { position: None, ear }
+        RevocationFeed { position: None, ear }
     }
 
     /// Removes up to `limit` endings of before an instant: everybody has heard of them.
     pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, Fault> {
-        on_engine!(self.writer(), |pool| {
-            sqlx::query(
+        self.writer()
+            .query(
                 "delete from endings where position in (
                      select position from endings where at < $1 limit $2)",
             )
             .bind(before)
             .bind(limit)
-            .execute(pool)
+            .execute()
             .await
-            .map(|done| done.rows_affected())
-        })
-        .map_err(broken("removing old endings"))
+            .map_err(context("removing old endings"))
     }
 }
+
+/// Records that a session of an account ended, in the transaction that ends it.
+pub async fn record_revocation(
+    db: &mut impl Connection,
+    account_id: &str,
+    now: i64,
+) -> sqlx::Result<()> {
+    db.query(RECORD_REVOCATION).bind(account_id).bind(now).execute().await.map(drop)
+}
+
+/// PostgreSQL wakes those that listen when the transaction is committed. The lock is held until then, so
+/// that the positions become visible in their order, and a reader that goes on behind one misses none.
+const RECORD_REVOCATION: Statement = Statement::PerEngine {
+    sqlite: "insert into endings (account_id, at) values ($1, $2)",
+    postgres: "insert into endings (account_id, at)
+         select $1, $2 from (select pg_advisory_xact_lock(7165635143914926441)) turn
+         returning pg_notify('cloakroom_endings', '')",
+};

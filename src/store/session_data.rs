@@ -2,7 +2,10 @@
 
 use sqlx::FromRow;
 
-use super::{Store, broken, on_engine, on_writer};
+use super::Store;
+use super::engine::connection::Connection;
+use super::errors::context;
+use super::group_commit::RollbackScope;
 use crate::core::error::Fault;
 
 /// What is kept of one type, and how often it was changed.
@@ -27,10 +30,6 @@ impl DataPlace<'_> {
     }
 }
 
-/// Gives what is kept for a session ($1) to another one ($2) that stands in its place.
-pub(super) const TAKE_OVER_DATA: &str = "update session_data
-     set session_id = $2, key = $2 || substr(key, length(session_id) + 1) where session_id = $1";
-
 impl Store {
     /// What is kept there: the outer `None` says that the session has ended, the inner one that
     /// nothing was kept yet.
@@ -43,8 +42,9 @@ impl Store {
             value: Option<String>,
             version: Option<i64>,
         }
-        let found: Option<Found> = on_engine!(self.reader(), |pool| {
-            sqlx::query_as(
+        let found: Option<Found> = self
+            .reader()
+            .query(
                 "select value, version
                  from sessions join accounts on accounts.id = account_id
                  left join session_data on session_id = sessions.id and key = $2
@@ -54,10 +54,9 @@ impl Store {
             .bind(place.session_id)
             .bind(place.key())
             .bind(place.now)
-            .fetch_optional(pool)
+            .fetch_optional()
             .await
-        })
-        .map_err(broken("reading what is kept for a session"))?;
+            .map_err(context("reading what is kept for a session"))?;
         Ok(found.map(|Found { value, version }| {
             value.zip(version).map(|(value, version)| DataRow { value, version })
         }))
@@ -70,23 +69,27 @@ impl Store {
         value: String,
     ) -> Result<bool, Fault> {
         let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
-        on_writer!(self, |db| {
-            let kept = sqlx::query(
-                "insert into session_data (key, session_id, value, version)
+        self.write(RollbackScope::Own, move |mut db| {
+            Box::pin(async move {
+                let kept = db
+                    .query(
+                        "insert into session_data (key, session_id, value, version)
                  select $1, id, $3, 1 from sessions
                  where id = $2 and ended_at is null and expires_at > $4
                  on conflict (key) do update
                  set value = excluded.value, version = session_data.version + 1",
-            )
-            .bind(key)
-            .bind(session_id)
-            .bind(value)
-            .bind(now)
-            .execute(db)
-            .await?;
-            Ok(kept.rows_affected() == 1)
+                    )
+                    .bind(key)
+                    .bind(session_id)
+                    .bind(value)
+                    .bind(now)
+                    .execute()
+                    .await?;
+                Ok(kept == 1)
+            })
         })
-        .map_err(broken("keeping something for a session"))
+        .await
+        .map_err(context("keeping something for a session"))
     }
 
     /// Keeps a value there if what is there has this version, or if nothing was kept; false if that
@@ -98,31 +101,49 @@ impl Store {
         value: String,
     ) -> Result<bool, Fault> {
         let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
-        on_writer!(self, |db| {
-            let sql = match version {
-                Some(_) => {
-                    "update session_data set value = $3, version = version + 1
+        self.write(RollbackScope::Own, move |mut db| {
+            Box::pin(async move {
+                let sql = match version {
+                    Some(_) => {
+                        "update session_data set value = $3, version = version + 1
                      where key = $1 and version = $5 and exists (
                          select 1 from sessions
                          where id = $2 and ended_at is null and expires_at > $4)"
-                }
-                None => {
-                    "insert into session_data (key, session_id, value, version)
+                    }
+                    None => {
+                        "insert into session_data (key, session_id, value, version)
                      select $1, id, $3, $5 + 1 from sessions
                      where id = $2 and ended_at is null and expires_at > $4
                      on conflict (key) do nothing"
-                }
-            };
-            let changed = sqlx::query(sql)
-                .bind(key)
-                .bind(session_id)
-                .bind(value)
-                .bind(now)
-                .bind(version.unwrap_or(0))
-                .execute(db)
-                .await?;
-            Ok(changed.rows_affected() == 1)
+                    }
+                };
+                let changed = db
+                    .query(sql)
+                    .bind(key)
+                    .bind(session_id)
+                    .bind(value)
+                    .bind(now)
+                    .bind(version.unwrap_or(0))
+                    .execute()
+                    .await?;
+                Ok(changed == 1)
+            })
         })
-        .map_err(broken("changing what is kept for a session"))
+        .await
+        .map_err(context("changing what is kept for a session"))
     }
+}
+
+/// Gives what is kept for a session to another one that stands in its place.
+pub async fn take_over_data(db: &mut impl Connection, old: &str, new: &str) -> sqlx::Result<()> {
+    db.query(
+        "update session_data
+         set session_id = $2, key = $2 || substr(key, length(session_id) + 1)
+         where session_id = $1",
+    )
+    .bind(old)
+    .bind(new)
+    .execute()
+    .await
+    .map(drop)
 }

@@ -4,25 +4,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{is_damage, primary_code};
+use super::errors::{is_damage, primary_code};
 
 /// From a write that failed with the file to one that succeeds; until then each write opens a connection.
 /// So the database is looked at as it is, and not as a connection remembers it.
 #[derive(Debug, Clone, Default)]
-pub struct Doubt(Arc<AtomicBool>);
+pub struct SuspectWriter(Arc<AtomicBool>);
 
-impl Doubt {
-    pub fn is_there(&self) -> bool {
+impl SuspectWriter {
+    pub fn is_suspect(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub fn note(&self, error: &sqlx::Error) {
+    pub fn record_error(&self, error: &sqlx::Error) {
         if is_of_connection(error) || is_damage(error) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
 
-    pub fn end(&self) {
+    pub fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }

@@ -8,7 +8,7 @@ const BOUNDS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1
 
 /// A histogram of the waits since the start.
 #[derive(Debug, Default)]
-pub struct Waits {
+pub struct WaitHistogram {
     /// A place for each bound, and one for what took longer.
     took: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
@@ -24,8 +24,8 @@ pub struct Waited {
     pub seconds: f64,
 }
 
-impl Waits {
-    pub(super) fn note(&self, took: Duration) {
+impl WaitHistogram {
+    pub(super) fn record(&self, took: Duration) {
         let seconds = took.as_secs_f64();
         let at = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
         self.took[at].fetch_add(1, Ordering::Relaxed);
@@ -33,7 +33,7 @@ impl Waits {
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    pub(super) fn so_far(&self) -> Waited {
+    pub(super) fn snapshot(&self) -> Waited {
         let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
         let took = self.took.iter().map(|count| count.load(Ordering::Relaxed));
         let nanos = self.nanos.load(Ordering::Relaxed);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
-use super::{Store, broken, primary_code, to_the_end};
+use super::Store;
+use super::errors::{context, primary_code};
+use super::write::spawn_uncancellable;
 use crate::core::error::Fault;
 
 /// A write that finds no row. Where nothing may be written it fails all the same.
@@ -30,10 +32,11 @@ impl Store {
             Self::Sqlite(pools) => match timeout(PATIENCE, pools.writer.acquire()).await {
                 Ok(Ok(mut writer)) => {
                     let written =
-                        to_the_end(async move { write_to_sqlite(&mut writer).await }).await;
+                        spawn_uncancellable(async move { write_to_sqlite(&mut writer).await })
+                            .await;
                     match &written {
-                        Ok(()) => pools.files.doubt.end(),
-                        Err(error) => pools.files.note(error),
+                        Ok(()) => pools.files.writer.clear(),
+                        Err(error) => pools.files.record_error(error),
                     }
                     written
                 }
@@ -42,7 +45,8 @@ impl Store {
             },
             Self::Postgres(pools) => match timeout(PATIENCE, pools.pool.acquire()).await {
                 Ok(Ok(mut connection)) => {
-                    to_the_end(async move { write_to_postgres(&mut connection).await }).await
+                    spawn_uncancellable(async move { write_to_postgres(&mut connection).await })
+                        .await
                 }
                 Ok(Err(error)) => Err(error),
                 Err(_busy) => Ok(()),
@@ -50,7 +54,7 @@ impl Store {
         };
         match checked {
             Err(error) if is_busy(&error) => Ok(()),
-            checked => checked.map_err(broken("trying to write to the database")),
+            checked => checked.map_err(context("trying to write to the database")),
         }
     }
 }

@@ -13,15 +13,17 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, SqlitePool};
 
 use crate::core::ownership;
-use crate::store::file_guard::Files;
-use crate::store::group_commit::Commits;
-use crate::store::suspect_writer::Doubt;
-use crate::store::{OpenError, is_damage, line_ends, not_migrated};
+use crate::store::errors::is_damage;
+use crate::store::file_guard::FileGuard;
+use crate::store::group_commit::GroupCommit;
+use crate::store::line_ends;
+use crate::store::open_error::OpenError;
+use crate::store::suspect_writer::SuspectWriter;
 
 /// The first release without the corruption by a reset of the write-ahead log.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
 /// How long a connection waits for another process that writes.
-pub(in crate::store) const BUSY: Duration = Duration::from_millis(900);
+pub const BUSY: Duration = Duration::from_millis(900);
 /// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
 /// other, as somebody may who comes behind another, make less than two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -36,18 +38,7 @@ const PAGE_CACHE_KIB: u32 = 512;
 /// One that was opened while the file could not be written only reads, and nobody tells us so.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
-pub(in crate::store) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
-
-/// What is written differently for PostgreSQL. Here there is one writer, and no need of locks.
-pub(in crate::store) mod statements {
-    pub const INSERT_SESSION: &str = crate::store::sessions::insertion!("");
-
-    pub const COUNT_TURN: &str = crate::store::attempts::turn_counting!("max");
-
-    /// Notes that a session of an account ($1) ended at an instant ($2), in the transaction that ends
-    /// it.
-    pub const NOTE_ENDING: &str = "insert into endings (account_id, at) values ($1, $2)";
-}
+pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 #[derive(Debug)]
 pub struct Pools {
@@ -56,8 +47,8 @@ pub struct Pools {
     /// For tables that are not ours, so that nobody's slow query keeps who is signed in waiting.
     pub guests: SqlitePool,
     /// The writer, for who shares its commits.
-    pub commits: Commits,
-    pub files: Arc<Files>,
+    pub group_commit: GroupCommit,
+    pub files: Arc<FileGuard>,
 }
 
 /// What an address says.
@@ -98,7 +89,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     let pool_that_writes = |connections| {
         pool(connections).after_release(|connection, _| {
             Box::pin(async move {
-                connection.ping().await?; // until a rollback under way is done
+                Connection::ping(connection).await?; // until a rollback under way is done
                 Ok(!connection.is_in_transaction())
             })
         })
@@ -108,10 +99,10 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         .max_lifetime(GUEST_LIFETIME)
         .connect_lazy_with(options.clone());
     let options = options.pragma("cache_size", format!("-{PAGE_CACHE_KIB}"));
-    let doubt = Doubt::default();
-    let doubted = doubt.clone();
+    let suspect = SuspectWriter::default();
+    let suspected = suspect.clone();
     let writer = pool_that_writes(1).before_acquire(move |_, _| {
-        let is_kept = !doubted.is_there();
+        let is_kept = !suspected.is_suspect();
         Box::pin(async move { Ok(is_kept) })
     });
     let writer =
@@ -124,15 +115,16 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         return Err(OpenError::UnsafeSqlite(version));
     }
     if was_left {
-        write_anew(&writer).await.map_err(|error| unreachable(&file, &error))?;
+        checkpoint(&writer).await.map_err(|error| unreachable(&file, &error))?;
     }
     migrate(&writer).await?;
     drop(lock);
     let readers =
         pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
-    let files = Arc::new(Files::of(&file, doubt).map_err(|error| unreachable(&file, &error))?);
-    let commits = Commits::start(writer.clone(), Arc::clone(&files));
-    Ok(Pools { readers, writer, guests, commits, files })
+    let files =
+        Arc::new(FileGuard::of(&file, suspect).map_err(|error| unreachable(&file, &error))?);
+    let group_commit = GroupCommit::start(writer.clone(), Arc::clone(&files));
+    Ok(Pools { readers, writer, guests, group_commit, files })
 }
 
 /// Did a process leave writes in the log?
@@ -145,14 +137,14 @@ fn has_log(file: &Path) -> bool {
 /// Writes to the database what the log has. A process that ended because the disk failed may have left
 /// writes there that were never synced, and that no later sync would take along: the system thinks that
 /// it wrote them. What is acknowledged from now on must not stand on them.
-async fn write_anew(writer: &SqlitePool) -> sqlx::Result<()> {
+async fn checkpoint(writer: &SqlitePool) -> sqlx::Result<()> {
     sqlx::query("pragma wal_checkpoint(passive)").execute(writer).await.map(drop)
 }
 
 /// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits
 /// for the disk before the first write that is answered, which takes everything before it along.
 async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
-    let failed = |error| not_migrated(MigrateError::Execute(error));
+    let failed = |error| OpenError::from_migration(MigrateError::Execute(error));
     // the pool has this one connection
     sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
     match MIGRATIONS.run(writer).await {
@@ -165,7 +157,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
                 known.map_or(OpenError::Changed(version), |known| line_ends::mismatch(known, &ran))
             );
         }
-        run => run.map_err(not_migrated)?,
+        run => run.map_err(OpenError::from_migration)?,
     }
     sqlx::query("pragma synchronous = full").execute(writer).await.map_err(failed)?;
     Ok(())
@@ -197,7 +189,7 @@ fn is_safe(version: &str) -> bool {
     (next(), next(), next()) >= OLDEST_SAFE
 }
 
-pub(in crate::store) fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
+pub fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
     if is_damage(error) {
         return OpenError::Damaged(format!("{}: {error}", file.display()));
     }
@@ -208,7 +200,7 @@ fn denied(file: &Path, error: &io::Error) -> OpenError {
     unreachable(file, &format!("{error}{}", ownership::remedy(file, error)))
 }
 
-pub(in crate::store) fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
+pub fn unreachable(file: &Path, error: &dyn std::fmt::Display) -> OpenError {
     OpenError::Unreachable(format!("{}: {error}", file.display()))
 }
 
@@ -222,7 +214,7 @@ mod tests {
 
     use super::{PAGE_CACHE_KIB, Pools, READERS, is_safe, open, parse};
     use crate::store::Store;
-    use crate::store::group_commit::Undo;
+    use crate::store::group_commit::RollbackScope;
 
     #[tokio::test]
     async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
@@ -233,7 +225,7 @@ mod tests {
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
              select randomblob(16), 1, 0, 0 from n";
         let write = async || {
-            let work = pools.commits.run(Undo::Itself, move |db| {
+            let work = pools.group_commit.run(RollbackScope::Own, move |db| {
                 Box::pin(async move { sqlx::query(write).execute(db).await.map(drop) })
             });
             work.await
@@ -247,10 +239,10 @@ mod tests {
         alone.commit().await.unwrap();
     }
 
-    async fn add_attempt(pools: &Pools, undo: Undo) -> sqlx::Result<()> {
+    async fn add_attempt(pools: &Pools, scope: RollbackScope) -> sqlx::Result<()> {
         let insert = "insert into attempts (key, failures, free_at, last_at)
              values (randomblob(16), 1, 0, 0)";
-        let work = pools.commits.run(undo, move |db| {
+        let work = pools.group_commit.run(scope, move |db| {
             Box::pin(async move { sqlx::query(insert).execute(db).await.map(drop) })
         });
         work.await
@@ -263,17 +255,17 @@ mod tests {
         let options = options.unwrap();
         let store = Store::Sqlite(open(options.clone()).await.unwrap());
         let Store::Sqlite(pools) = &store else { unreachable!() };
-        let write = async |undo| add_attempt(pools, undo).await;
-        for undo in [Undo::Itself, Undo::All] {
+        let write = async |scope| add_attempt(pools, scope).await;
+        for scope in [RollbackScope::Own, RollbackScope::Group] {
             // as SQLite opens a file that it cannot open to write
             pools.writer.set_connect_options(options.clone().read_only(true));
             pools.writer.acquire().await.unwrap().close().await.unwrap();
-            assert!(write(undo).await.is_err(), "{undo:?}");
-            assert!(write(undo).await.is_err(), "{undo:?}, and again");
+            assert!(write(scope).await.is_err(), "{scope:?}");
+            assert!(write(scope).await.is_err(), "{scope:?}, and again");
             store.check_writable().await.unwrap_err();
             pools.writer.set_connect_options(options.clone());
-            write(undo).await.unwrap();
-            write(undo).await.unwrap();
+            write(scope).await.unwrap();
+            write(scope).await.unwrap();
             store.check_writable().await.unwrap();
 
             pools.writer.set_connect_options(options.clone().read_only(true));
@@ -281,7 +273,7 @@ mod tests {
             store.check_writable().await.unwrap_err();
             pools.writer.set_connect_options(options.clone());
             store.check_writable().await.unwrap();
-            write(undo).await.unwrap();
+            write(scope).await.unwrap();
         }
     }
 
@@ -291,7 +283,7 @@ mod tests {
         let path = folder.path().join("small.db");
         let store = Store::open_file(&path).await.unwrap();
         let Store::Sqlite(pools) = &store else { unreachable!() };
-        add_attempt(pools, Undo::Itself).await.unwrap();
+        add_attempt(pools, RollbackScope::Own).await.unwrap();
         store.check_writable().await.unwrap();
         sqlx::query("pragma wal_checkpoint(truncate)").execute(&pools.writer).await.unwrap();
         let pages = "select rootpage from sqlite_master where tbl_name = 'attempts'";
@@ -304,7 +296,7 @@ mod tests {
         let options = SqliteConnectOptions::new().filename(&path);
         let mut other = SqliteConnection::connect_with(&options).await.unwrap();
         sqlx::query("pragma user_version = 1").execute(&mut other).await.unwrap();
-        add_attempt(pools, Undo::Itself).await.unwrap_err();
+        add_attempt(pools, RollbackScope::Own).await.unwrap_err();
         for _and_as_long_as_it_is in 0..2 {
             let damaged = store.check_writable().await.unwrap_err();
             assert!(damaged.to_string().contains("malformed"), "{damaged}");

@@ -1,0 +1,58 @@
+//! Looks accounts up.
+
+use super::rows::AccountRow;
+use crate::core::error::Fault;
+use crate::store::Store;
+use crate::store::errors::context;
+
+impl Store {
+    /// The account that has this canonical name.
+    pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, Fault> {
+        self.reader()
+            .query(
+                "select id, username, password_hash, password_version, created_at, disabled_at
+                 from accounts where username = $1",
+            )
+            .bind(username)
+            .fetch_optional()
+            .await
+            .map_err(context("looking an account up by its name"))
+    }
+
+    /// The account of this id.
+    pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
+        self.reader()
+            .query(
+                "select id, username, password_hash, password_version, created_at, disabled_at
+                 from accounts where id = $1",
+            )
+            .bind(id)
+            .fetch_optional()
+            .await
+            .map_err(context("looking an account up"))
+    }
+
+    /// Every account in the order of the names, at most `limit` of them, after a given name.
+    pub async fn accounts_after(&self, name: &str, limit: i64) -> Result<Vec<AccountRow>, Fault> {
+        self.reader()
+            .query(
+                "select id, username, password_hash, password_version, created_at, disabled_at
+                 from accounts where username > $1 order by username limit $2",
+            )
+            .bind(name)
+            .bind(limit)
+            .fetch_all()
+            .await
+            .map_err(context("listing the accounts"))
+    }
+
+    /// Is there any account?
+    pub async fn has_accounts(&self) -> Result<bool, Fault> {
+        self.reader()
+            .query("select count(*) from (select 1 from accounts limit 1) a")
+            .fetch_value::<i64>()
+            .await
+            .map(|found| found > 0)
+            .map_err(context("looking for accounts"))
+    }
+}

@@ -1,0 +1,93 @@
+//! Adds many accounts at once.
+
+use super::rows::ImportRow;
+use crate::core::error::Fault;
+use crate::core::secret::HeldUsernameDigest;
+use crate::store::Store;
+use crate::store::engine::connection::{Connection, Pool};
+use crate::store::engine::query::Statement;
+use crate::store::errors::context;
+
+/// As many rows a statement adds: one that is slow is logged, and is to be short then.
+const ROWS: usize = 100;
+/// As many values a row of an import has.
+const COLUMNS: usize = 6;
+
+impl Store {
+    /// Gives the writer of this process the memory for an import. SQLite's own 2 MB hold a fraction of
+    /// the indexes of many accounts; after each 4 MB written they would go to the file once more; and
+    /// what a statement of many rows may have to undo would go to a file, too.
+    pub async fn expect_many(&self) -> Result<(), Fault> {
+        let Pool::Sqlite(pool, _) = self.writer() else { return Ok(()) };
+        for pragma in [
+            "pragma cache_size = -65536",        // kibibytes
+            "pragma wal_autocheckpoint = 16384", // pages of 4 KiB
+            "pragma temp_store = memory",
+        ] {
+            let set = sqlx::query(pragma).execute(pool).await;
+            set.map_err(context("making ready for an import"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the accounts whose names are free, and releases those names that are held: all of it or
+    /// nothing; how many accounts those were, and how many names.
+    pub async fn import_accounts(
+        &self,
+        accounts: &[ImportRow<'_>],
+        held: &[HeldUsernameDigest],
+    ) -> Result<(u64, u64), Fault> {
+        self.transaction(|mut all| async move {
+            let (mut added, mut released) = (0, 0);
+            for rows in accounts.chunks(ROWS) {
+                added += insert_rows(&mut all, rows).await?;
+            }
+            for digests in held.chunks(ROWS) {
+                released += release_all(&mut all, digests).await?;
+            }
+            all.commit().await?;
+            Ok((added, released))
+        })
+        .await
+        .map_err(context("importing accounts"))
+    }
+}
+
+async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::Result<u64> {
+    let places = (0..rows.len()).map(|row| format!("({})", places(row * COLUMNS, COLUMNS)));
+    let places = places.collect::<Vec<_>>().join(", ");
+    let mut insert = db.query(Statement::Generated(format!(
+        "insert into accounts (id, username, password_hash, hash_cost, created_at, disabled_at)
+         values {places} on conflict (username) do nothing"
+    )));
+    for row in rows {
+        insert = insert
+            .bind(row.id)
+            .bind(row.username)
+            .bind(row.password_hash.expose()) // this row is where it is kept
+            .bind(row.hash_cost)
+            .bind(row.created_at)
+            .bind(row.disabled_at);
+    }
+    insert.execute().await
+}
+
+async fn release_all(
+    db: &mut impl Connection,
+    digests: &[HeldUsernameDigest],
+) -> sqlx::Result<u64> {
+    let places = places(0, digests.len());
+    let mut release = db.query(Statement::Generated(format!(
+        "delete from held_usernames where digest in ({places})"
+    )));
+    for digest in digests {
+        release = release.bind(digest.as_bytes());
+    }
+    release.execute().await
+}
+
+/// The places of so many values behind those that a statement has already.
+fn places(before: usize, count: usize) -> String {
+    let places = (before + 1..=before + count).map(|place| format!("${place}"));
+    places.collect::<Vec<_>>().join(", ")
+}

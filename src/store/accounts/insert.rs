@@ -1,0 +1,109 @@
+//! Adds accounts.
+
+use super::rows::NewAccountRow;
+use crate::core::error::Fault;
+use crate::core::secret::{HeldUsernameDigest, InviteDigest};
+use crate::store::Store;
+use crate::store::engine::connection::Connection;
+use crate::store::errors::context;
+use crate::store::held_usernames::{count_held, release_held};
+use crate::store::invites::use_up_invite;
+use crate::store::sessions::{NewSessionRow, insert_session};
+
+/// The version of the password with which an account is made.
+const FIRST_PASSWORD: i64 = 1;
+
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedUp {
+    Done,
+    NameTaken,
+    /// Another registration used the invite, or it has expired.
+    InviteGone,
+}
+
+/// What became of an account that the operator adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountAdded {
+    New,
+    /// Its name was held, and no longer is.
+    Released,
+    NameTaken,
+}
+
+impl Store {
+    /// Adds the account, and releases its name if that is held: both or neither.
+    pub async fn add_account(
+        &self,
+        account: &NewAccountRow<'_>,
+        held: &[HeldUsernameDigest],
+    ) -> Result<AccountAdded, Fault> {
+        self.transaction(|mut all| async move {
+            if !insert_account(&mut all, account).await? {
+                return Ok(AccountAdded::NameTaken);
+            }
+            let mut released = 0;
+            for digest in held {
+                released += release_held(&mut all, digest).await?;
+            }
+            all.commit().await?;
+            Ok(if released > 0 { AccountAdded::Released } else { AccountAdded::New })
+        })
+        .await
+        .map_err(context("adding an account"))
+    }
+
+    /// Adds the account and its first session and uses up the invite, if there is one: all of it or
+    /// nothing. A name that is held counts as taken.
+    pub async fn sign_up(
+        &self,
+        account: &NewAccountRow<'_>,
+        held: &[HeldUsernameDigest],
+        new: &NewSessionRow<'_>,
+        invite: Option<InviteDigest>,
+    ) -> Result<SignedUp, Fault> {
+        self.transaction(|mut all| async move {
+            if let Some(invite) = invite
+                && !use_up_invite(&mut all, invite, account.created_at).await?
+            {
+                return Ok(SignedUp::InviteGone);
+            }
+            let is_added = insert_account(&mut all, account).await?;
+            // after the insertion, which waits for a transaction that closes the account of this
+            // name: looked up before it, the row that holds the name would be missed; and looked
+            // up either way, so that the time does not tell a held name from a taken one
+            let mut held_rows = 0;
+            for digest in held {
+                held_rows += count_held(&mut all, digest, account.created_at).await?;
+            }
+            if !is_added || held_rows > 0 {
+                return Ok(SignedUp::NameTaken);
+            }
+            insert_session(&mut all, new, FIRST_PASSWORD).await?;
+            all.commit().await?;
+            Ok(SignedUp::Done)
+        })
+        .await
+        .map_err(context("adding an account"))
+    }
+}
+
+/// Inserts an account; false if its name is taken.
+async fn insert_account(
+    db: &mut impl Connection,
+    account: &NewAccountRow<'_>,
+) -> sqlx::Result<bool> {
+    db.query(
+        "insert into accounts (id, username, password_hash, hash_cost, pepper, created_at)
+         values ($1, $2, $3, $4, $5, $6) on conflict (username) do nothing",
+    )
+    .bind(account.id)
+    .bind(account.username)
+    .bind(account.password.hash.expose()) // this row is where the hash is kept
+    .bind(account.password.cost)
+    .bind(account.password.pepper.as_deref())
+    .bind(account.created_at)
+    .execute()
+    .await
+    .map(|added| added > 0)
+}

@@ -1,0 +1,102 @@
+//! Changes passwords.
+
+use super::rows::HashRow;
+use crate::core::error::Fault;
+use crate::store::Store;
+use crate::store::engine::connection::Connection;
+use crate::store::errors::context;
+use crate::store::session_data::take_over_data;
+use crate::store::sessions::{NewSessionRow, insert_session, revoke_all_sessions};
+
+impl Store {
+    /// Gives the account a new password and ends all its sessions, both or neither; false if the
+    /// account is gone.
+    pub async fn set_password(
+        &self,
+        account_id: &str,
+        new: &HashRow,
+        now: i64,
+    ) -> Result<bool, Fault> {
+        self.transaction(|mut all| async move {
+            let set = all
+                .query(
+                    "update accounts set password_hash = $2, hash_cost = $3, pepper = $4,
+                            password_version = password_version + 1
+                     where id = $1",
+                )
+                .bind(account_id)
+                .bind(new.hash.expose()) // this row is where the hash is kept
+                .bind(new.cost)
+                .bind(new.pepper.as_deref())
+                .execute()
+                .await?;
+            revoke_all_sessions(&mut all, account_id, now).await?;
+            all.commit().await?;
+            Ok(set == 1)
+        })
+        .await
+        .map_err(context("changing a password"))
+    }
+
+    /// Puts another hash of the same password in the place of the one that was verified; nothing
+    /// happens if the account has another password by now.
+    pub async fn renew_hash(
+        &self,
+        account_id: &str,
+        version: i64,
+        new: &HashRow,
+    ) -> Result<(), Fault> {
+        self.writer()
+            .query(
+                "update accounts set password_hash = $3, hash_cost = $4, pepper = $5
+                 where id = $1 and password_version = $2",
+            )
+            .bind(account_id)
+            .bind(version)
+            .bind(new.hash.expose()) // this row is where the hash is kept
+            .bind(new.cost)
+            .bind(new.pepper.as_deref())
+            .execute()
+            .await
+            .map(drop)
+            .map_err(context("renewing the hash of a password"))
+    }
+
+    /// Puts a new password in the place of the one that was verified, ends all sessions and adds
+    /// one, which takes over what was kept for the one called `old`: all of it or nothing. False if
+    /// the account has another password by now.
+    pub async fn change_password(
+        &self,
+        version: i64,
+        password: &HashRow,
+        old: &str,
+        new: &NewSessionRow<'_>,
+    ) -> Result<bool, Fault> {
+        let (account_id, now) = (&new.session.account_id, new.session.created_at);
+        self.transaction(|mut all| async move {
+            let set = all
+                .query(
+                    "update accounts set password_hash = $3, hash_cost = $4, pepper = $5,
+                            password_version = password_version + 1
+                     where id = $1 and password_version = $2 and disabled_at is null",
+                )
+                .bind(account_id)
+                .bind(version)
+                .bind(password.hash.expose()) // this row is where the hash is kept
+                .bind(password.cost)
+                .bind(password.pepper.as_deref())
+                .execute()
+                .await?;
+            if set == 0 {
+                return Ok(false);
+            }
+            revoke_all_sessions(&mut all, account_id, now).await?;
+            insert_session(&mut all, new, version + 1).await?;
+            take_over_data(&mut all, old, &new.session.id).await?;
+            all.commit().await?;
+            Ok(true)
+        })
+        .await
+        .map_err(context("changing a password"))
+    }
+}

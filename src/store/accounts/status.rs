@@ -1,0 +1,71 @@
+//! Disables and enables accounts.
+
+use crate::core::error::Fault;
+use crate::store::Store;
+use crate::store::engine::connection::Connection;
+use crate::store::errors::context;
+use crate::store::sessions::revoke_all_sessions;
+
+/// What came of changing an account, by its id.
+#[derive(Debug)]
+pub enum AccountChange {
+    NoSuchAccount,
+    /// It was so already.
+    Unchanged(String),
+    Changed(String),
+}
+
+impl AccountChange {
+    fn unchanged(account: Option<String>) -> Self {
+        account.map_or(Self::NoSuchAccount, Self::Unchanged)
+    }
+}
+
+const ID_OF: &str = "select id from accounts where username = $1";
+
+impl Store {
+    /// Disables the account and ends all its sessions, both or neither. One that is disabled already
+    /// stays so since then, and nothing is written.
+    pub async fn disable_account(&self, username: &str, now: i64) -> Result<AccountChange, Fault> {
+        self.transaction(|mut all| async move {
+            let account: Option<String> = all
+                .query(
+                    "update accounts set disabled_at = $2
+                     where username = $1 and disabled_at is null returning id",
+                )
+                .bind(username)
+                .bind(now)
+                .fetch_optional_value()
+                .await?;
+            let Some(account) = account else {
+                let account = all.query(ID_OF).bind(username).fetch_optional_value().await?;
+                return Ok(AccountChange::unchanged(account));
+            };
+            revoke_all_sessions(&mut all, &account, now).await?;
+            all.commit().await?;
+            Ok(AccountChange::Changed(account))
+        })
+        .await
+        .map_err(context("disabling an account"))
+    }
+
+    /// Enables the account, if it is not.
+    pub async fn enable_account(&self, username: &str) -> Result<AccountChange, Fault> {
+        let failed = || context("enabling an account");
+        let account: Option<String> = self
+            .writer()
+            .query(
+                "update accounts set disabled_at = null
+                 where username = $1 and disabled_at is not null returning id",
+            )
+            .bind(username)
+            .fetch_optional_value()
+            .await
+            .map_err(failed())?;
+        if let Some(account) = account {
+            return Ok(AccountChange::Changed(account));
+        }
+        let account = self.writer().query(ID_OF).bind(username).fetch_optional_value().await;
+        account.map(AccountChange::unchanged).map_err(failed())
+    }
+}

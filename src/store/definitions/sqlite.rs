@@ -1,0 +1,85 @@
+//! The definitions in an SQLite database.
+
+use std::collections::BTreeSet;
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+use super::report::{DefinitionReport, Definitions, MIGRATIONS_TABLE, compare, tables};
+use crate::store::engine::sqlite;
+
+pub async fn check(
+    connection: &mut SqliteConnection,
+    schema: i64,
+) -> sqlx::Result<DefinitionReport> {
+    let mut reference = SqliteConnection::connect("sqlite::memory:").await?;
+    for migration in sqlite::MIGRATIONS.iter().filter(|migration| migration.version <= schema) {
+        sqlx::raw_sql(migration.sql.clone()).execute(&mut reference).await?;
+    }
+    let made = read(&mut reference).await?;
+    reference.close().await?;
+    let own = tables(&made);
+    let mut report = DefinitionReport::default();
+    let mut found = Definitions::new();
+    for (key, sql) in read(connection).await? {
+        let (table, kind, name) = &key;
+        let is_own = own.contains(table);
+        if table == MIGRATIONS_TABLE && kind == "table" {
+            continue;
+        }
+        if is_own {
+            found.insert(key, sql);
+        } else if kind == "trigger" {
+            report.foreign_triggers.push(format!("{name} on {table}"));
+        } else if kind == "view" && reads_any(connection, name, &sql, &own).await? {
+            report.views.push(name.clone());
+        }
+    }
+    report.differences = compare(&found, &made);
+    Ok(report)
+}
+
+/// Every definition in an SQLite database, but for SQLite's own tables.
+async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Definitions> {
+    // a trigger has the name of its table as it was typed; indexes of SQLite's own follow from tables
+    let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+        "select lower(tbl_name), type, lower(name), coalesce(sql, '') from sqlite_schema
+         where lower(tbl_name) not like 'sqlite\\_%' escape '\\'
+             and lower(name) not like 'sqlite\\_%' escape '\\'",
+    )
+    .fetch_all(connection)
+    .await?;
+    // a checkout may have other line ends
+    let rows = rows.into_iter().map(|(table, kind, name, sql)| {
+        let sql = sql.replace('\r', "");
+        ((table, kind, name), sql)
+    });
+    Ok(rows.collect())
+}
+
+/// Does a view read one of these tables? The program that SQLite compiles it to says which it opens.
+async fn reads_any(
+    connection: &mut SqliteConnection,
+    view: &str,
+    sql: &str,
+    tables: &BTreeSet<String>,
+) -> sqlx::Result<bool> {
+    let pages: Vec<(i64, String)> =
+        sqlx::query_as("select rootpage, lower(tbl_name) from sqlite_schema where rootpage > 0")
+            .fetch_all(&mut *connection)
+            .await?;
+    let explain = format!("explain select * from \"{}\"", view.replace('"', "\"\""));
+    let Ok(steps) = sqlx::query(AssertSqlSafe(explain)).fetch_all(connection).await else {
+        // it does not compile here, where an embedder's functions are missing: its words tell
+        let words = sql.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        return Ok(words.map(str::to_ascii_lowercase).any(|word| tables.contains(&word)));
+    };
+    for step in steps {
+        if step.try_get::<String, _>("opcode")? == "OpenRead" {
+            let page = step.try_get::<i64, _>("p2")?;
+            if pages.iter().any(|(root, table)| *root == page && tables.contains(table)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

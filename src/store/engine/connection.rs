@@ -1,0 +1,131 @@
+//! What a query runs on.
+
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+
+use super::query::{Query, Statement};
+use crate::store::file_guard::FileGuard;
+
+/// The connections of a database. A query takes one for itself, and in SQLite it asks the guard of the
+/// files first and after.
+#[derive(Clone, Copy)]
+pub enum Pool<'a> {
+    Sqlite(&'a SqlitePool, &'a FileGuard),
+    Postgres(&'a PgPool),
+}
+
+impl<'a> Pool<'a> {
+    #[inline]
+    pub fn query(self, statement: impl Into<Statement>) -> Query<'a> {
+        match self {
+            Self::Sqlite(pool, guard) => {
+                Query::SqlitePool(statement.into().for_sqlite(), pool, guard)
+            }
+            Self::Postgres(pool) => Query::PostgresPool(statement.into().for_postgres(), pool),
+        }
+    }
+
+    /// Begins a transaction, for a command. A request begins its own by [`Store::transaction`], for its
+    /// caller may go away meanwhile.
+    ///
+    /// [`Store::transaction`]: crate::store::Store::transaction
+    pub async fn begin(self) -> sqlx::Result<Transaction> {
+        Ok(match self {
+            Self::Sqlite(pool, _) => Transaction::Sqlite(pool.begin().await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+}
+
+/// One connection, whose queries run one after the other.
+pub trait Connection: Send {
+    fn query(&mut self, statement: impl Into<Statement>) -> Query<'_>;
+}
+
+/// A connection that somebody else keeps.
+#[derive(Debug)]
+pub enum ConnectionRef<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+impl ConnectionRef<'_> {
+    /// Begins a transaction; within another one, a savepoint.
+    pub async fn begin(&mut self) -> sqlx::Result<InnerTransaction<'_>> {
+        Ok(match self {
+            Self::Sqlite(connection) => InnerTransaction::Sqlite(connection.begin().await?),
+            Self::Postgres(connection) => InnerTransaction::Postgres(connection.begin().await?),
+        })
+    }
+}
+
+impl Connection for ConnectionRef<'_> {
+    fn query(&mut self, statement: impl Into<Statement>) -> Query<'_> {
+        match self {
+            Self::Sqlite(connection) => Query::Sqlite(statement.into().for_sqlite(), connection),
+            Self::Postgres(connection) => {
+                Query::Postgres(statement.into().for_postgres(), connection)
+            }
+        }
+    }
+}
+
+/// A transaction within what a connection does already. It is rolled back unless it is committed.
+#[derive(Debug)]
+pub enum InnerTransaction<'c> {
+    Sqlite(sqlx::Transaction<'c, Sqlite>),
+    Postgres(sqlx::Transaction<'c, Postgres>),
+}
+
+impl InnerTransaction<'_> {
+    pub async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+impl Connection for InnerTransaction<'_> {
+    fn query(&mut self, statement: impl Into<Statement>) -> Query<'_> {
+        match self {
+            Self::Sqlite(transaction) => Query::Sqlite(statement.into().for_sqlite(), transaction),
+            Self::Postgres(transaction) => {
+                Query::Postgres(statement.into().for_postgres(), transaction)
+            }
+        }
+    }
+}
+
+/// A transaction with a connection of its own. It is rolled back unless it is committed.
+#[derive(Debug)]
+pub enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+impl Transaction {
+    pub async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+
+    pub async fn rollback(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+impl Connection for Transaction {
+    fn query(&mut self, statement: impl Into<Statement>) -> Query<'_> {
+        match self {
+            Self::Sqlite(transaction) => Query::Sqlite(statement.into().for_sqlite(), transaction),
+            Self::Postgres(transaction) => {
+                Query::Postgres(statement.into().for_postgres(), transaction)
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Looks sessions up.
+
+use super::rows::{Behind, FoundSessionRow, IdleSince, SessionRow};
+use crate::core::error::Fault;
+use crate::core::secret::SidDigest;
+use crate::store::Store;
+use crate::store::errors::context;
+
+impl Store {
+    /// The session of a token. Ended ones are found, too, for as long as they stay recorded.
+    pub async fn find_session(&self, digest: SidDigest) -> Result<Option<FoundSessionRow>, Fault> {
+        self.reader()
+            .query(
+                "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
+                        expires_at, address, browser, ended_at, username,
+                        accounts.created_at as account_created_at,
+                        accounts.disabled_at as account_disabled_at
+                 from sessions join accounts on accounts.id = account_id
+                 where digest = $1",
+            )
+            .bind(digest.as_bytes())
+            .fetch_optional()
+            .await
+            .map_err(context("looking a session up"))
+    }
+
+    /// The account's sessions in force, the newest first, at most `limit` of them.
+    pub async fn sessions_of(
+        &self,
+        account_id: &str,
+        now: i64,
+        idle: IdleSince,
+        (behind, limit): (Option<&Behind>, i64),
+    ) -> Result<Vec<SessionRow>, Fault> {
+        let first = Behind { created_at: i64::MAX, id: String::new() };
+        let behind = behind.unwrap_or(&first);
+        self.reader()
+            .query(
+                "select id, account_id, remember, created_at, last_seen_at, expires_at, address,
+                        browser
+                 from sessions
+                 where account_id = $1 and ended_at is null and expires_at > $2
+                   and last_seen_at > case when remember = 0 then $3 else $4 end
+                   and (created_at < $5 or (created_at = $5 and id < $6))
+                 order by created_at desc, id desc limit $7",
+            )
+            .bind(account_id)
+            .bind(now)
+            .bind(idle.short)
+            .bind(idle.remembered)
+            .bind(behind.created_at)
+            .bind(&behind.id)
+            .bind(limit)
+            .fetch_all()
+            .await
+            .map_err(context("listing sessions"))
+    }
+
+    /// How many sessions are in force.
+    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, Fault> {
+        self.reader()
+            .query(
+                "select count(*) from sessions
+                 where ended_at is null and expires_at > $1
+                   and ((remember = 0 and last_seen_at > $2)
+                        or (remember = 1 and last_seen_at > $3))",
+            )
+            .bind(now)
+            .bind(idle.short)
+            .bind(idle.remembered)
+            .fetch_value()
+            .await
+            .map_err(context("counting the sessions"))
+    }
+
+    /// Writes down that the session was used at `now`, unless it was seen after `since` already.
+    pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), Fault> {
+        self.writer()
+            .query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at <= $3")
+            .bind(id)
+            .bind(now)
+            .bind(since)
+            .execute()
+            .await
+            .map(drop)
+            .map_err(context("noting when a session was last seen"))
+    }
+}

@@ -1,0 +1,129 @@
+//! Ends sessions.
+
+use crate::core::error::Fault;
+use crate::core::secret::SidDigest;
+use crate::store::Store;
+use crate::store::attempts::{NodeTime, TurnRow, take_turn};
+use crate::store::engine::connection::{Connection, Transaction};
+use crate::store::errors::context;
+use crate::store::revocations::record_revocation;
+
+/// What came of ending sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// There was none to end, and nothing was written.
+    None,
+    Sessions(u64),
+    /// Its account has no turn left, and nothing was written.
+    RateLimited,
+}
+
+impl Store {
+    /// Ends the session for good; nothing happens if it has ended.
+    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
+        self.transaction(|mut both| async move {
+            let account: Option<String> = both
+                .query(
+                    "update sessions set ended_at = $2 where digest = $1 and ended_at is null
+                     returning account_id",
+                )
+                .bind(digest.as_bytes())
+                .bind(now)
+                .fetch_optional_value()
+                .await?;
+            let Some(account) = account else { return Ok(false) };
+            record_revocation(&mut both, &account, now).await?;
+            both.commit().await?;
+            Ok(true)
+        })
+        .await
+        .map_err(context("ending a session"))
+    }
+
+    /// Ends the account's session of this name. If there is one, it takes a turn, unless the account
+    /// may end as many as it likes.
+    pub async fn end_session_named(
+        &self,
+        account_id: &str,
+        id: &str,
+        now: i64,
+        turn: Option<(TurnRow, NodeTime)>,
+    ) -> Result<Ended, Fault> {
+        self.transaction(|mut all| async move {
+            let ended = all
+                .query(
+                    "update sessions set ended_at = $3
+                     where account_id = $1 and id = $2 and ended_at is null",
+                )
+                .bind(account_id)
+                .bind(id)
+                .bind(now)
+                .execute()
+                .await?;
+            commit_revocation(all, ended, (account_id, now), turn).await
+        })
+        .await
+        .map_err(context("ending a session"))
+    }
+
+    /// Ends every session of the account but the one called `keep`. If there are any, it takes a turn,
+    /// unless the account may end as many as it likes.
+    pub async fn end_sessions_but(
+        &self,
+        account_id: &str,
+        keep: &str,
+        now: i64,
+        turn: Option<(TurnRow, NodeTime)>,
+    ) -> Result<Ended, Fault> {
+        self.transaction(|mut all| async move {
+            let ended = all
+                .query(
+                    "update sessions set ended_at = $3
+                     where account_id = $1 and id <> $2 and ended_at is null",
+                )
+                .bind(account_id)
+                .bind(keep)
+                .bind(now)
+                .execute()
+                .await?;
+            commit_revocation(all, ended, (account_id, now), turn).await
+        })
+        .await
+        .map_err(context("ending sessions"))
+    }
+}
+
+/// Records that so many sessions of an account ended at an instant, takes a turn, and commits. Without a
+/// session or without a turn nothing is written.
+async fn commit_revocation(
+    mut all: Transaction,
+    sessions: u64,
+    (account_id, now): (&str, i64),
+    turn: Option<(TurnRow, NodeTime)>,
+) -> sqlx::Result<Ended> {
+    if sessions == 0 {
+        return Ok(Ended::None);
+    }
+    if let Some((turn, time)) = turn
+        && !take_turn(&mut all, &turn, time).await?
+    {
+        return Ok(Ended::RateLimited);
+    }
+    record_revocation(&mut all, account_id, now).await?;
+    all.commit().await?;
+    Ok(Ended::Sessions(sessions))
+}
+
+/// Ends all sessions of an account, in the transaction that changes the account.
+pub async fn revoke_all_sessions(
+    db: &mut impl Connection,
+    account_id: &str,
+    now: i64,
+) -> sqlx::Result<()> {
+    db.query("update sessions set ended_at = $2 where account_id = $1 and ended_at is null")
+        .bind(account_id)
+        .bind(now)
+        .execute()
+        .await?;
+    record_revocation(db, account_id, now).await
+}

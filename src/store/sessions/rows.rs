@@ -1,0 +1,48 @@
+//! Sessions as rows.
+
+use sqlx::FromRow;
+
+use crate::core::secret::SidDigest;
+
+#[derive(Debug, Clone, FromRow)]
+pub struct SessionRow {
+    pub id: String,
+    pub account_id: String,
+    pub remember: i64,
+    pub created_at: i64,
+    pub last_seen_at: i64,
+    pub expires_at: i64,
+    pub address: Option<String>,
+    pub browser: Option<String>,
+}
+
+/// A session, whether it has ended or not, and its account.
+#[derive(Debug, FromRow)]
+pub struct FoundSessionRow {
+    #[sqlx(flatten)]
+    pub session: SessionRow,
+    pub ended_at: Option<i64>,
+    pub username: String,
+    pub account_created_at: i64,
+    pub account_disabled_at: Option<i64>,
+}
+
+#[derive(Debug)]
+pub struct NewSessionRow<'a> {
+    pub digest: SidDigest,
+    pub session: &'a SessionRow,
+}
+
+/// Sessions last seen at or before these instants have ended by themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct IdleSince {
+    pub short: i64,
+    pub remembered: i64,
+}
+
+/// Where a page of a list goes on: behind this session.
+#[derive(Debug, Clone)]
+pub struct Behind {
+    pub created_at: i64,
+    pub id: String,
+}

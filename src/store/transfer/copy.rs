@@ -1,0 +1,96 @@
+//! Copies rows from one end to the other, and compares them.
+
+use futures_util::TryStreamExt;
+use futures_util::future::join;
+use tokio::sync::mpsc::channel;
+
+use super::end::TransferEnd;
+use super::tables::TABLES;
+use crate::core::error::Fault;
+use crate::store::errors::context;
+
+/// Batches that are read before they are wanted, so that neither side waits for the other.
+const AHEAD: usize = 4;
+
+/// Why nothing was moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    #[error("the database to write to has rows already; name an empty one")]
+    NotEmpty,
+    #[error(
+        "the two databases differ in {0}, and nothing was moved; stop whatever writes to the old one"
+    )]
+    Differs(&'static str),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress {
+    /// So many more rows were copied.
+    Copied(usize),
+    /// So many more rows are the same on both sides.
+    Compared(usize),
+}
+
+/// Copies every row. One side reads while the other writes.
+pub async fn copy(
+    source: &mut impl TransferEnd,
+    target: &mut impl TransferEnd,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Fault> {
+    let dropped = target.drop_indexes().await.map_err(context("beginning to copy"))?;
+    let (rows, taken) = channel(AHEAD);
+    let read = async {
+        let rows = rows; // without it, the other side ends
+        for table in TABLES {
+            let mut batches = source.batches(table).await.map_err(context("reading rows"))?;
+            loop {
+                let batch = batches.try_next().await.map_err(context("reading rows"))?;
+                let is_last = batch.is_none();
+                if rows.send(batch).await.is_err() {
+                    return Ok(()); // the other side says why
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    };
+    let write = async {
+        let mut taken = taken; // without it, the other side ends
+        for table in TABLES {
+            let tell = |rows| tell(Progress::Copied(rows));
+            target.fill(table, &mut taken, tell).await.map_err(context("copying rows"))?;
+        }
+        Ok(())
+    };
+    let (read, written) = join(read, write).await;
+    read?;
+    written?;
+    target.restore_indexes(dropped).await.map_err(context("building indexes"))
+}
+
+/// Compares every row.
+pub async fn compare(
+    source: &mut impl TransferEnd,
+    target: &mut impl TransferEnd,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), MoveError> {
+    for table in TABLES {
+        let mut here = source.batches(table).await.map_err(context("reading rows"))?;
+        let mut there = target.batches(table).await.map_err(context("comparing rows"))?;
+        loop {
+            let (one, other) = join(here.try_next(), there.try_next()).await;
+            let rows = one.map_err(context("reading rows"))?;
+            if rows != other.map_err(context("comparing rows"))? {
+                return Err(MoveError::Differs(table.name));
+            }
+            let Some(rows) = rows else { break };
+            tell(Progress::Compared(rows.count));
+        }
+    }
+    Ok(())
+}

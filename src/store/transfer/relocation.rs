@@ -1,0 +1,83 @@
+//! What is moved between which databases.
+
+use sqlx::PgConnection;
+
+use super::copy::{MoveError, Progress, compare, copy};
+use super::end::TransferEnd;
+use super::tables::TABLES;
+use crate::core::error::Fault;
+use crate::store::Store;
+use crate::store::engine::connection::{Pool, Transaction};
+use crate::store::engine::query::Statement;
+use crate::store::errors::context;
+
+impl Store {
+    /// How many rows there are to move.
+    pub async fn count_rows(&self) -> Result<u64, Fault> {
+        let mut all = 0;
+        for table in TABLES {
+            let count = self.reader().query(Statement::Generated(table.count_sql()));
+            let count: i64 = count.fetch_value().await.map_err(context("counting rows"))?;
+            all += count.unsigned_abs();
+        }
+        Ok(all)
+    }
+
+    /// Copies every row to an empty database and compares each of them there: all of it or nothing.
+    /// Nothing else writes to a database that is moved to, and a move that failed is begun again.
+    pub async fn move_to(
+        &self,
+        target: &Self,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<(), MoveError> {
+        target.check_files().await?;
+        let mut there = target.writer().begin().await.map_err(context("beginning to move"))?;
+        there.raise_limits().await.map_err(context("beginning to move"))?;
+        if target.count_rows().await? > 0 {
+            return Err(MoveError::NotEmpty);
+        }
+        let mut here = self.begin_snapshot().await?;
+        copy(&mut here, &mut there, &mut tell).await?;
+        here.rollback().await.map_err(context("reading rows"))?;
+        // as it is now, so that what was written here meanwhile is not lost unnoticed
+        let mut here = self.begin_snapshot().await?;
+        compare(&mut here, &mut there, &mut tell).await?;
+        drop(here);
+        self.check_files().await?;
+        there.commit().await.map_err(context("committing what was moved"))?;
+        target.check_files().await.map_err(MoveError::from)
+    }
+
+    /// Copies everything of a PostgreSQL into this empty database and compares each row. The source
+    /// is in a transaction that sees one instant, however much is written there meanwhile.
+    pub async fn take_over(
+        &self,
+        source: &mut PgConnection,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<(), MoveError> {
+        self.check_files().await?;
+        let mut all = self.writer().begin().await.map_err(context("beginning to copy"))?;
+        all.raise_limits().await.map_err(context("beginning to copy"))?;
+        copy(source, &mut all, &mut tell).await?;
+        compare(source, &mut all, &mut tell).await?;
+        all.commit().await.map_err(context("committing what was copied"))?;
+        self.check_files().await.map_err(MoveError::from)
+    }
+
+    /// Begins to read what is committed by now.
+    async fn begin_snapshot(&self) -> Result<Transaction, Fault> {
+        self.check_files().await?;
+        let mut here = self.reader().begin().await.map_err(context("reading rows"))?;
+        here.begin_snapshot().await.map_err(context("reading rows"))?;
+        Ok(here)
+    }
+
+    /// Fails if a file of the database is not the one that was opened.
+    async fn check_files(&self) -> Result<(), Fault> {
+        let checked = match self.reader() {
+            Pool::Sqlite(_, files) => files.check().await,
+            Pool::Postgres(_) => Ok(()),
+        };
+        checked.map_err(context("looking after the files of the database"))
+    }
+}

@@ -1,0 +1,116 @@
+//! The tables that are moved.
+
+/// What is moved, in an order in which every row finds those that it refers to. The feed of endings
+/// stays: it is for processes that run.
+pub const TABLES: &[Table] = &[
+    Table {
+        name: "accounts",
+        columns: &[
+            ("id", Kind::Text),
+            ("username", Kind::Text),
+            ("password_hash", Kind::Text),
+            ("created_at", Kind::Number),
+            ("disabled_at", Kind::Number),
+            ("password_version", Kind::Number),
+            ("hash_cost", Kind::Number),
+            ("pepper", Kind::Text),
+        ],
+    },
+    Table {
+        name: "sessions",
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("id", Kind::Text),
+            ("account_id", Kind::Text),
+            ("remember", Kind::Number),
+            ("created_at", Kind::Number),
+            ("last_seen_at", Kind::Number),
+            ("expires_at", Kind::Number),
+            ("ended_at", Kind::Number),
+            ("address", Kind::Text),
+            ("browser", Kind::Text),
+        ],
+    },
+    Table { name: "ended_tokens", columns: &[("digest", Kind::Bytes), ("ended_at", Kind::Number)] },
+    Table {
+        name: "session_data",
+        columns: &[
+            ("key", Kind::Text),
+            ("session_id", Kind::Text),
+            ("value", Kind::Text),
+            ("version", Kind::Number),
+        ],
+    },
+    Table {
+        name: "invites",
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("id", Kind::Text),
+            ("created_at", Kind::Number),
+            ("expires_at", Kind::Number),
+        ],
+    },
+    Table {
+        name: "held_usernames",
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("secret_id", Kind::Text),
+            ("held_until", Kind::Number),
+        ],
+    },
+    Table {
+        name: "attempts",
+        columns: &[
+            ("key", Kind::Bytes),
+            ("failures", Kind::Number),
+            ("free_at", Kind::Number),
+            ("last_at", Kind::Number),
+            ("counted", Kind::Number),
+            ("forgiven", Kind::Number),
+        ],
+    },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Bytes),
+            ("at", Kind::Number),
+            ("event", Kind::Text),
+            ("refusal", Kind::Number),
+            ("account_id", Kind::Text),
+            ("session_id", Kind::Text),
+            ("thing", Kind::Text),
+            ("count", Kind::Number),
+            ("address", Kind::Text),
+            ("request_id", Kind::Text),
+        ],
+    },
+];
+
+/// A table and its columns; the first one is the key.
+#[derive(Debug)]
+pub struct Table {
+    pub name: &'static str,
+    pub columns: &'static [(&'static str, Kind)],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Text,
+    Number,
+    Bytes,
+}
+
+impl Table {
+    pub fn key(&self) -> &'static str {
+        self.columns[0].0
+    }
+
+    /// The columns, as a statement lists them.
+    pub fn list(&self) -> String {
+        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    pub fn count_sql(&self) -> String {
+        format!("select count(*) from {}", self.name)
+    }
+}

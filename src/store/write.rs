@@ -1,0 +1,74 @@
+//! The ways to write: alone, or together with other writes that wait for the disk.
+
+use super::Store;
+use super::engine::connection::{ConnectionRef, Transaction};
+use super::group_commit::{BoxFuture, RollbackScope};
+
+impl Store {
+    /// Runs a write that shares its commit with others in SQLite, which has one writer, and that is a
+    /// task of its own in PostgreSQL. It goes on to its end when its caller does not wait any longer, so
+    /// it owns what it uses.
+    ///
+    /// With [`RollbackScope::Own`] it is one statement or begins a transaction. With
+    /// [`RollbackScope::Group`] it is in a transaction already, and does either all of it, or nothing
+    /// before its first statement that writes.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        scope: RollbackScope,
+        work: impl for<'c> FnOnce(ConnectionRef<'c>) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
+    ) -> sqlx::Result<T> {
+        let pools = match self {
+            Self::Sqlite(pools) => {
+                let group = &pools.group_commit;
+                return group.run(scope, move |db| work(ConnectionRef::Sqlite(db))).await;
+            }
+            Self::Postgres(pools) => pools,
+        };
+        let pool = pools.pool.clone();
+        let work = async move {
+            match scope {
+                RollbackScope::Own => {
+                    let mut connection = pool.acquire().await?;
+                    work(ConnectionRef::Postgres(&mut connection)).await
+                }
+                RollbackScope::Group => {
+                    let mut transaction = pool.begin().await?;
+                    let done = work(ConnectionRef::Postgres(&mut transaction)).await?;
+                    transaction.commit().await?;
+                    Ok(done)
+                }
+            }
+        };
+        spawn_uncancellable(work).await
+    }
+
+    /// Runs this in a transaction of its own, which it commits.
+    pub(super) async fn transaction<T, F: Future<Output = sqlx::Result<T>>>(
+        &self,
+        work: impl FnOnce(Transaction) -> F,
+    ) -> sqlx::Result<T> {
+        match self {
+            Self::Sqlite(pools) => {
+                let work = async { work(Transaction::Sqlite(begin(&pools.writer).await?)).await };
+                pools.files.around(work).await
+            }
+            Self::Postgres(pools) => work(Transaction::Postgres(begin(&pools.pool).await?)).await,
+        }
+    }
+}
+
+/// Begins a transaction. A caller that goes away meanwhile leaves none behind.
+async fn begin<D: sqlx::Database>(
+    pool: &sqlx::Pool<D>,
+) -> sqlx::Result<sqlx::Transaction<'static, D>> {
+    let pool = pool.clone();
+    spawn_uncancellable(async move { pool.begin().await }).await
+}
+
+/// Runs this to its end, even when its caller does not wait any longer. A transaction that is dropped
+/// while it begins would stay open in a connection that others get next (launchbadge/sqlx#4393).
+pub async fn spawn_uncancellable<T: Send + 'static>(
+    work: impl Future<Output = sqlx::Result<T>> + Send + 'static,
+) -> sqlx::Result<T> {
+    tokio::spawn(work).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
