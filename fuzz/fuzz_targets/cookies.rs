@@ -3,9 +3,9 @@
 
 #![no_main]
 
+use cloakroom::core::secret::SessionToken;
 use cloakroom::http::SessionCookie;
 use cloakroom::http::fuzzing::Presented;
-use cloakroom::core::secret::SessionToken;
 use libfuzzer_sys::fuzz_target;
 use poem::Request;
 use poem::http::{HeaderValue, header};

@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
+use cloakroom::core::secret::Password;
 use cloakroom::domain::foreign_hashes::ForeignHash;
 use cloakroom::domain::passwords::{HashCost, Hasher, Verdict};
-use cloakroom::core::secret::Password;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 

@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use cloakroom::domain::accounts::Username;
+use cloakroom::core::secret::Password;
+use cloakroom::core::usernames::Username;
 use cloakroom::domain::passwords::{FEWEST_CHARS, PasswordRules};
 use cloakroom::domain::sessions::{Credentials, LONGEST_LOGIN_NAME};
-use cloakroom::core::secret::Password;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

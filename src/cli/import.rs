@@ -19,8 +19,8 @@ use time::format_description::well_known::Rfc3339;
 use super::user::about_name;
 use super::{Failed, Outcome, say};
 use crate::core::clock::Timestamp;
+use crate::core::usernames::Username;
 use crate::domain::Domain;
-use crate::domain::accounts::Username;
 use crate::domain::foreign_hashes::BadHash;
 use crate::domain::imports::{BATCH, ImportedPassword, Newcomer};
 

@@ -12,10 +12,9 @@ use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
+use crate::core::usernames::{BadUsername, Username};
 use crate::domain::Domain;
-use crate::domain::accounts::{
-    Account, Application, BadUsername, Change, RegisterError, ResetError, Username,
-};
+use crate::domain::accounts::{Account, Application, Change, RegisterError, ResetError};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -49,6 +49,10 @@ impl Timestamp {
     }
 }
 
+/// The clocks of nodes may differ by this much, and each believes what another one has counted. What a
+/// row says of a time later than that was written by a clock that was wrong, and holds up no client.
+pub const MAX_CLOCK_DIFFERENCE: Duration = mins(5);
+
 /// Measures how long something takes, which is nothing of the world's time.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

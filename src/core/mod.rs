@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod error;
+pub mod ids;
+pub mod interval;
 pub mod ownership;
 pub mod secret;
+pub mod usernames;

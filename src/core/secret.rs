@@ -4,6 +4,7 @@
 //! overwritten when it is dropped. Whoever calls an `expose` has the reason beside it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -111,72 +112,90 @@ impl InviteDigest {
     }
 }
 
-/// What a password's hash needs beside its salt, and what no database holds: 256 random bits.
-pub struct Pepper(Zeroizing<[u8; 32]>);
+/// A secret of 256 random bits that stands in a file and in no database.
+pub struct FileSecret<P>(Zeroizing<[u8; 32]>, PhantomData<P>);
 
-impl Pepper {
+/// What the secrets of a kind are for.
+pub trait Purpose {
+    const NAME: &'static str;
+    /// Goes into the id, so that secrets of two kinds never have the same one.
+    const LABEL: &'static str;
+}
+
+/// What a password's hash needs beside its salt.
+pub type Pepper = FileSecret<ForPeppering>;
+
+/// The secret from which the service derives a key for each purpose.
+pub type ServerSecret = FileSecret<ForDeriving>;
+
+#[derive(Debug)]
+pub enum ForPeppering {}
+
+impl Purpose for ForPeppering {
+    const NAME: &'static str = "Pepper";
+    const LABEL: &'static str = "cloakroom pepper";
+}
+
+#[derive(Debug)]
+pub enum ForDeriving {}
+
+impl Purpose for ForDeriving {
+    const NAME: &'static str = "ServerSecret";
+    const LABEL: &'static str = "cloakroom server secret";
+}
+
+impl<P: Purpose> FileSecret<P> {
     pub fn random() -> Self {
-        Self(Zeroizing::new(random_bytes()))
+        Self(Zeroizing::new(random_bytes()), PhantomData)
     }
 
-    /// Reads 64 hexadecimal digits, as its file has them; a line's end behind them is forgiven.
+    /// Reads 64 hexadecimal digits, as its file has them, and ignores white space after them.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        parse_hex(text).map(Self)
+        let digits = text.trim_ascii_end();
+        let mut bytes = Zeroizing::new([0; 32]);
+        if digits.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            *byte = u8::try_from(16 * high? + low?).ok()?;
+        }
+        Some(Self(bytes, PhantomData))
     }
 
-    /// For its file.
+    /// For its file: a line of 64 hexadecimal digits.
     pub fn to_text(&self) -> Zeroizing<String> {
-        hex_line(&self.0)
+        let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len() + 1));
+        for byte in &*self.0 {
+            let digits = [byte >> 4, byte & 15];
+            text.extend(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+        }
+        text.push('\n');
+        text
     }
 
-    /// The name by which a hash asks for it, which tells nothing about it. Another pepper has another.
+    /// Names the secret in hashes, rows and messages, and reveals nothing about it: the first 32 bits of
+    /// a digest, as eight hexadecimal digits. Another secret has another id.
     pub fn id(&self) -> String {
-        short_id("cloakroom pepper", &self.0)
+        let digest = Sha256::new_with_prefix(P::LABEL).chain_update(self.0.as_slice()).finalize();
+        let [a, b, c, d, ..]: [u8; 32] = digest.into();
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
 
-    /// Can anybody guess it?
+    /// Can it be guessed? All its bytes are the same then.
     pub fn is_weak(&self) -> bool {
         self.0.iter().all(|byte| *byte == self.0[0])
     }
 
-    /// For hashing with it.
+    /// For hashing with it, or for deriving keys from it.
     pub fn expose(&self) -> &[u8] {
         &self.0[..]
     }
 }
 
-/// The secret from which the service derives a key for each purpose, and which no database holds:
-/// 256 random bits.
-pub struct ServerSecret(Zeroizing<[u8; 32]>);
-
-impl ServerSecret {
-    pub fn random() -> Self {
-        Self(Zeroizing::new(random_bytes()))
-    }
-
-    /// Reads 64 hexadecimal digits, as its file has them; a line end after them is ignored.
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        parse_hex(text).map(Self)
-    }
-
-    /// For its file.
-    pub fn to_text(&self) -> Zeroizing<String> {
-        hex_line(&self.0)
-    }
-
-    /// Names the secret in rows and messages, and reveals nothing about it.
-    pub fn id(&self) -> String {
-        short_id("cloakroom server secret", &self.0)
-    }
-
-    /// Are all its bytes the same?
-    pub fn is_weak(&self) -> bool {
-        self.0.iter().all(|byte| *byte == self.0[0])
-    }
-
-    /// For deriving keys from it.
-    pub fn expose(&self) -> &[u8] {
-        &self.0[..]
+impl<P: Purpose> fmt::Debug for FileSecret<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(…)", P::NAME)
     }
 }
 
@@ -193,38 +212,6 @@ impl HeldUsernameDigest {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// Reads 64 hexadecimal digits, and ignores white space after them.
-fn parse_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
-    let digits = text.trim_ascii_end();
-    let mut bytes = Zeroizing::new([0; 32]);
-    if digits.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-        *byte = u8::try_from(16 * high? + low?).ok()?;
-    }
-    Some(bytes)
-}
-
-/// A line of 64 hexadecimal digits.
-fn hex_line(bytes: &[u8; 32]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len() + 1));
-    for byte in bytes {
-        let digits = [byte >> 4, byte & 15];
-        text.extend(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-    }
-    text.push('\n');
-    text
-}
-
-/// The first 32 bits of a digest of the secret, as eight hexadecimal digits.
-fn short_id(purpose: &str, bytes: &[u8; 32]) -> String {
-    let digest = Sha256::new_with_prefix(purpose).chain_update(bytes).finalize();
-    let [a, b, c, d, ..]: [u8; 32] = digest.into();
-    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 /// A signed session token: what the cookie carries.
@@ -295,8 +282,6 @@ hides_itself!(
     SidDigest,
     InviteCode,
     InviteDigest,
-    Pepper,
-    ServerSecret,
     HeldUsernameDigest,
     SessionToken,
     AccessToken,

@@ -9,9 +9,8 @@
 //! exists, which its other lines say anyway, and to nobody else.
 
 use super::Domain;
-use super::accounts::AccountId;
 use super::events::Happening;
-use super::sessions::SessionId;
+use crate::core::ids::{AccountId, SessionId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

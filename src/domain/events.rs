@@ -11,13 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use super::Domain;
-use super::accounts::AccountId;
 use super::audit::Event;
-use super::sessions::SessionId;
-use super::throttle::MAX_CLOCK_DIFFERENCE;
-use super::watch::{Rounds, Trouble};
-use crate::core::clock::{Timestamp, days, mins};
+use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, mins};
 use crate::core::error::Fault;
+use crate::core::ids::{AccountId, SessionId};
+use crate::core::interval::{LogLimiter, Periodic};
 use crate::core::secret::random_bytes;
 use crate::store::{EventRange, EventRow, NamedEventRow, Store};
 
@@ -96,7 +94,7 @@ struct Waiting {
     windows: HashMap<Same, Window>,
     /// How many found no room.
     lost: u64,
-    trouble: Trouble,
+    limiter: LogLimiter,
 }
 
 /// What is the same of refusals that are counted together.
@@ -171,7 +169,7 @@ impl Events {
         }
         let (rows, lost) = (waiting.rows.len(), waiting.lost);
         let say = || tracing::warn!("{fault}; {rows} events wait, and {lost} found no room");
-        waiting.trouble.say(Instant::now(), say);
+        waiting.limiter.log(Instant::now(), say);
     }
 
     /// Writes what waits; what cannot be written waits on.
@@ -299,7 +297,7 @@ pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow
 impl Domain {
     /// Writes events down until the domain is gone.
     pub async fn record(domain: Weak<Self>) {
-        let mut rounds = Rounds::every(WRITE, domain);
+        let mut rounds = Periodic::every(WRITE, domain);
         while let Some(domain) = rounds.next_until_closing().await {
             // what could not be written was said, and waits
             let _ = domain.events.write(&domain.store, domain.clock.now()).await;

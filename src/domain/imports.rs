@@ -1,13 +1,13 @@
 //! People who come from elsewhere, with the hashes of their passwords.
 
 use super::Domain;
-use super::accounts::Username;
 use super::audit::Event;
 use super::foreign_hashes::{BadHash, ForeignHash};
 use super::passwords::NO_PASSWORD;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{PasswordHash, random_id};
+use crate::core::usernames::Username;
 use crate::store::{HashRow, ImportRow};
 
 /// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a

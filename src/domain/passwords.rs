@@ -13,13 +13,13 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
-use super::accounts::Username;
 use super::foreign_hashes::ForeignHash;
 use super::hash_queue::{HashQueue, QueueFull, ReleaseMemory, Share, Slot};
 use super::password_rules::guessable;
 use super::peppers::Peppers;
 use crate::core::error::Fault;
 use crate::core::secret::{Password, PasswordHash, Pepper, random_bytes};
+use crate::core::usernames::Username;
 use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-use super::accounts::AccountId;
 use super::sessions::SignedInAs;
+use crate::core::ids::AccountId;
 use crate::core::secret::TokenDigest;
 
 /// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.

@@ -11,13 +11,13 @@ use std::sync::{Arc, RwLock};
 use aws_lc_rs::{hkdf, hmac};
 
 use super::Domain;
-use super::accounts::Username;
 use super::audit::Event;
 use super::key_files::{self, KeyError};
 use super::key_folder::{self, KeyFileContent, KeyFolder, Reread};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
+use crate::core::usernames::Username;
 use crate::store::{HeldUsernameRow, Store};
 
 const PREFIX: &str = "server-secret-";

@@ -2,8 +2,8 @@
 //! session is.
 
 use super::Domain;
-use super::sessions::SessionId;
 use crate::core::error::Fault;
+use crate::core::ids::SessionId;
 use crate::store::DataPlace;
 pub use crate::store::DataRow;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Domain;
-use super::accounts::{Account, AccountId, Username, Verified};
+use super::accounts::{Account, Verified};
 use super::audit::Event;
 use super::hash_queue::QueueFull;
 use super::passwords::{HashSlot, MOST_TYPED, NewPassword, Verdict};
@@ -12,9 +12,11 @@ use super::throttle::{Caller, NotNow, Try};
 use super::tokens::{Claims, VerifiedToken};
 use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::error::Fault;
+use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{
     DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id,
 };
+use crate::core::usernames::Username;
 pub use crate::store::Behind;
 use crate::store::{
     AccountRow, Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, NodeTime, SessionRow,
@@ -61,21 +63,6 @@ pub const RECORDED: Duration = mins(1);
 pub enum Remember {
     Yes,
     No,
-}
-
-/// The name by which a listing knows a session. It is not the secret in the token.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(String);
-
-impl SessionId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// May this be the name of a session? `PostgreSQL` has no text with a NUL, and refuses it.
-    pub fn is_one(text: &str) -> bool {
-        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    }
 }
 
 /// A session as its owner may see it.
@@ -557,7 +544,7 @@ impl Domain {
 
     /// Ends one of the account's sessions, for its owner; false if it has none of this name.
     pub async fn revoke_own(&self, account: &AccountId, id: &str) -> Result<bool, RevokeError> {
-        if !SessionId::is_one(id) {
+        if !SessionId::is_valid(id) {
             return Ok(false);
         }
         let turn = self.turn_to_revoke(account).await?;
@@ -569,7 +556,7 @@ impl Domain {
 
     /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
     pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
-        if !SessionId::is_one(id) {
+        if !SessionId::is_valid(id) {
             return Ok(false);
         }
         let now = self.clock.now().millis();
@@ -580,7 +567,11 @@ impl Domain {
 
     fn note_revoked(&self, account: &AccountId, id: &str, ended: u64) -> bool {
         if ended > 0 {
-            self.note_of(Event::SessionRevoked, Some(account), Some(&SessionId(id.to_owned())));
+            self.note_of(
+                Event::SessionRevoked,
+                Some(account),
+                Some(&SessionId::from(id.to_owned())),
+            );
         }
         ended > 0
     }
@@ -661,7 +652,7 @@ impl Domain {
         let last_seen_at = Timestamp::from_millis(row.last_seen_at);
         let expires_at = Timestamp::from_millis(row.expires_at);
         Session {
-            id: SessionId(row.id),
+            id: SessionId::from(row.id),
             remember,
             created_at: Timestamp::from_millis(row.created_at),
             last_seen_at,
@@ -674,7 +665,7 @@ impl Domain {
     fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
-            username: Username(row.username), // it was parsed before it was stored
+            username: Username::from_row(row.username),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
         };
@@ -691,18 +682,5 @@ impl Session {
     /// not even a change by the operator's own SQL goes unnoticed for longer.
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.is_in_force(now) && now.since(self.last_seen_at) < SEEN_EVERY
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::SessionId;
-
-    #[test]
-    fn the_name_of_a_session_has_nothing_in_it_that_a_database_refuses() {
-        assert!(SessionId::is_one("Zm9v-YmF_9"));
-        for none in ["a\0", "a b", "ä", "a/b"] {
-            assert!(!SessionId::is_one(none), "{none:?}");
-        }
     }
 }

@@ -14,16 +14,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Domain;
-use super::accounts::{AccountId, Username};
 use super::audit::Event;
 use super::hash_queue::Share;
 use super::passwords::HashSlot;
 use super::server_secret::ServerSecrets;
 use super::sessions::SignedInAs;
 use super::tokens::{DeviceClaims, Keys};
-use crate::core::clock::{Timestamp, days, hours, mins};
+use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, hours, mins};
 use crate::core::error::Fault;
+use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, random_id};
+use crate::core::usernames::Username;
 use crate::store::{AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow};
 
 /// Who asks, as far as that is known.
@@ -79,9 +80,6 @@ pub struct Steady {
 /// What is not used for this long is forgotten, and so are the failures that made a client wait for
 /// as long, once it has waited.
 const FORGOTTEN_AFTER: Duration = hours(24);
-/// The clocks of nodes may differ by this much, and each believes what another one has counted. A
-/// row from later than that was written by a clock that was wrong: it holds up no client.
-pub const MAX_CLOCK_DIFFERENCE: Duration = mins(5);
 /// Numbers of failures for each millisecond, so that a key that is counted for the first time again
 /// has greater ones than before.
 const NUMBERS_PER_MILLI: i64 = 1024;

@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::accounts::AccountId;
 use super::key_files::{self, KeyError};
 use super::key_folder::{self, KeyFile, KeyFileContent, KeyFolder, Reread};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
+use crate::core::ids::AccountId;
 use crate::core::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).

@@ -3,22 +3,19 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::time::{Interval, MissedTickBehavior, interval};
-
 use super::Domain;
 use super::audit::Event;
 use super::key_files::KeyError;
 use super::sessions::RECORDED;
 use crate::core::clock::days;
 use crate::core::error::Fault;
+use crate::core::interval::{LogLimiter, Periodic};
 use crate::core::secret::PasswordHash;
 use crate::store::Update;
 
 /// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this
 /// and a little, and at once where the database wakes who listens.
 const LISTEN: Duration = Duration::from_millis(200);
-/// How often the same trouble is said.
-const SAY: Duration = Duration::from_secs(30);
 /// How often it is looked whether hashes of another price have come or gone.
 pub const LOOK: Duration = Duration::from_secs(1);
 /// How often the sessions in force are counted: some milliseconds of one reader.
@@ -32,46 +29,10 @@ const BATCH: i64 = 500;
 /// The writer is free for others in between.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Rounds one after the other, until that which they are made for is gone.
-#[derive(Debug)]
-pub(super) struct Rounds<T> {
-    held: Weak<T>,
-    ticks: Interval,
-}
-
-impl<T> Rounds<T> {
-    /// The first one is at once.
-    pub fn every(time: Duration, held: Weak<T>) -> Self {
-        let mut ticks = interval(time);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { held, ticks }
-    }
-
-    pub async fn next(&mut self) -> Option<Arc<T>> {
-        self.ticks.tick().await;
-        self.held.upgrade()
-    }
-}
-
-impl Rounds<Domain> {
+impl Periodic<Domain> {
     /// The next round, until the end, when the database is closed.
     pub async fn next_until_closing(&mut self) -> Option<Arc<Domain>> {
         self.next().await.filter(|domain| !domain.is_closing())
-    }
-}
-
-/// Trouble that may last, and is said every half minute.
-#[derive(Debug, Default)]
-pub(super) struct Trouble {
-    said: Option<Instant>,
-}
-
-impl Trouble {
-    pub fn say(&mut self, now: Instant, words: impl FnOnce()) {
-        if self.said.is_none_or(|said| now.saturating_duration_since(said) >= SAY) {
-            words();
-            self.said = Some(now);
-        }
     }
 }
 
@@ -79,8 +40,8 @@ impl Domain {
     /// Takes up new keys, peppers and server secrets and lets go of removed ones until the domain is
     /// gone.
     pub async fn watch_keys(domain: Weak<Self>) {
-        let mut limiters = <[Trouble; 3]>::default();
-        let mut rounds = Rounds::every(LISTEN, domain);
+        let mut limiters = <[LogLimiter; 3]>::default();
+        let mut rounds = Periodic::every(LISTEN, domain);
         while let Some(domain) = rounds.next_until_closing().await {
             let errors = domain.reload_key_folder().await;
             if domain.is_closing() {
@@ -90,7 +51,7 @@ impl Domain {
             for (limiter, errors) in limiters.iter_mut().zip(errors) {
                 if !errors.is_empty() {
                     let say = || errors.iter().for_each(|error| tracing::error!("{error}"));
-                    limiter.say(Instant::now(), say);
+                    limiter.log(Instant::now(), say);
                 }
             }
         }
@@ -113,7 +74,7 @@ impl Domain {
 
     /// Counts the sessions in force, for whoever watches, until the domain is gone.
     pub async fn count_sessions(domain: Weak<Self>) {
-        let mut rounds = Rounds::every(COUNT, domain);
+        let mut rounds = Periodic::every(COUNT, domain);
         while let Some(domain) = rounds.next_until_closing().await {
             let now = domain.clock.now();
             match domain.store.count_sessions(now.millis(), domain.idle_since(now)).await {
@@ -125,8 +86,8 @@ impl Domain {
 
     /// Removes what has ended every so often, but not at once, until the domain is gone.
     pub async fn clear_away(domain: Weak<Self>, every: Duration) {
-        let mut rounds = Rounds::every(every, domain);
-        rounds.ticks.reset();
+        let mut rounds = Periodic::every(every, domain);
+        rounds.skip_first();
         while let Some(domain) = rounds.next_until_closing().await {
             if let Err(fault) = domain.remove_ended().await {
                 domain.warn(&fault); // the next round tries again
@@ -137,7 +98,7 @@ impl Domain {
     /// Hears of endings until the domain is gone.
     pub async fn listen(domain: Weak<Self>) {
         let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
-        let mut trouble = Trouble::default();
+        let mut limiter = LogLimiter::default();
         loop {
             let began = Instant::now();
             let heard = feed.read_next().await;
@@ -145,12 +106,12 @@ impl Domain {
             let Some(domain) = domain else { return };
             let silence = match heard {
                 Ok(heard) => {
-                    trouble = Trouble::default();
+                    limiter = LogLimiter::default();
                     domain.take_in(heard, began)
                 }
                 // meanwhile the database is asked each time
                 Err(fault) => {
-                    trouble.say(Instant::now(), || tracing::warn!("{fault}"));
+                    limiter.log(Instant::now(), || tracing::warn!("{fault}"));
                     LISTEN
                 }
             };
@@ -162,7 +123,7 @@ impl Domain {
     /// Keeps the pace of comparing passwords until the domain is gone.
     pub async fn watch_hashes(domain: Weak<Self>, every: Duration) {
         let mut timed = Vec::new();
-        let mut rounds = Rounds::every(every, domain);
+        let mut rounds = Periodic::every(every, domain);
         while let Some(domain) = rounds.next_until_closing().await {
             if let Err(fault) = domain.look_at_hashes(&mut timed).await {
                 tracing::debug!("{fault}"); // the pace stays; listening says it aloud
@@ -290,30 +251,4 @@ impl Domain {
 
 fn sentences(errors: &[impl std::error::Error]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn rounds_go_on_until_what_they_are_made_for_is_gone() {
-        let held = Arc::new(());
-        let mut rounds = Rounds::every(Duration::from_millis(1), Arc::downgrade(&held));
-        for _ in 0..3 {
-            assert!(rounds.next().await.is_some());
-        }
-        drop(held);
-        assert!(rounds.next().await.is_none());
-    }
-
-    #[test]
-    fn trouble_that_lasts_is_said_every_half_minute() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
-        let mut said = Vec::new();
-        for second in 0..=90 {
-            trouble.say(start + Duration::from_secs(second), || said.push(second));
-        }
-        assert_eq!(said, [0, 30, 60, 90]);
-    }
 }

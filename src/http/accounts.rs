@@ -17,9 +17,8 @@ use super::request::password_text::PasswordText;
 use super::sessions::date_time;
 use super::{Front, Tag};
 use crate::core::secret::{InviteCode, Password};
-use crate::domain::accounts::{
-    Account, Application, BadUsername, ChangeError, RegisterError, USERNAME_CHARS, Username,
-};
+use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
+use crate::domain::accounts::{Account, Application, ChangeError, RegisterError};
 use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
 

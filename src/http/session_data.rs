@@ -201,7 +201,7 @@ impl<T> Session<T> {
         &self.who
     }
 
-    fn id(&self) -> &crate::domain::sessions::SessionId {
+    fn id(&self) -> &crate::core::ids::SessionId {
         &self.who.0.session.id
     }
 }

@@ -11,7 +11,8 @@ use super::guard::SignedIn;
 use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use super::{Front, Tag};
 use crate::core::clock::Timestamp;
-use crate::domain::sessions::{Behind, Remember, RevokeError, Session, SessionId};
+use crate::core::ids::SessionId;
+use crate::domain::sessions::{Behind, Remember, RevokeError, Session};
 
 pub struct SessionsApi(pub Arc<Front>);
 
@@ -234,7 +235,7 @@ fn cursor_behind(last: &Behind) -> String {
 
 fn read_cursor(text: &str) -> Result<Behind, Failure> {
     let read = || {
-        let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_one(id))?;
+        let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_valid(id))?;
         Some(Behind { created_at: created_at.parse().ok()?, id: id.to_owned() })
     };
     read().ok_or_else(|| {

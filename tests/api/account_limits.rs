@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use cloakroom::core::clock::Clock;
-use cloakroom::domain::accounts::{Change, Username};
+use cloakroom::core::usernames::Username;
+use cloakroom::domain::accounts::Change;
 use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;

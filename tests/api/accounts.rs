@@ -1,7 +1,7 @@
 //! Making accounts.
 
 use cloakroom::config::{PasswordSettings, Registration, Settings};
-use cloakroom::domain::accounts::RESERVED;
+use cloakroom::core::usernames::RESERVED;
 use poem::http::Method;
 use serde_json::json;
 

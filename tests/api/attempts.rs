@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
-use cloakroom::domain::accounts::{Application, RegisterError, Username};
+use cloakroom::core::usernames::Username;
+use cloakroom::domain::accounts::{Application, RegisterError};
 use cloakroom::domain::passwords::NewPassword;
 use cloakroom::domain::sessions::{Credentials, LogInError, Origin, Remember, Wishes};
 use cloakroom::domain::throttle::{Caller, Limits};

@@ -54,7 +54,7 @@ async fn end(house: &House, client: &Client<'_>, other: &Client<'_>, how: &str) 
         "close" => client.post("/me/close", &json!({ "current_password": PASSWORD })).await.status,
         "delete" => {
             let name = client.get("/me").await.json()["username"].as_str().unwrap().to_owned();
-            let name = cloakroom::domain::accounts::Username::parse(&name).unwrap();
+            let name = cloakroom::core::usernames::Username::parse(&name).unwrap();
             assert!(house.domain.delete(&name).await.unwrap());
             return;
         }

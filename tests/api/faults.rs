@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cloakroom::app;
 use cloakroom::core::secret::Password;
+use cloakroom::core::usernames::Username;
 use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::{Application, RegisterError, ResetError, Username};
+use cloakroom::domain::accounts::{Application, RegisterError, ResetError};
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::store::Store;

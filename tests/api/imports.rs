@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::core::secret::Password;
+use cloakroom::core::usernames::Username;
 use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::{Change, Username};
+use cloakroom::domain::accounts::Change;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
 
 use crate::house::{Answer, CHEAP, House, PASSWORD};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloakroom::core::clock::days;
-use cloakroom::domain::accounts::Username;
+use cloakroom::core::usernames::Username;
 use cloakroom::domain::server_secret::{self, ServerSecrets};
 use cloakroom::domain::throttle::Limits;
 use poem::http::Method;

@@ -7,7 +7,7 @@ use std::path::Path;
 use cloakroom::app::{self, Surroundings};
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
-use cloakroom::domain::accounts::Username;
+use cloakroom::core::usernames::Username;
 
 use crate::house::{CHEAP, House, PASSWORD, START};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::config::{CommaList, Settings};
-use cloakroom::domain::accounts::Username;
+use cloakroom::core::usernames::Username;
 use cloakroom::domain::hash_queue::Share;
 use cloakroom::domain::passwords::HashSlot;
 use cloakroom::domain::throttle::Limits;

@@ -47,7 +47,6 @@ pub const IN_A_CYCLE: &[&str] = &[
     "domain/sessions.rs",
     "domain/tallies.rs",
     "domain/throttle.rs",
-    "domain/tokens.rs",
     "domain/watch.rs",
     "door/mod.rs",
     "door/serving.rs",
