@@ -4,8 +4,7 @@
 use super::Domain;
 use crate::core::error::Fault;
 use crate::core::ids::SessionId;
-use crate::store::DataPlace;
-pub use crate::store::DataRow;
+use crate::store::{DataPlace, DataRow};
 
 /// As large as what is kept under a name may be: a cart or a draft, and no archive. An account has a
 /// hundred sessions at the most.
@@ -33,7 +32,11 @@ impl From<Fault> for DataError {
 
 impl Domain {
     /// What is kept for a session under a name.
-    pub async fn kept(
+    pub async fn kept(&self, session: &SessionId, name: &str) -> Result<Option<String>, DataError> {
+        Ok(self.kept_row(session, name).await?.map(|row| row.value))
+    }
+
+    async fn kept_row(
         &self,
         session: &SessionId,
         name: &str,
@@ -63,7 +66,7 @@ impl Domain {
         mut change: impl FnMut(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
         for _ in 0..MOST_TRIES {
-            let seen = self.kept(session, name).await?;
+            let seen = self.kept_row(session, name).await?;
             let (value, version) = seen.map(|seen| (seen.value, seen.version)).unzip();
             let text = not_too_large(change(value.as_deref())?)?;
             let place = self.place(session, name);

@@ -17,7 +17,6 @@ use crate::core::secret::{
     DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id,
 };
 use crate::core::usernames::Username;
-pub use crate::store::Behind;
 use crate::store::{
     AccountRow, Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, NodeTime, SessionRow,
     TurnRow,
@@ -96,12 +95,19 @@ pub struct Wishes {
     pub caller: Caller,
 }
 
+/// Where the next page of a list of sessions begins: after this session.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    pub created_at: i64,
+    pub id: String,
+}
+
 /// A page of sessions.
 #[derive(Debug)]
 pub struct SessionPage {
     pub sessions: Vec<Session>,
     /// The last one, if there are more behind it.
-    pub next: Option<Behind>,
+    pub next: Option<Cursor>,
 }
 
 /// What a good login gives: the session and its token.
@@ -527,18 +533,18 @@ impl Domain {
     pub async fn list_sessions(
         &self,
         account: &AccountId,
-        behind: Option<&Behind>,
+        behind: Option<&Cursor>,
         limit: usize,
     ) -> Result<SessionPage, Fault> {
         let now = self.clock.now();
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let idle = self.idle_since(now);
-        let page = (behind, one_more);
+        let page = (behind.map(|last| (last.created_at, last.id.as_str())), one_more);
         let mut rows = self.store.sessions_of(account.as_str(), now.millis(), idle, page).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_more);
-        let next = last.map(|row| Behind { created_at: row.created_at, id: row.id.clone() });
+        let next = last.map(|row| Cursor { created_at: row.created_at, id: row.id.clone() });
         Ok(SessionPage { sessions: rows.into_iter().map(|row| self.session(row)).collect(), next })
     }
 

@@ -159,7 +159,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
     /// What is kept.
     pub async fn read(&self) -> Result<T, SessionDataError> {
         let kept = self.front.domain.kept(self.id(), &T::name()).await?;
-        Self::parse(kept.as_ref().map(|kept| kept.value.as_str()))
+        Self::parse(kept.as_deref())
     }
 
     /// Keeps this from now on, whatever was kept before.

@@ -12,7 +12,7 @@ use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use super::{Front, Tag};
 use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
-use crate::domain::sessions::{Behind, Remember, RevokeError, Session};
+use crate::domain::sessions::{Cursor, Remember, RevokeError, Session};
 
 pub struct SessionsApi(pub Arc<Front>);
 
@@ -229,14 +229,14 @@ fn fifty() -> u32 {
 }
 
 /// Clients hand a cursor back as it is: the instant and the id of the last session of a page.
-fn cursor_behind(last: &Behind) -> String {
+fn cursor_behind(last: &Cursor) -> String {
     format!("{}.{}", last.created_at, last.id)
 }
 
-fn read_cursor(text: &str) -> Result<Behind, Failure> {
+fn read_cursor(text: &str) -> Result<Cursor, Failure> {
     let read = || {
         let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_valid(id))?;
-        Some(Behind { created_at: created_at.parse().ok()?, id: id.to_owned() })
+        Some(Cursor { created_at: created_at.parse().ok()?, id: id.to_owned() })
     };
     read().ok_or_else(|| {
         let wrong = FieldError::new(

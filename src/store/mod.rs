@@ -51,9 +51,7 @@ pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
 pub use self::revocations::{RevocationFeed, Update};
 pub use self::session_data::{DataPlace, DataRow};
-pub use self::sessions::{
-    Added, Behind, Ended, FoundSessionRow, IdleSince, NewSessionRow, SessionRow,
-};
+pub use self::sessions::{Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
 pub use self::transfer::{MoveError, Progress};
 pub use self::wait_histogram::Waited;
 

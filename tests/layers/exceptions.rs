@@ -2,7 +2,6 @@
 
 /// Imports of a layer that is not below: from which file, of which one.
 pub const UPWARDS: &[(&str, &str)] = &[
-    ("http/sessions.rs", "store/sessions/rows.rs"),
     ("server/mod.rs", "metrics.rs"),
     ("server/places.rs", "http/request/client_address.rs"),
     ("server/visits.rs", "metrics.rs"),

@@ -1,6 +1,6 @@
 //! Looks sessions up.
 
-use super::rows::{Behind, FoundSessionRow, IdleSince, SessionRow};
+use super::rows::{FoundSessionRow, IdleSince, SessionRow};
 use crate::core::error::Fault;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
@@ -24,16 +24,16 @@ impl Store {
             .map_err(context("looking a session up"))
     }
 
-    /// The account's sessions in force, the newest first, at most `limit` of them.
+    /// The account's sessions in force, the newest first, at most `limit` of them after the session with
+    /// this instant of creation and this id, if one is given.
     pub async fn sessions_of(
         &self,
         account_id: &str,
         now: i64,
         idle: IdleSince,
-        (behind, limit): (Option<&Behind>, i64),
+        (after, limit): (Option<(i64, &str)>, i64),
     ) -> Result<Vec<SessionRow>, Fault> {
-        let first = Behind { created_at: i64::MAX, id: String::new() };
-        let behind = behind.unwrap_or(&first);
+        let (created_at, id) = after.unwrap_or((i64::MAX, ""));
         self.reader()
             .query(
                 "select id, account_id, remember, created_at, last_seen_at, expires_at, address,
@@ -48,8 +48,8 @@ impl Store {
             .bind(now)
             .bind(idle.short)
             .bind(idle.remembered)
-            .bind(behind.created_at)
-            .bind(&behind.id)
+            .bind(created_at)
+            .bind(id)
             .bind(limit)
             .fetch_all()
             .await

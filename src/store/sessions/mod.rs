@@ -8,4 +8,4 @@ mod rows;
 
 pub use self::insert::{Added, insert_session};
 pub use self::revoke::{Ended, revoke_all_sessions};
-pub use self::rows::{Behind, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
+pub use self::rows::{FoundSessionRow, IdleSince, NewSessionRow, SessionRow};

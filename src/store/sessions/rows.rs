@@ -39,10 +39,3 @@ pub struct IdleSince {
     pub short: i64,
     pub remembered: i64,
 }
-
-/// Where a page of a list goes on: behind this session.
-#[derive(Debug, Clone)]
-pub struct Behind {
-    pub created_at: i64,
-    pub id: String,
-}
