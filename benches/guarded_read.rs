@@ -185,7 +185,7 @@ impl Subject {
             let (_, ticket) = domain.register(application, wishes).await.unwrap();
             cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
         }
-        let at = serve(app::furnish(config, domain, false, Arc::default())).await;
+        let at = serve(app::start_endpoint(config, domain, false, Arc::default())).await;
         Self { name, at, cookie, opened }
     }
 }
@@ -202,7 +202,7 @@ impl Subject {
         let guest = Guest { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
         let requests = Arc::new(Requests::of::<Embedder>());
         let domain = Arc::clone(cloakroom.domain());
-        let furnished = app::furnish_with(config, domain, false, requests, guest).unwrap();
+        let furnished = app::build_endpoint_with(config, domain, false, requests, guest).unwrap();
         let at = serve(furnished.0).await;
         Self { name: "an embedder", at, cookie: same.cookie.clone(), opened }
     }

@@ -46,7 +46,7 @@
 //! | `cli` | arguments, exit codes | one file a noun |
 //! | `door` | what is listed below | |
 //! | `config` | settings, checked once | |
-//! | `app` | opens the store, furnishes the domain, builds the route | |
+//! | `app` | opens the store, fills the domain, builds the endpoint | |
 //! | `server` | connections, limits, deadlines | |
 //! | `metrics` | counts, for Prometheus | |
 //! | `http` | JSON, cookies, statuses | one file a noun |
@@ -64,6 +64,8 @@ mod door;
 
 // The floors are open to the program's own tests and benches, and no part of the API.
 
+#[doc(hidden)]
+pub mod admin;
 #[doc(hidden)]
 pub mod app;
 #[doc(hidden)]

@@ -48,7 +48,7 @@ pub fn serve(folder: &str) {
         let domain = app::open(&config, surroundings).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
-        let route = app::furnish(&config, Arc::new(domain), false, Arc::default());
+        let route = app::start_endpoint(&config, Arc::new(domain), false, Arc::default());
         server::serve(listener, route, Edge::default(), std::future::pending()).await;
     });
 }

@@ -5,17 +5,15 @@ use std::path::Path;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::manifest::KEYS;
 use super::table::{Cell, Table};
-use super::{Failed, Outcome, say, terminal};
-use crate::app::{self, StartError};
+use super::{Outcome, say, terminal};
+use crate::admin::keys::{folder_for_new_key, record_key_event};
+use crate::app::StartError;
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::domain::audit::Event;
-use crate::domain::events::Events;
 use crate::domain::key_files;
 use crate::domain::tokens::Keys;
-use crate::store::Store;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +50,7 @@ struct Line<'a> {
 }
 
 fn list(config: &Config, json: bool) -> Outcome {
-    let folder = config.data_dir.join(KEYS);
+    let folder = config.key_folder();
     let keys = Keys::read(&folder, &config.public_url.origin())?;
     let keys = keys.ok_or_else(|| StartError::NoKeys { folder, settings: config.source() })?;
     let mut rows = Vec::new();
@@ -71,7 +69,7 @@ fn list(config: &Config, json: bool) -> Outcome {
 }
 
 async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
-    let folder = app::folder_for_new_key(config, named, "key rotate")?;
+    let folder = folder_for_new_key(config, named, "key rotate")?;
     let held = key_files::hold(&folder)?;
     let now = Clock::System.now();
     let path = Keys::create(&folder, now)?;
@@ -86,30 +84,9 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     Ok(())
 }
 
-/// Logs what was done to a key, and writes it to the database, if there is one that is used already.
+/// Records what was done to a key.
 pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
-    event.log(id);
-    if let Err(why) = write_down(config, event, id, now).await {
-        terminal::warn(&format!("it is done, but the event could not be written down: {}", why.0));
+    if let Err(why) = record_key_event(config, event, id, now).await {
+        terminal::warn(&format!("it is done, but the event could not be written down: {why}"));
     }
-}
-
-async fn write_down(config: &Config, event: Event, id: &str, now: Timestamp) -> Outcome {
-    let Some(store) = used_store(config).await? else { return Ok(()) };
-    let events = Events::default();
-    if store.has_accounts().await? {
-        events.note_thing(now, event, id);
-    }
-    let written = events.write(&store, now).await;
-    store.close().await;
-    Ok(written?)
-}
-
-/// The database, if there is one already: none is made.
-pub(super) async fn used_store(config: &Config) -> Result<Option<Store>, Failed> {
-    let address = config.database_url.expose(); // the driver connects with it
-    if !Store::exists(address).await? {
-        return Ok(None);
-    }
-    Ok(Some(Store::open(address).await?))
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Outcome, say, terminal};
+use crate::admin::keys::make_first_keys;
 use crate::app;
 use crate::config::Config;
 use crate::store::Store;
@@ -37,7 +38,7 @@ impl Migrate {
     pub async fn run(&self, config: &Config) -> Outcome {
         app::make_folders(config)?;
         let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
-        app::make_first_keys(config, &store).await?;
+        make_first_keys(config, &store).await?;
         let versions = store.migrations().await?;
         store.close().await;
         let migration = versions.last().copied().unwrap_or_default();

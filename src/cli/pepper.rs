@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::confirm::Confirmation;
 use super::key::tell;
-use super::manifest::KEYS;
 use super::table::{Cell, Table};
 use super::{Failed, Outcome, say, terminal};
+use crate::admin::keys::folder_for_new_key;
 use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
@@ -64,9 +64,9 @@ impl Pepper {
         if let What::Forget { confirmation, .. } = &self.what {
             confirmation.require_yes_or_terminal("takes passwords away");
         }
-        let folder = config.data_dir.join(KEYS);
+        let folder = config.key_folder();
         match &self.what {
-            What::Add => add(config, &app::folder_for_new_key(config, named, "pepper add")?).await,
+            What::Add => add(config, &folder_for_new_key(config, named, "pepper add")?).await,
             What::List { json } => {
                 let store = store(config).await?;
                 let listed = list(&folder, &store, *json).await;

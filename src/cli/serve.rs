@@ -6,8 +6,9 @@ use std::io::{self, IsTerminal, Write as _};
 use clap::Args;
 
 use super::{Failed, Outcome};
-use crate::app::{self, DEMO_USERS, Surroundings};
+use crate::app::Surroundings;
 use crate::config::Config;
+use crate::domain::demo_users::{self, DEMO_USERS};
 use crate::door::{
     Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
 };
@@ -43,7 +44,7 @@ impl Serve {
         let surroundings = Surroundings::real(config);
         let cloakroom = Cloakroom::among(config.clone(), surroundings, self.demo).await?;
         if self.demo {
-            app::add_demo_users(cloakroom.domain())
+            demo_users::add_demo_users(cloakroom.domain())
                 .await
                 .map_err(|error| Failed(format!("cannot add the demo users: {error:?}")))?;
         } else {

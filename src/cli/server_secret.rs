@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::confirm::Confirmation;
 use super::key::tell;
-use super::manifest::KEYS;
 use super::table::{Cell, Table};
 use super::{Failed, Outcome, say, terminal};
+use crate::admin::keys::folder_for_new_key;
 use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
@@ -66,10 +66,10 @@ impl ServerSecret {
         if let Command::Forget { confirmation, .. } = &self.command {
             confirmation.require_yes_or_terminal("releases user names");
         }
-        let folder = config.data_dir.join(KEYS);
+        let folder = config.key_folder();
         match &self.command {
             Command::Add => {
-                let folder = app::folder_for_new_key(config, named, "server-secret add")?;
+                let folder = folder_for_new_key(config, named, "server-secret add")?;
                 add(config, &folder).await
             }
             Command::List { json } => {

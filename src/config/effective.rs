@@ -72,11 +72,18 @@ const MAX_CONNECTIONS: u32 = 1000;
 
 /// The data folder, unless another one is named.
 const DEFAULT_DATA_DIR: &str = "cloakroom-data";
+/// The folder of the keys, in the data folder.
+const KEY_FOLDER: &str = "keys";
 
 impl Config {
     /// Puts the sources together. A file that was named must be there.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
         Self::check(Settings::load(file)?.merge(flags))
+    }
+
+    /// The folder of the signing keys, the peppers and the server secrets.
+    pub fn key_folder(&self) -> PathBuf {
+        self.data_dir.join(KEY_FOLDER)
     }
 
     /// Where the settings come from, for messages about what was not found.

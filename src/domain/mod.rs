@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod audit;
 pub mod clock_check;
 mod common_passwords;
+pub mod demo_users;
 pub mod events;
 pub mod foreign_hashes;
 pub mod hash_queue;

@@ -17,10 +17,14 @@ pub use self::settings::Settings;
 pub(crate) use self::signals::{ReloadSignals, Signals};
 use crate::app::{self, StartError, Surroundings};
 use crate::config::{Config, ConfigError};
+use crate::core::error::Fault;
 use crate::domain::Domain;
+use crate::domain::key_files::KeyError;
+use crate::domain::peppers::PepperError;
+use crate::domain::server_secret::ServerSecretError;
 use crate::http::{About, Guest, MountError, Requests};
 use crate::server::TlsError;
-use crate::store::{Database, Trouble};
+use crate::store::{BackupError, Database, MoveError, OpenError, Trouble};
 
 /// The most bytes of a body of an embedder's operation, unless they say otherwise: enough for any
 /// JSON that a person writes.
@@ -49,6 +53,20 @@ enum Cause {
     Tls(TlsError),
     #[error(transparent)]
     Disk(Trouble),
+    #[error(transparent)]
+    Open(OpenError),
+    #[error(transparent)]
+    Copy(BackupError),
+    #[error(transparent)]
+    Transfer(MoveError),
+    #[error(transparent)]
+    Key(KeyError),
+    #[error(transparent)]
+    Pepper(PepperError),
+    #[error(transparent)]
+    ServerSecret(ServerSecretError),
+    #[error(transparent)]
+    Fault(Fault),
     #[error("{0}")]
     Serve(String),
 }
@@ -67,7 +85,14 @@ from_cause!(
     StartError => Start,
     MountError => Mount,
     TlsError => Tls,
-    Trouble => Disk
+    Trouble => Disk,
+    OpenError => Open,
+    BackupError => Copy,
+    MoveError => Transfer,
+    KeyError => Key,
+    PepperError => Pepper,
+    ServerSecretError => ServerSecret,
+    Fault => Fault
 );
 
 impl Error {
@@ -271,7 +296,7 @@ impl<T: OpenApi + 'static> Mount<T> {
     pub fn endpoint(self) -> Result<Mounted, Error> {
         let Self { cloakroom, guest } = self;
         let requests = Arc::new(Requests::of::<T>());
-        let (endpoint, document) = app::furnish_with(
+        let (endpoint, document) = app::build_endpoint_with(
             &cloakroom.config,
             Arc::clone(&cloakroom.domain),
             cloakroom.is_demo,

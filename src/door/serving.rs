@@ -14,6 +14,7 @@ use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::domain::Domain;
+use crate::domain::demo_users;
 use crate::domain::sessions::LogInError;
 use crate::http::TrustedProxies;
 use crate::metrics::{self, Watched};
@@ -146,7 +147,7 @@ pub fn faces_a_network(config: &Config) -> bool {
 
 /// A data folder that was used for a demonstration must not face a network.
 pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
-    let found = app::has_demo_users(domain).await.map_err(|error| {
+    let found = demo_users::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
             LogInError::Fault(fault) => fault.to_string(),
             _ => "no password was compared in time".to_owned(),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::app;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::{Application, RegisterError, ResetError};
+use cloakroom::domain::demo_users;
 use cloakroom::domain::passwords::HashCost;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::store::Store;
@@ -32,7 +32,7 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     let account = json!({ "username": "bob", "password": PASSWORD });
     let registered = house.stranger().post("/register", &account).await;
     assert_eq!(registered.refusal(), (503, "unavailable".into()));
-    let added = app::add_demo_users(&house.domain).await;
+    let added = demo_users::add_demo_users(&house.domain).await;
     assert!(matches!(added, Err(RegisterError::Fault(_))), "{added:?}");
     for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
         assert!(!login.text.contains(word), "{}", login.text);

@@ -266,7 +266,7 @@ async fn furnished(
 ) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, surroundings).await.unwrap());
     let requests = Arc::new(Requests::new());
-    let route = app::furnish(config, Arc::clone(&domain), false, Arc::clone(&requests));
+    let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));
     let watched = Watched {
         domain: Arc::clone(&domain),
         requests,

@@ -8,6 +8,7 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
+use cloakroom::domain::demo_users;
 
 use crate::house::{CHEAP, House, PASSWORD, START};
 
@@ -191,14 +192,14 @@ async fn sta_09_no_new_database_is_made_in_place_of_one_that_is_gone() {
 #[tokio::test]
 async fn the_demo_users_are_found_while_one_has_the_password_that_everybody_knows() {
     let house = House::new().await;
-    assert!(!app::has_demo_users(&house.domain).await.unwrap(), "there are none");
-    app::add_demo_users(&house.domain).await.unwrap();
-    for (name, _) in app::DEMO_USERS {
-        assert!(app::has_demo_users(&house.domain).await.unwrap());
+    assert!(!demo_users::has_demo_users(&house.domain).await.unwrap(), "there are none");
+    demo_users::add_demo_users(&house.domain).await.unwrap();
+    for (name, _) in demo_users::DEMO_USERS {
+        assert!(demo_users::has_demo_users(&house.domain).await.unwrap());
         let password = Password::new(PASSWORD.to_owned());
         let password = house.domain.rules.passwords.check(&password, None).unwrap();
         let name = Username::parse(name).unwrap();
         house.domain.reset_password(&name, password).await.unwrap();
     }
-    assert!(!app::has_demo_users(&house.domain).await.unwrap());
+    assert!(!demo_users::has_demo_users(&house.domain).await.unwrap());
 }

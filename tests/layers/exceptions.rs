@@ -83,7 +83,6 @@ pub const IN_A_CYCLE: &[&str] = &[
 
 /// Files of more than 400 lines without their tests.
 pub const LONG: &[&str] = &[
-    "app.rs",
     "cli/doctor.rs",
     "cli/import.rs",
     "domain/accounts.rs",

@@ -1,0 +1,81 @@
+//! Keys that an operator makes, and the events that say so.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::{self, StartError, lock_keys};
+use crate::config::Config;
+use crate::core::clock::{Clock, Timestamp};
+use crate::domain::audit::Event;
+use crate::domain::events::Events;
+use crate::domain::key_files;
+use crate::domain::server_secret::ServerSecrets;
+use crate::domain::tokens::Keys;
+use crate::door::Error;
+use crate::store::Store;
+
+/// The folder of the keys for a command that adds one. A first one is made only in a folder that
+/// `--data-dir` names: elsewhere it would be a key that no service reads.
+pub(crate) fn folder_for_new_key(
+    config: &Config,
+    named: Option<&Path>,
+    command: &'static str,
+) -> Result<PathBuf, StartError> {
+    let folder = config.key_folder();
+    if named.is_some() {
+        return app::make_folders(config);
+    }
+    if Keys::are_in(&folder)? {
+        return Ok(folder);
+    }
+    let data_dir = config.data_dir.clone();
+    Err(StartError::UnnamedFolder { folder, data_dir, command, settings: config.source() })
+}
+
+/// Makes the first signing key and the first server secret, as a start does: not in place of lost ones,
+/// nor where none can be made.
+pub(crate) async fn make_first_keys(config: &Config, store: &Store) -> Result<(), StartError> {
+    let folder = app::make_folders(config)?;
+    let _held = lock_keys(&folder).await?;
+    let now = Clock::System.now();
+    if !Keys::are_in(&folder)? && !store.has_accounts().await? {
+        Keys::create(&folder, now)?;
+    }
+    if ServerSecrets::are_in(&folder)? || key_files::is_read_only(&folder) {
+        return Ok(());
+    }
+    if store.server_secrets_in_use(now.millis()).await?.is_empty() {
+        ServerSecrets::create(&folder, now)?;
+    }
+    Ok(())
+}
+
+/// Logs what was done to a key, and writes it to the database, if there is one that is used already.
+pub(crate) async fn record_key_event(
+    config: &Config,
+    event: Event,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    event.log(id);
+    let address = config.database_url.expose(); // the driver connects with it
+    if !Store::exists(address).await? {
+        return Ok(()); // none is made
+    }
+    let store = Store::open(address).await?;
+    let written = write_key_event(&store, event, id, now).await;
+    store.close().await;
+    written
+}
+
+async fn write_key_event(
+    store: &Store,
+    event: Event,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let events = Events::default();
+    if store.has_accounts().await? {
+        events.note_thing(now, event, id);
+    }
+    Ok(events.write(store, now).await?)
+}

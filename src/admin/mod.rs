@@ -1,0 +1,3 @@
+//! What operators do with an installation.
+
+pub(crate) mod keys;

@@ -1,0 +1,93 @@
+//! The endpoint: everything that the settings say of it, and the operations of the program or of an embedder.
+
+use std::sync::Arc;
+
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+use poem_openapi::OpenApi;
+
+use super::open::watch;
+use crate::config::{self, Config};
+use crate::domain::Domain;
+use crate::http::{
+    Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
+    RequestLog, Requests, SessionCookie, Site, TrustedProxies, route,
+};
+
+/// The program's own service as one endpoint, which counts its requests, and what runs beside it until the
+/// endpoint is dropped.
+pub fn start_endpoint(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+    requests: Arc<Requests>,
+) -> BoxEndpoint<'static, Response> {
+    watch(&domain);
+    build_endpoint(config, domain, is_demo, requests)
+}
+
+/// The same without the tasks of [`watch`], which a measurement of single requests must not count.
+pub fn build_endpoint(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+    requests: Arc<Requests>,
+) -> BoxEndpoint<'static, Response> {
+    let built = build_endpoint_with(config, domain, is_demo, requests, Guest::cloakroom());
+    built.expect("the program's own operations fit").0
+}
+
+/// A service with an embedder's operations in it as one endpoint, and its document.
+pub fn build_endpoint_with<T: OpenApi + 'static>(
+    config: &Config,
+    domain: Arc<Domain>,
+    is_demo: bool,
+    requests: Arc<Requests>,
+    guest: Guest<T>,
+) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
+    let front = Front {
+        domain,
+        cookie: SessionCookie::new(
+            &config.cookie.name,
+            config.cookie.domain.as_deref(),
+            config.public_url.is_secure(),
+        ),
+        device: DeviceCookie::new(config.public_url.is_secure()),
+        hosts: Hosts::new(config.public_url.authority(), known_hosts(config)),
+        origins: Origins {
+            own: config.public_url.origins(),
+            allowed: config.allowed_origins.clone(),
+        },
+        apps: Apps::new(&config.public_url.origin(), config.apps.clone()),
+        site: site(config),
+        proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+        is_secure: config.public_url.is_secure(),
+        has_docs: config.docs,
+        is_demo,
+        request_log: match config.log.requests {
+            Some(true) => RequestLog::On,
+            Some(false) | None => RequestLog::Off,
+        },
+        requests,
+        conflict_log: ConflictLog::default(),
+    };
+    route(Arc::new(front), guest)
+}
+
+/// How the pages look.
+fn site(config: &Config) -> Site {
+    let config::Site { name, color, logo } = config.site.clone();
+    let logo = logo.map(|logo| Logo { kind: logo.kind, bytes: logo.bytes });
+    Site { name, color: Color(color.0), logo }
+}
+
+/// Where users reach it, and the names that the operator added.
+fn known_hosts(config: &Config) -> Vec<String> {
+    let own = config.public_url.host().to_ascii_lowercase();
+    config.allowed_hosts.iter().cloned().chain([own]).collect()
+}
+
+/// Those under which metrics are answered.
+pub fn metrics_hosts(config: &Config) -> Hosts {
+    Hosts::new("localhost".to_owned(), config.allowed_hosts.clone())
+}

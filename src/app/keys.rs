@@ -1,0 +1,70 @@
+//! The signing keys and the server secrets of the data folder; the first one of each is made here.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::error::StartError;
+use crate::config::Config;
+use crate::core::clock::Clock;
+use crate::core::error::Fault;
+use crate::domain::key_files::{self, KeyError};
+use crate::domain::server_secret::{self, ServerSecretError, ServerSecrets};
+use crate::domain::tokens::Keys;
+use crate::store::Store;
+
+/// Reads the signing keys and the server secrets, and makes the first one of each. One process at a
+/// time does so: two first keys would sign everybody out, and two first secrets would count twice.
+pub(super) async fn load_keys(
+    folder: &Path,
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(Keys, ServerSecrets), StartError> {
+    let _held = lock_keys(folder).await?;
+    let keys = load_signing_keys(folder, config, store, clock).await?;
+    Ok((keys, load_server_secrets(folder, store, clock).await?))
+}
+
+/// Waits until no other process reads or makes the keys of the folder.
+pub async fn lock_keys(folder: &Path) -> Result<Option<File>, StartError> {
+    let folder = folder.to_owned();
+    let waited = tokio::task::spawn_blocking(move || key_files::hold(&folder)).await;
+    Ok(waited.map_err(|error| Fault::new("waiting for the keys", error))??)
+}
+
+async fn load_signing_keys(
+    folder: &Path,
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Keys, StartError> {
+    let issuer = config.public_url.origin();
+    if let Some(keys) = Keys::read(folder, &issuer)? {
+        return Ok(keys);
+    }
+    if store.has_accounts().await? {
+        return Err(KeyError::Gone(folder.to_owned()).into());
+    }
+    Keys::create(folder, clock.now())?;
+    Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
+}
+
+/// An installation that is older than server secrets gets one here, as a new one does. One that is
+/// lost is not replaced while something needs it.
+pub(super) async fn load_server_secrets(
+    folder: &Path,
+    store: &Store,
+    clock: &Clock,
+) -> Result<ServerSecrets, StartError> {
+    let now = clock.now();
+    let secrets = ServerSecrets::read(folder)?;
+    let needed = store.server_secrets_in_use(now.millis()).await?;
+    server_secret::check(folder, secrets.as_ref(), needed)?;
+    if let Some(secrets) = secrets {
+        return Ok(secrets);
+    }
+    let (id, path) = ServerSecrets::create(folder, now)?;
+    tracing::debug!("made the server secret {id}: {}", path.display());
+    let secrets = ServerSecrets::read(folder)?;
+    Ok(secrets.ok_or_else(|| ServerSecretError::NoneLeft(folder.to_owned()))?)
+}

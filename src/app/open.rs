@@ -1,0 +1,136 @@
+//! From settings to a domain: the store is opened, the keys are read, and what runs beside the requests starts.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::data_folder::{
+    make_folders, refuse_missing_database, remove_group_access, require_database,
+};
+use super::error::StartError;
+use super::keys::{load_keys, load_server_secrets, lock_keys};
+use crate::config::{Config, Registration};
+use crate::core::clock::Clock;
+use crate::domain::accounts;
+use crate::domain::events::Events;
+use crate::domain::key_files::KeyError;
+use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
+use crate::domain::peppers::Peppers;
+use crate::domain::recognition::Recognition;
+use crate::domain::server_secret::ServerSecrets;
+use crate::domain::sessions::SessionRules;
+use crate::domain::tallies::Tallies;
+use crate::domain::throttle::Limits;
+use crate::domain::tokens::Keys;
+use crate::domain::watch::{CLEAR, LOOK};
+use crate::domain::{Domain, Rules};
+use crate::store::Store;
+
+/// What the settings cannot say: tests turn the clock and hash cheaply.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    pub clock: Clock,
+    pub hash_cost: HashCost,
+    pub limits: Limits,
+}
+
+impl Surroundings {
+    /// The system's clock, the price of a hash that the settings name, and every limit in force.
+    pub fn real(config: &Config) -> Self {
+        let limits = Limits::production();
+        Self { clock: Clock::System, hash_cost: config.passwords.cost, limits }
+    }
+}
+
+/// Opens everything that the domain needs; what is missing is made.
+pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
+    let folder = make_folders(config)?;
+    refuse_missing_database(config, &folder)?;
+    let store = open_store(config).await?;
+    store.check_writable().await?;
+    let keys = load_keys(&folder, config, &store, &surroundings.clock).await?;
+    build_domain(config, surroundings, store, keys).await
+}
+
+/// Opens a database and keys that exist, for commands: nothing is made.
+pub async fn open_existing(
+    config: &Config,
+    surroundings: Surroundings,
+) -> Result<Domain, StartError> {
+    require_database(config).await?;
+    let folder = config.key_folder();
+    let store = open_store(config).await?;
+    let Some(keys) = Keys::read(&folder, &config.public_url.origin())? else {
+        let has_accounts = store.has_accounts().await?;
+        store.close().await;
+        if has_accounts {
+            return Err(KeyError::Gone(folder).into());
+        }
+        return Err(StartError::NoKeys { folder, settings: config.source() });
+    };
+    // an installation that is older than server secrets gets one, as by a start
+    let held = lock_keys(&folder).await?;
+    let secrets = load_server_secrets(&folder, &store, &surroundings.clock).await?;
+    drop(held);
+    build_domain(config, surroundings, store, (keys, secrets)).await
+}
+
+async fn open_store(config: &Config) -> Result<Store, StartError> {
+    remove_group_access(config)?;
+    // the driver connects with it
+    let store = Store::open_with(config.database_url.expose(), config.database_connections);
+    Ok(store.await?)
+}
+
+async fn build_domain(
+    config: &Config,
+    surroundings: Surroundings,
+    store: Store,
+    (keys, server_secrets): (Keys, ServerSecrets),
+) -> Result<Domain, StartError> {
+    let peppers = Peppers::read(&config.key_folder())?;
+    peppers.check(&store).await?;
+    let hasher = Hasher::start(surroundings.hash_cost, config.passwords.threads);
+    hasher.set_peppers(peppers);
+    Ok(Domain {
+        store,
+        hasher,
+        keys,
+        server_secrets,
+        recognition: Recognition::default(),
+        clock: surroundings.clock,
+        rules: Rules {
+            sessions: SessionRules::default(),
+            passwords: PasswordRules {
+                fewest_chars: config.passwords.min_length,
+                names: vec![
+                    env!("CARGO_PKG_NAME").to_owned(),
+                    config.public_url.host(),
+                    config.site.name.clone(),
+                ],
+            },
+            registration: match config.registration {
+                Registration::Open => accounts::Registration::Open,
+                Registration::Invite => accounts::Registration::Invite,
+                Registration::Closed => accounts::Registration::Closed,
+            },
+            username_hold: config.accounts.username_hold.duration(),
+            limits: surroundings.limits,
+            audiences: config.tokens.audiences.clone(),
+        },
+        is_leaving: AtomicBool::new(false),
+        is_closing: AtomicBool::new(false),
+        tallies: Tallies::default(),
+        events: Events::default(),
+    })
+}
+
+/// What goes on beside the requests, until the domain is dropped.
+pub fn watch(domain: &Arc<Domain>) {
+    tokio::spawn(Domain::watch_keys(Arc::downgrade(domain)));
+    tokio::spawn(Domain::warn_of_clock(Arc::downgrade(domain)));
+    tokio::spawn(Domain::count_sessions(Arc::downgrade(domain)));
+    tokio::spawn(Domain::clear_away(Arc::downgrade(domain), CLEAR));
+    tokio::spawn(Domain::listen(Arc::downgrade(domain)));
+    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain), LOOK));
+    tokio::spawn(Domain::record(Arc::downgrade(domain)));
+}

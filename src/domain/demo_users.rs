@@ -1,0 +1,42 @@
+//! The demo users, whose passwords everybody knows.
+
+use super::Domain;
+use super::accounts::{Application, RegisterError};
+use super::passwords::PasswordRules;
+use super::sessions::{Credentials, LogInError};
+use crate::core::secret::Password;
+use crate::core::usernames::Username;
+
+/// The users of the snippet that Cloakroom grew from, short passwords and all.
+pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
+
+/// Is there a user who still has the password that everybody knows?
+pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
+    for (username, password) in DEMO_USERS {
+        if domain.store.account_named(username).await?.is_none() {
+            continue; // no hash is computed for a name that is not there
+        }
+        let credentials = Credentials::parse(username, Password::new(password.to_owned()));
+        if domain.knows(credentials.expect("a name and a password")).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Adds the demo users that are not there yet.
+pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
+    let as_short_as_they_are = PasswordRules { fewest_chars: 1, names: Vec::new() };
+    for (username, password) in DEMO_USERS {
+        let application = Application {
+            username: Username::parse(username),
+            password: as_short_as_they_are.check(&Password::new(password.to_owned()), None),
+            invite: None,
+        };
+        match domain.add_account(application).await {
+            Ok(_) | Err(RegisterError::UsernameTaken) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
