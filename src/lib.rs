@@ -38,12 +38,13 @@
 //! # The house
 //!
 //! It has layers, and arrows point down only:
-//! `main → cli → door → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
+//! `main → cli → admin → door → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
 //! and imports no other layer.
 //!
 //! | floor | speaks | file |
 //! |---|---|---|
 //! | `cli` | arguments, exit codes | one file a noun |
+//! | `admin` | backups, restores, the doctor, imports, transfers | one file a noun |
 //! | `door` | what is listed below | |
 //! | `config` | settings, checked once | |
 //! | `app` | opens the store, fills the domain, builds the endpoint | |
@@ -60,12 +61,11 @@ pub use crate::http::{MaybeSignedIn, Problem, Session, SessionDataError, SignedI
 #[doc(inline)]
 pub use crate::store::Database;
 
+pub mod admin;
 mod door;
 
 // The floors are open to the program's own tests and benches, and no part of the API.
 
-#[doc(hidden)]
-pub mod admin;
 #[doc(hidden)]
 pub mod app;
 #[doc(hidden)]

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use cloakroom::cli::fuzzing::{self, Entry};
+use cloakroom::admin::fuzzing::{self, Entry};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 

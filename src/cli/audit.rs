@@ -7,10 +7,11 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::output::{CliError, Outcome, print_line};
+use super::store::with_store;
 use super::table::{Cell, Table};
+use super::terminal;
 use super::times::{relative, rfc3339};
-use super::{Failed, Outcome, say, terminal};
-use crate::app;
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp, days, hours, mins};
 use crate::core::ids::AccountId;
@@ -38,11 +39,11 @@ pub struct Audit {
     #[arg(long, value_name = "NAME|ID", allow_hyphen_values = true)]
     account: Option<String>,
     /// Only what happened from then on: a time (2026-11-28T00:00:00Z), or how long ago (30m, 12h, 7d)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<TimeArg>,
     /// Only what happened before
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<TimeArg>,
     /// Only this kind of event; may be given several times
     #[arg(long, value_name = "EVENT", value_parser = event)]
     event: Vec<Event>,
@@ -56,12 +57,12 @@ pub struct Audit {
 
 /// A time, or how long ago it was.
 #[derive(Debug, Clone, Copy)]
-enum Moment {
+enum TimeArg {
     At(Timestamp),
     Ago(Duration),
 }
 
-impl Moment {
+impl TimeArg {
     fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -70,20 +71,20 @@ impl Moment {
     }
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+fn parse_time(text: &str) -> Result<TimeArg, String> {
     let wrong =
         "write a time as in 2026-11-28T00:00:00Z, or how long ago it was, as in 30m, 12h, 7d";
     if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
         let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000);
-        return Ok(Moment::At(Timestamp::from_millis(millis.map_err(|_| wrong)?)));
+        return Ok(TimeArg::At(Timestamp::from_millis(millis.map_err(|_| wrong)?)));
     }
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number = u64::from(digits.parse::<u32>().map_err(|_| wrong)?);
     match &text[digits.len()..] {
-        "s" => Ok(Moment::Ago(Duration::from_secs(number))),
-        "m" => Ok(Moment::Ago(mins(number))),
-        "h" => Ok(Moment::Ago(hours(number))),
-        "d" => Ok(Moment::Ago(days(number))),
+        "s" => Ok(TimeArg::Ago(Duration::from_secs(number))),
+        "m" => Ok(TimeArg::Ago(mins(number))),
+        "h" => Ok(TimeArg::Ago(hours(number))),
+        "d" => Ok(TimeArg::Ago(days(number))),
         _ => Err(wrong.to_owned()),
     }
 }
@@ -97,12 +98,7 @@ fn event(name: &str) -> Result<Event, String> {
 
 impl Audit {
     pub async fn run(self, config: &Config) -> Outcome {
-        let address = config.database_url.expose(); // the driver connects with it
-        app::require_database(config).await?;
-        let store = Store::open(address).await?;
-        let shown = self.show(&store).await;
-        store.close().await;
-        shown
+        with_store(config, async |store| self.show(store).await).await
     }
 
     async fn show(self, store: &Store) -> Outcome {
@@ -122,7 +118,9 @@ impl Audit {
         };
         let rows = events::ask(store, &question).await?;
         if self.json {
-            return rows.iter().try_for_each(|row| say(&serde_json::to_string(&Line::of(row))?));
+            return rows
+                .iter()
+                .try_for_each(|row| print_line(&serde_json::to_string(&Line::of(row))?));
         }
         let rows: Vec<_> = rows.iter().map(|event| row(event, now)).collect();
         if rows.is_empty() {
@@ -133,7 +131,7 @@ impl Audit {
 }
 
 /// The account of this name, or the one that has or had this id.
-async fn account(store: &Store, text: &str) -> Result<AccountId, Failed> {
+async fn account(store: &Store, text: &str) -> Result<AccountId, CliError> {
     if let Ok(username) = Username::parse(text)
         && let Some(row) = store.account_named(username.as_str()).await?
     {
@@ -145,7 +143,7 @@ async fn account(store: &Store, text: &str) -> Result<AccountId, Failed> {
     if is_id {
         return Ok(text.to_owned().into());
     }
-    Err(Failed(format!(
+    Err(CliError(format!(
         "there is no user {text:?}; of one who is gone, the log and `cloakroom audit` have the id"
     )))
 }

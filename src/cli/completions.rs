@@ -1,9 +1,9 @@
 //! `cloakroom completions`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Outcome, print};
+use super::output::{Outcome, print_text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,9 +20,9 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(self) -> Outcome {
+    pub fn run(self, command: &mut Command) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "cloakroom", &mut script);
-        print(&String::from_utf8(script)?)
+        clap_complete::generate(self.shell, command, "cloakroom", &mut script);
+        print_text(&String::from_utf8(script)?)
     }
 }

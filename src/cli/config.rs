@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Outcome, print, say};
+use super::output::{Outcome, print_line, print_text};
 use crate::config::Config;
 
 const EXAMPLES: &str = "\
@@ -26,8 +26,8 @@ pub struct Show {
 impl Show {
     pub fn run(&self, config: &Config) -> Outcome {
         if self.json {
-            return say(&serde_json::to_string(config)?);
+            return print_line(&serde_json::to_string(config)?);
         }
-        print(&toml::to_string(config)?)
+        print_text(&toml::to_string(config)?)
     }
 }

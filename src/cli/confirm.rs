@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use clap::Args;
 
-use super::{Failed, Outcome, wrong_usage};
+use super::output::{CliError, Outcome, exit_with_usage_error};
 
 /// More bytes of an answer are not read.
 const MAX_ANSWER: u64 = 1024;
@@ -24,7 +24,9 @@ impl Confirmation {
     pub(super) fn require_yes_or_terminal(&self, does: &str) {
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         if !self.yes && !can_ask {
-            wrong_usage(&format!("this {does} for good; say --yes where no terminal can ask"));
+            exit_with_usage_error(&format!(
+                "this {does} for good; say --yes where no terminal can ask"
+            ));
         }
     }
 
@@ -40,7 +42,7 @@ impl Confirmation {
         io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
         match answer.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(Failed("nothing was changed".to_owned())),
+            _ => Err(CliError("nothing was changed".to_owned())),
         }
     }
 }

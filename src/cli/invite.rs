@@ -5,9 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::output::{CliError, Outcome, print_line};
 use super::table::{Cell, Table};
+use super::terminal;
 use super::times::{relative, rfc3339};
-use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
 use crate::config::{Config, Registration};
 use crate::core::clock::{Timestamp, days, hours};
@@ -113,7 +114,7 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
         if new.json {
             let expires_at = rfc3339(invite.expires_at);
             let line = NewLine { code, url, id: invite.id, expires_at };
-            say(&serde_json::to_string(&line)?)?;
+            print_line(&serde_json::to_string(&line)?)?;
         } else {
             let expires = relative(invite.expires_at, domain.clock.now());
             // at once: what is made is printed, whatever becomes of the next one
@@ -162,7 +163,7 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
         let mut page = domain.invites_behind(behind.as_ref()).await?;
         if json {
             for invite in &page {
-                say(&serde_json::to_string(&Line::of(invite))?)?;
+                print_line(&serde_json::to_string(&Line::of(invite))?)?;
             }
         } else {
             table.print(&page.iter().map(|invite| row(invite, now)).collect::<Vec<_>>())?;
@@ -178,9 +179,9 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
 
 async fn revoke(domain: &Domain, id: &str) -> Outcome {
     if domain.withdraw_invite(id).await? {
-        say("took 1 invite back")
+        print_line("took 1 invite back")
     } else {
-        Err(Failed(format!("there is no invite {id:?}; it may have been used")))
+        Err(CliError(format!("there is no invite {id:?}; it may have been used")))
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::output::{Outcome, print_line};
 use super::table::{Cell, Table};
-use super::{Outcome, say, terminal};
+use super::terminal;
 use crate::admin::keys::{folder_for_new_key, record_key_event};
 use crate::app::StartError;
 use crate::config::Config;
@@ -58,7 +59,7 @@ fn list(config: &Config, json: bool) -> Outcome {
         let path = key.path.display().to_string();
         if json {
             let line = Line { kid: &key.kid, signs: key.signs, path };
-            say(&serde_json::to_string(&line)?)?;
+            print_line(&serde_json::to_string(&line)?)?;
             continue;
         }
         let does =
@@ -76,7 +77,7 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;
-    say(&format!("{} signs from now on", path.display()))?;
+    print_line(&format!("{} signs from now on", path.display()))?;
     terminal::hint(
         "Next: back it up by `cloakroom backup`, and remove the file of the old key in 30 days: \
          `cloakroom key list` names it",

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Outcome, say, terminal};
+use super::output::{Outcome, print_line};
+use super::terminal;
 use crate::admin::keys::make_first_keys;
 use crate::app;
 use crate::config::Config;
@@ -27,7 +28,7 @@ pub struct Migrate {
 }
 
 #[derive(Serialize)]
-struct Stands {
+struct MigrationStatus {
     database: String,
     migration: i64,
 }
@@ -44,9 +45,9 @@ impl Migrate {
         let migration = versions.last().copied().unwrap_or_default();
         let database = config.database_url.to_string();
         if self.json {
-            return say(&serde_json::to_string(&Stands { database, migration })?);
+            return print_line(&serde_json::to_string(&MigrationStatus { database, migration })?);
         }
-        say(&format!("{database} is up to date at migration {migration}"))?;
+        print_line(&format!("{database} is up to date at migration {migration}"))?;
         terminal::hint(
             "Next: start the service by `cloakroom`; `cloakroom doctor` looks at the rest",
         );

@@ -6,29 +6,33 @@ mod completions;
 mod config;
 mod confirm;
 mod doctor;
+mod hardening;
 mod healthcheck;
 mod help;
 mod import;
+mod interrupt;
 mod invite;
 mod key;
 mod log;
-mod manifest;
-mod memory;
 mod migrate;
-mod moving;
 mod openapi;
+mod output;
 mod password;
 mod pepper;
+mod progress;
 mod restore;
+mod secret_state;
 mod serve;
 mod server_secret;
 mod session;
+mod store;
 mod table;
 mod terminal;
 mod times;
+mod transfer;
 mod user;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::panic;
 use std::path::PathBuf;
@@ -36,8 +40,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-#[cfg(fuzzing)]
-pub use self::import::fuzzing;
+use self::output::{CliError, Outcome, print_error};
 use crate::config::{Config, DatabaseUrl, LogSettings, Settings, parse_address};
 use crate::store::QUIET_SLOW_QUERIES;
 
@@ -120,7 +123,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     /// Move everything from one database to another, and compare each row there
-    Move(moving::Move),
+    Move(transfer::Move),
     /// Print the OpenAPI document; needs no database and no settings
     Openapi(openapi::Openapi),
     /// Add, import, list, disable and delete users, and give them new passwords
@@ -145,52 +148,14 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Why a command failed: one sentence for whoever typed it.
-#[derive(Debug)]
-struct Failed(String);
-
-impl<E: std::error::Error> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
-type Outcome = Result<(), Failed>;
-
-/// Prints a line.
-fn say(line: &str) -> Outcome {
-    print(&format!("{line}\n"))
-}
-
-/// Prints a text. When the reader has gone, as `head` does, the program ends quietly.
-fn print(text: &str) -> Outcome {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        printed => Ok(printed?),
-    }
-}
-
-/// Ends the program for a wrong usage that only shows when it runs, as clap ends it for the others.
-fn wrong_usage(sentence: &str) -> ! {
-    print_error(sentence);
-    std::process::exit(2)
-}
-
-/// The one sentence of a command that failed.
-fn print_error(sentence: &str) {
-    let name = terminal::paint("cloakroom:", terminal::BAD, terminal::is_error_colored());
-    let _ = writeln!(io::stderr(), "{name} {sentence}"); // the exit code says it, too
-}
-
 /// Runs the program: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
-    memory::keep_private();
+    hardening::keep_private();
     let mut matches = help::with_settings_once(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed(sentence)) => {
+        Err(CliError(sentence)) => {
             print_error(&sentence);
             ExitCode::FAILURE
         }
@@ -203,7 +168,7 @@ fn run(cli: Cli) -> Outcome {
     // these need no settings
     match command {
         Command::Openapi(openapi) => return openapi.run(),
-        Command::Completions(completions) => return completions.run(),
+        Command::Completions(completions) => return completions.run(&mut Cli::command()),
         _ => {}
     }
     let (file, named) = (flags.config.clone(), flags.data_dir.clone());
@@ -237,7 +202,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Migrate(migrate) => migrate.run(&config).await,
             Command::Backup(backup) => backup.run(&config).await,
             Command::Restore(restore) => restore.run(&config).await,
-            Command::Move(moving) => moving.run(&config).await,
+            Command::Move(transfer) => transfer.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
@@ -249,7 +214,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Config(show) => show.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
             Command::Openapi(openapi) => openapi.run(),
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run(&mut Cli::command()),
         }
     })
 }

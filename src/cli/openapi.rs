@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Outcome, print};
+use super::output::{Outcome, print_text};
 use crate::http::{document, yaml};
 
 const EXAMPLES: &str = "\
@@ -31,6 +31,6 @@ impl Openapi {
             Format::Json => json,
             Format::Yaml => yaml(json.as_bytes()),
         };
-        print(&text)
+        print_text(&text)
     }
 }

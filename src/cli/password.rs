@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Read};
 
 use zeroize::Zeroizing;
 
-use super::Failed;
+use super::output::CliError;
 use crate::core::secret::Password;
 
 /// More bytes are not read; no password is as long.
@@ -13,15 +13,15 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Asks twice on a terminal; else takes the first line of the standard input. What breaks a rule is refused
 /// before it is typed again.
-pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Result<T, Failed> {
-    let check = |typed: &Password| check(typed).map_err(|bad| Failed(bad.to_string()));
+pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Result<T, CliError> {
+    let check = |typed: &Password| check(typed).map_err(|bad| CliError(bad.to_string()));
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
         io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|error| {
-            Failed(format!("cannot read the password from the standard input: {error}"))
+            CliError(format!("cannot read the password from the standard input: {error}"))
         })?;
         if line.is_empty() {
-            return Err(Failed("the standard input holds no password".to_owned()));
+            return Err(CliError("the standard input holds no password".to_owned()));
         }
         let typed = line.strip_suffix('\n').unwrap_or(&line);
         let typed = typed.strip_suffix('\r').unwrap_or(typed);
@@ -35,6 +35,6 @@ pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Res
     if first.expose() == second.expose() {
         Ok(checked)
     } else {
-        Err(Failed("the two passwords differ; nothing was changed".to_owned()))
+        Err(CliError("the two passwords differ; nothing was changed".to_owned()))
     }
 }

@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::confirm::Confirmation;
 use super::key::tell;
+use super::output::{Outcome, print_line};
+use super::secret_state::{SecretState, show_path};
+use super::store::with_store;
 use super::table::{Cell, Table};
-use super::{Failed, Outcome, say, terminal};
+use super::terminal;
 use crate::admin::keys::folder_for_new_key;
-use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::domain::audit::Event;
@@ -35,11 +37,11 @@ signs in.";
 #[command(after_help = EXAMPLES)]
 pub struct Pepper {
     #[command(subcommand)]
-    what: What,
+    command: PepperCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum PepperCommand {
     /// List the peppers, the oldest first, and how many passwords need each
     List {
         /// One JSON object a line
@@ -61,43 +63,34 @@ enum What {
 
 impl Pepper {
     pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
-        if let What::Forget { confirmation, .. } = &self.what {
+        if let PepperCommand::Forget { confirmation, .. } = &self.command {
             confirmation.require_yes_or_terminal("takes passwords away");
         }
         let folder = config.key_folder();
-        match &self.what {
-            What::Add => add(config, &folder_for_new_key(config, named, "pepper add")?).await,
-            What::List { json } => {
-                let store = store(config).await?;
-                let listed = list(&folder, &store, *json).await;
-                store.close().await;
-                listed
+        match &self.command {
+            PepperCommand::Add => {
+                add(config, &folder_for_new_key(config, named, "pepper add")?).await
             }
-            What::Forget { id, confirmation } => {
-                let store = store(config).await?;
-                let forgot = async {
-                    announce_forget(&folder, &store, id).await?;
+            PepperCommand::List { json } => {
+                with_store(config, async |store| list(&folder, store, *json).await).await
+            }
+            PepperCommand::Forget { id, confirmation } => {
+                with_store(config, async |store| {
+                    announce_forget(&folder, store, id).await?;
                     confirmation.ask("Take the passwords of these users away for good?")?;
-                    forget(config, &store, id).await
-                };
-                let forgot = forgot.await;
-                store.close().await;
-                forgot
+                    forget(config, store, id).await
+                })
+                .await
             }
         }
     }
-}
-
-async fn store(config: &Config) -> Result<Store, Failed> {
-    app::require_database(config).await?;
-    Ok(Store::open(config.database_url.expose()).await?) // the driver connects with it
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {
     let now = Clock::System.now();
     let (id, path) = Peppers::create(folder, now)?;
     tell(config, Event::PepperAdded, &id, now).await;
-    say(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))?;
+    print_line(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))?;
     terminal::hint("`cloakroom pepper list` tells how many passwords need it");
     Ok(())
 }
@@ -106,41 +99,36 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
 struct Line<'a> {
     /// `null` for the passwords that need none.
     id: Option<&'a str>,
-    state: &'a str,
+    state: SecretState,
     passwords: i64,
     path: Option<String>,
 }
 
 async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     let peppers = Peppers::read(folder)?.known(store).await?;
-    let mut lines = Vec::new();
-    for KnownPepper { id, path, is_current, passwords } in &peppers {
-        let state = match path {
-            None => "missing",
-            Some(_) if *is_current => "current",
-            Some(_) => "older",
-        };
-        let path = path.as_ref().map(|path| path.display().to_string());
-        lines.push(Line { id: Some(id), state, passwords: *passwords, path });
-    }
+    let mut lines: Vec<_> = peppers.iter().map(line).collect();
     let passwords = store.count_unpeppered().await?;
-    lines.push(Line { id: None, state: "without", passwords, path: None });
+    lines.push(Line { id: None, state: SecretState::Without, passwords, path: None });
     if json {
-        return lines.iter().try_for_each(|line| say(&serde_json::to_string(line)?));
+        return lines.iter().try_for_each(|line| print_line(&serde_json::to_string(line)?));
     }
     let rows: Vec<_> = lines.into_iter().map(row).collect();
     Table::new(["ID", "STATE", "PASSWORDS", "FILE"]).print(&rows)
 }
 
+fn line(pepper: &KnownPepper) -> Line<'_> {
+    Line {
+        id: Some(&pepper.id),
+        state: SecretState::new(pepper.path.as_deref(), pepper.is_current),
+        passwords: pepper.passwords,
+        path: show_path(pepper.path.as_ref()),
+    }
+}
+
 fn row(line: Line<'_>) -> [Cell; 4] {
-    let style = match line.state {
-        "missing" => terminal::BAD,
-        "current" => terminal::GOOD,
-        _ => anstyle::Style::new(),
-    };
     [
         line.id.unwrap_or("-").into(),
-        Cell::styled(line.state, style),
+        line.state.cell(),
         line.passwords.to_string().into(),
         line.path.unwrap_or_default().into(),
     ]
@@ -149,7 +137,7 @@ fn row(line: Line<'_>) -> [Cell; 4] {
 /// Prints whose passwords will be gone. That comes first: if it cannot be printed, they stay.
 async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
     for name in Peppers::read(folder)?.left_without(id, store).await? {
-        say(&name)?;
+        print_line(&name)?;
     }
     Ok(())
 }

@@ -1,27 +1,16 @@
 //! `cloakroom restore`.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use serde::Serialize;
+use indicatif::HumanCount;
 
-use super::backup::interrupted;
-use super::manifest::{self, DATABASE, Entry, KEYS, Manifest, Unfinished};
-use super::moving::{patient, require_own_definitions};
-use super::{Failed, Outcome, say, terminal};
-use crate::app;
+use super::interrupt::interrupted;
+use super::output::{CliError, Outcome, print_line};
+use super::progress::Bar;
+use super::terminal;
+use crate::admin::{Installation, RestoreError, RestoreOptions, RestoreReport, restore_backup};
 use crate::config::Config;
-use crate::core::clock::Clock;
-use crate::core::secret::random_id;
-use crate::domain::audit::Event;
-use crate::domain::events::Events;
-use crate::domain::key_files;
-use crate::domain::peppers::Peppers;
-use crate::domain::server_secret::{self, ServerSecrets};
-use crate::domain::tokens::Keys;
-use crate::store::{Contents, DefinitionReport, Progress, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,208 +54,36 @@ pub struct Restore {
     json: bool,
 }
 
-/// What came of it.
-#[derive(Debug, Serialize)]
-struct Report {
-    made_at: String,
-    database: String,
-    accounts: u64,
-    sessions: u64,
-    sessions_ended: u64,
-    invites: u64,
-    invites_taken_back: u64,
-    keys: usize,
-}
-
-/// What the copy holds no more, and what it needs.
-struct Prepared {
-    sessions_ended: u64,
-    invites_taken_back: u64,
-    peppers: Vec<String>,
-    server_secrets: Vec<(String, i64)>,
-}
-
 impl Restore {
     pub async fn run(self, config: &Config) -> Outcome {
         let interrupted = interrupted();
-        tokio::select! {
-            done = self.restore(config) => done,
-            () = interrupted => Err(Failed("interrupted; there is no new database".to_owned())),
-        }
-    }
-
-    async fn restore(&self, config: &Config) -> Outcome {
-        let (manifest, contents) = self.checked().await?;
-        let keys = self.keys(config, &manifest)?;
-        let file = Store::file_of(config.database_url.expose())?; // the driver connects by it
-        if let Some(file) = &file {
-            nothing_is_there(file)?;
-        }
-        let folder = app::make_folders(config)?;
-        // migrated and cleared under a name of its own, beside where it goes
-        let place = file.clone().unwrap_or_else(|| config.data_dir.join(DATABASE));
-        let name = format!(".{DATABASE}.{}.restoring", random_id());
-        let path = manifest::folder_of(&place).join(name);
-        let copy = Unfinished::copy_of(&self.from.join(DATABASE), path.clone());
-        let copy =
-            copy.map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))?;
-        let Prepared { sessions_ended, invites_taken_back, peppers, server_secrets } =
-            self.prepare(&copy.path, &manifest.made_at).await?;
-        // the keys first: alone they are no service, and what is interrupted here can be run again
-        let lock = key_files::hold(&folder)?;
-        for name in &keys {
-            put_key(&self.from.join(KEYS).join(name), &folder.join(name))?;
-        }
-        drop(lock);
-        match &file {
-            Some(file) => copy.finish(file).map_err(|error| {
-                Failed(format!("cannot restore to {}: {error}", file.display()))
-            })?,
-            None => move_there(&copy.path, config).await?,
-        }
-        Event::DatabaseRestored.log(&manifest.made_at);
-        let report = Report {
-            made_at: manifest.made_at.clone(),
-            database: config.database_url.to_string(),
-            accounts: contents.rows_of("accounts"),
-            sessions: contents.rows_of("sessions"),
-            sessions_ended,
-            invites: contents.rows_of("invites"),
-            invites_taken_back,
-            keys: keys.len(),
+        let installation = Installation::from(config.clone());
+        let options = RestoreOptions {
+            keep_sessions: self.keep_sessions,
+            keep_invites: self.keep_invites,
+            without_keys: self.without_keys,
         };
-        let is_keyless = Keys::read(&folder, &config.public_url.origin())?.is_none();
-        let there = Peppers::read(&folder)?;
-        for id in peppers.iter().filter(|id| there.named(id).is_none()) {
-            terminal::warn(&format!(
-                "there is no pepper {id} in {}, which passwords of then need: put its file there before \
-                 you start the service",
-                folder.display()
-            ));
-        }
-        let secrets = ServerSecrets::read(&folder)?;
-        if let Err(missing) = server_secret::check(&folder, secrets.as_ref(), server_secrets) {
-            terminal::warn(&format!("the service does not start yet: {missing}"));
-        }
-        self.tell(&report, &folder, is_keyless)
-    }
-
-    /// Looks at every byte of the backup, and whether this program may restore it.
-    async fn checked(&self) -> Result<(Manifest, Contents), Failed> {
-        let from = &self.from;
-        let manifest = Manifest::read(from)?;
-        let bar = bar("checking", manifest.bytes());
-        manifest.check(from, |bytes| bar.inc(bytes))?;
-        bar.finish_and_clear();
-        let newest = Store::newest_schema();
-        if manifest.schema > newest {
-            return Err(Failed(format!(
-                "the backup is newer than this program (it has migration {}, and this program knows \
-                 {newest}); restore it with cloakroom {} or newer",
-                manifest.schema, manifest.version
-            )));
-        }
-        let contents = Store::inspect(&from.join(DATABASE))
-            .await
-            .map_err(|error| Failed(format!("the backup's {DATABASE} cannot be used: {error}")))?;
-        let is_same = contents.schema == manifest.schema
-            && contents.rows.iter().all(|(table, rows)| manifest.rows.get(*table) == Some(rows));
-        if !is_same {
-            return Err(Failed(format!("the backup's {DATABASE} is not the one of its manifest")));
-        }
-        let report = Store::check_file_definitions(&from.join(DATABASE), contents.schema).await?;
-        if let Some(changes) = changes(&report) {
-            return Err(Failed(format!(
-                "something else than cloakroom changed the backup's {DATABASE}: {changes}; restore \
-                 another backup"
-            )));
-        }
-        if !report.foreign_triggers.is_empty() {
-            terminal::warn(&format!(
-                "the backup has triggers on tables that are not Cloakroom's, which act in the restored \
-                 database: {}",
-                report.foreign_triggers.join(", ")
-            ));
-        }
-        Ok((manifest, contents))
-    }
-
-    /// The keys to restore: all of them, or those that an interrupted restore has left out. Among
-    /// others none is put unasked; it may be one that was removed because somebody else had it.
-    fn keys(&self, config: &Config, manifest: &Manifest) -> Result<Vec<String>, Failed> {
-        let folder = config.data_dir.join(KEYS);
-        if self.without_keys {
-            return Ok(Vec::new());
-        }
-        let issuer = config.public_url.origin();
-        let keys = if folder.exists() { Keys::read(&folder, &issuer)? } else { None };
-        let keys = keys.map(|keys| keys.public()).unwrap_or_default();
-        let peppers = Peppers::read(&folder)?;
-        let secrets = ServerSecrets::read(&folder)?.map(|secrets| secrets.paths());
-        let secrets = secrets.unwrap_or_default();
-        let there = keys.iter().map(|key| &*key.path).chain(peppers.paths());
-        let there: Vec<_> = there.chain(secrets.iter().map(|path| &**path)).collect();
-        let is_there = |name: &str, entry: &Entry| {
-            let path = there.iter().find(|path| path.ends_with(name));
-            path.is_some_and(|path| Entry::of(path, |_| ()).is_ok_and(|own| own == *entry))
+        let bar = Bar::new();
+        let show = |progress| bar.show(progress);
+        let restored = tokio::select! {
+            restored = restore_backup(&installation, &self.from, options, show) => restored,
+            () = interrupted => {
+                return Err(CliError("interrupted; there is no new database".to_owned()));
+            }
         };
-        let missing: Vec<String> = manifest
-            .keys()
-            .filter(|(name, entry)| !is_there(name, entry))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        // of a kind of which there are others: a folder that has no server secret yet gets one
-        let kind = |name: &Path| name.extension().map(ToOwned::to_owned);
-        let is_among_others = |lost: &String| {
-            let kind_of = kind(Path::new(lost));
-            let same = |name: &str| kind(Path::new(name)) == kind_of;
-            let in_backup = manifest.keys().filter(|(name, _)| same(name)).count();
-            let lost = missing.iter().filter(|name| same(name)).count();
-            in_backup - lost < there.iter().filter(|path| kind(path) == kind_of).count()
-        };
-        if missing.iter().any(is_among_others) {
-            return Err(Failed(format!(
-                "there are other keys in {}; move them away, or restore the database alone, \
-                 by --without-keys",
-                folder.display()
-            )));
-        }
-        Ok(missing)
+        drop(bar);
+        let report = restored.map_err(describe)?;
+        warn(&report);
+        self.print(&report)
     }
 
-    /// Migrates the copy, and removes what must not be revived.
-    async fn prepare(&self, copy: &Path, made_at: &str) -> Result<Prepared, Failed> {
-        let store = Store::open_file(copy).await?;
-        let (events, now) = (Events::default(), Clock::System.now());
-        events.note_thing(now, Event::DatabaseRestored, made_at);
-        events.write(&store, now).await?;
-        let sessions_ended =
-            if self.keep_sessions { 0 } else { store.remove_all_sessions().await? };
-        let invites_taken_back =
-            if self.keep_invites { 0 } else { store.remove_all_invites().await? };
-        let peppers = store.peppers_in_use().await?;
-        let server_secrets = store.server_secrets_in_use(now.millis()).await?;
-        store.close().await;
-        File::open(copy)?.sync_all()?;
-        let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
-        Ok(Prepared { sessions_ended, invites_taken_back, peppers, server_secrets })
-    }
-
-    fn tell(&self, report: &Report, folder: &Path, is_keyless: bool) -> Outcome {
-        if is_keyless {
-            terminal::warn(&format!(
-                "there are no signing keys in {}: put those of then there, or run `cloakroom --data-dir \
-                 {} key rotate`, which makes one",
-                folder.display(),
-                folder.parent().unwrap_or(folder).display()
-            ));
-        }
+    fn print(&self, report: &RestoreReport) -> Outcome {
         if self.json {
-            return say(&serde_json::to_string(report)?);
+            return print_line(&serde_json::to_string(report)?);
         }
-        say(&format!("restored {}, as it was at {}", report.database, report.made_at))?;
-        say(&format!("  accounts    {}", HumanCount(report.accounts)))?;
-        say(&if self.keep_sessions {
+        print_line(&format!("restored {}, as it was at {}", report.database, report.made_at))?;
+        print_line(&format!("  accounts    {}", HumanCount(report.accounts)))?;
+        print_line(&if self.keep_sessions {
             format!("  sessions    {}, as they were", HumanCount(report.sessions))
         } else {
             match report.sessions_ended {
@@ -277,7 +94,7 @@ impl Restore {
                 ),
             }
         })?;
-        say(&if self.keep_invites {
+        print_line(&if self.keep_invites {
             format!("  invites     {}, those that were used since, too", HumanCount(report.invites))
         } else {
             match report.invites_taken_back {
@@ -288,12 +105,12 @@ impl Restore {
                 ),
             }
         })?;
-        say(&match report.keys {
-            0 if is_keyless => "  keys        none".to_owned(),
-            0 => format!("  keys        those that were in {}", folder.display()),
-            n => format!("  keys        {n}, in {}", folder.display()),
+        print_line(&match report.keys {
+            0 if !report.has_signing_keys => "  keys        none".to_owned(),
+            0 => format!("  keys        those that were in {}", report.key_folder.display()),
+            n => format!("  keys        {n}, in {}", report.key_folder.display()),
         })?;
-        say(
+        print_line(
             "Passwords and disabled or deleted users are as they were then; see `cloakroom restore --help`.",
         )?;
         terminal::hint("Next: `cloakroom doctor` looks at all of it; then start the service");
@@ -301,59 +118,37 @@ impl Restore {
     }
 }
 
-/// What a database has that Cloakroom has not made, in words.
-pub(super) fn changes(report: &DefinitionReport) -> Option<String> {
-    let views = report.views.iter().map(|view| format!("the view {view} reads Cloakroom's tables"));
-    let changes = report.differences.iter().map(ToString::to_string).chain(views);
-    let changes: Vec<_> = changes.collect();
-    (!changes.is_empty()).then(|| changes.join("; "))
-}
-
-/// Moves what was prepared to the PostgreSQL of the settings, all of it or nothing.
-async fn move_there(copy: &Path, config: &Config) -> Outcome {
-    let target = Store::open(&patient(&config.database_url)).await?;
-    require_own_definitions(&target, &config.database_url).await?;
-    let source = Store::open_file(copy).await?;
-    let bar = bar("copying", 2 * source.count_rows().await?);
-    let moved = source.move_to(&target, |progress| {
-        let (Progress::Copied(rows) | Progress::Compared(rows)) = progress;
-        bar.inc(u64::try_from(rows).unwrap_or_default());
-    });
-    let moved = moved.await;
-    bar.finish_and_clear();
-    source.close().await;
-    target.close().await;
-    Ok(moved?)
-}
-
-/// Refuses to restore over a database, or beside what one has left: SQLite would take its log for
-/// that of the one that is restored.
-fn nothing_is_there(file: &Path) -> Outcome {
-    for ending in ["", "-wal", "-shm", "-journal"] {
-        let mut path = file.as_os_str().to_owned();
-        path.push(ending);
-        let path = PathBuf::from(path);
-        if fs::symlink_metadata(&path).is_ok() {
-            return Err(Failed(format!(
-                "{} is there already; stop the service and move it away first",
-                path.display()
-            )));
-        }
+/// Says what is missing, or else worth knowing.
+fn warn(report: &RestoreReport) {
+    let folder = report.key_folder.display();
+    if !report.foreign_triggers.is_empty() {
+        terminal::warn(&format!(
+            "the backup has triggers on tables that are not Cloakroom's, which act in the restored database: \
+             {}",
+            report.foreign_triggers.join(", ")
+        ));
     }
-    Ok(())
+    for id in &report.missing_peppers {
+        terminal::warn(&format!(
+            "there is no pepper {id} in {folder}, which passwords of then need: put its file there before you \
+             start the service"
+        ));
+    }
+    if let Some(missing) = &report.missing_server_secret {
+        terminal::warn(&format!("the service does not start yet: {missing}"));
+    }
+    if !report.has_signing_keys {
+        terminal::warn(&format!(
+            "there are no signing keys in {folder}: put those of then there, or run `cloakroom --data-dir {} \
+             key rotate`, which makes one",
+            report.key_folder.parent().unwrap_or(&report.key_folder).display()
+        ));
+    }
 }
 
-/// Puts a key in its place.
-fn put_key(from: &Path, to: &Path) -> Outcome {
-    let beside = to.with_extension("restoring");
-    let _ = fs::remove_file(&beside); // of a restore that was interrupted
-    let copied = Unfinished::copy_of(from, beside).and_then(|copy| copy.finish(to));
-    copied.map_err(|error| Failed(format!("cannot write {}: {error}", to.display())))
-}
-
-/// A bar on a terminal only.
-fn bar(doing: &'static str, all: u64) -> ProgressBar {
-    let style = "{msg} {wide_bar} {percent}% {eta} left";
-    let style = ProgressStyle::with_template(style).expect("a template that is right");
-    ProgressBar::new(all).with_style(style).with_message(doing)
+fn describe(error: RestoreError) -> CliError {
+    if let RestoreError::OtherKeys(_) = error {
+        return CliError(format!("{error}, by --without-keys"));
+    }
+    error.into()
 }

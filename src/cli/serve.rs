@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write as _};
 
 use clap::Args;
 
-use super::{Failed, Outcome};
+use super::output::{CliError, Outcome};
 use crate::app::Surroundings;
 use crate::config::Config;
 use crate::domain::demo_users::{self, DEMO_USERS};
@@ -29,7 +29,7 @@ impl Serve {
     pub async fn run(&self, config: &Config) -> Outcome {
         let is_exposed = self.demo && faces_a_network(config);
         if is_exposed && !self.demo_on_any_address {
-            return Err(Failed(format!(
+            return Err(CliError(format!(
                 "--demo adds users whose passwords everybody knows, and {} at {} faces a network; \
                  listen on 127.0.0.1, without a public_url, or say --demo-on-any-address as well",
                 config.listen,
@@ -46,7 +46,7 @@ impl Serve {
         if self.demo {
             demo_users::add_demo_users(cloakroom.domain())
                 .await
-                .map_err(|error| Failed(format!("cannot add the demo users: {error:?}")))?;
+                .map_err(|error| CliError(format!("cannot add the demo users: {error:?}")))?;
         } else {
             warn_of_demo_users(config, cloakroom.domain()).await?;
         }

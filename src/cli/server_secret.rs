@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::confirm::Confirmation;
 use super::key::tell;
+use super::output::{Outcome, print_line};
+use super::secret_state::{SecretState, show_path};
+use super::store::with_store;
 use super::table::{Cell, Table};
-use super::{Failed, Outcome, say, terminal};
+use super::terminal;
 use crate::admin::keys::folder_for_new_key;
-use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::domain::audit::Event;
@@ -73,25 +75,14 @@ impl ServerSecret {
                 add(config, &folder).await
             }
             Command::List { json } => {
-                let store = open_store(config).await?;
-                let listed = list(&folder, &store, *json).await;
-                store.close().await;
-                listed
+                with_store(config, async |store| list(&folder, store, *json).await).await
             }
             Command::Forget { id, confirmation } => {
                 confirmation.ask("Let anyone register the user names that need it?")?;
-                let store = open_store(config).await?;
-                let forgot = forget(config, &folder, &store, id).await;
-                store.close().await;
-                forgot
+                with_store(config, async |store| forget(config, &folder, store, id).await).await
             }
         }
     }
-}
-
-async fn open_store(config: &Config) -> Result<Store, Failed> {
-    app::require_database(config).await?;
-    Ok(Store::open(config.database_url.expose()).await?) // the driver connects with it
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {
@@ -100,7 +91,7 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
     let (id, path) = ServerSecrets::create(folder, now)?;
     drop(lock);
     tell(config, Event::ServerSecretAdded, &id, now).await;
-    say(&format!("{id} is the server secret from now on; back it up: {}", path.display()))?;
+    print_line(&format!("{id} is the server secret from now on; back it up: {}", path.display()))?;
     terminal::hint(
         "`cloakroom server-secret list` tells how many held user names need the older ones",
     );
@@ -110,39 +101,38 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
 #[derive(Serialize)]
 struct Line<'a> {
     id: &'a str,
-    state: &'static str,
+    state: SecretState,
     held_usernames: i64,
     path: Option<String>,
 }
 
 async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     let secrets = server_secret::known(folder, store, Clock::System.now()).await?;
-    let mut lines = Vec::new();
-    for KnownServerSecret { id, path, is_current, held_usernames } in &secrets {
-        let state = match path {
-            None => "missing",
-            Some(_) if *is_current => "current",
-            Some(_) => "older",
-        };
-        let path = path.as_ref().map(|path| path.display().to_string());
-        lines.push(Line { id, state, held_usernames: *held_usernames, path });
-    }
+    let lines: Vec<_> = secrets.iter().map(line).collect();
     if json {
-        return lines.iter().try_for_each(|line| say(&serde_json::to_string(line)?));
+        return lines.iter().try_for_each(|line| print_line(&serde_json::to_string(line)?));
     }
     let rows: Vec<_> = lines.into_iter().map(row).collect();
     Table::new(["ID", "STATE", "HELD NAMES", "USED FOR", "FILE"]).print(&rows)
 }
 
+fn line(secret: &KnownServerSecret) -> Line<'_> {
+    Line {
+        id: &secret.id,
+        state: SecretState::new(secret.path.as_deref(), secret.is_current),
+        held_usernames: secret.held_usernames,
+        path: show_path(secret.path.as_ref()),
+    }
+}
+
 fn row(line: Line<'_>) -> [Cell; 5] {
-    let (style, used_for) = match line.state {
-        "missing" => (terminal::BAD, "held names"),
-        "current" => (terminal::GOOD, "new held names, failed attempts"),
-        _ => (anstyle::Style::new(), "held names"),
+    let used_for = match line.state {
+        SecretState::Current => "new held names, failed attempts",
+        SecretState::Missing | SecretState::Older | SecretState::Without => "held names",
     };
     [
         line.id.into(),
-        Cell::styled(line.state, style),
+        line.state.cell(),
         line.held_usernames.to_string().into(),
         used_for.into(),
         line.path.unwrap_or_default().into(),
@@ -152,5 +142,5 @@ fn row(line: Line<'_>) -> [Cell; 5] {
 async fn forget(config: &Config, folder: &Path, store: &Store, id: &str) -> Outcome {
     let released = server_secret::forget(folder, id, store).await?;
     tell(config, Event::ServerSecretForgotten, id, Clock::System.now()).await;
-    say(&format!("{id} is forgotten; user names that are no longer held: {released}"))
+    print_line(&format!("{id} is forgotten; user names that are no longer held: {released}"))
 }

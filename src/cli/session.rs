@@ -3,10 +3,11 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::output::{CliError, Outcome, print_line};
 use super::table::{Cell, Table};
+use super::terminal;
 use super::times::{relative, rfc3339};
 use super::user::account;
-use super::{Failed, Outcome, say, terminal};
 use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
@@ -66,7 +67,7 @@ async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {
         let page = domain.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
         if json {
             for session in &page.sessions {
-                say(&serde_json::to_string(&Line::of(session))?)?;
+                print_line(&serde_json::to_string(&Line::of(session))?)?;
             }
         } else {
             table.print(&page.sessions.iter().map(|one| row(one, now)).collect::<Vec<_>>())?;
@@ -127,16 +128,16 @@ fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
 async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
     let account = account(domain, name).await?;
     if domain.revoke(&account.id, id).await? {
-        say("ended 1 session")
+        print_line("ended 1 session")
     } else {
-        Err(Failed(format!("{} has no session {id:?} in force", account.username)))
+        Err(CliError(format!("{} has no session {id:?} in force", account.username)))
     }
 }
 
 async fn revoke_all(domain: &Domain, name: &str) -> Outcome {
     let account = account(domain, name).await?;
     match domain.end_all(&account.id).await? {
-        1 => say("ended 1 session"),
-        ended => say(&format!("ended {ended} sessions")),
+        1 => print_line("ended 1 session"),
+        ended => print_line(&format!("ended {ended} sessions")),
     }
 }

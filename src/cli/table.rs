@@ -4,7 +4,8 @@ use std::array;
 
 use anstyle::Style;
 
-use super::{Outcome, say, terminal};
+use super::output::{Outcome, print_line};
+use super::terminal;
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -75,9 +76,11 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         self.layout.widen(rows);
         if !self.has_header {
             self.has_header = true;
-            say(&self.layout.line(&self.headers.map(|name| Cell::styled(name, terminal::HEADER))))?;
+            print_line(
+                &self.layout.line(&self.headers.map(|name| Cell::styled(name, terminal::HEADER))),
+            )?;
         }
-        rows.iter().try_for_each(|row| say(&self.layout.line(row)))
+        rows.iter().try_for_each(|row| print_line(&self.layout.line(row)))
     }
 }
 

@@ -5,14 +5,17 @@ use serde::Serialize;
 
 use super::confirm::Confirmation;
 use super::import::Import;
+use super::output::{CliError, Outcome, print_line};
+use super::password;
 use super::table::{Cell, Table};
+use super::terminal;
 use super::times::{relative, rfc3339};
-use super::{Failed, Outcome, password, say, terminal};
+use crate::admin::describe_bad_username;
 use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
-use crate::core::usernames::{BadUsername, Username};
+use crate::core::usernames::Username;
 use crate::domain::Domain;
 use crate::domain::accounts::{Account, Application, Change, RegisterError, ResetError};
 
@@ -139,17 +142,18 @@ impl User {
 }
 
 async fn add(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username =
+        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
     if domain.account_named(&username).await?.is_some() {
-        return Err(Failed(format!("{username} exists already"))); // before anybody types for nothing
+        return Err(CliError(format!("{username} exists already"))); // before anybody types for nothing
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     let application =
         Application { username: Ok(username.clone()), password: Ok(password), invite: None };
     match domain.add_account(application).await {
-        Ok(_) => say(&format!("added {username}")),
-        Err(RegisterError::UsernameTaken) => Err(Failed(format!("{username} exists already"))),
+        Ok(_) => print_line(&format!("added {username}")),
+        Err(RegisterError::UsernameTaken) => Err(CliError(format!("{username} exists already"))),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
@@ -157,7 +161,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
             | RegisterError::Unfit { .. }
             | RegisterError::TooManyAttempts { .. }
             | RegisterError::Busy),
-        ) => Err(Failed(format!("cannot add {username}: {error:?}"))),
+        ) => Err(CliError(format!("cannot add {username}: {error:?}"))),
     }
 }
 
@@ -170,7 +174,7 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
         let Some(last) = page.last() else { break };
         if json {
             for account in &page {
-                say(&serde_json::to_string(&Line::of(account))?)?;
+                print_line(&serde_json::to_string(&Line::of(account))?)?;
             }
         } else {
             table.print(&page.iter().map(|account| row(account, now)).collect::<Vec<_>>())?;
@@ -216,11 +220,12 @@ async fn change(
     [done, already]: [&str; 2],
     act: impl AsyncFnOnce(&Username) -> Result<Change, Fault>,
 ) -> Outcome {
-    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username =
+        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
     match act(&username).await? {
-        Change::Done => say(&format!("{username} {done}")),
-        Change::Unchanged => say(&format!("{username} {already}")),
-        Change::NoSuchAccount => Err(Failed(format!("there is no user {username}"))),
+        Change::Done => print_line(&format!("{username} {done}")),
+        Change::Unchanged => print_line(&format!("{username} {already}")),
+        Change::NoSuchAccount => Err(CliError(format!("there is no user {username}"))),
     }
 }
 
@@ -228,18 +233,19 @@ async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Out
     let username = account(domain, name).await?.username; // before anybody is asked for nothing
     confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
     if domain.delete(&username).await? {
-        say(&format!("{username} is deleted"))
+        print_line(&format!("{username} is deleted"))
     } else {
-        Err(Failed(format!("there is no user {username}")))
+        Err(CliError(format!("there is no user {username}")))
     }
 }
 
 async fn release(domain: &Domain, name: &str) -> Outcome {
-    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
+    let username =
+        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
     if domain.release_username(&username).await? {
-        say(&format!("{username} is no longer held: a registration may get it"))
+        print_line(&format!("{username} is no longer held: a registration may get it"))
     } else {
-        Err(Failed(format!("{username} is not held")))
+        Err(CliError(format!("{username} is not held")))
     }
 }
 
@@ -258,22 +264,23 @@ async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
     let line = Line::of(&account);
     if json {
         let shown = Shown { line, sessions };
-        return say(&serde_json::to_string(&shown).expect("strings and numbers make JSON"));
+        return print_line(&serde_json::to_string(&shown).expect("strings and numbers make JSON"));
     }
     let now = domain.clock.now();
     let both = |at| format!("{}, {}", rfc3339(at), relative(at, now));
-    say(&format!("username    {}", line.username))?;
-    say(&format!("id          {}", line.id))?;
-    say(&format!("created     {}", both(account.created_at)))?;
-    say(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;
-    say(&format!("sessions    {sessions}"))
+    print_line(&format!("username    {}", line.username))?;
+    print_line(&format!("id          {}", line.id))?;
+    print_line(&format!("created     {}", both(account.created_at)))?;
+    print_line(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;
+    print_line(&format!("sessions    {sessions}"))
 }
 
 /// The account of this name, or that there is none.
-pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, Failed> {
-    let username = Username::parse(name.trim()).map_err(|bad| Failed(about_name(name, bad)))?;
+pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, CliError> {
+    let username =
+        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
     let account = domain.account_named(&username).await?;
-    account.ok_or_else(|| Failed(format!("there is no user {username}")))
+    account.ok_or_else(|| CliError(format!("there is no user {username}")))
 }
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
@@ -281,24 +288,11 @@ async fn passwd(domain: &Domain, name: &str) -> Outcome {
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     match domain.reset_password(&username, password).await {
-        Ok(()) => say(&format!("{username} has a new password; all their sessions have ended")),
-        Err(ResetError::NoSuchAccount) => Err(Failed(format!("there is no user {username}"))),
-        Err(ResetError::Busy) => Err(Failed("the hashing is busy; try again".to_owned())),
+        Ok(()) => {
+            print_line(&format!("{username} has a new password; all their sessions have ended"))
+        }
+        Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
+        Err(ResetError::Busy) => Err(CliError("the hashing is busy; try again".to_owned())),
         Err(ResetError::Fault(fault)) => Err(fault.into()),
     }
-}
-
-pub(super) fn about_name(name: &str, bad: BadUsername) -> String {
-    let rule = match bad {
-        BadUsername::Empty => "a user name must not be empty",
-        BadUsername::TooLong => "a user name has at most 64 characters",
-        BadUsername::NotAllowed => {
-            "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
-             begins and ends with a letter or digit"
-        }
-        BadUsername::Reserved => "it is reserved",
-    };
-    let shown: String = name.chars().take(64).collect();
-    let more = if shown.len() < name.len() { "…" } else { "" };
-    format!("{shown:?}{more} cannot be a user name: {rule}")
 }

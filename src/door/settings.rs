@@ -85,7 +85,7 @@ impl Settings {
         self
     }
 
-    pub(super) fn check(self) -> Result<Config, Error> {
+    pub(crate) fn check(self) -> Result<Config, Error> {
         Ok(Config::check(self.0)?)
     }
 }

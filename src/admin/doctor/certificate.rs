@@ -1,0 +1,36 @@
+//! The certificate: is it for the host that users reach, and how long is it good?
+
+use super::findings::{Diagnosis, Verdict};
+use super::ownership::service_user;
+use crate::config::Config;
+use crate::core::clock::{Clock, days};
+use crate::server::{Tls, TlsError};
+
+/// Programs that renew certificates do so a third of their time before, and have had trouble by then.
+const RENEW: [(u64, Verdict); 2] = [(7, Verdict::Wrong), (21, Verdict::Note)];
+
+pub(super) fn check_certificate(config: &Config, found: &mut Diagnosis) {
+    const ABOUT: &str = "certificate";
+    let Some(files) = &config.tls else { return };
+    let now = Clock::System.now();
+    let user = service_user(&config.data_dir);
+    let at = |time| Tls::open_for(user, &files.certificate, &files.key, Clock::at(time));
+    let tls = match at(now) {
+        Ok(tls) => tls,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    let shown = files.certificate.display();
+    let host = config.public_url.host();
+    if !tls.names(&host) {
+        let says =
+            format!("{shown} is not for {host}, where users reach the service; get one that is");
+        found.add(ABOUT, Verdict::Wrong, says);
+    }
+    for (left, verdict) in RENEW {
+        if let Err(TlsError::Expired(_)) = at(now.plus(days(left))) {
+            let says = format!("{shown} expires within {left} days; look why it is not renewed");
+            return found.add(ABOUT, verdict, says);
+        }
+    }
+    found.add(ABOUT, Verdict::Ok, format!("{shown} is good for three weeks and more"));
+}

@@ -1,0 +1,133 @@
+//! Looks at everything.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::certificate::check_certificate;
+use super::database::{check_clock, check_database, check_definitions};
+use super::files::{check_database_files, check_key_files, check_left_over, check_room};
+use super::findings::{Diagnosis, Verdict};
+use super::keys::{check_peppers, check_server_secrets, check_signing_keys, unseen_keys};
+use super::listener::check_listener;
+use super::ownership::check_data_folder;
+use super::settings::{check_registration, check_settings, report_setup_events};
+use crate::admin::installation::Installation;
+use crate::config::Config;
+use crate::core::clock::Clock;
+use crate::core::ownership;
+use crate::domain::demo_users::DEMO_USERS;
+use crate::domain::tokens::Keys;
+use crate::store::{Depth, Look, Store};
+
+/// How thorough the look is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DoctorOptions {
+    /// Check every index and reference of an SQLite database, too; a database with millions of rows takes
+    /// minutes.
+    pub full: bool,
+}
+
+/// Looks for what is wrong with an installation, and says what to do: settings, files, keys, database, clock,
+/// disk, certificate. It changes, makes and migrates nothing.
+pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Diagnosis {
+    let config = installation.config();
+    let mut found = Diagnosis::default();
+    check_settings(config, &mut found);
+    check_registration(config, &mut found);
+    let is_there = check_data_folder(&config.data_dir, &mut found);
+    let file = match Store::file_of(config.database_url.expose()) {
+        Ok(file) => file,
+        Err(error) => {
+            found.add("database", Verdict::Wrong, error.to_string());
+            return found;
+        }
+    };
+    let needs = check_store(config, file.as_deref(), options, &mut found).await;
+    if let Some(file) = &file {
+        check_database_files(file, &config.data_dir, &mut found);
+    }
+    let mut kids = unseen_keys(&config.data_dir);
+    if is_there {
+        let key_folder = config.key_folder();
+        check_key_files(&config.data_dir, &key_folder, &mut found);
+        kids = check_signing_keys(config, needs.accounts, &mut found);
+        check_peppers(config, needs.peppers, &mut found);
+        check_server_secrets(config, needs.server_secrets, &mut found);
+        check_left_over([&config.data_dir, &key_folder], &mut found);
+        check_room(&config.data_dir, needs.size, &mut found);
+    }
+    check_certificate(config, &mut found);
+    check_listener(config, kids.as_deref(), &mut found).await;
+    found
+}
+
+/// What a database has, and what it needs of the data folder.
+#[derive(Default)]
+struct Needs {
+    accounts: i64,
+    peppers: Vec<(String, i64)>,
+    server_secrets: Vec<(String, i64)>,
+    /// Its size, if it is a file.
+    size: u64,
+}
+
+/// Looks at the database, if there is one.
+async fn check_store(
+    config: &Config,
+    file: Option<&Path>,
+    options: DoctorOptions,
+    found: &mut Diagnosis,
+) -> Needs {
+    let seen = file.map(fs::metadata);
+    let is_hidden =
+        matches!(&seen, Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied);
+    let size = seen.and_then(Result::ok).map(|meta| meta.len());
+    let mut needs = Needs { size: size.unwrap_or_default(), ..Needs::default() };
+    if let (Some(file), None | Some(0)) = (file, size) {
+        let says = describe_absence(config, file, is_hidden && size.is_none());
+        found.add("database", Verdict::Wrong, says);
+        return needs;
+    }
+    let depth = if options.full { Depth::Full } else { Depth::Quick };
+    let names = DEMO_USERS.map(|(name, _)| name);
+    let address = config.database_url.expose(); // the driver connects with it
+    match Store::look(address, depth, &names, Clock::System.now().millis()).await {
+        Ok(look) => {
+            report_look(config, &look, found);
+            needs.accounts = look.accounts;
+            (needs.peppers, needs.server_secrets) = (look.peppers, look.server_secrets);
+        }
+        Err(error) => found.add("database", Verdict::Wrong, error.to_string()),
+    }
+    needs
+}
+
+fn report_look(config: &Config, look: &Look, found: &mut Diagnosis) {
+    check_database(config, look, found);
+    report_setup_events(config, &look.setup, found);
+    check_definitions(look.definitions.as_ref(), found);
+    check_clock(look, found);
+}
+
+/// Why there is no file of the database, and what to do.
+fn describe_absence(config: &Config, file: &Path, is_hidden: bool) -> String {
+    let shown = file.display();
+    if is_hidden {
+        return format!(
+            "cannot look at {shown}: permission denied; {}",
+            ownership::describe_denial(file)
+        );
+    }
+    if Keys::are_in(&config.key_folder()).unwrap_or(false) {
+        return format!(
+            "there is none at {shown}, but there are signing keys, so there was one: run `cloakroom restore` \
+             with a backup of it, or `cloakroom migrate`, which makes an empty one"
+        );
+    }
+    format!(
+        "there is none at {shown}, and {}; the first start makes it, or name another place by --config, \
+         --data-dir or --database-url",
+        config.source()
+    )
+}

@@ -1,0 +1,129 @@
+//! The files of the database and of the keys: whose they are, who may read them, what is left over, and the
+//! room on the disk.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use rustix::fs::statvfs;
+
+use super::findings::{Diagnosis, Verdict};
+use super::ownership::{
+    NO_START, NOBODY_SIGNS_IN, check_folder_is_writable, describe_write_refusal,
+    find_write_refusal, is_of_service,
+};
+use crate::core::ownership::WrongOwner;
+use crate::domain::key_files;
+
+/// With less the next write may fail: some minutes of a busy service.
+const MIN_ROOM: u64 = 64 * 1024 * 1024;
+/// A log of this size waits for a connection that reads for very long, or for a disk that is full.
+const LONG_LOG: u64 = 256 * 1024 * 1024;
+
+/// The files of SQLite: whose they are, and who else may read them.
+pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut Diagnosis) {
+    const ABOUT: &str = "database";
+    check_folder_is_writable(ABOUT, file, found);
+    for (ending, stops) in [
+        ("", NOBODY_SIGNS_IN),
+        ("-wal", NOBODY_SIGNS_IN),
+        ("-shm", NOBODY_SIGNS_IN),
+        (".migrating", NO_START),
+    ] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        let path = Path::new(&path);
+        let Ok(meta) = fs::metadata(path) else { continue };
+        let shown = path.display();
+        if !is_of_service(path, &meta, data_folder) {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(path, &meta).to_string());
+        } else if meta.mode() & 0o077 != 0 {
+            let says = format!("others may read {shown}; run: chmod 0600 {shown}");
+            found.add(ABOUT, Verdict::Wrong, says);
+        } else if let Some(why) = find_write_refusal(path, &meta) {
+            found.add(
+                ABOUT,
+                Verdict::Wrong,
+                describe_write_refusal(path, why, stops, "chmod 0600"),
+            );
+        }
+        if ending == "-wal" && meta.len() > LONG_LOG {
+            let says = format!(
+                "{shown} has {}: somebody reads for very long, or the disk was full; restart the service",
+                HumanBytes(meta.len())
+            );
+            found.add(ABOUT, Verdict::Note, says);
+        }
+    }
+}
+
+/// What the service needs of the folder of the keys beside reading them: the file that is locked while a
+/// key is made, and that root's commands have left nothing that is root's.
+pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Diagnosis) {
+    const ABOUT: &str = "keys";
+    if key_files::is_read_only(folder) {
+        return; // nothing is made there, and root mounted it
+    }
+    let lock = folder.join("lock");
+    if let Ok(meta) = fs::metadata(&lock) {
+        if !is_of_service(&lock, &meta, data_folder) {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(&lock, &meta).to_string());
+        } else if let Some(why) = find_write_refusal(&lock, &meta) {
+            found.add(
+                ABOUT,
+                Verdict::Wrong,
+                describe_write_refusal(&lock, why, NO_START, "chmod 0600"),
+            );
+        }
+    } else {
+        check_folder_is_writable(ABOUT, &lock, found);
+    }
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = files.filter(|path| key_files::is_named_as_one(path));
+    for path in files.chain([folder.to_owned()]) {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let is_roots = meta.uid() == 0 && !meta.is_symlink();
+        if is_roots
+            && rustix::process::geteuid().is_root()
+            && !is_of_service(&path, &meta, data_folder)
+        {
+            found.add(ABOUT, Verdict::Wrong, WrongOwner::of(&path, &meta).to_string());
+        }
+    }
+}
+
+/// What an interrupted restore or backup has left.
+pub(super) fn check_left_over(folders: [&Path; 2], found: &mut Diagnosis) {
+    for folder in folders {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_one = path.extension().is_some_and(|end| end == "restoring" || end == "partial");
+            let is_log = path.to_str().is_some_and(|path| path.contains(".restoring-"));
+            if is_one || is_log {
+                let says = format!("{} is left of what was interrupted; remove it", path.display());
+                found.add("left over", Verdict::Note, says);
+            }
+        }
+    }
+}
+
+pub(super) fn check_room(folder: &Path, database: u64, found: &mut Diagnosis) {
+    let Ok(disk) = statvfs(folder) else { return };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let shown = HumanBytes(free);
+    if free < MIN_ROOM || (disk.f_files > 0 && disk.f_favail == 0) {
+        let says = format!(
+            "{shown} and {} files are free where {} is; make room",
+            disk.f_favail,
+            folder.display()
+        );
+        found.add("disk", Verdict::Wrong, says);
+    } else if free < database.saturating_mul(2) {
+        let says =
+            format!("{shown} are free, less than twice the database; a backup there may not fit");
+        found.add("disk", Verdict::Note, says);
+    } else {
+        found.add("disk", Verdict::Ok, format!("{shown} are free"));
+    }
+}

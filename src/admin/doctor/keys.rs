@@ -1,0 +1,115 @@
+//! The signing keys, the peppers and the server secrets.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::findings::{Diagnosis, Verdict};
+use crate::config::Config;
+use crate::domain::key_files::{self, KeyError};
+use crate::domain::peppers::Peppers;
+use crate::domain::server_secret::{self, ServerSecrets};
+use crate::domain::tokens::Keys;
+
+/// No key, if there is no folder of data; `None` if it cannot be told whether there is any.
+pub(super) fn unseen_keys(data_folder: &Path) -> Option<Vec<String>> {
+    let seen = fs::metadata(data_folder);
+    let is_denied = seen.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    (!is_denied).then(Vec::new)
+}
+
+/// The ids of the signing keys; `None` if they cannot be read.
+pub(super) fn check_signing_keys(
+    config: &Config,
+    accounts: i64,
+    found: &mut Diagnosis,
+) -> Option<Vec<String>> {
+    let folder = config.key_folder();
+    let shown = folder.display();
+    match Keys::read(&folder, &config.public_url.origin()) {
+        Ok(Some(keys)) => {
+            let says = format!("{} in {shown}", keys.public().len());
+            found.add("keys", Verdict::Ok, says);
+            return Some(keys.public().into_iter().map(|key| key.kid).collect());
+        }
+        Ok(None) if accounts > 0 => {
+            let says = format!(
+                "there are none in {shown}, but there are accounts: restore them from a backup, or run \
+                 `cloakroom --data-dir {} key rotate`, which makes one and signs everybody out",
+                config.data_dir.display()
+            );
+            found.add("keys", Verdict::Wrong, says);
+        }
+        Ok(None) => {
+            let says = format!("there are none in {shown} yet; the first start makes one");
+            found.add("keys", Verdict::Wrong, says);
+        }
+        Err(error) => {
+            found.add("keys", Verdict::Wrong, error.to_string());
+            return None;
+        }
+    }
+    Some(Vec::new())
+}
+
+/// Are those there that passwords need?
+pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: &mut Diagnosis) {
+    const ABOUT: &str = "peppers";
+    let folder = config.key_folder();
+    let there = match Peppers::read(&folder) {
+        Ok(there) => there,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    let mut is_whole = true;
+    for (id, passwords) in needed {
+        if there.named(&id).is_none() {
+            found.add(ABOUT, Verdict::Wrong, there.gone(id, passwords).to_string());
+            is_whole = false;
+        }
+    }
+    if let Some(current) = there.current().filter(|_| is_whole) {
+        let says = format!(
+            "{} in {}; {} goes into new hashes",
+            there.paths().count(),
+            folder.display(),
+            current.id()
+        );
+        found.add(ABOUT, Verdict::Ok, says);
+    }
+}
+
+/// Is there one, and those that held user names need?
+pub(super) fn check_server_secrets(
+    config: &Config,
+    needed: Vec<(String, i64)>,
+    found: &mut Diagnosis,
+) {
+    const ABOUT: &str = "server secret";
+    let folder = config.key_folder();
+    let secrets = match ServerSecrets::read(&folder) {
+        Ok(secrets) => secrets,
+        Err(error) => return found.add(ABOUT, Verdict::Wrong, error.to_string()),
+    };
+    if let Err(error) = server_secret::check(&folder, secrets.as_ref(), needed) {
+        return found.add(ABOUT, Verdict::Wrong, error.to_string());
+    }
+    let shown = folder.display();
+    match secrets {
+        Some(secrets) => {
+            let says = format!(
+                "{} in {shown}; {} is used for what is new",
+                secrets.paths().len(),
+                secrets.current_id()
+            );
+            found.add(ABOUT, Verdict::Ok, says);
+        }
+        None if key_files::is_read_only(&folder) => {
+            let error = KeyError::ReadOnly(folder.clone(), "server-secret add");
+            found.add(ABOUT, Verdict::Wrong, error.to_string());
+        }
+        None => {
+            let says = format!("there is none in {shown} yet; the next start makes one");
+            found.add(ABOUT, Verdict::Note, says);
+        }
+    }
+}

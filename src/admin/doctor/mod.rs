@@ -1,0 +1,14 @@
+//! The doctor: what is wrong with an installation, and what to do.
+
+mod certificate;
+mod database;
+mod diagnose;
+mod files;
+mod findings;
+mod keys;
+mod listener;
+mod ownership;
+mod settings;
+
+pub use self::diagnose::{DoctorOptions, diagnose};
+pub use self::findings::{Diagnosis, Finding, Verdict};

@@ -1,0 +1,118 @@
+//! To whom files belong, and whether the user of the service can write them.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::Access;
+use rustix::io::Errno;
+
+use super::findings::{Diagnosis, Verdict};
+use crate::core::ownership;
+
+pub(super) const NOBODY_SIGNS_IN: &str = "nobody can sign in";
+pub(super) const NO_START: &str = "the service does not start";
+
+/// Is it there, and whose is it?
+pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
+    const ABOUT: &str = "data folder";
+    let shown = folder.display();
+    let meta = match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => meta,
+        Ok(_) => {
+            found.add(
+                ABOUT,
+                Verdict::Wrong,
+                format!("{shown} is a file; name a folder as data_dir"),
+            );
+            return false;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let says = format!(
+                "there is no {shown} yet; the first start makes it, or name another data_dir"
+            );
+            found.add(ABOUT, Verdict::Note, says);
+            return false;
+        }
+        Err(error) => {
+            found.add(ABOUT, Verdict::Wrong, format!("cannot look at {shown}: {error}"));
+            return false;
+        }
+    };
+    let me = rustix::process::geteuid();
+    let is_ours = meta.uid() == me.as_raw();
+    if !is_ours && !me.is_root() {
+        found.add(ABOUT, Verdict::Wrong, ownership::describe_denial(folder));
+    } else if meta.mode() & 0o500 != 0o500 {
+        let says = format!("its own user may not enter {shown}; run: chmod u+rwx {shown}");
+        found.add(ABOUT, Verdict::Wrong, says);
+    } else if meta.mode() & 0o022 != 0 {
+        found.add(
+            ABOUT,
+            Verdict::Wrong,
+            format!("others may write in {shown}; run: chmod 0700 {shown}"),
+        );
+    } else if meta.mode() & 0o055 != 0 {
+        found.add(
+            ABOUT,
+            Verdict::Note,
+            format!("others may enter {shown}; run: chmod 0700 {shown}"),
+        );
+    } else if is_ours {
+        found.add(ABOUT, Verdict::Ok, format!("{shown}, which nobody else may enter"));
+    } else {
+        let says = format!("{shown} of the user {}, which nobody else may enter", meta.uid());
+        found.add(ABOUT, Verdict::Ok, says);
+    }
+    true
+}
+
+/// Whom the service runs as: the owner of the data folder, as far as root can tell, or this user.
+pub(super) fn service_user(data_folder: &Path) -> u32 {
+    let me = rustix::process::geteuid();
+    let owner = fs::metadata(data_folder).map(|meta| meta.uid());
+    owner.ok().filter(|_| me.is_root()).unwrap_or(me.as_raw())
+}
+
+/// Does it belong to the user of the service? Root accepts what belongs to the owner of its folder, too.
+pub(super) fn is_of_service(path: &Path, meta: &Metadata, data_folder: &Path) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    meta.uid() == service_user(data_folder) || (is_root && ownership::is_folder_owners(path, meta))
+}
+
+/// Why its user cannot write what is there. It is tried, and nothing is written; what root may do says
+/// nothing about the user to whom it belongs.
+pub(super) fn find_write_refusal(path: &Path, meta: &Metadata) -> Option<Errno> {
+    let wanted = if meta.is_dir() { 0o700 } else { 0o600 };
+    match rustix::fs::access(path, Access::WRITE_OK) {
+        Err(why) => Some(why),
+        Ok(()) if meta.uid() != 0 && meta.mode() & wanted != wanted => Some(Errno::ACCESS),
+        Ok(()) => None,
+    }
+}
+
+/// Files are made there, such as those of SQLite's log.
+pub(super) fn check_folder_is_writable(about: &'static str, file: &Path, found: &mut Diagnosis) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let Ok(meta) = fs::metadata(folder) else { return };
+    let me = rustix::process::geteuid();
+    if let Some(why) = find_write_refusal(folder, &meta)
+        && (meta.uid() == me.as_raw() || me.is_root())
+    {
+        let stops = if about == "keys" { NO_START } else { NOBODY_SIGNS_IN };
+        found.add(about, Verdict::Wrong, describe_write_refusal(folder, why, stops, "chmod 0700"));
+    }
+}
+
+/// What follows from a file that cannot be written although it can be read, and what to do.
+pub(super) fn describe_write_refusal(path: &Path, why: Errno, stops: &str, remedy: &str) -> String {
+    let shown = path.display();
+    if why == Errno::ROFS {
+        return format!(
+            "{shown} cannot be written: it is on a file system that is mounted read-only; mount it for \
+             writing, or {stops}"
+        );
+    }
+    format!("{shown} cannot be written, so {stops}: {why}; run: {remedy} {shown}")
+}

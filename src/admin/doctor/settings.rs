@@ -1,0 +1,66 @@
+//! The settings, and what running services saw of a wrong set-up.
+
+use super::findings::{Diagnosis, Verdict};
+use crate::config::Config;
+use crate::core::clock::Timestamp;
+use crate::domain::audit::Event;
+use crate::store::SetupEvent;
+
+pub(super) fn check_settings(config: &Config, found: &mut Diagnosis) {
+    let at = config.public_url.origin();
+    found.add(
+        "settings",
+        Verdict::Ok,
+        format!("listens on {}, and is reached at {at}; {}", config.listen, config.source()),
+    );
+    let faces_a_network = !config.listen.ip().is_loopback() || !config.public_url.is_loopback();
+    if faces_a_network && !config.public_url.is_secure() {
+        let says = format!(
+            "{at} is clear text: whoever is on the way reads passwords; give an https public_url"
+        );
+        found.add("settings", Verdict::Note, says);
+    }
+    let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
+    if is_behind_one && config.trusted_proxies.is_empty() {
+        let says = "trusted_proxies is empty, so everybody comes from the proxy's own address; name the proxy";
+        found.add("settings", Verdict::Note, says);
+    }
+    if !config.trusted_proxies.is_empty() && !config.public_url.is_secure() {
+        let says = format!(
+            "trusted_proxies names a proxy, and public_url is {at}: if the proxy speaks https, set the \
+             https address, or cookies lack Secure and sign-ins are refused"
+        );
+        found.add("settings", Verdict::Note, says);
+    }
+}
+
+/// What running services saw of a wrong set-up, and wrote down as events.
+pub(super) fn report_setup_events(config: &Config, events: &[SetupEvent], found: &mut Diagnosis) {
+    const ABOUT: &str = "settings";
+    let here = config.public_url.origin();
+    let accepted = [config.public_url.origins(), config.allowed_origins.clone()].concat();
+    for SetupEvent { event, thing, at } in events {
+        let at = Timestamp::from_millis(*at).to_rfc3339();
+        let says = if event == Event::ForwardedIgnored.name() {
+            format!(
+                "the trusted proxy {thing} sends `Forwarded`, which is not read, and no \
+                 `X-Forwarded-For` (last at {at}): all its clients count as one address; have it send \
+                 `X-Forwarded-For`"
+            )
+        } else if accepted.contains(thing) {
+            continue; // the setting was mended since
+        } else {
+            format!(
+                "a page at {thing} was refused (last at {at}), since public_url is {here}: if users \
+                 reach this service at {thing}, set public_url = \"{thing}\""
+            )
+        };
+        found.add(ABOUT, Verdict::Note, says);
+    }
+}
+
+/// Who may register, which decides who gets into the apps.
+pub(super) fn check_registration(config: &Config, found: &mut Diagnosis) {
+    let verdict = if config.opens_apps_to_all() { Verdict::Note } else { Verdict::Ok };
+    found.add("registration", verdict, config.who_may_register());
+}

@@ -1,0 +1,146 @@
+//! What a row says of a user, and what is wrong with it.
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::ImportError;
+use crate::core::clock::Timestamp;
+use crate::core::usernames::{BadUsername, Username};
+use crate::domain::foreign_hashes::BadHash;
+use crate::domain::imports::{ImportedPassword, Newcomer};
+
+/// What a row says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fields {
+    pub username: String,
+    password_hash: Option<String>,
+    disabled: Option<bool>,
+    created_at: Option<String>,
+}
+
+/// The columns of a CSV file; the first two must be there.
+const COLUMNS: [&str; 4] = ["username", "password_hash", "disabled", "created_at"];
+
+/// Where the columns of a CSV file are.
+pub(super) struct Columns {
+    /// How many there are.
+    width: usize,
+    username: usize,
+    password_hash: usize,
+    disabled: Option<usize>,
+    created_at: Option<usize>,
+}
+
+impl Columns {
+    pub(super) fn find(header: &csv::StringRecord) -> Result<Self, ImportError> {
+        let mut places = [None; 4];
+        for (at, name) in header.iter().enumerate() {
+            let name = name.trim_start_matches('\u{feff}').trim();
+            let known = COLUMNS.iter().position(|known| *known == name);
+            let place = known.ok_or_else(|| ImportError::UnknownColumn(name.to_owned()))?;
+            if places[place].replace(at).is_some() {
+                return Err(ImportError::RepeatedColumn(name.to_owned()));
+            }
+        }
+        let [Some(username), Some(password_hash), disabled, created_at] = places else {
+            return Err(ImportError::MissingColumns);
+        };
+        Ok(Self { width: header.len(), username, password_hash, disabled, created_at })
+    }
+
+    /// The fields of a record; or what is wrong with it, without the record.
+    pub(super) fn parse(&self, record: &csv::ByteRecord) -> Result<Fields, String> {
+        if record.len() != self.width {
+            return Err(format!(
+                "it has {} columns, and the header has {}; quote what holds commas",
+                record.len(),
+                self.width
+            ));
+        }
+        let record = csv::StringRecord::from_byte_record(record.clone())
+            .map_err(|_| "it is not in UTF-8".to_owned())?;
+        let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
+        // Excel writes TRUE, Python True, PostgreSQL t
+        let disabled = some(self.disabled).map(|text| text.to_ascii_lowercase());
+        let disabled = match disabled.as_deref() {
+            None => None,
+            Some("false" | "f" | "0") => Some(false),
+            Some("true" | "t" | "1") => Some(true),
+            Some(_) => return Err("disabled must be true or false".to_owned()),
+        };
+        Ok(Fields {
+            username: text(self.username),
+            password_hash: Some(text(self.password_hash)),
+            disabled,
+            created_at: some(self.created_at),
+        })
+    }
+}
+
+/// The user that a row describes; or what is wrong with it.
+pub(super) fn parse_user(fields: &Fields) -> Result<Newcomer, String> {
+    let name = &fields.username;
+    let username = Username::parse(name).map_err(|bad| describe_bad_username(name, bad))?;
+    let hash = fields.password_hash.as_deref().unwrap_or_default();
+    let password = ImportedPassword::parse(hash).map_err(|bad| describe_bad_hash(name, bad))?;
+    let created_at = fields.created_at.as_deref().map(parse_instant).transpose();
+    let created_at =
+        created_at.map_err(|()| format!("{name:?}: created_at is no RFC 3339 time since 1970"))?;
+    Ok(Newcomer { username, password, created_at, is_disabled: fields.disabled.unwrap_or(false) })
+}
+
+/// What lies before it can be printed again in any zone: four digits of a year.
+const YEAR_9999: i64 = 253_370_764_800;
+
+/// An instant of RFC 3339, which allows a space for the `T`, as SQL prints it.
+pub(super) fn parse_instant(text: &str) -> Result<Timestamp, ()> {
+    let text = text.replacen(' ', "T", 1);
+    let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(drop)?;
+    let is_printed = (0..YEAR_9999).contains(&at.unix_timestamp());
+    let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map_err(drop)?;
+    is_printed.then(|| Timestamp::from_millis(millis)).ok_or(())
+}
+
+fn describe_bad_hash(name: &str, bad: BadHash) -> String {
+    let why = match bad {
+        BadHash::Unknown => {
+            "the hash is in no known format: Argon2, bcrypt, scrypt or PBKDF2 as PHC, Django, \
+             Devise, PocketBase or Better Auth write them"
+        }
+        BadHash::Malformed => "the hash is malformed",
+        BadHash::TooDear => "verifying the hash would take more than a second or 256 MiB",
+    };
+    format!("{name:?}: {why}")
+}
+
+const NO_USER: &str = "it must be an object with username, password_hash, and nothing else but \
+    disabled (true or false) and created_at";
+
+/// The fields of a line of JSON; or what is wrong with it, without the line.
+pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
+    let fields = serde_json::from_slice(line).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => NO_USER.to_owned(),
+        _ => format!("it is no JSON from column {} on", error.column()),
+    })?;
+    // serde takes an array of the values for an object, too
+    if line.trim_ascii_start().starts_with(b"{") { Ok(fields) } else { Err(NO_USER.to_owned()) }
+}
+
+/// Why a text is no user name, in a sentence that quotes it.
+pub(crate) fn describe_bad_username(name: &str, bad: BadUsername) -> String {
+    let rule = match bad {
+        BadUsername::Empty => "a user name must not be empty",
+        BadUsername::TooLong => "a user name has at most 64 characters",
+        BadUsername::NotAllowed => {
+            "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
+             begins and ends with a letter or digit"
+        }
+        BadUsername::Reserved => "it is reserved",
+    };
+    let shown: String = name.chars().take(64).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    format!("{shown:?}{more} cannot be a user name: {rule}")
+}

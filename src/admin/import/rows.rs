@@ -1,0 +1,158 @@
+//! The rows of a file: CSV with a header, or JSON Lines.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::error::ImportError;
+use super::fields::{Columns, Fields, parse_json, parse_user};
+use super::format::ImportFormat;
+use crate::core::usernames::Username;
+use crate::domain::imports::Newcomer;
+
+/// The most bytes of a line of JSON; a user has a few hundred.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// A row that was read: the user, or why it is refused.
+pub(super) struct Row {
+    pub line: u64,
+    pub user: Result<Newcomer, String>,
+}
+
+/// The rows of a file.
+pub(super) struct Rows {
+    source: Source,
+    names: Names,
+}
+
+enum Source {
+    Csv { reader: csv::Reader<Text>, columns: Columns, record: csv::ByteRecord },
+    Jsonl { reader: Text, line: u64 },
+}
+
+type Text = BufReader<CountedFile>;
+
+impl Rows {
+    pub(super) fn open(path: &Path, format: ImportFormat) -> Result<Self, ImportError> {
+        let unreadable = |error| ImportError::Unreadable(path.to_owned(), error);
+        let file = File::open(path).map_err(unreadable)?;
+        let reader = BufReader::new(CountedFile { file, read: 0 });
+        let source = match format {
+            ImportFormat::Csv => {
+                // a record of whatever length is looked at: a stray quotation mark makes such ones
+                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+                let columns = Columns::find(reader.headers().map_err(ImportError::malformed)?)?;
+                Source::Csv { reader, columns, record: csv::ByteRecord::new() }
+            }
+            ImportFormat::Jsonl => Source::Jsonl { reader, line: 0 },
+        };
+        Ok(Self { source, names: Names::default() })
+    }
+
+    /// How many bytes of the file were read.
+    pub(super) fn bytes_read(&self) -> u64 {
+        match &self.source {
+            Source::Csv { reader, .. } => reader.get_ref().get_ref().read,
+            Source::Jsonl { reader, .. } => reader.get_ref().read,
+        }
+    }
+}
+
+/// A file that counts what is read of it.
+struct CountedFile {
+    file: File,
+    read: u64,
+}
+
+impl Read for CountedFile {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.read += u64::try_from(read).unwrap_or_default();
+        Ok(read)
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, ImportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (line, fields) = match self.source.next()? {
+            Ok(read) => read,
+            Err(failed) => return Some(Err(failed)),
+        };
+        let user = fields.and_then(|fields| {
+            let user = parse_user(&fields)?;
+            if self.names.is_new(&user.username) {
+                return Ok(user);
+            }
+            Err(format!("{:?} is in the file already", fields.username))
+        });
+        Some(Ok(Row { line, user }))
+    }
+}
+
+/// The names of a file: a number for each, of 64 bits under a random key. Among a million names two
+/// have the same one about once in forty million files; the second is refused then.
+#[derive(Default)]
+struct Names {
+    hasher: RandomState,
+    seen: HashSet<u64>,
+}
+
+impl Names {
+    fn is_new(&mut self, name: &Username) -> bool {
+        self.seen.insert(self.hasher.hash_one(name.as_str()))
+    }
+}
+
+/// The line of a row, and its fields or what is wrong with it.
+type Entry = (u64, Result<Fields, String>);
+
+impl Source {
+    fn next(&mut self) -> Option<Result<Entry, ImportError>> {
+        match self {
+            Self::Csv { reader, columns, record } => match reader.read_byte_record(record) {
+                Ok(false) => None,
+                Err(error) => Some(Err(ImportError::malformed(error))),
+                Ok(true) => {
+                    let line = record.position().expect("it was read from somewhere").line();
+                    if is_unclosed(record) {
+                        return Some(Err(ImportError::UnclosedQuote(line)));
+                    }
+                    Some(Ok((line, columns.parse(record))))
+                }
+            },
+            Self::Jsonl { reader, line } => loop {
+                let mut text = Vec::new();
+                let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text);
+                match read {
+                    Err(error) => return Some(Err(ImportError::malformed(error))),
+                    Ok(0) => return None,
+                    Ok(_) => *line += 1,
+                }
+                if text.len() as u64 == MAX_LINE && !text.ends_with(b"\n") {
+                    return match reader.skip_until(b'\n') {
+                        Err(error) => Some(Err(ImportError::malformed(error))),
+                        Ok(_) => Some(Ok((*line, Err("it is longer than 64 KiB".to_owned())))),
+                    };
+                }
+                let text = if *line == 1 { without_bom(&text) } else { &text };
+                if !text.trim_ascii().is_empty() {
+                    return Some(Ok((*line, parse_json(text))));
+                }
+            },
+        }
+    }
+}
+
+/// Windows programs begin UTF-8 by a byte order mark.
+fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
+/// No field of a user has lines: one that has them swallowed rows behind a stray quotation mark.
+fn is_unclosed(record: &csv::ByteRecord) -> bool {
+    record.as_slice().contains(&b'\n')
+}

@@ -1,0 +1,28 @@
+//! Which installation an operation is about.
+
+use crate::config::Config;
+use crate::door::{Error, Settings};
+
+/// An installation: the settings that name its database and its data folder. Nothing of it is open.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    config: Config,
+}
+
+impl Installation {
+    /// Checks the settings, which are those of the service.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        settings.check().map(Self::from)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+#[doc(hidden)]
+impl From<Config> for Installation {
+    fn from(config: Config) -> Self {
+        Self { config }
+    }
+}

@@ -1,0 +1,305 @@
+//! Restores: the database and the keys of a backup, where none are now.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::installation::Installation;
+use super::manifest::{DATABASE, FileEntry, KEYS, Manifest, ManifestError};
+use super::progress::{Phase, Progress};
+use super::temp_artifact::{TempArtifact, folder_of};
+use super::transfer::{TransferError, describe_changes, transfer_file};
+use crate::app;
+use crate::config::Config;
+use crate::core::clock::Clock;
+use crate::core::secret::random_id;
+use crate::domain::audit::Event;
+use crate::domain::events::Events;
+use crate::domain::key_files;
+use crate::domain::peppers::Peppers;
+use crate::domain::server_secret::{self, ServerSecrets};
+use crate::domain::tokens::Keys;
+use crate::door::Error;
+use crate::store::{Contents, Store};
+
+/// What of a backup is restored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RestoreOptions {
+    /// Leave the sessions in force that were when the backup was made, also those that were ended since.
+    pub keep_sessions: bool,
+    /// Leave the invites in force, also those that were used since.
+    pub keep_invites: bool,
+    /// Restore the database alone, and use the keys that are there.
+    pub without_keys: bool,
+}
+
+/// What was restored. As JSON it is what `cloakroom restore --json` prints.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// When the copy of the database was begun.
+    pub made_at: String,
+    /// The address of the database, its password masked.
+    pub database: String,
+    pub accounts: u64,
+    /// How many sessions the backup holds.
+    pub sessions: u64,
+    pub sessions_ended: u64,
+    /// How many invites the backup holds.
+    pub invites: u64,
+    pub invites_taken_back: u64,
+    /// How many files of keys were put into the folder of the keys.
+    pub keys: usize,
+    #[serde(skip)]
+    pub key_folder: PathBuf,
+    /// Without a signing key the service does not start.
+    #[serde(skip)]
+    pub has_signing_keys: bool,
+    /// Peppers that passwords need and whose files are not there.
+    #[serde(skip)]
+    pub missing_peppers: Vec<String>,
+    /// Why the server secrets do not let the service start, if they do not.
+    #[serde(skip)]
+    pub missing_server_secret: Option<String>,
+    /// Triggers on tables that are not Cloakroom's, which act in the restored database.
+    #[serde(skip)]
+    pub foreign_triggers: Vec<String>,
+}
+
+/// Why nothing was restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(
+        "the backup is newer than this program (it has migration {schema}, and this program knows \
+         {newest}); restore it with cloakroom {version} or newer"
+    )]
+    NewerSchema { schema: i64, newest: i64, version: String },
+    #[error("the backup's {DATABASE} cannot be used: {0}")]
+    Unusable(Error),
+    #[error("the backup's {DATABASE} is not the one of its manifest")]
+    OtherDatabase,
+    #[error(
+        "something else than cloakroom changed the backup's {DATABASE}: {0}; restore another backup"
+    )]
+    ForeignChanges(String),
+    #[error("there are other keys in {path}; move them away, or restore the database alone", path = .0.display())]
+    OtherKeys(PathBuf),
+    #[error("{path} is there already; stop the service and move it away first", path = .0.display())]
+    AlreadyThere(PathBuf),
+    #[error("cannot write {path}: {1}", path = .0.display())]
+    Write(PathBuf, io::Error),
+    #[error("cannot restore to {path}: {1}", path = .0.display())]
+    Rename(PathBuf, io::Error),
+    /// The disk did not keep the copy.
+    #[error(transparent)]
+    Sync(io::Error),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for RestoreError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Restores a backup to the installation, where none is yet. Every byte is checked before anything is touched,
+/// and nothing that is there is replaced. An older backup is migrated.
+///
+/// A restore goes back in time: sessions that were ended since would be in force again, and so would invites
+/// that were used. Unless the options say otherwise, all sessions are ended and all invites are taken back.
+pub async fn restore_backup(
+    installation: &Installation,
+    from: &Path,
+    options: RestoreOptions,
+    mut on_progress: impl FnMut(Progress),
+) -> Result<RestoreReport, RestoreError> {
+    let config = installation.config();
+    let Checked { manifest, contents, foreign_triggers } =
+        check_backup(from, &mut on_progress).await?;
+    let keys = if options.without_keys { Vec::new() } else { choose_keys(config, &manifest)? };
+    let file = Store::file_of(config.database_url.expose())?; // the driver connects by it
+    if let Some(file) = &file {
+        require_absence(file)?;
+    }
+    let key_folder = app::make_folders(config)?;
+    // migrated and cleared under a name of its own, beside where it goes
+    let place = file.clone().unwrap_or_else(|| config.data_dir.join(DATABASE));
+    let path = folder_of(&place).join(format!(".{DATABASE}.{}.restoring", random_id()));
+    let copy = TempArtifact::copy_file(&from.join(DATABASE), path.clone())
+        .map_err(|error| RestoreError::Write(path, error))?;
+    let prepared = prepare_copy(&copy.path, &manifest.made_at, options).await?;
+    // the keys first: alone they are no service, and what is interrupted here can be run again
+    let lock = key_files::hold(&key_folder)?;
+    for name in &keys {
+        restore_key(&from.join(KEYS).join(name), &key_folder.join(name))?;
+    }
+    drop(lock);
+    match file {
+        Some(file) => copy.finish(&file).map_err(|error| RestoreError::Rename(file, error))?,
+        None => transfer_file(&copy.path, &config.database_url, on_progress).await?,
+    }
+    Event::DatabaseRestored.log(&manifest.made_at);
+    let peppers = Peppers::read(&key_folder)?;
+    let secrets = ServerSecrets::read(&key_folder)?;
+    let secrets =
+        server_secret::check(&key_folder, secrets.as_ref(), prepared.server_secrets_in_use);
+    Ok(RestoreReport {
+        database: config.database_url.to_string(),
+        accounts: contents.rows_of("accounts"),
+        sessions: contents.rows_of("sessions"),
+        sessions_ended: prepared.sessions_ended,
+        invites: contents.rows_of("invites"),
+        invites_taken_back: prepared.invites_taken_back,
+        keys: keys.len(),
+        has_signing_keys: Keys::read(&key_folder, &config.public_url.origin())?.is_some(),
+        missing_peppers: {
+            let needed = prepared.peppers_in_use.into_iter();
+            needed.filter(|id| peppers.named(id).is_none()).collect()
+        },
+        missing_server_secret: secrets.err().map(|missing| missing.to_string()),
+        foreign_triggers,
+        key_folder,
+        made_at: manifest.made_at,
+    })
+}
+
+/// A backup that may be restored.
+struct Checked {
+    manifest: Manifest,
+    contents: Contents,
+    foreign_triggers: Vec<String>,
+}
+
+/// Looks at every byte of the backup, and whether this program may restore it.
+async fn check_backup(
+    from: &Path,
+    on_progress: &mut impl FnMut(Progress),
+) -> Result<Checked, RestoreError> {
+    let manifest = Manifest::read(from)?;
+    let (mut done, total) = (0, manifest.bytes());
+    manifest.check(from, |bytes| {
+        done += bytes;
+        on_progress(Progress { phase: Phase::Checking, done, total });
+    })?;
+    let newest = Store::newest_schema();
+    if manifest.schema > newest {
+        let (schema, version) = (manifest.schema, manifest.version);
+        return Err(RestoreError::NewerSchema { schema, newest, version });
+    }
+    let database = from.join(DATABASE);
+    let contents = Store::inspect(&database).await;
+    let contents = contents.map_err(|error| RestoreError::Unusable(error.into()))?;
+    let is_same = contents.schema == manifest.schema
+        && contents.rows.iter().all(|(table, rows)| manifest.rows.get(*table) == Some(rows));
+    if !is_same {
+        return Err(RestoreError::OtherDatabase);
+    }
+    let report = Store::check_file_definitions(&database, contents.schema).await?;
+    if let Some(changes) = describe_changes(&report) {
+        return Err(RestoreError::ForeignChanges(changes));
+    }
+    Ok(Checked { manifest, contents, foreign_triggers: report.foreign_triggers })
+}
+
+/// The keys to restore: all of them, or those that an interrupted restore has left out. Among others none is
+/// put unasked; it may be one that was removed because somebody else had it.
+fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, RestoreError> {
+    let folder = config.key_folder();
+    let present = find_present_keys(config, &folder)?;
+    let is_present = |name: &str, entry: &FileEntry| {
+        let path = present.iter().find(|path| path.ends_with(name));
+        path.is_some_and(|path| FileEntry::read(path, |_| ()).is_ok_and(|own| own == *entry))
+    };
+    let missing: Vec<String> = manifest
+        .keys()
+        .filter(|(name, entry)| !is_present(name, entry))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    // of a kind of which there are others: a folder that has no server secret yet gets one
+    let kind = |name: &Path| -> Option<OsString> { name.extension().map(ToOwned::to_owned) };
+    let is_among_others = |name: &String| {
+        let kind_of = kind(Path::new(name));
+        let same = |name: &str| kind(Path::new(name)) == kind_of;
+        let in_backup = manifest.keys().filter(|(name, _)| same(name)).count();
+        let missing = missing.iter().filter(|name| same(name)).count();
+        in_backup - missing < present.iter().filter(|path| kind(path) == kind_of).count()
+    };
+    if missing.iter().any(is_among_others) {
+        return Err(RestoreError::OtherKeys(folder));
+    }
+    Ok(missing)
+}
+
+/// The files of the keys, peppers and server secrets that are in the folder of the keys.
+fn find_present_keys(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
+    let issuer = config.public_url.origin();
+    let keys = if folder.exists() { Keys::read(folder, &issuer)? } else { None };
+    let keys = keys.map(|keys| keys.public()).unwrap_or_default();
+    let peppers = Peppers::read(folder)?;
+    let secrets = ServerSecrets::read(folder)?.map(|secrets| secrets.paths());
+    let keys = keys.into_iter().map(|key| key.path);
+    let keys = keys.chain(peppers.paths().map(Path::to_owned));
+    Ok(keys.chain(secrets.unwrap_or_default()).collect())
+}
+
+/// What the copy holds no more, and what it needs.
+struct Prepared {
+    sessions_ended: u64,
+    invites_taken_back: u64,
+    peppers_in_use: Vec<String>,
+    server_secrets_in_use: Vec<(String, i64)>,
+}
+
+/// Migrates the copy, and removes what must not be revived.
+async fn prepare_copy(
+    copy: &Path,
+    made_at: &str,
+    options: RestoreOptions,
+) -> Result<Prepared, RestoreError> {
+    let store = Store::open_file(copy).await?;
+    let (events, now) = (Events::default(), Clock::System.now());
+    events.note_thing(now, Event::DatabaseRestored, made_at);
+    events.write(&store, now).await?;
+    let sessions_ended =
+        if options.keep_sessions { 0 } else { store.remove_all_sessions().await? };
+    let invites_taken_back =
+        if options.keep_invites { 0 } else { store.remove_all_invites().await? };
+    let peppers_in_use = store.peppers_in_use().await?;
+    let server_secrets_in_use = store.server_secrets_in_use(now.millis()).await?;
+    store.close().await;
+    let synced = File::open(copy).and_then(|file| file.sync_all());
+    synced.map_err(RestoreError::Sync)?;
+    let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
+    Ok(Prepared { sessions_ended, invites_taken_back, peppers_in_use, server_secrets_in_use })
+}
+
+/// Refuses to restore over a database, or beside what one has left: SQLite would take its log for
+/// that of the one that is restored.
+fn require_absence(file: &Path) -> Result<(), RestoreError> {
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        let path = PathBuf::from(path);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(RestoreError::AlreadyThere(path));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a key in its place.
+fn restore_key(from: &Path, to: &Path) -> Result<(), RestoreError> {
+    let partial = to.with_extension("restoring");
+    let _ = fs::remove_file(&partial); // of a restore that was interrupted
+    let copied = TempArtifact::copy_file(from, partial).and_then(|copy| copy.finish(to));
+    copied.map_err(|error| RestoreError::Write(to.to_owned(), error))
+}

@@ -1,0 +1,84 @@
+//! What is made under a name of its own, and gets its final one when it is whole.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::core::ownership;
+
+/// A folder or file under a name of its own, which is removed unless it is given its final one.
+#[derive(Debug)]
+pub(super) struct TempArtifact {
+    pub path: PathBuf,
+    is_done: bool,
+}
+
+impl TempArtifact {
+    pub fn create_folder(path: PathBuf) -> io::Result<Self> {
+        DirBuilder::new().mode(0o700).create(&path)?;
+        ownership::give_folder(&path)?;
+        Ok(Self { path, is_done: false })
+    }
+
+    /// A copy of a file, which its owner alone may read, and which is on the disk.
+    pub fn copy_file(from: &Path, path: PathBuf) -> io::Result<Self> {
+        copy_file(from, &path)?;
+        Ok(Self { path, is_done: false })
+    }
+
+    /// Gives it its final name, and comes back when that is on the disk. What has that name already
+    /// stays what it is.
+    pub fn finish(mut self, to: &Path) -> io::Result<()> {
+        let renamed = renameat_with(CWD, &self.path, CWD, to, RenameFlags::NOREPLACE);
+        match renamed {
+            // file systems that cannot: there the look and the renaming are two steps
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if fs::symlink_metadata(to).is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                fs::rename(&self.path, to)?;
+            }
+            renamed => renamed?,
+        }
+        self.is_done = true;
+        File::open(folder_of(to))?.sync_all()
+    }
+}
+
+impl Drop for TempArtifact {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        // the error that led here is what matters
+        let _ = fs::remove_dir_all(&self.path);
+        for ending in ["", ".migrating", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(ending);
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Copies a file to one that is not there yet, which its owner alone may read, and that is on the disk
+/// when this returns.
+pub(super) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let copied = io::copy(&mut source, &mut target)
+        .and_then(|_| ownership::give_to_folder_owner(&target, to))
+        .and_then(|()| target.sync_all());
+    if copied.is_err() {
+        let _ = fs::remove_file(to); // the error is what matters
+    }
+    copied
+}
+
+/// The folder that a path stands in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,143 @@
+//! From one database to another.
+
+use std::path::{Path, PathBuf};
+
+use super::progress::{Phase, Progress};
+use crate::config::DatabaseUrl;
+use crate::door::Error;
+use crate::store::{DefinitionReport, Progress as Moved, Store};
+
+/// What was moved.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TransferReport {
+    /// Rows that are in the other database now, each of them compared.
+    pub rows: u64,
+}
+
+/// Why nothing was moved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The address, its password masked.
+    #[error("{0} is where it is already")]
+    SameDatabase(String),
+    #[error("there is no database at {path}", path = .0.display())]
+    NoDatabase(PathBuf),
+    #[error(
+        "something else than cloakroom changed the database at {address}: {changes}; nothing was moved"
+    )]
+    ForeignChanges {
+        /// The address, its password masked.
+        address: String,
+        changes: String,
+    },
+    #[error(transparent)]
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for TransferError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Moves everything from one database to another one that is empty, `sqlite://…` or `postgres://…`, and
+/// compares each row there. The service is stopped before; the old database is not changed, and the keys stay
+/// where they are.
+pub async fn transfer_database(
+    from: &str,
+    to: &str,
+    on_progress: impl FnMut(Progress),
+) -> Result<TransferReport, TransferError> {
+    let (from, to) = (DatabaseUrl::from(from.to_owned()), DatabaseUrl::from(to.to_owned()));
+    if from.expose() == to.expose() {
+        return Err(TransferError::SameDatabase(to.to_string()));
+    }
+    // the driver connects by these addresses
+    if let Some(file) = Store::file_of(from.expose())?.filter(|file| !file.exists()) {
+        return Err(TransferError::NoDatabase(file));
+    }
+    let source = Store::open(&without_deadline(&from)).await?;
+    let target = Store::open(&without_deadline(&to)).await?;
+    require_own_definitions(&source, &from).await?;
+    require_own_definitions(&target, &to).await?;
+    let rows = source.count_rows().await?;
+    let moved = move_rows(&source, &target, rows, on_progress).await;
+    source.close().await;
+    target.close().await;
+    moved.map(|()| TransferReport { rows })
+}
+
+/// Moves an SQLite file that a restore has prepared to an empty database.
+pub(super) async fn transfer_file(
+    copy: &Path,
+    to: &DatabaseUrl,
+    on_progress: impl FnMut(Progress),
+) -> Result<(), TransferError> {
+    let target = Store::open(&without_deadline(to)).await?;
+    require_own_definitions(&target, to).await?;
+    let source = Store::open_file(copy).await?;
+    let rows = source.count_rows().await?;
+    let moved = move_rows(&source, &target, rows, on_progress).await;
+    source.close().await;
+    target.close().await;
+    moved
+}
+
+/// Each row is copied and compared, and so counts twice.
+async fn move_rows(
+    source: &Store,
+    target: &Store,
+    rows: u64,
+    mut on_progress: impl FnMut(Progress),
+) -> Result<(), TransferError> {
+    let mut done = 0;
+    on_progress(Progress { phase: Phase::Copying, done, total: 2 * rows });
+    let moved = source.move_to(target, |moved| {
+        let (phase, rows_done) = match moved {
+            Moved::Copied(rows) => (Phase::Copying, rows),
+            Moved::Compared(rows) => (Phase::Comparing, rows),
+        };
+        done += u64::try_from(rows_done).unwrap_or_default();
+        on_progress(Progress { phase, done, total: 2 * rows });
+    });
+    Ok(moved.await?)
+}
+
+/// Refuses a database whose own tables were changed by other means: what they hold is in doubt, and a
+/// trigger there would act on what is moved.
+async fn require_own_definitions(
+    store: &Store,
+    address: &DatabaseUrl,
+) -> Result<(), TransferError> {
+    let Some(report) = store.check_definitions().await? else { return Ok(()) };
+    if report.differences.is_empty() {
+        return Ok(());
+    }
+    let differences: Vec<_> = report.differences.iter().map(ToString::to_string).collect();
+    store.close().await;
+    Err(TransferError::ForeignChanges {
+        address: address.to_string(),
+        changes: differences.join("; "),
+    })
+}
+
+/// What a database has that Cloakroom has not made, in words.
+pub(super) fn describe_changes(report: &DefinitionReport) -> Option<String> {
+    let views = report.views.iter().map(|view| format!("the view {view} reads Cloakroom's tables"));
+    let changes = report.differences.iter().map(ToString::to_string).chain(views);
+    let changes: Vec<_> = changes.collect();
+    (!changes.is_empty()).then(|| changes.join("; "))
+}
+
+/// The address by which the driver connects, without the deadline that PostgreSQL has for requests:
+/// counting millions of rows takes longer.
+fn without_deadline(address: &DatabaseUrl) -> String {
+    let address = address.expose(); // for the driver
+    if address.starts_with("sqlite:") || address.contains("statement_timeout") {
+        return address.to_owned();
+    }
+    let and = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{and}options[statement_timeout]=0")
+}
