@@ -26,7 +26,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -55,13 +54,13 @@ pub use self::request::client_address::TrustedProxies;
 use self::request::cors::{self, Preflight};
 pub use self::request::cross_origin::Origins;
 pub use self::request::host::Hosts;
+use self::request::id::{REQUEST_ID, RequestIds};
 pub use self::request::trace::RequestLog;
 use self::request::trace::{self, LoggedRequest};
 pub use self::requests::{BOUNDS, Requests};
 pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
 use self::tags::Tag;
-use crate::core::secret::random_bytes;
 use crate::domain::Domain;
 use crate::domain::events::Cause;
 
@@ -250,25 +249,8 @@ struct Edge {
     warnings: SetupWarnings,
 }
 
-/// Names for requests: 64 random bits of this process, and a count.
-struct RequestIds {
-    process: u64,
-    count: AtomicU64,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        Self { process: u64::from_ne_bytes(random_bytes()), count: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> HeaderValue {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:016x}-{count:x}", self.process);
-        HeaderValue::try_from(id).expect("hexadecimal digits make a header")
-    }
-}
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Browsers heed it at https and on loopback. Anywhere else they ignore it, with an error in the console.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 impl Endpoint for Edge {
     type Output = Response;
@@ -283,7 +265,8 @@ impl Endpoint for Edge {
             RequestLog::On => Some(LoggedRequest::from_request(&request)),
         };
         let reader = self.front.origins.allowed_origin(&request);
-        let browser = BrowserRequest::of(&self.front, &request).await;
+        let browser = BrowserRequest::of(&request);
+        let opens_on_loopback = browser.is_some() && request::host::is_loopback(&request);
         // nothing that a safe method does is worth a line, unless all is
         let is_safe = request.method().is_safe();
         let (address, span) = if is_safe && asked.is_none() {
@@ -304,7 +287,8 @@ impl Endpoint for Edge {
             Cause { address, request_id }.of(answered.as_mut()).await
         };
         if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
-            response = self.page_of(&browser, response);
+            let id = id.to_str().unwrap_or_default();
+            response = Box::pin(self.page_of(&browser, id, response)).await; // seldom, and large
         }
         let status = response.status().as_u16();
         if let Some(ErrorCause(cause)) = response.data() {
@@ -317,6 +301,9 @@ impl Endpoint for Edge {
         }
         let mut headers = self.headers.clone();
         headers.insert(REQUEST_ID, id);
+        if opens_on_loopback {
+            headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+        }
         let own = std::mem::replace(response.headers_mut(), headers);
         response.headers_mut().extend(own);
         if let Some(AlsoSet(cookie)) = response.data().cloned() {
@@ -354,14 +341,14 @@ impl Edge {
     }
 
     /// What a browser gets in the place of a refusal.
-    fn page_of(&self, browser: &BrowserRequest, refusal: Response) -> Response {
+    async fn page_of(&self, browser: &BrowserRequest, id: &str, refusal: Response) -> Response {
         let is_there = |path: &str| self.paths.plain.get(path).is_some_and(Methods::has_get);
         if refusal.status() == StatusCode::NOT_FOUND
             && browser.without_slash().is_some_and(is_there)
         {
             return browser.redirect_without_slash();
         }
-        browser.show(&self.front, refusal)
+        browser.show(&self.front, id, refusal).await
     }
 
     /// Why the request is not even looked at, if it is not.
@@ -388,10 +375,10 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
     // a form that is posted says where it comes from by `Origin`, which `no-referrer` makes null
     add(header::REFERRER_POLICY, "same-origin");
     add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    // of pages, and these may come from an embedder, too (ASVS 3.4.8)
-    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     add(header::VARY, cors::VARY);
     if front.is_secure {
+        // of pages, and these may come from an embedder, too (ASVS 3.4.8)
+        add(OPENER_POLICY, "same-origin");
         // two years, as the preload list asks for; subdomains are not ours to decide
         add(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
     }

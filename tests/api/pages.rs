@@ -1,6 +1,6 @@
 //! The pages, as a browser without scripts sees them.
 
-use cloakroom::config::{Registration, Settings, SiteSettings};
+use cloakroom::config::{AccountSettings, Period, Registration, Settings, SiteSettings};
 use cloakroom::core::clock::{hours, mins};
 use poem::http::Method;
 
@@ -517,8 +517,72 @@ async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
     }
 }
 
+/// ATT-18-14
+#[tokio::test]
+async fn att_18_14_forgetting_a_browser_is_confirmed() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    for (has_session, fields, title, says_forgotten) in [
+        (true, &[("forget_device", "true")][..], "You are signed out", true),
+        (true, &[], "You are signed out", false),
+        (false, &[("forget_device", "true")], "You are not signed in", true),
+        (false, &[], "You are not signed in", false),
+    ] {
+        let browser =
+            if has_session { house.signed_in_again("ann").await } else { house.stranger() };
+        browser.submit("/logout", fields).await;
+        let page = browser.get("/signed-out").await;
+        assert!(page.text.contains(&format!("<h1>{title}</h1>")), "{}", page.text);
+        assert_eq!(
+            page.text.contains("This browser is forgotten"),
+            says_forgotten,
+            "{}",
+            page.text
+        );
+    }
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn att_18_14_registering_while_signed_in_says_as_whom_and_leads_to_the_account() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let says = |page: &Answer| {
+        page.text.contains(r#"You are signed in as <strong id="who">ann</strong>"#)
+            && page.text.contains(r#"<a href="/account">"#)
+            && page.text.contains(r#"action="/logout""#)
+    };
+    assert!(says(&ann.get("/register").await));
+    let refused = ann.submit("/register", &[("username", "bob"), ("password", "short")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(says(&refused), "{}", refused.text);
+    let stranger = house.stranger().get("/register").await;
+    assert!(!stranger.text.contains("signed in as"), "{}", stranger.text);
+    let made = ann.submit("/register", &[("username", "bob"), ("password", PASSWORD)]).await;
+    assert_eq!(made.header("location"), Some("/account"));
+    assert!(ann.get("/account").await.text.contains("bob"));
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn att_18_14_closing_an_account_says_that_its_name_stays_taken() {
+    for (hold, words) in [
+        (None, Some("The user name stays taken for 365 days")),
+        (Some(hours(24)), Some("The user name stays taken for 1 day:")),
+        (Some(mins(0)), None),
+    ] {
+        let hold = hold.map(Period::of);
+        let accounts = AccountSettings { username_hold: hold };
+        let house = House::with(Settings { accounts, ..Settings::default() }).await;
+        let ann = house.signed_in("ann").await;
+        let page = ann.get("/account/close").await.text;
+        assert_eq!(page.contains("stays taken"), words.is_some(), "{page}");
+        assert!(page.contains(words.unwrap_or("It cannot be undone.")), "{page}");
+    }
+}
+
 /// What people stumbled over, and siblings of it.
-const STUMBLED_OVER: [&str; 18] = [
+const STUMBLED_OVER: [&str; 22] = [
     "Account made",
     "You have an account?",
     "Leave it as it is",
@@ -537,6 +601,10 @@ const STUMBLED_OVER: [&str; 18] = [
     "That is not",
     "will do",
     "stands for",
+    "No copy of its cookie",
+    "Nothing was checked",
+    "sends you back here",
+    "Not authenticated",
 ];
 
 #[tokio::test]

@@ -182,13 +182,41 @@ async fn every_answer_carries_the_protecting_headers() {
             ("content-security-policy", "frame-ancestors 'none'"),
             ("referrer-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"), // ATT-17-12, ASVS 3.4.8
         ] {
             assert!(answer.header(name).is_some_and(|value| value.contains(part)), "{path} {name}");
         }
         assert!(!answer.header("content-security-policy").unwrap().contains("unsafe"));
         assert!(answer.header("server").is_none());
         assert!(answer.header("strict-transport-security").is_none());
+    }
+}
+
+/// ATT-17-12, ASVS 3.4.8. Anywhere else a browser ignores the header, and says so in its console.
+#[tokio::test]
+async fn pages_send_the_opener_policy_where_browsers_heed_it() {
+    let lan = "http://192.168.1.5:8000";
+    for (public_url, host, policy) in [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", Some("same-origin")),
+        ("http://127.0.0.1:8000", "localhost:8000", Some("same-origin")),
+        ("http://127.0.0.1:8000", "[::1]:8000", Some("same-origin")),
+        ("http://127.0.0.1:8000", "192.168.1.5:8000", None),
+        (lan, "192.168.1.5:8000", None),
+        (lan, "localhost:8000", Some("same-origin")),
+        ("https://id.example.org", "id.example.org", Some("same-origin")),
+    ] {
+        let settings = Settings {
+            public_url: Some(public_url.to_owned()),
+            insecure_http: Some(true),
+            ..Settings::default()
+        };
+        let house = House::with(settings).await;
+        for path in ["/login", "/docs", "/nothing"] {
+            let page =
+                request(Method::GET, path).header("host", host).header("accept", "text/html");
+            let page = house.send(page.finish()).await;
+            let sent = page.header("cross-origin-opener-policy");
+            assert_eq!(sent, policy, "{public_url} opened as {host}{path}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a browser gets in the place of `problem+json`: a page, a redirect, or a button.
 
+use cloakroom::config::{Registration, Settings};
 use poem::http::Method;
 
 use crate::house::{Answer, House, request};
@@ -24,7 +25,7 @@ async fn a_browser_gets_a_refusal_as_a_page_with_the_same_status_and_headers() {
         ("GET", "/nothing", 404, "Not found"),
         ("GET", "/private", 401, "Sign-in needed"),
         ("DELETE", "/private", 405, "Method not allowed"),
-        ("GET", "/account/sessions", 405, "Method not allowed"),
+        ("GET", "/account/sessions", 405, "No page here"),
         ("GET", "/problems/nothing", 404, "Not found"),
         ("POST", "/nothing/", 404, "Not found"),
     ] {
@@ -59,6 +60,86 @@ async fn the_page_of_a_guarded_operation_leads_to_the_sign_in_page_and_back() {
     assert!(page.text.contains(r#"href="/login?next=%2Fprivate""#), "{}", page.text);
     let page = open(&house, Method::DELETE, "/sessions").await;
     assert!(page.text.contains(r#"href="/login""#), "{}", page.text);
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn the_page_of_a_refusal_leads_on_by_the_session_of_the_browser() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let cookie = ann.cookie().unwrap();
+    for (path, status) in
+        [("/nothing", 404), ("/account/sessions", 405), ("/sessions?limit=x", 400)]
+    {
+        for (cookie, link) in [
+            (cookie.as_str(), r#"<a class="button" href="/account">Go to your account</a>"#),
+            ("session=of.another.application", r#"<a class="button" href="/login">Sign in</a>"#),
+            ("", r#"<a class="button" href="/login">Sign in</a>"#),
+        ] {
+            if status == 400 && cookie != ann.cookie().unwrap() {
+                continue; // the guard comes first
+            }
+            let asked = request(Method::GET, path).header("accept", BROWSER);
+            let page = house.send(asked.header("cookie", cookie).finish()).await;
+            assert_eq!(page.status, status, "{path}");
+            assert!(page.text.contains(link), "{path} {cookie}: {}", page.text);
+        }
+    }
+    let closed = Settings { registration: Some(Registration::Closed), ..Settings::default() };
+    let page = open(&House::with(closed).await, Method::GET, "/register").await;
+    assert!(page.text.contains(r#"<a class="button" href="/login">Sign in</a>"#), "{}", page.text);
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn the_page_of_a_refusal_says_in_a_sentence_what_to_do() {
+    let house = House::new().await;
+    let made_up = request(Method::GET, "/private").header("cookie", "session=made.up.one");
+    let refused = house.send(made_up.header("accept", BROWSER).finish()).await;
+    assert_is_page(&refused, "Sign in again");
+    let pages = [
+        open(&house, Method::GET, "/private").await,
+        refused,
+        open(&house, Method::GET, "/account/sessions").await,
+    ];
+    for page in &pages {
+        for bare in ["Not authenticated", "Invalid authentication", "Allow"] {
+            assert!(!page.text.contains(bare), "{bare} in {}", page.text);
+        }
+        assert!(page.text.contains(r#"<a class="button""#), "{}", page.text);
+    }
+    assert!(pages[0].text.contains("Sign in to see what is at this address."), "{}", pages[0].text);
+    // programs get the words that the contract keeps
+    let json = house.send(request(Method::GET, "/private").finish()).await.json();
+    assert_eq!(json["detail"], "Not authenticated");
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn the_page_of_what_broke_leads_back() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    house.ruin_the_database().await;
+    let asked = request(Method::GET, "/sessions").header("accept", BROWSER);
+    let page = house.send(asked.header("cookie", ann.cookie().unwrap()).finish()).await;
+    assert!(page.status.is_server_error());
+    assert!(page.text.contains(r#"href="/sessions">Try again</a>"#), "{}", page.text);
+}
+
+/// ATT-18-14
+#[tokio::test]
+async fn the_page_of_a_post_from_another_origin_leads_to_this_service() {
+    for (public_url, href) in
+        [("http://127.0.0.1:8000", "/"), ("https://id.example.org", "https://id.example.org/")]
+    {
+        let settings = Settings { public_url: Some(public_url.to_owned()), ..Settings::default() };
+        let house = House::with(settings).await;
+        let post = request(Method::POST, "/logout").header("accept", BROWSER);
+        let page = house.send(post.header("origin", "https://evil.example").finish()).await;
+        assert_eq!(page.status, 403);
+        let link = format!(r#"<a class="button" href="{href}">Open this service</a>"#);
+        assert!(page.text.contains(&link), "{}", page.text);
+    }
 }
 
 #[tokio::test]

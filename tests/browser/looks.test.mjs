@@ -89,9 +89,17 @@ async function walk(page, username, look) {
   await look('account-password-changed');
   assert.equal(await page.getByText('Firefox on Linux').count(), 0);
 
+  await page.goto('/register');
+  await look('register-signed-in');
+  await page.goto('/nothing');
+  await look('not-found-signed-in');
+  await page.getByRole('link', { name: 'Go to your account' }).click();
+  await page.getByLabel('Forget this browser').check();
   await press(page, 'Sign out');
-  await look('signed-out');
-  await page.getByRole('link', { name: 'Sign in again' }).click();
+  await look('signed-out-forgotten');
+  await page.goto('/nothing');
+  await look('not-found');
+  await page.getByRole('link', { name: 'Sign in' }).click();
   await look('login');
   await fill(page, 'User name', username);
   await fill(page, 'Password', 'wrong');
@@ -111,6 +119,12 @@ async function walk(page, username, look) {
   await look('closed');
   await page.goto('/problems/session_refused');
   await look('problem');
+  await page.goto('/private');
+  await look('sign-in-needed');
+  await page.goto('/account/sessions');
+  await look('no-page');
+  await page.goto('/logout');
+  await look('not-signed-in');
 }
 
 for (const [screen, viewport] of Object.entries(SCREENS))
@@ -118,7 +132,7 @@ for (const [screen, viewport] of Object.entries(SCREENS))
     for (const javaScriptEnabled of [true, false]) {
       const scripts = javaScriptEnabled ? 'with' : 'without';
       test(`every page on a ${screen}, ${colorScheme}, ${scripts} JavaScript`, async () => {
-        const options = { viewport, colorScheme, javaScriptEnabled, expected: [400, 403, 422] };
+        const options = { viewport, colorScheme, javaScriptEnabled, expected: [400, 401, 403, 404, 405, 422] };
         const page = await openPage(browser, { ...options, isMobile: screen === 'phone', bypassCSP: javaScriptEnabled });
         const said = [];
         await walk(page, PEOPLE.shift(), async (name) => {
@@ -134,6 +148,27 @@ for (const [screen, viewport] of Object.entries(SCREENS))
         await page.context().close();
       });
     }
+
+test('att 18 14: after a refused form and a good one, going back shows no error page', async () => {
+  const page = await openPage(browser, { expected: [403, 409] });
+  for (const [path, button, bad] of [['/login?next=%2Faccount%3Fpage%3D1', 'Sign in', ['ida', 'wrong']], ['/register', 'Create account', ['tiangolo', PASSWORD]]]) {
+    await page.goto(path);
+    await fill(page, 'User name', bad[0]);
+    await fill(page, 'Password', bad[1]);
+    await press(page, button);
+    await page.getByRole('alert').waitFor();
+    assert.equal(page.url(), new URL(path, page.url()).href, 'a reload leads on as the form did');
+    const [username, password] = path === '/register' ? ['ida', PASSWORD] : ['tiangolo', 'secret2'];
+    await fill(page, 'User name', username);
+    await fill(page, 'Password', password);
+    await press(page, button);
+    await page.goBack();
+    await page.getByText(username).first().waitFor(); // one is still signed in
+    await page.goto('/account');
+    await press(page, 'Sign out');
+  }
+  assert.deepEqual(page.complaints, []);
+});
 
 test('a script shows the password, counts its characters, and sends a form once', async () => {
   const page = await openPage(browser);

@@ -24,6 +24,7 @@ use crate::http::{Front, Site};
 
 /// As many sessions are shown as an account may have.
 const MOST_SHOWN: usize = 100;
+const SECONDS_A_DAY: u64 = 86_400;
 
 #[derive(Template)]
 #[template(path = "pages/account.html")]
@@ -61,6 +62,8 @@ impl PasswordPage<'_> {
 struct ClosePage<'a> {
     site: &'a Site,
     username: &'a str,
+    /// For how many days nobody can register the user name again.
+    username_hold: u64,
     said: Said<'a>,
 }
 
@@ -115,7 +118,10 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
         }
         Notice::SessionRevoked => Some("The session was signed out."),
         Notice::OtherSessionsRevoked => Some("You are signed out everywhere else."),
-        Notice::SignedOut | Notice::AccountClosed => None, // and signed in again since
+        Notice::SignedOut
+        | Notice::SignedOutAndForgotten
+        | Notice::Forgotten
+        | Notice::AccountClosed => None, // and signed in again since
     }
 }
 
@@ -252,6 +258,7 @@ fn show_close(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Res
     let page = ClosePage {
         site: &front.site,
         username: who.account.username.as_str(),
+        username_hold: front.domain.rules.username_hold.as_secs().div_ceil(SECONDS_A_DAY),
         said: Said { problem, places: &["current_password"] },
     };
     shown(Said::status(problem), &page)

@@ -8,6 +8,7 @@ use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
 use poem::{EndpointExt, Request, Response, Result, endpoint};
 
+use super::next_step::NextStep;
 use super::visitor::refuse_conflicting_cookies;
 use super::{ProblemPage, accept, see_other, shown};
 use crate::http::Front;
@@ -28,7 +29,10 @@ async fn answer(front: &Front, request: &Request) -> Result<Response> {
     if is_a_person(request)
         && let Err(conflict) = refuse_conflicting_cookies(front, request)
     {
+        // the browser is at the app's address: the way on is here
+        let next_step = NextStep { href: front.apps.sign_in(None), label: "Sign in" };
         let page = ProblemPage::of(&front.site, &conflict.problem);
+        let page = ProblemPage { next_step: Some(next_step), ..page };
         return Ok(shown(conflict.status(), &page));
     }
     match front.let_through(request).await {

@@ -6,11 +6,13 @@ mod apps;
 mod color;
 mod forwarded;
 mod moment;
+mod next_step;
 mod notice;
 mod refusal;
 mod said;
 mod session_list;
 mod sign_in;
+mod signed_out;
 mod site;
 mod visitor;
 
@@ -175,10 +177,10 @@ fn explanation(front: &Arc<Front>) -> BoxEndpoint<'static> {
         let page = ProblemPage {
             site: &front.site,
             title: code.title(),
-            detail: refusal::parts(code.detail()),
+            detail: refusal::parts(code.explanation()),
             status: code.status().as_u16(),
             name: Some(code.name()),
-            sign_in: None,
+            next_step: None,
         };
         Ok(shown(StatusCode::OK, &page))
     })

@@ -15,6 +15,10 @@ const MAX_AGE: u64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     SignedOut,
+    /// And the device cookie is gone.
+    SignedOutAndForgotten,
+    /// The device cookie is gone; there was no session.
+    Forgotten,
     AccountClosed,
     PasswordChanged,
     SessionRevoked,
@@ -22,8 +26,10 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::SignedOut,
+        Self::SignedOutAndForgotten,
+        Self::Forgotten,
         Self::AccountClosed,
         Self::PasswordChanged,
         Self::SessionRevoked,
@@ -34,6 +40,8 @@ impl Notice {
     fn name(self) -> &'static str {
         match self {
             Self::SignedOut => "signed_out",
+            Self::SignedOutAndForgotten => "signed_out_and_forgotten",
+            Self::Forgotten => "forgotten",
             Self::AccountClosed => "account_closed",
             Self::PasswordChanged => "password_changed",
             Self::SessionRevoked => "session_revoked",

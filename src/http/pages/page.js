@@ -34,6 +34,12 @@ for (const input of document.querySelectorAll('input[data-fewest]')) {
 const exact = new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeStyle: 'short' });
 for (const element of document.querySelectorAll('time')) element.title = exact.format(new Date(element.dateTime));
 
+// A refused form is the answer to a POST. Its place in the history becomes that of the page that it is on,
+// or the browser would show an error page to who comes back to it, and ask at each reload whether to send
+// the form again.
+const { address } = document.body.dataset;
+if (address !== undefined) history.replaceState(history.state, '', address || location.href);
+
 // A form is sent once, however often its button is pressed; coming back to the page makes it new.
 for (const form of document.forms) {
   form.addEventListener('submit', (event) => {

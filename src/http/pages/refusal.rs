@@ -1,11 +1,15 @@
 //! Refusals as pages, for a browser that shows a person what it gets. Programs get `problem+json`.
 
+use std::borrow::Cow;
+
 use askama::Template;
-use poem::http::{Method, StatusCode, Uri, header};
+use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Request, Response};
 
-use super::sign_in::SignedOutPage;
+use super::next_step::NextStep;
+use super::signed_out::SignedOutPage;
 use super::{accept, shown};
+use crate::core::error::Fault;
 use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Problem};
 use crate::http::{Front, Site};
@@ -15,8 +19,8 @@ use crate::http::{Front, Site};
 pub struct BrowserRequest {
     method: Method,
     uri: Uri,
-    /// Is there no session that the sign-out page could end?
-    has_nothing_to_end: bool,
+    /// `Cookie`, as it was sent: what a page offers next depends on the session.
+    cookies: Vec<HeaderValue>,
 }
 
 #[derive(Template)]
@@ -28,8 +32,7 @@ pub struct ProblemPage<'a> {
     pub status: u16,
     /// For developers; for everybody else it would say nothing.
     pub name: Option<&'static str>,
-    /// Where to sign in, if that helps.
-    pub sign_in: Option<String>,
+    pub next_step: Option<NextStep>,
 }
 
 /// Where a browser that opens the address of an operation can post.
@@ -57,22 +60,28 @@ impl<'a> ProblemPage<'a> {
     /// A refusal, in words.
     pub fn of(site: &'a Site, problem: &'a Problem) -> Self {
         let Problem { title, detail, status, .. } = problem;
-        Self { site, title, detail: parts(detail), status: *status, name: None, sign_in: None }
+        Self { site, title, detail: parts(detail), status: *status, name: None, next_step: None }
     }
+}
+
+/// A refusal in the words of a page. The `detail` of some is for programs, and names what no browser
+/// shows, such as a header.
+struct Wording {
+    title: Cow<'static, str>,
+    detail: String,
 }
 
 impl BrowserRequest {
     /// `None` for a program, which wants JSON, and for a proxy that asks with its client's headers.
-    pub async fn of(front: &Front, request: &Request) -> Option<Self> {
+    pub fn of(request: &Request) -> Option<Self> {
         let wants_page = request.header(header::ACCEPT).is_some_and(accept::prefers_html);
         let is_of_proxy = request.uri().path().starts_with("/forward-auth");
         let (method, uri) = (request.method(), request.uri());
         if !wants_page || is_of_proxy {
             return None;
         }
-        let is_sign_out_page = uri.path() == "/logout" && method != Method::POST;
-        let has_nothing_to_end = is_sign_out_page && has_no_session(front, request).await;
-        Some(Self { method: method.clone(), uri: uri.clone(), has_nothing_to_end })
+        let cookies = request.headers().get_all(header::COOKIE).iter().cloned().collect();
+        Some(Self { method: method.clone(), uri: uri.clone(), cookies })
     }
 
     /// The path without the slash at its end, if this may be asked for there instead.
@@ -97,25 +106,20 @@ impl BrowserRequest {
     }
 
     /// The refusal as a page, with its status and headers. Any other answer stays as it is.
-    pub fn show(&self, front: &Front, mut response: Response) -> Response {
+    pub async fn show(&self, front: &Front, id: &str, mut response: Response) -> Response {
         let Some(problem) = response.data::<Problem>().cloned() else { return response };
-        let is = |code: Code| problem.code.0 == code.name();
-        let page = if is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
-            if self.has_nothing_to_end {
-                shown(response.status(), &SignedOutPage::not_signed_in(&front.site))
-            } else {
-                shown(response.status(), &SignOutPage { site: &front.site })
-            }
+        let page = if problem.is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
+            self.show_sign_out(front, response.status()).await
         } else {
-            // two session cookies, which have a title of their own, are refused at the sign-in page, too
-            let is_ended =
-                is(Code::SessionRefused) && problem.title == Code::SessionRefused.title();
-            let helps = is(Code::NotAuthenticated) || is_ended;
-            let sign_in = helps.then(|| self.sign_in(front));
-            shown(
-                response.status(),
-                &ProblemPage { sign_in, ..ProblemPage::of(&front.site, &problem) },
-            )
+            let Wording { title, detail } = self.wording(&problem, id);
+            let next_step = self.next_step(front, &problem).await;
+            let page = ProblemPage {
+                title: &title,
+                detail: parts(&detail),
+                next_step,
+                ..ProblemPage::of(&front.site, &problem)
+            };
+            shown(response.status(), &page)
         };
         response.headers_mut().remove(header::CONTENT_TYPE);
         let own = std::mem::take(response.headers_mut());
@@ -125,27 +129,119 @@ impl BrowserRequest {
         response
     }
 
-    /// The path of the sign-in page, which leads back here.
-    fn sign_in(&self, front: &Front) -> String {
+    /// The button that ends the session; without one there is nothing to end. Two cookies that differ
+    /// may both stand for a session, and so may one while the database is away.
+    async fn show_sign_out(&self, front: &Front, status: StatusCode) -> Response {
+        match self.check_session(front).await {
+            Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => {
+                shown(status, &SignedOutPage::not_signed_in(&front.site))
+            }
+            Ok(SessionCheck::SignedIn(_) | SessionCheck::Conflicting) | Err(_) => {
+                shown(status, &SignOutPage { site: &front.site })
+            }
+        }
+    }
+
+    fn wording(&self, problem: &Problem, id: &str) -> Wording {
+        let is_get = self.method == Method::GET || self.method == Method::HEAD;
+        let (title, detail) = if problem.is(Code::NotAuthenticated) {
+            ("Sign-in needed", "Sign in to see what is at this address.".to_owned())
+        } else if problem.is_ended_session() {
+            let detail =
+                "Your session has ended, or it is not valid here. Sign in again to continue.";
+            ("Sign in again", detail.to_owned())
+        } else if problem.is(Code::MethodNotAllowed) && is_get {
+            let detail = "There is nothing to see at this address: only forms and programs use it.";
+            ("No page here", detail.to_owned())
+        } else if problem.is(Code::UnknownHost) {
+            let detail = "This service does not answer under the name that you opened it with. Check the \
+                          address. If it is right, the operator of this service must set it as \
+                          `public_url`, or add its name to `allowed_hosts`.";
+            ("Not this service", detail.to_owned())
+        } else if problem.is(Code::PayloadTooLarge) {
+            let detail = "What you sent is too large. Go back, shorten it and send it again.";
+            ("Too large", detail.to_owned())
+        } else if problem.is(Code::InternalError) {
+            let detail = format!(
+                "Something went wrong in this service. If it happens again, tell its operator when it \
+                 happened, and the number of this request: `{id}`."
+            );
+            ("Internal error", detail)
+        } else {
+            let (title, detail) = (problem.title.clone(), problem.detail.clone());
+            return Wording { title: title.into(), detail };
+        };
+        Wording { title: title.into(), detail }
+    }
+
+    /// Where to go from a refusal.
+    async fn next_step(&self, front: &Front, problem: &Problem) -> Option<NextStep> {
+        if problem.is(Code::UnknownHost) {
+            return None; // every page under this name is refused
+        }
+        if problem.is(Code::CrossOrigin) {
+            return Some(NextStep::service(&front.origins));
+        }
+        if problem.is(Code::NotAuthenticated) || problem.is_ended_session() {
+            return Some(NextStep::sign_in(self.address(front).as_deref()));
+        }
+        if problem.is(Code::SessionRefused) {
+            return Some(NextStep::try_again("/".to_owned())); // two cookies, of which one has to go first
+        }
+        if problem.status >= 500
+            && let Some(address) = self.address(front)
+        {
+            return Some(NextStep::try_again(address));
+        }
+        Some(match self.check_session(front).await {
+            Ok(SessionCheck::SignedIn(_)) => NextStep::account(),
+            Ok(
+                SessionCheck::Missing
+                | SessionCheck::NotOurs
+                | SessionCheck::Refused(_)
+                | SessionCheck::Conflicting,
+            )
+            | Err(_) => NextStep::sign_in(None),
+        })
+    }
+
+    async fn check_session(&self, front: &Front) -> Result<SessionCheck, Fault> {
+        let mut request = Request::default();
+        for cookie in &self.cookies {
+            request.headers_mut().append(header::COOKIE, cookie.clone());
+        }
+        front.check_session(&request).await
+    }
+
+    /// Where to come back to, if the browser only asked for something.
+    fn address(&self, front: &Front) -> Option<String> {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let next = front.apps.next(path).filter(|_| self.method == Method::GET);
-        let Some(next) = next else { return "/login".to_owned() };
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        format!("/login?{}", query.append_pair("next", &next).finish())
+        front.apps.next(path).filter(|_| self.method == Method::GET)
     }
 }
 
-/// Two cookies that differ may both stand for a session, and so may one while the database is away.
-async fn has_no_session(front: &Front, request: &Request) -> bool {
-    match front.check_session(request).await {
-        Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => true,
-        Ok(SessionCheck::SignedIn(_) | SessionCheck::Conflicting) | Err(_) => false,
+impl Problem {
+    fn is(&self, code: Code) -> bool {
+        self.code.0 == code.name()
+    }
+
+    /// Two session cookies, which have a title of their own, are refused at the sign-in page, too.
+    fn is_ended_session(&self) -> bool {
+        self.is(Code::SessionRefused) && self.title == Code::SessionRefused.title()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_internal_error_names_the_request_for_the_operator() {
+        let request = Request::builder().header("accept", "text/html").finish();
+        let browser = BrowserRequest::of(&request).unwrap();
+        let wording = browser.wording(&Problem::of(Code::InternalError), "0123-1");
+        assert!(wording.detail.contains("the number of this request: `0123-1`."));
+    }
 
     #[test]
     fn backticks_mark_code() {

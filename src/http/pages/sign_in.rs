@@ -8,8 +8,10 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
 
 use super::apps::Apps;
+use super::next_step::NextStep;
 use super::notice::Notice;
 use super::said::{Again, Said};
+use super::signed_out::{Done, SignedOutPage};
 use super::visitor::{Visitor, refuse_conflicting_cookies};
 use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
@@ -33,6 +35,8 @@ struct SignInPage<'a> {
     next: Option<&'a str>,
     /// The host of the app that `next` leads to.
     app: Option<String>,
+    /// The user name of the session that registering would end.
+    signed_in: Option<&'a str>,
     username: &'a str,
     remember: bool,
     /// The code of the invite that the form asks for, if it does.
@@ -52,6 +56,7 @@ impl<'a> SignInPage<'a> {
             registration,
             next,
             app: next.and_then(Apps::host_of),
+            signed_in: None,
             username: "",
             remember: false,
             invite: takes_invite.then_some(""),
@@ -90,37 +95,6 @@ struct GoOnPage<'a> {
     username: &'a str,
     next: &'a str,
     app: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "pages/signed_out.html")]
-pub struct SignedOutPage<'a> {
-    site: &'a Site,
-    /// What was just done here; whoever follows a link to this page has done nothing.
-    done: Option<Done>,
-}
-
-impl<'a> SignedOutPage<'a> {
-    /// Says that there is no session.
-    pub fn not_signed_in(site: &'a Site) -> Self {
-        Self { site, done: None }
-    }
-}
-
-/// What leads to [`SignedOutPage`].
-enum Done {
-    SignedOut,
-    AccountClosed,
-}
-
-impl Done {
-    fn of(notice: Notice) -> Option<Self> {
-        match notice {
-            Notice::SignedOut => Some(Self::SignedOut),
-            Notice::AccountClosed => Some(Self::AccountClosed),
-            Notice::PasswordChanged | Notice::SessionRevoked | Notice::OtherSessionsRevoked => None,
-        }
-    }
 }
 
 /// What was posted, beside the fields of the operation.
@@ -177,26 +151,44 @@ pub fn login_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     })
 }
 
-/// Instead of a form that nobody can send.
-fn show_closed(front: &Front) -> Response {
+/// Instead of a form that cannot be sent.
+fn show_closed(front: &Front, signed_in: Option<&str>) -> Response {
     let closed = Problem::of(Code::RegistrationClosed);
-    shown(StatusCode::FORBIDDEN, &ProblemPage::of(&front.site, &closed))
+    let next_step = Some(match signed_in {
+        Some(_) => NextStep::account(),
+        None => NextStep::sign_in(None),
+    });
+    let page = ProblemPage { next_step, ..ProblemPage::of(&front.site, &closed) };
+    shown(StatusCode::FORBIDDEN, &page)
 }
 
+/// `GET /register`. A user who is signed in already is told so, and may still create another account.
 pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
-        refuse_conflicting_cookies(&front, &request)?;
+        let visitor = Visitor::of(&front, &request).await?;
         if front.domain.rules.registration == Registration::Closed {
-            return Ok(show_closed(&front));
+            return Ok(show_closed(&front, visitor.username()));
         }
         let next = query(&request, "next").and_then(|next| front.apps.next(&next));
         let next = next.as_deref();
         let invite = query(&request, "invite").map(|invite| shortened(&invite));
         let empty = SignInPage::empty(&front, true, next);
         let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
-        let page = shown(StatusCode::OK, &SignInPage { invite, ..empty });
-        Ok(front.check_cookies(&request, page))
+        let signed_in = visitor.username();
+        let page = shown(StatusCode::OK, &SignInPage { signed_in, invite, ..empty });
+        Ok(visitor.delete_stale_cookie_in(front.check_cookies(&request, page)))
     })
+}
+
+/// What the page says that a notice was left for.
+fn what_was_done(notice: Notice) -> Option<Done> {
+    match notice {
+        Notice::SignedOut => Some(Done::SignedOut),
+        Notice::SignedOutAndForgotten => Some(Done::SignedOutAndForgotten),
+        Notice::Forgotten => Some(Done::Forgotten),
+        Notice::AccountClosed => Some(Done::AccountClosed),
+        Notice::PasswordChanged | Notice::SessionRevoked | Notice::OtherSessionsRevoked => None,
+    }
 }
 
 /// `GET /signed-out`: where signing out leads.
@@ -207,7 +199,7 @@ pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Visitor::Anonymous(stale) => stale,
         };
         let notice = front.notice(&request);
-        let page = SignedOutPage { site: &front.site, done: notice.and_then(Done::of) };
+        let page = SignedOutPage { site: &front.site, done: notice.and_then(what_was_done) };
         let mut response = stale.delete_in(shown(StatusCode::OK, &page));
         front.clear_notice(&mut response, notice);
         Ok(response)
@@ -219,7 +211,8 @@ pub fn login_posted(front: &Arc<Front>) -> Shared {
         refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<CredentialsView>(&front.apps, &request, &mut body).await;
         let again = Again(|problem: &Problem| {
-            front.check_cookies(&request, show_again(&front, false, &posted, problem))
+            let page = SignInPage::empty(&front, false, posted.next.as_deref());
+            front.check_cookies(&request, show_again(page, &posted, problem))
         });
         let wishes = front.wishes(&request, posted.remember);
         if !posted.has_working_cookies(&front, &request) {
@@ -240,8 +233,12 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         refuse_conflicting_cookies(&front, &request)?;
         let (posted, fields) = posted::<NewAccountView>(&front.apps, &request, &mut body).await;
+        let who = front.signed_in(&request).await.ok();
+        let username = who.as_ref().map(|who| who.account.username.as_str());
         let again = Again(|problem: &Problem| {
-            front.check_cookies(&request, show_again(&front, true, &posted, problem))
+            let page = SignInPage::empty(&front, true, posted.next.as_deref());
+            let page = SignInPage { signed_in: username, ..page };
+            front.check_cookies(&request, show_again(page, &posted, problem))
         });
         let wishes = front.wishes(&request, posted.remember);
         if !posted.has_working_cookies(&front, &request) {
@@ -253,7 +250,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
         };
         match front.domain.register(application, wishes).await {
             Ok((_, ticket)) => signed_in(&front, &request, &posted, &ticket).await,
-            Err(RegisterError::Closed) => Ok(show_closed(&front)),
+            Err(RegisterError::Closed) => Ok(show_closed(&front, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
             Err(RegisterError::Unfit { username, password }) => {
@@ -271,13 +268,21 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
     shared(front, |front, request, mut body| async move {
         let options = read_optional::<LogoutOptions>(&request, &mut body).await?;
         let forgotten = front.log_out(&request, options.unwrap_or_default()).await;
+        let forgotten = forgotten.map_err(Failure::from)?;
         let mut response = see_other("/signed-out");
         response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
-        if let Some(forgotten) = forgotten.map_err(Failure::from)? {
-            response.set_data(forgotten);
+        let had_session = front.cookie.of(&request) != Presented::Nothing;
+        let notice = match (had_session, &forgotten) {
+            (true, None) => Some(Notice::SignedOut),
+            (true, Some(_)) => Some(Notice::SignedOutAndForgotten),
+            (false, Some(_)) => Some(Notice::Forgotten),
+            (false, None) => None,
+        };
+        if let Some(notice) = notice {
+            front.leave_notice(&mut response, notice);
         }
-        if front.cookie.of(&request) != Presented::Nothing {
-            front.leave_notice(&mut response, Notice::SignedOut);
+        if let Some(forgotten) = forgotten {
+            response.set_data(forgotten);
         }
         Ok(response)
     })
@@ -285,9 +290,9 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
 
 /// What is said to a browser that did not send back the cookie of the form.
 fn cookies_blocked() -> Problem {
-    let detail = "Your browser did not keep the cookie that this page set, and without one nobody stays \
-                  signed in. Nothing was checked. Allow cookies for this site in the settings of the \
-                  browser, then send the form once more.";
+    let detail = "Your browser did not keep the cookie that this page set, and signing in needs cookies. \
+                  Your user name and password were not checked. Allow cookies for this site in the \
+                  settings of your browser, then send the form again.";
     Problem { detail: detail.to_owned(), ..Problem::of(Code::InvalidRequest) }
 }
 
@@ -331,14 +336,7 @@ impl Front {
 }
 
 /// The form once more, with what was wrong and what was typed; not the password.
-fn show_again(
-    front: &Front,
-    is_registration: bool,
-    posted: &Posted,
-    problem: &Problem,
-) -> Response {
-    let next = posted.next.as_deref();
-    let empty = SignInPage::empty(front, is_registration, next);
+fn show_again(empty: SignInPage<'_>, posted: &Posted, problem: &Problem) -> Response {
     let page = SignInPage {
         username: &posted.username,
         remember: posted.remember,

@@ -31,6 +31,21 @@ impl StaleCookie {
 }
 
 impl Visitor {
+    /// The user name of the session, if there is one.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Self::SignedIn(who) => Some(who.account.username.as_str()),
+            Self::Anonymous(_) => None,
+        }
+    }
+
+    pub fn delete_stale_cookie_in(self, response: poem::Response) -> poem::Response {
+        match self {
+            Self::SignedIn(_) => response,
+            Self::Anonymous(stale) => stale.delete_in(response),
+        }
+    }
+
     /// The error is the answer: to a browser that sends two different session cookies a page that says
     /// so, since a redirect to the sign-in page would lead back here.
     pub async fn of(front: &Front, request: &Request) -> Result<Self, Failure> {

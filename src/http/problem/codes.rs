@@ -26,6 +26,24 @@ pub enum Code {
     Unavailable,
 }
 
+/// Of codes whose `detail` is as short as in the contract.
+const EXPLANATIONS: [(Code, &str); 3] = [
+    (
+        Code::NotAuthenticated,
+        "The request has no session cookie. Sign in, and send it again with the cookie.",
+    ),
+    (
+        Code::SessionRefused,
+        "The session cookie of the request is changed, expired, revoked or unknown, or there are two that \
+         differ. Which of these is not said. Sign in again.",
+    ),
+    (
+        Code::InvalidCredentials,
+        "The password is wrong, or there is no such user, or the account is disabled. Which of these is \
+         not said.",
+    ),
+];
+
 /// What the contract says of a code: its name, its status, its title, its sentence.
 struct Entry {
     name: &'static str,
@@ -114,9 +132,15 @@ impl Code {
         StatusCode::from_u16(self.entry().status).expect("the table holds statuses")
     }
 
-    /// What a client may do about it, for the page that `type` names.
+    /// What is wrong and what to do, for people.
     pub fn detail(self) -> &'static str {
         self.entry().detail
+    }
+
+    /// The same for the page that `type` names, where three words are not enough.
+    pub fn explanation(self) -> &'static str {
+        let found = EXPLANATIONS.iter().find(|(code, _)| *code == self);
+        found.map_or(self.detail(), |(_, explanation)| explanation)
     }
 
     pub fn title(self) -> &'static str {

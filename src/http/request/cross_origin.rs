@@ -69,7 +69,7 @@ impl Origins {
     }
 
     /// Is `public_url` https?
-    fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         self.public_url().starts_with("https:")
     }
 

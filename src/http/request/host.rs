@@ -4,7 +4,7 @@
 //! to its browser, cookies aside; its requests name `evil.example`, and are refused by that. An
 //! address cannot be rebound: whoever names one, as probes and proxies do, means this machine.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poem::Request;
 use poem::http::uri::Authority;
@@ -68,9 +68,57 @@ impl Hosts {
     }
 }
 
+/// Did the client name this machine? Browsers trust such an origin over http, too (W3C, Secure Contexts,
+/// section 3.1).
+pub fn is_loopback(request: &Request) -> bool {
+    request.header(header::HOST).is_some_and(is_loopback_host)
+}
+
+/// Reads `Host` without a copy, since every page is asked for it.
+fn is_loopback_host(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    let is_below_localhost = name
+        .len()
+        .checked_sub(".localhost".len())
+        .and_then(|start| name.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"));
+    name.eq_ignore_ascii_case("localhost")
+        || is_below_localhost
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopback_is_known_by_its_names_and_addresses() {
+        for host in [
+            "localhost",
+            "LocalHost:8000",
+            "a.LOCALHOST:1",
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:8000",
+        ] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "10.1.2.3:8000",
+            "0.0.0.0",
+            "notlocalhost",
+            "localhost.example",
+            "[::2]",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
 
     #[test]
     fn names_are_known_by_the_settings_and_addresses_by_themselves() {

@@ -8,6 +8,7 @@ mod decode;
 pub mod embedder_errors;
 pub mod fields;
 pub mod host;
+pub mod id;
 pub mod limit;
 pub mod media_type;
 pub mod password_text;

@@ -1,0 +1,41 @@
+//! The button of a page that has nothing else to offer.
+
+use url::form_urlencoded::Serializer;
+
+use crate::http::request::cross_origin::Origins;
+
+/// A link that is shown as a button.
+pub struct NextStep {
+    pub href: String,
+    pub label: &'static str,
+}
+
+impl NextStep {
+    /// The sign-in page, which leads back to `next`.
+    pub fn sign_in(next: Option<&str>) -> Self {
+        let href = match next {
+            Some(next) => {
+                let mut query = Serializer::new(String::new());
+                format!("/login?{}", query.append_pair("next", next).finish())
+            }
+            None => "/login".to_owned(),
+        };
+        Self { href, label: "Sign in" }
+    }
+
+    pub fn account() -> Self {
+        Self { href: "/account".to_owned(), label: "Go to your account" }
+    }
+
+    /// The same address once more.
+    pub fn try_again(address: String) -> Self {
+        Self { href: address, label: "Try again" }
+    }
+
+    /// The service itself, for a page of another origin. An http service is at the address that was
+    /// opened, whatever its settings say.
+    pub fn service(origins: &Origins) -> Self {
+        let origin = if origins.is_secure() { origins.public_url() } else { "" };
+        Self { href: format!("{origin}/"), label: "Open this service" }
+    }
+}
