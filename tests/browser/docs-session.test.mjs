@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 
 import { complaintsOfAxe } from './accessible.mjs';
 import { launch, sessionCookie, takePicture } from './browser.mjs';
-import { barSays, block, documentedOperations, openDocs, tryItOut } from './docs.mjs';
+import { barSays, block, documentedOperations, openBlock, openDocs, tryItOut } from './docs.mjs';
 
 let browser;
 let operations;
@@ -22,6 +22,8 @@ async function closedPadlocks(page) {
   return closed === all ? 'all' : closed || 'none';
 }
 
+/** The button above the operations, whose words are those of the dialog. */
+const authorizeButton = (page) => page.locator('.scheme-container .authorize');
 const dialogOf = (page) => page.getByRole('dialog');
 
 /** Signs in by the dialog, which is open, with the keyboard alone. */
@@ -43,9 +45,10 @@ test('guarded operations have a padlock, and no others', async () => {
 
 test('the authorize dialog is the sign-in form, and has no field for a cookie', async () => {
   const page = await openDocs(browser, { expected: [403] });
-  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await authorizeButton(page).press('Enter');
   const dialog = dialogOf(page);
   assert.equal(await dialog.getByRole('heading').innerText(), 'Sign in');
+  assert.equal(await authorizeButton(page).innerText(), 'Sign in', 'the button is called as the dialog');
   const fields = await dialog.locator('input').evaluateAll((inputs) => inputs.map(({ name }) => name));
   assert.deepEqual(fields, ['username', 'password']);
   await takePicture(page, 'docs-authorize');
@@ -59,9 +62,9 @@ test('the authorize dialog is the sign-in form, and has no field for a cookie', 
   await dialog.waitFor({ state: 'detached' });
   assert.equal(await closedPadlocks(page), 'all');
   assert.ok(await sessionCookie(page));
-  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Authorize', 'the focus returns');
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Signed in as dmontagu', 'the focus returns');
 
-  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await authorizeButton(page).press('Enter');
   assert.equal(await dialog.getByRole('heading').innerText(), 'Signed in as dmontagu');
   assert.equal(await dialog.locator('input').count(), 0);
   await takePicture(page, 'docs-authorized');
@@ -73,7 +76,7 @@ test('the authorize dialog is the sign-in form, and has no field for a cookie', 
 });
 
 const signInByDialog = async (page) => {
-  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await authorizeButton(page).press('Enter');
   await dialogOf(page).waitFor();
   await typeCredentials(page, 'dmontagu', 'secret1');
 };
@@ -88,6 +91,38 @@ test('the dialog tells a browser that blocks cookies, and begins no session', as
   await signInByDialog(page);
   await dialogSays(page, 'This browser kept no cookie, so you are not signed in: allow cookies for this site.');
   assert.equal(posts, 0);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a try it out that would sign in is not sent by a browser that blocks cookies', async () => {
+  const page = await openDocs(browser);
+  const devTools = await page.context().newCDPSession(page);
+  await devTools.send('Emulation.setDocumentCookieDisabled', { disabled: true });
+  let posts = 0;
+  page.on('request', (request) => (posts += request.method() === 'POST'));
+  for (const id of ['login', 'register']) {
+    const box = await openBlock(page, id);
+    await box.getByRole('button', { name: 'Execute' }).click();
+    await box.getByText('Not sent: This browser keeps no cookies').waitFor();
+    assert.match(await box.locator('.curl').innerText(), /^curl -c 'cookies.txt'/, 'curl keeps them');
+  }
+  assert.equal(posts, 0, 'no session begins that nothing could end');
+  await barSays(page, 'Not signed in.');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the bar says that a try it out began a session whose cookie was not kept', async () => {
+  const page = await openDocs(browser, { expected: [401] });
+  await page.route('**/login', async (route) => {
+    const response = await route.fetch();
+    const headers = response.headers();
+    delete headers['set-cookie'];
+    await page.context().clearCookies();
+    await route.fulfill({ response, headers });
+  });
+  await tryItOut(page, 'login', { username: 'tiangolo', password: 'secret2' });
+  await page.getByRole('banner').getByRole('alert').filter({ hasText: 'This browser kept no cookie' }).waitFor();
+  await barSays(page, 'Not signed in.');
   assert.deepEqual(page.complaints, []);
 });
 
@@ -122,7 +157,7 @@ test('the dialog tells of two session cookies, and ends the session that it bega
 test('the focus is on what does no harm, and is seen in the dark', async () => {
   const page = await openDocs(browser, { colorScheme: 'dark' });
   const outline = () => page.evaluate(() => getComputedStyle(document.activeElement).outline);
-  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await authorizeButton(page).press('Enter');
   await dialogOf(page).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), 'username');
   assert.match(await outline(), /solid 3px/);
@@ -130,7 +165,7 @@ test('the focus is on what does no harm, and is seen in the dark', async () => {
   await typeCredentials(page, 'dmontagu', 'secret1');
   await barSays(page, 'Signed in as dmontagu.');
   await dialogOf(page).waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Authorize', exact: true }).press('Enter');
+  await authorizeButton(page).press('Enter');
   await dialogOf(page).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Close');
   assert.match(await outline(), /solid 3px/);
@@ -212,9 +247,11 @@ test('a security scheme of an embedding service stays beside the session', async
     await route.fulfill({ response, json: document });
   };
   const page = await openDocs(browser, { route, expected: [401] });
-  await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+  await authorizeButton(page).click();
   const dialog = dialogOf(page);
   assert.ok(await dialog.getByLabel('User name').isVisible());
+  assert.equal(await authorizeButton(page).innerText(), 'Authorize');
+  assert.equal(await dialog.getByRole('heading', { level: 2 }).innerText(), 'Authorize');
   await dialog.getByText('An API token.').waitFor();
   await dialog.locator('.auth-container input').fill('not-a-token');
   await dialog.getByRole('button', { name: 'Apply credentials' }).click();
@@ -229,13 +266,13 @@ test('a security scheme of an embedding service stays beside the session', async
 for (const colorScheme of ['light', 'dark'])
   test(`axe finds nothing in the dialog, signed in and out, ${colorScheme}`, async () => {
     const page = await openDocs(browser, { bypassCSP: true, colorScheme });
-    await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+    await authorizeButton(page).click();
     await dialogOf(page).waitFor();
     assert.deepEqual(await complaintsOfAxe(page), []);
     await typeCredentials(page, 'dmontagu', 'secret1');
     await barSays(page, 'Signed in as dmontagu.');
     await dialogOf(page).waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'Authorize', exact: true }).click();
+    await authorizeButton(page).click();
     await dialogOf(page).waitFor();
     assert.deepEqual(await complaintsOfAxe(page), []);
   });

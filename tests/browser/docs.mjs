@@ -3,6 +3,12 @@ import assert from 'node:assert/strict';
 
 import { openPage, sessionCookie, url } from './browser.mjs';
 
+/** The screens that it has to fit. */
+export const SCREENS = {
+  desk: { viewport: { width: 1280, height: 900 } },
+  phone: { viewport: { width: 375, height: 667 }, isMobile: true },
+};
+
 /** The operations of the served document: { method, path, id, guarded, tag }. */
 export async function documentedOperations() {
   const document = await (await fetch(`${url}/openapi.json`)).json();
@@ -64,3 +70,6 @@ export async function tryItOut(page, id, body) {
 
 /** Waits until the bar at the top says so. */
 export const barSays = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+
+/** How wide the page is, with what one has to scroll sideways for. */
+export const widthOf = (page) => page.locator('html').evaluate((html) => html.scrollWidth);

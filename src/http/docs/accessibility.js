@@ -10,6 +10,8 @@ const MENDS = [
   ['.opblock-summary-control a', { href: null }], // a link inside a button, which does the same
   ['.copy-to-clipboard', { role: 'group' }], // has a label
   ['pre.curl', { tabindex: '0' }], // scrolls sideways
+  ['.highlight-code > pre', { tabindex: '0' }], // scrolls
+  ['.responses-table[role="region"]', { role: null }], // one for each operation, all of one name
   ['.body-param__text', { 'aria-label': 'Request body' }],
 ];
 

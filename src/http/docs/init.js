@@ -4,7 +4,7 @@
 import { mendAccessibility } from './accessibility.js';
 import { responsesPlugin } from './responses-plugin.js';
 import { sessionPlugin } from './session-plugin.js';
-import { focusBar, onChange, signOut } from './session.js';
+import { focusBar, onChange, showProblem, signOut, whyNotSent } from './session.js';
 
 const at = (id) => document.getElementById(id);
 
@@ -45,6 +45,12 @@ const ui = SwaggerUIBundle({
   docExpansion: 'list',
   tryItOutEnabled: true,
   persistAuthorization: false, // true would write a cookie of its own, readable by scripts
+  requestInterceptor: (request) => {
+    const reason = whyNotSent(request);
+    if (!reason) return request;
+    const error = Object.assign(new Error(reason), { name: 'Not sent' });
+    return Object.assign(request, { userFetch: () => Promise.reject(error) });
+  },
   validatorUrl: null, // nothing is sent to other origins
 });
 
@@ -55,6 +61,7 @@ onChange((username) => {
   at('status').replaceChildren(...(username ? ['Signed in as ', name, '.'] : ['Not signed in.']));
   at('sign-in').hidden = Boolean(username);
   at('sign-out').hidden = !username;
+  if (username) showProblem();
 });
 
 at('sign-in').addEventListener('submit', (event) => {
@@ -65,6 +72,6 @@ at('sign-in').addEventListener('submit', (event) => {
 at('sign-out').addEventListener('submit', async (event) => {
   event.preventDefault();
   const problem = await signOut();
-  at('problem').textContent = problem ?? '';
+  showProblem(problem);
   if (!problem) focusBar();
 });

@@ -80,7 +80,7 @@ const Responses = (Original, system) => {
       null,
       h(Original, { ...props, responses: own }),
       h('details', { className: 'shared-refusals' },
-        h('summary', null, `Refusals that operations share: ${folded.keySeq().join(', ')}`),
+        h('summary', null, `Errors common to many operations: ${folded.keySeq().join(', ')}`),
         h('table', { className: 'responses-table' }, h('tbody', null,
           folded.entrySeq().map(([code, response]) => h(OneRefusal, { key: code, code, response }))))),
     );

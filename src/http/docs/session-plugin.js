@@ -1,4 +1,4 @@
-// Swagger UI's padlocks and its Authorize dialog, driven by the session. Swagger UI would take any text
+// Swagger UI's padlocks, its button Authorize and the dialog, driven by the session. Swagger UI would take any text
 // typed for the cookie for an authorization, although a browser lets no page send one; and it would
 // not notice a real sign-in. Other security schemes, an embedding service's own, stay as they are.
 
@@ -52,12 +52,30 @@ const spec = {
   },
 };
 
+/** What the dialog offers, as its title and its button say it. */
+function titleOf(system, hasSession, hasOthers) {
+  const username = system.sessionSelectors.username();
+  if (hasOthers || !hasSession) return 'Authorize';
+  return username ? `Signed in as ${username}` : 'Sign in';
+}
+
 /** The button above the operations: closed when a session or another authorization is there. */
-const AuthorizeButton = (Original, system) => (props) =>
-  system.React.createElement(Original, {
-    ...props,
-    isAuthorized: props.isAuthorized || Boolean(system.sessionSelectors.username()),
-  });
+const AuthorizeButton = (Original, system) => ({ isAuthorized, showPopup, onClick }) => {
+  const { createElement: h } = system.React;
+  const isClosed = isAuthorized || Boolean(system.sessionSelectors.username());
+  const Icon = system.getComponent(isClosed ? 'LockAuthIcon' : 'UnlockAuthIcon', true);
+  const Popup = system.getComponent('authorizationPopup', true);
+  const scheme = sessionScheme(system);
+  const hasOthers = system.specSelectors.securityDefinitions().some((_, name) => name !== scheme);
+  return h(
+    'div',
+    { className: 'auth-wrapper' },
+    h('button', { type: 'button', className: `btn authorize ${isClosed ? 'locked' : 'unlocked'}`, onClick },
+      h('span', null, titleOf(system, Boolean(scheme), hasOthers)),
+      h(Icon)),
+    showPopup && h(Popup),
+  );
+};
 
 /** An operation's padlock, with a label that says what it does. */
 const Padlock = (Original, system) => ({ isAuthorized, onClick }) => {
@@ -108,7 +126,7 @@ function AuthorizationDialog(Original, system) {
     );
   }
 
-  function SignedIn({ close }) {
+  function SignedIn({ close, username }) {
     const [problem, setProblem] = useState('');
     // Not React's `autoFocus`, which is over before the dialog is shown: that would focus what signs out.
     const focused = (button) => button?.setAttribute('autofocus', '');
@@ -120,7 +138,7 @@ function AuthorizationDialog(Original, system) {
     return h(
       'div',
       null,
-      h('p', null, 'The browser sends the session cookie with every operation that needs it.'),
+      h('p', null, `You are signed in as ${username}. The browser sends the session cookie with every operation that needs it.`),
       h('p', { role: 'alert' }, problem),
       h('p', { className: 'dialog-buttons' },
         h('button', { type: 'button', onClick: leave }, 'Sign out'),
@@ -136,7 +154,6 @@ function AuthorizationDialog(Original, system) {
     const others = shown.map((schemes) => schemes.delete(scheme)).filter((schemes) => schemes.size > 0);
     const isOfSession = shown.some((schemes) => schemes.has(scheme));
     const username = getUsername();
-    const titleOfSession = username ? `Signed in as ${username}` : 'Sign in';
     const Auths = getComponent('auths');
     // Closed by the element itself, so that the focus returns to the button that opened it.
     const close = () => dialog.current?.close();
@@ -147,8 +164,8 @@ function AuthorizationDialog(Original, system) {
     return h(
       'dialog',
       { ref: dialog, className: 'authorization-dialog', 'aria-labelledby': 'authorization-title', onClose: closed },
-      h('h2', { id: 'authorization-title' }, isOfSession ? titleOfSession : 'Authorizations'),
-      isOfSession && h(username ? SignedIn : SignInForm, { close }),
+      h('h2', { id: 'authorization-title' }, titleOf(system, isOfSession, others.size > 0)),
+      isOfSession && h(username ? SignedIn : SignInForm, { close, username }),
       others.valueSeq().map((definitions, key) =>
         h(Auths, { key, AST: fn.AST ?? {}, definitions, getComponent, errSelectors, authSelectors, authActions, specSelectors })),
     );

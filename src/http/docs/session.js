@@ -36,15 +36,31 @@ async function refresh() {
 }
 
 const NO_COOKIE = 'This browser kept no cookie, so you are not signed in: allow cookies for this site.';
+const NOT_SENT = 'This browser keeps no cookies, so this request was not sent: allow cookies for this site.';
 const TWO_COOKIES =
   `This browser sends two different cookies named ${cookieName}, so you are not signed in: ` +
   'delete the cookies of this site and of the sites around it, then sign in again.';
 
+/** Shows what is wrong in the bar, or nothing. */
+export const showProblem = (problem) => (bar.querySelector('#problem').textContent = problem ?? '');
+
+/** Operations that begin a session. */
+const SIGN_INS = ['login', 'register'];
+
+/** Why a request is not sent, if it is not: without cookies a session would begin that nothing can end. */
+export function whyNotSent({ url, method }) {
+  const isSignIn = SIGN_INS.some((path) => new URL(path, location.href).href === new URL(url, location.href).href);
+  return isSignIn && method === 'POST' && !navigator.cookieEnabled ? NOT_SENT : undefined;
+}
+
 /** Signs in; resolves to what is wrong, or to nothing. */
 export async function signIn(credentials) {
   if (!navigator.cookieEnabled) return NO_COOKIE; // a session would begin that nothing can end
-  const problem = await post('login', credentials);
-  if (problem) return problem;
+  return (await post('login', credentials)) ?? confirmSession();
+}
+
+/** After a sign-in: resolves to what is wrong with the new session, or to nothing. */
+async function confirmSession() {
   const status = await refresh().catch(() => 0);
   if (status === 200) return undefined;
   if (status === 401) return NO_COOKIE;
@@ -61,9 +77,10 @@ export async function signOut() {
 }
 
 /** An operation was tried out: it may have begun or ended a session. */
-export function noticeResponse({ operationId, method, response }) {
+export async function noticeResponse({ operationId, method, response }) {
   const { status, ok } = response;
   if (ok && ['logout', 'closeAccount'].includes(operationId)) setUsername('');
+  else if (ok && SIGN_INS.includes(operationId)) showProblem(await confirmSession());
   else if (ok ? method !== 'get' : username && [401, 403].includes(status)) refresh();
 }
 
