@@ -35,6 +35,61 @@ fn the_committed_document_is_the_one_the_program_prints() {
     assert!(yaml(document().as_bytes()) == YAML, "openapi/openapi.yaml is out of date; {mend}");
 }
 
+/// What readers of the document stumbled over, and siblings of it.
+const STUMBLED_OVER: [&str; 20] = [
+    "whoever",
+    "anybody",
+    "somebody",
+    "nobody",
+    "everybody",
+    "for good",
+    "opens nothing",
+    "does not count",
+    "in force",
+    "looked at",
+    "held up",
+    "not said of",
+    "is gone",
+    "accounts were made",
+    "is made",
+    "would like to have",
+    "vouch",
+    "furnish",
+    "beside",
+    "anew",
+];
+
+/// ATT-18-14
+#[test]
+fn the_document_is_written_in_plain_english() {
+    fn descriptions<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match member {
+                        Value::String(text) if name == "description" || name == "summary" => {
+                            found.push(text);
+                        }
+                        _ => descriptions(member, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| descriptions(item, found)),
+            _ => (),
+        }
+    }
+    let document = parsed();
+    let mut found = Vec::new();
+    descriptions(&document, &mut found);
+    assert!(found.len() > 200, "{}", found.len());
+    for text in found {
+        let words = text.to_lowercase();
+        for stumbled in STUMBLED_OVER {
+            assert!(!words.contains(stumbled), "{stumbled:?} in {text:?}");
+        }
+    }
+}
+
 #[test]
 fn the_yaml_says_the_same_as_the_json() {
     let from_yaml: Value = serde_saphyr::from_str(YAML).unwrap();

@@ -24,13 +24,13 @@ use crate::domain::sessions::{LogInError, Remember};
 
 pub struct AccountsApi(pub Arc<Front>);
 
-/// The account that somebody would like to have.
+/// What a new account needs.
 #[derive(Object)]
 #[oai(rename = "Registration", deny_unknown_fields, example)]
 pub struct NewAccountView {
     /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// and wide letters are taken for small ones, and white space around the name is removed. Names that stand for the service or its operator
-    /// (`admin`, `root`, `support`) are reserved.
+    /// and wide letters become small ones, and white space around the name is removed. Names that suggest
+    /// the service or its operator (`admin`, `root`, `support`) are reserved.
     #[oai(validator(
         min_length = 1,
         max_length = 64,
@@ -43,8 +43,8 @@ pub struct NewAccountView {
     /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
     #[oai(default)]
     pub remember: bool,
-    /// The code of an invite, where registration takes one; it is good for one account. Elsewhere
-    /// it is not looked at.
+    /// The code of an invite, where registration needs one. It creates one account. Elsewhere it is
+    /// ignored.
     #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
     pub invite: Option<String>,
 }
@@ -190,7 +190,7 @@ pub struct AccountView {
     /// The user name in small letters.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub username: String,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: OffsetDateTime,
 }
 
@@ -206,7 +206,7 @@ impl From<&Account> for AccountView {
 
 #[derive(ApiResponse)]
 enum RegisterAnswer {
-    /// The account is made and signed in.
+    /// The account is created and signed in.
     #[oai(status = 201, content_type = "application/json")]
     Registered(
         Json<AccountView>,
@@ -214,10 +214,10 @@ enum RegisterAnswer {
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `registration_closed`: the operator makes the accounts of this service.
+    /// `registration_closed`: only the operator creates accounts of this service.
     ///
-    /// `invite_refused`: an account takes an invite here, and there is none, or it was used, has
-    /// expired or never was one. Which of these is not said.
+    /// `invite_refused`: registration needs an invite, and this one is missing, unknown, used or expired.
+    /// Which of these is not said.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
     /// `username_taken`: a user has this name, or had it and closed the account not long ago.
@@ -227,7 +227,7 @@ enum RegisterAnswer {
     /// to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
-    /// `too_many_attempts`: too many accounts were made from this address, or in all.
+    /// `too_many_attempts`: too many accounts were created from this address, or in all.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
@@ -235,7 +235,7 @@ enum RegisterAnswer {
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// `overloaded`: too many sign-ins at once; no account was made.
+    /// `overloaded`: too many sign-ins at once; no account was created.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
         Json<Problem>,
@@ -288,7 +288,7 @@ enum ChangeAnswer {
 
 #[derive(ApiResponse)]
 enum CloseAnswer {
-    /// The account is gone, and all its sessions with it.
+    /// The account and all its sessions are deleted.
     #[oai(status = 204)]
     Closed(
         /// Makes the browser forget the cookie.
@@ -321,8 +321,9 @@ enum CloseAnswer {
 impl AccountsApi {
     /// Create an account
     ///
-    /// Creates an account and signs it in. Whether anybody may, whoever has an `invite`, or nobody is a
-    /// setting of the service. A session that the request's own cookie stood for ends.
+    /// Creates an account and signs it in. A setting of the service says whether registration is open,
+    /// needs an `invite`, or is closed. If the request carries a session cookie, that session ends.
+    ///
     /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
     /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a page
     /// that goes there.
@@ -424,8 +425,8 @@ impl AccountsApi {
 
     /// Close the account
     ///
-    /// Takes the current password. The account is gone for good, and its sessions with it. Its user
-    /// name is held for a time, a year by default: no registration gets it before.
+    /// Takes the current password, and deletes the account and its sessions. This cannot be undone. The
+    /// user name stays taken for a time, by default for a year: until then no new account can have it.
     #[oai(
         path = "/me/close",
         method = "post",

@@ -327,7 +327,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
         is_guarded && !is_optional,
         Code::NotAuthenticated,
         if is_for_proxies {
-            "`not_authenticated`: the request has no session cookie, or one that does not count."
+            "`not_authenticated`: the request has no active session."
         } else {
             "`not_authenticated`: the request has no session cookie. Sign in."
         },
@@ -374,7 +374,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, whose: Whose) {
     may_answer(
         true,
         Code::InternalError,
-        "`internal_error`: something broke here; the operator finds it by `X-Request-Id`.",
+        "`internal_error`: something went wrong in the service; the operator finds it by `X-Request-Id`.",
         None,
     );
     may_answer(

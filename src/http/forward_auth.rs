@@ -28,17 +28,17 @@ impl Identity {
 
 #[derive(ApiResponse)]
 enum ForwardAuthAnswer {
-    /// Signed in: the request may go on to the app, with these headers in the place of whatever the
-    /// client sent under their names.
+    /// Signed in: the request may go on to the app. These headers replace those that the client sent
+    /// under the same names.
     #[oai(status = 200)]
     SignedIn(
         /// The user name.
         #[oai(header = "Remote-User")]
         String,
-        /// The account's `id`, which stays when the name goes to somebody else.
+        /// The account's `id`. A later account with the same user name has another one.
         #[oai(header = "Remote-User-Id")]
         String,
-        /// The session's `id` in `listSessions`. It opens nothing.
+        /// The session's `id` in `listSessions`. It authorizes nothing.
         #[oai(header = "Remote-Session")]
         String,
     ),
@@ -49,10 +49,10 @@ impl ForwardAuthApi {
     /// May this request go on to the app?
     ///
     /// For proxies: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's `forwardAuth`. The cookie
-    /// alone decides; whatever else the request says is not looked at. Everybody else is answered
-    /// 401, also with a cookie that does not count, because proxies read that as "sign in". A proxy
-    /// that passes any answer on can ask `/forward-auth/redirect` instead, which leads a browser to
-    /// the sign-in page by a 303.
+    /// alone decides; everything else in the request is ignored. Without an active session the answer is
+    /// 401, even if there is a cookie, because proxies read 401 as "sign in". A proxy that passes any
+    /// answer on can ask `/forward-auth/redirect` instead, which redirects a browser to the sign-in page
+    /// (303).
     #[oai(
         path = "/forward-auth",
         method = "get",

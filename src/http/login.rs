@@ -87,8 +87,8 @@ fn errors(bad: BadCredentials) -> Vec<FieldError> {
 #[derive(Debug, Default, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct LogoutOptions {
-    /// Forget this client, too, as on a shared computer: the cookie `device` is deleted, and every copy
-    /// of it is distrusted from now on.
+    /// Forget this client, too, as on a shared computer: the cookie `device` is deleted, and no copy of
+    /// it is accepted any more.
     #[oai(default)]
     pub forget_device: bool,
 }
@@ -119,7 +119,7 @@ enum LoginAnswer {
     #[oai(status = 200, content_type = "application/json")]
     SignedIn(
         Json<LoggedIn>,
-        /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` gone when the
+        /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` deleted when the
         /// browser closes.
         #[oai(header = "Set-Cookie")]
         String,
@@ -128,8 +128,8 @@ enum LoginAnswer {
     /// disabled. Which of these is not said.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongCredentials(Json<Problem>),
-    /// `too_many_attempts`: this user name, or this address, failed too often lately. Even the right
-    /// password is not looked at before the time is over.
+    /// `too_many_attempts`: this user name, or this address, failed too often lately. Until the time is
+    /// over even the right password is refused.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
@@ -163,17 +163,17 @@ impl LoginApi {
     /// Sign in
     ///
     /// Checks a user name and its password, and sets the cookie of a new session. From then on every
-    /// operation with a padlock works: the browser sends the cookie by itself. A session that the
-    /// request's own cookie stands for ends.
+    /// operation with a padlock works: the browser sends the cookie by itself. If the request carries a
+    /// session cookie already, that session ends.
     ///
     /// A form (`application/x-www-form-urlencoded`) with the same fields is accepted, too; a
     /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a
     /// page that goes there.
     ///
     /// After five failures of a user name in a row, or ten from one address, to which each minute adds
-    /// one, further attempts are answered 429. A client that has signed in to the account before is not held up by the
-    /// failures of others: it sends a second cookie, `device` (`__Host-device` behind https),
-    /// which lasts 90 days and opens nothing.
+    /// one, further attempts are answered 429. The failures of other clients do not lock out a client that
+    /// has signed in to the account before: it sends a second cookie, `device` (`__Host-device` behind
+    /// https), which lasts 90 days and does not sign anyone in.
     #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Login")]
     async fn login(
         &self,
@@ -207,12 +207,14 @@ impl LoginApi {
 
     /// Sign out
     ///
-    /// Ends the session of the request's cookie at the server and makes the browser forget the
-    /// cookie. Without a session it does the same and answers the same. The body may be left out, and
-    /// `null`, which some clients send for none, counts as none; with `forget_device` the cookie `device` goes, too, so that the next sign-in in this browser is that of
-    /// an unknown client. A form with the same field is taken, too; a browser's form post is answered
-    /// 303.
-    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Login")]
+    /// Ends the session of the request's cookie on the server and deletes the cookie. Without a session
+    /// the answer is the same.
+    ///
+    /// The body may be left out, and `null`, which some clients send for none, counts as none. With
+    /// `forget_device` the cookie `device` is deleted, too: the next sign-in in this browser counts as one
+    /// from an unknown client. A form with the same field is accepted, too; a browser's form post is
+    /// answered 303.
+    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Sessions")]
     async fn logout(
         &self,
         request: &Request,

@@ -32,8 +32,9 @@ enum PrivateAnswer {
 impl PrivateApi {
     /// Read something private
     ///
-    /// The smallest operation that needs a session: try yours on it. Signed in, it answers 200 with
-    /// your user name; without the cookie 401, and with one that does not count 403.
+    /// The smallest operation that needs a session: use it to try yours. With an active session it
+    /// answers 200 and your user name, without a session cookie 401, and with the cookie of a session that
+    /// is not active 403.
     #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
     async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, Failure> {
         Ok(PrivateAnswer::Data(Json(PrivateData {

@@ -16,11 +16,11 @@ use crate::domain::sessions::{Cursor, Remember, RevokeError, Session};
 
 pub struct SessionsApi(pub Arc<Front>);
 
-/// A session: somebody signed in from somewhere.
+/// A session: a sign-in from one browser or other client.
 #[derive(Object)]
 #[oai(rename = "Session")]
 pub struct SessionView {
-    /// The session's name in lists: 22 characters of base64url. It is no secret and opens nothing.
+    /// The session's name in lists: 22 characters of base64url. It is no secret and authorizes nothing.
     #[oai(validator(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]{22}$"))]
     pub id: String,
     /// Is it the session of this request?
@@ -94,7 +94,7 @@ enum SessionAnswer {
 
 #[derive(ApiResponse)]
 enum SessionsAnswer {
-    /// The sessions in force.
+    /// The active sessions.
     #[oai(status = 200, content_type = "application/json")]
     Sessions(Json<SessionPage>),
 }
@@ -147,7 +147,7 @@ impl SessionsApi {
 
     /// Where am I signed in?
     ///
-    /// The account's sessions in force, the newest first, page by page.
+    /// The active sessions of the account, the newest first, page by page.
     #[oai(path = "/sessions", method = "get", operation_id = "listSessions", tag = "Tag::Sessions")]
     async fn list_sessions(
         &self,

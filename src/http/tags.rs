@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 /// Our groups, in the order of the document.
 #[derive(Tags)]
 pub enum Tag {
-    /// Start here: sign in, and the session cookie opens every operation with a padlock.
+    /// Start here. Signing in sets the session cookie, which every operation with a padlock needs.
     #[oai(rename = "Login")]
     Login,
-    /// What a session opens.
+    /// What needs a session: try yours here.
     #[oai(rename = "Private")]
     Private,
-    /// Where the account is signed in, and how to end its sessions.
+    /// Where the account is signed in, and how to end its sessions, this one included.
     #[oai(rename = "Sessions")]
     Sessions,
     /// The account that is signed in.

@@ -138,7 +138,7 @@ impl TokensApi {
     /// and the claims are `iss`, `aud`, `sub` (the account's `id`), `client_id`, `jti`, `iat` and
     /// `exp`. `client_id` is this service itself, as `iss` is: no OAuth client is registered here. A
     /// token cannot be taken back; it ends after five minutes, and with the session at the latest.
-    /// Accept an `iat` of up to 60 seconds ahead, since clocks differ. Here the token opens nothing.
+    /// Accept an `iat` of up to 60 seconds ahead, since clocks differ. This service itself does not accept the token.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(
         &self,

@@ -52,6 +52,6 @@ func visit(ctx context.Context, url, username, password string) (string, error) 
 			client.SessionsAPI.RevokeSession(ctx, session.Id).Execute()
 		}
 	}
-	_, err = client.LoginAPI.Logout(ctx).Execute()
+	_, err = client.SessionsAPI.Logout(ctx).Execute()
 	return secret.Private, err
 }

@@ -36,5 +36,5 @@ def visit(base_url: str, username: str, password: str) -> str:
     for session in sessions.list_sessions(limit=20).sessions:
         if not session.current:
             sessions.revoke_session(session.id)
-    login.logout()
+    sessions.logout()
     return secret.private

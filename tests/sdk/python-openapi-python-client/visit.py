@@ -1,7 +1,7 @@
 from cloakroom import Client
-from cloakroom.api.login import login, logout
+from cloakroom.api.login import login
 from cloakroom.api.private import read_private
-from cloakroom.api.sessions import list_sessions, revoke_session
+from cloakroom.api.sessions import list_sessions, logout, revoke_session
 from cloakroom.models import Credentials, Problem
 
 
