@@ -13,8 +13,8 @@ use crate::core::ids::AccountId;
 use crate::core::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
 use crate::core::usernames::{BadUsername, Username};
 use crate::store::{
-    AccountAdded, AccountChange, AccountRow, HashRow, HeldUsernameRow, NewAccountRow,
-    NewSessionRow, SignedUp,
+    AccountChange, AccountRow, AddAccountOutcome, HashRow, HeldUsernameRow, NewAccountRow,
+    NewSessionRow, SignUpOutcome,
 };
 
 /// Who may make an account.
@@ -181,7 +181,7 @@ impl Domain {
         let session = NewSessionRow { digest: sid.digest(), session: &row };
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.sign_up(&account.to_row(&hash), &held, &session, invite).await? {
-            SignedUp::Done => {
+            SignUpOutcome::Done => {
                 let device = Some(self.device_token(&account.id, FIRST_VERSION, None));
                 let ticket = Ticket { device, ..self.ticket(row, sid) };
                 self.note_of(Event::AccountRegistered, Some(&account.id), Some(&ticket.session.id));
@@ -190,8 +190,8 @@ impl Domain {
                 }
                 Ok((account, ticket))
             }
-            SignedUp::NameTaken => Err(RegisterError::UsernameTaken),
-            SignedUp::InviteGone => Err(RegisterError::NotInvited),
+            SignUpOutcome::NameTaken => Err(RegisterError::UsernameTaken),
+            SignUpOutcome::InviteGone => Err(RegisterError::NotInvited),
         }
     }
 
@@ -203,9 +203,9 @@ impl Domain {
         let account = self.new_account(username);
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
-            AccountAdded::NameTaken => return Err(RegisterError::UsernameTaken),
-            AccountAdded::Released => self.note_at(Event::UsernameReleased, &account.id),
-            AccountAdded::New => {}
+            AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),
+            AddAccountOutcome::Released => self.note_at(Event::UsernameReleased, &account.id),
+            AddAccountOutcome::New => {}
         }
         self.note_at(Event::UserAdded, &account.id);
         Ok(account)

@@ -18,8 +18,8 @@ use crate::core::secret::{
 };
 use crate::core::usernames::Username;
 use crate::store::{
-    AccountRow, Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, NodeTime, SessionRow,
-    TurnRow,
+    AccountRow, AddSessionOutcome, FoundSessionRow, IdleSince, NewSessionRow, NodeTime,
+    RevokeOutcome, SessionRow, TurnRow,
 };
 
 /// How long sessions last.
@@ -384,9 +384,9 @@ impl Domain {
         let row = self.new_session(account, wishes);
         let new = NewSessionRow { digest: sid.digest(), session: &row };
         match self.store.add_session(&new, version, MOST_SESSIONS, tried.forgiveness()).await? {
-            Added::No => return Err(LogInError::WrongCredentials),
-            Added::Yes => {}
-            Added::InPlaceOfOlder => self.recognition.ended(&account.id),
+            AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
+            AddSessionOutcome::Yes => {}
+            AddSessionOutcome::InPlaceOfOlder => self.recognition.ended(&account.id),
         }
         Ok(self.ticket(row, sid))
     }
@@ -619,7 +619,11 @@ impl Domain {
         turn.map_err(|wait| RevokeError::TooManyAttempts { wait })
     }
 
-    fn count_own_ended(&self, account: &AccountId, ended: Ended) -> Result<u64, RevokeError> {
+    fn count_own_ended(
+        &self,
+        account: &AccountId,
+        ended: RevokeOutcome,
+    ) -> Result<u64, RevokeError> {
         self.count_ended(account, ended).ok_or_else(|| {
             self.note_throttled(account); // requests at the same moment took the last turn
             RevokeError::TooManyAttempts { wait: self.rules.limits.account.every }
@@ -627,11 +631,11 @@ impl Domain {
     }
 
     /// How many sessions have ended, which are recognised no more; `None` if the account had no turn.
-    fn count_ended(&self, account: &AccountId, ended: Ended) -> Option<u64> {
+    fn count_ended(&self, account: &AccountId, ended: RevokeOutcome) -> Option<u64> {
         match ended {
-            Ended::None => Some(0),
-            Ended::RateLimited => None,
-            Ended::Sessions(count) => {
+            RevokeOutcome::None => Some(0),
+            RevokeOutcome::RateLimited => None,
+            RevokeOutcome::Sessions(count) => {
                 self.recognition.ended(account);
                 Some(count)
             }

@@ -31,7 +31,7 @@ mod write;
 use std::fmt;
 
 pub use self::accounts::{
-    AccountAdded, AccountChange, AccountRow, HashRow, ImportRow, NewAccountRow, SignedUp,
+    AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow, SignUpOutcome,
 };
 pub use self::attempts::{
     AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
@@ -45,13 +45,15 @@ pub use self::file_guard::Trouble;
 pub use self::held_usernames::HeldUsernameRow;
 #[cfg(test)]
 pub use self::inspect::SETUP_EVENTS;
-pub use self::inspect::{Depth, Look, Schema, SetupEvent};
+pub use self::inspect::{CheckLevel, DatabaseReport, Schema, SetupEvent};
 pub use self::invites::InviteRow;
 pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
 pub use self::revocations::{RevocationFeed, Update};
 pub use self::session_data::{DataPlace, DataRow};
-pub use self::sessions::{Added, Ended, FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
+pub use self::sessions::{
+    AddSessionOutcome, FoundSessionRow, IdleSince, NewSessionRow, RevokeOutcome, SessionRow,
+};
 pub use self::transfer::{MoveError, Progress};
 pub use self::wait_histogram::Waited;
 

@@ -6,14 +6,14 @@ use super::findings::{Diagnosis, Verdict};
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::domain::clock_check;
-use crate::store::{DefinitionReport, Look, OpenError, Schema, Store};
+use crate::store::{DatabaseReport, DefinitionReport, OpenError, Schema, Store};
 
 /// What clocks of machines that are set by a server differ by, and some more.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn check_database(config: &Config, look: &Look, found: &mut Diagnosis) {
+pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &mut Diagnosis) {
     const ABOUT: &str = "database";
-    if let Some(damage) = &look.damage {
+    if let Some(damage) = &report.damage {
         let says = format!(
             "{} is damaged: {damage}; stop the service, move it away, and restore a backup",
             config.database_url
@@ -21,10 +21,10 @@ pub(super) fn check_database(config: &Config, look: &Look, found: &mut Diagnosis
         found.add(ABOUT, Verdict::Wrong, says);
         return;
     }
-    let engine = &look.engine;
-    match look.schema {
+    let engine = &report.engine;
+    match report.schema {
         Schema::Current(last) => {
-            let says = format!("{engine}, migration {last}, accounts: {}", look.accounts);
+            let says = format!("{engine}, migration {last}, accounts: {}", report.accounts);
             found.add(ABOUT, Verdict::Ok, says);
         }
         Schema::None => {
@@ -59,23 +59,23 @@ pub(super) fn check_database(config: &Config, look: &Look, found: &mut Diagnosis
             found.add(ABOUT, Verdict::Wrong, says);
         }
     }
-    if look.is_read_only {
+    if report.is_read_only {
         let says = "it takes no writes: default_transaction_read_only is on for its user or database, or \
                     the server is a standby; nobody can sign in";
         found.add(ABOUT, Verdict::Wrong, says);
     }
-    if !look.unwritable.is_empty() {
+    if !report.unwritable.is_empty() {
         let says = format!(
             "its user may not write {}; grant that, as docs/postgresql.md says",
-            look.unwritable.join(", ")
+            report.unwritable.join(", ")
         );
         found.add(ABOUT, Verdict::Wrong, says);
     }
-    if !look.demo_users.is_empty() {
+    if !report.demo_users.is_empty() {
         let says = format!(
             "there are users called {}, as --demo adds them with passwords that everybody knows; delete \
              them, or give them new ones by `cloakroom user passwd`",
-            look.demo_users.join(" and ")
+            report.demo_users.join(" and ")
         );
         found.add(ABOUT, Verdict::Note, says);
     }
@@ -114,14 +114,14 @@ pub(super) fn check_definitions(report: Option<&DefinitionReport>, found: &mut D
     }
 }
 
-pub(super) fn check_clock(look: &Look, found: &mut Diagnosis) {
+pub(super) fn check_clock(report: &DatabaseReport, found: &mut Diagnosis) {
     let now = Clock::System.now();
-    let newest = look.newest.map(Timestamp::from_millis);
+    let newest = report.newest.map(Timestamp::from_millis);
     let ahead = newest.filter(|newest| clock_check::is_behind(now, *newest));
     if let Some(newest) = ahead {
         found.add("clock", Verdict::Wrong, clock_check::describe_lag(now, newest));
     }
-    let Some(server) = look.server_clock.map(Timestamp::from_millis) else {
+    let Some(server) = report.server_clock.map(Timestamp::from_millis) else {
         if ahead.is_none() {
             found.add("clock", Verdict::Ok, format!("it is {}", now.to_rfc3339()));
         }

@@ -18,7 +18,7 @@ use crate::core::clock::Clock;
 use crate::core::ownership;
 use crate::domain::demo_users::DEMO_USERS;
 use crate::domain::tokens::Keys;
-use crate::store::{Depth, Look, Store};
+use crate::store::{CheckLevel, DatabaseReport, Store};
 
 /// How thorough the look is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,25 +89,25 @@ async fn check_store(
         found.add("database", Verdict::Wrong, says);
         return needs;
     }
-    let depth = if options.full { Depth::Full } else { Depth::Quick };
+    let level = if options.full { CheckLevel::Full } else { CheckLevel::Quick };
     let names = DEMO_USERS.map(|(name, _)| name);
     let address = config.database_url.expose(); // the driver connects with it
-    match Store::look(address, depth, &names, Clock::System.now().millis()).await {
-        Ok(look) => {
-            report_look(config, &look, found);
-            needs.accounts = look.accounts;
-            (needs.peppers, needs.server_secrets) = (look.peppers, look.server_secrets);
+    match Store::inspect_at(address, level, &names, Clock::System.now().millis()).await {
+        Ok(report) => {
+            check_report(config, &report, found);
+            needs.accounts = report.accounts;
+            (needs.peppers, needs.server_secrets) = (report.peppers, report.server_secrets);
         }
         Err(error) => found.add("database", Verdict::Wrong, error.to_string()),
     }
     needs
 }
 
-fn report_look(config: &Config, look: &Look, found: &mut Diagnosis) {
-    check_database(config, look, found);
-    report_setup_events(config, &look.setup, found);
-    check_definitions(look.definitions.as_ref(), found);
-    check_clock(look, found);
+fn check_report(config: &Config, report: &DatabaseReport, found: &mut Diagnosis) {
+    check_database(config, report, found);
+    report_setup_events(config, &report.setup, found);
+    check_definitions(report.definitions.as_ref(), found);
+    check_clock(report, found);
 }
 
 /// Why there is no file of the database, and what to do.

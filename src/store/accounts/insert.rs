@@ -15,7 +15,7 @@ const FIRST_PASSWORD: i64 = 1;
 
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignedUp {
+pub enum SignUpOutcome {
     Done,
     NameTaken,
     /// Another registration used the invite, or it has expired.
@@ -24,7 +24,7 @@ pub enum SignedUp {
 
 /// What became of an account that the operator adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountAdded {
+pub enum AddAccountOutcome {
     New,
     /// Its name was held, and no longer is.
     Released,
@@ -37,17 +37,17 @@ impl Store {
         &self,
         account: &NewAccountRow<'_>,
         held: &[HeldUsernameDigest],
-    ) -> Result<AccountAdded, Fault> {
+    ) -> Result<AddAccountOutcome, Fault> {
         self.transaction(|mut all| async move {
             if !insert_account(&mut all, account).await? {
-                return Ok(AccountAdded::NameTaken);
+                return Ok(AddAccountOutcome::NameTaken);
             }
             let mut released = 0;
             for digest in held {
                 released += release_held(&mut all, digest).await?;
             }
             all.commit().await?;
-            Ok(if released > 0 { AccountAdded::Released } else { AccountAdded::New })
+            Ok(if released > 0 { AddAccountOutcome::Released } else { AddAccountOutcome::New })
         })
         .await
         .map_err(context("adding an account"))
@@ -61,12 +61,12 @@ impl Store {
         held: &[HeldUsernameDigest],
         new: &NewSessionRow<'_>,
         invite: Option<InviteDigest>,
-    ) -> Result<SignedUp, Fault> {
+    ) -> Result<SignUpOutcome, Fault> {
         self.transaction(|mut all| async move {
             if let Some(invite) = invite
                 && !use_up_invite(&mut all, invite, account.created_at).await?
             {
-                return Ok(SignedUp::InviteGone);
+                return Ok(SignUpOutcome::InviteGone);
             }
             let is_added = insert_account(&mut all, account).await?;
             // after the insertion, which waits for a transaction that closes the account of this
@@ -77,11 +77,11 @@ impl Store {
                 held_rows += count_held(&mut all, digest, account.created_at).await?;
             }
             if !is_added || held_rows > 0 {
-                return Ok(SignedUp::NameTaken);
+                return Ok(SignUpOutcome::NameTaken);
             }
             insert_session(&mut all, new, FIRST_PASSWORD).await?;
             all.commit().await?;
-            Ok(SignedUp::Done)
+            Ok(SignUpOutcome::Done)
         })
         .await
         .map_err(context("adding an account"))

@@ -9,6 +9,6 @@ mod peppers;
 mod rows;
 mod status;
 
-pub use self::insert::{AccountAdded, SignedUp};
+pub use self::insert::{AddAccountOutcome, SignUpOutcome};
 pub use self::rows::{AccountRow, HashRow, ImportRow, NewAccountRow};
 pub use self::status::AccountChange;

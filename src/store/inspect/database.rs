@@ -9,7 +9,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
-use super::report::{Depth, Look, Schema};
+use super::report::{CheckLevel, DatabaseReport, Schema};
 use super::{content, schema};
 use crate::core::ownership;
 use crate::store::Store;
@@ -28,18 +28,19 @@ const LOOKING: &str = "looking at the database";
 
 impl Store {
     /// Looks at the database at an address. An SQLite file is there already.
-    pub async fn look(
+    pub async fn inspect_at(
         address: &str,
-        depth: Depth,
+        level: CheckLevel,
         demo_users: &[&'static str],
         now: i64,
-    ) -> Result<Look, OpenError> {
+    ) -> Result<DatabaseReport, OpenError> {
         let Some(file) = Self::file_of(address)? else {
             let options = postgres::primary(address).await?;
             let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
             let pool = pool.connect_lazy_with(options);
             let seen =
-                look(Pool::Postgres(&pool), &postgres::MIGRATIONS, depth, (demo_users, now)).await;
+                inspect(Pool::Postgres(&pool), &postgres::MIGRATIONS, level, (demo_users, now))
+                    .await;
             pool.close().await;
             return seen
                 .map_err(context(LOOKING))
@@ -59,7 +60,7 @@ impl Store {
         let pool = pool.connect_lazy_with(options);
         let files = FileGuard::unwatched();
         let sqlite = Pool::Sqlite(&pool, &files);
-        let seen = look(sqlite, &sqlite::MIGRATIONS, depth, (demo_users, now)).await;
+        let seen = inspect(sqlite, &sqlite::MIGRATIONS, level, (demo_users, now)).await;
         pool.close().await;
         seen.map_err(|error| {
             let is_damaged = is_damage(&error);
@@ -83,13 +84,13 @@ fn named(file: &Path, ending: &str) -> std::ffi::OsString {
     name
 }
 
-async fn look(
+async fn inspect(
     pool: Pool<'_>,
     known: &Migrator,
-    depth: Depth,
+    level: CheckLevel,
     (demo_users, now): (&[&'static str], i64),
-) -> sqlx::Result<Look> {
-    let mut seen = Look {
+) -> sqlx::Result<DatabaseReport> {
+    let mut seen = DatabaseReport {
         engine: schema::engine(pool).await?,
         schema: Schema::None,
         damage: None,
@@ -105,7 +106,7 @@ async fn look(
         definitions: Some(DefinitionReport::default()),
     };
     match pool {
-        Pool::Sqlite(sqlite, _) => seen.damage = schema::damage(sqlite, depth).await?,
+        Pool::Sqlite(sqlite, _) => seen.damage = schema::damage(sqlite, level).await?,
         Pool::Postgres(postgres) => {
             let clock = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
             seen.server_clock = Some(sqlx::query_scalar(clock).fetch_one(postgres).await?);

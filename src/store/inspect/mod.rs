@@ -7,4 +7,4 @@ mod schema;
 
 #[cfg(test)]
 pub use self::report::SETUP_EVENTS;
-pub use self::report::{Depth, Look, Schema, SetupEvent};
+pub use self::report::{CheckLevel, DatabaseReport, Schema, SetupEvent};

@@ -6,7 +6,7 @@ use crate::store::definitions::DefinitionReport;
 
 /// What is there.
 #[derive(Debug)]
-pub struct Look {
+pub struct DatabaseReport {
     /// The engine and its version.
     pub engine: String,
     pub schema: Schema,
@@ -62,7 +62,7 @@ pub enum Schema {
 
 /// How thoroughly an SQLite file is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub enum CheckLevel {
     /// Every page.
     Quick,
     /// And every index and reference.

@@ -2,7 +2,7 @@
 
 use sqlx::migrate::Migrator;
 
-use super::report::{Depth, Schema};
+use super::report::{CheckLevel, Schema};
 use crate::store::engine::connection::Pool;
 use crate::store::line_ends::differ_in_line_ends;
 
@@ -22,16 +22,16 @@ pub async fn engine(pool: Pool<'_>) -> sqlx::Result<String> {
 }
 
 /// What is wrong with the pages of an SQLite file.
-pub async fn damage(pool: &sqlx::SqlitePool, depth: Depth) -> sqlx::Result<Option<String>> {
-    let check = match depth {
-        Depth::Quick => "pragma quick_check(1)",
-        Depth::Full => "pragma integrity_check(1)",
+pub async fn damage(pool: &sqlx::SqlitePool, level: CheckLevel) -> sqlx::Result<Option<String>> {
+    let check = match level {
+        CheckLevel::Quick => "pragma quick_check(1)",
+        CheckLevel::Full => "pragma integrity_check(1)",
     };
     let found: Vec<String> = sqlx::query_scalar(check).fetch_all(pool).await?;
     if found != ["ok"] {
         return Ok(Some(found.join("; ").replace('\n', " ")));
     }
-    if depth == Depth::Full {
+    if level == CheckLevel::Full {
         let lost = sqlx::query("pragma foreign_key_check").fetch_all(pool).await?.len();
         if lost > 0 {
             return Ok(Some(format!("{lost} rows refer to rows that are gone")));

@@ -14,7 +14,7 @@ use crate::store::revocations::record_revocation;
 
 /// What became of a new session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Added {
+pub enum AddSessionOutcome {
     /// The account has another password by now, or is disabled.
     No,
     Yes,
@@ -33,13 +33,13 @@ impl Store {
         version: i64,
         most: i64,
         attempts: Forgiveness,
-    ) -> Result<Added, Fault> {
+    ) -> Result<AddSessionOutcome, Fault> {
         let (digest, session) = (new.digest, new.session.clone());
         self.write(RollbackScope::Group, move |mut all| {
             Box::pin(async move {
                 let new = NewSessionRow { digest, session: &session };
                 if !insert_session(&mut all, &new, version).await? {
-                    return Ok(Added::No);
+                    return Ok(AddSessionOutcome::No);
                 }
                 reset_attempts(&mut all, attempts).await?;
                 let over = all
@@ -56,10 +56,10 @@ impl Store {
                     .execute()
                     .await?;
                 if over == 0 {
-                    return Ok(Added::Yes);
+                    return Ok(AddSessionOutcome::Yes);
                 }
                 record_revocation(&mut all, &session.account_id, session.created_at).await?;
-                Ok(Added::InPlaceOfOlder)
+                Ok(AddSessionOutcome::InPlaceOfOlder)
             })
         })
         .await

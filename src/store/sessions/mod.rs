@@ -6,6 +6,6 @@ mod insert;
 mod revoke;
 mod rows;
 
-pub use self::insert::{Added, insert_session};
-pub use self::revoke::{Ended, revoke_all_sessions};
+pub use self::insert::{AddSessionOutcome, insert_session};
+pub use self::revoke::{RevokeOutcome, revoke_all_sessions};
 pub use self::rows::{FoundSessionRow, IdleSince, NewSessionRow, SessionRow};

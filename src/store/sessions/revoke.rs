@@ -10,7 +10,7 @@ use crate::store::revocations::record_revocation;
 
 /// What came of ending sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum RevokeOutcome {
     /// There was none to end, and nothing was written.
     None,
     Sessions(u64),
@@ -48,7 +48,7 @@ impl Store {
         id: &str,
         now: i64,
         turn: Option<(TurnRow, NodeTime)>,
-    ) -> Result<Ended, Fault> {
+    ) -> Result<RevokeOutcome, Fault> {
         self.transaction(|mut all| async move {
             let ended = all
                 .query(
@@ -74,7 +74,7 @@ impl Store {
         keep: &str,
         now: i64,
         turn: Option<(TurnRow, NodeTime)>,
-    ) -> Result<Ended, Fault> {
+    ) -> Result<RevokeOutcome, Fault> {
         self.transaction(|mut all| async move {
             let ended = all
                 .query(
@@ -100,18 +100,18 @@ async fn commit_revocation(
     sessions: u64,
     (account_id, now): (&str, i64),
     turn: Option<(TurnRow, NodeTime)>,
-) -> sqlx::Result<Ended> {
+) -> sqlx::Result<RevokeOutcome> {
     if sessions == 0 {
-        return Ok(Ended::None);
+        return Ok(RevokeOutcome::None);
     }
     if let Some((turn, time)) = turn
         && !take_turn(&mut all, &turn, time).await?
     {
-        return Ok(Ended::RateLimited);
+        return Ok(RevokeOutcome::RateLimited);
     }
     record_revocation(&mut all, account_id, now).await?;
     all.commit().await?;
-    Ok(Ended::Sessions(sessions))
+    Ok(RevokeOutcome::Sessions(sessions))
 }
 
 /// Ends all sessions of an account, in the transaction that changes the account.
