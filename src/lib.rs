@@ -38,14 +38,14 @@
 //! # The house
 //!
 //! It has layers, and arrows point down only:
-//! `main → cli → admin → door → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
+//! `main → cli → admin → embed → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
 //! and imports no other layer.
 //!
 //! | floor | speaks | file |
 //! |---|---|---|
 //! | `cli` | arguments, exit codes | one file a noun |
 //! | `admin` | backups, restores, the doctor, imports, transfers | one file a noun |
-//! | `door` | what is listed below | |
+//! | `embed` | what is listed below | |
 //! | `config` | settings, checked once | |
 //! | `app` | opens the store, fills the domain, builds the endpoint | |
 //! | `server` | connections, limits, deadlines | |
@@ -55,14 +55,14 @@
 //! | `store` | rows | one file a table |
 //! | `core` | secrets, clock, errors, ids | |
 
-pub use crate::door::{Cloakroom, Error, Mount, Mounted, Settings};
+pub use crate::embed::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
 pub use crate::http::{MaybeSignedIn, Problem, Session, SessionDataError, SignedIn};
 #[doc(inline)]
 pub use crate::store::Database;
 
 pub mod admin;
-mod door;
+mod embed;
 
 // The floors are open to the program's own tests and benches, and no part of the API.
 

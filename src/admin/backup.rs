@@ -18,7 +18,7 @@ use crate::core::secret::random_id;
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::ServerSecrets;
 use crate::domain::tokens::Keys;
-use crate::door::Error;
+use crate::embed::Error;
 use crate::store::{BackupError as CopyError, Contents, Store};
 
 /// What a backup holds, and where it goes.

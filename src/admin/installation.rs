@@ -1,7 +1,7 @@
 //! Which installation an operation is about.
 
 use crate::config::Config;
-use crate::door::{Error, Settings};
+use crate::embed::{Error, Settings};
 
 /// An installation: the settings that name its database and its data folder. Nothing of it is open.
 #[derive(Debug, Clone)]

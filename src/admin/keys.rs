@@ -10,7 +10,7 @@ use crate::domain::events::Events;
 use crate::domain::key_files;
 use crate::domain::server_secret::ServerSecrets;
 use crate::domain::tokens::Keys;
-use crate::door::Error;
+use crate::embed::Error;
 use crate::store::Store;
 
 /// The folder of the keys for a command that adds one. A first one is made only in a folder that

@@ -22,7 +22,7 @@ use crate::domain::key_files;
 use crate::domain::peppers::Peppers;
 use crate::domain::server_secret::{self, ServerSecrets};
 use crate::domain::tokens::Keys;
-use crate::door::Error;
+use crate::embed::Error;
 use crate::store::{Contents, Store};
 
 /// What of a backup is restored.

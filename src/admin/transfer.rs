@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::progress::{Phase, Progress};
 use crate::config::DatabaseUrl;
-use crate::door::Error;
+use crate::embed::Error;
 use crate::store::{DefinitionReport, Progress as Moved, Store};
 
 /// What was moved.

@@ -1,4 +1,4 @@
-//! `cloakroom serve`, and `cloakroom` alone: the first to embed what the door gives.
+//! `cloakroom serve`, and `cloakroom` alone: the first program that embeds the library.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -9,7 +9,7 @@ use super::output::{CliError, Outcome};
 use crate::app::Surroundings;
 use crate::config::Config;
 use crate::domain::demo_users::{self, DEMO_USERS};
-use crate::door::{
+use crate::embed::{
     Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
 };
 use crate::http::Guest;

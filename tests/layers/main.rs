@@ -56,10 +56,13 @@ fn none(words: &[&str], inside: impl Fn(&str) -> bool) {
 const LAYERS: [(&str, &[&str]); 12] = [
     (
         "cli",
-        &["admin", "door", "server", "app", "http", "metrics", "config", "domain", "store", "core"],
+        &[
+            "admin", "embed", "server", "app", "http", "metrics", "config", "domain", "store",
+            "core",
+        ],
     ),
-    ("admin", &["door", "server", "app", "http", "config", "domain", "store", "core"]),
-    ("door", &["server", "app", "http", "metrics", "config", "domain", "store", "core"]),
+    ("admin", &["embed", "server", "app", "http", "config", "domain", "store", "core"]),
+    ("embed", &["server", "app", "http", "metrics", "config", "domain", "store", "core"]),
     ("app", &["server", "http", "metrics", "config", "domain", "store", "core"]),
     ("metrics", &["server", "http", "domain", "store", "core"]),
     ("server", &["core"]),
@@ -69,7 +72,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("store", &["core"]),
     ("core", &[]),
     // declares the layers, and re-exports the API of the library
-    ("lib", &["door", "http", "store"]),
+    ("lib", &["embed", "http", "store"]),
 ];
 
 fn layer(file: &str) -> &str {
@@ -189,7 +192,7 @@ fn each_library_is_named_in_its_layer_only() {
     none(&["poem", "hyper"], |file| {
         !file.starts_with("http/")
             && !file.starts_with("server/")
-            && !file.starts_with("door/")
+            && !file.starts_with("embed/")
             && !file.starts_with("app/")
             && file != "metrics.rs"
     });

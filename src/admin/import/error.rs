@@ -4,7 +4,7 @@ use std::error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::door::Error;
+use crate::embed::Error;
 
 /// Why a file is not imported.
 #[derive(Debug, thiserror::Error)]

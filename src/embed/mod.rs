@@ -1,4 +1,4 @@
-//! The door for whoever embeds Cloakroom in a poem-openapi service of their own: open, mount, serve.
+//! The library for programs that embed Cloakroom in a poem-openapi service of their own: open, mount, serve.
 //! The program itself goes through it, too.
 
 mod serving;
