@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::error::Error;
+use super::mounted::Mounted;
 use super::signals::Signals;
-use super::{Error, Mounted};
 use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
@@ -48,6 +49,15 @@ impl Sockets {
 }
 
 impl Mounted {
+    /// Serves where the settings say, until SIGTERM or Ctrl-C: with Cloakroom's own accept loop, which
+    /// has limits and deadlines, TLS if the settings name a certificate, the metrics at an address of
+    /// their own. In the end it lets the answers under way finish, and closes the database.
+    pub async fn serve(self) -> Result<(), Error> {
+        let sockets = Sockets::open(&self.cloakroom.config)?;
+        warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
+        self.serve_on(sockets, Signals::listen()).await
+    }
+
     /// Serves until it is told to stop, or until the disk does not keep what is written.
     pub(crate) async fn serve_on(self, sockets: Sockets, signals: Signals) -> Result<(), Error> {
         let Self { cloakroom, endpoint, requests, document: _ } = self;

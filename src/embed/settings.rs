@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::error::Error;
 use crate::config::{self, Config, DatabaseUrl};
 
 /// Settings: those of the program, by their names in its settings file. What is not set has the

@@ -1,0 +1,96 @@
+//! Cloakroom, open.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::settings::Settings;
+use crate::app::{self, Surroundings};
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::store::Database;
+
+/// Cloakroom, open: its accounts, sessions and keys, ready to be mounted beside operations.
+///
+/// ```no_run
+/// use cloakroom::{Cloakroom, Settings, SignedIn};
+/// use poem_openapi::{OpenApi, payload::PlainText};
+///
+/// struct Greetings;
+///
+/// #[OpenApi]
+/// impl Greetings {
+///     /// Greet me
+///     #[oai(path = "/greeting", method = "get", operation_id = "greet")]
+///     async fn greet(&self, who: SignedIn) -> PlainText<String> {
+///         PlainText(format!("Hello {}", who.username()))
+///     }
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), cloakroom::Error> {
+///     let cloakroom = Cloakroom::open(Settings::load()?).await?;
+///     cloakroom.mount(Greetings, "Greetings", "1.0").serve().await
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cloakroom {
+    pub(super) config: Arc<Config>,
+    pub(super) domain: Arc<Domain>,
+    pub(super) is_demo: bool,
+}
+
+impl Cloakroom {
+    /// Opens everything it needs; what is missing is made: the data folder, the signing key, the
+    /// database and its tables. Wants a tokio runtime, and keeps on working in it.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use cloakroom::{Cloakroom, Settings};
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let settings = Settings::default().data_dir(folder.path());
+    /// let cloakroom = Cloakroom::open(settings).await?;
+    /// # Ok::<_, cloakroom::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn open(settings: Settings) -> Result<Self, Error> {
+        let config = settings.check()?;
+        let surroundings = Surroundings::real(&config);
+        Self::among(config, surroundings, false).await
+    }
+
+    /// What only the program and its tests say of the surroundings. No part of the API.
+    #[doc(hidden)]
+    pub async fn among(
+        config: Config,
+        surroundings: Surroundings,
+        is_demo: bool,
+    ) -> Result<Self, Error> {
+        let domain = Arc::new(app::open(&config, surroundings).await?);
+        app::watch(&domain);
+        Ok(Self { config: Arc::new(config), domain, is_demo })
+    }
+
+    /// The domain, for the program and its tests. No part of the API.
+    #[doc(hidden)]
+    pub fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    /// Connections to Cloakroom's database, for tables of your own in it.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use cloakroom::{Cloakroom, Database, Settings};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let cloakroom = Cloakroom::open(Settings::default().data_dir(folder.path())).await.unwrap();
+    /// let Database::Sqlite(pool) = cloakroom.database() else { panic!("configured otherwise") };
+    /// let accounts: i64 =
+    ///     sqlx::query_scalar("select count(*) from accounts").fetch_one(&pool).await.unwrap();
+    /// assert_eq!(accounts, 0);
+    /// # });
+    /// ```
+    pub fn database(&self) -> Database {
+        self.domain.store.database()
+    }
+}

@@ -1,0 +1,83 @@
+//! Why something does not start.
+
+use crate::app::StartError;
+use crate::config::ConfigError;
+use crate::core::error::Fault;
+use crate::domain::key_files::KeyError;
+use crate::domain::peppers::PepperError;
+use crate::domain::server_secret::ServerSecretError;
+use crate::http::MountError;
+use crate::server::TlsError;
+use crate::store::{BackupError, MoveError, OpenError, Trouble};
+
+/// Why something about to start does not, in one sentence that says what to do: a setting, the
+/// database, the keys, an address that is taken, or an operation that does not fit.
+///
+/// ```
+/// let error = cloakroom::Settings::from_toml("sight.name = \"Notes\"").unwrap_err();
+/// assert!(error.to_string().contains("sight"), "{error}");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Settings(ConfigError),
+    #[error(transparent)]
+    Start(StartError),
+    #[error(transparent)]
+    Mount(MountError),
+    #[error(transparent)]
+    Tls(TlsError),
+    #[error(transparent)]
+    Disk(Trouble),
+    #[error(transparent)]
+    Open(OpenError),
+    #[error(transparent)]
+    Copy(BackupError),
+    #[error(transparent)]
+    Transfer(MoveError),
+    #[error(transparent)]
+    Key(KeyError),
+    #[error(transparent)]
+    Pepper(PepperError),
+    #[error(transparent)]
+    ServerSecret(ServerSecretError),
+    #[error(transparent)]
+    Fault(Fault),
+    #[error("{0}")]
+    Serve(String),
+}
+
+macro_rules! from_cause {
+    ($($cause:ty => $variant:ident),*) => {
+        $(impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                Self(Cause::$variant(cause))
+            }
+        })*
+    };
+}
+from_cause!(
+    ConfigError => Settings,
+    StartError => Start,
+    MountError => Mount,
+    TlsError => Tls,
+    Trouble => Disk,
+    OpenError => Open,
+    BackupError => Copy,
+    MoveError => Transfer,
+    KeyError => Key,
+    PepperError => Pepper,
+    ServerSecretError => ServerSecret,
+    Fault => Fault
+);
+
+impl Error {
+    /// One that only serving knows, in a sentence.
+    pub(super) fn serving(sentence: impl Into<String>) -> Self {
+        Self(Cause::Serve(sentence.into()))
+    }
+}

@@ -1,0 +1,144 @@
+//! Operations beside Cloakroom's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use poem::{EndpointExt, IntoEndpoint};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi};
+
+use super::cloakroom::Cloakroom;
+use super::error::Error;
+use super::mounted::Mounted;
+use crate::app;
+use crate::http::{About, Guest, Requests};
+
+/// The most bytes of a body of an embedder's operation, unless they say otherwise: enough for any
+/// JSON that a person writes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+impl Cloakroom {
+    /// Puts operations of your own beside Cloakroom's: into one document with this title and version,
+    /// behind the same guard, checks and limits. `api` is what `poem_openapi::OpenApiService::new`
+    /// takes: an `#[OpenApi]` impl, or a tuple of them.
+    pub fn mount<T: OpenApi + 'static>(
+        &self,
+        api: T,
+        title: impl Into<String>,
+        version: impl Into<String>,
+    ) -> Mount<T> {
+        let about = About::new(title, version);
+        self.mount_guest(Guest { api, about, body_limit: BODY_LIMIT, pages: Vec::new() })
+    }
+
+    pub(crate) fn mount_guest<T: OpenApi + 'static>(&self, guest: Guest<T>) -> Mount<T> {
+        Mount { cloakroom: self.clone(), guest }
+    }
+}
+
+/// Operations that are about to stand beside Cloakroom's. What is not said has a default.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # use cloakroom::{Cloakroom, Settings};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let cloakroom = Cloakroom::open(Settings::default().data_dir(folder.path())).await?;
+/// use poem::web::Html;
+/// use poem_openapi::ContactObject;
+///
+/// #[poem::handler]
+/// fn home() -> Html<&'static str> {
+///     Html("<!DOCTYPE html><title>Notes</title><a href=/login>Sign in</a>")
+/// }
+///
+/// let mounted = cloakroom
+///     .mount((), "Notes", "1.0")
+///     .description("Notes of one's own.")
+///     .contact(ContactObject::new().email("notes@example.org"))
+///     .scheme("notesSession")
+///     .body_limit(64 * 1024)
+///     .page("/", home)
+///     .endpoint()?;
+/// assert!(mounted.document().contains("notesSession"));
+/// # Ok::<_, cloakroom::Error>(())
+/// # }).unwrap();
+/// ```
+#[must_use]
+pub struct Mount<T> {
+    cloakroom: Cloakroom,
+    guest: Guest<T>,
+}
+
+impl<T> fmt::Debug for Mount<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").field("guest", &self.guest).finish_non_exhaustive()
+    }
+}
+
+impl<T: OpenApi + 'static> Mount<T> {
+    /// What the document says first of the service, in Markdown. What it says of sessions comes
+    /// behind it.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.guest.about.description = Some(text.into());
+        self
+    }
+
+    /// Whom the document names to ask. Without it, nobody.
+    pub fn contact(mut self, contact: ContactObject) -> Self {
+        self.guest.about.contact = Some(contact);
+        self
+    }
+
+    /// The licence of the API. Without it, none.
+    pub fn license(mut self, license: impl Into<LicenseObject>) -> Self {
+        self.guest.about.license = Some(license.into());
+        self
+    }
+
+    /// What the security scheme is called in the document; `session` unless this says otherwise.
+    pub fn scheme(mut self, name: impl Into<String>) -> Self {
+        self.guest.about.scheme = name.into();
+        self
+    }
+
+    /// The most bytes that a body of your operations may have: 1 MiB unless this says otherwise.
+    /// Whoever sends more is answered 413. Cloakroom's own operations take 16 KiB.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.guest.body_limit = bytes;
+        self
+    }
+
+    /// A page, or a file that belongs to one: what `GET` of this path answers, and the document does
+    /// not show. At `/` it takes the place of Cloakroom's, which only leads to signing in.
+    ///
+    /// Answers that do not say otherwise forbid scripts, styles and everything else that a page may
+    /// load: give yours a `Content-Security-Policy`.
+    pub fn page<E>(mut self, path: impl Into<String>, page: E) -> Self
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        let page = page.into_endpoint().map_to_response().boxed();
+        self.guest.pages.push((path.into(), page));
+        self
+    }
+
+    /// Puts it all together, and says what does not fit.
+    pub fn endpoint(self) -> Result<Mounted, Error> {
+        let Self { cloakroom, guest } = self;
+        let requests = Arc::new(Requests::of::<T>());
+        let (endpoint, document) = app::build_endpoint_with(
+            &cloakroom.config,
+            Arc::clone(&cloakroom.domain),
+            cloakroom.is_demo,
+            Arc::clone(&requests),
+            guest,
+        )?;
+        Ok(Mounted { cloakroom, endpoint, document, requests })
+    }
+
+    /// Serves it where the settings say, until SIGTERM or Ctrl-C: [`Mount::endpoint`], then
+    /// [`Mounted::serve`].
+    pub async fn serve(self) -> Result<(), Error> {
+        self.endpoint()?.serve().await
+    }
+}
