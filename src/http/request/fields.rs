@@ -1,5 +1,8 @@
 //! The fields of a body, read one by one, and everything that is wrong with them.
 
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
 use poem::http::header;
 use poem::{Request, RequestBody};
 use serde_json::Value;
@@ -10,6 +13,9 @@ use super::limit::MAX_BODY_BYTES;
 use super::media_type::is_form;
 use crate::core::secret::Password;
 use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
+
+/// Memory for a body is taken ahead up to this; a client may declare more than it sends.
+const MAX_EXPECTED_BYTES: usize = 1024;
 
 /// The most fields of a body; no operation has a quarter of them.
 const MAX_FIELDS: usize = 32;
@@ -147,9 +153,17 @@ pub async fn read_bytes(
         return Err(Failure::of(Code::PayloadTooLarge));
     }
     let body = body.take().map_err(|_| Failure::invalid_request("The body was read before."))?;
-    let bytes = body.into_bytes_limit(MAX_BODY_BYTES).await.map_err(|error| match error {
-        poem::error::ReadBodyError::PayloadTooLarge => Failure::of(Code::PayloadTooLarge),
-        _ => Failure::invalid_request("The body ended before it was complete."),
-    })?;
-    Ok(Zeroizing::new(Vec::from(bytes))) // it may hold a password
+    // poem's own reader keeps a buffer of 4 KiB in the future of the operation
+    let mut chunks = pin!(body.into_bytes_stream());
+    let expected = declared.unwrap_or_default().min(MAX_EXPECTED_BYTES);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(expected)); // it may hold a password
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk
+            .map_err(|_| Failure::invalid_request("The body ended before it was complete."))?;
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Failure::of(Code::PayloadTooLarge));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
