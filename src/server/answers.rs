@@ -14,7 +14,7 @@ use poem::{Body, Endpoint, Request, Response};
 
 use super::crowd::{Crowd, Presence};
 use super::deadlines::Pulse;
-use super::stream::{Sent, Told};
+use super::stream::{Answered, Sent, Told};
 use super::visits::Visit;
 
 impl<W> Visit<W> {
@@ -42,7 +42,7 @@ type Answer = hyper::Response<BoxBody<Bytes, io::Error>>;
 pub async fn answer_one(
     visit: Arc<Visit<Pulse>>,
     request: hyper::Request<Incoming>,
-) -> Result<Answer, Infallible> {
+) -> Result<hyper::Response<Answered>, Infallible> {
     let pulse = &visit.watch;
     pulse.has_asked(!request.body().is_end_stream());
     let mut response = visit.answer(pulse, request, false).await;
@@ -52,7 +52,7 @@ pub async fn answer_one(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     pulse.has_answer();
-    Ok(response.into())
+    Ok(Answer::from(response).map(|body| Answered::new(body, Arc::clone(pulse))))
 }
 
 /// Answers one request of HTTP/2 among others.

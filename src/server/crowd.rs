@@ -100,6 +100,10 @@ impl Watch for Crowd {
         true // it may be sending at any time
     }
 
+    fn can_release_buffers(&self) -> bool {
+        false // the two sides have agreed on what they have of each other
+    }
+
     fn due(&self, deadlines: &Deadlines) -> Instant {
         let state = self.state();
         if let Some(since) = state.leaving {

@@ -27,6 +27,8 @@ pub struct Deadlines {
     pub stall: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
+    /// An idle connection keeps its buffers as long, and waits for the next request without them.
+    pub idle_buffers: Duration,
     /// Reading on after a refusal, so that the client gets to read it.
     pub linger: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for Deadlines {
             answer: seconds(30), // the longest wait of ours is 2 s
             stall: seconds(20),
             idle: seconds(75), // proxies keep theirs for 60 s: they are to close first
+            idle_buffers: Duration::from_millis(100),
             linger: seconds(2),
         }
     }
@@ -60,7 +63,9 @@ pub trait Watch: Send + Sync + 'static {
     fn has_flushed(&self);
     /// The connection is about to be closed. May the client still be sending?
     fn closes(&self) -> bool;
-    /// When the connection is closed, unless it does something else by then.
+    /// Is nothing under way for which the connection needs its buffers?
+    fn can_release_buffers(&self) -> bool;
+    /// When the connection is closed or its buffers are released, unless it does something else by then.
     fn due(&self, deadlines: &Deadlines) -> Instant;
     /// It is overdue. Is the client told first, and given a moment?
     fn says_goodbye(&self) -> bool;
@@ -87,6 +92,7 @@ enum Doing {
     },
     Idle {
         since: Instant,
+        has_buffers: bool,
     },
     Lingering {
         since: Instant,
@@ -105,12 +111,14 @@ struct State {
     is_ahead: bool,
     /// Was a body left unread?
     has_rest: bool,
+    /// Was all of the answer handed over to be written?
+    is_sent: bool,
 }
 
 impl Pulse {
     pub fn new() -> Self {
         let doing = Doing::Head { since: Instant::now(), has_begun: false };
-        Self(Mutex::new(State { doing, is_ahead: false, has_rest: false }))
+        Self(Mutex::new(State { doing, is_ahead: false, has_rest: false, is_sent: false }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -137,7 +145,7 @@ impl Pulse {
     pub fn has_asked(&self, has_body: bool) {
         let since = Instant::now();
         let mut state = self.state();
-        (state.is_ahead, state.has_rest) = (false, false);
+        (state.is_ahead, state.has_rest, state.is_sent) = (false, false, false);
         state.doing =
             if has_body { Doing::Body { since, bytes: 0 } } else { Doing::Answering { since } };
     }
@@ -159,6 +167,23 @@ impl Pulse {
     /// The service has an answer.
     pub fn has_answer(&self) {
         self.state().doing = Doing::Writing { since: Instant::now() };
+    }
+
+    /// All of the answer was handed over to be written.
+    pub fn has_sent(&self) {
+        let mut state = self.state();
+        state.is_sent = true;
+        // what was handed over last is not flushed yet
+        if matches!(state.doing, Doing::Idle { .. }) {
+            state.doing = Doing::Writing { since: Instant::now() };
+        }
+    }
+
+    /// The buffers of the idle connection are released.
+    pub fn release_buffers(&self) {
+        if let Doing::Idle { has_buffers, .. } = &mut self.state().doing {
+            *has_buffers = false;
+        }
     }
 }
 
@@ -182,7 +207,7 @@ impl Watch for Pulse {
             state.doing = if state.is_ahead {
                 Doing::Head { since, has_begun: true }
             } else {
-                Doing::Idle { since }
+                Doing::Idle { since, has_buffers: true }
             };
         }
     }
@@ -196,8 +221,14 @@ impl Watch for Pulse {
         lingers
     }
 
+    fn can_release_buffers(&self) -> bool {
+        let state = self.state();
+        state.is_sent && matches!(state.doing, Doing::Idle { has_buffers: true, .. })
+    }
+
     fn due(&self, deadlines: &Deadlines) -> Instant {
-        match self.state().doing {
+        let state = self.state();
+        match state.doing {
             Doing::Head { since, .. } => since + deadlines.head,
             Doing::Body { since, bytes } => {
                 let paid = Duration::from_secs(1) * bytes / deadlines.least_rate;
@@ -205,7 +236,10 @@ impl Watch for Pulse {
             }
             Doing::Answering { since } => since + deadlines.answer,
             Doing::Writing { since } => since + deadlines.stall,
-            Doing::Idle { since } => since + deadlines.idle,
+            Doing::Idle { since, has_buffers: true } if state.is_sent => {
+                since + deadlines.idle_buffers.min(deadlines.idle)
+            }
+            Doing::Idle { since, .. } => since + deadlines.idle,
             Doing::Lingering { since } => since + deadlines.linger,
         }
     }
@@ -250,6 +284,14 @@ mod tests {
         pulse.has_written();
         assert!(due(&pulse) > stalled, "something was taken in");
         pulse.has_flushed();
+        assert_eq!(left(&pulse), 75.0, "more of the answer may follow");
+        assert!(!pulse.can_release_buffers());
+        pulse.has_sent();
+        assert!(!pulse.can_release_buffers(), "the rest of it is not flushed");
+        pulse.has_flushed();
+        assert_eq!(left(&pulse), 0.0, "it keeps its buffers for a moment");
+        assert!(pulse.can_release_buffers());
+        pulse.release_buffers();
         assert_eq!(left(&pulse), 75.0);
         pulse.has_read(1);
         assert_eq!(left(&pulse), 10.0, "the next request has begun");

@@ -30,13 +30,20 @@ const COPIED: usize = 4 * 1024;
 pub struct Watched<S, W> {
     stream: S,
     watch: Arc<W>,
+    /// What was read already and is to be read again.
+    ahead: Bytes,
     /// Bytes that may still be thrown away, once it is being closed.
     rest: Option<usize>,
 }
 
 impl<S, W> Watched<S, W> {
     pub fn new(stream: S, watch: Arc<W>) -> Self {
-        Self { stream, watch, rest: None }
+        Self { stream, watch, ahead: Bytes::new(), rest: None }
+    }
+
+    /// Whatever reads next gets these bytes first.
+    pub fn put_back(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
     }
 }
 
@@ -46,6 +53,11 @@ impl<S: AsyncRead + Unpin, W: Watch> AsyncRead for Watched<S, W> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
@@ -176,6 +188,44 @@ fn unshared(bytes: Bytes) -> Bytes {
 impl Drop for Told {
     fn drop(&mut self) {
         self.pulse.has_body(self.is_complete);
+    }
+}
+
+/// An answer's body in HTTP/1.1 that tells when all of it is handed over.
+pub struct Answered {
+    body: BoxBody<Bytes, io::Error>,
+    pulse: Arc<Pulse>,
+}
+
+impl Answered {
+    pub fn new(body: BoxBody<Bytes, io::Error>, pulse: Arc<Pulse>) -> Self {
+        Self { body, pulse }
+    }
+}
+
+impl Body for Answered {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.pulse.has_sent();
     }
 }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
 use rustix::net::sockopt::set_socket_send_buffer_size;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -85,25 +85,70 @@ async fn over_tls(tls: &Tls, visit: Visit<Pulse>, stream: TcpStream, end: watch:
 }
 
 /// HTTP/1.1: one request after the other.
-async fn one_by_one<S>(visit: Visit<Pulse>, stream: S, end: watch::Receiver<End>)
+async fn one_by_one<S>(visit: Visit<Pulse>, stream: S, mut end: watch::Receiver<End>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let visit = Arc::new(visit);
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&visit.watch)));
-    let asked = Arc::clone(&visit);
-    let service = service_fn(move |request| answer_one(Arc::clone(&asked), request));
-    let connection = http1::Builder::new()
-        .header_read_timeout(None) // the pulse is watched instead
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS)
-        .serve_connection(stream, service);
-    let last = (end, End::Over);
-    attend(connection, http1::Connection::graceful_shutdown, &visit, last).await;
+    let mut stream = Watched::new(stream, Arc::clone(&visit.watch));
+    loop {
+        let asked = Arc::clone(&visit);
+        // hyper keeps room for this future as long as the connection is open, idle or not
+        let service = service_fn(move |request| Box::pin(answer_one(Arc::clone(&asked), request)));
+        let mut connection = http1::Builder::new()
+            .header_read_timeout(None) // the pulse is watched instead
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEAD_FIELDS)
+            .serve_connection(TokioIo::new(stream), service);
+        let finish = http1::Connection::graceful_shutdown;
+        let last = (&mut end, End::Over);
+        match attend(Pin::new(&mut connection), finish, &visit, last).await {
+            Outcome::Ended => return,
+            Outcome::Idle => {}
+        }
+        let parts = connection.into_parts();
+        stream = parts.io.into_inner();
+        if parts.read_buf.is_empty() {
+            if !has_next_request(&mut stream, &visit, &mut end).await {
+                return;
+            }
+        } else {
+            // part of the next request came with the one before
+            visit.watch.has_read(parts.read_buf.len());
+            stream.put_back(parts.read_buf);
+        }
+    }
+}
+
+/// Waits for the next request of an idle connection that has no buffers any more. False if the connection
+/// is over.
+async fn has_next_request<S>(
+    stream: &mut Watched<S, Pulse>,
+    visit: &Visit<Pulse>,
+    end: &mut watch::Receiver<End>,
+) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    visit.watch.release_buffers();
+    let deadlines = &visit.hall.deadlines;
+    let mut first = [0; 64];
+    tokio::select! {
+        read = stream.read(&mut first) => {
+            if let Ok(count @ 1..) = read {
+                stream.put_back(Bytes::copy_from_slice(&first[..count]));
+                return true;
+            }
+        }
+        _ = end.wait_for(|end| *end >= End::Over) => {}
+        () = sleep_until(visit.watch.due(deadlines)) => return false,
+    }
+    let _ = timeout(deadlines.linger, stream.shutdown()).await; // the client may be gone
+    false
 }
 
 /// HTTP/2: many requests at once.
-async fn at_once<S>(visit: Visit<Crowd>, stream: S, end: watch::Receiver<End>)
+async fn at_once<S>(visit: Visit<Crowd>, stream: S, mut end: watch::Receiver<End>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -127,22 +172,31 @@ where
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .serve_connection(stream, service);
-    let last = (end, End::LastCall);
-    attend(connection, http2::Connection::graceful_shutdown, &visit, last).await;
+    let (finish, last) = (http2::Connection::graceful_shutdown, (&mut end, End::LastCall));
+    match attend(pin!(connection), finish, &visit, last).await {
+        Outcome::Ended | Outcome::Idle => {}
+    }
 }
 
-/// Lets a connection go on until it ends, is overdue, or the service ends. `finish` lets what is
+/// What became of a connection that was attended to.
+enum Outcome {
+    Ended,
+    /// Nothing is under way, and its buffers are of no use for now.
+    Idle,
+}
+
+/// Lets a connection go on until it ends, is idle or overdue, or the service ends. `finish` lets what is
 /// under way on it end, and takes no more.
 async fn attend<C, W: Watch>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
     visit: &Visit<W>,
-    (mut end, last): (watch::Receiver<End>, End),
-) where
+    (end, last): (&mut watch::Receiver<End>, End),
+) -> Outcome
+where
     C: Future<Output = hyper::Result<()>>,
 {
     let (watch, deadlines) = (&visit.watch, &visit.hall.deadlines);
-    let mut connection = pin!(connection);
     let mut timer = pin!(sleep_until(watch.due(deadlines)));
     let mut told = pin!(end.wait_for(|end| *end >= last));
     let mut is_told = false;
@@ -156,19 +210,22 @@ async fn attend<C, W: Watch>(
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                return Poll::Ready(());
+                return Poll::Ready(Outcome::Ended);
             }
             if overdue(timer.as_mut(), &**watch, deadlines, cx).is_pending() {
                 return Poll::Pending;
             }
+            if watch.can_release_buffers() {
+                return Poll::Ready(Outcome::Idle);
+            }
             tracing::debug!("a connection took too long");
             if !watch.says_goodbye() {
-                return Poll::Ready(());
+                return Poll::Ready(Outcome::Ended);
             }
             finish(connection.as_mut());
         }
     })
-    .await;
+    .await
 }
 
 /// Ready when what the connection does has taken too long.
