@@ -120,7 +120,7 @@ test('the documentation requests nothing from another origin', async () => {
   await block(page, 'login').waitFor();
   for (const { id } of operations) await openBlock(page, id);
   for (const control of await page.locator('.model-box-control:visible').all()) await control.click();
-  await page.locator('.scheme-container .authorize').click();
+  await page.locator('.auth-wrapper > .authorize').click();
   await page.keyboard.press('Escape');
   await tryItOut(page, 'getReadiness');
   await page.waitForLoadState('networkidle');

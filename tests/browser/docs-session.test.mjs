@@ -23,7 +23,7 @@ async function closedPadlocks(page) {
 }
 
 /** The button above the operations, whose words are those of the dialog. */
-const authorizeButton = (page) => page.locator('.scheme-container .authorize');
+const authorizeButton = (page) => page.locator('.auth-wrapper > .authorize');
 const dialogOf = (page) => page.getByRole('dialog');
 
 /** Signs in by the dialog, which is open, with the keyboard alone. */
