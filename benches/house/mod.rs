@@ -17,7 +17,7 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::accounts::Application;
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::server::{self, Edge};
 use tokio::runtime::Runtime;

@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use cloakroom::core::secret::Password;
-use cloakroom::domain::foreign_hashes::ForeignHash;
-use cloakroom::domain::passwords::{HashCost, Hasher, Verdict};
+use cloakroom::domain::passwords::hasher::{HashCost, Hasher, Verdict};
+use cloakroom::domain::passwords::imported::ForeignHash;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 

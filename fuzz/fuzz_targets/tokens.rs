@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use cloakroom::core::clock::Timestamp;
 use cloakroom::core::secret::{DeviceToken, Sid};
-use cloakroom::domain::tokens::{Claims, DeviceClaims, Keys};
+use cloakroom::domain::keys::tokens::{Claims, DeviceClaims, Keys};
 use cloakroom_fuzz::Members;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;

@@ -4,7 +4,7 @@
 
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::passwords::{FEWEST_CHARS, PasswordRules};
+use cloakroom::domain::passwords::hasher::{FEWEST_CHARS, PasswordRules};
 use cloakroom::domain::sessions::{Credentials, LONGEST_LOGIN_NAME};
 use libfuzzer_sys::fuzz_target;
 

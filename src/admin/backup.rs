@@ -15,9 +15,9 @@ use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::ownership;
 use crate::core::secret::random_id;
-use crate::domain::peppers::Peppers;
-use crate::domain::server_secret::ServerSecrets;
-use crate::domain::tokens::Keys;
+use crate::domain::keys::peppers::Peppers;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::Keys;
 use crate::embed::Error;
 use crate::store::{BackupError as CopyError, Contents, Store};
 

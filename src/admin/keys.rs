@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::app::{self, StartError, lock_keys};
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
-use crate::domain::audit::Event;
-use crate::domain::events::Events;
-use crate::domain::key_files;
-use crate::domain::server_secret::ServerSecrets;
-use crate::domain::tokens::Keys;
+use crate::domain::audit::event::Event;
+use crate::domain::audit::journal::Events;
+use crate::domain::keys::files;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::Keys;
 use crate::embed::Error;
 use crate::store::Store;
 
@@ -40,7 +40,7 @@ pub(crate) async fn make_first_keys(config: &Config, store: &Store) -> Result<()
     if !Keys::are_in(&folder)? && !store.has_accounts().await? {
         Keys::create(&folder, now)?;
     }
-    if ServerSecrets::are_in(&folder)? || key_files::is_read_only(&folder) {
+    if ServerSecrets::are_in(&folder)? || files::is_read_only(&folder) {
         return Ok(());
     }
     if store.server_secrets_in_use(now.millis()).await?.is_empty() {

@@ -16,12 +16,12 @@ use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::secret::random_id;
-use crate::domain::audit::Event;
-use crate::domain::events::Events;
-use crate::domain::key_files;
-use crate::domain::peppers::Peppers;
-use crate::domain::server_secret::{self, ServerSecrets};
-use crate::domain::tokens::Keys;
+use crate::domain::audit::event::Event;
+use crate::domain::audit::journal::Events;
+use crate::domain::keys::peppers::Peppers;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::{files, server_secret};
 use crate::embed::Error;
 use crate::store::{Contents, Store};
 
@@ -138,7 +138,7 @@ pub async fn restore_backup(
         .map_err(|error| RestoreError::Write(path, error))?;
     let prepared = prepare_copy(&copy.path, &manifest.made_at, options).await?;
     // the keys first: alone they are no service, and what is interrupted here can be run again
-    let lock = key_files::hold(&key_folder)?;
+    let lock = files::hold(&key_folder)?;
     for name in &keys {
         restore_key(&from.join(KEYS).join(name), &key_folder.join(name))?;
     }

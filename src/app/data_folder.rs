@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::error::StartError;
 use crate::config::Config;
 use crate::core::ownership;
-use crate::domain::key_files;
-use crate::domain::tokens::Keys;
+use crate::domain::keys::files;
+use crate::domain::keys::tokens::Keys;
 use crate::store::Store;
 
 /// Makes the data folder, which only its owner may enter, and the folder of the keys in it.
@@ -78,7 +78,7 @@ pub(super) fn remove_group_access(config: &Config) -> Result<(), StartError> {
             remove_group(&keys.join("lock"), &mut changed);
             let files = fs::read_dir(&keys).into_iter().flatten().flatten();
             let files = files.map(|entry| entry.path());
-            for file in files.filter(|path| key_files::is_named_as_one(path)) {
+            for file in files.filter(|path| files::is_named_as_one(path)) {
                 remove_group(&file, &mut changed);
             }
         }

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::core::error::Fault;
-use crate::domain::key_files::KeyError;
-use crate::domain::peppers::PepperError;
-use crate::domain::server_secret::ServerSecretError;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::peppers::PepperError;
+use crate::domain::keys::server_secret::ServerSecretError;
 use crate::store::OpenError;
 
 /// Why the service does not start; each says what to do.

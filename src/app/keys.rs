@@ -7,9 +7,10 @@ use super::error::StartError;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::error::Fault;
-use crate::domain::key_files::{self, KeyError};
-use crate::domain::server_secret::{self, ServerSecretError, ServerSecrets};
-use crate::domain::tokens::Keys;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::server_secret::{ServerSecretError, ServerSecrets};
+use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::{files, server_secret};
 use crate::store::Store;
 
 /// Reads the signing keys and the server secrets, and makes the first one of each. One process at a
@@ -28,7 +29,7 @@ pub(super) async fn load_keys(
 /// Waits until no other process reads or makes the keys of the folder.
 pub async fn lock_keys(folder: &Path) -> Result<Option<File>, StartError> {
     let folder = folder.to_owned();
-    let waited = tokio::task::spawn_blocking(move || key_files::hold(&folder)).await;
+    let waited = tokio::task::spawn_blocking(move || files::hold(&folder)).await;
     Ok(waited.map_err(|error| Fault::new("waiting for the keys", error))??)
 }
 

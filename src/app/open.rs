@@ -10,19 +10,18 @@ use super::error::StartError;
 use super::keys::{load_keys, load_server_secrets, lock_keys};
 use crate::config::{Config, Registration};
 use crate::core::clock::Clock;
-use crate::domain::accounts;
-use crate::domain::events::Events;
-use crate::domain::key_files::KeyError;
-use crate::domain::passwords::{HashCost, Hasher, PasswordRules};
-use crate::domain::peppers::Peppers;
-use crate::domain::recognition::Recognition;
-use crate::domain::server_secret::ServerSecrets;
+use crate::domain::audit::journal::Events;
+use crate::domain::jobs::{CLEAR, LOOK};
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::peppers::Peppers;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::Keys;
+use crate::domain::passwords::hasher::{HashCost, Hasher, PasswordRules};
 use crate::domain::sessions::SessionRules;
+use crate::domain::sessions::cache::Recognition;
 use crate::domain::tallies::Tallies;
 use crate::domain::throttle::Limits;
-use crate::domain::tokens::Keys;
-use crate::domain::watch::{CLEAR, LOOK};
-use crate::domain::{Domain, Rules};
+use crate::domain::{Domain, Rules, accounts};
 use crate::store::Store;
 
 /// What the settings cannot say: tests turn the clock and hash cheaply.

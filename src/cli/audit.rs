@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp, days, hours, mins};
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
-use crate::domain::audit::Event;
-use crate::domain::events::{self, Question};
+use crate::domain::audit::event::Event;
+use crate::domain::audit::journal;
+use crate::domain::audit::journal::Question;
 use crate::store::{NamedEventRow, Store};
 
 const EXAMPLES: &str = "\
@@ -116,7 +117,7 @@ impl Audit {
             events: self.event,
             limit: self.limit,
         };
-        let rows = events::ask(store, &question).await?;
+        let rows = journal::ask(store, &question).await?;
         if self.json {
             return rows
                 .iter()

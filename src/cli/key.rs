@@ -12,9 +12,9 @@ use crate::admin::keys::{folder_for_new_key, record_key_event};
 use crate::app::StartError;
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
-use crate::domain::audit::Event;
-use crate::domain::key_files;
-use crate::domain::tokens::Keys;
+use crate::domain::audit::event::Event;
+use crate::domain::keys::files;
+use crate::domain::keys::tokens::Keys;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +71,7 @@ fn list(config: &Config, json: bool) -> Outcome {
 
 async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     let folder = folder_for_new_key(config, named, "key rotate")?;
-    let held = key_files::hold(&folder)?;
+    let held = files::hold(&folder)?;
     let now = Clock::System.now();
     let path = Keys::create(&folder, now)?;
     drop(held);

@@ -15,8 +15,9 @@ use super::terminal;
 use crate::admin::keys::folder_for_new_key;
 use crate::config::Config;
 use crate::core::clock::Clock;
-use crate::domain::audit::Event;
-use crate::domain::peppers::{self, KnownPepper, Peppers};
+use crate::domain::audit::event::Event;
+use crate::domain::keys::peppers;
+use crate::domain::keys::peppers::{KnownPepper, Peppers};
 use crate::store::Store;
 
 const EXAMPLES: &str = "\

@@ -8,7 +8,8 @@ use clap::Args;
 use super::output::{CliError, Outcome};
 use crate::app::Surroundings;
 use crate::config::Config;
-use crate::domain::demo_users::{self, DEMO_USERS};
+use crate::domain::demo_users;
+use crate::domain::demo_users::DEMO_USERS;
 use crate::embed::{
     Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
 };

@@ -15,9 +15,9 @@ use super::terminal;
 use crate::admin::keys::folder_for_new_key;
 use crate::config::Config;
 use crate::core::clock::Clock;
-use crate::domain::audit::Event;
-use crate::domain::key_files;
-use crate::domain::server_secret::{self, KnownServerSecret, ServerSecrets};
+use crate::domain::audit::event::Event;
+use crate::domain::keys::server_secret::{KnownServerSecret, ServerSecrets};
+use crate::domain::keys::{files, server_secret};
 use crate::store::Store;
 
 const EXAMPLES: &str = "\
@@ -86,7 +86,7 @@ impl ServerSecret {
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {
-    let lock = key_files::hold(folder)?; // a service that starts now makes no second one
+    let lock = files::hold(folder)?; // a service that starts now makes no second one
     let now = Clock::System.now();
     let (id, path) = ServerSecrets::create(folder, now)?;
     drop(lock);

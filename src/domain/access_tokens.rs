@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::Domain;
-use super::sessions::SignedInAs;
-use super::tokens::AccessClaims;
 use crate::core::clock::mins;
 use crate::core::secret::{AccessToken, random_id};
+use crate::domain::Domain;
+use crate::domain::keys::tokens::AccessClaims;
+use crate::domain::sessions::SignedInAs;
 
 /// How long a service that verifies offline may go on believing in a session that has ended.
 const LIFETIME: Duration = mins(5);

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::Domain;
-use super::audit::Event;
-use super::passwords::{BadPassword, NewPassword};
-use super::sessions::{LogInError, SignedInAs, Ticket, Wishes};
-use super::throttle::{Caller, NotNow};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::ids::AccountId;
 use crate::core::secret::{InviteCode, Password, PasswordHash, Sid, random_id};
 use crate::core::usernames::{BadUsername, Username};
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::passwords::hasher::{BadPassword, NewPassword};
+use crate::domain::sessions::{LogInError, SignedInAs, Ticket, Wishes};
+use crate::domain::throttle::{Caller, NotNow};
 use crate::store::{
     AccountChange, AccountRow, AddAccountOutcome, HashRow, HeldUsernameRow, NewAccountRow,
     NewSessionRow, SignUpOutcome,
@@ -39,7 +39,7 @@ pub struct Account {
 
 impl Account {
     /// Takes the password off the row: its hash goes its own way, towards the hasher.
-    pub(super) fn from_row(row: AccountRow) -> (Self, StoredPassword) {
+    pub(crate) fn from_row(row: AccountRow) -> (Self, StoredPassword) {
         let account = Self {
             id: row.id.into(),
             username: Username::from_row(row.username),
@@ -61,7 +61,7 @@ impl Account {
 
 /// What the row of an account holds of its password.
 #[derive(Debug)]
-pub(super) struct StoredPassword {
+pub(crate) struct StoredPassword {
     pub hash: PasswordHash,
     /// Counts the passwords of the account.
     pub version: i64,
@@ -69,7 +69,7 @@ pub(super) struct StoredPassword {
 
 /// An account whose password was just verified.
 #[derive(Debug)]
-pub(super) struct Verified {
+pub(crate) struct Verified {
     pub account: Account,
     /// Whatever follows holds only while the account has this password.
     pub version: i64,

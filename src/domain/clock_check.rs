@@ -4,8 +4,8 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::Domain;
 use crate::core::clock::{Timestamp, mins};
+use crate::domain::Domain;
 
 /// An instant of the database may be this far ahead of the clock, when several nodes write it.
 const MAX_AHEAD: Duration = mins(1);

@@ -1,11 +1,11 @@
 //! The demo users, whose passwords everybody knows.
 
-use super::Domain;
-use super::accounts::{Application, RegisterError};
-use super::passwords::PasswordRules;
-use super::sessions::{Credentials, LogInError};
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::accounts::{Application, RegisterError};
+use crate::domain::passwords::hasher::PasswordRules;
+use crate::domain::sessions::{Credentials, LogInError};
 
 /// The users of the snippet that Cloakroom grew from, short passwords and all.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];

@@ -1,13 +1,13 @@
 //! People who come from elsewhere, with the hashes of their passwords.
 
-use super::Domain;
-use super::audit::Event;
-use super::foreign_hashes::{BadHash, ForeignHash};
-use super::passwords::NO_PASSWORD;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::passwords::hasher::NO_PASSWORD;
+use crate::domain::passwords::imported::{BadHash, ForeignHash};
 use crate::store::{HashRow, ImportRow};
 
 /// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a
@@ -98,7 +98,7 @@ impl Domain {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::domain::imports::*;
 
     #[test]
     fn an_empty_hash_and_one_that_django_calls_unusable_are_no_password() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Domain;
-use super::audit::Event;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{InviteCode, InviteDigest, random_id};
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
 use crate::store::InviteRow;
 
 /// An invite as the operator may see it: without its code.
@@ -60,7 +60,7 @@ impl Domain {
     }
 
     /// The invite again, if somebody could register by it now.
-    pub(super) async fn in_force(
+    pub(crate) async fn in_force(
         &self,
         invite: Option<InviteDigest>,
     ) -> Result<Option<InviteDigest>, Fault> {

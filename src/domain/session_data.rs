@@ -1,9 +1,9 @@
 //! What a service keeps for a session beside who is signed in: texts under names, gone when the
 //! session is.
 
-use super::Domain;
 use crate::core::error::Fault;
 use crate::core::ids::SessionId;
+use crate::domain::Domain;
 use crate::store::{DataPlace, DataRow};
 
 /// As large as what is kept under a name may be: a cart or a draft, and no archive. An account has a

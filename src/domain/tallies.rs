@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use super::sessions::{LogInError, Ticket};
+use crate::domain::sessions::{LogInError, Ticket};
 
 /// Counts since the start; each is one atomic.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    pub(super) fn count_login(&self, outcome: &Result<Ticket, LogInError>) {
+    pub(crate) fn count_login(&self, outcome: &Result<Ticket, LogInError>) {
         let tally = match outcome {
             Ok(_) => &self.succeeded,
             Err(LogInError::WrongCredentials) => &self.refused,
@@ -30,19 +30,19 @@ impl Tallies {
         tally.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_recognised(&self) {
+    pub(crate) fn count_recognised(&self) {
         self.recognised.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_looked_up(&self) {
+    pub(crate) fn count_looked_up(&self) {
         self.looked_up.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn note_sessions(&self, live: i64) {
+    pub(crate) fn note_sessions(&self, live: i64) {
         self.sessions.store(live, Ordering::Relaxed);
     }
 
-    pub(super) fn note_key_errors(&self, errors: [usize; 3]) {
+    pub(crate) fn note_key_errors(&self, errors: [usize; 3]) {
         for (tally, errors) in self.key_errors.iter().zip(errors) {
             tally.store(i64::try_from(errors).unwrap_or(i64::MAX), Ordering::Relaxed);
         }

@@ -3,9 +3,9 @@
 use crate::app::StartError;
 use crate::config::ConfigError;
 use crate::core::error::Fault;
-use crate::domain::key_files::KeyError;
-use crate::domain::peppers::PepperError;
-use crate::domain::server_secret::ServerSecretError;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::peppers::PepperError;
+use crate::domain::keys::server_secret::ServerSecretError;
 use crate::http::MountError;
 use crate::server::TlsError;
 use crate::store::{BackupError, MoveError, OpenError, Trouble};

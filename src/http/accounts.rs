@@ -19,7 +19,7 @@ use super::{Front, Tag};
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
 use crate::domain::accounts::{Account, Application, ChangeError, RegisterError};
-use crate::domain::passwords::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
+use crate::domain::passwords::hasher::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
 
 pub struct AccountsApi(pub Arc<Front>);

@@ -17,7 +17,7 @@ use super::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
 use super::request::limit::{MAX_BODY_BYTES, format_bytes};
 use super::request::media_type::JSON;
 use super::{Front, Operations, PrivateApi, Table, pages, tags};
-use crate::domain::passwords::BadPassword;
+use crate::domain::passwords::hasher::BadPassword;
 
 const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \

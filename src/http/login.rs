@@ -16,7 +16,7 @@ use super::sessions::{SessionView, date_time};
 use super::{Front, Tag};
 use crate::core::error::Fault;
 use crate::core::secret::Password;
-use crate::domain::passwords::MOST_TYPED;
+use crate::domain::passwords::hasher::MOST_TYPED;
 use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
 use crate::domain::throttle::DEVICE;
 

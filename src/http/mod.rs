@@ -62,7 +62,7 @@ pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
 use self::tags::Tag;
 use crate::domain::Domain;
-use crate::domain::events::Cause;
+use crate::domain::audit::journal::Cause;
 
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]

@@ -10,7 +10,7 @@ use super::problem::Failure;
 use super::request::cross_origin::CrossOrigin;
 use crate::core::clock::hours;
 use crate::domain::Domain;
-use crate::domain::audit::Event;
+use crate::domain::audit::event::Event;
 
 /// As many are told apart, and then one more a minute takes the place of the oldest: clients choose what
 /// they send, which must neither fill the log nor keep out of it what is wrong.

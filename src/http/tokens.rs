@@ -12,7 +12,7 @@ use super::request::body::{Body, FromFields};
 use super::request::fields::Fields;
 use super::{Front, Tag};
 use crate::domain::access_tokens::{Issued, UnknownAudience};
-use crate::domain::tokens::PublicKey;
+use crate::domain::keys::tokens::PublicKey;
 
 pub struct TokensApi(pub Arc<Front>);
 

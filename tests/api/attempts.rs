@@ -8,7 +8,7 @@ use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::accounts::{Application, RegisterError};
-use cloakroom::domain::passwords::NewPassword;
+use cloakroom::domain::passwords::hasher::NewPassword;
 use cloakroom::domain::sessions::{Credentials, LogInError, Origin, Remember, Wishes};
 use cloakroom::domain::throttle::{Caller, Limits};
 use cloakroom::store::{

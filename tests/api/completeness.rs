@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::throttle::{Limits, Steady};
 use futures_util::future::join_all;
 use poem::http::{Method, StatusCode, header};

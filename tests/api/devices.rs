@@ -2,7 +2,7 @@
 
 use cloakroom::config::Settings;
 use cloakroom::core::clock::days;
-use cloakroom::domain::tokens::DeviceClaims;
+use cloakroom::domain::keys::tokens::DeviceClaims;
 use poem::http::{Method, header};
 use serde_json::{Value, json};
 

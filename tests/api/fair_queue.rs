@@ -2,8 +2,8 @@
 
 use std::iter;
 
-use cloakroom::domain::hash_queue::Share;
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
+use cloakroom::domain::passwords::queue::Share;
 use futures_util::future::join_all;
 use poem::http::{Method, header};
 use serde_json::json;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::Domain;
 use cloakroom::domain::accounts::{Application, RegisterError, ResetError};
-use cloakroom::domain::demo_users;
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::session_data::DataError;
+use cloakroom::domain::{Domain, demo_users};
 use cloakroom::store::Store;
 use poem::http::Method;
 use serde_json::json;

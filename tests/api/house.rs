@@ -8,7 +8,7 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::Domain;
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::http::Requests;
 use cloakroom::metrics::{self, Watched};

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloakroom::domain::peppers::{self, KnownPepper, Peppers};
+use cloakroom::domain::keys::peppers;
+use cloakroom::domain::keys::peppers::{KnownPepper, Peppers};
 use poem::http::Method;
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloakroom::core::secret::TokenDigest;
-use cloakroom::domain::recognition::Recognition;
 use cloakroom::domain::sessions::Authentication;
+use cloakroom::domain::sessions::cache::Recognition;
 
 use crate::house::House;
 

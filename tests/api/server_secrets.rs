@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cloakroom::core::clock::days;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::server_secret::{self, ServerSecrets};
+use cloakroom::domain::keys::server_secret;
+use cloakroom::domain::keys::server_secret::ServerSecrets;
 use cloakroom::domain::throttle::Limits;
 use poem::http::Method;
 use serde_json::json;

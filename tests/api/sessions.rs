@@ -419,7 +419,7 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
     };
     let [old] = pems().try_into().unwrap();
     let later = START.plus(Duration::from_secs(1));
-    cloakroom::domain::tokens::Keys::create(&folder, later).unwrap();
+    cloakroom::domain::keys::tokens::Keys::create(&folder, later).unwrap();
     assert!(house.soon(async || keys(&house).await.len() == 2).await);
     let after = house.signed_in_again("ann").await;
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();

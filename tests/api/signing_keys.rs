@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloakroom::domain::tokens::Keys;
+use cloakroom::domain::keys::tokens::Keys;
 use serde_json::json;
 
 use crate::house::{House, PASSWORD, START};
@@ -134,7 +134,7 @@ async fn a_folder_that_cannot_be_read_says_nothing_about_its_keys() {
 
 #[tokio::test]
 async fn att_17_04_a_new_pepper_is_used_while_another_file_is_none() {
-    use cloakroom::domain::peppers::Peppers;
+    use cloakroom::domain::keys::peppers::Peppers;
     let house = House::new().await;
     let keys = house.data("keys");
     put(&keys.join("a.pepper"), b"changeme");

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use cloakroom::config::{CommaList, Settings};
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::hash_queue::Share;
-use cloakroom::domain::passwords::HashSlot;
+use cloakroom::domain::passwords::hasher::HashSlot;
+use cloakroom::domain::passwords::queue::Share;
 use cloakroom::domain::throttle::Limits;
 use futures_util::future::join_all;
 use poem::http::{Method, header};

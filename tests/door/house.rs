@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use cloakroom::app::Surroundings;
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::{Cloakroom, Mounted};
 use poem::http::{HeaderMap, Method, StatusCode, header};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::{Sid, random_id};
-use cloakroom::domain::tokens::{Claims, Keys};
+use cloakroom::domain::keys::tokens::{Claims, Keys};
 use sqlx::postgres::PgPool;
 
 use super::postgres::Server;

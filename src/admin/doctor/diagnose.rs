@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::ownership;
 use crate::domain::demo_users::DEMO_USERS;
-use crate::domain::tokens::Keys;
+use crate::domain::keys::tokens::Keys;
 use crate::store::{CheckLevel, DatabaseReport, Store};
 
 /// How thorough the look is.

@@ -14,7 +14,7 @@ use super::ownership::{
     find_write_refusal, is_of_service,
 };
 use crate::core::ownership::WrongOwner;
-use crate::domain::key_files;
+use crate::domain::keys::files;
 
 /// With less the next write may fail: some minutes of a busy service.
 const MIN_ROOM: u64 = 64 * 1024 * 1024;
@@ -62,7 +62,7 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
 /// key is made, and that root's commands have left nothing that is root's.
 pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Diagnosis) {
     const ABOUT: &str = "keys";
-    if key_files::is_read_only(folder) {
+    if files::is_read_only(folder) {
         return; // nothing is made there, and root mounted it
     }
     let lock = folder.join("lock");
@@ -80,7 +80,7 @@ pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Dia
         check_folder_is_writable(ABOUT, &lock, found);
     }
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let files = files.filter(|path| key_files::is_named_as_one(path));
+    let files = files.filter(|path| files::is_named_as_one(path));
     for path in files.chain([folder.to_owned()]) {
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
         let is_roots = meta.uid() == 0 && !meta.is_symlink();

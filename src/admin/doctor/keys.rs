@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::findings::{Diagnosis, Verdict};
 use crate::config::Config;
-use crate::domain::key_files::{self, KeyError};
-use crate::domain::peppers::Peppers;
-use crate::domain::server_secret::{self, ServerSecrets};
-use crate::domain::tokens::Keys;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::peppers::Peppers;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::{files, server_secret};
 
 /// No key, if there is no folder of data; `None` if it cannot be told whether there is any.
 pub(super) fn unseen_keys(data_folder: &Path) -> Option<Vec<String>> {
@@ -103,7 +104,7 @@ pub(super) fn check_server_secrets(
             );
             found.add(ABOUT, Verdict::Ok, says);
         }
-        None if key_files::is_read_only(&folder) => {
+        None if files::is_read_only(&folder) => {
             let error = KeyError::ReadOnly(folder.clone(), "server-secret add");
             found.add(ABOUT, Verdict::Wrong, error.to_string());
         }

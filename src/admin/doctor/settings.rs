@@ -3,7 +3,7 @@
 use super::findings::{Diagnosis, Verdict};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
-use crate::domain::audit::Event;
+use crate::domain::audit::event::Event;
 use crate::store::SetupEvent;
 
 pub(super) fn check_settings(config: &Config, found: &mut Diagnosis) {

@@ -7,8 +7,8 @@ use time::format_description::well_known::Rfc3339;
 use super::error::ImportError;
 use crate::core::clock::Timestamp;
 use crate::core::usernames::{BadUsername, Username};
-use crate::domain::foreign_hashes::BadHash;
 use crate::domain::imports::{ImportedPassword, Newcomer};
+use crate::domain::passwords::imported::BadHash;
 
 /// What a row says.
 #[derive(Deserialize)]

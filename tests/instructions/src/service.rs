@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
-use cloakroom::domain::passwords::HashCost;
+use cloakroom::domain::passwords::hasher::HashCost;
 use cloakroom::domain::throttle::Limits;
 use cloakroom::server::{self, Edge};
 use poem::EndpointExt;

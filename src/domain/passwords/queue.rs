@@ -377,7 +377,7 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use super::*;
+    use crate::domain::passwords::queue::*;
 
     type Queue = Arc<HashQueue<Vec<u32>>>;
 

@@ -10,10 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::key_files::KeyError;
+use crate::domain::keys::files::KeyError;
 
 /// What the files of one kind hold.
-pub(super) trait KeyFileContent: Sized {
+pub(crate) trait KeyFileContent: Sized {
     /// Is this the name of such a file?
     fn is_named(name: &Path) -> bool;
 
@@ -23,7 +23,7 @@ pub(super) trait KeyFileContent: Sized {
 
 /// A file that was read.
 #[derive(Debug)]
-pub(super) struct KeyFile<T> {
+pub(crate) struct KeyFile<T> {
     name: PathBuf,
     stamp: Stamp,
     /// Where it is: not the name, if that is a link's.
@@ -33,14 +33,14 @@ pub(super) struct KeyFile<T> {
 
 /// The files of one kind in a folder, in the order of their names, as they were when they were read.
 #[derive(Debug)]
-pub(super) struct KeyFolder<T> {
+pub(crate) struct KeyFolder<T> {
     folder: PathBuf,
     pub files: Vec<Arc<KeyFile<T>>>,
 }
 
 /// What became of a folder.
 #[derive(Debug)]
-pub(super) struct Reread<T> {
+pub(crate) struct Reread<T> {
     /// The folder, if files were added, removed or changed.
     pub changed: Option<KeyFolder<T>>,
     /// Why files that are there are not used.
@@ -95,7 +95,7 @@ fn list<T: KeyFileContent>(folder: &Path) -> Result<Vec<(PathBuf, io::Result<Sta
 }
 
 /// Are there any such files in the folder, whatever they hold?
-pub(super) fn has_any<T: KeyFileContent>(folder: &Path) -> Result<bool, KeyError> {
+pub(crate) fn has_any<T: KeyFileContent>(folder: &Path) -> Result<bool, KeyError> {
     Ok(!list::<T>(folder)?.is_empty())
 }
 

@@ -4,8 +4,8 @@
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::common_passwords;
-use super::passwords::{BadPassword, LEAST_CHARS};
+use crate::domain::passwords::common_passwords;
+use crate::domain::passwords::hasher::{BadPassword, LEAST_CHARS};
 
 /// A pattern of so many characters says little however often; six can be a word.
 const LONGEST_PATTERN: usize = 5;
@@ -47,7 +47,7 @@ const TRACKS: [&str; 26] = [
 
 /// Why a guesser would come to this password early, if so. `own` names whoever will have it, and
 /// `place` the service; what is left beside these names must have `fewest` characters.
-pub(super) fn guessable(
+pub(crate) fn guessable(
     password: &str,
     own: Option<&str>,
     place: &[String],
@@ -154,7 +154,7 @@ fn common_start(chars: &[char], track: impl Iterator<Item = char>) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::domain::passwords::blocklist::*;
 
     fn verdict(password: &str) -> Option<BadPassword> {
         let place = ["cloakroom".to_owned(), "id.example.org".to_owned()];

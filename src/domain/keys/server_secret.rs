@@ -10,18 +10,19 @@ use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::{hkdf, hmac};
 
-use super::Domain;
-use super::audit::Event;
-use super::key_files::{self, KeyError};
-use super::key_folder::{self, KeyFileContent, KeyFolder, Reread};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
 use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::folder::{KeyFileContent, KeyFolder, Reread};
+use crate::domain::keys::{files, folder};
 use crate::store::{HeldUsernameRow, Store};
 
 const PREFIX: &str = "server-secret-";
-const EXTENSION: &str = key_files::SERVER_SECRET;
+const EXTENSION: &str = files::SERVER_SECRET;
 /// What the keys are for. A label is never used for anything else, nor changed.
 const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
 const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
@@ -29,7 +30,7 @@ const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
 const BATCH: i64 = 500;
 
 /// The keys that are derived from one secret, which itself is not kept in memory.
-pub(super) struct DerivedKeys {
+pub(crate) struct DerivedKeys {
     id: String,
     throttle: hmac::Key,
     held_usernames: hmac::Key,
@@ -70,7 +71,7 @@ impl KeyFileContent for DerivedKeys {
     }
 
     fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError> {
-        let (path, bytes) = key_files::read(folder, name, KeyError::NotAServerSecret)?;
+        let (path, bytes) = files::read(folder, name, KeyError::NotAServerSecret)?;
         let Some(secret) = ServerSecret::parse(&bytes) else {
             return Err(KeyError::NotAServerSecret(path));
         };
@@ -138,7 +139,7 @@ pub enum ForgetSecretError {
 impl ServerSecrets {
     /// Are there any in the folder, whatever they hold?
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
-        key_folder::has_any::<DerivedKeys>(folder)
+        folder::has_any::<DerivedKeys>(folder)
     }
 
     /// Reads every server secret of the folder. `None` if there is none.
@@ -154,7 +155,7 @@ impl ServerSecrets {
         let secret = ServerSecret::random();
         let name = format!("{PREFIX}{:015}-{}.{EXTENSION}", now.millis(), random_id());
         let path = folder.join(name);
-        key_files::write(folder, &path, &secret.to_text(), "server-secret add")?;
+        files::write(folder, &path, &secret.to_text(), "server-secret add")?;
         Ok((secret.id(), path))
     }
 
@@ -174,13 +175,13 @@ impl ServerSecrets {
 
     /// Half of an HMAC-SHA-256 of what is throttled: what a client typed as a user name, which can be
     /// a password, cannot be guessed from it by a reader of the database.
-    pub(super) fn throttle_digest(&self, text: &str) -> [u8; 16] {
+    pub(crate) fn throttle_digest(&self, text: &str) -> [u8; 16] {
         let mac = hmac::sign(&current(&self.set()).throttle, text.as_bytes());
         mac.as_ref()[..16].try_into().expect("HMAC-SHA-256 has 32 bytes")
     }
 
     /// The row that holds a user name.
-    pub(super) fn hold(&self, username: &Username, until: Timestamp) -> HeldUsernameRow {
+    pub(crate) fn hold(&self, username: &Username, until: Timestamp) -> HeldUsernameRow {
         let set = self.set();
         let keys = current(&set);
         HeldUsernameRow {
@@ -191,7 +192,7 @@ impl ServerSecrets {
     }
 
     /// By which a user name is found if it is held, whichever of the secrets was current then.
-    pub(super) fn held_digests(&self, username: &Username) -> Vec<HeldUsernameDigest> {
+    pub(crate) fn held_digests(&self, username: &Username) -> Vec<HeldUsernameDigest> {
         self.set().files.iter().map(|file| file.content.digest_of(username)).collect()
     }
 
@@ -277,7 +278,7 @@ impl KeyFolder<DerivedKeys> {
 impl Domain {
     /// Uses new server secrets, and no longer those that were removed, unless a row needs them. What
     /// cannot be done comes back.
-    pub(super) async fn reload_server_secrets(
+    pub(crate) async fn reload_server_secrets(
         &self,
     ) -> Result<Vec<ServerSecretError>, ServerSecretError> {
         let before = self.server_secrets.set();

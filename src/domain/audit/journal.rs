@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use super::Domain;
-use super::audit::Event;
 use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, mins};
 use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::interval::{LogLimiter, Periodic};
 use crate::core::secret::random_bytes;
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
 use crate::store::{EventRange, EventRow, NamedEventRow, Store};
 
 /// How often events are written: whoever asks sees what happened a second ago.
@@ -61,7 +61,7 @@ impl Cause {
 
 /// What happened, and to whom or what, as far as that is known.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Happening<'a> {
+pub(crate) struct Happening<'a> {
     pub event: Event,
     pub account: Option<&'a AccountId>,
     pub session: Option<&'a SessionId>,
@@ -122,7 +122,7 @@ impl Window {
 
 impl Events {
     /// Notes what happened. False if it is only counted, with others of its kind a moment ago.
-    pub(super) fn note(&self, at: Timestamp, happened: Happening<'_>) -> bool {
+    pub(crate) fn note(&self, at: Timestamp, happened: Happening<'_>) -> bool {
         let cause = CAUSE.try_with(Clone::clone).ok();
         let address = cause.as_ref().and_then(|cause| cause.address);
         let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
@@ -314,7 +314,7 @@ impl Domain {
     }
 
     /// Removes the events that are too old, or too many, `limit` at a time.
-    pub(super) async fn remove_old_events(&self, limit: i64, pause: Duration) -> Result<(), Fault> {
+    pub(crate) async fn remove_old_events(&self, limit: i64, pause: Duration) -> Result<(), Fault> {
         let now = self.clock.now();
         let batches = Batches { limit, pause };
         let trimmed_at = Timestamp::from_millis(self.events.trimmed_at.load(Ordering::Relaxed));
@@ -378,8 +378,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::*;
     use crate::core::clock::hours;
+    use crate::domain::audit::journal::*;
 
     const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
     const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);

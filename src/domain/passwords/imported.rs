@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::passwords::{HashCost, Memory};
 use crate::core::secret::{Password, PasswordHash};
+use crate::domain::passwords::hasher::{HashCost, Memory};
 
 /// A hash may take as much of one core to verify: a thread of ours is not held up for longer.
 const MOST_MICROS: i64 = 1_000_000;
@@ -120,13 +120,13 @@ impl ForeignHash {
     }
 
     /// The text of a hash that is stored as imported.
-    pub(super) fn text_of(stored: &str) -> Option<&str> {
+    pub(crate) fn text_of(stored: &str) -> Option<&str> {
         stored.strip_prefix(IMPORTED)
     }
 
     /// Does all of the password count? bcrypt looks at its first 72 bytes: who mistypes behind them
     /// gets in, but must not have the mistake for a password from then on.
-    pub(super) fn reads_all_of(&self, password: &Password) -> bool {
+    pub(crate) fn reads_all_of(&self, password: &Password) -> bool {
         match &self.kind {
             Kind::Bcrypt { of: BcryptOf::Typed, .. } => password.expose().len() <= 72, // its length
             Kind::Bcrypt { of: BcryptOf::Sha256, .. }
@@ -137,7 +137,7 @@ impl ForeignHash {
     }
 
     /// Is it the hash of this password?
-    pub(super) fn is_of(&self, password: &Password, memory: &mut Memory) -> bool {
+    pub(crate) fn is_of(&self, password: &Password, memory: &mut Memory) -> bool {
         let typed = password.expose(); // this is the hashing
         match &self.kind {
             Kind::Argon2 { argon2, salt, output } => {
@@ -354,7 +354,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, BadHash> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::domain::passwords::imported::*;
 
     /// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of
     /// this password, at parameters that cost little where they let one choose.

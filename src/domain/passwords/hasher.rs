@@ -13,13 +13,13 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
-use super::foreign_hashes::ForeignHash;
-use super::hash_queue::{HashQueue, QueueFull, ReleaseMemory, Share, Slot};
-use super::password_rules::guessable;
-use super::peppers::Peppers;
 use crate::core::error::Fault;
 use crate::core::secret::{Password, PasswordHash, Pepper, random_bytes};
 use crate::core::usernames::Username;
+use crate::domain::keys::peppers::Peppers;
+use crate::domain::passwords::blocklist::guessable;
+use crate::domain::passwords::imported::ForeignHash;
+use crate::domain::passwords::queue::{HashQueue, QueueFull, ReleaseMemory, Share, Slot};
 use crate::store::HashRow;
 
 /// The most characters of a password: at four bytes each they make 1,024 bytes.
@@ -177,7 +177,7 @@ impl HashCost {
     }
 
     /// Is it within what a stored hash may cost?
-    pub(super) fn is_bounded(self) -> bool {
+    pub(crate) fn is_bounded(self) -> bool {
         let most = Self::MOST;
         (1..=most.memory_kib).contains(&self.memory_kib)
             && (1..=most.passes).contains(&self.passes)
@@ -185,7 +185,7 @@ impl HashCost {
     }
 
     /// About as many microseconds of one core.
-    pub(super) fn micros(self) -> i64 {
+    pub(crate) fn micros(self) -> i64 {
         i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
     }
 
@@ -197,7 +197,7 @@ impl HashCost {
 }
 
 /// What the row of an account holds that has no password.
-pub(super) const NO_PASSWORD: &str = "!";
+pub(crate) const NO_PASSWORD: &str = "!";
 
 /// The parameter of a PHC string that names the pepper.
 const KEY_ID: &str = "keyid";
@@ -483,12 +483,12 @@ impl fmt::Debug for Memory {
 
 impl Memory {
     /// As much as a hash of this price takes is kept.
-    pub(super) fn kept(cost: HashCost) -> Self {
+    pub(crate) fn kept(cost: HashCost) -> Self {
         Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
     }
 
     /// Fills `output`, whose length and the salt's are within Argon2's bounds.
-    pub(super) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
+    pub(crate) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
         let needed = argon2.params().block_count();
         let capacity = needed.max(MIN_MAPPED_KIB);
         self.blocks.reserve_exact(capacity.saturating_sub(self.blocks.len()));
@@ -617,9 +617,9 @@ impl Argon2id {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::core::clock::Timestamp;
-    use crate::domain::hash_queue::MAX_SLOTS;
+    use crate::domain::passwords::hasher::*;
+    use crate::domain::passwords::queue::MAX_SLOTS;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
     const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
@@ -765,7 +765,7 @@ mod tests {
 
     #[test]
     fn the_migration_knew_what_its_hashes_cost() {
-        let migration = include_str!("../../migrations/sqlite/0003_invites.sql");
+        let migration = include_str!("../../../migrations/sqlite/0003_invites.sql");
         assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
     }
 

@@ -8,9 +8,9 @@
 //! there. A failed sign-in names the account, if there is one: that says to readers of the log who
 //! exists, which its other lines say anyway, and to nobody else.
 
-use super::Domain;
-use super::events::Happening;
 use crate::core::ids::{AccountId, SessionId};
+use crate::domain::Domain;
+use crate::domain::audit::journal::Happening;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,12 +196,12 @@ impl Domain {
     }
 
     /// Notes what happened to an account.
-    pub(super) fn note_at(&self, event: Event, account: &AccountId) {
+    pub(crate) fn note_at(&self, event: Event, account: &AccountId) {
         self.note_of(event, Some(account), None);
     }
 
     /// Notes what happened to an account and one of its sessions, as far as these are known.
-    pub(super) fn note_of(
+    pub(crate) fn note_of(
         &self,
         event: Event,
         account: Option<&AccountId>,
@@ -215,7 +215,7 @@ impl Domain {
 
     /// Notes that an account asks for changes faster than it may. A client that goes on costs a line a
     /// minute.
-    pub(super) fn note_throttled(&self, account: &AccountId) {
+    pub(crate) fn note_throttled(&self, account: &AccountId) {
         let event = Event::AccountThrottled;
         let happened =
             Happening { event, account: Some(account), session: None, thing: None, count: 1 };
@@ -231,7 +231,7 @@ impl Domain {
     }
 
     /// Notes what happened to so many at once.
-    pub(super) fn note_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
+    pub(crate) fn note_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
         let happened = Happening { event, account, session: None, thing: None, count };
         self.events.note(self.clock.now(), happened);
         let account = account.map(AccountId::as_str);
@@ -248,7 +248,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use super::Event;
+    use crate::domain::audit::event::Event;
     use crate::store::SETUP_EVENTS;
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_readme_lists_every_event_once() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         for event in Event::ALL {
             let row = format!("| `{}` |", event.name());
             assert_eq!(readme.matches(&row).count(), 1, "{row}");

@@ -1,15 +1,10 @@
 //! Sessions: how they begin, are recognised, and end.
 
+pub mod cache;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Domain;
-use super::accounts::{Account, Verified};
-use super::audit::Event;
-use super::hash_queue::QueueFull;
-use super::passwords::{HashSlot, MOST_TYPED, NewPassword, Verdict};
-use super::throttle::{Caller, NotNow, Try};
-use super::tokens::{Claims, VerifiedToken};
 use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
@@ -17,6 +12,13 @@ use crate::core::secret::{
     DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id,
 };
 use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::accounts::{Account, Verified};
+use crate::domain::audit::event::Event;
+use crate::domain::keys::tokens::{Claims, VerifiedToken};
+use crate::domain::passwords::hasher::{HashSlot, MOST_TYPED, NewPassword, Verdict};
+use crate::domain::passwords::queue::QueueFull;
+use crate::domain::throttle::{Caller, NotNow, Try};
 use crate::store::{
     AccountRow, AddSessionOutcome, FoundSessionRow, IdleSince, NewSessionRow, NodeTime,
     RevokeOutcome, SessionRow, TurnRow,
@@ -301,7 +303,7 @@ impl Domain {
 
     /// The account, if the password is its own. Only a wrong one counts as a try; it is the
     /// caller's to forgive a right one.
-    pub(super) async fn proved(
+    pub(crate) async fn proved(
         &self,
         row: Option<AccountRow>,
         password: Password,
@@ -344,7 +346,7 @@ impl Domain {
     }
 
     /// The account if the password is its own and it is not disabled.
-    pub(super) async fn verified(
+    pub(crate) async fn verified(
         &self,
         row: Option<AccountRow>,
         password: Password,
@@ -392,7 +394,7 @@ impl Domain {
     }
 
     /// A session that begins now.
-    pub(super) fn new_session(&self, account: &Account, wishes: Wishes) -> SessionRow {
+    pub(crate) fn new_session(&self, account: &Account, wishes: Wishes) -> SessionRow {
         let now = self.clock.now();
         SessionRow {
             id: random_id(),
@@ -407,7 +409,7 @@ impl Domain {
     }
 
     /// The ticket for a session that the store has.
-    pub(super) fn ticket(&self, row: SessionRow, sid: Sid) -> Ticket {
+    pub(crate) fn ticket(&self, row: SessionRow, sid: Sid) -> Ticket {
         let account = AccountId::from(row.account_id.clone());
         let session = self.session(row);
         let (issued_at, expires_at) = (session.created_at, session.expires_at);
@@ -650,7 +652,7 @@ impl Domain {
     }
 
     /// Sessions not seen since have ended.
-    pub(super) fn idle_since(&self, now: Timestamp) -> IdleSince {
+    pub(crate) fn idle_since(&self, now: Timestamp) -> IdleSince {
         IdleSince {
             short: now.before(self.lifetimes(Remember::No).idle).millis(),
             remembered: now.before(self.lifetimes(Remember::Yes).idle).millis(),

@@ -11,9 +11,9 @@ use crate::core::ownership::{self, WrongOwner};
 
 /// What the names of the files end in.
 const ENDINGS: [&str; 3] = [PEM, PEPPER, SERVER_SECRET];
-pub(super) const PEM: &str = "pem";
-pub(super) const PEPPER: &str = "pepper";
-pub(super) const SERVER_SECRET: &str = "key";
+pub(crate) const PEM: &str = "pem";
+pub(crate) const PEPPER: &str = "pepper";
+pub(crate) const SERVER_SECRET: &str = "key";
 
 /// Why the files cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
 
 /// What the file of this name holds, and where it is, if nobody else can read it or put another there.
 /// What is no file is `not_one`.
-pub(super) fn read(
+pub(crate) fn read(
     folder: &Path,
     name: &Path,
     not_one: impl FnOnce(PathBuf) -> KeyError,
@@ -178,7 +178,7 @@ fn is_trusted(owner: u32, me: u32) -> bool {
 }
 
 /// Makes a file for a command: readable by its owner alone, and on the disk when this returns.
-pub(super) fn write(
+pub(crate) fn write(
     folder: &Path,
     path: &Path,
     text: &str,
@@ -209,7 +209,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use super::*;
+    use crate::domain::keys::files::*;
 
     #[test]
     fn keys_are_held_by_one_at_a_time() {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-use super::sessions::SignedInAs;
 use crate::core::ids::AccountId;
 use crate::core::secret::TokenDigest;
+use crate::domain::sessions::SignedInAs;
 
 /// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
 const MOST: usize = 65_536;

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::Domain;
-use super::audit::Event;
-use super::key_files::KeyError;
-use super::sessions::RECORDED;
 use crate::core::clock::days;
 use crate::core::error::Fault;
 use crate::core::interval::{LogLimiter, Periodic};
 use crate::core::secret::PasswordHash;
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::keys::files::KeyError;
+use crate::domain::sessions::RECORDED;
 use crate::store::Update;
 
 /// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this

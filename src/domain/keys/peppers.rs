@@ -6,18 +6,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Domain;
-use super::audit::Event;
-use super::key_files::{self, KeyError};
-use super::key_folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
-use super::passwords::{HashCost, NO_PASSWORD};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{Pepper, random_id};
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::keys::files;
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
+use crate::domain::passwords::hasher::{HashCost, NO_PASSWORD};
 use crate::store::Store;
 
 /// How the names of the files end.
-const ENDING: &str = key_files::PEPPER;
+const ENDING: &str = files::PEPPER;
 /// Rows a statement changes at once: some milliseconds of the one writer.
 const BATCH: i64 = 500;
 
@@ -83,7 +84,7 @@ impl Peppers {
         let pepper = Pepper::random();
         let name = format!("pepper-{:015}-{}.{ENDING}", now.millis(), random_id());
         let path = folder.join(name);
-        key_files::write(folder, &path, &pepper.to_text(), "pepper add")?;
+        files::write(folder, &path, &pepper.to_text(), "pepper add")?;
         Ok((pepper.id(), path))
     }
 
@@ -165,7 +166,7 @@ impl KeyFileContent for KnownPepperFile {
     }
 
     fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError> {
-        let (path, bytes) = key_files::read(folder, name, KeyError::NotAPepper)?;
+        let (path, bytes) = files::read(folder, name, KeyError::NotAPepper)?;
         let Some(pepper) = Pepper::parse(&bytes) else { return Err(KeyError::NotAPepper(path)) };
         if pepper.is_weak() {
             return Err(KeyError::WeakPepper(path));
@@ -177,7 +178,7 @@ impl KeyFileContent for KnownPepperFile {
 impl Domain {
     /// Uses new peppers, and no longer those that were removed, unless a password needs them. What is
     /// wrong comes back.
-    pub(super) async fn reload_peppers(&self) -> Result<Vec<PepperError>, PepperError> {
+    pub(crate) async fn reload_peppers(&self) -> Result<Vec<PepperError>, PepperError> {
         let before = self.hasher.peppers();
         let Reread { changed, refused } = before.0.reread()?;
         let mut errors: Vec<_> = refused.into_iter().map(PepperError::Key).collect();
@@ -203,7 +204,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
+    use crate::domain::keys::peppers::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 static LIST: &[u8] = include_bytes!("common_passwords/list");
 
 /// Is this on the list? Its letters have been made small.
-pub(super) fn contain(folded: &str) -> bool {
+pub(crate) fn contain(folded: &str) -> bool {
     let wanted = folded.as_bytes();
     let index = index();
     let before = index.partition_point(|start| {
@@ -61,8 +61,8 @@ impl Entries {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::passwords::LEAST_CHARS;
+    use crate::domain::passwords::common_passwords::*;
+    use crate::domain::passwords::hasher::LEAST_CHARS;
 
     fn entries() -> Vec<String> {
         let mut entries = Vec::new();

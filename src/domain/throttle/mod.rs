@@ -13,18 +13,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Domain;
-use super::audit::Event;
-use super::hash_queue::Share;
-use super::passwords::HashSlot;
-use super::server_secret::ServerSecrets;
-use super::sessions::SignedInAs;
-use super::tokens::{DeviceClaims, Keys};
 use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, hours, mins};
 use crate::core::error::Fault;
 use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, random_id};
 use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::audit::event::Event;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::keys::tokens::{DeviceClaims, Keys};
+use crate::domain::passwords::hasher::HashSlot;
+use crate::domain::passwords::queue::Share;
+use crate::domain::sessions::SignedInAs;
 use crate::store::{AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow};
 
 /// Who asks, as far as that is known.
@@ -38,7 +38,7 @@ pub struct Caller {
 
 impl Caller {
     /// Whose share of the hash queue its request takes: that of its address and of a user name.
-    pub(super) fn share(&self, username: Option<&Username>) -> Share {
+    pub(crate) fn share(&self, username: Option<&Username>) -> Share {
         Share::new(self.address, username.map(Username::as_str))
     }
 }
@@ -220,7 +220,7 @@ fn network(address: IpAddr) -> String {
 
 /// A try that was let in and counted: as a failure, until it turns out well.
 #[derive(Debug)]
-pub(super) struct Try {
+pub(crate) struct Try {
     /// Turns that a good end gives back.
     turns: Vec<TurnRow>,
     /// Turns that only a try which came to nothing gives back.
@@ -235,30 +235,30 @@ pub(super) struct Try {
 
 impl Try {
     /// The name of the device that tried, if it is known.
-    pub(super) fn device(&self) -> Option<String> {
+    pub(crate) fn device(&self) -> Option<String> {
         self.device.clone()
     }
 
     /// Was this a known device's, and is the device like any other client if it fails?
-    pub(super) fn was_the_last_of_a_device(&self) -> bool {
+    pub(crate) fn was_the_last_of_a_device(&self) -> bool {
         let holds_up = |step: &StepRow| step.to.free_at > step.to.last_at;
         self.device.is_some() && self.steps.first().is_some_and(holds_up)
     }
 
     /// What is forgotten and given back if it turns out well.
-    pub(super) fn forgiveness(&self) -> Forgiveness {
+    pub(crate) fn forgiveness(&self) -> Forgiveness {
         let own = self.steps.iter().map(|step| ResetRow { key: step.key, up_to: step.to.counted });
         Forgiveness { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
     }
 
-    pub(super) fn take_slot(&mut self) -> Option<HashSlot> {
+    pub(crate) fn take_slot(&mut self) -> Option<HashSlot> {
         self.slot.take()
     }
 }
 
 /// Why nothing may be tried at the moment.
 #[derive(Debug)]
-pub(super) enum NotNow {
+pub(crate) enum NotNow {
     /// This was tried too often.
     Wait(Duration),
     /// Too many try at once.
@@ -275,7 +275,7 @@ impl From<Fault> for NotNow {
 impl Domain {
     /// Lets a sign-in to this name be tried, or says how long to wait. A device that has signed in
     /// to the account before has a count of its own, and all devices of an account have one.
-    pub(super) async fn may_log_in(
+    pub(crate) async fn may_log_in(
         &self,
         username: Option<&Username>,
         account: Option<(&AccountId, i64)>,
@@ -352,7 +352,7 @@ impl Domain {
 
     /// Lets the current password of a session be tried, to change something of the account, or says
     /// how long to wait.
-    pub(super) async fn may_confirm(
+    pub(crate) async fn may_confirm(
         &self,
         who: &SignedInAs,
         caller: &Caller,
@@ -369,7 +369,7 @@ impl Domain {
 
     /// The turn that changing something of an account takes, and the time to take it at; or how long
     /// to wait for it, which is noted.
-    pub(super) async fn account_turn(
+    pub(crate) async fn account_turn(
         &self,
         account: &AccountId,
     ) -> Result<Result<(TurnRow, NodeTime), Duration>, Fault> {
@@ -384,7 +384,7 @@ impl Domain {
     }
 
     /// Lets an account be made, or says how long to wait.
-    pub(super) async fn may_register(
+    pub(crate) async fn may_register(
         &self,
         username: &Username,
         caller: &Caller,
@@ -442,19 +442,19 @@ impl Domain {
     }
 
     /// Forgets the failures at a name: the operator's way. Were there any?
-    pub(super) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
+    pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
         let key = Key::Name(username.as_str()).digest(&self.server_secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
         Ok(self.store.forgive(Forgiveness { resets, turns: Vec::new() }).await? > 0)
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
-    pub(super) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
+    pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
         self.store.forgive(tried.forgiveness()).await.map(drop)
     }
 
     /// The try came to nothing: it does not count.
-    pub(super) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
+    pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
         let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
         if !turns.is_empty() {
             self.store.forgive(Forgiveness { resets: Vec::new(), turns }).await?;
@@ -467,7 +467,7 @@ impl Domain {
 
     /// By this the client is known again at its next sign-in to the account, for as long as the
     /// account has this password.
-    pub(super) fn device_token(
+    pub(crate) fn device_token(
         &self,
         account: &AccountId,
         version: i64,
@@ -484,7 +484,7 @@ impl Domain {
     }
 
     /// Removes a small batch of what holds nobody up any more; nothing, if there is no more of it.
-    pub(super) async fn remove_attempts(&self, limit: i64) -> Result<u64, Fault> {
+    pub(crate) async fn remove_attempts(&self, limit: i64) -> Result<u64, Fault> {
         let now = self.clock.now();
         let yesterday = now.before(FORGOTTEN_AFTER).millis();
         let old = self.store.remove_attempts(yesterday, now.millis(), limit).await?;
@@ -496,7 +496,7 @@ impl Domain {
 }
 
 /// The time of this node, for what is counted within a statement.
-pub(super) fn node_time(now: Timestamp) -> NodeTime {
+pub(crate) fn node_time(now: Timestamp) -> NodeTime {
     NodeTime { now: now.millis(), trusted_until: now.plus(MAX_CLOCK_DIFFERENCE).millis() }
 }
 

@@ -19,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::key_files::{self, KeyError};
-use super::key_folder::{self, KeyFile, KeyFileContent, KeyFolder, Reread};
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::ids::AccountId;
 use crate::core::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
+use crate::domain::keys::files::KeyError;
+use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
+use crate::domain::keys::{files, folder};
 
 /// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
 const SESSION: &str = "session+jwt";
@@ -39,7 +40,7 @@ const LONGEST: usize = 1024;
 /// The label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
 /// How the names of the files end.
-const ENDING: &str = key_files::PEM;
+const ENDING: &str = files::PEM;
 
 /// The folder of the keys that sign and verify session tokens, as it was last read.
 pub struct Keys {
@@ -179,7 +180,7 @@ struct WireAccess {
 impl Keys {
     /// Are there any in the folder, whatever they are good for?
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
-        key_folder::has_any::<Key>(folder)
+        folder::has_any::<Key>(folder)
     }
 
     /// Reads every `*.pem` of the folder. `None` if there is none.
@@ -243,7 +244,7 @@ impl Keys {
         let path = folder.join(format!("session-{:015}-{}.{ENDING}", now.millis(), random_id()));
         let text =
             made().map_err(|why| KeyError::Unwritable(path.clone(), io::Error::other(why)))?;
-        key_files::write(folder, &path, &text, "key rotate")?;
+        files::write(folder, &path, &text, "key rotate")?;
         Ok(path)
     }
 
@@ -405,7 +406,7 @@ fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
 }
 
 fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
-    let (path, pem) = key_files::read(folder, name, KeyError::NotAKey)?;
+    let (path, pem) = files::read(folder, name, KeyError::NotAKey)?;
     let not_a_key = || KeyError::NotAKey(path.clone());
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_a_key())?;
     let der = Zeroizing::new(der);
@@ -448,7 +449,7 @@ fn thumbprint(public: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::domain::keys::tokens::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 

@@ -1,0 +1,4 @@
+//! Security events: what happened, how it is written down, found again and removed.
+
+pub mod event;
+pub mod journal;
