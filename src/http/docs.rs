@@ -14,7 +14,8 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, Request, Response, Result, endpoint};
 use sha2::{Digest, Sha256};
 
-use super::{Front, Table, document, pages};
+use super::openapi::document::yaml;
+use super::{Front, Table, pages};
 
 /// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -107,14 +108,14 @@ impl File {
 /// Adds the page, its files and the document of this title.
 pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
     let json = Bytes::from(json.to_owned());
-    let yaml = {
+    let as_yaml = {
         let json = json.clone();
-        move || document::yaml(&json).into()
+        move || yaml(&json).into()
     };
     let (logo_kind, logo) = front.site.logo();
     let document = [
         ("/openapi.json", File::plain("application/json", json)),
-        ("/openapi.yaml", File::made("application/yaml", None, yaml)),
+        ("/openapi.yaml", File::made("application/yaml", None, as_yaml)),
         ("/favicon.ico", File::plain("image/png", ICON)),
         ("/assets/page.css", File::plain(STYLE, front.site.style().into_bytes())),
         ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),

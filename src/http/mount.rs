@@ -15,8 +15,8 @@ use poem_openapi::error::{ContentTypeError, ParsePathError};
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 use poem_openapi::{OpenApi, OperationId};
 
-use super::document::About;
 use super::guard::SCHEME;
+use super::openapi::about::About;
 use super::problem::{Failure, Problem};
 use super::request::limit::{LimitedBody, MAX_BODY_BYTES};
 use super::session_data;

@@ -27,7 +27,6 @@ pub const IN_A_CYCLE: &[&str] = &[
     "http/accounts.rs",
     "http/client.rs",
     "http/docs.rs",
-    "http/document.rs",
     "http/forward_auth.rs",
     "http/guard.rs",
     "http/health.rs",
@@ -63,5 +62,7 @@ pub const LONG: &[&str] = &[
     "domain/throttle/mod.rs",
     "domain/keys/tokens.rs",
     "http/accounts.rs",
-    "http/document.rs",
+    "store/accounts/mod.rs",
+    "store/mod.rs",
+    "store/sessions/mod.rs",
 ];

@@ -1,0 +1,127 @@
+//! The OpenAPI document, made of the operations alone: no setting, no database.
+//!
+//! poem-openapi prints what the operations say of themselves. Added is what all of them answer in
+//! common, and repaired what generators trip over.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{OpenApi, OpenApiService};
+use serde_json::Value;
+
+use super::about::{About, DESCRIPTION};
+use super::members::{members, members_in};
+use super::operation::{Owner, paths};
+use super::repair::{mark_optional_as_nullable, mend_format, plain_json};
+use super::responses::add_common_responses;
+use crate::http::problem::{Code, FieldCode};
+use crate::http::request::limit::MAX_BODY_BYTES;
+use crate::http::{Operations, PrivateApi, Table, tags};
+
+/// The document as it is committed in `openapi/openapi.json`.
+pub fn document() -> String {
+    pretty(&build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES))
+}
+
+/// The same document in YAML.
+pub fn yaml(document: &[u8]) -> String {
+    let document: Value = serde_json::from_slice(document).expect("the document is JSON");
+    serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
+}
+
+pub fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).expect("a value can be printed") + "\n"
+}
+
+/// What operations say of themselves, without anything to run them on.
+struct Described<T>(PhantomData<T>);
+
+impl<T: OpenApi> OpenApi for Described<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(self, _: &mut Table) {}
+}
+
+/// The document of our operations and those of `T`.
+pub fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
+    let operations = Described::<Operations<T>>(PhantomData);
+    let description = match about.description {
+        Some(own) => format!("{own}\n\n{DESCRIPTION}"),
+        None => DESCRIPTION.to_owned(),
+    };
+    let title = about.title.clone();
+    let mut service = OpenApiService::new(operations, about.title, about.version)
+        .description(description)
+        .server("/"); // relative: the page works under every name of the host
+    if let Some(contact) = about.contact {
+        service = service.contact(contact);
+    }
+    if let Some(license) = about.license {
+        service = service.license(license);
+    }
+    let mut document: Value =
+        serde_json::from_str(&service.spec()).expect("poem-openapi prints JSON");
+    let ours: BTreeSet<String> = paths(&Operations::<()>::meta()).collect();
+    for (path, operations) in members_in(&mut document, "paths") {
+        let owner =
+            if ours.contains(path) { Owner::Cloakroom } else { Owner::Embedder { body_limit } };
+        for (method, operation) in members(operations) {
+            if owner != Owner::Cloakroom {
+                tags::add_missing(operation, &title);
+                plain_json(operation);
+            }
+            add_common_responses(path, method, operation, owner);
+        }
+    }
+    for (name, schema) in members(&mut document["components"]["schemas"]) {
+        for (_, property) in members_in(schema, "properties") {
+            mend_format(property);
+        }
+        // poem-openapi refuses unknown fields where it is told to, and does not print it
+        if REQUESTS.contains(&name.as_str()) {
+            schema["additionalProperties"] = false.into();
+            mark_optional_as_nullable(schema);
+        }
+    }
+    tags::sort(&mut document, &title);
+    let schemas = &mut document["components"]["schemas"];
+    schemas["ProblemCode"]["x-extensible-enum"] = Code::ALL.map(Code::name).to_vec().into();
+    schemas["FieldErrorCode"]["x-extensible-enum"] =
+        FieldCode::ALL.map(FieldCode::name).to_vec().into();
+    document
+}
+
+/// The schemas of bodies that clients send.
+const REQUESTS: [&str; 6] =
+    ["Credentials", "LogoutOptions", "Registration", "PasswordChange", "Closing", "TokenRequest"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    #[test]
+    fn no_operation_is_lost_on_a_path_that_two_impls_share() {
+        let described: usize = Operations::<PrivateApi>::meta()
+            .iter()
+            .flat_map(|api| &api.paths)
+            .map(|path| path.operations.len())
+            .sum();
+        let document = build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES);
+        let printed: usize = document["paths"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(_, operations)| operations.as_object().map_or(0, Map::len))
+            .sum();
+        assert_eq!(described, printed);
+    }
+}

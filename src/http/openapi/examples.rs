@@ -1,0 +1,62 @@
+//! The examples of refusals: one for each code that a description names.
+
+use poem::http::StatusCode;
+use poem_openapi::types::ToJSON;
+use serde_json::{Map, Value, json};
+
+use super::operation::Owner;
+use crate::domain::passwords::hasher::BadPassword;
+use crate::http::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
+
+/// Gives a refusal one example for each code that its description names. The code of an
+/// embedder's own problem is the first word of it in backticks.
+pub fn add_examples(status: &str, response: &mut Value, has_body: bool, owner: Owner) {
+    let description = response["description"].as_str().unwrap_or_default();
+    let Some(media) = response.get("content").and_then(|content| content.get(PROBLEM_JSON)) else {
+        return; // it is no problem
+    };
+    if media.get("examples").is_some() {
+        return;
+    }
+    let codes: Vec<Code> = description.split('`').filter_map(Code::named).collect();
+    let mut examples: Map<String, Value> = codes
+        .into_iter()
+        .map(|code| (code.name().to_owned(), json!({ "value": example(code, has_body, owner) })))
+        .collect();
+    let own = description.split('`').nth(1).filter(|code| Code::named(code).is_none());
+    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+    if let (Some(code), Some(status)) = (own.filter(|code| is_code(code)), status) {
+        let detail = description.lines().next().unwrap_or_default().split_once("`: ");
+        let problem = Problem::new(status, code, detail.map_or("", |(_, detail)| detail));
+        let problem = problem.to_json().expect("a problem is an object");
+        examples.insert(code.to_owned(), json!({ "value": problem }));
+    }
+    if !examples.is_empty() {
+        response["content"][PROBLEM_JSON]["examples"] = examples.into();
+    }
+}
+
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+fn example(code: Code, has_body: bool, owner: Owner) -> Value {
+    let problem = match (code, owner) {
+        (Code::PayloadTooLarge, Owner::Embedder { body_limit }) => Problem::larger_than(body_limit),
+        (Code::UnsupportedMediaType, Owner::Embedder { .. }) => {
+            Problem::of_no_documented_media_type()
+        }
+        (Code::InvalidRequest, Owner::Cloakroom) if has_body => {
+            let missing =
+                FieldError::new("password", FieldCode::Missing, "This field is required.");
+            Problem::of(code).with_errors(vec![missing])
+        }
+        (Code::PolicyViolation, Owner::Cloakroom) => {
+            let common = BadPassword::Common.to_string();
+            let common = FieldError::new("password", FieldCode::Common, common);
+            Problem::of(code).with_errors(vec![common])
+        }
+        (code, Owner::Cloakroom | Owner::Embedder { .. }) => Problem::of(code),
+    };
+    problem.to_json().expect("a problem is an object")
+}

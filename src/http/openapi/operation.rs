@@ -1,0 +1,79 @@
+//! What an operation is, as far as its common responses depend on it.
+
+use poem_openapi::registry::MetaApi;
+use serde_json::{Value, json};
+
+use crate::http::guard::SCHEME;
+
+/// Who wrote an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Cloakroom,
+    /// The service that Cloakroom is embedded in; its bodies have at most so many bytes.
+    Embedder {
+        body_limit: usize,
+    },
+}
+
+/// What is true of an operation.
+pub struct Traits {
+    pub owner: Owner,
+    pub needs_session: bool,
+    /// Takes a session, or needs one.
+    pub is_guarded: bool,
+    /// Asked by proxies, which read 401 as "sign in".
+    pub is_for_proxies: bool,
+    pub has_body: bool,
+    pub has_parameters: bool,
+    /// Of a method that may change something.
+    pub is_unsafe: bool,
+    pub reads_store: bool,
+}
+
+impl Traits {
+    /// Reads them off what poem-openapi printed.
+    pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
+        let Guarded { is_guarded, is_optional } = guarded(operation);
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let reads_store = match owner {
+            Owner::Cloakroom => id != "getLiveness" && id != "getJwks",
+            Owner::Embedder { .. } => is_guarded,
+        };
+        Self {
+            owner,
+            needs_session: is_guarded && !is_optional,
+            is_guarded,
+            is_for_proxies: id == "forwardAuth",
+            has_body: operation.get("requestBody").is_some(),
+            has_parameters: operation.get("parameters").is_some(),
+            is_unsafe: !matches!(method, "get" | "head" | "options"),
+            reads_store,
+        }
+    }
+}
+
+/// Does an operation need a session, or take one?
+struct Guarded {
+    is_guarded: bool,
+    is_optional: bool,
+}
+
+/// An operation that has the guard twice says so once.
+fn guarded(operation: &mut Value) -> Guarded {
+    let needed = operation.get_mut("security").and_then(Value::as_array_mut);
+    let Some(needed) = needed else { return Guarded { is_guarded: false, is_optional: false } };
+    let mut once: Vec<Value> = Vec::new();
+    for one in std::mem::take(needed) {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    *needed = once;
+    let is_guarded = needed.iter().any(|schemes| schemes.get(SCHEME).is_some());
+    let is_optional = needed.contains(&json!({}));
+    Guarded { is_guarded, is_optional }
+}
+
+pub fn paths(apis: &[MetaApi]) -> impl Iterator<Item = String> {
+    apis.iter().flat_map(|api| &api.paths).map(|path| path.path.clone())
+}

@@ -1,0 +1,13 @@
+//! The schemas of headers.
+
+use serde_json::{Value, json};
+
+/// Any text.
+pub fn string() -> Value {
+    json!({ "type": "string" })
+}
+
+/// A number of seconds.
+pub fn seconds() -> Value {
+    json!({ "type": "integer", "format": "int32", "minimum": 0 })
+}

@@ -1,0 +1,69 @@
+//! The document of a running service: with its cookie, its audiences and its password length.
+
+use poem_openapi::OpenApi;
+use serde_json::Value;
+
+use super::about::About;
+use super::document::{build, pretty};
+use super::members::{members, members_in, members_of};
+use crate::http::Front;
+use crate::http::guard::SCHEME;
+
+/// The document of a running service: it names the cookie as the settings do, asks for as many
+/// characters of a new password, and has an audience in its example that there is.
+pub fn served<T: OpenApi>(front: &Front, about: About, body_limit: usize) -> String {
+    let rules = &front.domain.rules;
+    let fewest_chars = rules.passwords.fewest_chars;
+    let padlock = about.scheme.clone();
+    let mut document = build::<T>(about, body_limit);
+    document["components"]["securitySchemes"][SCHEME]["name"] = front.cookie.name().into();
+    for (schema, field) in NEW_PASSWORDS {
+        let schema = document.pointer_mut(&format!("/components/schemas/{schema}"));
+        let schema = schema.expect("it is one of the document's"); // an index would make it up
+        schema["properties"][field]["minLength"] = fewest_chars.into();
+        let example = schema["example"][field].as_str().unwrap_or_default();
+        schema["example"][field] = lengthened(example, fewest_chars).into();
+    }
+    if let Some(audience) = rules.audiences.first() {
+        let audience = audience.as_str();
+        document["components"]["schemas"]["TokenRequest"]["example"]["audience"] = audience.into();
+    }
+    rename_scheme(&mut document, &padlock);
+    pretty(&document)
+}
+
+/// Calls the security scheme so, wherever it is named.
+fn rename_scheme(document: &mut Value, name: &str) {
+    if name == SCHEME {
+        return;
+    }
+    let schemes = members_of(&mut document["components"]["securitySchemes"]);
+    let scheme = schemes.remove(SCHEME).expect("some operations are guarded");
+    schemes.insert(name.to_owned(), scheme);
+    for (_, operations) in members_in(document, "paths") {
+        for (_, operation) in members(operations) {
+            let needed = operation.get_mut("security").and_then(Value::as_array_mut);
+            for schemes in needed.into_iter().flatten().filter_map(Value::as_object_mut) {
+                if let Some(scopes) = schemes.remove(SCHEME) {
+                    schemes.insert(name.to_owned(), scopes);
+                }
+            }
+        }
+    }
+    let description = &mut document["info"]["description"];
+    let words = description.as_str().unwrap_or_default();
+    *description = words.replace("scheme `session`", &format!("scheme `{name}`")).into();
+}
+
+/// The password of an example, in as many words as it takes.
+fn lengthened(example: &str, fewest_chars: usize) -> String {
+    let mut words = example.to_owned();
+    while words.chars().count() < fewest_chars {
+        words.push_str(" and back again");
+    }
+    words
+}
+
+/// The fields that take a new password, by their schema.
+const NEW_PASSWORDS: [(&str, &str); 2] =
+    [("Registration", "password"), ("PasswordChange", "new_password")];
