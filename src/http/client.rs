@@ -4,7 +4,7 @@ use poem::Request;
 use poem::http::header;
 use woothee::parser::Parser;
 
-use super::Front;
+use super::state::Front;
 use crate::domain::sessions::{Origin, Remember, Wishes};
 use crate::domain::throttle::Caller;
 

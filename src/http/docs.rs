@@ -15,7 +15,9 @@ use poem::{Endpoint, EndpointExt, Request, Response, Result, endpoint};
 use sha2::{Digest, Sha256};
 
 use super::openapi::document::yaml;
-use super::{Front, Table, pages};
+use super::pages;
+use super::router::Table;
+use super::state::Front;
 
 /// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \

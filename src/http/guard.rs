@@ -7,9 +7,9 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::Front;
 use super::cookie::Presented;
 use super::problem::{Code, Failure};
+use super::state::Front;
 use crate::core::error::Fault;
 use crate::domain::sessions::{Authentication, RefusedToken, SignedInAs};
 

@@ -1,26 +1,21 @@
 //! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
 
-mod accounts;
+mod api;
 mod client;
 mod conflict_log;
 mod cookie;
 mod docs;
-mod forward_auth;
 mod guard;
-mod health;
-mod login;
 mod mount;
 mod openapi;
 mod pages;
-mod private;
 mod problem;
 mod request;
-mod requests;
+mod request_metrics;
+mod router;
 mod session_data;
-mod sessions;
 mod setup_warnings;
-mod tags;
-mod tokens;
+mod state;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -37,6 +32,8 @@ use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, OperationId};
 use tracing::{Instrument, Level, Span};
 
+use self::api::operations;
+pub use self::api::private::PrivateApi;
 pub use self::conflict_log::ConflictLog;
 use self::cookie::AlsoSet;
 pub use self::cookie::{DeviceCookie, SessionCookie};
@@ -47,7 +44,6 @@ pub use self::openapi::document::{document, yaml};
 use self::openapi::served::served;
 use self::pages::BrowserRequest;
 pub use self::pages::{Apps, Color, Logo, Site};
-pub use self::private::PrivateApi;
 pub use self::problem::Problem;
 use self::problem::catch::{catch, panic_answer};
 use self::problem::error::ErrorCause;
@@ -59,18 +55,18 @@ pub use self::request::host::Hosts;
 use self::request::id::{REQUEST_ID, RequestIds};
 pub use self::request::trace::RequestLog;
 use self::request::trace::{self, LoggedRequest};
-pub use self::requests::{BOUNDS, Requests};
+pub use self::request_metrics::{BOUNDS, Requests};
+use self::router::Table;
 pub use self::session_data::{Session, SessionDataError};
 use self::setup_warnings::SetupWarnings;
-use self::tags::Tag;
-use crate::domain::Domain;
+pub use self::state::Front;
 use crate::domain::audit::journal::Cause;
 
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
+    pub use super::api::login::CredentialsView;
     pub use super::cookie::Presented;
-    pub use super::login::CredentialsView;
     pub use super::problem::Failure;
     pub use super::request::body::FromFields;
     pub use super::request::fields::Fields;
@@ -82,56 +78,6 @@ pub mod fuzzing {
         failure.problem.to_json().expect("a problem is an object")
     }
 }
-
-/// What the operations stand on.
-#[derive(Debug)]
-pub struct Front {
-    pub domain: Arc<Domain>,
-    pub cookie: SessionCookie,
-    pub device: DeviceCookie,
-    pub hosts: Hosts,
-    pub origins: Origins,
-    pub apps: Apps,
-    pub site: Site,
-    pub proxies: TrustedProxies,
-    /// Is the public address https?
-    pub is_secure: bool,
-    /// Is Swagger UI there?
-    pub has_docs: bool,
-    /// Are the demo users there?
-    pub is_demo: bool,
-    pub request_log: RequestLog,
-    pub requests: Arc<Requests>,
-    /// Warns of browsers that send two session cookies.
-    pub conflict_log: ConflictLog,
-}
-
-/// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
-type Operations<T> = (
-    login::LoginApi,
-    accounts::AccountsApi,
-    sessions::SessionsApi,
-    T,
-    tokens::TokensApi,
-    forward_auth::ForwardAuthApi,
-    health::HealthApi,
-);
-
-/// The operations that are there wherever this is mounted.
-fn operations(front: &Arc<Front>) -> Operations<()> {
-    (
-        login::LoginApi(Arc::clone(front)),
-        accounts::AccountsApi(Arc::clone(front)),
-        sessions::SessionsApi(Arc::clone(front)),
-        (),
-        tokens::TokensApi(Arc::clone(front)),
-        forward_auth::ForwardAuthApi,
-        health::HealthApi(Arc::clone(front)),
-    )
-}
-
-/// Paths, their methods, and what answers.
-type Table = HashMap<String, HashMap<Method, BoxEndpoint<'static>>>;
 
 /// The whole service as one endpoint that always answers, and its document.
 pub fn route<T: OpenApi + 'static>(

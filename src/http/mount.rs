@@ -15,12 +15,14 @@ use poem_openapi::error::{ContentTypeError, ParsePathError};
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 use poem_openapi::{OpenApi, OperationId};
 
+use super::api::Operations;
+use super::api::private::PrivateApi;
 use super::guard::SCHEME;
 use super::openapi::about::About;
 use super::problem::{Failure, Problem};
 use super::request::limit::{LimitedBody, MAX_BODY_BYTES};
+use super::router::Table;
 use super::session_data;
-use super::{Operations, PrivateApi, Table};
 
 /// The operations and pages of somebody else's service.
 pub struct Guest<T> {

@@ -12,10 +12,10 @@ use poem_openapi::registry::{MetaSchema, Registry};
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::Front;
 use super::guard::{self, SCHEME, SignedIn};
 use super::problem::error::ErrorCause;
 use super::problem::{Code, Failure};
+use super::state::Front;
 use crate::core::error::Fault;
 use crate::domain::session_data::{DataError, LARGEST};
 

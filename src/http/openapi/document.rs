@@ -15,9 +15,11 @@ use super::members::{members, members_in};
 use super::operation::{Owner, paths};
 use super::repair::{mark_optional_as_nullable, mend_format, plain_json};
 use super::responses::add_common_responses;
+use crate::http::api::private::PrivateApi;
+use crate::http::api::{Operations, tags};
 use crate::http::problem::{Code, FieldCode};
 use crate::http::request::limit::MAX_BODY_BYTES;
-use crate::http::{Operations, PrivateApi, Table, tags};
+use crate::http::router::Table;
 
 /// The document as it is committed in `openapi/openapi.json`.
 pub fn document() -> String {

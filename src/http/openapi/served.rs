@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::about::About;
 use super::document::{build, pretty};
 use super::members::{members, members_in, members_of};
-use crate::http::Front;
 use crate::http::guard::SCHEME;
+use crate::http::state::Front;
 
 /// The document of a running service: it names the cookie as the settings do, asks for as many
 /// characters of a new password, and has an audience in its example that there is.

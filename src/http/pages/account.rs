@@ -12,15 +12,16 @@ use super::notice::Notice;
 use super::said::{Again, Said};
 use super::session_list::SessionList;
 use super::sign_in::query;
+use super::site::Site;
 use super::visitor::Visitor;
 use super::{form, page, see_other, shown};
 use crate::domain::accounts::ChangeError;
 use crate::domain::sessions::{LogInError, Remember, RevokeError, SignedInAs};
-use crate::http::accounts::{Closing, PasswordChange, about_password};
+use crate::http::api::accounts::{Closing, PasswordChange, about_password};
 use crate::http::problem::{Code, Failure, Problem};
 use crate::http::request::body::FromFields;
 use crate::http::request::fields::Fields;
-use crate::http::{Front, Site};
+use crate::http::state::Front;
 
 /// As many sessions are shown as an account may have.
 const MOST_SHOWN: usize = 100;

@@ -11,8 +11,8 @@ use poem::{EndpointExt, Request, Response, Result, endpoint};
 use super::next_step::NextStep;
 use super::visitor::refuse_conflicting_cookies;
 use super::{ProblemPage, accept, see_other, shown};
-use crate::http::Front;
-use crate::http::forward_auth::Identity;
+use crate::http::api::forward_auth::Identity;
+use crate::http::state::Front;
 
 pub fn endpoint(front: &Arc<Front>) -> BoxEndpoint<'static> {
     let front = Arc::clone(front);

@@ -34,7 +34,8 @@ use self::refusal::ProblemPage;
 pub use self::site::{Logo, Site};
 use super::problem::{Code, Failure};
 use super::request::media_type::BodyType;
-use super::{Front, Table};
+use super::router::Table;
+use super::state::Front;
 
 /// What the pages gain by a script.
 pub const SCRIPT: &str = include_str!("page.js");

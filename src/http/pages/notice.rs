@@ -5,8 +5,8 @@
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
-use crate::http::Front;
 use crate::http::cookie::all;
+use crate::http::state::Front;
 
 /// In seconds: the next page is asked for at once.
 const MAX_AGE: u64 = 60;

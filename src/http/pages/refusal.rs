@@ -8,11 +8,12 @@ use poem::{Request, Response};
 
 use super::next_step::NextStep;
 use super::signed_out::SignedOutPage;
+use super::site::Site;
 use super::{accept, shown};
 use crate::core::error::Fault;
 use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Problem};
-use crate::http::{Front, Site};
+use crate::http::state::Front;
 
 /// What a browser asked for, to answer it with a page.
 #[derive(Debug)]

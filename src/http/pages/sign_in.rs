@@ -12,17 +12,18 @@ use super::next_step::NextStep;
 use super::notice::Notice;
 use super::said::{Again, Said};
 use super::signed_out::{Done, SignedOutPage};
+use super::site::Site;
 use super::visitor::{Visitor, refuse_conflicting_cookies};
 use super::{ProblemPage, Shared, page, see_other, shared, shown};
 use crate::domain::accounts::{RegisterError, Registration};
 use crate::domain::sessions::Ticket;
-use crate::http::accounts::{NewAccountView, unfit};
+use crate::http::api::accounts::{NewAccountView, unfit};
+use crate::http::api::login::{CredentialsView, LogoutOptions};
 use crate::http::cookie::Presented;
-use crate::http::login::{CredentialsView, LogoutOptions};
 use crate::http::problem::{Code, Failure, Problem};
 use crate::http::request::body::{FromFields, read_optional};
 use crate::http::request::fields::Fields;
-use crate::http::{Front, Site};
+use crate::http::state::Front;
 
 /// The form of `/login` and `/register`.
 #[derive(Template)]

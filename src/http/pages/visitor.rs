@@ -6,10 +6,10 @@ use poem::Request;
 use poem::http::{HeaderValue, header};
 
 use crate::domain::sessions::{RefusedToken, SignedInAs};
-use crate::http::Front;
 use crate::http::cookie::Presented;
 use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Failure, Problem};
+use crate::http::state::Front;
 
 /// Who looks at a page.
 pub enum Visitor {

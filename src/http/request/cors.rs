@@ -7,7 +7,7 @@ use poem::{Request, Response};
 use poem_openapi::OpenApi;
 use poem_openapi::registry::MetaParamIn;
 
-use crate::http::Table;
+use crate::http::router::Table;
 
 /// Does a browser ask whether it may send what it would send from an allowed origin?
 pub fn is_preflight(request: &Request) -> bool {

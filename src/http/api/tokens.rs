@@ -6,13 +6,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::guard::SignedIn;
-use super::problem::{Code, Failure, Problem};
-use super::request::body::{Body, FromFields};
-use super::request::fields::Fields;
-use super::{Front, Tag};
+use super::tags::Tag;
 use crate::domain::access_tokens::{Issued, UnknownAudience};
 use crate::domain::keys::tokens::PublicKey;
+use crate::http::guard::SignedIn;
+use crate::http::problem::{Code, Failure, Problem};
+use crate::http::request::body::{Body, FromFields};
+use crate::http::request::fields::Fields;
+use crate::http::state::Front;
 
 pub struct TokensApi(pub Arc<Front>);
 

@@ -7,12 +7,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
-use super::guard::SignedIn;
-use super::problem::{Code, Failure, FieldCode, FieldError, Problem};
-use super::{Front, Tag};
+use super::tags::Tag;
 use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
 use crate::domain::sessions::{Cursor, Remember, RevokeError, Session};
+use crate::http::guard::SignedIn;
+use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
+use crate::http::state::Front;
 
 pub struct SessionsApi(pub Arc<Front>);
 

@@ -3,9 +3,9 @@
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Tag;
-use super::guard::SignedIn;
-use super::problem::Failure;
+use super::tags::Tag;
+use crate::http::guard::SignedIn;
+use crate::http::problem::Failure;
 
 #[derive(Debug)]
 pub struct PrivateApi;

@@ -8,19 +8,20 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
-use super::cookie::WithCookie;
-use super::guard::SignedIn;
-use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
-use super::request::body::{Body, FromFields};
-use super::request::fields::Fields;
-use super::request::password_text::PasswordText;
 use super::sessions::date_time;
-use super::{Front, Tag};
+use super::tags::Tag;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
 use crate::domain::accounts::{Account, Application, ChangeError, RegisterError};
 use crate::domain::passwords::hasher::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
+use crate::http::cookie::WithCookie;
+use crate::http::guard::SignedIn;
+use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use crate::http::request::body::{Body, FromFields};
+use crate::http::request::fields::Fields;
+use crate::http::request::password_text::PasswordText;
+use crate::http::state::Front;
 
 pub struct AccountsApi(pub Arc<Front>);
 

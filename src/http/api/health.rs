@@ -6,8 +6,9 @@ use poem::http::header;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::problem::{Code, Failure, RETRY_AFTER};
-use super::{Front, Tag};
+use super::tags::Tag;
+use crate::http::problem::{Code, Failure, RETRY_AFTER};
+use crate::http::state::Front;
 
 pub struct HealthApi(pub Arc<Front>);
 

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poem::Response;
-use poem_openapi::{OpenApi, OperationId};
-
-use super::{Operations, PrivateApi};
+use poem_openapi::OperationId;
 
 /// The upper bounds of the histograms in seconds: from a read answered from memory to the end of
 /// anybody's patience.
@@ -50,16 +48,8 @@ pub struct Counted {
 }
 
 impl Requests {
-    /// Places for the operations of the program's own service.
-    pub fn new() -> Self {
-        Self::of::<PrivateApi>()
-    }
-
-    /// Places for our operations and for those of `T`.
-    pub fn of<T: OpenApi>() -> Self {
-        let apis = Operations::<T>::meta();
-        let paths = apis.iter().flat_map(|api| &api.paths);
-        let ids = paths.flat_map(|path| &path.operations).filter_map(|one| one.operation_id);
+    /// Places for operations of these ids.
+    pub(super) fn for_operations(ids: impl Iterator<Item = &'static str>) -> Self {
         Self { operations: ids.map(|id| (id, Tally::new())).collect(), other: Tally::new() }
     }
 
@@ -76,12 +66,6 @@ impl Requests {
         let mut asked: Vec<_> = all.filter(|counted| !counted.statuses.is_empty()).collect();
         asked.sort_by_key(|counted| counted.operation);
         asked
-    }
-}
-
-impl Default for Requests {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -7,18 +7,19 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::cookie::{AlsoSet, Keep, WithCookie};
-use super::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
-use super::request::body::{Body, FromFields, OptionalBody};
-use super::request::fields::Fields;
-use super::request::password_text::PasswordText;
 use super::sessions::{SessionView, date_time};
-use super::{Front, Tag};
+use super::tags::Tag;
 use crate::core::error::Fault;
 use crate::core::secret::Password;
 use crate::domain::passwords::hasher::MOST_TYPED;
 use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
 use crate::domain::throttle::DEVICE;
+use crate::http::cookie::{AlsoSet, Keep, WithCookie};
+use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use crate::http::request::body::{Body, FromFields, OptionalBody};
+use crate::http::request::fields::Fields;
+use crate::http::request::password_text::PasswordText;
+use crate::http::state::Front;
 
 pub struct LoginApi(pub Arc<Front>);
 

@@ -2,10 +2,10 @@
 
 use poem_openapi::{ApiResponse, OpenApi};
 
-use super::Tag;
-use super::guard::LetThrough;
-use super::problem::Failure;
+use super::tags::Tag;
 use crate::domain::sessions::SignedInAs;
+use crate::http::guard::LetThrough;
+use crate::http::problem::Failure;
 
 pub struct ForwardAuthApi;
 

@@ -1,0 +1,62 @@
+//! The operations, one file a resource.
+
+pub mod accounts;
+pub mod forward_auth;
+pub mod health;
+pub mod login;
+pub mod private;
+pub mod sessions;
+pub mod tags;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+
+use self::accounts::AccountsApi;
+use self::forward_auth::ForwardAuthApi;
+use self::health::HealthApi;
+use self::login::LoginApi;
+use self::private::PrivateApi;
+use self::sessions::SessionsApi;
+use self::tokens::TokensApi;
+use super::request_metrics::Requests;
+use super::state::Front;
+
+/// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
+pub type Operations<T> =
+    (LoginApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
+
+/// The operations that are there wherever this is mounted.
+pub fn operations(front: &Arc<Front>) -> Operations<()> {
+    (
+        LoginApi(Arc::clone(front)),
+        AccountsApi(Arc::clone(front)),
+        SessionsApi(Arc::clone(front)),
+        (),
+        TokensApi(Arc::clone(front)),
+        ForwardAuthApi,
+        HealthApi(Arc::clone(front)),
+    )
+}
+
+impl Requests {
+    /// Places for the operations of the program's own service.
+    pub fn new() -> Self {
+        Self::of::<PrivateApi>()
+    }
+
+    /// Places for our operations and for those of `T`.
+    pub fn of<T: OpenApi>() -> Self {
+        let apis = Operations::<T>::meta();
+        let paths = apis.iter().flat_map(|api| &api.paths);
+        let operations = paths.flat_map(|path| &path.operations);
+        Self::for_operations(operations.filter_map(|operation| operation.operation_id))
+    }
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self::new()
+    }
+}
