@@ -7,7 +7,7 @@ use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
-    /// The session of a token. RevokeOutcome ones are found, too, for as long as they stay recorded.
+    /// The session of a token. Ended ones are found, too, for as long as they stay recorded.
     pub async fn find_session(&self, digest: SidDigest) -> Result<Option<FoundSessionRow>, Fault> {
         self.reader()
             .query(
