@@ -6,7 +6,6 @@
 use std::fmt;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
@@ -21,35 +20,15 @@ use prometheus_client::registry::Registry;
 use crate::core::clock::Timestamp;
 use crate::domain::Domain;
 use crate::http::{BOUNDS, Hosts, Requests};
+use crate::server::ConnectionGauge;
 use crate::store::Waited;
-
-/// How many connections are open.
-#[derive(Debug, Default)]
-pub struct Connections(AtomicI64);
-
-/// A connection that is open until this is dropped.
-#[derive(Debug)]
-pub struct Connected(Arc<Connections>);
-
-impl Connections {
-    pub fn one_more(self: &Arc<Self>) -> Connected {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Connected(Arc::clone(self))
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Everything that is watched.
 #[derive(Debug)]
 pub struct Watched {
     pub domain: Arc<Domain>,
     pub requests: Arc<Requests>,
-    pub connections: Arc<Connections>,
+    pub connections: Arc<ConnectionGauge>,
     pub started_at: Timestamp,
 }
 
@@ -124,7 +103,7 @@ impl Collector for Watched {
             let count = took.iter().map(|(_, count)| count).sum();
             waited.encode_histogram::<NoLabelSet>(seconds, count, &took, None)?;
         }
-        let open = self.connections.0.load(Ordering::Relaxed);
+        let open = self.connections.open();
         page.gauge("cloakroom_connections", "Connections that clients have open", open)?;
         let started_at = self.started_at.seconds();
         page.gauge("process_start_time_seconds", "When the process started", started_at)?;

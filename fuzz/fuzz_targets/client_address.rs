@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use cloakroom::http::TrustedProxies;
+use cloakroom::core::net::TrustedProxies;
+use cloakroom::http::fuzzing::{client_address, counted_address};
 use libfuzzer_sys::fuzz_target;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, Request as Head};
@@ -28,8 +29,8 @@ fn client(proxies: &TrustedProxies, peer: &str, fields: &[(&str, HeaderValue)]) 
     let peer = SocketAddr::new(peer.parse().expect("an address of ours"), 4711);
     let parts = (head, LocalAddr::default(), RemoteAddr(Addr::socket(peer)), Scheme::HTTP);
     let request = Request::from_parts(parts.into(), Body::empty());
-    let found = proxies.client(&request).expect("it came by an address");
-    assert_eq!(proxies.counted(&request), Some(found), "it is nobody's loopback");
+    let found = client_address(proxies, &request).expect("it came by an address");
+    assert_eq!(counted_address(proxies, &request), Some(found), "it is nobody's loopback");
     found
 }
 

@@ -8,10 +8,11 @@ use poem_openapi::OpenApi;
 
 use super::open::watch;
 use crate::config::{self, Config};
+use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 use crate::http::{
     Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
-    RequestLog, Requests, SessionCookie, Site, TrustedProxies, route,
+    RequestLog, Requests, SessionCookie, Site, route,
 };
 
 /// The program's own service as one endpoint, which counts its requests, and what runs beside it until the

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod interval;
+pub mod net;
 pub mod ownership;
 pub mod secret;
 pub mod usernames;

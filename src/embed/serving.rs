@@ -14,10 +14,10 @@ use super::signals::Signals;
 use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
+use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 use crate::domain::demo_users;
 use crate::domain::sessions::LogInError;
-use crate::http::TrustedProxies;
 use crate::metrics::{self, Watched};
 use crate::server::{self, Edge, Limits, Tls};
 

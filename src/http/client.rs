@@ -4,6 +4,7 @@ use poem::Request;
 use poem::http::header;
 use woothee::parser::Parser;
 
+use super::request::client_address::{client_address, counted_address};
 use super::state::Front;
 use crate::domain::sessions::{Origin, Remember, Wishes};
 use crate::domain::throttle::Caller;
@@ -16,14 +17,17 @@ const LONGEST_NAME: usize = 64;
 impl Front {
     /// Whom limits and the shares of the hash queue count.
     pub fn caller(&self, request: &Request) -> Caller {
-        Caller { address: self.proxies.counted(request), devices: self.device.all(request) }
+        Caller {
+            address: counted_address(&self.proxies, request),
+            devices: self.device.all(request),
+        }
     }
 
     /// The wishes of somebody who signs in by this request.
     pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
         let remember = if remember { Remember::Yes } else { Remember::No };
         let caller = self.caller(request);
-        let address = self.proxies.client(request).map(|address| address.to_string());
+        let address = client_address(&self.proxies, request).map(|address| address.to_string());
         let browser = request.header(header::USER_AGENT).and_then(browser);
         Wishes { remember, origin: Origin { address, browser }, caller }
     }

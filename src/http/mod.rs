@@ -48,7 +48,7 @@ pub use self::problem::Problem;
 use self::problem::catch::{catch, panic_answer};
 use self::problem::error::ErrorCause;
 use self::problem::{Code, Failure};
-pub use self::request::client_address::TrustedProxies;
+use self::request::client_address::{client_address, proxy_with_forwarded};
 use self::request::cors::{self, Preflight};
 pub use self::request::cross_origin::Origins;
 pub use self::request::host::Hosts;
@@ -69,6 +69,7 @@ pub mod fuzzing {
     pub use super::cookie::Presented;
     pub use super::problem::Failure;
     pub use super::request::body::FromFields;
+    pub use super::request::client_address::{client_address, counted_address};
     pub use super::request::fields::Fields;
 
     /// A refusal as a client reads it.
@@ -220,8 +221,8 @@ impl Endpoint for Edge {
         let (address, span) = if is_safe && asked.is_none() {
             (None, Span::none())
         } else {
-            let address = self.front.proxies.client(&request);
-            if let Some(proxy) = self.front.proxies.proxy_with_forwarded(&request) {
+            let address = client_address(&self.front.proxies, &request);
+            if let Some(proxy) = proxy_with_forwarded(&self.front.proxies, &request) {
                 self.warnings.record_forwarded(&self.front.domain, proxy);
             }
             (address, trace::span(&id, parent.as_ref(), address))

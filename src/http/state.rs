@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::conflict_log::ConflictLog;
 use super::cookie::{DeviceCookie, SessionCookie};
 use super::pages::{Apps, Site};
-use super::request::client_address::TrustedProxies;
 use super::request::cross_origin::Origins;
 use super::request::host::Hosts;
 use super::request::trace::RequestLog;
 use super::request_metrics::Requests;
+use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 
 /// What the operations stand on.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::TrustedProxies;
+use crate::core::net::TrustedProxies;
 
 /// How many connections are open at once.
 #[derive(Debug, Clone)]

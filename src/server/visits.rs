@@ -21,13 +21,13 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::answers::{answer_among, answer_one};
+use super::connection_gauge::CountedConnection;
+use super::context::{End, Hall};
 use super::crowd::Crowd;
 use super::deadlines::{Deadlines, Pulse, Watch};
 use super::places::Place;
 use super::stream::Watched;
 use super::tls::Tls;
-use super::{End, Hall};
-use crate::metrics::Connected;
 
 /// A head is no larger than this in all, and has no more fields. HTTP/2 counts 32 bytes more for
 /// each field instead (RFC 9113, section 6.5.2): browsers send each cookie in one of its own.
@@ -53,7 +53,7 @@ const REFUSED: usize = 256;
 const PING: Duration = Duration::from_secs(20);
 
 /// What a connection holds as long as it is open.
-pub type Held = (Place, Connected);
+pub type Held = (Place, CountedConnection);
 
 /// Answers on one connection for as long as it lasts.
 pub fn let_in(

@@ -2,75 +2,61 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
 use poem::http::{HeaderMap, HeaderName, header};
 use poem::{Addr, Request};
 
+use crate::core::net::TrustedProxies;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies that stand before this service.
-#[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+/// The address of the client, if it came by one.
+pub fn client_address(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
+    Some(address_behind(proxies, peer(request)?, request.headers()))
+}
 
-impl TrustedProxies {
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+/// The address that limits count. Whoever comes over loopback by no proxy that was named has the
+/// same one as everybody: that is no reason to hold everybody up.
+pub fn counted_address(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
+    let peer = peer(request)?;
+    let is_everybodys = peer.is_loopback() && !proxies.trust(peer);
+    if is_everybodys { None } else { Some(address_behind(proxies, peer, request.headers())) }
+}
+
+/// The trusted proxy that sent this request with `Forwarded`, which is not read, and without
+/// `X-Forwarded-For`. Two headers that say the same are one too many: a proxy sets one of them, and
+/// passes on what the client wrote as the other.
+pub fn proxy_with_forwarded(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
+    let peer = peer(request)?;
+    let headers = request.headers();
+    let is_it = headers.contains_key(header::FORWARDED)
+        && !headers.contains_key(X_FORWARDED_FOR)
+        && proxies.trust(peer);
+    is_it.then_some(peer)
+}
+
+/// The right-most address that is no trusted proxy's. Anybody can write what stands left of it.
+fn address_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    if !proxies.trust(peer) {
+        return peer;
     }
+    right_most(proxies, headers).unwrap_or(peer)
+}
 
-    /// The address of the client, if it came by one.
-    pub fn client(&self, request: &Request) -> Option<IpAddr> {
-        Some(self.behind(peer(request)?, request.headers()))
-    }
-
-    /// The address that limits count. Whoever comes over loopback by no proxy that was named has the
-    /// same one as everybody: that is no reason to hold everybody up.
-    pub fn counted(&self, request: &Request) -> Option<IpAddr> {
-        let peer = peer(request)?;
-        let is_everybodys = peer.is_loopback() && !self.trust(peer);
-        if is_everybodys { None } else { Some(self.behind(peer, request.headers())) }
-    }
-
-    /// The right-most address that is no trusted proxy's. Anybody can write what stands left of it.
-    fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if !self.trust(peer) {
-            return peer;
+/// `None` if there is no hop, or one before the first stranger that cannot be read.
+fn right_most(proxies: &TrustedProxies, headers: &HeaderMap) -> Option<IpAddr> {
+    // what a client wrote left of the proxy's own word may be anything, and spoils nothing
+    let fields = headers.get_all(X_FORWARDED_FOR);
+    let hops: Vec<&[u8]> =
+        fields.iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).collect();
+    let mut last = None;
+    for hop in hops.into_iter().rev() {
+        let address = address(std::str::from_utf8(hop).ok()?.trim())?;
+        last = Some(address);
+        if !proxies.trust(address) {
+            break;
         }
-        self.right_most(headers).unwrap_or(peer)
     }
-
-    /// The trusted proxy that sent this request with `Forwarded`, which is not read, and without
-    /// `X-Forwarded-For`. Two headers that say the same are one too many: a proxy sets one of them, and
-    /// passes on what the client wrote as the other.
-    pub fn proxy_with_forwarded(&self, request: &Request) -> Option<IpAddr> {
-        let peer = peer(request)?;
-        let headers = request.headers();
-        let is_it = headers.contains_key(header::FORWARDED)
-            && !headers.contains_key(X_FORWARDED_FOR)
-            && self.trust(peer);
-        is_it.then_some(peer)
-    }
-
-    /// Is this one of them?
-    pub fn trust(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
-    }
-
-    /// `None` if there is no hop, or one before the first stranger that cannot be read.
-    fn right_most(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        // what a client wrote left of the proxy's own word may be anything, and spoils nothing
-        let fields = headers.get_all(X_FORWARDED_FOR);
-        let hops: Vec<&[u8]> =
-            fields.iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).collect();
-        let mut last = None;
-        for hop in hops.into_iter().rev() {
-            let address = address(std::str::from_utf8(hop).ok()?.trim())?;
-            last = Some(address);
-            if !self.trust(address) {
-                break;
-            }
-        }
-        last
-    }
+    last
 }
 
 /// The other end of the connection, if it has an address.
@@ -104,14 +90,14 @@ mod tests {
         for (name, value) in fields {
             headers.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        proxies.behind(PEER.parse().unwrap(), &headers).to_string()
+        address_behind(&proxies, PEER.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
     fn xff_01_an_untrusted_peer_is_taken_at_its_socket() {
         let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, "1.1.1.1".parse().unwrap())]);
         let peer: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(TrustedProxies::default().behind(peer, &headers), peer);
+        assert_eq!(address_behind(&TrustedProxies::default(), peer, &headers), peer);
     }
 
     #[test]
@@ -137,7 +123,10 @@ mod tests {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
         let field = poem::http::HeaderValue::from_bytes(b"\xff, 203.0.113.5").unwrap();
         let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, field)]);
-        assert_eq!(proxies.behind(PEER.parse().unwrap(), &headers).to_string(), "203.0.113.5");
+        assert_eq!(
+            address_behind(&proxies, PEER.parse().unwrap(), &headers).to_string(),
+            "203.0.113.5"
+        );
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! The accept loop, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::context::{End, Hall};
+use super::places::Places;
+use super::{Edge, visits};
+
+/// Out of file descriptors: look again after this, instead of spinning.
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// As long as connections cannot be accepted, the log says so this often.
+const SAID_EVERY: Duration = Duration::from_secs(1);
+/// A client may have sent its next request before it can know of the end: it has this long to
+/// arrive, and is answered. Then whoever sends nothing is closed.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// Whoever is being answered after that has this long.
+const DRAIN: Duration = Duration::from_secs(7);
+
+/// Serves until `stop` is done, then lets the answers under way finish.
+pub async fn serve(
+    listener: TcpListener,
+    route: BoxEndpoint<'static, Response>,
+    edge: Edge,
+    stop: impl Future<Output = ()>,
+) {
+    let Edge { limits, deadlines, connections, tls } = edge;
+    let hall = Arc::new(Hall { route, deadlines, tls, is_closing: AtomicBool::new(false) });
+    let places = Places::new(limits);
+    let (announce, end) = watch::channel(End::NotYet);
+    let let_in = |stream, remote, permit| {
+        if let Some(place) = places.take(permit, SocketAddr::ip(&remote)) {
+            let place = (place, connections.count_one());
+            visits::let_in(&hall, stream, remote, (place, end.clone()));
+        }
+    };
+    let mut said = None;
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = async { (places.free().await, listener.accept().await) };
+        let (permit, accepted) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, remote)) => let_in(stream, remote, permit),
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                if said.is_none_or(|said: Instant| said.elapsed() >= SAID_EVERY) {
+                    tracing::warn!(%error, "cannot accept connections");
+                    said = Some(Instant::now());
+                }
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+    hall.is_closing.store(true, Ordering::Relaxed);
+    announce.send_replace(End::LastCall);
+    let over = Instant::now() + LAST_CALL;
+    // whoever is in the system's queue may have sent a request already; when it is over, who still
+    // waits for a place is let in no more
+    let queue = async {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, remote)) = listener.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                let_in(stream, remote, places.free().await);
+            }
+        }
+    };
+    let _ = timeout_at(over, queue).await;
+    drop(end);
+    if timeout_at(over, announce.closed()).await.is_ok() {
+        return;
+    }
+    announce.send_replace(End::Over);
+    if timeout(DRAIN, announce.closed()).await.is_err() {
+        tracing::warn!("some connections were still open at the deadline");
+    }
+}
+
+/// Did one client go before it was let in, while others can be?
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

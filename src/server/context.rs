@@ -1,0 +1,29 @@
+//! What the connections of one listener share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+
+use super::deadlines::Deadlines;
+use super::tls::Tls;
+
+/// What the connections of one listener share.
+pub struct Hall {
+    pub route: BoxEndpoint<'static, Response>,
+    pub deadlines: Deadlines,
+    pub tls: Option<Arc<Tls>>,
+    /// Every answer is the last one of its connection.
+    pub is_closing: AtomicBool,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    NotYet,
+    /// HTTP/2 has a way to agree on the last request.
+    LastCall,
+    /// Whoever sends nothing is closed.
+    Over,
+}
