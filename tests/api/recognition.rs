@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloakroom::core::secret::TokenDigest;
 use cloakroom::domain::sessions::Authentication;
 use cloakroom::domain::sessions::cache::Recognition;
 
@@ -20,8 +19,8 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     let Authentication::SignedIn(who) = house.domain.recognise(token).await.unwrap() else {
         unreachable!("she has just signed in");
     };
-    let token = TokenDigest::of(token);
     let kept = Recognition::default();
+    let token = kept.hash(token);
     let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));
     let is_known = || kept.get(&token).is_some();
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use crate::core::ids::AccountId;
-use crate::core::secret::TokenDigest;
+use crate::core::secret::{TokenHash, TokenHasher};
 use crate::domain::sessions::SignedInAs;
 
 /// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
@@ -26,7 +26,9 @@ const DEAF: Duration = Duration::from_secs(1);
 /// What is kept of verified tokens.
 #[derive(Debug)]
 pub struct Recognition {
-    kept: Cache<TokenDigest, Kept>,
+    kept: Cache<TokenHash, Kept>,
+    tokens: TokenHasher,
+    /// Chooses the slot of an account.
     hasher: RandomState,
     slots: Vec<AtomicU64>,
     /// Counts what concerns all accounts, as a change of the keys does.
@@ -47,11 +49,18 @@ struct Kept {
 pub struct Counts {
     keys: u64,
     slot: u64,
+    /// The slot of the account: a hit does not hash its id again.
+    at: usize,
 }
 
 impl Recognition {
+    /// The name under which this token is kept.
+    pub fn hash(&self, token: &str) -> TokenHash {
+        self.tokens.hash(token)
+    }
+
     /// Who holds this token, if that is known and nothing has ended since.
-    pub fn get(&self, token: &TokenDigest) -> Option<Arc<SignedInAs>> {
+    pub fn get(&self, token: &TokenHash) -> Option<Arc<SignedInAs>> {
         if self.is_deaf() {
             return None;
         }
@@ -61,7 +70,7 @@ impl Recognition {
 
     /// Has nothing ended since it was filed?
     fn still_counts(&self, kept: &Kept) -> bool {
-        kept.seen == self.counts(&kept.who.account.id, self.keys())
+        kept.seen == self.counts_at(kept.seen.at, self.keys())
     }
 
     /// The count of key changes: to be read before a signature is checked.
@@ -71,11 +80,15 @@ impl Recognition {
 
     /// The counts that concern an account: to be read before the database is asked.
     pub fn counts(&self, account: &AccountId, keys: u64) -> Counts {
-        Counts { keys, slot: self.slot(account).load(Ordering::SeqCst) }
+        self.counts_at(self.slot_of(account), keys)
+    }
+
+    fn counts_at(&self, at: usize, keys: u64) -> Counts {
+        Counts { keys, slot: self.slots[at].load(Ordering::SeqCst), at }
     }
 
     /// Keeps what was read after `seen` was counted.
-    pub fn file(&self, token: TokenDigest, who: Arc<SignedInAs>, seen: Counts) {
+    pub fn file(&self, token: TokenHash, who: Arc<SignedInAs>, seen: Counts) {
         self.kept.insert(token, Kept { who, seen });
     }
 
@@ -91,7 +104,7 @@ impl Recognition {
 
     /// A session of the account has ended. To be called before that is answered.
     pub fn ended(&self, account: &AccountId) {
-        self.slot(account).fetch_add(1, Ordering::SeqCst);
+        self.slots[self.slot_of(account)].fetch_add(1, Ordering::SeqCst);
     }
 
     /// Nothing that was filed counts any more: the keys have changed, or endings went unheard.
@@ -110,10 +123,9 @@ impl Recognition {
         self.born.elapsed() >= Duration::from_millis(self.deaf_at.load(Ordering::Relaxed))
     }
 
-    fn slot(&self, account: &AccountId) -> &AtomicU64 {
+    fn slot_of(&self, account: &AccountId) -> usize {
         let hash = self.hasher.hash_one(account);
-        let at = usize::try_from(hash % SLOTS as u64).expect("less than SLOTS");
-        &self.slots[at]
+        usize::try_from(hash % SLOTS as u64).expect("less than SLOTS")
     }
 }
 
@@ -121,6 +133,7 @@ impl Default for Recognition {
     fn default() -> Self {
         Self {
             kept: Cache::new(MOST),
+            tokens: TokenHasher::random(),
             hasher: RandomState::new(),
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             keys: AtomicU64::new(0),

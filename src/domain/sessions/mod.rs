@@ -9,7 +9,7 @@ use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{
-    DeviceToken, Password, SessionToken, Sid, SidDigest, TokenDigest, random_id,
+    DeviceToken, Password, SessionToken, Sid, SidDigest, TokenHash, random_id,
 };
 use crate::core::usernames::Username;
 use crate::domain::Domain;
@@ -424,23 +424,23 @@ impl Domain {
     /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
     /// its row.
     pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, Fault> {
-        let digest = TokenDigest::of(token);
+        let hash = self.recognition.hash(token);
         let now = self.clock.now();
-        let known = self.recognition.get(&digest);
+        let known = self.recognition.get(&hash);
         if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
             self.tallies.count_recognised();
             return Ok(Authentication::SignedIn(who));
         }
         self.tallies.count_looked_up();
         // boxed, so that the common case does not move the room for a query about
-        Box::pin(self.look_up(token, digest, now)).await
+        Box::pin(self.look_up(token, hash, now)).await
     }
 
     /// What this token amounts to, by its signature and its row.
     async fn look_up(
         self: &Arc<Self>,
         token: &str,
-        digest: TokenDigest,
+        hash: TokenHash,
         now: Timestamp,
     ) -> Result<Authentication, Fault> {
         let keys = self.recognition.keys();
@@ -477,7 +477,7 @@ impl Domain {
             self.note_seen(&mut who.session, now);
         }
         let who = Arc::new(who);
-        self.recognition.file(digest, Arc::clone(&who), seen);
+        self.recognition.file(hash, Arc::clone(&who), seen);
         Ok(Authentication::SignedIn(who))
     }
 
