@@ -18,16 +18,17 @@ mod setup_warnings;
 mod state;
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use poem::endpoint::BoxEndpoint;
+use futures_util::future::BoxFuture;
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route};
+use poem::{Endpoint, Request, Response, Result, Route};
 use poem_openapi::__private::UrlQuery;
 use poem_openapi::{OpenApi, OperationId};
 use tracing::{Instrument, Level, Span};
@@ -99,7 +100,7 @@ pub fn route<T: OpenApi + 'static>(
     let paths = Paths::new(table)?;
     let (ids, warnings) = (RequestIds::new(), SetupWarnings::default());
     let edge = Edge { front, paths, ids, headers, preflight, warnings };
-    Ok((edge.boxed(), document))
+    Ok((Box::new(edge), document))
 }
 
 /// What answers at which path. Most paths have no parameter, and are found by one look-up.
@@ -114,7 +115,8 @@ impl Paths {
         for (path, methods) in table {
             let methods = Methods::new(methods);
             if path.contains([':', '*', '<']) {
-                let added = paths.with_parameters.try_at(&path, methods.into_endpoint());
+                let added =
+                    paths.with_parameters.try_at(&path, BoxEndpoint::from(Box::new(methods)));
                 paths.with_parameters = added.map_err(|why| MountError::bad_path(path, &why))?;
             } else {
                 paths.plain.insert(path, methods);
@@ -124,20 +126,18 @@ impl Paths {
     }
 }
 
-impl Endpoint for Paths {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
+impl Paths {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
         match self.plain.get(request.uri().path()) {
-            Some(methods) => methods.call(request).await,
-            None => self.with_parameters.call(request).await,
+            Some(methods) => methods.call(request),
+            None => Box::pin(self.with_parameters.call(request)),
         }
     }
 }
 
-/// The endpoint's answer, with every error and panic turned into a problem.
-async fn caught(endpoint: &impl Endpoint<Output = Response>, request: Request) -> Response {
-    match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
+/// The answer, with every error and panic turned into a problem.
+async fn caught(answer: impl Future<Output = Result<Response>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             let id = error.data::<OperationId>().copied();
@@ -173,17 +173,19 @@ impl Methods {
     }
 }
 
-impl Endpoint for Methods {
+/// As an endpoint that is boxed already, so that the request, which is large, is handed on and not kept.
+impl DynEndpoint for Methods {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
         let is_head = *request.method() == Method::HEAD;
         let method = if is_head { &Method::GET } else { request.method() };
         let Some((_, endpoint)) = self.endpoints.iter().find(|(at, _)| at == method) else {
             let refusal = Failure::of(Code::MethodNotAllowed);
-            return Err(refusal.with_header(header::ALLOW, self.allow.clone()).into());
+            let refusal = refusal.with_header(header::ALLOW, self.allow.clone());
+            return Box::pin(ready(Err(refusal.into())));
         };
-        endpoint.call(request).await // hyper leaves out the body that answers HEAD
+        DynEndpoint::call(&**endpoint, request) // hyper leaves out the body that answers HEAD
     }
 }
 
@@ -201,10 +203,43 @@ struct Edge {
 /// Browsers heed it at https and on loopback. Anywhere else they ignore it, with an error in the console.
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-impl Endpoint for Edge {
+/// What of a request is needed when it is answered.
+struct Asked {
+    begun: Instant,
+    id: HeaderValue,
+    parent: Option<HeaderValue>,
+    /// The method and path, if all answers are logged for developers.
+    asked: Option<String>,
+    logged: Option<LoggedRequest>,
+    /// The other origin that may read the answer.
+    reader: Option<HeaderValue>,
+    browser: Option<BrowserRequest>,
+    /// Does a browser on this machine show it?
+    opens_on_loopback: bool,
+    span: Span,
+}
+
+/// An answer that is there, or that an operation has begun to give.
+enum Answer<'a> {
+    Ready(Response),
+    Begun(BoxFuture<'a, Result<Response>>),
+}
+
+impl Answer<'_> {
+    async fn wait(self) -> Response {
+        match self {
+            Self::Ready(response) => response,
+            Self::Begun(answer) => caught(answer).await,
+        }
+    }
+}
+
+/// As an endpoint that is boxed already: what is boxed does not hold the request, which is large, but only what is
+/// needed when it is answered.
+impl DynEndpoint for Edge {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
         let begun = Instant::now();
         let id = self.ids.next();
         let parent = trace::parent(&request);
@@ -216,25 +251,57 @@ impl Endpoint for Edge {
         let reader = self.front.origins.allowed_origin(&request);
         let browser = BrowserRequest::of(&request);
         let opens_on_loopback = browser.is_some() && request::host::is_loopback(&request);
+        let span = Span::none();
+        let mut asked =
+            Asked { begun, id, parent, asked, logged, reader, browser, opens_on_loopback, span };
         // nothing that a safe method does is worth a line, unless all is
-        let is_safe = request.method().is_safe();
-        let (address, span) = if is_safe && asked.is_none() {
-            (None, Span::none())
-        } else {
-            let address = client_address(&self.front.proxies, &request);
-            if let Some(proxy) = proxy_with_forwarded(&self.front.proxies, &request) {
-                self.warnings.record_forwarded(&self.front.domain, proxy);
-            }
-            (address, trace::span(&id, parent.as_ref(), address))
+        if request.method().is_safe() && asked.asked.is_none() {
+            let answer = self.begin(request, asked.reader.is_some());
+            return Box::pin(async move { Ok(self.complete(asked, answer.wait().await).await) });
+        }
+        let address = client_address(&self.front.proxies, &request);
+        if let Some(proxy) = proxy_with_forwarded(&self.front.proxies, &request) {
+            self.warnings.record_forwarded(&self.front.domain, proxy);
+        }
+        asked.span = trace::span(&asked.id, asked.parent.as_ref(), address);
+        Box::pin(async move {
+            let is_safe = request.method().is_safe();
+            let answer = async { self.begin(request, asked.reader.is_some()).wait().await };
+            let answer = answer.instrument(asked.span.clone());
+            let response = if is_safe {
+                answer.await
+            } else {
+                let request_id = asked.id.to_str().unwrap_or_default().to_owned();
+                Cause { address, request_id }.of(answer).await
+            };
+            Ok(self.complete(asked, response).await)
+        })
+    }
+}
+
+impl Edge {
+    /// The answer, before what every one carries.
+    fn begin(&self, mut request: Request, may_read: bool) -> Answer<'_> {
+        if let Some(failure) = self.refusal(&request) {
+            return Answer::Ready(failure.as_response());
+        }
+        if may_read && cors::is_preflight(&request) {
+            return Answer::Ready(self.preflight.answer());
+        }
+        request.set_data(Arc::clone(&self.front));
+        // poem-openapi's own service puts it there for its `Query`
+        let query: Vec<(String, String)> = match request.uri().query() {
+            Some(_) => request.params().unwrap_or_default(),
+            None => Vec::new(),
         };
-        let answered = self.answered(request, reader.is_some()).instrument(span.clone());
-        let mut answered = pin!(answered); // it is large: there is room for it once
-        let mut response = if is_safe {
-            answered.await
-        } else {
-            let request_id = id.to_str().unwrap_or_default().to_owned();
-            Cause { address, request_id }.of(answered.as_mut()).await
-        };
+        request.set_data(UrlQuery(query));
+        Answer::Begun(self.paths.call(request))
+    }
+
+    /// The answer with what every one carries; it is counted, and logged if that is asked for.
+    async fn complete(&self, asked: Asked, mut response: Response) -> Response {
+        let Asked { begun, id, parent, asked, logged, reader, browser, opens_on_loopback, span } =
+            asked;
         if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
             let id = id.to_str().unwrap_or_default();
             response = Box::pin(self.page_of(&browser, id, response)).await; // seldom, and large
@@ -248,13 +315,11 @@ impl Endpoint for Edge {
         if let Some(asked) = asked {
             span.in_scope(|| tracing::debug!(status, asked, "answered"));
         }
-        let mut headers = self.headers.clone();
-        headers.insert(REQUEST_ID, id);
+        self.add_headers(response.headers_mut(), id);
         if opens_on_loopback {
-            headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+            let policy = HeaderValue::from_static("same-origin");
+            response.headers_mut().entry(OPENER_POLICY).or_insert(policy);
         }
-        let own = std::mem::replace(response.headers_mut(), headers);
-        response.headers_mut().extend(own);
         if let Some(AlsoSet(cookie)) = response.data().cloned() {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -266,27 +331,19 @@ impl Endpoint for Edge {
         if let Some(logged) = logged {
             logged.log(status, took);
         }
-        Ok(response)
+        response
     }
-}
 
-impl Edge {
-    /// The answer, before what every one carries.
-    async fn answered(&self, mut request: Request, may_read: bool) -> Response {
-        if let Some(failure) = self.refusal(&request) {
-            return failure.as_response();
+    /// Adds the headers of every answer, where it has no other value itself.
+    fn add_headers(&self, own: &mut HeaderMap, id: HeaderValue) {
+        let has_type = own.contains_key(header::CONTENT_TYPE);
+        let mut headers = self.headers.clone();
+        headers.insert(REQUEST_ID, id);
+        let own_ones = std::mem::replace(own, headers);
+        own.extend(own_ones);
+        if !has_type {
+            own.remove(header::CONTENT_TYPE);
         }
-        if may_read && cors::is_preflight(&request) {
-            return self.preflight.answer();
-        }
-        request.set_data(Arc::clone(&self.front));
-        // poem-openapi's own service puts it there for its `Query`
-        let query: Vec<(String, String)> = match request.uri().query() {
-            Some(_) => request.params().unwrap_or_default(),
-            None => Vec::new(),
-        };
-        request.set_data(UrlQuery(query));
-        caught(&self.paths, request).await
     }
 
     /// What a browser gets in the place of a refusal.
@@ -317,7 +374,9 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
     let mut add = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    add(REQUEST_ID, ""); // its place
+    // the places of what nearly every answer has: a clone has no room for more, and would be copied once more
+    add(REQUEST_ID, "");
+    add(header::CONTENT_TYPE, "");
     add(header::CACHE_CONTROL, "no-store");
     add(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -336,6 +395,8 @@ fn headers_of_every_answer(front: &Front) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use poem::EndpointExt;
+
     use super::*;
 
     #[tokio::test]
@@ -345,7 +406,8 @@ mod tests {
             assert!(canary.is_none(), "canary");
             Ok::<_, poem::Error>(())
         });
-        let response = caught(&panics.map_to_response(), Request::default()).await;
+        let panics = panics.map_to_response();
+        let response = caught(panics.call(Request::default())).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.content_type(), Some(problem::PROBLEM_JSON));
         let body = response.into_body().into_string().await.unwrap();

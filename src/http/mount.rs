@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use poem::endpoint::BoxEndpoint;
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::http::{HeaderValue, Method, header};
-use poem::{Body, Endpoint, EndpointExt, Error, Request, Response, Result};
+use poem::{Body, Error, Request, Response, Result};
 use poem_openapi::error::{ContentTypeError, ParsePathError};
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 use poem_openapi::{OpenApi, OperationId};
@@ -124,8 +126,8 @@ pub fn add<T: OpenApi>(
             taken.take(&path, &method)?;
             let parameters = Arc::clone(&parameters);
             let accept = described.and_then(|path| media_types(path, &method));
-            let endpoint = Guests { endpoint, limit: body_limit, parameters, accept }.boxed();
-            table.entry(path.clone()).or_default().insert(method, endpoint);
+            let endpoint = Guests { endpoint, limit: body_limit, parameters, accept };
+            table.entry(path.clone()).or_default().insert(method, Box::new(endpoint));
         }
     }
     for (path, page) in pages {
@@ -243,16 +245,17 @@ struct Guests {
     accept: Option<HeaderValue>,
 }
 
-impl Endpoint for Guests {
+impl DynEndpoint for Guests {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> Result<Response> {
+    fn call(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
         let body = request.take_body();
         if !body.is_empty() {
             let body = LimitedBody::new(body.into(), self.limit);
             request.set_body(Body::from(body.boxed()));
         }
-        self.endpoint.call(request).await.map_err(|error| self.named(error))
+        let answer = DynEndpoint::call(&*self.endpoint, request);
+        Box::pin(answer.map_err(|error| self.named(error)))
     }
 }
 

@@ -5,12 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body as _, Bytes, Incoming};
+use poem::endpoint::DynEndpoint;
 use poem::http::uri::{Scheme, Uri};
 use poem::http::{HeaderValue, Method, header};
-use poem::{Body, Endpoint, Request, Response};
+use poem::{Body, Request, Response};
 
 use super::crowd::{Crowd, Presence};
 use super::deadlines::Pulse;
@@ -18,13 +20,14 @@ use super::stream::{Answered, Sent, Told};
 use super::visits::Visit;
 
 impl<W> Visit<W> {
-    /// What the service answers; `counts` the bytes of the body.
-    async fn answer(
+    /// What the service answers; `counts` the bytes of the body. The request is handed on before anything is
+    /// awaited: it is large, and each future that holds it would be copied with it.
+    fn answer(
         &self,
         pulse: &Arc<Pulse>,
         request: hyper::Request<Incoming>,
         counts: bool,
-    ) -> Response {
+    ) -> impl Future<Output = Response> + '_ {
         let has_body = !request.body().is_end_stream();
         let scheme = if self.hall.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let mut request = Request::from((request, self.local.clone(), self.remote.clone(), scheme));
@@ -32,7 +35,8 @@ impl<W> Visit<W> {
             let body = Told::new(request.take_body().into(), Arc::clone(pulse), counts);
             request.set_body(Body::from(BoxBody::new(body)));
         }
-        self.hall.route.get_response(request).await
+        let answer = DynEndpoint::call(&*self.hall.route, request);
+        answer.map(|answer| answer.unwrap_or_else(|error| error.into_response()))
     }
 }
 
