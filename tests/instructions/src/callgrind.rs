@@ -10,6 +10,9 @@ use std::time::Duration;
 /// After an answer was read, the server still goes back to sleep.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How often the server is started, if it ends before it listens.
+const ATTEMPTS: u32 = 5;
+
 /// Runs until it is dropped.
 pub struct Server {
     child: Child,
@@ -21,9 +24,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this program again, as the server. Its profiles are kept in `target/instructions`, where
-    /// `callgrind_annotate` reads them.
+    /// Starts this program again, as the server. On a busy machine it may take so long under valgrind that it
+    /// gives up its database.
     pub fn start() -> Self {
+        (0..ATTEMPTS).find_map(|_| Self::try_start()).expect("the server starts")
+    }
+
+    /// Its profiles are kept in `target/instructions`, where `callgrind_annotate` reads them.
+    fn try_start() -> Option<Self> {
         let program = std::env::current_exe().expect("this program has a path");
         let target = program.ancestors().nth(2).expect("it is in target/release");
         let folder = target.join("instructions");
@@ -43,9 +51,12 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line in ASCII");
-        let (hello, service) =
-            line.trim().split_once(' ').expect("the server prints its addresses");
-        Self { child, folder, hello: hello.to_owned(), service: service.to_owned() }
+        let Some((hello, service)) = line.trim().split_once(' ') else {
+            child.wait().expect("a child that has ended");
+            return None;
+        };
+        let (hello, service) = (hello.to_owned(), service.to_owned());
+        Some(Self { child, folder, hello, service })
     }
 
     /// Counts from zero.
