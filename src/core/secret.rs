@@ -258,13 +258,12 @@ impl DeviceToken {
 }
 
 /// Names a [`SessionToken`] in the session cache, by a hash that only this process can compute.
-///
-/// A cached token is not verified again, so the cache must not take one token for another. SipHash-2-4 is a
-/// pseudorandom function (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the 128-bit output is
-/// that of the authors' reference implementation). Its key is random, made at the start, and in no answer: without
-/// it, a forged token has the hash of a given cached one with a chance of 2^-128. With the key, two tokens with
-/// one hash can be made; but the memory that holds it also holds the key that signs tokens. SHA-256 would take ten
-/// times as many instructions on a CPU without instructions for it.
+// A cached token is not verified again, so the cache must not take one token for another. SipHash-2-4 is a
+// pseudorandom function (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the 128-bit output is
+// that of the authors' reference implementation). Its key is random, made at the start, and in no answer: without
+// it, a forged token has the hash of a given cached one with a chance of 2^-128. With the key, two tokens with
+// one hash can be made; but the memory that holds it also holds the key that signs tokens. SHA-256 would take ten
+// times as many instructions on a CPU without instructions for it.
 pub struct TokenHasher(SipHasher24);
 
 impl TokenHasher {
