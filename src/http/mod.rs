@@ -209,7 +209,7 @@ struct Asked {
     id: HeaderValue,
     parent: Option<HeaderValue>,
     /// The method and path, if all answers are logged for developers.
-    asked: Option<String>,
+    line: Option<String>,
     logged: Option<LoggedRequest>,
     /// The other origin that may read the answer.
     reader: Option<HeaderValue>,
@@ -243,7 +243,7 @@ impl DynEndpoint for Edge {
         let begun = Instant::now();
         let id = self.ids.next();
         let parent = trace::parent(&request);
-        let asked = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
+        let line = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
         let logged = match self.front.request_log {
             RequestLog::Off => None,
             RequestLog::On => Some(LoggedRequest::from_request(&request)),
@@ -253,9 +253,9 @@ impl DynEndpoint for Edge {
         let opens_on_loopback = browser.is_some() && request::host::is_loopback(&request);
         let span = Span::none();
         let mut asked =
-            Asked { begun, id, parent, asked, logged, reader, browser, opens_on_loopback, span };
+            Asked { begun, id, parent, line, logged, reader, browser, opens_on_loopback, span };
         // nothing that a safe method does is worth a line, unless all is
-        if request.method().is_safe() && asked.asked.is_none() {
+        if request.method().is_safe() && asked.line.is_none() {
             let answer = self.begin(request, asked.reader.is_some());
             return Box::pin(async move { Ok(self.complete(asked, answer.wait().await).await) });
         }
@@ -300,7 +300,7 @@ impl Edge {
 
     /// The answer with what every one carries; it is counted, and logged if that is asked for.
     async fn complete(&self, asked: Asked, mut response: Response) -> Response {
-        let Asked { begun, id, parent, asked, logged, reader, browser, opens_on_loopback, span } =
+        let Asked { begun, id, parent, line, logged, reader, browser, opens_on_loopback, span } =
             asked;
         if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
             let id = id.to_str().unwrap_or_default();
@@ -312,7 +312,7 @@ impl Edge {
                 if span.is_none() { trace::span(&id, parent.as_ref(), None) } else { span.clone() };
             span.in_scope(|| tracing::error!(status, cause, "cannot answer"));
         }
-        if let Some(asked) = asked {
+        if let Some(asked) = line {
             span.in_scope(|| tracing::debug!(status, asked, "answered"));
         }
         self.add_headers(response.headers_mut(), id);

@@ -36,7 +36,7 @@ impl<W> Visit<W> {
             request.set_body(Body::from(BoxBody::new(body)));
         }
         let answer = DynEndpoint::call(&*self.hall.route, request);
-        answer.map(|answer| answer.unwrap_or_else(|error| error.into_response()))
+        answer.map(|answer| answer.unwrap_or_else(poem::Error::into_response))
     }
 }
 
