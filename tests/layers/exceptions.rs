@@ -36,8 +36,5 @@ pub const LONG: &[&str] = &[
     "domain/sessions/mod.rs",
     "domain/throttle/mod.rs",
     "domain/keys/tokens.rs",
-    "store/accounts/mod.rs",
-    "store/mod.rs",
-    "store/sessions/mod.rs",
     "http/api/accounts.rs",
 ];
