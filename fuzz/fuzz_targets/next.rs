@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use cloakroom::http::Apps;
+use cloakroom::http::RedirectTargets;
 use libfuzzer_sys::fuzz_target;
 use poem::Request;
 use url::Url;
@@ -19,7 +19,7 @@ fn origin(next: &str) -> String {
 }
 
 fuzz_target!(|text: &str| {
-    let apps = Apps::new(HERE, APPS.map(str::to_owned).to_vec());
+    let apps = RedirectTargets::new(HERE, APPS.map(str::to_owned).to_vec());
     if let Some(kept) = apps.next(text) {
         let there = origin(&kept);
         assert!(there == HERE || APPS.contains(&&*there), "{kept}");

@@ -11,8 +11,8 @@ use crate::config::{self, Config};
 use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 use crate::http::{
-    Apps, Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
-    RequestLog, Requests, SessionCookie, Site, route,
+    Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
+    RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
 };
 
 /// The program's own service as one endpoint, which counts its requests, and what runs beside it until the
@@ -59,7 +59,7 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
             own: config.public_url.origins(),
             allowed: config.allowed_origins.clone(),
         },
-        apps: Apps::new(&config.public_url.origin(), config.apps.clone()),
+        apps: RedirectTargets::new(&config.public_url.origin(), config.apps.clone()),
         site: site(config),
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         is_secure: config.public_url.is_secure(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::conflict_log::ConflictLog;
 use super::cookie::{DeviceCookie, SessionCookie};
-use super::pages::{Apps, Site};
+use super::pages::{RedirectTargets, Site};
 use super::request::cross_origin::Origins;
 use super::request::host::Hosts;
 use super::request::trace::RequestLog;
@@ -20,7 +20,7 @@ pub struct Front {
     pub device: DeviceCookie,
     pub hosts: Hosts,
     pub origins: Origins,
-    pub apps: Apps,
+    pub apps: RedirectTargets,
     pub site: Site,
     pub proxies: TrustedProxies,
     /// Is the public address https?

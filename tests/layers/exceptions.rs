@@ -20,11 +20,6 @@ pub const IN_A_CYCLE: &[&str] = &[
     "domain/tallies.rs",
     "domain/throttle/mod.rs",
     "domain/jobs.rs",
-    "http/pages/account.rs",
-    "http/pages/forwarded.rs",
-    "http/pages/mod.rs",
-    "http/pages/refusal.rs",
-    "http/pages/sign_in.rs",
     "server/answers.rs",
     "server/visits.rs",
 ];

@@ -7,14 +7,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::sessions::{SessionView, date_time};
+use super::sessions::SessionView;
 use super::tags::Tag;
 use crate::core::error::Fault;
 use crate::core::secret::Password;
 use crate::domain::passwords::hasher::MOST_TYPED;
-use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError, Ticket};
-use crate::domain::throttle::DEVICE;
-use crate::http::cookie::{AlsoSet, Keep, WithCookie};
+use crate::domain::sessions::{BadCredentials, BadLength, Credentials, LogInError};
+use crate::http::cookie::{AlsoSet, WithCookie};
 use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
 use crate::http::request::fields::Fields;
@@ -227,15 +226,6 @@ impl LoginApi {
 }
 
 impl Front {
-    /// Ends every session whose cookie came with the request: a planted cookie beside the real one
-    /// does not keep that alive.
-    pub async fn end_presented(&self, request: &Request) -> Result<(), Fault> {
-        for token in self.cookie.all(request) {
-            self.domain.log_out(token).await?;
-        }
-        Ok(())
-    }
-
     /// Ends the sessions that came with the request, and distrusts its devices if that is asked for. Then
     /// the answer is to delete the cookie of the device.
     pub async fn log_out(
@@ -249,18 +239,5 @@ impl Front {
         }
         self.domain.distrust_devices(&self.device.all(request)).await?;
         Ok(Some(AlsoSet(self.device.clearing())))
-    }
-
-    /// `Set-Cookie` for a ticket.
-    pub fn handing_out(&self, ticket: &Ticket) -> String {
-        let until = date_time(ticket.session.expires_at);
-        self.cookie.set(&ticket.token, ticket.keep_for.map(|time| Keep { time, until }))
-    }
-
-    /// The cookie by which the client is known the next time.
-    pub fn device_of(&self, ticket: &Ticket) -> Option<AlsoSet> {
-        let until = date_time(ticket.session.created_at.plus(DEVICE));
-        let keep = Keep { time: DEVICE, until };
-        ticket.device.as_ref().map(|token| AlsoSet(self.device.set(token, keep)))
     }
 }

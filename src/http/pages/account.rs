@@ -1,32 +1,28 @@
-//! The pages of somebody's own account: `/account`, its sessions, its password, its end.
+//! The page `/account`, and its list of sessions.
 
 use std::sync::Arc;
 
 use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::header;
-use poem::{Request, RequestBody, Response, Result};
+use poem::{Response, Result};
 
+use super::branding::Site;
+use super::endpoints::{form, page};
+use super::form_errors::FormErrors;
 use super::moment::Moment;
 use super::notice::Notice;
-use super::said::{Again, Said};
+use super::render::{render, see_other};
 use super::session_list::SessionList;
-use super::sign_in::query;
-use super::site::Site;
-use super::visitor::Visitor;
-use super::{form, page, see_other, shown};
-use crate::domain::accounts::ChangeError;
-use crate::domain::sessions::{LogInError, Remember, RevokeError, SignedInAs};
-use crate::http::api::accounts::{Closing, PasswordChange, about_password};
-use crate::http::problem::{Code, Failure, Problem};
-use crate::http::request::body::FromFields;
+use super::visitor::require_session;
+use crate::domain::sessions::{RevokeError, SignedInAs};
+use crate::http::problem::{Failure, Problem};
 use crate::http::request::fields::Fields;
+use crate::http::request::query::query;
 use crate::http::state::Front;
 
 /// As many sessions are shown as an account may have.
 const MOST_SHOWN: usize = 100;
-const SECONDS_A_DAY: u64 = 86_400;
-
 #[derive(Template)]
 #[template(path = "pages/account.html")]
 struct AccountPage<'a> {
@@ -43,35 +39,10 @@ struct AccountPage<'a> {
     has_docs: bool,
 }
 
-#[derive(Template)]
-#[template(path = "pages/password.html")]
-struct PasswordPage<'a> {
-    site: &'a Site,
-    username: &'a str,
-    said: Said<'a>,
-    fewest_chars: usize,
-}
-
-impl PasswordPage<'_> {
-    fn is_focused(&self, field: &str) -> bool {
-        self.said.first_wrong().unwrap_or("current_password") == field
-    }
-}
-
-#[derive(Template)]
-#[template(path = "pages/close.html")]
-struct ClosePage<'a> {
-    site: &'a Site,
-    username: &'a str,
-    /// For how many days nobody can register the user name again.
-    username_hold: u64,
-    said: Said<'a>,
-}
-
 /// `GET /account`: who is signed in, where else, and what to do about it.
 pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
     page(front, |front, request| async move {
-        let who = match who(&front, &request, "/account").await? {
+        let who = match require_session(&front, &request, "/account").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
@@ -109,7 +80,7 @@ async fn show_account(front: &Front, who: &SignedInAs, what: Shown<'_>) -> Resul
         problem: what.problem.map(|problem| problem.detail.as_str()),
         has_docs: front.has_docs,
     };
-    Ok(shown(Said::status(what.problem), &page))
+    Ok(render(FormErrors::status(what.problem), &page))
 }
 
 fn done_in_words(notice: Notice) -> Option<&'static str> {
@@ -134,7 +105,7 @@ fn page_number(text: &str) -> usize {
 /// `POST /account/sessions`: ends one by its id, or `others`.
 pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
     form(front, |front, request, mut body| async move {
-        let who = match who(&front, &request, "/account").await? {
+        let who = match require_session(&front, &request, "/account").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
@@ -170,117 +141,4 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
             Err(RevokeError::Fault(fault)) => Err(Failure::from(fault).into()),
         }
     })
-}
-
-/// `GET /account/password`
-pub fn password_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let who = who(&front, &request, "/account/password").await?;
-        Ok(who.map_or_else(|sign_in| sign_in, |who| show_password(&front, &who, None)))
-    })
-}
-
-/// `POST /account/password`: what `changePassword` does.
-pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    form(front, |front, request, mut body| async move {
-        let who = match who(&front, &request, "/account/password").await? {
-            Ok(who) => who,
-            Err(sign_in) => return Ok(sign_in),
-        };
-        let again = Again(|problem: &Problem| show_password(&front, &who, Some(problem)));
-        let PasswordChange { current_password, new_password } =
-            match read::<PasswordChange>(&request, &mut body).await {
-                Ok(view) => view,
-                Err(failure) => return Ok(again.with(&failure.problem)),
-            };
-        let rules = &front.domain.rules.passwords;
-        let new = rules.check(&new_password.0, Some(&who.account.username));
-        let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
-        match front.domain.change_password(&who, current_password.0, new, wishes).await {
-            Ok(ticket) => {
-                let mut response = see_other("/account");
-                front.hand_out(&mut response, &ticket);
-                front.leave_notice(&mut response, Notice::PasswordChanged);
-                Ok(response)
-            }
-            Err(ChangeError::Unfit(bad)) => {
-                let errors = vec![about_password("new_password", bad)];
-                Ok(again.with(&Problem::of(Code::PolicyViolation).with_errors(errors)))
-            }
-            Err(ChangeError::NotVerified(error)) => Ok(again.after(error)),
-        }
-    })
-}
-
-fn show_password(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
-    let page = PasswordPage {
-        site: &front.site,
-        username: who.account.username.as_str(),
-        said: Said { problem, places: &["current_password", "new_password"] },
-        fewest_chars: front.domain.rules.passwords.fewest_chars,
-    };
-    shown(Said::status(problem), &page)
-}
-
-/// `GET /account/close`
-pub fn close_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let who = who(&front, &request, "/account/close").await?;
-        Ok(who.map_or_else(|sign_in| sign_in, |who| show_close(&front, &who, None)))
-    })
-}
-
-/// `POST /account/close`: what `closeAccount` does.
-pub fn close_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    form(front, |front, request, mut body| async move {
-        let who = match who(&front, &request, "/account/close").await? {
-            Ok(who) => who,
-            Err(sign_in) => return Ok(sign_in),
-        };
-        let again = Again(|problem: &Problem| show_close(&front, &who, Some(problem)));
-        let Closing { current_password } = match read::<Closing>(&request, &mut body).await {
-            Ok(view) => view,
-            Err(failure) => return Ok(again.with(&failure.problem)),
-        };
-        let caller = front.caller(&request);
-        let closed: Result<(), LogInError> =
-            front.domain.close(&who, current_password.0, &caller).await;
-        if let Err(error) = closed {
-            return Ok(again.after(error));
-        }
-        let mut response = see_other("/signed-out");
-        response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
-        front.leave_notice(&mut response, Notice::AccountClosed);
-        Ok(response)
-    })
-}
-
-fn show_close(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
-    let page = ClosePage {
-        site: &front.site,
-        username: who.account.username.as_str(),
-        username_hold: front.domain.rules.username_hold.as_secs().div_ceil(SECONDS_A_DAY),
-        said: Said { problem, places: &["current_password"] },
-    };
-    shown(Said::status(problem), &page)
-}
-
-/// Who is signed in; for everybody else the way to the sign-in page, which leads back `here`.
-async fn who(
-    front: &Front,
-    request: &Request,
-    here: &str,
-) -> Result<std::result::Result<Arc<SignedInAs>, Response>> {
-    Ok(match Visitor::of(front, request).await? {
-        Visitor::SignedIn(who) => Ok(who),
-        Visitor::Anonymous(stale) => {
-            Err(stale.delete_in(see_other(&format!("/login?next={here}"))))
-        }
-    })
-}
-
-async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, Failure> {
-    let mut fields = Fields::read(request, body).await?;
-    let view = T::from_fields(&mut fields);
-    fields.finish().map(|()| view)
 }

@@ -8,9 +8,11 @@ use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
 use poem::{EndpointExt, Request, Response, Result, endpoint};
 
+use super::content_negotiation;
 use super::next_step::NextStep;
+use super::problem_page::ProblemPage;
+use super::render::{render, see_other};
 use super::visitor::refuse_conflicting_cookies;
-use super::{ProblemPage, accept, see_other, shown};
 use crate::http::api::forward_auth::Identity;
 use crate::http::state::Front;
 
@@ -33,7 +35,7 @@ async fn answer(front: &Front, request: &Request) -> Result<Response> {
         let next_step = NextStep { href: front.apps.sign_in(None), label: "Sign in" };
         let page = ProblemPage::of(&front.site, &conflict.problem);
         let page = ProblemPage { next_step: Some(next_step), ..page };
-        return Ok(shown(conflict.status(), &page));
+        return Ok(render(conflict.status(), &page));
     }
     match front.let_through(request).await {
         Ok(who) => {
@@ -52,5 +54,5 @@ async fn answer(front: &Front, request: &Request) -> Result<Response> {
 }
 
 fn is_a_person(request: &Request) -> bool {
-    request.header(header::ACCEPT).is_some_and(accept::prefers_html)
+    request.header(header::ACCEPT).is_some_and(content_negotiation::prefers_html)
 }

@@ -6,10 +6,12 @@ use askama::Template;
 use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Request, Response};
 
+use super::branding::Site;
+use super::content_negotiation;
 use super::next_step::NextStep;
+use super::problem_page::{ProblemPage, parts};
+use super::render::render;
 use super::signed_out::SignedOutPage;
-use super::site::Site;
-use super::{accept, shown};
 use crate::core::error::Fault;
 use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Problem};
@@ -24,45 +26,11 @@ pub struct BrowserRequest {
     cookies: Vec<HeaderValue>,
 }
 
-#[derive(Template)]
-#[template(path = "pages/problem.html")]
-pub struct ProblemPage<'a> {
-    pub site: &'a Site,
-    pub title: &'a str,
-    pub detail: Vec<Part<'a>>,
-    pub status: u16,
-    /// For developers; for everybody else it would say nothing.
-    pub name: Option<&'static str>,
-    pub next_step: Option<NextStep>,
-}
-
 /// Where a browser that opens the address of an operation can post.
 #[derive(Template)]
 #[template(path = "pages/sign_out.html")]
 struct SignOutPage<'a> {
     site: &'a Site,
-}
-
-/// A part of a sentence in which backticks mark code.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Part<'a> {
-    pub is_code: bool,
-    pub text: &'a str,
-}
-
-/// The parts of a sentence in their order.
-pub fn parts(sentence: &str) -> Vec<Part<'_>> {
-    let pieces = sentence.split('`').enumerate();
-    let parts = pieces.map(|(n, text)| Part { is_code: n % 2 == 1, text });
-    parts.filter(|part| !part.text.is_empty()).collect()
-}
-
-impl<'a> ProblemPage<'a> {
-    /// A refusal, in words.
-    pub fn of(site: &'a Site, problem: &'a Problem) -> Self {
-        let Problem { title, detail, status, .. } = problem;
-        Self { site, title, detail: parts(detail), status: *status, name: None, next_step: None }
-    }
 }
 
 /// A refusal in the words of a page. The `detail` of some is for programs, and names what no browser
@@ -75,7 +43,8 @@ struct Wording {
 impl BrowserRequest {
     /// `None` for a program, which wants JSON, and for a proxy that asks with its client's headers.
     pub fn of(request: &Request) -> Option<Self> {
-        let wants_page = request.header(header::ACCEPT).is_some_and(accept::prefers_html);
+        let wants_page =
+            request.header(header::ACCEPT).is_some_and(content_negotiation::prefers_html);
         let is_of_proxy = request.uri().path().starts_with("/forward-auth");
         let (method, uri) = (request.method(), request.uri());
         if !wants_page || is_of_proxy {
@@ -120,7 +89,7 @@ impl BrowserRequest {
                 next_step,
                 ..ProblemPage::of(&front.site, &problem)
             };
-            shown(response.status(), &page)
+            render(response.status(), &page)
         };
         response.headers_mut().remove(header::CONTENT_TYPE);
         let own = std::mem::take(response.headers_mut());
@@ -135,10 +104,10 @@ impl BrowserRequest {
     async fn show_sign_out(&self, front: &Front, status: StatusCode) -> Response {
         match self.check_session(front).await {
             Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => {
-                shown(status, &SignedOutPage::not_signed_in(&front.site))
+                render(status, &SignedOutPage::not_signed_in(&front.site))
             }
             Ok(SessionCheck::SignedIn(_) | SessionCheck::Conflicting) | Err(_) => {
-                shown(status, &SignOutPage { site: &front.site })
+                render(status, &SignOutPage { site: &front.site })
             }
         }
     }
@@ -242,15 +211,5 @@ mod tests {
         let browser = BrowserRequest::of(&request).unwrap();
         let wording = browser.wording(&Problem::of(Code::InternalError), "0123-1");
         assert!(wording.detail.contains("the number of this request: `0123-1`."));
-    }
-
-    #[test]
-    fn backticks_mark_code() {
-        let code = |text| Part { is_code: true, text };
-        let plain = |text| Part { is_code: false, text };
-        assert_eq!(parts("See `Allow`."), [plain("See "), code("Allow"), plain(".")]);
-        assert_eq!(parts("`a` and `b`"), [code("a"), plain(" and "), code("b")]);
-        assert_eq!(parts("Nothing."), [plain("Nothing.")]);
-        assert_eq!(parts(""), []);
     }
 }

@@ -1,8 +1,21 @@
-//! The page `/signed-out`: what signing out and closing an account lead to.
+//! Signing out by a form, and the page `/signed-out` that it leads to.
+
+use std::sync::Arc;
 
 use askama::Template;
+use poem::endpoint::BoxEndpoint;
+use poem::http::{StatusCode, header};
 
-use super::site::Site;
+use super::branding::Site;
+use super::endpoints::{Shared, page, shared};
+use super::notice::Notice;
+use super::render::{render, see_other};
+use super::visitor::Visitor;
+use crate::http::api::login::LogoutOptions;
+use crate::http::cookie::Presented;
+use crate::http::problem::Failure;
+use crate::http::request::body::read_optional;
+use crate::http::state::Front;
 
 #[derive(Template)]
 #[template(path = "pages/signed_out.html")]
@@ -25,4 +38,55 @@ pub enum Done {
     SignedOutAndForgotten,
     Forgotten,
     AccountClosed,
+}
+
+/// What the page says that a notice was left for.
+fn what_was_done(notice: Notice) -> Option<Done> {
+    match notice {
+        Notice::SignedOut => Some(Done::SignedOut),
+        Notice::SignedOutAndForgotten => Some(Done::SignedOutAndForgotten),
+        Notice::Forgotten => Some(Done::Forgotten),
+        Notice::AccountClosed => Some(Done::AccountClosed),
+        Notice::PasswordChanged | Notice::SessionRevoked | Notice::OtherSessionsRevoked => None,
+    }
+}
+
+/// `GET /signed-out`: where signing out leads.
+pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let stale = match Visitor::of(&front, &request).await? {
+            Visitor::SignedIn(_) => return Ok(see_other("/account")),
+            Visitor::Anonymous(stale) => stale,
+        };
+        let notice = front.notice(&request);
+        let page = SignedOutPage { site: &front.site, done: notice.and_then(what_was_done) };
+        let mut response = stale.delete_in(render(StatusCode::OK, &page));
+        front.clear_notice(&mut response, notice);
+        Ok(response)
+    })
+}
+
+/// `POST /logout` from a browser.
+pub fn logout_posted(front: &Arc<Front>) -> Shared {
+    shared(front, |front, request, mut body| async move {
+        let options = read_optional::<LogoutOptions>(&request, &mut body).await?;
+        let forgotten = front.log_out(&request, options.unwrap_or_default()).await;
+        let forgotten = forgotten.map_err(Failure::from)?;
+        let mut response = see_other("/signed-out");
+        response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
+        let had_session = front.cookie.of(&request) != Presented::Nothing;
+        let notice = match (had_session, &forgotten) {
+            (true, None) => Some(Notice::SignedOut),
+            (true, Some(_)) => Some(Notice::SignedOutAndForgotten),
+            (false, Some(_)) => Some(Notice::Forgotten),
+            (false, None) => None,
+        };
+        if let Some(notice) = notice {
+            front.leave_notice(&mut response, notice);
+        }
+        if let Some(forgotten) = forgotten {
+            response.set_data(forgotten);
+        }
+        Ok(response)
+    })
 }

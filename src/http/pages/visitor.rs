@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use poem::Request;
 use poem::http::{HeaderValue, header};
+use poem::{Request, Response};
 
+use super::render::see_other;
 use crate::domain::sessions::{RefusedToken, SignedInAs};
 use crate::http::cookie::Presented;
 use crate::http::guard::SessionCheck;
@@ -22,7 +23,7 @@ pub enum Visitor {
 pub struct StaleCookie(Option<HeaderValue>);
 
 impl StaleCookie {
-    pub fn delete_in(self, mut response: poem::Response) -> poem::Response {
+    pub fn delete_in(self, mut response: Response) -> Response {
         if let Some(deletion) = self.0 {
             response.headers_mut().append(header::SET_COOKIE, deletion);
         }
@@ -39,7 +40,7 @@ impl Visitor {
         }
     }
 
-    pub fn delete_stale_cookie_in(self, response: poem::Response) -> poem::Response {
+    pub fn delete_stale_cookie_in(self, response: Response) -> Response {
         match self {
             Self::SignedIn(_) => response,
             Self::Anonymous(stale) => stale.delete_in(response),
@@ -83,4 +84,18 @@ pub fn conflicting_cookies(front: &Front) -> Failure {
     );
     let title = "Two session cookies".to_owned();
     Problem { title, detail, ..Problem::of(Code::SessionRefused) }.into()
+}
+
+/// Who is signed in; for everybody else the way to the sign-in page, which leads back `here`.
+pub async fn require_session(
+    front: &Front,
+    request: &Request,
+    here: &str,
+) -> Result<Result<Arc<SignedInAs>, Response>, Failure> {
+    Ok(match Visitor::of(front, request).await? {
+        Visitor::SignedIn(who) => Ok(who),
+        Visitor::Anonymous(stale) => {
+            Err(stale.delete_in(see_other(&format!("/login?next={here}"))))
+        }
+    })
 }

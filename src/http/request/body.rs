@@ -44,10 +44,7 @@ impl<'a, T: FromFields> ApiExtractor<'a> for Body<T> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let mut fields = Fields::read(request, body).await?;
-        let value = T::from_fields(&mut fields);
-        fields.finish()?;
-        Ok(Self(value))
+        Ok(Self(read(request, body).await?))
     }
 }
 
@@ -71,6 +68,13 @@ impl<'a, T: FromFields> ApiExtractor<'a> for OptionalBody<T> {
     ) -> Result<Self> {
         Ok(Self(read_optional(request, body).await?))
     }
+}
+
+/// Reads a body.
+pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, Failure> {
+    let mut fields = Fields::read(request, body).await?;
+    let value = T::from_fields(&mut fields);
+    fields.finish().map(|()| value)
 }
 
 /// Reads a body that may be left out: an empty one is none, whatever its media type, and so is `null`,

@@ -12,4 +12,5 @@ pub mod id;
 pub mod limit;
 pub mod media_type;
 pub mod password_text;
+pub mod query;
 pub mod trace;

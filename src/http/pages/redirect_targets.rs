@@ -10,14 +10,14 @@ const LONGEST: usize = 2048;
 
 /// This service, and the apps that it guards.
 #[derive(Debug, Clone)]
-pub struct Apps {
+pub struct RedirectTargets {
     /// The origin at which people sign in.
     here: Url,
     /// The origins of the apps, as they stand in the header `Origin`.
     apps: Vec<String>,
 }
 
-impl Apps {
+impl RedirectTargets {
     /// Origins, as settings have checked them.
     pub fn new(here: &str, apps: Vec<String>) -> Self {
         Self { here: Url::parse(here).expect("a checked origin is a URL"), apps }
@@ -100,9 +100,9 @@ mod tests {
 
     use super::*;
 
-    fn apps() -> Apps {
+    fn apps() -> RedirectTargets {
         let apps = ["https://wiki.example.org", "http://127.0.0.1:9000"].map(str::to_owned);
-        Apps::new("https://id.example.org", apps.to_vec())
+        RedirectTargets::new("https://id.example.org", apps.to_vec())
     }
 
     fn path(next: &str) -> Option<String> {

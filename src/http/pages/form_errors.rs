@@ -18,14 +18,14 @@ const ABOUT_ONE_FIELD: [(Code, &str); 3] = [
 
 /// What is wrong with what was posted, if something was, for a form with these fields.
 #[derive(Clone, Copy)]
-pub struct Said<'a> {
+pub struct FormErrors<'a> {
     pub problem: Option<&'a Problem>,
     /// The fields with a place of their own on the page, in their order.
-    pub places: &'static [&'static str],
+    pub fields: &'static [&'static str],
 }
 
-impl Said<'_> {
-    /// What is wrong with a field, if it is said by field.
+impl FormErrors<'_> {
+    /// What is wrong with a field, if it is stated for a field.
     pub fn wrong(&self, field: &str) -> Option<&str> {
         if let Some((_, words)) = self.about_field().filter(|(about, _)| *about == field) {
             return Some(words);
@@ -33,10 +33,10 @@ impl Said<'_> {
         self.errors().iter().find(|error| error.field == field).map(|error| error.detail.as_str())
     }
 
-    /// What is said above the form.
+    /// The sentence above the form.
     pub fn words(&self) -> Option<&str> {
         let problem = self.problem?;
-        let highlighted = self.places.iter().filter(|field| self.wrong(field).is_some()).count();
+        let highlighted = self.fields.iter().filter(|field| self.wrong(field).is_some()).count();
         Some(match highlighted {
             0 => &problem.detail,
             1 => "Please check the highlighted field.",
@@ -45,14 +45,14 @@ impl Said<'_> {
     }
 
     /// What is wrong with a field that has no place of its own on the page.
-    pub fn elsewhere(&self) -> Vec<&FieldError> {
-        let has_no_place = |error: &&FieldError| !self.places.contains(&&*error.field);
+    pub fn other_errors(&self) -> Vec<&FieldError> {
+        let has_no_place = |error: &&FieldError| !self.fields.contains(&&*error.field);
         self.errors().iter().filter(has_no_place).collect()
     }
 
     /// The first field that something is wrong with.
     pub fn first_wrong(&self) -> Option<&'static str> {
-        self.places.iter().copied().find(|field| self.wrong(field).is_some())
+        self.fields.iter().copied().find(|field| self.wrong(field).is_some())
     }
 
     /// The status of the page that says it.
@@ -72,7 +72,7 @@ impl Said<'_> {
         let problem = self.problem?;
         let (_, field) = ABOUT_ONE_FIELD
             .iter()
-            .find(|(code, field)| problem.code.0 == code.name() && self.places.contains(field))?;
+            .find(|(code, field)| problem.code.0 == code.name() && self.fields.contains(field))?;
         let words = match *field {
             "current_password" => "This is not your current password.",
             _ => &problem.detail,
@@ -82,9 +82,9 @@ impl Said<'_> {
 }
 
 /// The form once more, for what came of posting it.
-pub struct Again<F>(pub F);
+pub struct FormResponder<F>(pub F);
 
-impl<F: Fn(&Problem) -> Response> Again<F> {
+impl<F: Fn(&Problem) -> Response> FormResponder<F> {
     pub fn with(&self, problem: &Problem) -> Response {
         let mut response = self.0(problem);
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,0 +1,85 @@
+//! The page `/account/password`.
+
+use std::sync::Arc;
+
+use askama::Template;
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+
+use super::branding::Site;
+use super::endpoints::{form, page};
+use super::form_errors::{FormErrors, FormResponder};
+use super::notice::Notice;
+use super::render::{render, see_other};
+use super::visitor::require_session;
+use crate::domain::accounts::ChangeError;
+use crate::domain::sessions::{Remember, SignedInAs};
+use crate::http::api::accounts::{PasswordChange, about_password};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::body::read;
+use crate::http::state::Front;
+
+#[derive(Template)]
+#[template(path = "pages/password.html")]
+struct PasswordPage<'a> {
+    site: &'a Site,
+    username: &'a str,
+    errors: FormErrors<'a>,
+    fewest_chars: usize,
+}
+
+impl PasswordPage<'_> {
+    fn is_focused(&self, field: &str) -> bool {
+        self.errors.first_wrong().unwrap_or("current_password") == field
+    }
+}
+
+/// `GET /account/password`
+pub fn password_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    page(front, |front, request| async move {
+        let who = require_session(&front, &request, "/account/password").await?;
+        Ok(who.map_or_else(|sign_in| sign_in, |who| show_password(&front, &who, None)))
+    })
+}
+
+/// `POST /account/password`: what `changePassword` does.
+pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
+    form(front, |front, request, mut body| async move {
+        let who = match require_session(&front, &request, "/account/password").await? {
+            Ok(who) => who,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let again = FormResponder(|problem: &Problem| show_password(&front, &who, Some(problem)));
+        let PasswordChange { current_password, new_password } =
+            match read::<PasswordChange>(&request, &mut body).await {
+                Ok(view) => view,
+                Err(failure) => return Ok(again.with(&failure.problem)),
+            };
+        let rules = &front.domain.rules.passwords;
+        let new = rules.check(&new_password.0, Some(&who.account.username));
+        let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
+        match front.domain.change_password(&who, current_password.0, new, wishes).await {
+            Ok(ticket) => {
+                let mut response = see_other("/account");
+                front.hand_out(&mut response, &ticket);
+                front.leave_notice(&mut response, Notice::PasswordChanged);
+                Ok(response)
+            }
+            Err(ChangeError::Unfit(bad)) => {
+                let errors = vec![about_password("new_password", bad)];
+                Ok(again.with(&Problem::of(Code::PolicyViolation).with_errors(errors)))
+            }
+            Err(ChangeError::NotVerified(error)) => Ok(again.after(error)),
+        }
+    })
+}
+
+fn show_password(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+    let page = PasswordPage {
+        site: &front.site,
+        username: who.account.username.as_str(),
+        errors: FormErrors { problem, fields: &["current_password", "new_password"] },
+        fewest_chars: front.domain.rules.passwords.fewest_chars,
+    };
+    render(FormErrors::status(problem), &page)
+}
