@@ -551,12 +551,14 @@ async fn att_18_14_registering_while_signed_in_says_as_whom_and_leads_to_the_acc
         page.text.contains(r#"You are signed in as <strong id="who">ann</strong>"#)
             && page.text.contains(r#"<a href="/account">"#)
             && page.text.contains(r#"action="/logout""#)
+            && !page.text.contains("Already have an account?")
     };
     assert!(says(&ann.get("/register").await));
     let refused = ann.submit("/register", &[("username", "bob"), ("password", "short")]).await;
     assert_eq!(refused.status, 422);
     assert!(says(&refused), "{}", refused.text);
     let stranger = house.stranger().get("/register").await;
+    assert!(stranger.text.contains("Already have an account?"), "{}", stranger.text);
     assert!(!stranger.text.contains("signed in as"), "{}", stranger.text);
     let made = ann.submit("/register", &[("username", "bob"), ("password", PASSWORD)]).await;
     assert_eq!(made.header("location"), Some("/account"));

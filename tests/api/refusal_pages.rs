@@ -237,3 +237,17 @@ async fn the_explanation_of_a_problem_shows_code_as_code() {
     let page = open(&house, Method::GET, "/problems/method_not_allowed").await;
     assert!(page.text.contains("see the header <code>Allow</code>."), "{}", page.text);
 }
+
+#[tokio::test]
+async fn att_18_14_the_page_for_an_unknown_host_has_its_style() {
+    let house = House::new().await;
+    let to = |path: &str| request(Method::GET, path).header("host", "evil.example");
+    let page = house.send(to("/login").header("accept", BROWSER).finish()).await;
+    assert_eq!(page.status, 421);
+    let assets: Vec<&str> =
+        page.text.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert!(assets.contains(&"/assets/page.css"), "{}", page.text);
+    for asset in assets {
+        assert_eq!(house.send(to(asset).finish()).await.status, 200, "{asset}");
+    }
+}

@@ -42,7 +42,7 @@ impl Hosts {
         };
         let target = request.uri().authority(); // it would count instead of `Host`
         let is_known = is_known && target.is_none_or(|target| self.know_name(target.host()));
-        (!is_known).then(|| Failure::of(Code::UnknownHost))
+        (!is_known && !is_page_asset(request)).then(|| Failure::of(Code::UnknownHost))
     }
 
     /// Is it one of ours? `None` if it is no name or address, and perhaps a port (RFC 3986, section
@@ -66,6 +66,12 @@ impl Hosts {
                 None => host == *name,
             })
     }
+}
+
+/// Is it the style, the script or the logo of the pages? They are the same for every client, and without them the
+/// page of the refusal itself would be bare.
+fn is_page_asset(request: &Request) -> bool {
+    request.uri().path().starts_with("/assets/")
 }
 
 /// Did the client name this machine? Browsers trust such an origin over http, too (W3C, Secure Contexts,
