@@ -54,7 +54,7 @@ pub async fn publishes_a_key(config: &Config, kids: &[String]) -> bool {
 async fn read_keys(at: SocketAddr, is_tls: bool) -> io::Result<String> {
     let stream = TcpStream::connect(at).await?;
     if is_tls {
-        read_all(at, server::speak_tls(at, stream).await?).await
+        read_all(at, server::connect_insecure(at, stream).await?).await
     } else {
         read_all(at, stream).await
     }
@@ -86,7 +86,7 @@ pub fn reachable(listen: SocketAddr) -> SocketAddr {
 async fn read_readiness(at: SocketAddr, is_tls: bool) -> io::Result<u16> {
     let stream = TcpStream::connect(at).await?;
     if is_tls {
-        read_status(at, server::speak_tls(at, stream).await?).await
+        read_status(at, server::connect_insecure(at, stream).await?).await
     } else {
         read_status(at, stream).await
     }

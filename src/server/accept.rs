@@ -13,9 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::context::{End, Hall};
-use super::places::Places;
-use super::{Edge, visits};
+use super::Edge;
+use super::connection_limiter::ConnectionLimiter;
+use super::context::{ServerContext, ShutdownPhase};
+use super::drive::spawn_connection;
 
 /// Out of file descriptors: look again after this, instead of spinning.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -23,7 +24,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 const SAID_EVERY: Duration = Duration::from_secs(1);
 /// A client may have sent its next request before it can know of the end: it has this long to
 /// arrive, and is answered. Then whoever sends nothing is closed.
-const LAST_CALL: Duration = Duration::from_secs(1);
+const GRACE_PERIOD: Duration = Duration::from_secs(1);
 /// Whoever is being answered after that has this long.
 const DRAIN: Duration = Duration::from_secs(7);
 
@@ -35,25 +36,26 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let Edge { limits, deadlines, connections, tls } = edge;
-    let hall = Arc::new(Hall { route, deadlines, tls, is_closing: AtomicBool::new(false) });
-    let places = Places::new(limits);
-    let (announce, end) = watch::channel(End::NotYet);
-    let let_in = |stream, remote, permit| {
-        if let Some(place) = places.take(permit, SocketAddr::ip(&remote)) {
-            let place = (place, connections.count_one());
-            visits::let_in(&hall, stream, remote, (place, end.clone()));
+    let context =
+        Arc::new(ServerContext { route, deadlines, tls, is_closing: AtomicBool::new(false) });
+    let limiter = ConnectionLimiter::new(limits);
+    let (announce, end) = watch::channel(ShutdownPhase::Running);
+    let admit = |stream, remote, permit| {
+        if let Some(permit) = limiter.take(permit, SocketAddr::ip(&remote)) {
+            let permit = (permit, connections.count_one());
+            spawn_connection(&context, stream, remote, (permit, end.clone()));
         }
     };
     let mut said = None;
     let mut stop = pin!(stop);
     loop {
-        let accepted = async { (places.free().await, listener.accept().await) };
+        let accepted = async { (limiter.free().await, listener.accept().await) };
         let (permit, accepted) = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, remote)) => let_in(stream, remote, permit),
+            Ok((stream, remote)) => admit(stream, remote, permit),
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 if said.is_none_or(|said: Instant| said.elapsed() >= SAID_EVERY) {
@@ -64,9 +66,9 @@ pub async fn serve(
             }
         }
     }
-    hall.is_closing.store(true, Ordering::Relaxed);
-    announce.send_replace(End::LastCall);
-    let over = Instant::now() + LAST_CALL;
+    context.is_closing.store(true, Ordering::Relaxed);
+    announce.send_replace(ShutdownPhase::Draining);
+    let over = Instant::now() + GRACE_PERIOD;
     // whoever is in the system's queue may have sent a request already; when it is over, who still
     // waits for a place is let in no more
     let queue = async {
@@ -74,7 +76,7 @@ pub async fn serve(
         while let Ok((stream, remote)) = listener.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
-                let_in(stream, remote, places.free().await);
+                admit(stream, remote, limiter.free().await);
             }
         }
     };
@@ -83,7 +85,7 @@ pub async fn serve(
     if timeout_at(over, announce.closed()).await.is_ok() {
         return;
     }
-    announce.send_replace(End::Over);
+    announce.send_replace(ShutdownPhase::Closing);
     if timeout(DRAIN, announce.closed()).await.is_err() {
         tracing::warn!("some connections were still open at the deadline");
     }

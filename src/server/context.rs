@@ -10,7 +10,7 @@ use super::deadlines::Deadlines;
 use super::tls::Tls;
 
 /// What the connections of one listener share.
-pub struct Hall {
+pub struct ServerContext {
     pub route: BoxEndpoint<'static, Response>,
     pub deadlines: Deadlines,
     pub tls: Option<Arc<Tls>>,
@@ -20,10 +20,10 @@ pub struct Hall {
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    NotYet,
+pub enum ShutdownPhase {
+    Running,
     /// HTTP/2 has a way to agree on the last request.
-    LastCall,
+    Draining,
     /// Whoever sends nothing is closed.
-    Over,
+    Closing,
 }

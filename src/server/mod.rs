@@ -7,25 +7,28 @@
 //! both.
 
 mod accept;
-mod answers;
+mod body;
+mod connection;
 mod connection_gauge;
+mod connection_limiter;
+mod connection_timer;
 mod context;
-mod crowd;
 mod deadlines;
+mod dispatch;
+mod drive;
 mod frames;
-mod places;
+mod http2;
 mod probe;
 mod stream;
 mod tls;
-mod visits;
 
 use std::sync::Arc;
 
 pub use self::accept::serve;
 pub use self::connection_gauge::ConnectionGauge;
+pub use self::connection_limiter::Limits;
 pub use self::deadlines::Deadlines;
-pub use self::places::Limits;
-pub use self::probe::speak_tls;
+pub use self::probe::connect_insecure;
 pub use self::tls::{Tls, TlsError};
 
 /// What whoever connects may take: places and time.

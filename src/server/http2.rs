@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::deadlines::{Deadlines, Pulse, Watch};
+use super::connection_timer::ConnectionTimer;
+use super::deadlines::{Deadlines, IoObserver};
 use super::frames::{Frames, Read};
 
 /// A connection with the requests that are under way on it.
 #[derive(Debug)]
-pub struct Crowd(Mutex<State>);
+pub struct Http2Connection(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -25,17 +26,17 @@ struct State {
     held_up: Option<Instant>,
     /// The client was told to go, or went.
     leaving: Option<Instant>,
-    here: Vec<Arc<Pulse>>,
+    streams: Vec<Arc<ConnectionTimer>>,
 }
 
 /// A request that is under way until this is dropped.
 #[derive(Debug)]
-pub struct Presence {
-    crowd: Arc<Crowd>,
-    pub pulse: Arc<Pulse>,
+pub struct StreamGuard {
+    connection: Arc<Http2Connection>,
+    pub timer: Arc<ConnectionTimer>,
 }
 
-impl Crowd {
+impl Http2Connection {
     pub fn new() -> Self {
         let now = Instant::now();
         Self(Mutex::new(State {
@@ -44,7 +45,7 @@ impl Crowd {
             idle: now,
             held_up: None,
             leaving: None,
-            here: Vec::new(),
+            streams: Vec::new(),
         }))
     }
 
@@ -53,25 +54,25 @@ impl Crowd {
     }
 
     /// A head is complete, and the service looks at it.
-    pub fn enter(self: &Arc<Self>, has_body: bool) -> Presence {
-        let pulse = Arc::new(Pulse::new());
-        pulse.has_asked(has_body);
-        self.state().here.push(Arc::clone(&pulse));
-        Presence { crowd: Arc::clone(self), pulse }
+    pub fn enter(self: &Arc<Self>, has_body: bool) -> StreamGuard {
+        let timer = Arc::new(ConnectionTimer::new());
+        timer.has_asked(has_body);
+        self.state().streams.push(Arc::clone(&timer));
+        StreamGuard { connection: Arc::clone(self), timer }
     }
 }
 
-impl Drop for Presence {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
-        let mut state = self.crowd.state();
-        state.here.retain(|one| !Arc::ptr_eq(one, &self.pulse));
-        if state.here.is_empty() {
+        let mut state = self.connection.state();
+        state.streams.retain(|one| !Arc::ptr_eq(one, &self.timer));
+        if state.streams.is_empty() {
             state.idle = Instant::now();
         }
     }
 }
 
-impl Watch for Crowd {
+impl IoObserver for Http2Connection {
     fn has_read(&self, bytes: &[u8]) {
         let mut state = self.state();
         let Read { has_ended, is_in_head } = state.frames.read(bytes);
@@ -111,8 +112,8 @@ impl Watch for Crowd {
         }
         let head = state.head.map(|since| since + deadlines.head);
         let stall = state.held_up.map(|since| since + deadlines.stall);
-        let here = state.here.iter().map(|one| one.due(deadlines));
-        let due = here.chain(head).chain(stall).min();
+        let streams = state.streams.iter().map(|one| one.due(deadlines));
+        let due = streams.chain(head).chain(stall).min();
         due.unwrap_or_else(|| state.idle + deadlines.idle)
     }
 
@@ -126,38 +127,38 @@ mod tests {
     use super::*;
 
     /// Seconds until the client is told to go.
-    fn left(crowd: &Crowd) -> f64 {
-        (crowd.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
+    fn left(connection: &Http2Connection) -> f64 {
+        (connection.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
     }
 
     #[expect(clippy::float_cmp, reason = "whole seconds")]
     #[test]
     fn whoever_takes_longest_says_how_long_the_connection_may() {
-        let crowd = Arc::new(Crowd::new());
-        assert_eq!(left(&crowd), 10.0, "for the first head");
-        crowd.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-        assert_eq!(left(&crowd), 10.0);
-        crowd.has_read(b"\0\0\x01\x01\x04\0\0\0\x01\x88");
-        let (one, other) = (crowd.enter(false), crowd.enter(true));
-        assert_eq!(left(&crowd), 5.0, "for the body");
-        other.pulse.has_read(1_000_000);
-        assert_eq!(left(&crowd), 20.0);
-        one.pulse.has_answer();
+        let connection = Arc::new(Http2Connection::new());
+        assert_eq!(left(&connection), 10.0, "for the first head");
+        connection.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+        assert_eq!(left(&connection), 10.0);
+        connection.has_read(b"\0\0\x01\x01\x04\0\0\0\x01\x88");
+        let (one, other) = (connection.enter(false), connection.enter(true));
+        assert_eq!(left(&connection), 5.0, "for the body");
+        other.timer.has_read(1_000_000);
+        assert_eq!(left(&connection), 20.0);
+        one.timer.has_answer();
         drop(other);
-        assert_eq!(left(&crowd), 20.0, "to take the answer in");
+        assert_eq!(left(&connection), 20.0, "to take the answer in");
         drop(one);
-        assert_eq!(left(&crowd), 75.0);
-        crowd.has_read(b"\0\0\x08\x06\0\0\0\0\0pingpong");
-        assert_eq!(left(&crowd), 75.0, "a ping is no request");
-        crowd.has_read(b"\0\0\x01\x01\0\0\0\0\x03\x88");
-        assert_eq!(left(&crowd), 10.0, "for the rest of the head");
-        crowd.has_read(b"\0\0\0\x09\x04\0\0\0\x03");
-        assert_eq!(left(&crowd), 75.0);
-        crowd.is_held_up();
-        assert_eq!(left(&crowd), 20.0);
-        crowd.has_written();
-        assert!(crowd.says_goodbye());
-        assert_eq!(left(&crowd), 2.0);
-        assert!(!crowd.says_goodbye(), "once");
+        assert_eq!(left(&connection), 75.0);
+        connection.has_read(b"\0\0\x08\x06\0\0\0\0\0pingpong");
+        assert_eq!(left(&connection), 75.0, "a ping is no request");
+        connection.has_read(b"\0\0\x01\x01\0\0\0\0\x03\x88");
+        assert_eq!(left(&connection), 10.0, "for the rest of the head");
+        connection.has_read(b"\0\0\0\x09\x04\0\0\0\x03");
+        assert_eq!(left(&connection), 75.0);
+        connection.is_held_up();
+        assert_eq!(left(&connection), 20.0);
+        connection.has_written();
+        assert!(connection.says_goodbye());
+        assert_eq!(left(&connection), 2.0);
+        assert!(!connection.says_goodbye(), "once");
     }
 }

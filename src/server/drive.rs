@@ -1,7 +1,6 @@
 //! A connection from its first byte to its last.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,21 +11,20 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use poem::Addr;
-use poem::web::{LocalAddr, RemoteAddr};
-use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use super::answers::{answer_among, answer_one};
+use super::connection::Connection;
 use super::connection_gauge::CountedConnection;
-use super::context::{End, Hall};
-use super::crowd::Crowd;
-use super::deadlines::{Deadlines, Pulse, Watch};
-use super::places::Place;
-use super::stream::Watched;
+use super::connection_limiter::ConnectionPermit;
+use super::connection_timer::ConnectionTimer;
+use super::context::{ServerContext, ShutdownPhase};
+use super::deadlines::{Deadlines, IoObserver};
+use super::dispatch::{handle_http1, handle_http2};
+use super::http2::Http2Connection;
+use super::stream::ObservedStream;
 use super::tls::Tls;
 
 /// A head is no larger than this in all, and has no more fields. HTTP/2 counts 32 bytes more for
@@ -36,9 +34,6 @@ const HEAD_LIST: u32 = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
 /// Requests of one HTTP/2 connection that are under way at once; more are refused unlooked at.
 const STREAMS: u32 = 64;
-/// What of an answer waits in the system for a client that does not take it in. It would give each up
-/// to 4 MiB, which are then copied and kept for as many connections as an attacker likes.
-const SEND_BYTES: usize = 64 * 1024;
 /// What a client may send ahead of a body that is not being read: a body, and the least there is.
 const STREAM_WINDOW: u32 = 32 * 1024;
 const CONNECTION_WINDOW: u32 = 64 * 1024;
@@ -53,68 +48,77 @@ const REFUSED: usize = 256;
 const PING: Duration = Duration::from_secs(20);
 
 /// What a connection holds as long as it is open.
-pub type Held = (Place, CountedConnection);
+pub type ConnectionGuards = (ConnectionPermit, CountedConnection);
 
 /// Answers on one connection for as long as it lasts.
-pub fn let_in(
-    hall: &Arc<Hall>,
+pub fn spawn_connection(
+    context: &Arc<ServerContext>,
     stream: TcpStream,
     remote: SocketAddr,
-    (held, end): (Held, watch::Receiver<End>),
+    (guards, end): (ConnectionGuards, watch::Receiver<ShutdownPhase>),
 ) {
-    let pulse = Arc::new(Pulse::new()); // its time has begun
-    let Ok(visit) = Visit::new(hall, &stream, remote, pulse) else { return };
+    let timer = Arc::new(ConnectionTimer::new()); // its time has begun
+    let Ok(connection) = Connection::new(context, &stream, remote, timer) else { return };
     tokio::spawn(async move {
-        let _held = held; // given back when the connection ends
-        match visit.hall.tls.clone() {
-            None => one_by_one(visit, stream, end).await,
-            Some(tls) => Box::pin(over_tls(&tls, visit, stream, end)).await,
+        let _guards = guards; // given back when the connection ends
+        match connection.context.tls.clone() {
+            None => serve_http1(connection, stream, end).await,
+            Some(tls) => Box::pin(over_tls(&tls, connection, stream, end)).await,
         }
     });
 }
 
 /// Shakes hands first.
-async fn over_tls(tls: &Tls, visit: Visit<Pulse>, stream: TcpStream, end: watch::Receiver<End>) {
-    let crowd = Arc::new(Crowd::new());
-    match timeout(visit.hall.deadlines.handshake, tls.accept(stream)).await {
-        Ok(Ok((stream, true))) => at_once(visit.of(crowd), stream, end).await,
-        Ok(Ok((stream, false))) => one_by_one(visit, stream, end).await,
+async fn over_tls(
+    tls: &Tls,
+    connection: Connection<ConnectionTimer>,
+    stream: TcpStream,
+    end: watch::Receiver<ShutdownPhase>,
+) {
+    let http2 = Arc::new(Http2Connection::new());
+    match timeout(connection.context.deadlines.handshake, tls.accept(stream)).await {
+        Ok(Ok((stream, true))) => serve_http2(connection.with_observer(http2), stream, end).await,
+        Ok(Ok((stream, false))) => serve_http1(connection, stream, end).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_late) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
 /// HTTP/1.1: one request after the other.
-async fn one_by_one<S>(visit: Visit<Pulse>, stream: S, mut end: watch::Receiver<End>)
-where
+async fn serve_http1<S>(
+    connection: Connection<ConnectionTimer>,
+    stream: S,
+    mut end: watch::Receiver<ShutdownPhase>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let visit = Arc::new(visit);
-    let mut stream = Watched::new(stream, Arc::clone(&visit.watch));
+    let connection = Arc::new(connection);
+    let mut stream = ObservedStream::new(stream, Arc::clone(&connection.observer));
     loop {
-        let asked = Arc::clone(&visit);
+        let asked = Arc::clone(&connection);
         // hyper keeps room for this future as long as the connection is open, idle or not
-        let service = service_fn(move |request| Box::pin(answer_one(Arc::clone(&asked), request)));
-        let mut connection = http1::Builder::new()
-            .header_read_timeout(None) // the pulse is watched instead
+        let service =
+            service_fn(move |request| Box::pin(handle_http1(Arc::clone(&asked), request)));
+        let mut http = http1::Builder::new()
+            .header_read_timeout(None) // the connection timer does it instead
             .max_buf_size(HEAD_BYTES)
             .max_headers(HEAD_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
         let finish = http1::Connection::graceful_shutdown;
-        let last = (&mut end, End::Over);
-        match attend(Pin::new(&mut connection), finish, &visit, last).await {
+        let last = (&mut end, ShutdownPhase::Closing);
+        match drive(Pin::new(&mut http), finish, &connection, last).await {
             Outcome::Ended => return,
             Outcome::Idle => {}
         }
-        let parts = connection.into_parts();
+        let parts = http.into_parts();
         stream = parts.io.into_inner();
         if parts.read_buf.is_empty() {
-            if !has_next_request(&mut stream, &visit, &mut end).await {
+            if !has_next_request(&mut stream, &connection, &mut end).await {
                 return;
             }
         } else {
             // part of the next request came with the one before
-            visit.watch.has_read(parts.read_buf.len());
+            connection.observer.has_read(parts.read_buf.len());
             stream.put_back(parts.read_buf);
         }
     }
@@ -123,15 +127,15 @@ where
 /// Waits for the next request of an idle connection that has no buffers any more. False if the connection
 /// is over.
 async fn has_next_request<S>(
-    stream: &mut Watched<S, Pulse>,
-    visit: &Visit<Pulse>,
-    end: &mut watch::Receiver<End>,
+    stream: &mut ObservedStream<S, ConnectionTimer>,
+    connection: &Connection<ConnectionTimer>,
+    end: &mut watch::Receiver<ShutdownPhase>,
 ) -> bool
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    visit.watch.release_buffers();
-    let deadlines = &visit.hall.deadlines;
+    connection.observer.release_buffers();
+    let deadlines = &connection.context.deadlines;
     let mut first = [0; 64];
     tokio::select! {
         read = stream.read(&mut first) => {
@@ -140,27 +144,30 @@ where
                 return true;
             }
         }
-        _ = end.wait_for(|end| *end >= End::Over) => {}
-        () = sleep_until(visit.watch.due(deadlines)) => return false,
+        _ = end.wait_for(|end| *end >= ShutdownPhase::Closing) => {}
+        () = sleep_until(connection.observer.due(deadlines)) => return false,
     }
     let _ = timeout(deadlines.linger, stream.shutdown()).await; // the client may be gone
     false
 }
 
 /// HTTP/2: many requests at once.
-async fn at_once<S>(visit: Visit<Crowd>, stream: S, mut end: watch::Receiver<End>)
-where
+async fn serve_http2<S>(
+    connection: Connection<Http2Connection>,
+    stream: S,
+    mut end: watch::Receiver<ShutdownPhase>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let visit = Arc::new(visit);
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&visit.watch)));
-    let asked = Arc::clone(&visit);
+    let connection = Arc::new(connection);
+    let stream = TokioIo::new(ObservedStream::new(stream, Arc::clone(&connection.observer)));
+    let asked = Arc::clone(&connection);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let presence = asked.watch.enter(!request.body().is_end_stream());
+        let stream = asked.observer.enter(!request.body().is_end_stream());
         // what answering took is given back before the answer is sent
-        Box::pin(answer_among(Arc::clone(&asked), presence, request))
+        Box::pin(handle_http2(Arc::clone(&asked), stream, request))
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let http = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_LIST)
@@ -172,8 +179,9 @@ where
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .serve_connection(stream, service);
-    let (finish, last) = (http2::Connection::graceful_shutdown, (&mut end, End::LastCall));
-    match attend(pin!(connection), finish, &visit, last).await {
+    let (finish, last) =
+        (http2::Connection::graceful_shutdown, (&mut end, ShutdownPhase::Draining));
+    match drive(pin!(http), finish, &connection, last).await {
         Outcome::Ended | Outcome::Idle => {}
     }
 }
@@ -187,42 +195,42 @@ enum Outcome {
 
 /// Lets a connection go on until it ends, is idle or overdue, or the service ends. `finish` lets what is
 /// under way on it end, and takes no more.
-async fn attend<C, W: Watch>(
-    mut connection: Pin<&mut C>,
+async fn drive<C, W: IoObserver>(
+    mut http: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
-    visit: &Visit<W>,
-    (end, last): (&mut watch::Receiver<End>, End),
+    connection: &Connection<W>,
+    (end, last): (&mut watch::Receiver<ShutdownPhase>, ShutdownPhase),
 ) -> Outcome
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let (watch, deadlines) = (&visit.watch, &visit.hall.deadlines);
-    let mut timer = pin!(sleep_until(watch.due(deadlines)));
+    let (observer, deadlines) = (&connection.observer, &connection.context.deadlines);
+    let mut timer = pin!(sleep_until(observer.due(deadlines)));
     let mut told = pin!(end.wait_for(|end| *end >= last));
     let mut is_told = false;
     poll_fn(|cx| {
         if !is_told && told.as_mut().poll(cx).is_ready() {
             is_told = true;
-            finish(connection.as_mut());
+            finish(http.as_mut());
         }
         loop {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 return Poll::Ready(Outcome::Ended);
             }
-            if overdue(timer.as_mut(), &**watch, deadlines, cx).is_pending() {
+            if overdue(timer.as_mut(), &**observer, deadlines, cx).is_pending() {
                 return Poll::Pending;
             }
-            if watch.can_release_buffers() {
+            if observer.can_release_buffers() {
                 return Poll::Ready(Outcome::Idle);
             }
             tracing::debug!("a connection took too long");
-            if !watch.says_goodbye() {
+            if !observer.says_goodbye() {
                 return Poll::Ready(Outcome::Ended);
             }
-            finish(connection.as_mut());
+            finish(http.as_mut());
         }
     })
     .await
@@ -231,12 +239,12 @@ where
 /// Ready when what the connection does has taken too long.
 fn overdue(
     mut timer: Pin<&mut Sleep>,
-    watch: &impl Watch,
+    observer: &impl IoObserver,
     deadlines: &Deadlines,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     loop {
-        let due = watch.due(deadlines);
+        let due = observer.due(deadlines);
         if due < timer.deadline() {
             timer.as_mut().reset(due);
         }
@@ -245,39 +253,5 @@ fn overdue(
             return Poll::Ready(());
         }
         timer.as_mut().reset(due); // it has done something since
-    }
-}
-
-/// A connection, as its requests see it.
-pub struct Visit<W> {
-    pub hall: Arc<Hall>,
-    pub watch: Arc<W>,
-    pub local: LocalAddr,
-    pub remote: RemoteAddr,
-}
-
-impl Visit<Pulse> {
-    fn new(
-        hall: &Arc<Hall>,
-        stream: &TcpStream,
-        remote: SocketAddr,
-        pulse: Arc<Pulse>,
-    ) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        set_socket_send_buffer_size(stream, SEND_BYTES)?;
-        Ok(Self {
-            hall: Arc::clone(hall),
-            watch: pulse,
-            local: LocalAddr(Addr::socket(stream.local_addr()?)),
-            remote: RemoteAddr(Addr::socket(remote)),
-        })
-    }
-}
-
-impl<W> Visit<W> {
-    /// The same, watched by this one.
-    fn of<V>(self, watch: Arc<V>) -> Visit<V> {
-        let Self { hall, watch: _, local, remote } = self;
-        Visit { hall, watch, local, remote }
     }
 }

@@ -14,61 +14,60 @@ use poem::http::uri::{Scheme, Uri};
 use poem::http::{HeaderValue, Method, header};
 use poem::{Body, Request, Response};
 
-use super::crowd::{Crowd, Presence};
-use super::deadlines::Pulse;
-use super::stream::{Answered, Sent, Told};
-use super::visits::Visit;
+use super::body::{ChunkedBody, FinishedBody, ObservedBody};
+use super::connection::Connection;
+use super::connection_timer::ConnectionTimer;
+use super::http2::{Http2Connection, StreamGuard};
 
-impl<W> Visit<W> {
-    /// What the service answers; `counts` the bytes of the body. The request is handed on before anything is
-    /// awaited: it is large, and each future that holds it would be copied with it.
-    fn answer(
-        &self,
-        pulse: &Arc<Pulse>,
-        request: hyper::Request<Incoming>,
-        counts: bool,
-    ) -> impl Future<Output = Response> + '_ {
-        let has_body = !request.body().is_end_stream();
-        let scheme = if self.hall.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-        let mut request = Request::from((request, self.local.clone(), self.remote.clone(), scheme));
-        if has_body {
-            let body = Told::new(request.take_body().into(), Arc::clone(pulse), counts);
-            request.set_body(Body::from(BoxBody::new(body)));
-        }
-        let answer = DynEndpoint::call(&*self.hall.route, request);
-        answer.map(|answer| answer.unwrap_or_else(poem::Error::into_response))
+/// What the service answers; `counts` the bytes of the body. The request is handed on before anything is
+/// awaited: it is large, and each future that holds it would be copied with it.
+fn answer<'c, W>(
+    connection: &'c Connection<W>,
+    timer: &Arc<ConnectionTimer>,
+    request: hyper::Request<Incoming>,
+    counts: bool,
+) -> impl Future<Output = Response> + use<'c, W> {
+    let has_body = !request.body().is_end_stream();
+    let scheme = if connection.context.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let mut request =
+        Request::from((request, connection.local.clone(), connection.remote.clone(), scheme));
+    if has_body {
+        let body = ObservedBody::new(request.take_body().into(), Arc::clone(timer), counts);
+        request.set_body(Body::from(BoxBody::new(body)));
     }
+    let answer = DynEndpoint::call(&*connection.context.route, request);
+    answer.map(|answer| answer.unwrap_or_else(poem::Error::into_response))
 }
 
 type Answer = hyper::Response<BoxBody<Bytes, io::Error>>;
 
 /// Answers one request of HTTP/1.1.
-pub async fn answer_one(
-    visit: Arc<Visit<Pulse>>,
+pub async fn handle_http1(
+    connection: Arc<Connection<ConnectionTimer>>,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Answered>, Infallible> {
-    let pulse = &visit.watch;
-    pulse.has_asked(!request.body().is_end_stream());
-    let mut response = visit.answer(pulse, request, false).await;
+) -> Result<hyper::Response<FinishedBody>, Infallible> {
+    let timer = &connection.observer;
+    timer.has_asked(!request.body().is_end_stream());
+    let mut response = answer(&connection, timer, request, false).await;
     // hyper closes after a body that was not read to its end, which may be endless: a proxy that is
     // not told would lose the next request on this connection
-    if visit.hall.is_closing.load(Ordering::Relaxed) || pulse.has_rest() {
+    if connection.context.is_closing.load(Ordering::Relaxed) || timer.has_rest() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    pulse.has_answer();
-    Ok(Answer::from(response).map(|body| Answered::new(body, Arc::clone(pulse))))
+    timer.has_answer();
+    Ok(Answer::from(response).map(|body| FinishedBody::new(body, Arc::clone(timer))))
 }
 
 /// Answers one request of HTTP/2 among others.
-pub async fn answer_among(
-    visit: Arc<Visit<Crowd>>,
-    presence: Presence,
+pub async fn handle_http2(
+    connection: Arc<Connection<Http2Connection>>,
+    stream: StreamGuard,
     mut request: hyper::Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     name_host(&mut request);
     let is_head = request.method() == Method::HEAD;
-    let response = visit.answer(&presence.pulse, request, true).await;
-    presence.pulse.has_answer();
+    let response = answer(&connection, &stream.timer, request, true).await;
+    stream.timer.has_answer();
     let (mut head, body) = Answer::from(response).into_parts();
     let body = if is_head {
         if let Some(length) = body.size_hint().exact() {
@@ -78,7 +77,7 @@ pub async fn answer_among(
     } else {
         body
     };
-    Ok(Answer::from_parts(head, BoxBody::new(Sent::new(body, presence))))
+    Ok(Answer::from_parts(head, BoxBody::new(ChunkedBody::new(body, stream))))
 }
 
 /// What names the host of a request stands in `:authority`; the service reads it in `Host`, as if a

@@ -31,9 +31,9 @@ impl Default for Limits {
     }
 }
 
-/// The places for connections, taken and free.
+/// Counts the connections that are open, and how many there are from each address.
 #[derive(Debug)]
-pub struct Places {
+pub struct ConnectionLimiter {
     free: Arc<Semaphore>,
     limits: Limits,
     taken: Arc<Taken>,
@@ -43,13 +43,13 @@ type Taken = Mutex<HashMap<IpAddr, u32>>;
 
 /// A connection's place. It is given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionPermit {
     address: Option<IpAddr>,
     taken: Arc<Taken>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl ConnectionLimiter {
     pub fn new(limits: Limits) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
         Self { free, limits, taken: Arc::default() }
@@ -62,7 +62,7 @@ impl Places {
     }
 
     /// Gives it to whoever came, unless the address has its share already.
-    pub fn take(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<Place> {
+    pub fn take(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
         let peer = peer.to_canonical();
         let is_counted = !peer.is_loopback() && !self.limits.proxies.trust(peer);
         let address = is_counted.then(|| network(peer));
@@ -74,11 +74,11 @@ impl Places {
             }
             *count += 1;
         }
-        Some(Place { address, taken: Arc::clone(&self.taken), _permit: permit })
+        Some(ConnectionPermit { address, taken: Arc::clone(&self.taken), _permit: permit })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some(address) = self.address else { return };
         let mut taken = lock(&self.taken);
@@ -106,15 +106,15 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(per_address: u32) -> Places {
+    fn limiter(per_address: u32) -> ConnectionLimiter {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        Places::new(Limits { connections: 100, per_address, proxies })
+        ConnectionLimiter::new(Limits { connections: 100, per_address, proxies })
     }
 
     #[tokio::test]
     async fn dos_10_an_address_has_its_share_and_no_more() {
-        let places = places(2);
-        let take = async |from: &str| places.take(places.free().await, from.parse().unwrap());
+        let limiter = limiter(2);
+        let take = async |from: &str| limiter.take(limiter.free().await, from.parse().unwrap());
         let (one, two) = (take("192.0.2.1").await, take("::ffff:192.0.2.1").await);
         assert!(one.is_some() && two.is_some());
         assert!(take("192.0.2.1").await.is_none());
@@ -131,7 +131,7 @@ mod tests {
             many.push(take(from).await.expect("everybody comes from a proxy's address"));
         }
         drop((two, many));
-        assert_eq!(lock(&places.taken).len(), 1, "who is gone is forgotten");
-        assert_eq!(places.free.available_permits(), 98);
+        assert_eq!(lock(&limiter.taken).len(), 1, "who is gone is forgotten");
+        assert_eq!(limiter.free.available_permits(), 98);
     }
 }
