@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::openapi::document::yaml;
 use super::pages;
-use super::router::Table;
+use super::router::RouteTable;
 use super::state::Front;
 
 /// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
@@ -108,7 +108,7 @@ impl File {
 }
 
 /// Adds the page, its files and the document of this title.
-pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut Table) {
+pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut RouteTable) {
     let json = Bytes::from(json.to_owned());
     let as_yaml = {
         let json = json.clone();

@@ -23,7 +23,7 @@ use super::guard::SCHEME;
 use super::openapi::about::About;
 use super::problem::{Failure, Problem};
 use super::request::limit::{LimitedBody, MAX_BODY_BYTES};
-use super::router::Table;
+use super::router::{BadPath, RouteTable};
 use super::session_data;
 
 /// The operations and pages of somebody else's service.
@@ -81,8 +81,14 @@ pub enum MountError {
 }
 
 impl MountError {
-    pub(super) fn bad_path(path: String, why: &dyn fmt::Display) -> Self {
+    fn bad_path(path: String, why: &dyn fmt::Display) -> Self {
         Self::BadPath { path, why: why.to_string() }
+    }
+}
+
+impl From<BadPath> for MountError {
+    fn from(BadPath { path, why }: BadPath) -> Self {
+        Self::BadPath { path, why }
     }
 }
 
@@ -112,10 +118,10 @@ pub fn add<T: OpenApi>(
     api: T,
     body_limit: usize,
     pages: Vec<(String, BoxEndpoint<'static>)>,
-    table: &mut Table,
+    table: &mut RouteTable,
 ) -> Result<(), MountError> {
     let mut taken = Taken::by(table);
-    let mut theirs = Table::new();
+    let mut theirs = RouteTable::new();
     api.add_routes(&mut theirs);
     let described = T::meta();
     for (path, methods) in theirs {
@@ -216,7 +222,7 @@ fn check_ids(apis: &[MetaApi]) -> Result<(), MountError> {
 struct Taken(BTreeMap<String, (String, BTreeSet<String>)>);
 
 impl Taken {
-    fn by(table: &Table) -> Self {
+    fn by(table: &RouteTable) -> Self {
         let mut taken = Self(BTreeMap::new());
         for (path, methods) in table {
             let names = methods.keys().map(ToString::to_string).collect();

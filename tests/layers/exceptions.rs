@@ -29,5 +29,4 @@ pub const LONG: &[&str] = &[
     "domain/sessions/mod.rs",
     "domain/throttle/mod.rs",
     "domain/keys/tokens.rs",
-    "http/api/accounts.rs",
 ];

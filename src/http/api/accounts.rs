@@ -1,4 +1,4 @@
-//! `register` and `getMe`.
+//! `getMe`, `changePassword` and `closeAccount`.
 
 use std::sync::Arc;
 
@@ -8,127 +8,22 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
+use super::field_errors::about_password;
 use super::sessions::date_time;
 use super::tags::Tag;
-use crate::core::secret::{InviteCode, Password};
-use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
-use crate::domain::accounts::{Account, Application, ChangeError, RegisterError};
-use crate::domain::passwords::hasher::{BadPassword, FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
+use crate::core::secret::Password;
+use crate::domain::accounts::{Account, ChangeError};
+use crate::domain::passwords::hasher::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::{LogInError, Remember};
 use crate::http::cookie::WithCookie;
 use crate::http::guard::SignedIn;
-use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
 use crate::http::state::Front;
 
 pub struct AccountsApi(pub Arc<Front>);
-
-/// What a new account needs.
-#[derive(Object)]
-#[oai(rename = "Registration", deny_unknown_fields, example)]
-pub struct NewAccountView {
-    /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// and wide letters become small ones, and white space around the name is removed. Names that suggest
-    /// the service or its operator (`admin`, `root`, `support`) are reserved.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^\\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\s*$"
-    ))]
-    pub username: String,
-    /// Characters of any kind, spaces included: a few words are a good password. What is guessed
-    /// first is refused: common passwords, patterns, and little but the user name.
-    pub password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
-    /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
-    #[oai(default)]
-    pub remember: bool,
-    /// The code of an invite, where registration needs one. It creates one account. Elsewhere it is
-    /// ignored.
-    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
-    pub invite: Option<String>,
-}
-
-/// The most characters that are read of an invite's code, which has half as many.
-const LONGEST_INVITE: usize = 64;
-
-impl Example for NewAccountView {
-    fn example() -> Self {
-        Self {
-            username: "alice".into(),
-            password: PasswordText(Password::new("correct horse battery staple".into())),
-            remember: false,
-            invite: None,
-        }
-    }
-}
-
-impl FromFields for NewAccountView {
-    fn from_fields(fields: &mut Fields) -> Self {
-        Self {
-            username: fields.text("username"),
-            password: PasswordText(fields.password("password")),
-            remember: fields.flag("remember"),
-            invite: fields.optional_text("invite", LONGEST_INVITE),
-        }
-    }
-}
-
-impl NewAccountView {
-    pub fn parsed(self, front: &Front) -> Application {
-        // keyboards of phones add a space; the documented length is that of what is sent
-        let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
-            Err(BadUsername::TooLong)
-        } else {
-            Username::parse(self.username.trim())
-        };
-        let rules = &front.domain.rules.passwords;
-        let password = rules.check(&self.password.0, username.as_ref().ok());
-        let invite = self.invite.as_deref().map(InviteCode::typed);
-        Application { username, password, invite }
-    }
-}
-
-/// What breaks a rule, field by field, in sentences that help.
-pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Vec<FieldError> {
-    let username = username.map(|bad| match bad {
-        BadUsername::Empty => {
-            FieldError::new("username", FieldCode::TooShort, "Enter a user name.")
-        }
-        BadUsername::TooLong => {
-            FieldError::new("username", FieldCode::TooLong, "Use at most 64 characters.")
-        }
-        BadUsername::NotAllowed => FieldError::new(
-            "username",
-            FieldCode::NotAllowed,
-            "Use only the letters a to z, digits, dots, hyphens and underscores, and start and end \
-             with a letter or digit.",
-        ),
-        BadUsername::Reserved => FieldError::new(
-            "username",
-            FieldCode::Reserved,
-            "This user name is reserved. Choose another one.",
-        ),
-    });
-    let password = password.map(|bad| about_password("password", bad));
-    [username, password].into_iter().flatten().collect()
-}
-
-/// What is wrong with the new password in a field.
-pub fn about_password(field: &str, bad: BadPassword) -> FieldError {
-    let code = match bad {
-        BadPassword::TooShort(_) => FieldCode::TooShort,
-        BadPassword::TooLong => FieldCode::TooLong,
-        BadPassword::NotAllowed => FieldCode::NotAllowed,
-        BadPassword::NameBased => FieldCode::NameBased,
-        BadPassword::Repetitive => FieldCode::Repetitive,
-        BadPassword::Sequential => FieldCode::Sequential,
-        BadPassword::Common => FieldCode::Common,
-        BadPassword::Unchanged => FieldCode::Unchanged,
-    };
-    FieldError::new(field, code, bad.to_string())
-}
 
 /// A new password, and the current one to show that it is you.
 #[derive(Object)]
@@ -206,47 +101,6 @@ impl From<&Account> for AccountView {
 }
 
 #[derive(ApiResponse)]
-enum RegisterAnswer {
-    /// The account is created and signed in.
-    #[oai(status = 201, content_type = "application/json")]
-    Registered(
-        Json<AccountView>,
-        /// The session cookie, as `login` sets it.
-        #[oai(header = "Set-Cookie")]
-        String,
-    ),
-    /// `registration_closed`: only the operator creates accounts of this service.
-    ///
-    /// `invite_refused`: registration needs an invite, and this one is missing, unknown, used or expired.
-    /// Which of these is not said.
-    #[oai(status = 403, content_type = "application/problem+json")]
-    Refused(Json<Problem>),
-    /// `username_taken`: a user has this name, or had it and closed the account not long ago.
-    #[oai(status = 409, content_type = "application/problem+json")]
-    Taken(Json<Problem>),
-    /// `policy_violation`: the name or the password breaks a rule; `errors` says which, and what
-    /// to do.
-    #[oai(status = 422, content_type = "application/problem+json")]
-    Unfit(Json<Problem>),
-    /// `too_many_attempts`: too many accounts were created from this address, or in all.
-    #[oai(status = 429, content_type = "application/problem+json")]
-    TooManyAttempts(
-        Json<Problem>,
-        /// Seconds after which to try again.
-        #[oai(header = "Retry-After")]
-        u64,
-    ),
-    /// `overloaded`: too many sign-ins at once; no account was created.
-    #[oai(status = 503, content_type = "application/problem+json")]
-    Overloaded(
-        Json<Problem>,
-        /// Seconds after which to try again.
-        #[oai(header = "Retry-After")]
-        u64,
-    ),
-}
-
-#[derive(ApiResponse)]
 enum MeAnswer {
     /// The account that is signed in.
     #[oai(status = 200, content_type = "application/json")]
@@ -320,55 +174,6 @@ enum CloseAnswer {
 
 #[OpenApi]
 impl AccountsApi {
-    /// Create an account
-    ///
-    /// Creates an account and signs it in. A setting of the service says whether registration is open,
-    /// needs an `invite`, or is closed. If the request carries a session cookie, that session ends.
-    ///
-    /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
-    /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a page
-    /// that goes there.
-    #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Login")]
-    async fn register(
-        &self,
-        request: &Request,
-        body: Body<NewAccountView>,
-    ) -> Result<WithCookie<RegisterAnswer>, Failure> {
-        let problem = |code| Json(Problem::of(code));
-        let wishes = self.0.wishes(request, body.0.remember);
-        let application = body.0.parsed(&self.0);
-        let refused = match self.0.domain.register(application, wishes).await {
-            Ok((account, ticket)) => {
-                self.0.end_presented(request).await?;
-                let set = self.0.handing_out(&ticket);
-                let body = Json(AccountView::from(&account));
-                let answer = RegisterAnswer::Registered(body, set);
-                return Ok(WithCookie(answer, self.0.device_of(&ticket)));
-            }
-            Err(RegisterError::Closed) => {
-                RegisterAnswer::Refused(problem(Code::RegistrationClosed))
-            }
-            Err(RegisterError::NotInvited) => RegisterAnswer::Refused(problem(Code::InviteRefused)),
-            Err(RegisterError::UsernameTaken) => {
-                RegisterAnswer::Taken(problem(Code::UsernameTaken))
-            }
-            Err(RegisterError::Unfit { username, password }) => {
-                let errors = unfit(username, password);
-                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                RegisterAnswer::Unfit(Json(problem))
-            }
-            Err(RegisterError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                RegisterAnswer::TooManyAttempts(Json(problem), seconds)
-            }
-            Err(RegisterError::Busy) => {
-                RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
-            }
-            Err(RegisterError::Fault(fault)) => return Err(fault.into()),
-        };
-        Ok(WithCookie(refused, None))
-    }
-
     /// Who am I?
     ///
     /// The account of the request's session.

@@ -1,10 +1,12 @@
 //! The operations, one file a resource.
 
 pub mod accounts;
+pub mod field_errors;
 pub mod forward_auth;
 pub mod health;
 pub mod login;
 pub mod private;
+pub mod registration;
 pub mod sessions;
 pub mod tags;
 pub mod tokens;
@@ -18,6 +20,7 @@ use self::forward_auth::ForwardAuthApi;
 use self::health::HealthApi;
 use self::login::LoginApi;
 use self::private::PrivateApi;
+use self::registration::RegistrationApi;
 use self::sessions::SessionsApi;
 use self::tokens::TokensApi;
 use super::request_metrics::Requests;
@@ -25,12 +28,13 @@ use super::state::Front;
 
 /// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
 pub type Operations<T> =
-    (LoginApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
+    (LoginApi, RegistrationApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
 
 /// The operations that are there wherever this is mounted.
 pub fn operations(front: &Arc<Front>) -> Operations<()> {
     (
         LoginApi(Arc::clone(front)),
+        RegistrationApi(Arc::clone(front)),
         AccountsApi(Arc::clone(front)),
         SessionsApi(Arc::clone(front)),
         (),

@@ -19,7 +19,7 @@ use crate::http::api::private::PrivateApi;
 use crate::http::api::{Operations, tags};
 use crate::http::problem::{Code, FieldCode};
 use crate::http::request::limit::MAX_BODY_BYTES;
-use crate::http::router::Table;
+use crate::http::router::RouteTable;
 
 /// The document as it is committed in `openapi/openapi.json`.
 pub fn document() -> String {
@@ -48,7 +48,7 @@ impl<T: OpenApi> OpenApi for Described<T> {
         T::register(registry);
     }
 
-    fn add_routes(self, _: &mut Table) {}
+    fn add_routes(self, _: &mut RouteTable) {}
 }
 
 /// The document of our operations and those of `T`.

@@ -36,7 +36,7 @@ pub use self::redirect_targets::RedirectTargets;
 pub use self::refusal::BrowserRequest;
 use self::render::see_other;
 use super::request::media_type::BodyType;
-use super::router::Table;
+use super::router::RouteTable;
 use super::state::Front;
 
 /// What the pages gain by a script.
@@ -48,7 +48,7 @@ pub fn takes_forms(path: &str) -> bool {
 }
 
 /// Adds the pages, and lets browsers' form posts to the operations go to them.
-pub fn add(front: &Arc<Front>, table: &mut Table) {
+pub fn add(front: &Arc<Front>, table: &mut RouteTable) {
     let mut page = |method: Method, path: &str, endpoint| {
         table.entry(path.to_owned()).or_default().insert(method, endpoint);
     };

@@ -17,7 +17,8 @@ use super::sign_in::{
 };
 use super::visitor::{Visitor, refuse_conflicting_cookies};
 use crate::domain::accounts::{RegisterError, Registration};
-use crate::http::api::accounts::{NewAccountView, unfit};
+use crate::http::api::field_errors::unfit;
+use crate::http::api::registration::NewAccountView;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::query::query;
 use crate::http::state::Front;

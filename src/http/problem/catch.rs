@@ -1,8 +1,12 @@
 //! The catcher: turns every error that leaves an operation into a problem.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::StatusCode;
-use poem::{Error, Response};
+use poem::{Error, Response, Result};
+use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayloadError};
 
 use super::Problem;
@@ -12,9 +16,25 @@ use crate::http::request::embedder_errors;
 use crate::http::request::limit::TooLarge;
 use crate::http::session_data::SessionDataError;
 
+/// The answer, with every error and panic turned into a problem.
+pub async fn catch_panic(answer: impl Future<Output = Result<Response>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            let id = error.data::<OperationId>().copied();
+            let mut response = catch(error);
+            if let Some(id) = id {
+                response.set_data(id);
+            }
+            response
+        }
+        Err(_panic) => panic_answer(), // the hook of std has printed where
+    }
+}
+
 /// Turns what failed into a problem: what we refuse, what poem does, and what somebody's operation
 /// gives a status. An answer that is an error stays as it is.
-pub fn catch(error: Error) -> Response {
+fn catch(error: Error) -> Response {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.as_response();
     }
@@ -73,6 +93,29 @@ fn internal_error(status: StatusCode, what: String) -> Response {
 }
 
 /// What a client gets when an operation panics; the panic itself is in the log.
-pub fn panic_answer() -> Response {
+fn panic_answer() -> Response {
     internal_error(StatusCode::INTERNAL_SERVER_ERROR, "an operation panicked".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::{Endpoint, EndpointExt, Request};
+
+    use super::*;
+    use crate::http::problem::PROBLEM_JSON;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem_that_tells_nothing() {
+        let panics = poem::endpoint::make(|_| async {
+            let canary = std::hint::black_box(Some("canary"));
+            assert!(canary.is_none(), "canary");
+            Ok::<_, poem::Error>(())
+        });
+        let panics = panics.map_to_response();
+        let response = catch_panic(panics.call(Request::default())).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.content_type(), Some(PROBLEM_JSON));
+        let body = response.into_body().into_string().await.unwrap();
+        assert!(body.contains("internal_error") && !body.contains("canary"), "{body}");
+    }
 }

@@ -7,7 +7,7 @@ use poem::{Request, Response};
 use poem_openapi::OpenApi;
 use poem_openapi::registry::MetaParamIn;
 
-use crate::http::router::Table;
+use crate::http::router::RouteTable;
 
 /// Does a browser ask whether it may send what it would send from an allowed origin?
 pub fn is_preflight(request: &Request) -> bool {
@@ -25,7 +25,7 @@ pub struct Preflight {
 
 impl Preflight {
     /// What the table's methods and the parameters of somebody's operations ask for.
-    pub fn of<T: OpenApi>(table: &Table) -> Self {
+    pub fn of<T: OpenApi>(table: &RouteTable) -> Self {
         let named = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
         let mut methods: Vec<&Method> = named.iter().collect();
         let mut more: Vec<&Method> = table.values().flat_map(HashMap::keys).collect();

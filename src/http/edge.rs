@@ -1,0 +1,233 @@
+//! The outer endpoint: what happens before and after every operation and page.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use poem::endpoint::DynEndpoint;
+use poem::error::ResponseError;
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::{Request, Response, Result};
+use poem_openapi::OpenApi;
+use tracing::{Instrument, Level, Span};
+
+use super::cookie::AlsoSet;
+use super::pages::BrowserRequest;
+use super::problem::Failure;
+use super::problem::catch::catch_panic;
+use super::problem::error::ErrorCause;
+use super::request::client_address::{client_address, proxy_with_forwarded};
+use super::request::cors::{self, Preflight};
+use super::request::host::is_loopback;
+use super::request::id::{REQUEST_ID, RequestIds};
+use super::request::query::provide_query;
+use super::request::trace::{self, LoggedRequest, RequestLog};
+use super::response_headers::{OPENER_POLICY, common_headers};
+use super::router::{BadPath, RouteTable, Router};
+use super::setup_warnings::SetupWarnings;
+use super::state::Front;
+use crate::domain::audit::journal::Cause;
+
+/// What happens around every request: where it comes from, and the headers of every answer.
+pub struct OuterEndpoint {
+    front: Arc<Front>,
+    router: Router,
+    ids: RequestIds,
+    /// What every answer carries, unless it says otherwise itself.
+    headers: HeaderMap,
+    preflight: Preflight,
+    warnings: SetupWarnings,
+}
+
+/// What of a request is needed when it is answered.
+struct RequestSummary {
+    begun: Instant,
+    id: HeaderValue,
+    parent: Option<HeaderValue>,
+    /// The method and path, if all answers are logged for developers.
+    line: Option<String>,
+    logged: Option<LoggedRequest>,
+    /// The other origin that may read the answer.
+    reader: Option<HeaderValue>,
+    browser: Option<BrowserRequest>,
+    /// Does a browser on this machine show it?
+    opens_on_loopback: bool,
+    span: Span,
+}
+
+/// An answer that is there, or that an operation has begun to give.
+enum Answer<'a> {
+    Ready(Response),
+    Begun(BoxFuture<'a, Result<Response>>),
+}
+
+impl Answer<'_> {
+    async fn wait(self) -> Response {
+        match self {
+            Self::Ready(response) => response,
+            Self::Begun(answer) => catch_panic(answer).await,
+        }
+    }
+}
+
+impl OuterEndpoint {
+    /// Before the routes of a table; `T` has the operations of the embedding service.
+    pub fn new<T: OpenApi>(front: Arc<Front>, table: RouteTable) -> Result<Self, BadPath> {
+        Ok(Self {
+            headers: common_headers(&front),
+            preflight: Preflight::of::<T>(&table),
+            router: Router::new(table)?,
+            ids: RequestIds::new(),
+            warnings: SetupWarnings::default(),
+            front,
+        })
+    }
+}
+
+/// As an endpoint that is boxed already: what is boxed does not hold the request, which is large, but only what is
+/// needed when it is answered.
+impl DynEndpoint for OuterEndpoint {
+    type Output = Response;
+
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
+        let begun = Instant::now();
+        let id = self.ids.next();
+        let parent = trace::parent(&request);
+        let line = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
+        let logged = match self.front.request_log {
+            RequestLog::Off => None,
+            RequestLog::On => Some(LoggedRequest::from_request(&request)),
+        };
+        let reader = self.front.origins.allowed_origin(&request);
+        let browser = BrowserRequest::of(&request);
+        let opens_on_loopback = browser.is_some() && is_loopback(&request);
+        let span = Span::none();
+        let mut asked = RequestSummary {
+            begun,
+            id,
+            parent,
+            line,
+            logged,
+            reader,
+            browser,
+            opens_on_loopback,
+            span,
+        };
+        // nothing that a safe method does is worth a line, unless all is
+        if request.method().is_safe() && asked.line.is_none() {
+            let answer = self.begin(request, asked.reader.is_some());
+            return Box::pin(async move { Ok(self.complete(asked, answer.wait().await).await) });
+        }
+        let address = client_address(&self.front.proxies, &request);
+        if let Some(proxy) = proxy_with_forwarded(&self.front.proxies, &request) {
+            self.warnings.record_forwarded(&self.front.domain, proxy);
+        }
+        asked.span = trace::span(&asked.id, asked.parent.as_ref(), address);
+        Box::pin(async move {
+            let is_safe = request.method().is_safe();
+            let answer = async { self.begin(request, asked.reader.is_some()).wait().await };
+            let answer = answer.instrument(asked.span.clone());
+            let response = if is_safe {
+                answer.await
+            } else {
+                let request_id = asked.id.to_str().unwrap_or_default().to_owned();
+                Cause { address, request_id }.of(answer).await
+            };
+            Ok(self.complete(asked, response).await)
+        })
+    }
+}
+
+impl OuterEndpoint {
+    /// The answer, before what every one carries.
+    fn begin(&self, mut request: Request, may_read: bool) -> Answer<'_> {
+        if let Some(failure) = self.refusal(&request) {
+            return Answer::Ready(failure.as_response());
+        }
+        if may_read && cors::is_preflight(&request) {
+            return Answer::Ready(self.preflight.answer());
+        }
+        request.set_data(Arc::clone(&self.front));
+        provide_query(&mut request);
+        Answer::Begun(self.router.call(request))
+    }
+
+    /// The answer with what every one carries; it is counted, and logged if that is asked for.
+    async fn complete(&self, asked: RequestSummary, mut response: Response) -> Response {
+        let RequestSummary {
+            begun,
+            id,
+            parent,
+            line,
+            logged,
+            reader,
+            browser,
+            opens_on_loopback,
+            span,
+        } = asked;
+        if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
+            let id = id.to_str().unwrap_or_default();
+            response = Box::pin(self.page_of(&browser, id, response)).await; // seldom, and large
+        }
+        let status = response.status().as_u16();
+        if let Some(ErrorCause(cause)) = response.data() {
+            let span =
+                if span.is_none() { trace::span(&id, parent.as_ref(), None) } else { span.clone() };
+            span.in_scope(|| tracing::error!(status, cause, "cannot answer"));
+        }
+        if let Some(asked) = line {
+            span.in_scope(|| tracing::debug!(status, asked, "answered"));
+        }
+        self.add_headers(response.headers_mut(), id);
+        if opens_on_loopback {
+            let policy = HeaderValue::from_static("same-origin");
+            response.headers_mut().entry(OPENER_POLICY).or_insert(policy);
+        }
+        if let Some(AlsoSet(cookie)) = response.data().cloned() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        if let Some(origin) = reader {
+            cors::allow_reading(response.headers_mut(), origin);
+        }
+        let took = begun.elapsed();
+        self.front.requests.count(&response, took);
+        if let Some(logged) = logged {
+            logged.log(status, took);
+        }
+        response
+    }
+
+    /// Adds the headers of every answer, where it has no other value itself.
+    fn add_headers(&self, own: &mut HeaderMap, id: HeaderValue) {
+        let has_type = own.contains_key(header::CONTENT_TYPE);
+        let mut headers = self.headers.clone();
+        headers.insert(REQUEST_ID, id);
+        let own_ones = std::mem::replace(own, headers);
+        own.extend(own_ones);
+        if !has_type {
+            own.remove(header::CONTENT_TYPE);
+        }
+    }
+
+    /// What a browser gets in the place of a refusal.
+    async fn page_of(&self, browser: &BrowserRequest, id: &str, refusal: Response) -> Response {
+        let is_there = |path: &str| self.router.has_get(path);
+        if refusal.status() == StatusCode::NOT_FOUND
+            && browser.without_slash().is_some_and(is_there)
+        {
+            return browser.redirect_without_slash();
+        }
+        browser.show(&self.front, id, refusal).await
+    }
+
+    /// Why the request is not even looked at, if it is not.
+    fn refusal(&self, request: &Request) -> Option<Failure> {
+        if let Some(refusal) = self.front.hosts.refusal(request) {
+            return Some(refusal);
+        }
+        let why = self.front.origins.check(request).err()?;
+        let refusal = self.front.origins.refusal(&why);
+        self.warnings.record_cross_origin(&self.front.domain, &why, &refusal);
+        Some(refusal)
+    }
+}
