@@ -5,9 +5,9 @@ use super::engine::connection::{ConnectionRef, Transaction};
 use super::group_commit::{BoxFuture, RollbackScope};
 
 impl Store {
-    /// Runs a write that shares its commit with others in SQLite, which has one writer, and that is a
-    /// task of its own in PostgreSQL. It goes on to its end when its caller does not wait any longer, so
-    /// it owns what it uses.
+    /// Runs a write to its end, even when its caller does not wait any longer, so `work` owns what it uses.
+    /// In SQLite, which has one writer, it shares its commit with others; in PostgreSQL it is a task of its
+    /// own.
     ///
     /// With [`RollbackScope::Own`] it is one statement or begins a transaction. With
     /// [`RollbackScope::Group`] it is in a transaction already, and does either all of it, or nothing
@@ -42,7 +42,7 @@ impl Store {
         spawn_uncancellable(work).await
     }
 
-    /// Runs this in a transaction of its own, which it commits.
+    /// Runs `work` in a transaction of its own. `work` commits it; otherwise it is rolled back.
     pub(super) async fn transaction<T, F: Future<Output = sqlx::Result<T>>>(
         &self,
         work: impl FnOnce(Transaction) -> F,

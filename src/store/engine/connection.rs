@@ -5,8 +5,8 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnec
 use super::query::{Query, Statement};
 use crate::store::file_guard::FileGuard;
 
-/// The connections of a database. A query takes one for itself, and in SQLite it asks the guard of the
-/// files first and after.
+/// The connections of a database. Each query takes one for itself; in SQLite the file guard checks the files
+/// before and after it.
 #[derive(Clone, Copy)]
 pub enum Pool<'a> {
     Sqlite(&'a SqlitePool, &'a FileGuard),
@@ -24,10 +24,8 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Begins a transaction, for a command. A request begins its own by [`Store::transaction`], for its
-    /// caller may go away meanwhile.
-    ///
-    /// [`Store::transaction`]: crate::store::Store::transaction
+    /// Begins a transaction for a command. A request uses `Store::transaction` instead, because its client
+    /// may go away meanwhile.
     pub async fn begin(self) -> sqlx::Result<Transaction> {
         Ok(match self {
             Self::Sqlite(pool, _) => Transaction::Sqlite(pool.begin().await?),
@@ -41,7 +39,7 @@ pub trait Connection: Send {
     fn query(&mut self, statement: impl Into<Statement>) -> Query<'_>;
 }
 
-/// A connection that somebody else keeps.
+/// A borrowed connection, of a pool or of a group of writes.
 #[derive(Debug)]
 pub enum ConnectionRef<'c> {
     Sqlite(&'c mut SqliteConnection),
@@ -69,7 +67,8 @@ impl Connection for ConnectionRef<'_> {
     }
 }
 
-/// A transaction within what a connection does already. It is rolled back unless it is committed.
+/// A transaction on a borrowed connection: a savepoint, if the connection is in a transaction already. It is
+/// rolled back unless it is committed.
 #[derive(Debug)]
 pub enum InnerTransaction<'c> {
     Sqlite(sqlx::Transaction<'c, Sqlite>),
