@@ -16,8 +16,7 @@ fn main() {
         .omit_auto_trait_impls(true)
         .build()
         .unwrap();
-    // rustdoc names this one by where it is
-    let items = api.items().map(|item| item.to_string().replace("store::Database", "Database"));
+    let items = api.items().map(|item| with_exported_name(&item.to_string()));
     let is_ours = |item: &String| {
         !FLOORS.iter().chain(&["store"]).any(|floor| {
             let path = format!("cloakroom::{floor}");
@@ -29,4 +28,16 @@ fn main() {
     for item in items {
         println!("{item}");
     }
+}
+
+/// rustdoc names `Database` by where it is. Other types of the store begin alike, and are none of the API.
+fn with_exported_name(item: &str) -> String {
+    let mut parts = item.split("store::Database");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_another = part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        named.push_str(if is_another { "store::Database" } else { "Database" });
+        named.push_str(part);
+    }
+    named
 }
