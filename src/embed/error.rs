@@ -8,7 +8,7 @@ use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
 use crate::http::MountError;
 use crate::server::TlsError;
-use crate::store::{BackupError, MoveError, OpenError, Trouble};
+use crate::store::{BackupError, MoveError, OpenError, StorageFailure};
 
 /// Why something about to start does not, in one sentence that says what to do: a setting, the
 /// database, the keys, an address that is taken, or an operation that does not fit.
@@ -32,7 +32,7 @@ enum Cause {
     #[error(transparent)]
     Tls(TlsError),
     #[error(transparent)]
-    Disk(Trouble),
+    Disk(StorageFailure),
     #[error(transparent)]
     Open(OpenError),
     #[error(transparent)]
@@ -65,7 +65,7 @@ from_cause!(
     StartError => Start,
     MountError => Mount,
     TlsError => Tls,
-    Trouble => Disk,
+    StorageFailure => Disk,
     OpenError => Open,
     BackupError => Copy,
     MoveError => Transfer,

@@ -19,7 +19,7 @@ use crate::domain::Domain;
 use crate::domain::demo_users;
 use crate::domain::sessions::LogInError;
 use crate::metrics::{self, Watched};
-use crate::server::{self, Edge, Limits, Tls};
+use crate::server::{self, ConnectionLimits, Edge, Tls};
 
 /// So many who come at once wait to be let in, and fewer if the system keeps fewer
 /// (`net.core.somaxconn`, 4096 since Linux 5.4). Who finds no room there asks again after a second.
@@ -106,7 +106,7 @@ impl Mounted {
 fn edge(config: &Config) -> Result<Edge, Error> {
     let mut edge = Edge::default();
     if let Some(files) = &config.tls {
-        edge.limits.connections = Limits::OVER_TLS;
+        edge.limits.connections = ConnectionLimits::OVER_TLS;
         edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
     }
     edge.limits.connections = edge.limits.connections.min(room_for_connections());

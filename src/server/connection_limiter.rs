@@ -10,7 +10,7 @@ use crate::core::net::TrustedProxies;
 
 /// How many connections are open at once.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// In all; more wait in the system's queue.
     pub connections: usize,
     /// From one address; more are closed at once. Loopback addresses and trusted proxies are not
@@ -19,12 +19,12 @@ pub struct Limits {
     pub proxies: TrustedProxies,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// Over TLS an idle connection takes some 32 KiB, in HTTP/2 39: not much more in all.
     pub const OVER_TLS: usize = 6 * 1024;
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         // a connection takes some 17 KiB, and 4 once it is idle: 280 MiB in all
         Self { connections: 16 * 1024, per_address: 256, proxies: TrustedProxies::default() }
@@ -35,7 +35,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct ConnectionLimiter {
     free: Arc<Semaphore>,
-    limits: Limits,
+    limits: ConnectionLimits,
     taken: Arc<Taken>,
 }
 
@@ -50,7 +50,7 @@ pub struct ConnectionPermit {
 }
 
 impl ConnectionLimiter {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: ConnectionLimits) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
         Self { free, limits, taken: Arc::default() }
     }
@@ -108,7 +108,7 @@ mod tests {
 
     fn limiter(per_address: u32) -> ConnectionLimiter {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        ConnectionLimiter::new(Limits { connections: 100, per_address, proxies })
+        ConnectionLimiter::new(ConnectionLimits { connections: 100, per_address, proxies })
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use self::accept::serve;
 pub use self::connection_gauge::ConnectionGauge;
-pub use self::connection_limiter::Limits;
+pub use self::connection_limiter::ConnectionLimits;
 pub use self::deadlines::Deadlines;
 pub use self::probe::connect_insecure;
 pub use self::tls::{Tls, TlsError};
@@ -34,7 +34,7 @@ pub use self::tls::{Tls, TlsError};
 /// What whoever connects may take: places and time.
 #[derive(Debug, Clone, Default)]
 pub struct Edge {
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     pub deadlines: Deadlines,
     /// Counts those that are open.
     pub connections: Arc<ConnectionGauge>,

@@ -29,7 +29,7 @@ pub struct FileGuard {
     all: Vec<TrackedFile>,
     log: Option<File>,
     /// Why nothing is read or written any more.
-    trouble: watch::Sender<Option<Trouble>>,
+    failure: watch::Sender<Option<StorageFailure>>,
     /// One looks closely, and all others wait.
     looking: Mutex<()>,
     /// What the connection that writes is thought of.
@@ -38,7 +38,7 @@ pub struct FileGuard {
 
 /// What does not mend by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum StorageFailure {
     #[error(
         "the disk failed to keep what was written; nothing that was acknowledged depends on it, but \
          only a new start finds out what is there"
@@ -91,7 +91,7 @@ impl FileGuard {
             // SQLite keeps no lock on this one, so that closing it lets go of none
             log: Some(File::open(&log)?),
             all: vec![TrackedFile::of(database)?, TrackedFile::of(log)?, TrackedFile::of(index)?],
-            trouble: watch::Sender::new(None),
+            failure: watch::Sender::new(None),
             looking: Mutex::new(()),
             writer,
         })
@@ -99,9 +99,9 @@ impl FileGuard {
 
     /// For whoever only looks at a database, once, and believes whatever is there.
     pub fn unwatched() -> Self {
-        let trouble = watch::Sender::new(None);
+        let failure = watch::Sender::new(None);
         let (looking, writer) = (Mutex::new(()), SuspectWriter::default());
-        Self { all: Vec::new(), log: None, trouble, looking, writer }
+        Self { all: Vec::new(), log: None, failure, looking, writer }
     }
 
     /// May be read and written?
@@ -119,8 +119,8 @@ impl FileGuard {
             }
             return Ok(());
         }
-        self.trouble.send_replace(Some(Trouble::CutOff));
-        Err(sqlx::Error::Io(io::Error::other(Trouble::CutOff)))
+        self.failure.send_replace(Some(StorageFailure::CutOff));
+        Err(sqlx::Error::Io(io::Error::other(StorageFailure::CutOff)))
     }
 
     /// Runs a query, if the files are there, and returns what came of it, if it can be believed.
@@ -146,22 +146,22 @@ impl FileGuard {
         self.writer.record_error(error);
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
-            self.trouble.send_replace(Some(Trouble::Unsynced));
+            self.failure.send_replace(Some(StorageFailure::Unsynced));
         }
     }
 
     /// Comes back when the disk has failed to keep what was written.
-    pub async fn unsynced(&self) -> Trouble {
-        let mut changes = self.trouble.subscribe();
-        let found = changes.wait_for(|trouble| *trouble == Some(Trouble::Unsynced)).await;
+    pub async fn unsynced(&self) -> StorageFailure {
+        let mut changes = self.failure.subscribe();
+        let found = changes.wait_for(|failure| *failure == Some(StorageFailure::Unsynced)).await;
         drop(found.expect("the sender is here"));
-        Trouble::Unsynced
+        StorageFailure::Unsynced
     }
 
     /// Are they there and no shorter than they were? Whoever asks SQLite itself to shorten them may.
     fn are_as_known(&self) -> io::Result<bool> {
-        if let Some(trouble) = *self.trouble.borrow() {
-            return Err(io::Error::other(trouble));
+        if let Some(failure) = *self.failure.borrow() {
+            return Err(io::Error::other(failure));
         }
         let mut are_whole = true;
         for known in &self.all {

@@ -41,7 +41,7 @@ pub use self::definitions::DefinitionReport;
 use self::engine::connection::Pool;
 use self::engine::{postgres, sqlite};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
-pub use self::file_guard::Trouble;
+pub use self::file_guard::StorageFailure;
 pub use self::held_usernames::HeldUsernameRow;
 #[cfg(test)]
 pub use self::inspect::SETUP_EVENTS;

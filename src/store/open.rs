@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::Store;
 use super::engine::{postgres, sqlite};
 use super::errors::context;
-use super::file_guard::Trouble;
+use super::file_guard::StorageFailure;
 use super::open_error::OpenError;
 use super::wait_histogram::Waited;
 use crate::core::error::Fault;
@@ -133,7 +133,7 @@ impl Store {
 
     /// Comes back when the disk has failed to keep what was written: nothing is read or written any
     /// more until the database is opened again.
-    pub async fn unsynced(&self) -> Trouble {
+    pub async fn unsynced(&self) -> StorageFailure {
         match self {
             Self::Sqlite(pools) => pools.files.unsynced().await,
             Self::Postgres(_) => std::future::pending().await, // the server's own to mend

@@ -1,4 +1,4 @@
-//! The feed of endings: which accounts lost a session, in the order in which that was committed.
+//! The revocation feed: which accounts lost a session, in the order in which that was committed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use super::errors::context;
 use super::file_guard::FileGuard;
 use crate::core::error::Fault;
 
-/// As many endings are read at once.
-const MOST: i64 = 1000;
-/// Whoever hears nothing for this long is deaf, and connects again.
+/// The most revocations that are read at once.
+const MAX_BATCH: i64 = 1000;
+/// A reader that gets no answer within this time connects again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// What an ear for endings has heard.
+/// What a feed has read.
 #[derive(Debug)]
 pub enum Update {
-    /// It hears from now on. What ended before went unheard.
+    /// It reads from now on. Sessions that ended before are not reported.
     Reset,
-    /// Whose sessions ended since, and whether there is more to hear.
+    /// The accounts whose sessions ended since, and whether these are all.
     Revoked { accounts: Vec<String>, is_all: bool },
 }
 
-/// An ear for the endings that other processes commit, too. It hears by position and misses none;
-/// in PostgreSQL an ending wakes it.
+/// Reads the revocations that this and other processes commit. It reads by position and misses none; in
+/// PostgreSQL a revocation wakes it.
 #[derive(Debug)]
 pub struct RevocationFeed {
     position: Option<i64>,
-    ear: Source,
+    source: Source,
 }
 
 #[derive(Debug)]
@@ -45,34 +45,34 @@ enum Source {
 }
 
 impl RevocationFeed {
-    /// Hears what is behind the last position. Whoever could not hear begins anew: a database that
-    /// was away may be another one when it is back.
+    /// Reads what is behind the last position. After an error it starts again with [`Update::Reset`]: a
+    /// database that was away may be another one when it is back.
     pub async fn read_next(&mut self) -> Result<Update, Fault> {
         let position = self.position.take();
-        let heard = match &mut self.ear {
+        let update = match &mut self.source {
             Source::Sqlite(pool, files) => match files.check().await {
                 Ok(()) => read(&*pool, position).await,
                 Err(gone) => Err(gone),
             },
             Source::Postgres { pool, hosts, listener } => {
-                let heard = timeout(MAX_WAIT, listen(pool, hosts, listener, position)).await;
-                let heard = heard.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-                if heard.is_err() {
+                let update = timeout(MAX_WAIT, listen(pool, hosts, listener, position)).await;
+                let update = update.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+                if update.is_err() {
                     *listener = None;
                 }
-                heard
+                update
             }
         };
-        let (newest, heard) = heard.map_err(context("reading the feed of endings"))?;
+        let (newest, update) = update.map_err(context("reading the feed of endings"))?;
         self.position = Some(newest);
-        Ok(heard)
+        Ok(update)
     }
 
-    /// Waits until there may be something to hear, for so long at the most.
+    /// Waits until there may be something to read, for so long at the most.
     pub async fn wait(&mut self, most: Duration) {
-        let Source::Postgres { listener, .. } = &mut self.ear else { return sleep(most).await };
-        let Some(ear) = listener else { return sleep(most).await };
-        if let Ok(Ok(None) | Err(_)) = timeout(most, ear.try_recv()).await {
+        let Source::Postgres { listener, .. } = &mut self.source else { return sleep(most).await };
+        let Some(connection) = listener else { return sleep(most).await };
+        if let Ok(Ok(None) | Err(_)) = timeout(most, connection.try_recv()).await {
             *listener = None; // the connection is lost
         }
     }
@@ -85,12 +85,12 @@ async fn listen(
     listener: &mut Option<PgListener>,
     position: Option<i64>,
 ) -> sqlx::Result<(i64, Update)> {
-    let (ear, position) = match listener {
-        Some(ear) => (ear, position),
+    let (connection, position) = match listener {
+        Some(connection) => (connection, position),
         None => (listener.insert(connect(pool, hosts).await?), None),
     };
-    while ear.next_buffered().is_some() {} // one reading answers them all
-    read(ear, position).await
+    while connection.next_buffered().is_some() {} // one reading answers them all
+    read(connection, position).await
 }
 
 async fn connect(pool: &PgPool, hosts: &PgHosts) -> sqlx::Result<PgListener> {
@@ -105,7 +105,7 @@ async fn connect(pool: &PgPool, hosts: &PgHosts) -> sqlx::Result<PgListener> {
     Ok(listener)
 }
 
-/// The endings behind a position, or the position of the newest one.
+/// The revocations behind a position, or the position of the newest one.
 async fn read<'c, D, E>(db: E, position: Option<i64>) -> sqlx::Result<(i64, Update)>
 where
     D: sqlx::Database,
@@ -125,19 +125,19 @@ where
         "select position, account_id from endings where position > $1 order by position limit $2",
     )
     .bind(position)
-    .bind(MOST)
+    .bind(MAX_BATCH)
     .fetch_all(db)
     .await?;
     let newest = endings.last().map_or(position, |(at, _)| *at);
-    let is_all = endings.len() < usize::try_from(MOST).expect("a small number");
+    let is_all = endings.len() < usize::try_from(MAX_BATCH).expect("a small number");
     let accounts = endings.into_iter().map(|(_, account)| account).collect();
     Ok((newest, Update::Revoked { accounts, is_all }))
 }
 
 impl Store {
-    /// An ear for endings from now on.
+    /// A feed of revocations from now on.
     pub fn feed(&self) -> RevocationFeed {
-        let ear = match self {
+        let source = match self {
             Self::Sqlite(pools) => Source::Sqlite(pools.readers.clone(), Arc::clone(&pools.files)),
             Self::Postgres(pools) => Source::Postgres {
                 pool: pools.pool.clone(),
@@ -145,10 +145,10 @@ impl Store {
                 listener: None,
             },
         };
-        RevocationFeed { position: None, ear }
+        RevocationFeed { position: None, source }
     }
 
-    /// Removes up to `limit` endings of before an instant: everybody has heard of them.
+    /// Removes up to `limit` revocations of before an instant, which every process has read.
     pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(

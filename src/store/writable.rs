@@ -22,14 +22,14 @@ const WRITE_NOTHING_TO_FILE: [&str; 4] = [
 ];
 
 /// How long a connection is waited for. Kubernetes gives a probe a second.
-const PATIENCE: Duration = Duration::from_millis(250);
+const MAX_WAIT: Duration = Duration::from_millis(250);
 
 impl Store {
     /// Writes nothing, and takes it back. Where others write all the time it is not tried: then the database
     /// takes writes.
     pub async fn check_writable(&self) -> Result<(), Fault> {
         let checked = match self {
-            Self::Sqlite(pools) => match timeout(PATIENCE, pools.writer.acquire()).await {
+            Self::Sqlite(pools) => match timeout(MAX_WAIT, pools.writer.acquire()).await {
                 Ok(Ok(mut writer)) => {
                     let written =
                         spawn_uncancellable(async move { write_to_sqlite(&mut writer).await })
@@ -43,7 +43,7 @@ impl Store {
                 Ok(Err(error)) => Err(error),
                 Err(_busy) => Ok(()),
             },
-            Self::Postgres(pools) => match timeout(PATIENCE, pools.pool.acquire()).await {
+            Self::Postgres(pools) => match timeout(MAX_WAIT, pools.pool.acquire()).await {
                 Ok(Ok(mut connection)) => {
                     spawn_uncancellable(async move { write_to_postgres(&mut connection).await })
                         .await

@@ -9,7 +9,7 @@ use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 
 /// As many rows a statement adds: one that is slow is logged, and is to be short then.
-const ROWS: usize = 100;
+const MAX_ROWS: usize = 100;
 /// As many values a row of an import has.
 const COLUMNS: usize = 6;
 
@@ -39,10 +39,10 @@ impl Store {
     ) -> Result<(u64, u64), Fault> {
         self.transaction(|mut all| async move {
             let (mut added, mut released) = (0, 0);
-            for rows in accounts.chunks(ROWS) {
+            for rows in accounts.chunks(MAX_ROWS) {
                 added += insert_rows(&mut all, rows).await?;
             }
-            for digests in held.chunks(ROWS) {
+            for digests in held.chunks(MAX_ROWS) {
                 released += release_all(&mut all, digests).await?;
             }
             all.commit().await?;

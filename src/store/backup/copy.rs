@@ -15,7 +15,7 @@ use crate::store::errors::context;
 use crate::store::transfer::{Progress, TABLES};
 
 /// How often it is looked how far a copy is.
-const LOOK: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Store {
     /// Copies the database at an address to a file that is empty or not there yet: as it is at one
@@ -90,7 +90,7 @@ async fn back_up_sqlite(
     let copied = {
         let copying = sqlx::query("vacuum into $1").bind(path).execute(&mut source);
         let mut copying = std::pin::pin!(copying);
-        let mut looks = interval(LOOK);
+        let mut looks = interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
                 copied = &mut copying => break copied,

@@ -22,7 +22,7 @@ use crate::store::held_usernames::SECRETS_IN_USE;
 use crate::store::open_error::OpenError;
 
 /// How long a look waits for a database.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What an error happened in.
 const LOOKING: &str = "looking at the database";
 
@@ -36,7 +36,7 @@ impl Store {
     ) -> Result<DatabaseReport, OpenError> {
         let Some(file) = Self::file_of(address)? else {
             let options = postgres::primary(address).await?;
-            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
             let pool = pool.connect_lazy_with(options);
             let seen =
                 inspect(Pool::Postgres(&pool), &postgres::MIGRATIONS, level, (demo_users, now))
@@ -56,7 +56,7 @@ impl Store {
             .create_if_missing(false)
             .immutable(!has_log)
             .busy_timeout(sqlite::BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(options);
         let files = FileGuard::unwatched();
         let sqlite = Pool::Sqlite(&pool, &files);
