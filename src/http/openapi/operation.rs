@@ -16,6 +16,10 @@ pub enum Owner {
 }
 
 /// What is true of an operation.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "common responses depend on each of these facts alone"
+)]
 pub struct Traits {
     pub owner: Owner,
     pub needs_session: bool,
