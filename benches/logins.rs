@@ -23,7 +23,7 @@ use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use cloakroom::domain::passwords::hasher::HashCost;
+use cloakroom::domain::passwords::cost::HashCost;
 
 use crate::house::reads::{Reads, read};
 use crate::house::{PASSWORD, Service, argument, login, within};

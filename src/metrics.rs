@@ -74,21 +74,21 @@ impl Collector for Watched {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let page = &mut Page(&mut encoder);
         self.write_requests(page)?;
-        let Domain { tallies, hasher, store, .. } = &*self.domain;
-        page.counters("cloakroom_logins", "Sign-ins by outcome", "outcome", &tallies.logins())?;
+        let Domain { counters, hasher, store, .. } = &*self.domain;
+        page.counters("cloakroom_logins", "Sign-ins by outcome", "outcome", &counters.logins())?;
         page.counters(
             "cloakroom_recognitions",
             "Session tokens known from memory (hit) or looked up (miss)",
             "result",
-            &tallies.recognitions(),
+            &counters.recognitions(),
         )?;
-        page.gauge("cloakroom_sessions", "Sessions in force", tallies.sessions())?;
+        page.gauge("cloakroom_sessions", "Sessions in force", counters.sessions())?;
         let waiting = i64::try_from(hasher.waiting()).unwrap_or(i64::MAX);
         page.gauge("cloakroom_hash_queue", "Passwords that wait for a hashing thread", waiting)?;
         let mut refused = page.family("cloakroom_hash_refusals", HASH_REFUSALS, COUNTER)?;
         counter(&mut refused, hasher.refused())?;
         let mut errors = page.family("cloakroom_key_errors", KEY_ERRORS, GAUGE)?;
-        for (kind, count) in tallies.key_errors() {
+        for (kind, count) in counters.key_errors() {
             errors.encode_family(&[("kind", kind)])?.encode_gauge(&count)?;
         }
         let mut connections = page.family("cloakroom_database_connections", DATABASE, GAUGE)?;

@@ -16,9 +16,8 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::accounts::Application;
-use cloakroom::domain::passwords::hasher::HashCost;
-use cloakroom::domain::throttle::Limits;
+use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, Edge};
 use tokio::runtime::Runtime;
 
@@ -144,9 +143,9 @@ async fn add(folder: &Path, names: &[String]) {
     let domain = app::open(&config, surroundings).await.unwrap();
     for name in names {
         let typed = Password::new(PASSWORD.to_owned());
-        let username = Username::parse(name);
-        let password = domain.rules.passwords.check(&typed, username.as_ref().ok());
-        domain.add_account(Application { username, password, invite: None }).await.unwrap();
+        let username = Username::parse(name).unwrap();
+        let password = domain.rules.passwords.check(&typed, Some(&username)).unwrap();
+        domain.add_account(username, password).await.unwrap();
     }
     domain.store.close().await;
 }

@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 
 use cloakroom::core::secret::Password;
-use cloakroom::domain::passwords::hasher::{HashCost, Hasher, Verdict};
+use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::hasher::{Hasher, Verdict};
 use cloakroom::domain::passwords::imported::ForeignHash;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use cloakroom::core::clock::Timestamp;
 use cloakroom::core::secret::{DeviceToken, Sid};
-use cloakroom::domain::keys::tokens::{Claims, DeviceClaims, Keys};
+use cloakroom::domain::keys::claims::{Claims, DeviceClaims};
+use cloakroom::domain::keys::tokens::Keys;
 use cloakroom_fuzz::Members;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;

@@ -4,8 +4,8 @@
 
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::passwords::hasher::{FEWEST_CHARS, PasswordRules};
-use cloakroom::domain::sessions::{Credentials, LONGEST_LOGIN_NAME};
+use cloakroom::domain::login::{Credentials, LONGEST_LOGIN_NAME};
+use cloakroom::domain::passwords::rules::{FEWEST_CHARS, PasswordRules};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -6,7 +6,7 @@ use crate::app::{self, StartError, lock_keys};
 use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::domain::audit::event::Event;
-use crate::domain::audit::journal::Events;
+use crate::domain::audit::journal::AuditLog;
 use crate::domain::keys::files;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
@@ -73,7 +73,7 @@ async fn write_key_event(
     id: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let events = Events::default();
+    let events = AuditLog::new(Clock::System);
     if store.has_accounts().await? {
         events.note_thing(now, event, id);
     }

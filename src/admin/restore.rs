@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::secret::random_id;
 use crate::domain::audit::event::Event;
-use crate::domain::audit::journal::Events;
+use crate::domain::audit::journal::AuditLog;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
@@ -266,7 +266,7 @@ async fn prepare_copy(
     options: RestoreOptions,
 ) -> Result<Prepared, RestoreError> {
     let store = Store::open_file(copy).await?;
-    let (events, now) = (Events::default(), Clock::System.now());
+    let (events, now) = (AuditLog::new(Clock::System), Clock::System.now());
     events.note_thing(now, Event::DatabaseRestored, made_at);
     events.write(&store, now).await?;
     let sessions_ended =

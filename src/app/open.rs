@@ -1,7 +1,6 @@
 //! From settings to a domain: the store is opened, the keys are read, and what runs beside the requests starts.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::data_folder::{
     make_folders, refuse_missing_database, remove_group_access, require_database,
@@ -10,18 +9,17 @@ use super::error::StartError;
 use super::keys::{load_keys, load_server_secrets, lock_keys};
 use crate::config::{Config, Registration};
 use crate::core::clock::Clock;
-use crate::domain::audit::journal::Events;
-use crate::domain::jobs::{CLEAR, LOOK};
+use crate::domain::jobs;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::passwords::hasher::{HashCost, Hasher, PasswordRules};
+use crate::domain::passwords::cost::HashCost;
+use crate::domain::passwords::hasher::Hasher;
+use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::sessions::SessionRules;
-use crate::domain::sessions::cache::Recognition;
-use crate::domain::tallies::Tallies;
-use crate::domain::throttle::Limits;
-use crate::domain::{Domain, Rules, accounts};
+use crate::domain::throttle::limits::Limits;
+use crate::domain::{Domain, Parts, Rules, accounts};
 use crate::store::Store;
 
 /// What the settings cannot say: tests turn the clock and hash cheaply.
@@ -90,12 +88,8 @@ async fn build_domain(
     peppers.check(&store).await?;
     let hasher = Hasher::start(surroundings.hash_cost, config.passwords.threads);
     hasher.set_peppers(peppers);
-    Ok(Domain {
+    Ok(Domain::new(Parts {
         store,
-        hasher,
-        keys,
-        server_secrets,
-        recognition: Recognition::default(),
         clock: surroundings.clock,
         rules: Rules {
             sessions: SessionRules::default(),
@@ -113,23 +107,16 @@ async fn build_domain(
                 Registration::Closed => accounts::Registration::Closed,
             },
             username_hold: config.accounts.username_hold.duration(),
-            limits: surroundings.limits,
             audiences: config.tokens.audiences.clone(),
         },
-        is_leaving: AtomicBool::new(false),
-        is_closing: AtomicBool::new(false),
-        tallies: Tallies::default(),
-        events: Events::default(),
-    })
+        hasher,
+        keys,
+        server_secrets,
+        limits: surroundings.limits,
+    }))
 }
 
 /// What goes on beside the requests, until the domain is dropped.
 pub fn watch(domain: &Arc<Domain>) {
-    tokio::spawn(Domain::watch_keys(Arc::downgrade(domain)));
-    tokio::spawn(Domain::warn_of_clock(Arc::downgrade(domain)));
-    tokio::spawn(Domain::count_sessions(Arc::downgrade(domain)));
-    tokio::spawn(Domain::clear_away(Arc::downgrade(domain), CLEAR));
-    tokio::spawn(Domain::listen(Arc::downgrade(domain)));
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(domain), LOOK));
-    tokio::spawn(Domain::record(Arc::downgrade(domain)));
+    jobs::start(domain);
 }

@@ -17,8 +17,8 @@ use crate::core::clock::{Clock, Timestamp, days, hours, mins};
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
 use crate::domain::audit::event::Event;
-use crate::domain::audit::journal;
-use crate::domain::audit::journal::Question;
+use crate::domain::audit::query;
+use crate::domain::audit::query::Question;
 use crate::store::{NamedEventRow, Store};
 
 const EXAMPLES: &str = "\
@@ -117,7 +117,7 @@ impl Audit {
             events: self.event,
             limit: self.limit,
         };
-        let rows = journal::ask(store, &question).await?;
+        let rows = query::ask(store, &question).await?;
         if self.json {
             return rows
                 .iter()

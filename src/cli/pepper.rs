@@ -16,8 +16,8 @@ use crate::admin::keys::folder_for_new_key;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::domain::audit::event::Event;
-use crate::domain::keys::peppers;
 use crate::domain::keys::peppers::{KnownPepper, Peppers};
+use crate::domain::passwords::forget;
 use crate::store::Store;
 
 const EXAMPLES: &str = "\
@@ -144,7 +144,7 @@ async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
 }
 
 async fn forget(config: &Config, store: &Store, id: &str) -> Outcome {
-    peppers::forget(id, store, config.passwords.cost).await?;
+    forget::forget_pepper(id, store, config.passwords.cost).await?;
     tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
     terminal::hint("Next: `cloakroom user passwd NAME` gives each of them a new password");
     Ok(())

@@ -64,7 +64,7 @@ async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {
     let now = domain.clock.now();
     let mut behind = None;
     loop {
-        let page = domain.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
+        let page = domain.sessions.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
         if json {
             for session in &page.sessions {
                 print_line(&serde_json::to_string(&Line::of(session))?)?;
@@ -127,7 +127,7 @@ fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
 
 async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
     let account = account(domain, name).await?;
-    if domain.revoke(&account.id, id).await? {
+    if domain.sessions.revoke(&account.id, id).await? {
         print_line("ended 1 session")
     } else {
         Err(CliError(format!("{} has no session {id:?} in force", account.username)))
@@ -136,7 +136,7 @@ async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
 
 async fn revoke_all(domain: &Domain, name: &str) -> Outcome {
     let account = account(domain, name).await?;
-    match domain.end_all(&account.id).await? {
+    match domain.sessions.end_all(&account.id).await? {
         1 => print_line("ended 1 session"),
         ended => print_line(&format!("ended {ended} sessions")),
     }

@@ -17,7 +17,9 @@ use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::usernames::Username;
 use crate::domain::Domain;
-use crate::domain::accounts::{Account, Application, Change, RegisterError, ResetError};
+use crate::domain::accounts::Account;
+use crate::domain::administration::{Change, ResetError};
+use crate::domain::registration::RegisterError;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -149,9 +151,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
-    let application =
-        Application { username: Ok(username.clone()), password: Ok(password), invite: None };
-    match domain.add_account(application).await {
+    match domain.add_account(username.clone(), password).await {
         Ok(_) => print_line(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(CliError(format!("{username} exists already"))),
         Err(RegisterError::Fault(fault)) => Err(fault.into()),
@@ -260,7 +260,7 @@ struct Shown<'a> {
 async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
     let account = account(domain, name).await?;
     // no account has more
-    let sessions = domain.list_sessions(&account.id, None, 1000).await?.sessions.len();
+    let sessions = domain.sessions.list_sessions(&account.id, None, 1000).await?.sessions.len();
     let line = Line::of(&account);
     if json {
         let shown = Shown { line, sessions };

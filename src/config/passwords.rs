@@ -6,7 +6,8 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
-use crate::domain::passwords::hasher::{BadCost, FEWEST_CHARS, HashCost, LEAST_CHARS};
+use crate::domain::passwords::cost::{BadCost, HashCost};
+use crate::domain::passwords::rules::{FEWEST_CHARS, LEAST_CHARS};
 
 /// Fewer is not safe whatever stands beside the password, and more nobody types.
 const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;

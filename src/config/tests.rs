@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::sources::find_file;
 use super::{Config, Registration, Settings};
 use crate::core::clock::days;
-use crate::domain::passwords::hasher::HashCost;
+use crate::domain::passwords::cost::HashCost;
 
 fn checked(toml: &str) -> Result<Config, String> {
     let settings = toml::from_str(toml).map_err(|error| error.to_string())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::core::clock::mins;
 use crate::core::secret::{AccessToken, random_id};
 use crate::domain::Domain;
-use crate::domain::keys::tokens::AccessClaims;
+use crate::domain::keys::claims::AccessClaims;
 use crate::domain::sessions::SignedInAs;
 
 /// How long a service that verifies offline may go on believing in a session that has ended.

@@ -1,11 +1,9 @@
 //! Whether the clock is behind what was written before, as after a power cut on a machine whose clock has no
 //! battery.
 
-use std::sync::Weak;
 use std::time::Duration;
 
 use crate::core::clock::{Timestamp, mins};
-use crate::domain::Domain;
 
 /// An instant of the database may be this far ahead of the clock, when several nodes write it.
 const MAX_AHEAD: Duration = mins(1);
@@ -24,22 +22,4 @@ pub fn describe_lag(now: Timestamp, newest: Timestamp) -> String {
         now.to_rfc3339(),
         newest.to_rfc3339()
     )
-}
-
-impl Domain {
-    /// Warns if the clock is behind the database. A service looks at its start.
-    pub async fn warn_of_clock(domain: Weak<Self>) {
-        let Some(domain) = domain.upgrade() else { return };
-        let now = domain.clock.now();
-        match domain.store.newest_instant().await {
-            Ok(Some(newest)) if is_behind(now, Timestamp::from_millis(newest)) => {
-                let lag = describe_lag(now, Timestamp::from_millis(newest));
-                tracing::warn!(
-                    "the clock is behind: {lag}; until then sessions from later are refused"
-                );
-            }
-            Ok(_) => {}
-            Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
-        }
-    }
 }

@@ -3,9 +3,9 @@
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
 use crate::domain::Domain;
-use crate::domain::accounts::{Application, RegisterError};
-use crate::domain::passwords::hasher::PasswordRules;
-use crate::domain::sessions::{Credentials, LogInError};
+use crate::domain::login::{Credentials, LogInError};
+use crate::domain::passwords::rules::PasswordRules;
+use crate::domain::registration::RegisterError;
 
 /// The users of the snippet that Cloakroom grew from, short passwords and all.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
@@ -28,12 +28,10 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
 pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
     let as_short_as_they_are = PasswordRules { fewest_chars: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {
-        let application = Application {
-            username: Username::parse(username),
-            password: as_short_as_they_are.check(&Password::new(password.to_owned()), None),
-            invite: None,
-        };
-        match domain.add_account(application).await {
+        let username = Username::parse(username).expect("it is a user name");
+        let password = as_short_as_they_are.check(&Password::new(password.to_owned()), None);
+        let password = password.expect("it is a password");
+        match domain.add_account(username, password).await {
             Ok(_) | Err(RegisterError::UsernameTaken) => {}
             Err(error) => return Err(error),
         }

@@ -6,8 +6,8 @@ use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
 use crate::domain::Domain;
 use crate::domain::audit::event::Event;
-use crate::domain::passwords::hasher::NO_PASSWORD;
 use crate::domain::passwords::imported::{BadHash, ForeignHash};
+use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::store::{HashRow, ImportRow};
 
 /// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a
@@ -87,10 +87,10 @@ impl Domain {
         };
         let (added, released) = self.store.import_accounts(&rows, &held).await?;
         if released > 0 {
-            self.note_count(Event::UsernameReleased, None, released);
+            self.audit.record_count(Event::UsernameReleased, None, released);
         }
         if added > 0 {
-            self.note_count(Event::UsersImported, None, added);
+            self.audit.record_count(Event::UsersImported, None, added);
         }
         Ok(added)
     }

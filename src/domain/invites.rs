@@ -38,7 +38,7 @@ impl Domain {
             expires_at: now.plus(good_for).millis(),
         };
         self.store.add_invite(code.digest(), &row).await?;
-        self.note_thing(Event::InviteMade, &row.id);
+        self.audit.record_for_id(Event::InviteMade, &row.id);
         Ok((code, row.into()))
     }
 
@@ -54,7 +54,7 @@ impl Domain {
     pub async fn withdraw_invite(&self, id: &str) -> Result<bool, Fault> {
         let removed = self.store.remove_invite(id).await?;
         if removed {
-            self.note_thing(Event::InviteRevoked, id);
+            self.audit.record_for_id(Event::InviteRevoked, id);
         }
         Ok(removed)
     }

@@ -1,53 +1,80 @@
 //! The rules. No JSON, no SQL, no clock of its own.
+//!
+//! [`Domain`] wires what the use cases need; each use case stands in a file of its own (`login`,
+//! `registration`, `credentials`, `administration`, …), and `jobs` is what goes on in the background.
 
 pub mod access_tokens;
 pub mod accounts;
+pub mod administration;
 pub mod audit;
 pub mod clock_check;
+pub mod counters;
+pub mod credentials;
 pub mod demo_users;
 pub mod imports;
 pub mod invites;
 pub mod jobs;
 pub mod keys;
+pub mod login;
 pub mod passwords;
+pub mod registration;
+pub mod requester;
 pub mod session_data;
 pub mod sessions;
-pub mod tallies;
+pub mod shutdown;
 pub mod throttle;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::Clock;
 use crate::core::error::Fault;
 use crate::domain::accounts::Registration;
-use crate::domain::audit::journal::Events;
+use crate::domain::audit::journal::AuditLog;
+use crate::domain::audit::retention::Retention;
+use crate::domain::counters::Counters;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::passwords::hasher::{Hasher, PasswordRules};
+use crate::domain::passwords::hasher::Hasher;
+use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::sessions::SessionRules;
 use crate::domain::sessions::cache::Recognition;
-use crate::domain::tallies::Tallies;
-use crate::domain::throttle::Limits;
+use crate::domain::sessions::lifecycle::Sessions;
+use crate::domain::shutdown::Shutdown;
+use crate::domain::throttle::attempts::Throttle;
+use crate::domain::throttle::devices::Devices;
+use crate::domain::throttle::limits::Limits;
 use crate::store::Store;
 
-/// The door of this floor: what may be done with accounts and sessions.
+/// What the use cases work with.
 #[derive(Debug)]
 pub struct Domain {
+    pub store: Arc<Store>,
+    pub clock: Clock,
+    pub rules: Rules,
+    pub hasher: Hasher,
+    pub keys: Arc<Keys>,
+    pub server_secrets: Arc<ServerSecrets>,
+    pub devices: Arc<Devices>,
+    pub throttle: Arc<Throttle>,
+    pub recognition: Arc<Recognition>,
+    pub sessions: Sessions,
+    pub audit: Arc<AuditLog>,
+    pub retention: Retention,
+    pub counters: Arc<Counters>,
+    pub shutdown: Arc<Shutdown>,
+}
+
+/// What is opened before, and the rules.
+#[derive(Debug)]
+pub struct Parts {
     pub store: Store,
+    pub clock: Clock,
+    pub rules: Rules,
     pub hasher: Hasher,
     pub keys: Keys,
     pub server_secrets: ServerSecrets,
-    pub recognition: Recognition,
-    pub clock: Clock,
-    pub rules: Rules,
-    /// Has it been told to end?
-    pub is_leaving: AtomicBool,
-    /// Is the database closed, or about to be, because this is the end?
-    pub is_closing: AtomicBool,
-    pub tallies: Tallies,
-    /// What happened and is not written down yet.
-    pub events: Events,
+    pub limits: Limits,
 }
 
 /// What the settings decide.
@@ -58,34 +85,73 @@ pub struct Rules {
     pub registration: Registration,
     /// For this long no registration gets the user name of a closed or deleted account.
     pub username_hold: Duration,
-    pub limits: Limits,
     /// The services for which access tokens are issued, as these tokens name them.
     pub audiences: Vec<String>,
 }
 
 impl Domain {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, clock, rules, hasher, keys, server_secrets, limits } = parts;
+        let (store, keys) = (Arc::new(store), Arc::new(keys));
+        let server_secrets = Arc::new(server_secrets);
+        let devices = Arc::new(Devices::new(Arc::clone(&keys), clock.clone()));
+        let throttle = Arc::new(Throttle::new(
+            Arc::clone(&store),
+            clock.clone(),
+            Arc::clone(&server_secrets),
+            Arc::clone(&devices),
+            limits,
+        ));
+        let recognition = Arc::new(Recognition::default());
+        let audit = Arc::new(AuditLog::new(clock.clone()));
+        let counters = Arc::new(Counters::default());
+        let shutdown = Arc::new(Shutdown::default());
+        let sessions = Sessions {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            rules: rules.sessions,
+            keys: Arc::clone(&keys),
+            cache: Arc::clone(&recognition),
+            throttle: Arc::clone(&throttle),
+            audit: Arc::clone(&audit),
+            counters: Arc::clone(&counters),
+            shutdown: Arc::clone(&shutdown),
+        };
+        let retention = Retention::default();
+        Self {
+            store,
+            clock,
+            rules,
+            hasher,
+            keys,
+            server_secrets,
+            devices,
+            throttle,
+            recognition,
+            sessions,
+            audit,
+            retention,
+            counters,
+            shutdown,
+        }
+    }
+
     /// Everything that answering needs is there, and will be.
     pub async fn is_ready(&self) -> Result<bool, Fault> {
         self.store.ping().await?;
         self.store.check_writable().await?;
-        Ok(!self.is_leaving.load(Ordering::Relaxed) && self.keys.can_sign())
+        Ok(!self.shutdown.is_leaving() && self.keys.can_sign())
     }
 
     /// From now on others are to be asked; what is asked nevertheless is answered.
     pub fn leave(&self) {
-        self.is_leaving.store(true, Ordering::Relaxed);
+        self.shutdown.leave();
     }
 
-    /// Is this the end? Then what goes on beside the requests ends, too.
-    fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Relaxed)
-    }
-
-    /// Logs what failed beside the requests, unless it failed because the database was closed at the
-    /// end.
-    fn warn(&self, fault: &Fault) {
-        if !self.is_closing() {
-            tracing::warn!("{fault}");
-        }
+    /// Writes down what waits and what was counted, and closes the database: the end.
+    pub async fn close_store(&self) {
+        self.shutdown.begin_closing();
+        self.audit.write_all(&self.store).await;
+        self.store.close().await;
     }
 }

@@ -15,9 +15,8 @@ use crate::app;
 use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::net::TrustedProxies;
-use crate::domain::Domain;
-use crate::domain::demo_users;
-use crate::domain::sessions::LogInError;
+use crate::domain::login::LogInError;
+use crate::domain::{Domain, demo_users};
 use crate::metrics::{self, Watched};
 use crate::server::{self, ConnectionLimits, Edge, Tls};
 

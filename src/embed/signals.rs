@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::domain::Domain;
+use crate::domain::jobs;
 
 /// The signals that a service knows.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl ReloadSignals {
                     "SIGHUP: reading the certificate, the signing keys, the peppers and the server secrets \
                      again; settings need a restart"
                 );
-                domain.reload_keys().await;
+                jobs::keys::reload_keys(&domain).await;
             }
         }
     }

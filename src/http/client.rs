@@ -6,8 +6,8 @@ use woothee::parser::Parser;
 
 use super::request::client_address::{client_address, counted_address};
 use super::state::Front;
+use crate::domain::requester::Caller;
 use crate::domain::sessions::{Origin, Remember, Wishes};
-use crate::domain::throttle::Caller;
 
 /// More of a `User-Agent` is not read.
 const LONGEST: usize = 512;

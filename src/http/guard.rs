@@ -262,7 +262,7 @@ impl Front {
             Presented::Contradiction => return Ok(SessionCheck::Conflicting),
             Presented::Token(token) => token,
         };
-        Ok(match self.domain.recognise(token).await? {
+        Ok(match self.domain.sessions.recognise(token).await? {
             Authentication::SignedIn(who) => SessionCheck::SignedIn(who),
             Authentication::Refused(token) => SessionCheck::Refused(token),
             Authentication::NotOurs => SessionCheck::NotOurs,

@@ -8,14 +8,14 @@ use super::cookie::{AlsoSet, Keep};
 use super::state::Front;
 use crate::core::error::Fault;
 use crate::domain::sessions::Ticket;
-use crate::domain::throttle::DEVICE;
+use crate::domain::throttle::limits::DEVICE;
 
 impl Front {
     /// Ends every session whose cookie came with the request: a planted cookie beside the real one
     /// does not keep that alive.
     pub async fn end_presented(&self, request: &Request) -> Result<(), Fault> {
         for token in self.cookie.all(request) {
-            self.domain.log_out(token).await?;
+            self.domain.sessions.log_out(token).await?;
         }
         Ok(())
     }

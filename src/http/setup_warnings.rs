@@ -31,11 +31,11 @@ impl SetupWarnings {
     /// Records a refusal for where a request comes from: each is an event, and what may be a wrong
     /// setting is said once in the log.
     pub fn record_cross_origin(&self, domain: &Domain, why: &CrossOrigin, refusal: &Failure) {
-        domain.note(Event::CrossOriginRefused);
+        domain.audit.record(Event::CrossOriginRefused);
         let sighting = match why {
             CrossOrigin::OtherPublicUrl { origin } | CrossOrigin::Unknown { origin } => {
                 self.public_urls.see(origin.clone()).inspect(|_| {
-                    domain.note_thing(Event::PublicUrlMismatch, origin);
+                    domain.audit.record_for_id(Event::PublicUrlMismatch, origin);
                 })
             }
             CrossOrigin::Loopback { origin } => self.other_origins.see(origin.clone()),
@@ -52,7 +52,7 @@ impl SetupWarnings {
     /// Records that a trusted proxy sends `Forwarded`, which is not read, instead of `X-Forwarded-For`.
     pub fn record_forwarded(&self, domain: &Domain, proxy: IpAddr) {
         let sighting = self.proxies.see(proxy).inspect(|_| {
-            domain.note_thing(Event::ForwardedIgnored, &proxy.to_string());
+            domain.audit.record_for_id(Event::ForwardedIgnored, &proxy.to_string());
         });
         if let Some(Sighting::First) = sighting {
             tracing::warn!(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cloakroom::core::clock::Clock;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::accounts::Change;
+use cloakroom::domain::administration::Change;
+use cloakroom::domain::jobs::cleanup;
 use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
@@ -45,7 +46,7 @@ async fn add_sessions(house: &House) {
 async fn written(house: &House) -> [i64; 3] {
     let mut before = [-1; 3];
     loop {
-        house.domain.events.write(&house.domain.store, START).await.unwrap();
+        house.domain.audit.write(&house.domain.store, START).await.unwrap();
         let now = [
             house.count("select count(*) from events").await,
             house.count("select count(*) from endings").await,
@@ -85,13 +86,13 @@ async fn att_17_03_nothing_is_written_when_nothing_happened() {
     assert_eq!(house.domain.enable(&nobody).await.unwrap(), Change::NoSuchAccount);
     assert_eq!(house.domain.disable(&nobody).await.unwrap(), Change::NoSuchAccount);
     assert!(!house.domain.delete(&nobody).await.unwrap());
-    assert!(!house.domain.revoke(&account, "nonesuch").await.unwrap());
+    assert!(!house.domain.sessions.revoke(&account, "nonesuch").await.unwrap());
     assert_eq!(written(&house).await, before);
 
     assert_eq!(house.domain.disable(&name).await.unwrap(), Change::Done);
     let disabled = written(&house).await;
     assert_eq!(house.domain.disable(&name).await.unwrap(), Change::Unchanged);
-    assert_eq!(house.domain.end_all(&account).await.unwrap(), 0);
+    assert_eq!(house.domain.sessions.end_all(&account).await.unwrap(), 0);
     assert_eq!(written(&house).await, disabled);
     assert_eq!(house.domain.enable(&name).await.unwrap(), Change::Done);
 }
@@ -212,7 +213,7 @@ async fn att_17_03_an_account_keeps_ten_thousand_events_and_displaces_none_of_an
     house.signed_in("ann").await;
     house.wait(HOUR);
     let before = written(&house).await[0];
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     let of_mallory = "select count(*) from events where account_id = 'mallory' and refusal = 0";
     assert_eq!(house.count(of_mallory).await, 10_000);
     let refusals = "select count(*) from events where account_id = 'mallory' and refusal = 1";

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
-use cloakroom::domain::passwords::hasher::HashCost;
-use cloakroom::domain::throttle::{Limits, Steady};
+use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::throttle::limits::{Limits, Steady};
 use futures_util::future::join_all;
 use poem::http::{Method, StatusCode, header};
 use poem::{Request, RequestBuilder};

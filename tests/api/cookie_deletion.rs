@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cloakroom::core::clock::{days, hours, mins};
+use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
 
@@ -81,15 +82,15 @@ async fn att_17_15_cookie_of_an_hours_old_session_stays_for_a_minute_after_its_e
         // a request that was on its way meanwhile
         is_kept(&house, &cookie).await;
         for _ in 0..3 {
-            house.domain.remove_ended().await.unwrap();
+            cleanup::remove_ended(&house.domain).await.unwrap();
             is_kept(&house, &cookie).await;
             house.wait(Duration::from_secs(19));
         }
-        house.domain.remove_ended().await.unwrap();
+        cleanup::remove_ended(&house.domain).await.unwrap();
         is_kept(&house, &cookie).await;
         house.wait(Duration::from_secs(3));
         is_deleted(&house, &cookie).await;
-        house.domain.remove_ended().await.unwrap();
+        cleanup::remove_ended(&house.domain).await.unwrap();
         is_deleted(&house, &cookie).await;
     }
     let rows = house.count("select count(*) from ended_tokens").await;
@@ -119,12 +120,12 @@ async fn att_17_15_cookie_of_a_session_that_ended_by_itself_is_deleted_a_minute_
     let cleaned = house.signed_in("bob").await.cookie().unwrap();
     house.wait(hours(8));
     is_kept(&house, &idle).await;
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     for cookie in [&idle, &cleaned] {
         is_kept(&house, cookie).await;
     }
     house.wait(Duration::from_secs(59));
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     for cookie in [&idle, &cleaned] {
         is_kept(&house, cookie).await;
     }
@@ -132,7 +133,7 @@ async fn att_17_15_cookie_of_a_session_that_ended_by_itself_is_deleted_a_minute_
     for cookie in [&idle, &cleaned] {
         is_deleted(&house, cookie).await;
     }
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count("select count(*) from sessions").await, 0);
     for cookie in [&idle, &cleaned] {
         is_deleted(&house, cookie).await;
@@ -193,11 +194,11 @@ async fn att_17_15_with_the_clock_behind_after_a_power_cut_a_cookie_of_30_days_i
     let cookie = browser.cookie().unwrap();
     for back in [Duration::from_secs(61), hours(1), days(400), days(365 * 56)] {
         house.clock.set(START.before(back));
-        house.domain.remove_ended().await.unwrap();
+        cleanup::remove_ended(&house.domain).await.unwrap();
         is_kept(&house, &cookie).await;
     }
     house.clock.set(START.plus(mins(1)));
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.send(private_with(&[&cookie])).await.status, 200, "the clock is right again");
 }
 

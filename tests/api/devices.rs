@@ -2,7 +2,7 @@
 
 use cloakroom::config::Settings;
 use cloakroom::core::clock::days;
-use cloakroom::domain::keys::tokens::DeviceClaims;
+use cloakroom::domain::keys::claims::DeviceClaims;
 use poem::http::{Method, header};
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ async fn att_17_13_signing_out_forgets_the_device_on_demand_and_every_copy_of_it
         assert!(answer.sets("session").unwrap().ends_with("Max-Age=0"), "{body}");
         throttle(&house).await;
         assert_eq!(log_in(&house, PASSWORD, &device).await.status, 429, "a copy of it: {body}");
-        let told = house.domain.events.write(&house.domain.store, house.clock.now());
+        let told = house.domain.audit.write(&house.domain.store, house.clock.now());
         told.await.unwrap();
         let count = "select count(*) from events where event = 'device_distrusted'";
         assert!(house.soon(async || house.count(count).await == 1).await, "{body}");

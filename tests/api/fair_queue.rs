@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use cloakroom::domain::passwords::hasher::HashCost;
+use cloakroom::domain::passwords::cost::HashCost;
 use cloakroom::domain::passwords::queue::Share;
 use futures_util::future::join_all;
 use poem::http::{Method, header};

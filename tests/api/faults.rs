@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::accounts::{Application, RegisterError, ResetError};
-use cloakroom::domain::passwords::hasher::HashCost;
+use cloakroom::domain::administration::ResetError;
+use cloakroom::domain::demo_users;
+use cloakroom::domain::jobs;
+use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::registration::RegisterError;
 use cloakroom::domain::session_data::DataError;
-use cloakroom::domain::{Domain, demo_users};
 use cloakroom::store::Store;
 use poem::http::Method;
 use serde_json::json;
@@ -145,11 +147,11 @@ async fn what_goes_on_beside_goes_on_without_a_database_and_ends_with_the_house(
     let domain = || Arc::downgrade(&house.domain);
     let often = Duration::from_millis(20);
     let beside = [
-        tokio::spawn(Domain::watch_hashes(domain(), often)),
-        tokio::spawn(Domain::clear_away(domain(), often)),
+        tokio::spawn(jobs::hashes::watch_hashes(domain(), often)),
+        tokio::spawn(jobs::cleanup::clear_away(domain(), often)),
     ];
     house.ruin_the_database().await;
-    let counting = tokio::spawn(Domain::count_sessions(domain()));
+    let counting = tokio::spawn(jobs::count_sessions(domain()));
     settle().await;
     assert!(beside.iter().chain([&counting]).all(|one| !one.is_finished()));
     drop(house);
@@ -226,9 +228,8 @@ async fn a_name_that_somebody_takes_before_the_operator_has_typed_a_password_sta
     house.signed_in("ann").await;
     let username = Username::parse("ann").unwrap();
     let typed = Password::new("another long password".to_owned());
-    let password = house.domain.rules.passwords.check(&typed, Some(&username));
-    let application = Application { username: Ok(username), password, invite: None };
-    let added = house.domain.add_account(application).await;
+    let password = house.domain.rules.passwords.check(&typed, Some(&username)).unwrap();
+    let added = house.domain.add_account(username, password).await;
     assert!(matches!(added, Err(RegisterError::UsernameTaken)), "{added:?}");
     house.signed_in_again("ann").await;
 }
@@ -263,7 +264,7 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
     house.signed_in("ann").await;
     let name = Username::parse("ann").unwrap();
     let account = house.domain.account_named(&name).await.unwrap().unwrap();
-    let page = house.domain.list_sessions(&account.id, None, 1).await.unwrap();
+    let page = house.domain.sessions.list_sessions(&account.id, None, 1).await.unwrap();
     let session = &page.sessions[0].id;
     let mut tries = 0;
     let late: Result<(), DataError> = house
@@ -285,7 +286,7 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
 #[tokio::test]
 async fn a_service_whose_database_takes_no_writes_is_not_ready() {
     let house = House::new().await;
-    let Store::Sqlite(pools) = &house.domain.store else { return }; // its answer is the same error
+    let Store::Sqlite(pools) = &*house.domain.store else { return }; // its answer is the same error
     let ready = async || house.stranger().get("/readyz").await.status.as_u16();
     assert_eq!(ready().await, 200);
     sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();

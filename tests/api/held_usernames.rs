@@ -7,8 +7,8 @@ use cloakroom::core::clock::days;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::Rules;
-use cloakroom::domain::accounts::Application;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
 
@@ -36,14 +36,13 @@ async fn add(house: &House, username: &str) {
     let username = name(username);
     let password = Password::new(PASSWORD.to_owned());
     let Rules { passwords, .. } = &house.domain.rules;
-    let password = passwords.check(&password, Some(&username));
-    let application = Application { username: Ok(username), password, invite: None };
-    house.domain.add_account(application).await.unwrap();
+    let password = passwords.check(&password, Some(&username)).unwrap();
+    house.domain.add_account(username, password).await.unwrap();
 }
 
 /// How many events of this kind were written.
 async fn events(house: &House, sql: &'static str) -> i64 {
-    house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+    house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
     house.count(sql).await
 }
 
@@ -68,11 +67,11 @@ async fn att_17_02_no_registration_gets_the_user_name_of_a_closed_account_for_a_
 
     house.wait(days(365).checked_sub(Duration::from_millis(1)).unwrap());
     assert_eq!(register(&house, "ann").await.status, 409);
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count(HELD).await, 1, "the cleaner leaves it");
     house.wait(Duration::from_millis(1));
     house.signed_in("ann").await;
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count(HELD).await, 0, "the cleaner removes what is no longer held");
 }
 

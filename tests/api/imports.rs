@@ -7,9 +7,9 @@ use std::time::Duration;
 use cloakroom::app::{self, Surroundings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::Domain;
-use cloakroom::domain::accounts::Change;
+use cloakroom::domain::administration::Change;
 use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::domain::jobs;
 
 use crate::house::{Answer, CHEAP, House, PASSWORD};
 
@@ -185,7 +185,7 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     };
     let node = Arc::new(app::open(&house.config, surroundings).await.unwrap());
     let every = Duration::from_millis(20);
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&node), every));
+    tokio::spawn(jobs::hashes::watch_hashes(Arc::downgrade(&node), every));
     let pace = || node.hasher.pace();
     // bcrypt of cost 4 takes a millisecond, and of cost 10 sixty times as long
     let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
@@ -205,7 +205,10 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
 async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_ours() {
     let house = House::that_costs_its_price().await;
     let hasher = &house.domain.hasher;
-    tokio::spawn(Domain::watch_hashes(Arc::downgrade(&house.domain), Duration::from_millis(20)));
+    tokio::spawn(jobs::hashes::watch_hashes(
+        Arc::downgrade(&house.domain),
+        Duration::from_millis(20),
+    ));
     let pace = || hasher.pace();
     // they are timed when the hasher has room for it
     let is_over = Cell::new(false);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloakroom::config::{Registration, Settings};
 use cloakroom::core::clock::days;
+use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
 
@@ -118,7 +119,7 @@ async fn the_store_knows_no_code_and_forgets_what_has_expired() {
         .await;
     assert!(!stored.to_lowercase().contains(&code));
     house.wait(days(7));
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count("select count(*) from invites").await, 0);
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloakroom::core::clock::Timestamp;
+use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use proptest::prelude::*;
 use serde_json::json;
@@ -155,7 +156,7 @@ async fn live_through(steps: Vec<Step>) {
                 crate::login::settle().await;
                 house.restarted().await;
             }
-            Step::Clean => house.domain.remove_ended().await.unwrap(),
+            Step::Clean => cleanup::remove_ended(&house.domain).await.unwrap(),
         }
         for cookie in &dead {
             assert_eq!(house.send(private_with(&[cookie])).await.status, 403);

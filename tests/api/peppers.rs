@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloakroom::domain::keys::peppers;
 use cloakroom::domain::keys::peppers::{KnownPepper, Peppers};
+use cloakroom::domain::passwords::forget;
 use poem::http::Method;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
     assert_eq!(start_again(&house).await, Ok(()), "no password needs the first one any more");
     house.signed_in_again("bob").await;
     let is_told = async || {
-        house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+        house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
         house.count("select count(*) from events where event = 'peppers_changed'").await >= 3
     };
     assert!(house.soon(is_told).await, "each change");
@@ -158,7 +158,7 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
     );
     assert_eq!(left_without(&id).await.unwrap(), ["ann", "bob"]);
     house.signed_in_again("ann").await; // what runs has it in memory, and nothing is taken yet
-    peppers::forget(&id, &house.domain.store, CHEAP).await.unwrap();
+    forget::forget_pepper(&id, &house.domain.store, CHEAP).await.unwrap();
     assert_eq!(start_again(&house).await, Ok(()));
     let wrong = (403, "invalid_credentials".to_owned());
     assert_eq!(house.stranger().log_in("ann", PASSWORD).await.refusal(), wrong);
@@ -188,6 +188,6 @@ async fn a_lost_pepper_is_forgotten_however_many_passwords_need_it() {
         .await;
     let names = Peppers::default().left_without("deadbeef", &house.domain.store).await;
     assert_eq!(names.unwrap().len(), 1200);
-    peppers::forget("deadbeef", &house.domain.store, CHEAP).await.unwrap();
+    forget::forget_pepper("deadbeef", &house.domain.store, CHEAP).await.unwrap();
     assert_eq!(house.count("select count(*) from accounts where pepper is not null").await, 0);
 }

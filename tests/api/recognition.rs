@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::sessions::Authentication;
 use cloakroom::domain::sessions::cache::Recognition;
 
@@ -16,7 +17,8 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     let house = House::new().await;
     let cookie = house.signed_in("ann").await.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
-    let Authentication::SignedIn(who) = house.domain.recognise(token).await.unwrap() else {
+    let Authentication::SignedIn(who) = house.domain.sessions.recognise(token).await.unwrap()
+    else {
         unreachable!("she has just signed in");
     };
     let kept = Recognition::default();
@@ -64,6 +66,6 @@ async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
     }
     assert_eq!(house.domain.recognition.kept(), 2);
     ann.post_nothing("/logout").await;
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert!(house.domain.recognition.kept() < 2, "rarely both are of one slot");
 }

@@ -1,6 +1,6 @@
 //! Hashes that are renewed when their owner signs in.
 
-use cloakroom::domain::passwords::hasher::HashCost;
+use cloakroom::domain::passwords::cost::HashCost;
 use poem::http::Method;
 use serde_json::json;
 

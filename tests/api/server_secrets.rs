@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use cloakroom::core::clock::days;
 use cloakroom::core::usernames::Username;
+use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::keys::server_secret;
 use cloakroom::domain::keys::server_secret::ServerSecrets;
-use cloakroom::domain::throttle::Limits;
+use cloakroom::domain::throttle::limits::Limits;
 use poem::http::Method;
 use serde_json::json;
 
@@ -108,7 +109,7 @@ async fn a_new_server_secret_is_used_at_once_and_counters_begin_again() {
     assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
     assert_eq!(house.count("select count(*) from attempts").await, 2);
     house.wait(days(2));
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count("select count(*) from attempts").await, 0, "the old rows go, too");
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloakroom::core::clock::{Timestamp, days, hours};
-use cloakroom::domain::Domain;
+use cloakroom::domain::jobs;
+use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -273,7 +274,7 @@ async fn a_session_that_was_seen_to_be_over_stays_over_when_the_clock_is_set_bac
     assert_eq!(house.send(private_with(&[&idle])).await.status, 403);
     house.clock.set(START.plus(days(2)));
     assert_eq!(house.send(private_with(&[&old])).await.status, 403);
-    house.domain.remove_ended().await.unwrap(); // the cleaner has seen the third
+    cleanup::remove_ended(&house.domain).await.unwrap(); // the cleaner has seen the third
     house.clock.set(START);
     for cookie in [idle, old, unseen] {
         assert_eq!(house.send(private_with(&[&cookie])).await.status, 403);
@@ -292,7 +293,7 @@ async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
         .await;
     assert_eq!(rows(&house).await, 4);
     house.wait(days(1));
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(rows(&house).await, 1);
     assert_eq!(kept.get("/private").await.status, 200);
 }
@@ -304,7 +305,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     let rows = async || house.count("select count(*) from sessions").await;
     let every = Duration::from_millis(100);
     let began = Instant::now();
-    tokio::spawn(Domain::clear_away(Arc::downgrade(&house.domain), every));
+    tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&house.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
         house.wait(Duration::from_mins(1)); // so long it stays recorded
@@ -340,7 +341,7 @@ async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     house.sql(endings).await;
     let ann = house.signed_in("ann").await;
     ann.post_nothing("/logout").await;
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     assert_eq!(house.count("select count(*) from invites").await, 1, "the one in force");
     assert_eq!(house.count("select count(*) from endings").await, 1, "of a moment ago");
 }
@@ -350,11 +351,11 @@ async fn what_happened_is_forgotten_after_ninety_days() {
     let house = House::new().await;
     house.signed_in("ann").await;
     let events = async || house.count("select count(*) from events").await;
-    house.domain.events.write(&house.domain.store, house.clock.now()).await.unwrap();
+    house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
     assert!(house.soon(async || events().await == 1).await);
     for (time, left) in [(days(90), 1), (Duration::from_millis(1), 0)] {
         house.wait(time);
-        house.domain.remove_ended().await.unwrap();
+        cleanup::remove_ended(&house.domain).await.unwrap();
         assert_eq!(events().await, left);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloakroom::domain::Domain;
+use cloakroom::domain::jobs;
 use tracing::Level;
 
 use crate::house::House;
@@ -47,12 +47,12 @@ async fn att_19_19_nothing_complains_of_a_database_that_is_closed_at_the_end() {
     let domain = || Arc::downgrade(&house.domain);
     let all = async {
         tokio::join!(
-            Domain::listen(domain()),
-            Domain::clear_away(domain(), OFTEN),
-            Domain::watch_hashes(domain(), OFTEN),
-            Domain::count_sessions(domain()),
-            Domain::watch_keys(domain()),
-            Domain::record(domain()),
+            jobs::revocations::listen(domain()),
+            jobs::cleanup::clear_away(domain(), OFTEN),
+            jobs::hashes::watch_hashes(domain(), OFTEN),
+            jobs::count_sessions(domain()),
+            jobs::keys::watch_keys(domain()),
+            jobs::record(domain()),
         )
     };
     tokio::time::timeout(Duration::from_secs(10), Box::pin(all)).await.expect("each of them ends");

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use cloakroom::config::{CommaList, Settings};
 use cloakroom::core::usernames::Username;
+use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::passwords::hasher::HashSlot;
 use cloakroom::domain::passwords::queue::Share;
-use cloakroom::domain::throttle::Limits;
+use cloakroom::domain::throttle::limits::Limits;
 use futures_util::future::join_all;
 use poem::http::{Method, header};
 use serde_json::json;
@@ -211,7 +212,7 @@ async fn thr_06_a_stolen_device_gets_ten_tries_and_is_a_stranger_then() {
     assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 429);
     assert_eq!(log_in(&house, ("ann", PASSWORD), None, Some(&other)).await.status, 200);
     house.wait(HOUR * 24 * 60);
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     throttle(&house, "ann").await;
     assert_eq!(log_in(&house, wrong, None, Some(&stolen)).await.status, 429, "two months later");
 }
@@ -370,7 +371,7 @@ async fn thr_08_ever_new_names_leave_a_bounded_table_and_the_hot_ones_in_it() {
         })
         .await;
     throttle(&house, "ann").await;
-    house.domain.remove_ended().await.unwrap();
+    cleanup::remove_ended(&house.domain).await.unwrap();
     let left = house.count("select count(*) from attempts").await;
     assert!((501..=1000).contains(&left), "{left} are left");
     assert_eq!(fail(&house, "ann").await.0, 429, "what is hot stays");

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::{Sid, random_id};
-use cloakroom::domain::keys::tokens::{Claims, Keys};
+use cloakroom::domain::keys::claims::Claims;
+use cloakroom::domain::keys::tokens::Keys;
 use sqlx::postgres::PgPool;
 
 use super::postgres::Server;

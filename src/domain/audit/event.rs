@@ -1,16 +1,11 @@
 //! Security events: one line of the log each, by a name that the README lists, and a row for
 //! `cloakroom audit`.
 //!
-//! Written here, because this floor knows what came of a try and whose account it was. The id of the
-//! request and the address stand there, too: `http` puts them around what it asks of this floor.
-//!
 //! A line never holds what somebody typed. A user name is no exception: people type their password
 //! there. A failed sign-in names the account, if there is one: that says to readers of the log who
 //! exists, which its other lines say anyway, and to nobody else.
 
-use crate::core::ids::{AccountId, SessionId};
-use crate::domain::Domain;
-use crate::domain::audit::journal::Happening;
+use crate::core::clock::Timestamp;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -189,61 +184,16 @@ impl Event {
     }
 }
 
-impl Domain {
-    /// Notes what concerns no account, or none that is known.
-    pub fn note(&self, event: Event) {
-        self.note_of(event, None, None);
-    }
-
-    /// Notes what happened to an account.
-    pub(crate) fn note_at(&self, event: Event, account: &AccountId) {
-        self.note_of(event, Some(account), None);
-    }
-
-    /// Notes what happened to an account and one of its sessions, as far as these are known.
-    pub(crate) fn note_of(
-        &self,
-        event: Event,
-        account: Option<&AccountId>,
-        session: Option<&SessionId>,
-    ) {
-        let happened = Happening { event, account, session, thing: None, count: 1 };
-        self.events.note(self.clock.now(), happened);
-        let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
-        tracing::info!(target: "audit", event = event.name(), account, session);
-    }
-
-    /// Notes that an account asks for changes faster than it may. A client that goes on costs a line a
-    /// minute.
-    pub(crate) fn note_throttled(&self, account: &AccountId) {
-        let event = Event::AccountThrottled;
-        let happened =
-            Happening { event, account: Some(account), session: None, thing: None, count: 1 };
-        if self.events.note(self.clock.now(), happened) {
-            tracing::info!(target: "audit", event = event.name(), account = account.as_str());
-        }
-    }
-
-    /// Notes what happened to something that has no account, by its id.
-    pub fn note_thing(&self, event: Event, id: &str) {
-        self.events.note_thing(self.clock.now(), event, id);
-        event.log(id);
-    }
-
-    /// Notes what happened to so many at once.
-    pub(crate) fn note_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
-        let happened = Happening { event, account, session: None, thing: None, count };
-        self.events.note(self.clock.now(), happened);
-        let account = account.map(AccountId::as_str);
-        tracing::info!(target: "audit", event = event.name(), account, count);
-    }
-}
-
 impl Event {
     /// Logs what happened to something that has no account, by its id.
     pub fn log(self, id: &str) {
         tracing::info!(target: "audit", event = self.name(), id);
     }
+}
+
+/// The first id that an event of this instant may have.
+pub fn first_id(at: Timestamp) -> Vec<u8> {
+    at.millis().clamp(0, 0xffff_ffff_ffff).to_be_bytes()[2..].to_vec()
 }
 
 #[cfg(test)]

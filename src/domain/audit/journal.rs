@@ -6,21 +6,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, mins};
+use crate::core::clock::{Clock, MAX_CLOCK_DIFFERENCE, Timestamp, mins};
 use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
-use crate::core::interval::{LogLimiter, Periodic};
+use crate::core::interval::LogLimiter;
 use crate::core::secret::random_bytes;
-use crate::domain::Domain;
-use crate::domain::audit::event::Event;
-use crate::store::{EventRange, EventRow, NamedEventRow, Store};
+use crate::domain::audit::event::{Event, first_id};
+use crate::store::{EventRow, Store};
 
-/// How often events are written: whoever asks sees what happened a second ago.
-const WRITE: Duration = Duration::from_millis(500);
 /// Events that wait at the most, some two megabytes: more than a minute of logins on two cores.
 const MOST_WAITING: usize = 8192;
 /// Events of one transaction: some milliseconds of the one writer.
@@ -29,18 +25,6 @@ const BATCH: usize = 500;
 const WINDOW: Duration = mins(1);
 /// Accounts and addresses whose refusals are counted apart; those of others are counted together.
 const MOST_WINDOWS: usize = 4096;
-/// How long events are kept: long enough to look back on what was noticed late.
-const KEEP: Duration = days(90);
-/// Rows that are kept: some 300 MB. Of those that anybody can make happen there are fewer, so that they
-/// drive nothing else out.
-const QUOTAS: [Quota; 2] = [
-    Quota { refusal: false, in_all: 1_000_000, of_an_account: 10_000 },
-    Quota { refusal: true, in_all: 200_000, of_an_account: 2_000 },
-];
-/// Events are written up to this much after they have their ids, unless the database is away; an
-/// account whose events came later is looked at when its next one comes.
-const WRITTEN_WITHIN: Duration = mins(1);
-
 tokio::task_local! {
     static CAUSE: Cause;
 }
@@ -69,23 +53,13 @@ pub(crate) struct Happening<'a> {
     pub count: u64,
 }
 
-/// How many rows of a kind are kept. That an account has a bound of its own keeps those of others:
-/// whatever one account does as often as it can, it displaces its own events only.
-#[derive(Debug, Clone, Copy)]
-struct Quota {
-    refusal: bool,
-    in_all: i64,
-    of_an_account: i64,
-}
-
 /// Events that wait to be written.
-#[derive(Debug, Default)]
-pub struct Events {
+#[derive(Debug)]
+pub struct AuditLog {
+    clock: Clock,
     waiting: Mutex<Waiting>,
     /// One writes at a time: when the last one is done, no other holds events that are not written.
     writing: tokio::sync::Mutex<()>,
-    /// When it was looked which accounts have too many rows, in milliseconds; 0 if it was not yet.
-    trimmed_at: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +94,65 @@ impl Window {
     }
 }
 
-impl Events {
+impl AuditLog {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, waiting: Mutex::default(), writing: tokio::sync::Mutex::default() }
+    }
+
+    /// Records what concerns no account, or none that is known.
+    pub fn record(&self, event: Event) {
+        self.record_session(event, None, None);
+    }
+
+    /// Records what happened to an account.
+    pub fn record_for(&self, event: Event, account: &AccountId) {
+        self.record_session(event, Some(account), None);
+    }
+
+    /// Records what happened to an account and one of its sessions, as far as these are known.
+    pub fn record_session(
+        &self,
+        event: Event,
+        account: Option<&AccountId>,
+        session: Option<&SessionId>,
+    ) {
+        self.note(self.clock.now(), Happening { event, account, session, thing: None, count: 1 });
+        let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
+        tracing::info!(target: "audit", event = event.name(), account, session);
+    }
+
+    /// Records that an account asks for changes faster than it may. A client that goes on costs a line a
+    /// minute.
+    pub fn record_throttled(&self, account: &AccountId) {
+        let event = Event::AccountThrottled;
+        let happened =
+            Happening { event, account: Some(account), session: None, thing: None, count: 1 };
+        if self.note(self.clock.now(), happened) {
+            tracing::info!(target: "audit", event = event.name(), account = account.as_str());
+        }
+    }
+
+    /// Records what happened to something that has no account, by its id.
+    pub fn record_for_id(&self, event: Event, id: &str) {
+        self.note_thing(self.clock.now(), event, id);
+        event.log(id);
+    }
+
+    /// Records what happened to so many at once.
+    pub fn record_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
+        let happened = Happening { event, account, session: None, thing: None, count };
+        self.note(self.clock.now(), happened);
+        let account = account.map(AccountId::as_str);
+        tracing::info!(target: "audit", event = event.name(), account, count);
+    }
+
+    /// Writes what waits and what was counted: at the end.
+    pub async fn write_all(&self, store: &Store) {
+        let now = self.clock.now();
+        self.waiting().close_windows(now, |_| true);
+        let _ = self.write(store, now).await; // it was logged
+    }
+
     /// Notes what happened. False if it is only counted, with others of its kind a moment ago.
     pub(crate) fn note(&self, at: Timestamp, happened: Happening<'_>) -> bool {
         let cause = CAUSE.try_with(Clone::clone).ok();
@@ -250,127 +282,10 @@ fn blank(at: Timestamp, event: Event, count: i64) -> EventRow {
     }
 }
 
-/// The first id that an event of this instant may have.
-fn first_id(at: Timestamp) -> Vec<u8> {
-    at.millis().clamp(0, 0xffff_ffff_ffff).to_be_bytes()[2..].to_vec()
-}
-
 fn id(at: Timestamp) -> Vec<u8> {
     let mut id = first_id(at);
     id.extend(random_bytes::<10>());
     id
-}
-
-/// Which events to look at.
-#[derive(Debug, Clone)]
-pub struct Question {
-    pub account: Option<AccountId>,
-    pub since: Timestamp,
-    pub until: Timestamp,
-    /// No other ones; all, if it is empty.
-    pub events: Vec<Event>,
-    /// The newest so many.
-    pub limit: usize,
-}
-
-/// The events that a database knows, the oldest first.
-pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, Fault> {
-    const PAGE: i64 = 1000; // some hundred kilobytes
-    let mut found = Vec::new();
-    let account = question.account.as_ref().map(AccountId::as_str);
-    let (from, before) = (first_id(question.since), first_id(question.until));
-    let mut range = EventRange { from, before };
-    while found.len() < question.limit {
-        let page = store.events(account, &range, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        range.before.clone_from(&last.event.id);
-        let names: Vec<_> = question.events.iter().map(|event| event.name()).collect();
-        let is_asked_for =
-            |row: &NamedEventRow| names.is_empty() || names.contains(&row.event.event.as_str());
-        found.extend(page.into_iter().filter(is_asked_for));
-    }
-    found.truncate(question.limit);
-    found.reverse();
-    Ok(found)
-}
-
-impl Domain {
-    /// Writes events down until the domain is gone.
-    pub async fn record(domain: Weak<Self>) {
-        let mut rounds = Periodic::every(WRITE, domain);
-        while let Some(domain) = rounds.next_until_closing().await {
-            // what could not be written was said, and waits
-            let _ = domain.events.write(&domain.store, domain.clock.now()).await;
-        }
-    }
-
-    /// Writes down what waits and what was counted, and closes the database: the end.
-    pub async fn close_store(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
-        let now = self.clock.now();
-        self.events.waiting().close_windows(now, |_| true);
-        let _ = self.events.write(&self.store, now).await; // it was said
-        self.store.close().await;
-    }
-
-    /// Removes the events that are too old, or too many, `limit` at a time.
-    pub(crate) async fn remove_old_events(&self, limit: i64, pause: Duration) -> Result<(), Fault> {
-        let now = self.clock.now();
-        let batches = Batches { limit, pause };
-        let trimmed_at = Timestamp::from_millis(self.events.trimmed_at.load(Ordering::Relaxed));
-        let since = trimmed_at.min(now).before(WRITTEN_WITHIN);
-        for quota in QUOTAS {
-            remove_excess(&self.store, since, quota, batches).await?;
-        }
-        self.events.trimmed_at.store(now.millis(), Ordering::Relaxed);
-        for quota in QUOTAS {
-            remove_old(&self.store, now, quota, batches).await?;
-        }
-        Ok(())
-    }
-}
-
-/// How many rows are removed at once, and how long the writer is free for others then.
-#[derive(Debug, Clone, Copy)]
-struct Batches {
-    limit: i64,
-    pause: Duration,
-}
-
-/// Removes what accounts have beyond their bound. Only those are looked at that have had an event
-/// since: no other has more than before.
-async fn remove_excess(
-    store: &Store,
-    since: Timestamp,
-    quota: Quota,
-    batches: Batches,
-) -> Result<(), Fault> {
-    for account in store.accounts_with_events(&first_id(since)).await? {
-        let Quota { refusal, of_an_account, .. } = quota;
-        let over = store.event_of_account_behind(&account, refusal, of_an_account).await?;
-        let Some(until) = over else { continue };
-        let remove =
-            async || store.remove_events_of_account(&account, refusal, &until, batches.limit).await;
-        while remove().await? > 0 {
-            tokio::time::sleep(batches.pause).await;
-        }
-    }
-    Ok(())
-}
-
-async fn remove_old(
-    store: &Store,
-    now: Timestamp,
-    quota: Quota,
-    batches: Batches,
-) -> Result<(), Fault> {
-    let old = first_id(now.before(KEEP));
-    let over = store.event_behind(quota.refusal, quota.in_all).await?;
-    let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
-    while store.remove_events(quota.refusal, &until, batches.limit).await? > 0 {
-        tokio::time::sleep(batches.pause).await;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -378,10 +293,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use crate::core::clock::hours;
+    use crate::core::clock::{days, hours};
     use crate::domain::audit::journal::*;
+    use crate::domain::audit::query::{Question, ask};
 
-    const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
     const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
 
     async fn store(folder: &Path) -> Store {
@@ -412,7 +327,7 @@ mod tests {
     async fn dos_14_a_flood_of_refusals_is_a_row_a_minute() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for second in 0..180 {
             for _ in 0..1000 {
                 let at = NOON.plus(Duration::from_secs(second));
@@ -430,7 +345,7 @@ mod tests {
     async fn what_was_counted_is_written_down_with_whom_it_was_and_from_where() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         let address = Some(IpAddr::from([192, 0, 2, 1]));
         for _ in 0..3 {
             let cause = Cause { address, request_id: String::new() };
@@ -450,7 +365,7 @@ mod tests {
     async fn dos_14_a_flood_from_everywhere_takes_bounded_memory_and_loses_no_count() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
-        let events = Events::default();
+        let events = AuditLog::new(Clock::System);
         let refused = Happening {
             event: Event::CrossOriginRefused,
             account: None,
@@ -481,7 +396,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let broken = store(folder.path()).await;
         broken.close().await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for _ in 0..10_000 {
             events.note(NOON, happened(Event::LoginSucceeded, &account));
         }
@@ -501,7 +416,7 @@ mod tests {
     async fn att_17_01_requests_that_read_the_clock_in_another_order_begin_no_window() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for milli in [1, 0, 300, 2, 0, 1] {
             let at = NOON.plus(Duration::from_millis(milli));
             events.note(at, happened(Event::LoginFailed, &account));
@@ -515,67 +430,12 @@ mod tests {
     async fn a_clock_that_was_set_back_keeps_no_count() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for at in [NOON, NOON, NOON.before(hours(5)), NOON.before(hours(5))] {
             events.note(at, happened(Event::LoginFailed, &account));
         }
         events.write(&store, NOON).await.unwrap();
         let rows = all(&store).await;
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 4, "{rows:?}");
-    }
-
-    #[tokio::test]
-    async fn att_17_03_what_an_account_has_too_many_of_goes_before_anything_of_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
-        let events = Events::default();
-        let [ann, mallory] = ["ann", "mallory"].map(|id| AccountId::from(id.to_owned()));
-        for minute in 0..3 {
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginSucceeded, &ann));
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &mallory));
-        }
-        for minute in 10..60 {
-            events.note(NOON.plus(mins(minute)), happened(Event::SessionRevoked, &mallory));
-        }
-        events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        let now = NOON.plus(hours(1));
-        let quota = Quota { refusal: false, in_all: 20, of_an_account: 10 };
-        remove_excess(&store, now, quota, BATCHES).await.unwrap();
-        assert_eq!(all(&store).await.len(), 56, "no account has had an event since");
-        remove_excess(&store, NOON, quota, BATCHES).await.unwrap();
-        remove_old(&store, now, quota, BATCHES).await.unwrap();
-        let rows = rows(&store).await;
-        let count = |account: &str, refusal: i64| {
-            let is_one = |row: &&EventRow| {
-                row.account_id.as_deref() == Some(account) && row.refusal == refusal
-            };
-            rows.iter().filter(is_one).count()
-        };
-        assert_eq!([count("ann", 0), count("mallory", 0), count("mallory", 1)], [3, 10, 3]);
-        assert!(
-            rows.iter()
-                .all(|row| row.event != "session_revoked" || row.at > NOON.plus(mins(49)).millis())
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_old_or_too_much_goes_and_the_deeds_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
-        let (events, account) = (Events::default(), AccountId::from("ann".to_owned()));
-        events.note(NOON.before(days(91)), happened(Event::LoginSucceeded, &account));
-        events.note(NOON.before(days(89)), happened(Event::LoginSucceeded, &account));
-        for minute in 0..30 {
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &account));
-        }
-        events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        assert_eq!(all(&store).await.len(), 32);
-        for refusal in [true, false] {
-            let quota = Quota { refusal, in_all: 10, of_an_account: 100 };
-            remove_old(&store, NOON, quota, BATCHES).await.unwrap();
-        }
-        let rows = all(&store).await;
-        let count = |name: &str| rows.iter().filter(|(event, _)| event == name).count();
-        assert_eq!((count("login_failed"), count("login_succeeded")), (10, 1), "{rows:?}");
     }
 }

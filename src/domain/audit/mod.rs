@@ -2,3 +2,5 @@
 
 pub mod event;
 pub mod journal;
+pub mod query;
+pub mod retention;

@@ -9,18 +9,13 @@ use std::sync::Arc;
 use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{Pepper, random_id};
-use crate::domain::Domain;
-use crate::domain::audit::event::Event;
 use crate::domain::keys::files;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
-use crate::domain::passwords::hasher::{HashCost, NO_PASSWORD};
 use crate::store::Store;
 
 /// How the names of the files end.
 const ENDING: &str = files::PEPPER;
-/// Rows a statement changes at once: some milliseconds of the one writer.
-const BATCH: i64 = 500;
 
 /// The peppers of a folder, as it was when it was read; of a running service those, too, whose files
 /// are gone and which passwords need.
@@ -123,6 +118,27 @@ impl Peppers {
         self.0.files.iter().map(|file| &*file.path)
     }
 
+    /// Reads what has changed in the folder; `None` if nothing has. Peppers that passwords need stay even
+    /// if their files are gone. What is wrong comes back.
+    pub async fn reread(
+        &self,
+        store: &Store,
+    ) -> Result<(Option<Self>, Vec<PepperError>), PepperError> {
+        let Reread { changed, refused } = self.0.reread()?;
+        let mut errors: Vec<_> = refused.into_iter().map(PepperError::Key).collect();
+        let Some(folder) = changed else { return Ok((None, errors)) };
+        let mut peppers = Self(folder);
+        for id in store.peppers_in_use().await? {
+            if peppers.named(&id).is_none() {
+                let passwords = store.count_peppered(&id).await?;
+                peppers.0.keep(&self.0, |file| file.id == id);
+                errors.push(peppers.gone(id, passwords));
+            }
+        }
+        let has_changed = !peppers.0.is_same(&self.0);
+        Ok((has_changed.then_some(peppers), errors))
+    }
+
     /// Those that are there, the oldest first, and those that are missing.
     pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, Fault> {
         let mut known = Vec::new();
@@ -153,13 +169,6 @@ impl Peppers {
     }
 }
 
-/// Takes the passwords away that need a pepper. Nobody signs in to these accounts until they are given
-/// others; who is signed in stays so.
-pub async fn forget(id: &str, store: &Store, cost: HashCost) -> Result<(), Fault> {
-    while store.remove_peppered(id, NO_PASSWORD, cost.micros(), BATCH).await? > 0 {}
-    Ok(())
-}
-
 impl KeyFileContent for KnownPepperFile {
     fn is_named(name: &Path) -> bool {
         name.extension().is_some_and(|own| own == ENDING)
@@ -172,30 +181,6 @@ impl KeyFileContent for KnownPepperFile {
             return Err(KeyError::WeakPepper(path));
         }
         Ok((path, Self { id: pepper.id(), pepper: Arc::new(pepper) }))
-    }
-}
-
-impl Domain {
-    /// Uses new peppers, and no longer those that were removed, unless a password needs them. What is
-    /// wrong comes back.
-    pub(crate) async fn reload_peppers(&self) -> Result<Vec<PepperError>, PepperError> {
-        let before = self.hasher.peppers();
-        let Reread { changed, refused } = before.0.reread()?;
-        let mut errors: Vec<_> = refused.into_iter().map(PepperError::Key).collect();
-        let Some(folder) = changed else { return Ok(errors) };
-        let mut peppers = Peppers(folder);
-        for id in self.store.peppers_in_use().await? {
-            if peppers.named(&id).is_none() {
-                let passwords = self.store.count_peppered(&id).await?;
-                peppers.0.keep(&before.0, |file| file.id == id);
-                errors.push(peppers.gone(id, passwords));
-            }
-        }
-        if !peppers.0.is_same(&before.0) {
-            self.hasher.set_peppers(peppers);
-            self.note(Event::PeppersChanged);
-        }
-        Ok(errors)
     }
 }
 

@@ -14,8 +14,6 @@ use crate::core::clock::Timestamp;
 use crate::core::error::Fault;
 use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
 use crate::core::usernames::Username;
-use crate::domain::Domain;
-use crate::domain::audit::event::Event;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFileContent, KeyFolder, Reread};
 use crate::domain::keys::{files, folder};
@@ -196,6 +194,32 @@ impl ServerSecrets {
         self.set().files.iter().map(|file| file.content.digest_of(username)).collect()
     }
 
+    /// Uses new server secrets, and no longer those that were removed, unless a row needs them. True if
+    /// secrets came or went; and what cannot be done.
+    pub async fn reload(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<(bool, Vec<ServerSecretError>), ServerSecretError> {
+        let before = self.set();
+        let Reread { changed, refused } = before.reread()?;
+        let mut errors: Vec<_> = refused.into_iter().map(ServerSecretError::Key).collect();
+        let Some(mut set) = changed else { return Ok((false, errors)) };
+        let needed = store.server_secrets_in_use(now.millis()).await?;
+        let needed: Vec<_> = needed.into_iter().filter(|(id, _)| !set.has(id)).collect();
+        set.keep(&before, |keys| needed.iter().any(|(id, _)| *id == keys.id));
+        errors.extend(needed.into_iter().map(|need| missing(set.folder(), need)));
+        if set.files.is_empty() {
+            set.keep(&before, |keys| keys.id == current(&before).id);
+            errors.push(ServerSecretError::NoneLeft(set.folder().to_owned()));
+        }
+        let has_changed = !set.is_same(&before);
+        if has_changed {
+            *self.set.write().expect("nobody panics while writing") = Arc::new(set);
+        }
+        Ok((has_changed, errors))
+    }
+
     fn set(&self) -> Arc<KeyFolder<DerivedKeys>> {
         Arc::clone(&self.set.read().expect("nobody panics while writing"))
     }
@@ -272,31 +296,5 @@ fn missing(folder: &Path, (id, held_usernames): (String, i64)) -> ServerSecretEr
 impl KeyFolder<DerivedKeys> {
     fn has(&self, id: &str) -> bool {
         self.files.iter().any(|file| file.content.id == id)
-    }
-}
-
-impl Domain {
-    /// Uses new server secrets, and no longer those that were removed, unless a row needs them. What
-    /// cannot be done comes back.
-    pub(crate) async fn reload_server_secrets(
-        &self,
-    ) -> Result<Vec<ServerSecretError>, ServerSecretError> {
-        let before = self.server_secrets.set();
-        let Reread { changed, refused } = before.reread()?;
-        let mut errors: Vec<_> = refused.into_iter().map(ServerSecretError::Key).collect();
-        let Some(mut set) = changed else { return Ok(errors) };
-        let needed = self.store.server_secrets_in_use(self.clock.now().millis()).await?;
-        let needed: Vec<_> = needed.into_iter().filter(|(id, _)| !set.has(id)).collect();
-        set.keep(&before, |keys| needed.iter().any(|(id, _)| *id == keys.id));
-        errors.extend(needed.into_iter().map(|need| missing(set.folder(), need)));
-        if set.files.is_empty() {
-            set.keep(&before, |keys| keys.id == current(&before).id);
-            errors.push(ServerSecretError::NoneLeft(set.folder().to_owned()));
-        }
-        if !set.is_same(&before) {
-            *self.server_secrets.set.write().expect("nobody panics while writing") = Arc::new(set);
-            self.note(Event::ServerSecretsChanged);
-        }
-        Ok(errors)
     }
 }

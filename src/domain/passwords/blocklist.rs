@@ -5,7 +5,6 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::domain::passwords::common_passwords;
-use crate::domain::passwords::hasher::{BadPassword, LEAST_CHARS};
 
 /// A pattern of so many characters says little however often; six can be a word.
 const LONGEST_PATTERN: usize = 5;
@@ -45,6 +44,15 @@ const TRACKS: [&str; 26] = [
     "ячсмитьбю",
 ];
 
+/// Why a password is guessed early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guessable {
+    NameBased,
+    Repetitive,
+    Sequential,
+    Common,
+}
+
 /// Why a guesser would come to this password early, if so. `own` names whoever will have it, and
 /// `place` the service; what is left beside these names must have `fewest` characters.
 pub(crate) fn guessable(
@@ -52,18 +60,18 @@ pub(crate) fn guessable(
     own: Option<&str>,
     place: &[String],
     fewest: usize,
-) -> Option<BadPassword> {
+) -> Option<Guessable> {
     let folded = folded(password);
     let chars = Zeroizing::new(folded.chars().collect::<Vec<char>>());
     let names = own.into_iter().chain(place.iter().map(String::as_str));
     if is_little_but(names, &folded, fewest) {
-        Some(BadPassword::NameBased)
+        Some(Guessable::NameBased)
     } else if (1..=LONGEST_PATTERN).any(|length| is_repeated(&chars, length)) {
-        Some(BadPassword::Repetitive)
+        Some(Guessable::Repetitive)
     } else if is_run(&chars) || is_two_runs(&chars) {
-        Some(BadPassword::Sequential)
+        Some(Guessable::Sequential)
     } else if is_a_common_one(&folded) {
-        Some(BadPassword::Common)
+        Some(Guessable::Common)
     } else {
         None
     }
@@ -110,7 +118,7 @@ fn is_repeated(chars: &[char], length: usize) -> bool {
 /// Is it on the list, once or said again and again?
 fn is_a_common_one(folded: &str) -> bool {
     let bytes = folded.as_bytes();
-    let pieces = LEAST_CHARS..=bytes.len();
+    let pieces = common_passwords::MIN_LENGTH..=bytes.len();
     pieces.filter(|length| bytes.len().is_multiple_of(*length)).any(|length| {
         bytes[length..] == bytes[..bytes.len() - length]
             && folded.get(..length).is_some_and(common_passwords::contain)
@@ -156,7 +164,7 @@ mod tests {
 
     use crate::domain::passwords::blocklist::*;
 
-    fn verdict(password: &str) -> Option<BadPassword> {
+    fn verdict(password: &str) -> Option<Guessable> {
         let place = ["cloakroom".to_owned(), "id.example.org".to_owned()];
         guessable(password, Some("john.smith"), &place, 15)
     }
@@ -165,7 +173,7 @@ mod tests {
     fn what_is_guessed_first_is_refused_with_its_reason() {
         for (bad, passwords) in [
             (
-                BadPassword::NameBased,
+                Guessable::NameBased,
                 &[
                     "john.smith john.smith",
                     "JohnSmithJohnSmith",
@@ -182,11 +190,11 @@ mod tests {
                 ][..],
             ),
             (
-                BadPassword::Repetitive,
+                Guessable::Repetitive,
                 &["aaaaaaaaaaaaaaaa", "abcabcabcabcabc", "aB1!zaB1!zaB1!z", "ж ж ж ж ж ж ж ж "],
             ),
             (
-                BadPassword::Sequential,
+                Guessable::Sequential,
                 &[
                     "12345678901234567",
                     "abcdefghijklmnop",
@@ -203,7 +211,7 @@ mod tests {
                 ],
             ),
             (
-                BadPassword::Common,
+                Guessable::Common,
                 &[
                     "passwordpassword",
                     "Passwordpassword",
@@ -241,7 +249,7 @@ mod tests {
     #[test]
     fn what_is_said_once_and_a_half_is_no_repetition() {
         assert_eq!(guessable("kxwqzkxw", None, &[], 8), None);
-        assert_eq!(guessable("kxwqzkxwqz", None, &[], 8), Some(BadPassword::Repetitive));
+        assert_eq!(guessable("kxwqzkxwqz", None, &[], 8), Some(Guessable::Repetitive));
     }
 
     #[test]
@@ -261,7 +269,7 @@ mod tests {
             name in "[a-z]{3,12}", padding in "[0-9!?. -]{0,12}", times in 1..4_usize,
         ) {
             let password = format!("{}{padding}", name.repeat(times));
-            prop_assert_eq!(guessable(&password, Some(&name), &[], 15), Some(BadPassword::NameBased));
+            prop_assert_eq!(guessable(&password, Some(&name), &[], 15), Some(Guessable::NameBased));
         }
     }
 }

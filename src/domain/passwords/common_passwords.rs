@@ -4,6 +4,9 @@
 
 use std::cmp::Ordering;
 
+/// The list has no shorter entries, in bytes: no setting allows shorter passwords.
+pub(crate) const MIN_LENGTH: usize = 8;
+
 static LIST: &[u8] = include_bytes!("common_passwords/list");
 
 /// Is this on the list? Its letters have been made small.
@@ -62,7 +65,7 @@ impl Entries {
 #[cfg(test)]
 mod tests {
     use crate::domain::passwords::common_passwords::*;
-    use crate::domain::passwords::hasher::LEAST_CHARS;
+    use crate::domain::passwords::rules::LEAST_CHARS;
 
     fn entries() -> Vec<String> {
         let mut entries = Vec::new();
@@ -78,6 +81,7 @@ mod tests {
     #[test]
     fn every_entry_is_found_and_its_neighbours_are_not() {
         let entries = entries();
+        assert_eq!(MIN_LENGTH, LEAST_CHARS);
         assert_eq!(entries.len(), 474_743, "as README.md beside the list says");
         assert!(entries.is_sorted_by(|one, next| one < next), "each once, in order");
         for entry in &entries {

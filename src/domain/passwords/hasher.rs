@@ -1,211 +1,22 @@
-//! Passwords: the rules for new ones, and hashing that never holds up a request.
+//! Hashing on threads of its own, so that it never holds up a request.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use argon2::password_hash::phc::{self, Output, Salt};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
-use serde::Serialize;
-use unicode_normalization::UnicodeNormalization;
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-use zeroize::Zeroizing;
-
 use crate::core::error::Fault;
-use crate::core::secret::{Password, PasswordHash, Pepper, random_bytes};
-use crate::core::usernames::Username;
+use crate::core::secret::{Password, PasswordHash};
 use crate::domain::keys::peppers::Peppers;
-use crate::domain::passwords::blocklist::guessable;
+use crate::domain::passwords::argon2id::Argon2id;
+use crate::domain::passwords::cost::HashCost;
 use crate::domain::passwords::imported::ForeignHash;
-use crate::domain::passwords::queue::{HashQueue, QueueFull, ReleaseMemory, Share, Slot};
+use crate::domain::passwords::memory::Memory;
+use crate::domain::passwords::queue::{HashQueue, QueueFull, Share, Slot};
+use crate::domain::passwords::rules::{NewPassword, prepare};
+use crate::domain::passwords::stored::Stored;
 use crate::store::HashRow;
 
-/// The most characters of a password: at four bytes each they make 1,024 bytes.
-pub const MOST_CHARS: usize = 256;
-/// The most characters that are read of one to compare: some keyboards type a letter and its marks
-/// one by one.
-pub const MOST_TYPED: usize = 4 * MOST_CHARS;
-/// The fewest characters while a password is all there is (NIST SP 800-63B-4, section 3.1.1.2).
-pub const FEWEST_CHARS: usize = 15;
-/// No setting allows fewer (the same section): eight do only beside something else.
-pub const LEAST_CHARS: usize = 8;
-
-/// What a new password must keep to.
-#[derive(Debug, Clone)]
-pub struct PasswordRules {
-    /// The fewest characters.
-    pub fewest_chars: usize,
-    /// The names of the service: whoever guesses a password here tries them.
-    pub names: Vec<String>,
-}
-
-/// Why a text may not become a password, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadPassword {
-    /// Fewer characters than this.
-    #[error("The password must have at least {0} characters. A few words work well.")]
-    TooShort(usize),
-    #[error("The password must have at most {MOST_CHARS} characters.")]
-    TooLong,
-    /// A control character, or one that Unicode has not assigned.
-    #[error(
-        "The password contains a character that cannot be typed reliably. Leave out control \
-         characters."
-    )]
-    NotAllowed,
-    #[error(
-        "The password is mostly the user name or the name of this service, which is easy to guess. \
-         Choose a few unrelated words."
-    )]
-    NameBased,
-    #[error("The password repeats the same few characters. Choose a few words.")]
-    Repetitive,
-    #[error(
-        "The password follows the alphabet, the digits or the keys of a keyboard. Choose a few \
-         words."
-    )]
-    Sequential,
-    #[error("This password is widely used, so it is easy to guess. Choose a few unrelated words.")]
-    Common,
-    #[error("The new password is the same as the current one.")]
-    Unchanged,
-}
-
-/// A password that keeps to the rules, in the form in which it is hashed.
-#[derive(Debug)]
-pub struct NewPassword(Password);
-
-impl NewPassword {
-    /// Is it what somebody typed?
-    pub fn is(&self, typed: &Password) -> bool {
-        // both were typed by the same person, a moment ago
-        prepare(typed).is_some_and(|typed| typed.expose() == self.0.expose())
-    }
-}
-
-impl PasswordRules {
-    /// May this become the password of the account with that name?
-    pub fn check(
-        &self,
-        typed: &Password,
-        owner: Option<&Username>,
-    ) -> Result<NewPassword, BadPassword> {
-        // counted in the form that gets hashed, which is the same from every keyboard
-        let prepared = prepare(typed).ok_or(BadPassword::NotAllowed)?;
-        let chars = prepared.expose().chars().count();
-        if chars < self.fewest_chars {
-            return Err(BadPassword::TooShort(self.fewest_chars));
-        }
-        if chars > MOST_CHARS {
-            return Err(BadPassword::TooLong);
-        }
-        let owner = owner.map(Username::as_str);
-        // compared with what guessers try first
-        match guessable(prepared.expose(), owner, &self.names, self.fewest_chars) {
-            Some(bad) => Err(bad),
-            None => Ok(NewPassword(prepared)),
-        }
-    }
-}
-
-/// RFC 8265, `OpaqueString`: the same password from every keyboard. Every space becomes U+0020,
-/// and letters are composed (NFC); nothing is cut off and no case is changed.
-///
-/// The RFC's table of characters is that of Unicode 6.3, which would refuse most emoji. Here the
-/// current one decides, and refuses only what nobody can type again reliably.
-fn prepare(typed: &Password) -> Option<Password> {
-    // what is hashed is this form
-    let prepared: Zeroizing<String> =
-        Zeroizing::new(typed.expose().nfc().map(plain_space).collect());
-    prepared.chars().all(is_typable).then(|| Password::new(prepared.to_string()))
-}
-
-fn plain_space(c: char) -> char {
-    if c.general_category() == GeneralCategory::SpaceSeparator { ' ' } else { c }
-}
-
-fn is_typable(c: char) -> bool {
-    use GeneralCategory::{Control, LineSeparator, ParagraphSeparator, PrivateUse, Unassigned};
-    let category = c.general_category();
-    !matches!(category, Control | LineSeparator | ParagraphSeparator | PrivateUse | Unassigned)
-}
-
-/// What one hash costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct HashCost {
-    pub memory_kib: u32,
-    pub passes: u32,
-    pub lanes: u32,
-}
-
-/// Why a price is none that new hashes may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadCost {
-    /// More than this, or nothing.
-    AboveMost(HashCost),
-    /// Less than this, which is the least for as many passes.
-    BelowLeast(HashCost),
-}
-
-impl HashCost {
-    /// OWASP's first choice for Argon2id, about 23 ms of one core.
-    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
-    const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
-    /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
-    /// passes or more. Lanes do not count: they cost whoever guesses nothing.
-    const LEAST: [Self; 5] = [
-        Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
-        Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
-        Self { memory_kib: 12 * 1024, passes: 3, lanes: 1 },
-        Self { memory_kib: 9 * 1024, passes: 4, lanes: 1 },
-        Self { memory_kib: 7 * 1024, passes: 5, lanes: 1 },
-    ];
-
-    /// May new hashes cost this?
-    pub fn check(self) -> Result<(), BadCost> {
-        if !self.is_bounded() {
-            return Err(BadCost::AboveMost(Self::MOST));
-        }
-        let least = Self::LEAST.into_iter().rfind(|least| least.passes <= self.passes);
-        match least.filter(|least| self.memory_kib < least.memory_kib) {
-            Some(least) => Err(BadCost::BelowLeast(least)),
-            None => Ok(()),
-        }
-    }
-
-    /// Is it within what a stored hash may cost?
-    pub(crate) fn is_bounded(self) -> bool {
-        let most = Self::MOST;
-        (1..=most.memory_kib).contains(&self.memory_kib)
-            && (1..=most.passes).contains(&self.passes)
-            && (1..=most.lanes).contains(&self.lanes)
-    }
-
-    /// About as many microseconds of one core.
-    pub(crate) fn micros(self) -> i64 {
-        i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
-    }
-
-    fn params(self) -> Option<Params> {
-        let HashCost { memory_kib, passes, lanes } = self;
-        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT)).ok()?;
-        self.is_bounded().then_some(params)
-    }
-}
-
-/// What the row of an account holds that has no password.
-pub(crate) const NO_PASSWORD: &str = "!";
-
-/// The parameter of a PHC string that names the pepper.
-const KEY_ID: &str = "keyid";
-/// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
-const OUTPUT: usize = 32;
-const SALT: usize = 16;
-/// The most bytes of a salt that a PHC string holds.
-const MOST_SALT: usize = 64;
 /// Hashes on threads of its own, at the lowest priority, so that readers never wait for it.
 #[derive(Debug)]
 pub struct Hasher {
@@ -298,7 +109,7 @@ impl Hasher {
         password: NewPassword,
     ) -> Result<HashRow, QueueFull> {
         let new = Argon2id::new(self.cost, self.peppers().current().cloned());
-        slot.run(move |memory| new.row(&new.output_of(&password.0, memory))).await
+        slot.run(move |memory| new.row(&new.output_of(password.password(), memory))).await
     }
 
     /// Hashes what can wait, unless somebody waits already.
@@ -369,7 +180,7 @@ impl Hasher {
                 true if stored.cost == cost && stored.is_peppered_by(peppers.current()) => {
                     Verdict::Right
                 }
-                true => Verdict::Outdated(NewPassword(prepared)),
+                true => Verdict::Outdated(NewPassword::from_verified(prepared)),
             };
             (begun, verdict)
         })
@@ -390,7 +201,8 @@ impl Hasher {
             } else if !stored.reads_all_of(&password) {
                 Verdict::Right
             } else {
-                Verdict::Outdated(NewPassword(prepare(&password).unwrap_or(password)))
+                let prepared = prepare(&password).unwrap_or(password);
+                Verdict::Outdated(NewPassword::from_verified(prepared))
             };
             (begun, verdict)
         })
@@ -461,165 +273,13 @@ fn step_back() {
     }
 }
 
-/// An allocation of more than 32 MiB always has a mapping of its own in glibc's malloc, which goes back to
-/// the system when it is freed. A smaller one that was freed once comes from the heap of its thread the next
-/// time, which keeps what is freed (`mallopt(3)`, `M_MMAP_THRESHOLD`). Memory that is never written to takes
-/// none of the system.
-const MIN_MAPPED_KIB: usize = 32 * 1024 + 64;
-
-/// The memory a thread hashes in, kept from one password to the next while they follow each other.
-pub struct Memory {
-    /// One kibibyte each.
-    blocks: Vec<Block>,
-    /// As many as a new hash takes.
-    keep: usize,
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…") // it may hold what a password left
-    }
-}
-
-impl Memory {
-    /// As much as a hash of this price takes is kept.
-    pub(crate) fn kept(cost: HashCost) -> Self {
-        Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
-    }
-
-    /// Fills `output`, whose length and the salt's are within Argon2's bounds.
-    pub(crate) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
-        let needed = argon2.params().block_count();
-        let capacity = needed.max(MIN_MAPPED_KIB);
-        self.blocks.reserve_exact(capacity.saturating_sub(self.blocks.len()));
-        self.blocks.resize(self.blocks.len().max(needed), Block::default());
-        let blocks = &mut self.blocks[..needed];
-        argon2
-            .hash_password_into_with_memory(text.as_bytes(), salt, output, blocks)
-            .expect("sizes were looked at when the hash was read");
-        // a rare expensive hash does not keep its memory
-        self.blocks.truncate(self.keep);
-        self.blocks.shrink_to(MIN_MAPPED_KIB);
-    }
-}
-
-impl ReleaseMemory for Memory {
-    fn release_memory(&mut self) {
-        self.blocks = Vec::new();
-    }
-}
-
-/// What a row holds of a password.
-enum Stored {
-    Ours(Argon2id),
-    Foreign(ForeignHash),
-    Nothing,
-    /// One of ours with a pepper that is not here.
-    Unpeppered(Fault),
-}
-
-/// A hash of ours, taken apart.
-struct Argon2id {
-    cost: HashCost,
-    params: Params,
-    pepper: Option<Arc<Pepper>>,
-    salt: Vec<u8>,
-    output: Output,
-}
-
-impl Stored {
-    fn parse(text: &str, peppers: &Peppers) -> Result<Self, Fault> {
-        let doing = "reading a stored password hash";
-        let unusable = |why| Fault::new(doing, why);
-        // a mounted secret may be on its way
-        let missing = |id: &str| Fault::passing(doing, format!("its pepper {id} is not here"));
-        if text == NO_PASSWORD {
-            return Ok(Self::Nothing);
-        }
-        if let Some(text) = ForeignHash::text_of(text) {
-            let hash = ForeignHash::parse(text);
-            return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
-        }
-        let (mut hash, pepper) =
-            Argon2id::read(text).ok_or_else(|| unusable("it is no Argon2id hash within bounds"))?;
-        let Some(id) = pepper else { return Ok(Self::Ours(hash)) };
-        hash.pepper = peppers.named(&id).cloned();
-        Ok(match hash.pepper {
-            Some(_) => Self::Ours(hash),
-            None => Self::Unpeppered(missing(&id)),
-        })
-    }
-}
-
-impl Argon2id {
-    /// One that is to be made.
-    fn new(cost: HashCost, pepper: Option<Arc<Pepper>>) -> Self {
-        let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
-        let params = cost.params().expect("our own parameters are within bounds");
-        Self { cost, params, pepper, salt: random_bytes::<SALT>().to_vec(), output }
-    }
-
-    /// What an unknown name is compared with: as much work, and never equal.
-    fn decoy(cost: HashCost) -> Self {
-        Self::new(cost, None)
-    }
-
-    /// Reads a hash, and the name of the pepper that it needs.
-    fn read(text: &str) -> Option<(Self, Option<String>)> {
-        let hash = phc::PasswordHash::new(text).ok()?;
-        let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(0x13);
-        let output = hash.hash.filter(|output| is_ours && output.as_bytes().len() == OUTPUT)?;
-        let cost = HashCost {
-            memory_kib: hash.params.get_decimal("m")?,
-            passes: hash.params.get_decimal("t")?,
-            lanes: hash.params.get_decimal("p")?,
-        };
-        let salt = hash.salt?.as_ref().to_vec();
-        let is_salt = (argon2::MIN_SALT_LEN..=MOST_SALT).contains(&salt.len());
-        let pepper = hash.params.get_str(KEY_ID).map(str::to_owned);
-        let read = Self { cost, params: cost.params()?, pepper: None, salt, output };
-        is_salt.then_some((read, pepper))
-    }
-
-    /// Hashes a password as this one was.
-    fn output_of(&self, password: &Password, memory: &mut Memory) -> Output {
-        let (version, params) = (Version::V0x13, self.params.clone());
-        let argon2 = match &self.pepper {
-            None => Argon2::new(Algorithm::Argon2id, version, params),
-            // this is the hashing with it
-            Some(pepper) => {
-                Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, version, params)
-                    .expect("a pepper is short")
-            }
-        };
-        let mut output = [0; OUTPUT];
-        memory.hash(&argon2, password.expose(), &self.salt, &mut output); // this is the hashing
-        Output::new(&output).expect("32 bytes are an output")
-    }
-
-    /// Is it what new hashes are made with?
-    fn is_peppered_by(&self, current: Option<&Arc<Pepper>>) -> bool {
-        let id = |pepper: Option<&Arc<Pepper>>| pepper.map(|pepper| pepper.id());
-        id(self.pepper.as_ref()) == id(current)
-    }
-
-    /// The row of this hash, when its output is that.
-    fn row(&self, output: &Output) -> HashRow {
-        let HashCost { memory_kib, passes, lanes } = self.cost;
-        let salt = Salt::new(&self.salt).expect("16 bytes are a salt");
-        let pepper = self.pepper.as_ref().map(|pepper| pepper.id());
-        let key = pepper.as_ref().map(|id| format!(",{KEY_ID}={id}")).unwrap_or_default();
-        let hash =
-            format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}{key}${salt}${output}");
-        HashRow { hash: hash.into(), cost: self.cost.micros(), pepper }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::core::clock::Timestamp;
     use crate::domain::passwords::hasher::*;
     use crate::domain::passwords::queue::MAX_SLOTS;
+    use crate::domain::passwords::rules::{FEWEST_CHARS, PasswordRules};
+    use crate::domain::passwords::stored::NO_PASSWORD;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
     const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
@@ -700,21 +360,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_peppered_hash_is_argon2s_own_with_a_secret() {
-        // by libargon2's `argon2id_ctx` with `secret` and `secretlen`
-        let pepper = Pepper::parse("0123456789abcdef".repeat(4).as_bytes()).unwrap();
-        let own = Argon2id {
-            cost: CHEAP,
-            params: CHEAP.params().unwrap(),
-            pepper: Some(Arc::new(pepper)),
-            salt: b"sixteen bytes ok".to_vec(),
-            output: Output::new(&[0; OUTPUT]).unwrap(),
-        };
-        let output = own.output_of(&typed("correct horse battery"), &mut Memory::kept(CHEAP));
-        assert_eq!(output.to_string(), "obd16okcx48rqUwoQBl/o2/uzWvj4k2bsyyxkbbAVA0");
-    }
-
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let hasher = Hasher::start(CHEAP, 1);
@@ -728,19 +373,6 @@ mod tests {
         let hash = hasher.hash(new).await.unwrap().hash;
         let verdict = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
         assert!(matches!(verdict, Verdict::Right));
-    }
-
-    #[test]
-    fn length_is_counted_in_characters() {
-        let check = |text: &str| RULES.check(&typed(text), None).map(drop);
-        assert_eq!(check(&"ж".repeat(14)), Err(BadPassword::TooShort(15)));
-        assert_eq!(check("жили-были дед и"), Ok(()));
-        assert_eq!(check(&"🦀 crabs ".repeat(32)), Ok(()));
-        assert_eq!(check(&"a".repeat(257)), Err(BadPassword::TooLong));
-        assert_eq!(check("a control\u{7}character"), Err(BadPassword::NotAllowed));
-        assert_eq!(check("spaces are just fine"), Ok(()));
-        assert_eq!(check("families, too: 👨\u{200d}👩\u{200d}👧"), Ok(()));
-        assert_eq!(check("nobody can type \u{f8ff}"), Err(BadPassword::NotAllowed));
     }
 
     #[tokio::test]
@@ -761,12 +393,6 @@ mod tests {
             let verdict = hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
             assert!(matches!(verdict, Verdict::Unusable(_)), "{stored}");
         }
-    }
-
-    #[test]
-    fn the_migration_knew_what_its_hashes_cost() {
-        let migration = include_str!("../../../migrations/sqlite/0003_invites.sql");
-        assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
     }
 
     #[tokio::test]

@@ -16,7 +16,8 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::core::secret::{Password, PasswordHash};
-use crate::domain::passwords::hasher::{HashCost, Memory};
+use crate::domain::passwords::cost::HashCost;
+use crate::domain::passwords::memory::Memory;
 
 /// A hash may take as much of one core to verify: a thread of ours is not held up for longer.
 const MOST_MICROS: i64 = 1_000_000;

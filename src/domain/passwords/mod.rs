@@ -1,7 +1,13 @@
 //! Passwords: the rules for new ones, and hashing that never holds up a request.
 
+mod argon2id;
 pub mod blocklist;
 mod common_passwords;
+pub mod cost;
+pub mod forget;
 pub mod hasher;
 pub mod imported;
+mod memory;
 pub mod queue;
+pub mod rules;
+pub mod stored;

@@ -12,9 +12,11 @@ use super::field_errors::about_password;
 use super::sessions::date_time;
 use super::tags::Tag;
 use crate::core::secret::Password;
-use crate::domain::accounts::{Account, ChangeError};
-use crate::domain::passwords::hasher::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
-use crate::domain::sessions::{LogInError, Remember};
+use crate::domain::accounts::Account;
+use crate::domain::credentials::ChangeError;
+use crate::domain::login::LogInError;
+use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
+use crate::domain::sessions::Remember;
 use crate::http::cookie::WithCookie;
 use crate::http::guard::SignedIn;
 use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
@@ -200,32 +202,31 @@ impl AccountsApi {
     ) -> Result<WithCookie<ChangeAnswer>, Failure> {
         let problem = |code| Json(Problem::of(code));
         let PasswordChange { current_password, new_password } = body.0;
-        let rules = &self.0.domain.rules.passwords;
-        let new = rules.check(&new_password.0, Some(&who.0.account.username));
         let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
         let current = current_password.0;
-        let refused = match self.0.domain.change_password(&who.0, current, new, wishes).await {
-            Ok(ticket) => {
-                let set = self.0.handing_out(&ticket);
-                return Ok(WithCookie(ChangeAnswer::Changed(set), self.0.device_of(&ticket)));
-            }
-            Err(ChangeError::Unfit(bad)) => {
-                let errors = vec![about_password("new_password", bad)];
-                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                ChangeAnswer::Unfit(Json(problem))
-            }
-            Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
-                ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
-            }
-            Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                ChangeAnswer::TooManyAttempts(Json(problem), seconds)
-            }
-            Err(ChangeError::NotVerified(LogInError::Busy)) => {
-                ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
-            }
-            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
-        };
+        let refused =
+            match self.0.domain.change_password(&who.0, current, new_password.0, wishes).await {
+                Ok(ticket) => {
+                    let set = self.0.handing_out(&ticket);
+                    return Ok(WithCookie(ChangeAnswer::Changed(set), self.0.device_of(&ticket)));
+                }
+                Err(ChangeError::Unfit(bad)) => {
+                    let errors = vec![about_password("new_password", bad)];
+                    let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
+                    ChangeAnswer::Unfit(Json(problem))
+                }
+                Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
+                    ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
+                }
+                Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
+                    let (problem, seconds) = Problem::too_many_attempts(wait);
+                    ChangeAnswer::TooManyAttempts(Json(problem), seconds)
+                }
+                Err(ChangeError::NotVerified(LogInError::Busy)) => {
+                    ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
+                }
+                Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
+            };
         Ok(WithCookie(refused, None))
     }
 

@@ -1,7 +1,7 @@
 //! What breaks a rule of user names or passwords, field by field, in sentences that help.
 
 use crate::core::usernames::BadUsername;
-use crate::domain::passwords::hasher::BadPassword;
+use crate::domain::passwords::rules::BadPassword;
 use crate::http::problem::{FieldCode, FieldError};
 
 /// What breaks a rule, field by field, in sentences that help.

@@ -12,8 +12,8 @@ use super::field_errors::unfit;
 use super::tags::Tag;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
-use crate::domain::accounts::{Application, RegisterError};
-use crate::domain::passwords::hasher::{FEWEST_CHARS, MOST_CHARS};
+use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS};
+use crate::domain::registration::{Application, RegisterError};
 use crate::http::cookie::WithCookie;
 use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
@@ -74,17 +74,15 @@ impl FromFields for NewAccountView {
 }
 
 impl NewAccountView {
-    pub fn parsed(self, front: &Front) -> Application {
+    pub fn parsed(self) -> Application {
         // keyboards of phones add a space; the documented length is that of what is sent
         let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
             Err(BadUsername::TooLong)
         } else {
             Username::parse(self.username.trim())
         };
-        let rules = &front.domain.rules.passwords;
-        let password = rules.check(&self.password.0, username.as_ref().ok());
         let invite = self.invite.as_deref().map(InviteCode::typed);
-        Application { username, password, invite }
+        Application { username, password: self.password.0, invite }
     }
 }
 
@@ -147,7 +145,7 @@ impl RegistrationApi {
     ) -> Result<WithCookie<RegisterAnswer>, Failure> {
         let problem = |code| Json(Problem::of(code));
         let wishes = self.0.wishes(request, body.0.remember);
-        let application = body.0.parsed(&self.0);
+        let application = body.0.parsed();
         let refused = match self.0.domain.register(application, wishes).await {
             Ok((account, ticket)) => {
                 self.0.end_presented(request).await?;

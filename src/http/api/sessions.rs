@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use super::tags::Tag;
 use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
-use crate::domain::sessions::{Cursor, Remember, RevokeError, Session};
+use crate::domain::sessions::lifecycle::RevokeError;
+use crate::domain::sessions::{Cursor, Remember, Session};
 use crate::http::guard::SignedIn;
 use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use crate::http::state::Front;
@@ -167,7 +168,8 @@ impl SessionsApi {
         let behind = cursor.0.as_deref().map(read_cursor).transpose()?;
         let limit = usize::try_from(limit.0).unwrap_or(1);
         let who = &who.0;
-        let page = self.0.domain.list_sessions(&who.account.id, behind.as_ref(), limit).await?;
+        let page =
+            self.0.domain.sessions.list_sessions(&who.account.id, behind.as_ref(), limit).await?;
         let views = page.sessions.iter().map(|one| SessionView::of(one, &who.session.id)).collect();
         let next_cursor = page.next.as_ref().map(cursor_behind);
         Ok(SessionsAnswer::Sessions(Json(SessionPage { sessions: views, next_cursor })))
@@ -184,7 +186,7 @@ impl SessionsApi {
     )]
     async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, Failure> {
         let who = &who.0;
-        match self.0.domain.end_others(&who.account.id, &who.session.id).await {
+        match self.0.domain.sessions.end_others(&who.account.id, &who.session.id).await {
             Ok(ended) => {
                 let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
                 Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
@@ -213,7 +215,7 @@ impl SessionsApi {
         /// The session's `id` in the list.
         id: Path<String>,
     ) -> Result<RevokeAnswer, Failure> {
-        match self.0.domain.revoke_own(&who.0.account.id, &id.0).await {
+        match self.0.domain.sessions.revoke_own(&who.0.account.id, &id.0).await {
             Ok(true) => Ok(RevokeAnswer::Revoked),
             Ok(false) => Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound)))),
             Err(RevokeError::TooManyAttempts { wait }) => {

@@ -5,7 +5,7 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value, json};
 
 use super::operation::Owner;
-use crate::domain::passwords::hasher::BadPassword;
+use crate::domain::passwords::rules::BadPassword;
 use crate::http::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
 
 /// Gives a refusal one example for each code that its description names. The code of an

@@ -15,7 +15,8 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
-use crate::domain::sessions::{RevokeError, SignedInAs};
+use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::lifecycle::RevokeError;
 use crate::http::problem::{Failure, Problem};
 use crate::http::request::fields::Fields;
 use crate::http::request::query::query;
@@ -67,7 +68,7 @@ struct Shown<'a> {
 
 async fn show_account(front: &Front, who: &SignedInAs, what: Shown<'_>) -> Result<Response> {
     let account = &who.account;
-    let listed = front.domain.list_sessions(&account.id, None, MOST_SHOWN).await;
+    let listed = front.domain.sessions.list_sessions(&account.id, None, MOST_SHOWN).await;
     let sessions = listed.map_err(Failure::from)?.sessions;
     let username = account.username.as_str();
     let page = AccountPage {
@@ -115,11 +116,11 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         fields.finish()?;
         let account = &who.account.id;
         let (ended, notice) = if session == "others" {
-            let ended = front.domain.end_others(account, &who.session.id).await.map(drop);
+            let ended = front.domain.sessions.end_others(account, &who.session.id).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
             // one that is not there has ended as well
-            let ended = front.domain.revoke_own(account, &session).await.map(drop);
+            let ended = front.domain.sessions.revoke_own(account, &session).await.map(drop);
             (ended, Notice::SessionRevoked)
         };
         match ended {

@@ -6,7 +6,7 @@ use poem::Response;
 use poem::http::{StatusCode, header};
 
 use crate::core::error::Fault;
-use crate::domain::sessions::LogInError;
+use crate::domain::login::LogInError;
 use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
 
 /// Problems that are about one field, where the form has it.

@@ -12,7 +12,7 @@ use super::form_errors::{FormErrors, FormResponder};
 use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::require_session;
-use crate::domain::accounts::ChangeError;
+use crate::domain::credentials::ChangeError;
 use crate::domain::sessions::{Remember, SignedInAs};
 use crate::http::api::accounts::PasswordChange;
 use crate::http::api::field_errors::about_password;
@@ -56,10 +56,8 @@ pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
                 Ok(view) => view,
                 Err(failure) => return Ok(again.with(&failure.problem)),
             };
-        let rules = &front.domain.rules.passwords;
-        let new = rules.check(&new_password.0, Some(&who.account.username));
         let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
-        match front.domain.change_password(&who, current_password.0, new, wishes).await {
+        match front.domain.change_password(&who, current_password.0, new_password.0, wishes).await {
             Ok(ticket) => {
                 let mut response = see_other("/account");
                 front.hand_out(&mut response, &ticket);

@@ -16,7 +16,8 @@ use super::sign_in::{
     signed_in as leave_signed_in,
 };
 use super::visitor::{Visitor, refuse_conflicting_cookies};
-use crate::domain::accounts::{RegisterError, Registration};
+use crate::domain::accounts::Registration;
+use crate::domain::registration::RegisterError;
 use crate::http::api::field_errors::unfit;
 use crate::http::api::registration::NewAccountView;
 use crate::http::problem::{Code, Problem};
@@ -59,7 +60,7 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
             return Ok(again.with(&cookies_blocked()));
         }
         let application = match fields {
-            Ok(view) => view.parsed(&front),
+            Ok(view) => view.parsed(),
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
         match front.domain.register(application, wishes).await {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
-use cloakroom::domain::passwords::hasher::HashCost;
-use cloakroom::domain::throttle::Limits;
+use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, Edge};
 use poem::EndpointExt;
 use tokio::net::TcpListener;

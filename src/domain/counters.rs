@@ -1,12 +1,20 @@
-//! What this floor counts for whoever watches. Nothing is decided by it.
+//! What is counted for the metrics. Nothing is decided by it.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::domain::sessions::{LogInError, Ticket};
+/// What came of a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginOutcome {
+    Succeeded,
+    Refused,
+    Throttled,
+    Overloaded,
+    Failed,
+}
 
 /// Counts since the start; each is one atomic.
 #[derive(Debug, Default)]
-pub struct Tallies {
+pub struct Counters {
     succeeded: AtomicU64,
     refused: AtomicU64,
     throttled: AtomicU64,
@@ -18,16 +26,16 @@ pub struct Tallies {
     key_errors: [AtomicI64; 3],
 }
 
-impl Tallies {
-    pub(crate) fn count_login(&self, outcome: &Result<Ticket, LogInError>) {
-        let tally = match outcome {
-            Ok(_) => &self.succeeded,
-            Err(LogInError::WrongCredentials) => &self.refused,
-            Err(LogInError::TooManyAttempts { .. }) => &self.throttled,
-            Err(LogInError::Busy) => &self.overloaded,
-            Err(LogInError::Fault(_)) => &self.failed,
+impl Counters {
+    pub(crate) fn count_login(&self, outcome: LoginOutcome) {
+        let counter = match outcome {
+            LoginOutcome::Succeeded => &self.succeeded,
+            LoginOutcome::Refused => &self.refused,
+            LoginOutcome::Throttled => &self.throttled,
+            LoginOutcome::Overloaded => &self.overloaded,
+            LoginOutcome::Failed => &self.failed,
         };
-        tally.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_recognised(&self) {
@@ -43,34 +51,34 @@ impl Tallies {
     }
 
     pub(crate) fn note_key_errors(&self, errors: [usize; 3]) {
-        for (tally, errors) in self.key_errors.iter().zip(errors) {
-            tally.store(i64::try_from(errors).unwrap_or(i64::MAX), Ordering::Relaxed);
+        for (counter, errors) in self.key_errors.iter().zip(errors) {
+            counter.store(i64::try_from(errors).unwrap_or(i64::MAX), Ordering::Relaxed);
         }
     }
 
     /// What is wrong with the files of keys that the service follows, by kind.
     pub fn key_errors(&self) -> [(&'static str, i64); 3] {
         let [keys, peppers, secrets] =
-            self.key_errors.each_ref().map(|tally| tally.load(Ordering::Relaxed));
+            self.key_errors.each_ref().map(|counter| counter.load(Ordering::Relaxed));
         [("signing_key", keys), ("pepper", peppers), ("server_secret", secrets)]
     }
 
     /// Sign-ins by what came of them.
     pub fn logins(&self) -> [(&'static str, u64); 5] {
-        let tallies = [
+        let counters = [
             ("succeeded", &self.succeeded),
             ("refused", &self.refused),
             ("throttled", &self.throttled),
             ("overloaded", &self.overloaded),
             ("failed", &self.failed),
         ];
-        tallies.map(|(outcome, tally)| (outcome, tally.load(Ordering::Relaxed)))
+        counters.map(|(outcome, counter)| (outcome, counter.load(Ordering::Relaxed)))
     }
 
     /// Tokens that were known from memory, and those whose signature and row were looked at.
     pub fn recognitions(&self) -> [(&'static str, u64); 2] {
-        let tallies = [("hit", &self.recognised), ("miss", &self.looked_up)];
-        tallies.map(|(result, tally)| (result, tally.load(Ordering::Relaxed)))
+        let counters = [("hit", &self.recognised), ("miss", &self.looked_up)];
+        counters.map(|(result, counter)| (result, counter.load(Ordering::Relaxed)))
     }
 
     /// Sessions in force, half a minute ago at the most.

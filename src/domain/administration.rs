@@ -1,0 +1,139 @@
+//! What operators do with accounts.
+
+use crate::core::error::Fault;
+use crate::core::ids::AccountId;
+use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::accounts::{Account, hold_username};
+use crate::domain::audit::event::Event;
+use crate::domain::passwords::rules::NewPassword;
+use crate::domain::registration::RegisterError;
+use crate::store::{AccountChange, AddAccountOutcome};
+
+/// What came of changing an account: the operator's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    NoSuchAccount,
+    /// It was so already, and nothing was written.
+    Unchanged,
+    Done,
+}
+
+/// Why a password was not reset.
+#[derive(Debug)]
+pub enum ResetError {
+    NoSuchAccount,
+    Busy,
+    Fault(Fault),
+}
+
+impl Domain {
+    /// Makes an account, whoever may register: the operator's way. A user name that is held is
+    /// released by it.
+    pub async fn add_account(
+        &self,
+        username: Username,
+        password: NewPassword,
+    ) -> Result<Account, RegisterError> {
+        let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Busy)?;
+        let account = Account::new(username, self.clock.now());
+        let held = self.server_secrets.held_digests(&account.username);
+        match self.store.add_account(&account.to_row(&hash), &held).await? {
+            AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),
+            AddAccountOutcome::Released => {
+                self.audit.record_for(Event::UsernameReleased, &account.id);
+            }
+            AddAccountOutcome::New => {}
+        }
+        self.audit.record_for(Event::UserAdded, &account.id);
+        Ok(account)
+    }
+
+    /// Lets a registration get a user name that is held: the operator's way. False if it is not held.
+    pub async fn release_username(&self, username: &Username) -> Result<bool, Fault> {
+        let held = self.server_secrets.held_digests(username);
+        let is_released = self.store.release_username(&held).await?;
+        if is_released {
+            self.audit.record(Event::UsernameReleased);
+        }
+        Ok(is_released)
+    }
+
+    /// The account of this name, if there is one.
+    pub async fn account_named(&self, username: &Username) -> Result<Option<Account>, Fault> {
+        let row = self.store.account_named(username.as_str()).await?;
+        Ok(row.map(|row| Account::from_row(row).0))
+    }
+
+    /// A page of the accounts in the order of their names, after the name `after`.
+    pub async fn accounts_after(&self, after: &str) -> Result<Vec<Account>, Fault> {
+        const PAGE: i64 = 500; // a few hundred kilobytes at the most
+        let rows = self.store.accounts_after(after, PAGE).await?;
+        Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
+    }
+
+    /// Disables an account and ends all its sessions: the operator's way.
+    pub async fn disable(&self, username: &Username) -> Result<Change, Fault> {
+        let now = self.clock.now().millis();
+        match self.store.disable_account(username.as_str(), now).await? {
+            AccountChange::NoSuchAccount => Ok(Change::NoSuchAccount),
+            AccountChange::Unchanged(_) => Ok(Change::Unchanged),
+            AccountChange::Changed(account) => {
+                self.forgotten(Some(account), Event::UserDisabled);
+                Ok(Change::Done)
+            }
+        }
+    }
+
+    /// Enables an account again, and lifts the wait at its name.
+    pub async fn enable(&self, username: &Username) -> Result<Change, Fault> {
+        let (account, was_disabled) = match self.store.enable_account(username.as_str()).await? {
+            AccountChange::NoSuchAccount => return Ok(Change::NoSuchAccount),
+            AccountChange::Unchanged(account) => (account, false),
+            AccountChange::Changed(account) => (account, true),
+        };
+        let had_failures = self.throttle.let_try_again(username).await?;
+        if !was_disabled && !had_failures {
+            return Ok(Change::Unchanged);
+        }
+        self.audit.record_for(Event::UserEnabled, &account.into());
+        Ok(Change::Done)
+    }
+
+    /// Removes an account and all its sessions, and holds its user name: the operator's way. False if
+    /// there is none.
+    pub async fn delete(&self, username: &Username) -> Result<bool, Fault> {
+        let now = self.clock.now();
+        let held = hold_username(&self.server_secrets, self.rules.username_hold, username, now);
+        let (name, held) = (username.as_str(), held.as_ref());
+        let account = self.store.delete_account(name, held, now.millis()).await?;
+        Ok(self.forgotten(account, Event::UserDeleted))
+    }
+
+    /// Recognises no session of this account any more; was there one?
+    fn forgotten(&self, account: Option<String>, event: Event) -> bool {
+        let Some(account) = account.map(AccountId::from) else { return false };
+        self.recognition.ended(&account);
+        self.audit.record_for(event, &account);
+        true
+    }
+
+    /// Gives an account a new password and ends all its sessions: the operator's way.
+    pub async fn reset_password(
+        &self,
+        username: &Username,
+        password: NewPassword,
+    ) -> Result<(), ResetError> {
+        let row = self.store.account_named(username.as_str()).await.map_err(ResetError::Fault)?;
+        let row = row.ok_or(ResetError::NoSuchAccount)?;
+        let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Busy)?;
+        let now = self.clock.now().millis();
+        let set = self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Fault)?;
+        if !set {
+            return Err(ResetError::NoSuchAccount);
+        }
+        self.audit.record_for(Event::PasswordReset, &row.id.into());
+        self.throttle.let_try_again(username).await.map_err(ResetError::Fault)?;
+        Ok(())
+    }
+}

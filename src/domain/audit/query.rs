@@ -1,0 +1,40 @@
+//! Which security events a database knows.
+
+use crate::core::clock::Timestamp;
+use crate::core::error::Fault;
+use crate::core::ids::AccountId;
+use crate::domain::audit::event::{Event, first_id};
+use crate::store::{EventRange, NamedEventRow, Store};
+
+/// Which events to look at.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub account: Option<AccountId>,
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// No other ones; all, if it is empty.
+    pub events: Vec<Event>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// The events that a database knows, the oldest first.
+pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, Fault> {
+    const PAGE: i64 = 1000; // some hundred kilobytes
+    let mut found = Vec::new();
+    let account = question.account.as_ref().map(AccountId::as_str);
+    let (from, before) = (first_id(question.since), first_id(question.until));
+    let mut range = EventRange { from, before };
+    while found.len() < question.limit {
+        let page = store.events(account, &range, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        range.before.clone_from(&last.event.id);
+        let names: Vec<_> = question.events.iter().map(|event| event.name()).collect();
+        let is_asked_for =
+            |row: &NamedEventRow| names.is_empty() || names.contains(&row.event.event.as_str());
+        found.extend(page.into_iter().filter(is_asked_for));
+    }
+    found.truncate(question.limit);
+    found.reverse();
+    Ok(found)
+}

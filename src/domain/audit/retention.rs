@@ -1,0 +1,196 @@
+//! How long security events are kept, and how many.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::core::clock::{Timestamp, days, mins};
+use crate::core::error::Fault;
+use crate::domain::audit::event::first_id;
+use crate::store::Store;
+
+/// How long events are kept: long enough to look back on what was noticed late.
+const KEEP: Duration = days(90);
+/// Rows that are kept: some 300 MB. Of those that anybody can make happen there are fewer, so that they
+/// drive nothing else out.
+const QUOTAS: [Quota; 2] = [
+    Quota { refusal: false, in_all: 1_000_000, of_an_account: 10_000 },
+    Quota { refusal: true, in_all: 200_000, of_an_account: 2_000 },
+];
+/// Events are written up to this much after they have their ids, unless the database is away; an
+/// account whose events came later is looked at when its next one comes.
+const WRITTEN_WITHIN: Duration = mins(1);
+
+/// How many rows of a kind are kept. That an account has a bound of its own keeps those of others:
+/// whatever one account does as often as it can, it displaces its own events only.
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    refusal: bool,
+    in_all: i64,
+    of_an_account: i64,
+}
+
+/// Removes old events, and remembers when it last looked.
+#[derive(Debug, Default)]
+pub struct Retention {
+    /// When it was looked which accounts have too many rows, in milliseconds; 0 if it was not yet.
+    trimmed_at: AtomicI64,
+}
+
+impl Retention {
+    /// Removes the events that are too old, or too many.
+    pub async fn remove_old_events(
+        &self,
+        store: &Store,
+        now: Timestamp,
+        batches: Batches,
+    ) -> Result<(), Fault> {
+        let trimmed_at = Timestamp::from_millis(self.trimmed_at.load(Ordering::Relaxed));
+        let since = trimmed_at.min(now).before(WRITTEN_WITHIN);
+        for quota in QUOTAS {
+            remove_excess(store, since, quota, batches).await?;
+        }
+        self.trimmed_at.store(now.millis(), Ordering::Relaxed);
+        for quota in QUOTAS {
+            remove_old(store, now, quota, batches).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How many rows are removed at once, and how long the writer is free for others then.
+#[derive(Debug, Clone, Copy)]
+pub struct Batches {
+    pub limit: i64,
+    pub pause: Duration,
+}
+
+/// Removes what accounts have beyond their bound. Only those are looked at that have had an event
+/// since: no other has more than before.
+async fn remove_excess(
+    store: &Store,
+    since: Timestamp,
+    quota: Quota,
+    batches: Batches,
+) -> Result<(), Fault> {
+    for account in store.accounts_with_events(&first_id(since)).await? {
+        let Quota { refusal, of_an_account, .. } = quota;
+        let over = store.event_of_account_behind(&account, refusal, of_an_account).await?;
+        let Some(until) = over else { continue };
+        let remove =
+            async || store.remove_events_of_account(&account, refusal, &until, batches.limit).await;
+        while remove().await? > 0 {
+            tokio::time::sleep(batches.pause).await;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_old(
+    store: &Store,
+    now: Timestamp,
+    quota: Quota,
+    batches: Batches,
+) -> Result<(), Fault> {
+    let old = first_id(now.before(KEEP));
+    let over = store.event_behind(quota.refusal, quota.in_all).await?;
+    let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
+    while store.remove_events(quota.refusal, &until, batches.limit).await? > 0 {
+        tokio::time::sleep(batches.pause).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::core::clock::{Clock, hours};
+    use crate::core::ids::AccountId;
+    use crate::domain::audit::event::Event;
+    use crate::domain::audit::journal::{AuditLog, Happening};
+    use crate::domain::audit::query::{Question, ask};
+    use crate::store::EventRow;
+
+    const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
+    const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
+
+    async fn store(folder: &Path) -> Store {
+        Store::open_file(&folder.join("events.db")).await.unwrap()
+    }
+
+    fn happened(event: Event, account: &AccountId) -> Happening<'_> {
+        Happening { event, account: Some(account), session: None, thing: None, count: 1 }
+    }
+
+    async fn rows(store: &Store) -> Vec<EventRow> {
+        let question = Question {
+            account: None,
+            since: Timestamp::from_millis(0),
+            until: NOON.plus(days(1)),
+            events: Vec::new(),
+            limit: usize::MAX,
+        };
+        let rows = ask(store, &question).await.unwrap();
+        rows.into_iter().map(|row| row.event).collect()
+    }
+
+    async fn all(store: &Store) -> Vec<(String, i64)> {
+        rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
+    }
+
+    #[tokio::test]
+    async fn att_17_03_what_an_account_has_too_many_of_goes_before_anything_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let events = AuditLog::new(Clock::System);
+        let [ann, mallory] = ["ann", "mallory"].map(|id| AccountId::from(id.to_owned()));
+        for minute in 0..3 {
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginSucceeded, &ann));
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &mallory));
+        }
+        for minute in 10..60 {
+            events.note(NOON.plus(mins(minute)), happened(Event::SessionRevoked, &mallory));
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        let now = NOON.plus(hours(1));
+        let quota = Quota { refusal: false, in_all: 20, of_an_account: 10 };
+        remove_excess(&store, now, quota, BATCHES).await.unwrap();
+        assert_eq!(all(&store).await.len(), 56, "no account has had an event since");
+        remove_excess(&store, NOON, quota, BATCHES).await.unwrap();
+        remove_old(&store, now, quota, BATCHES).await.unwrap();
+        let rows = rows(&store).await;
+        let count = |account: &str, refusal: i64| {
+            let is_one = |row: &&EventRow| {
+                row.account_id.as_deref() == Some(account) && row.refusal == refusal
+            };
+            rows.iter().filter(is_one).count()
+        };
+        assert_eq!([count("ann", 0), count("mallory", 0), count("mallory", 1)], [3, 10, 3]);
+        assert!(
+            rows.iter()
+                .all(|row| row.event != "session_revoked" || row.at > NOON.plus(mins(49)).millis())
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_old_or_too_much_goes_and_the_deeds_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
+        events.note(NOON.before(days(91)), happened(Event::LoginSucceeded, &account));
+        events.note(NOON.before(days(89)), happened(Event::LoginSucceeded, &account));
+        for minute in 0..30 {
+            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &account));
+        }
+        events.write(&store, NOON.plus(hours(1))).await.unwrap();
+        assert_eq!(all(&store).await.len(), 32);
+        for refusal in [true, false] {
+            let quota = Quota { refusal, in_all: 10, of_an_account: 100 };
+            remove_old(&store, NOON, quota, BATCHES).await.unwrap();
+        }
+        let rows = all(&store).await;
+        let count = |name: &str| rows.iter().filter(|(event, _)| event == name).count();
+        assert_eq!((count("login_failed"), count("login_succeeded")), (10, 1), "{rows:?}");
+    }
+}

@@ -1,0 +1,123 @@
+//! What users change about their own accounts, for which they confirm their password.
+
+use crate::core::secret::Password;
+use crate::domain::Domain;
+use crate::domain::accounts::hold_username;
+use crate::domain::audit::event::Event;
+use crate::domain::login::{LogInError, Verified};
+use crate::domain::passwords::rules::BadPassword;
+use crate::domain::requester::Caller;
+use crate::domain::sessions::{SignedInAs, Ticket, Wishes};
+
+/// Why a password was not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// The current password is wrong, hashing is busy, or something broke.
+    NotVerified(LogInError),
+    /// The new password breaks a rule.
+    Unfit(BadPassword),
+}
+
+impl From<LogInError> for ChangeError {
+    fn from(error: LogInError) -> Self {
+        Self::NotVerified(error)
+    }
+}
+
+impl From<BadPassword> for ChangeError {
+    fn from(bad: BadPassword) -> Self {
+        Self::Unfit(bad)
+    }
+}
+
+impl Domain {
+    /// Changes the password of who is signed in. Every session ends, and one begins.
+    pub async fn change_password(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+        new: Password,
+        wishes: Wishes,
+    ) -> Result<Ticket, ChangeError> {
+        self.keys.require_signing_key().map_err(LogInError::Fault)?;
+        let new = match self.rules.passwords.check(&new, Some(&who.account.username)) {
+            Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
+            other => other,
+        };
+        let Verified { account, version, .. } =
+            self.confirmed(who, current, &wishes.caller).await?;
+        let slot = self.hasher.reserve_slot(&wishes.caller.share(Some(&account.username)));
+        let slot = slot.map_err(|_full| LogInError::Busy)?;
+        let hash = self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Busy)?;
+        drop(slot);
+        let session = self.sessions.begin(&account.id, wishes);
+        let old = who.session.id.as_str();
+        let changed = self.store.change_password(version, &hash, old, &session.row()).await;
+        if !changed.map_err(LogInError::Fault)? {
+            return Err(LogInError::WrongCredentials.into());
+        }
+        self.recognition.ended(&account.id);
+        let device = self.devices.issue(&account.id, version + 1, None);
+        let ticket = self.sessions.issue(session, device);
+        self.audit.record_session(
+            Event::PasswordChanged,
+            Some(&account.id),
+            Some(&ticket.session.id),
+        );
+        Ok(ticket)
+    }
+
+    /// Closes the account of who is signed in: it is gone, and its sessions with it.
+    pub async fn close(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+        caller: &Caller,
+    ) -> Result<(), LogInError> {
+        let Verified { account, version, .. } = self.confirmed(who, current, caller).await?;
+        let now = self.clock.now();
+        let hold_time = self.rules.username_hold;
+        let held = hold_username(&self.server_secrets, hold_time, &account.username, now);
+        let account_row = (account.id.as_str(), version);
+        if !self.store.remove_account(account_row, held.as_ref(), now.millis()).await? {
+            return Err(LogInError::WrongCredentials);
+        }
+        self.recognition.ended(&account.id);
+        self.audit.record_for(Event::AccountClosed, &account.id);
+        Ok(())
+    }
+
+    /// The account of who is signed in, once more by its password.
+    async fn confirmed(
+        &self,
+        who: &SignedInAs,
+        current: Password,
+        caller: &Caller,
+    ) -> Result<Verified, LogInError> {
+        let share = caller.share(Some(&who.account.username));
+        self.hasher.check_capacity(&share)?; // a flood costs no look-up
+        let note = |error: &LogInError| {
+            let event = match error {
+                LogInError::WrongCredentials => Event::PasswordRefused,
+                LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
+                LogInError::Busy | LogInError::Fault(_) => return,
+            };
+            self.audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
+        };
+        let (id, session) = (&who.account.id, &who.session.id);
+        let turn = self.throttle.account_turn(id).await?;
+        turn.map_err(|wait| {
+            self.audit.record_throttled(id);
+            LogInError::TooManyAttempts { wait }
+        })?;
+        let allowed = self.throttle.allow_confirmation(id, session).await;
+        let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
+        let slot = self.hasher.reserve_slot(&share)?;
+        let tried = self.throttle.record_attempt(allowed).await;
+        let tried = tried.map_err(LogInError::from).inspect_err(note)?;
+        let row = self.store.account(id.as_str()).await?;
+        let proved = self.proved(row, current, &tried, slot).await.inspect_err(note)?;
+        self.throttle.forgive(&tried).await?;
+        Ok(proved)
+    }
+}

@@ -1,0 +1,71 @@
+//! Removing what has ended or is too old.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::core::clock::days;
+use crate::core::error::Fault;
+use crate::core::interval::Periodic;
+use crate::domain::Domain;
+use crate::domain::audit::retention::Batches;
+use crate::domain::jobs::rounds::next_until_closing;
+use crate::domain::sessions::RECORDED;
+
+/// Rows a statement removes at once: some milliseconds of the one writer.
+const BATCH: i64 = 500;
+/// The writer is free for others in between.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Removes what has ended every so often, but not at once, until the domain is gone.
+pub async fn clear_away(domain: Weak<Domain>, every: Duration) {
+    let mut rounds = Periodic::every(every, domain);
+    rounds.skip_first();
+    while let Some(domain) = next_until_closing(&mut rounds).await {
+        if let Err(fault) = remove_ended(&domain).await {
+            domain.shutdown.warn(&fault); // the next round tries again
+        }
+    }
+}
+
+/// Removes every session that ended a while ago, every invite that has expired, every user name that
+/// is no longer held, every ending that all have heard of, every try that holds nobody up any more,
+/// and old events.
+pub async fn remove_ended(domain: &Domain) -> Result<(), Fault> {
+    let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
+    loop {
+        let now = domain.clock.now();
+        let (now, idle) = (now.millis(), domain.sessions.idle_since(now));
+        let accounts = domain.store.remove_ended(now, idle, keep, BATCH).await?;
+        for account in &accounts {
+            domain.recognition.ended(&account.clone().into());
+        }
+        if accounts.is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    domain.recognition.forget_ended();
+    let until = domain.clock.now().before(RECORDED).millis();
+    while domain.store.remove_ended_tokens(until, BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    while domain.store.remove_expired_invites(domain.clock.now().millis(), BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    loop {
+        let now = domain.clock.now().millis();
+        if domain.store.remove_expired_held_usernames(now, BATCH).await? == 0 {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let yesterday = domain.clock.now().before(days(1)).millis();
+    while domain.store.remove_endings(yesterday, BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    while domain.throttle.remove_attempts(BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let (now, batches) = (domain.clock.now(), Batches { limit: BATCH, pause: PAUSE });
+    domain.retention.remove_old_events(&domain.store, now, batches).await
+}

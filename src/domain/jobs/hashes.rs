@@ -1,0 +1,66 @@
+//! Keeping the time of every comparison of passwords the same.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::core::error::Fault;
+use crate::core::interval::Periodic;
+use crate::core::secret::PasswordHash;
+use crate::domain::Domain;
+use crate::domain::jobs::rounds::next_until_closing;
+
+/// As many different prices of hashes are told apart; systems that people come from have one or two.
+const MOST_PRICES: usize = 8;
+
+/// Keeps the pace of comparing passwords until the domain is gone.
+pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
+    let mut timed = Vec::new();
+    let mut rounds = Periodic::every(every, domain);
+    while let Some(domain) = next_until_closing(&mut rounds).await {
+        if let Err(fault) = calibrate(&domain, &mut timed).await {
+            tracing::debug!("{fault}"); // the pace stays; listening says it aloud
+        }
+    }
+}
+
+/// Sets the pace at which passwords are compared, so that the time tells nobody whose hash came
+/// from elsewhere or was made at another price: what the dearest one takes, if they differ. Prices
+/// are estimates, so one hash of each is timed, once.
+async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), Fault> {
+    let mut hashes = hashes_by_price(domain).await?;
+    let own = domain.hasher.cost();
+    if hashes.iter().all(|(price, _)| *price == own) {
+        timed.clear();
+        domain.hasher.set_pace(Duration::ZERO);
+        return Ok(());
+    }
+    if hashes.iter().all(|(price, _)| *price != own) {
+        hashes.push((own, None)); // names that nobody has cost as much
+    }
+    timed.retain(|(price, _)| hashes.iter().any(|(present, _)| present == price));
+    let is_timed = |price: &i64| timed.iter().any(|(known, _)| known == price);
+    hashes.retain(|(price, _)| !is_timed(price));
+    let known = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
+    // as far as it can be told at once, until it is measured
+    let dearest = hashes.iter().map(|(price, _)| *price).max().unwrap_or_default();
+    let estimate = Duration::from_micros(u64::try_from(dearest).unwrap_or_default());
+    domain.hasher.set_pace(known.max(estimate));
+    for (price, hash) in &hashes {
+        let Ok(time) = domain.hasher.time(hash.as_ref()).await else { return Ok(()) };
+        timed.push((*price, time));
+    }
+    let pace = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
+    domain.hasher.set_pace(pace);
+    Ok(())
+}
+
+/// One hash of each price that there is, the dearest first.
+async fn hashes_by_price(domain: &Domain) -> Result<Vec<(i64, Option<PasswordHash>)>, Fault> {
+    let (mut hashes, mut below) = (Vec::new(), i64::MAX);
+    for _ in 0..MOST_PRICES {
+        let Some((price, hash)) = domain.store.hash_priced_below(below).await? else { break };
+        below = price;
+        hashes.push((price, Some(hash)));
+    }
+    Ok(hashes)
+}

@@ -1,0 +1,57 @@
+//! Hearing of sessions that were ended by other processes.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use crate::core::interval::LogLimiter;
+use crate::domain::Domain;
+use crate::domain::jobs::rounds::FOLLOW_INTERVAL;
+use crate::store::Update;
+
+/// Hears of endings until the domain is gone.
+pub async fn listen(domain: Weak<Domain>) {
+    let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
+    let mut limiter = LogLimiter::default();
+    loop {
+        let began = Instant::now();
+        let heard = feed.read_next().await;
+        let domain = domain.upgrade().filter(|domain| !domain.shutdown.is_closing());
+        let Some(domain) = domain else { return };
+        let silence = match heard {
+            Ok(heard) => {
+                limiter = LogLimiter::default();
+                apply(&domain, heard, began)
+            }
+            // meanwhile the database is asked each time
+            Err(fault) => {
+                limiter.log(Instant::now(), || tracing::warn!("{fault}"));
+                FOLLOW_INTERVAL
+            }
+        };
+        drop(domain);
+        feed.wait(silence).await;
+    }
+}
+
+/// Lets go of whom the feed names; how long to wait for more.
+fn apply(domain: &Domain, heard: Update, began: Instant) -> Duration {
+    let is_all = match heard {
+        // what was filed before may have ended since, elsewhere and unheard: it does not count
+        Update::Reset => {
+            domain.recognition.all_changed();
+            true
+        }
+        Update::Revoked { accounts, is_all } => {
+            for account in accounts {
+                domain.recognition.ended(&account.into());
+            }
+            is_all
+        }
+    };
+    if is_all {
+        domain.recognition.heard(began);
+        FOLLOW_INTERVAL
+    } else {
+        Duration::ZERO
+    }
+}

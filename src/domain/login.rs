@@ -1,0 +1,281 @@
+//! Signing in: checking a name and a password, and opening a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::error::Fault;
+use crate::core::ids::AccountId;
+use crate::core::secret::{DeviceToken, Password};
+use crate::core::usernames::Username;
+use crate::domain::Domain;
+use crate::domain::accounts::Account;
+use crate::domain::audit::event::Event;
+use crate::domain::counters::LoginOutcome;
+use crate::domain::passwords::hasher::{HashSlot, Verdict};
+use crate::domain::passwords::queue::QueueFull;
+use crate::domain::passwords::rules::{MOST_TYPED, NewPassword};
+use crate::domain::sessions::{Ticket, Wishes};
+use crate::domain::throttle::attempts::{NotNow, Try};
+use crate::store::{AccountRow, AddSessionOutcome};
+
+/// As many sessions an account may have; the oldest go first. Nobody has more browsers.
+const MOST_SESSIONS: i64 = 100;
+
+/// A name and a password as they were typed, within the sizes that are looked at.
+#[derive(Debug)]
+pub struct Credentials {
+    username: Option<Username>,
+    password: Password,
+}
+
+/// The most characters that a login reads of a user name.
+pub const LONGEST_LOGIN_NAME: usize = 256;
+
+/// Which of the two is empty or longer than anything that could be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadCredentials {
+    pub username: Option<BadLength>,
+    pub password: Option<BadLength>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadLength {
+    Empty,
+    LongerThan(usize),
+}
+
+impl BadLength {
+    fn of(text: &str, most: usize) -> Option<Self> {
+        match text.chars().count() {
+            0 => Some(Self::Empty),
+            chars if chars > most => Some(Self::LongerThan(most)),
+            _ => None,
+        }
+    }
+}
+
+impl Credentials {
+    /// A name that no account can have is kept as such: it fails like any wrong one.
+    pub fn parse(username: &str, password: Password) -> Result<Self, BadCredentials> {
+        let bad = BadCredentials {
+            username: BadLength::of(username, LONGEST_LOGIN_NAME),
+            password: BadLength::of(password.expose(), MOST_TYPED), // its length is looked at
+        };
+        if bad.username.is_some() || bad.password.is_some() {
+            return Err(bad);
+        }
+        // keyboards of phones add a space; a password is taken as it was typed
+        Ok(Self { username: Username::parse(username.trim()).ok(), password })
+    }
+}
+
+/// An account whose password was just verified.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub account: Account,
+    /// Whatever follows holds only while the account has this password.
+    pub version: i64,
+    /// The password again, if its hash is not as new ones are.
+    pub outdated: Option<NewPassword>,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug)]
+pub enum LogInError {
+    /// Wrong password, unknown or disabled user: which of these is not said.
+    WrongCredentials,
+    /// Nothing was checked.
+    TooManyAttempts {
+        wait: Duration,
+    },
+    Busy,
+    Fault(Fault),
+}
+
+impl From<Fault> for LogInError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<NotNow> for LogInError {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
+            NotNow::Busy => Self::Busy,
+            NotNow::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<QueueFull> for LogInError {
+    fn from(_: QueueFull) -> Self {
+        Self::Busy
+    }
+}
+
+impl Domain {
+    /// Takes a name and a password and gives a ticket. The work is the same for unknown names.
+    pub async fn log_in(
+        self: &Arc<Self>,
+        credentials: Credentials,
+        wishes: Wishes,
+    ) -> Result<Ticket, LogInError> {
+        let outcome = self.let_in(credentials, wishes).await;
+        self.counters.count_login(match &outcome {
+            Ok(_) => LoginOutcome::Succeeded,
+            Err(LogInError::WrongCredentials) => LoginOutcome::Refused,
+            Err(LogInError::TooManyAttempts { .. }) => LoginOutcome::Throttled,
+            Err(LogInError::Busy) => LoginOutcome::Overloaded,
+            Err(LogInError::Fault(_)) => LoginOutcome::Failed,
+        });
+        outcome
+    }
+
+    async fn let_in(
+        self: &Arc<Self>,
+        credentials: Credentials,
+        wishes: Wishes,
+    ) -> Result<Ticket, LogInError> {
+        let username = credentials.username.as_ref();
+        self.hasher.check_capacity(&wishes.caller.share(username))?; // a flood costs no look-up
+        self.keys.require_signing_key()?;
+        let row = self.account_of(&credentials).await?;
+        let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
+        let known = known.as_ref().map(|(id, version)| (id, *version));
+        let id = known.map(|(id, _)| id);
+        let note = |error: &LogInError| match error {
+            LogInError::WrongCredentials => self.audit.record_session(Event::LoginFailed, id, None),
+            LogInError::TooManyAttempts { .. } => {
+                self.audit.record_session(Event::LoginThrottled, id, None);
+            }
+            LogInError::Busy | LogInError::Fault(_) => {}
+        };
+        let allowed = self.throttle.allow_login(username, known, &wishes.caller).await;
+        let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
+        let slot = self.hasher.reserve_slot(&wishes.caller.share(username))?;
+        let tried = self.throttle.record_attempt(allowed).await;
+        let tried = tried.map_err(LogInError::from).inspect_err(note)?;
+        let proved = self.proved(row, credentials.password, &tried, slot).await.inspect_err(note);
+        if matches!(proved, Err(LogInError::WrongCredentials)) && tried.was_the_last_of_a_device() {
+            self.audit.record_session(Event::DeviceDistrusted, id, None);
+        }
+        let Verified { account, version, outdated } = proved?;
+        let opened = self.open_session(&account, version, wishes, &tried).await;
+        let ticket = opened.inspect_err(note)?;
+        self.audit.record_session(
+            Event::LoginSucceeded,
+            Some(&account.id),
+            Some(&ticket.session.id),
+        );
+        if let Some(password) = outdated {
+            self.renew_hash(account.id, version, password);
+        }
+        Ok(ticket)
+    }
+
+    /// The account, if the password is its own. Only a wrong one counts as a try; it is the
+    /// caller's to forgive a right one.
+    pub(crate) async fn proved(
+        &self,
+        row: Option<AccountRow>,
+        password: Password,
+        tried: &Try,
+        slot: HashSlot,
+    ) -> Result<Verified, LogInError> {
+        match self.verified(row, password, Some(slot)).await {
+            Ok(Some(proved)) => Ok(proved),
+            Ok(None) => Err(LogInError::WrongCredentials),
+            Err(error) => {
+                self.throttle.never_mind(tried).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Hashes the password anew if nobody waits for the hasher; nobody waits for this either. It
+    /// is the same password, so that no session ends.
+    fn renew_hash(self: &Arc<Self>, account: AccountId, version: i64, password: NewPassword) {
+        let domain = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(hash) = domain.hasher.hash_if_idle(password).await else { return };
+            let renewed = domain.store.renew_hash(account.as_str(), version, &hash).await;
+            if let Err(fault) = renewed {
+                domain.shutdown.warn(&fault); // the next login tries again
+            }
+        });
+    }
+
+    /// Are these somebody's name and password? Opens no session.
+    pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
+        let row = self.account_of(&credentials).await?;
+        Ok(self.verified(row, credentials.password, None).await?.is_some())
+    }
+
+    async fn account_of(&self, credentials: &Credentials) -> Result<Option<AccountRow>, Fault> {
+        match &credentials.username {
+            Some(username) => self.store.account_named(username.as_str()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The account if the password is its own and it is not disabled.
+    pub(crate) async fn verified(
+        &self,
+        row: Option<AccountRow>,
+        password: Password,
+        slot: Option<HashSlot>,
+    ) -> Result<Option<Verified>, LogInError> {
+        let (account, stored) = row.map(Account::from_row).unzip();
+        let hash = stored.as_ref().map(|stored| &stored.hash);
+        let verdict = match slot {
+            Some(slot) => self.hasher.verify_at(slot, password, hash).await?,
+            None => self.hasher.verify(password, hash).await?,
+        };
+        let account = account.filter(|account| account.disabled_at.is_none());
+        let (Some(account), Some(stored)) = (account, stored) else { return Ok(None) };
+        let outdated = match verdict {
+            Verdict::Wrong => return Ok(None),
+            Verdict::Unusable(fault) => {
+                tracing::error!(account = account.id.as_str(), "{fault}");
+                return Ok(None);
+            }
+            Verdict::Unpeppered(fault) => return Err(fault.into()),
+            Verdict::Right => None,
+            Verdict::Outdated(password) => Some(password),
+        };
+        Ok(Some(Verified { account, version: stored.version, outdated }))
+    }
+
+    /// Opens a session for the account, provided that its password is still the one checked, and
+    /// forgives the try.
+    async fn open_session(
+        &self,
+        account: &Account,
+        version: i64,
+        wishes: Wishes,
+        tried: &Try,
+    ) -> Result<Ticket, LogInError> {
+        let new = self.sessions.begin(&account.id, wishes);
+        let forgiveness = tried.forgiveness();
+        match self.store.add_session(&new.row(), version, MOST_SESSIONS, forgiveness).await? {
+            AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
+            AddSessionOutcome::Yes => {}
+            AddSessionOutcome::InPlaceOfOlder => self.recognition.ended(&account.id),
+        }
+        let device = self.devices.issue(&account.id, version, tried.device());
+        Ok(self.sessions.issue(new, device))
+    }
+
+    /// Distrusts devices, as after too many failures: they are like any other client from now on, also
+    /// where a copy of the cookie is left. A token that is none of ours does nothing.
+    pub async fn distrust_devices(&self, devices: &[DeviceToken]) -> Result<(), Fault> {
+        let now = self.clock.now();
+        for device in devices.iter().filter_map(|token| self.devices.verify(token, now)) {
+            if self.throttle.distrust_device(&device).await? {
+                self.audit.record_for(Event::DeviceDistrusted, &device.account);
+            }
+        }
+        Ok(())
+    }
+}

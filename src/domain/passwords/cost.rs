@@ -1,0 +1,72 @@
+//! What hashing a password costs, and what it may cost.
+
+use serde::Serialize;
+
+/// What one hash costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HashCost {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+/// Why a price is none that new hashes may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadCost {
+    /// More than this, or nothing.
+    AboveMost(HashCost),
+    /// Less than this, which is the least for as many passes.
+    BelowLeast(HashCost),
+}
+
+impl HashCost {
+    /// OWASP's first choice for Argon2id, about 23 ms of one core.
+    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
+    const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
+    /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
+    /// passes or more. Lanes do not count: they cost whoever guesses nothing.
+    const LEAST: [Self; 5] = [
+        Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
+        Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
+        Self { memory_kib: 12 * 1024, passes: 3, lanes: 1 },
+        Self { memory_kib: 9 * 1024, passes: 4, lanes: 1 },
+        Self { memory_kib: 7 * 1024, passes: 5, lanes: 1 },
+    ];
+
+    /// May new hashes cost this?
+    pub fn check(self) -> Result<(), BadCost> {
+        if !self.is_bounded() {
+            return Err(BadCost::AboveMost(Self::MOST));
+        }
+        let least = Self::LEAST.into_iter().rfind(|least| least.passes <= self.passes);
+        match least.filter(|least| self.memory_kib < least.memory_kib) {
+            Some(least) => Err(BadCost::BelowLeast(least)),
+            None => Ok(()),
+        }
+    }
+
+    /// Is it within what a stored hash may cost?
+    pub(crate) fn is_bounded(self) -> bool {
+        let most = Self::MOST;
+        (1..=most.memory_kib).contains(&self.memory_kib)
+            && (1..=most.passes).contains(&self.passes)
+            && (1..=most.lanes).contains(&self.lanes)
+    }
+
+    /// About as many microseconds of one core.
+    pub(crate) fn micros(self) -> i64 {
+        i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migration_knew_what_its_hashes_cost() {
+        let migration = include_str!("../../../migrations/sqlite/0003_invites.sql");
+        assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
+    }
+}

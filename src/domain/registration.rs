@@ -1,0 +1,139 @@
+//! Registration: how people make accounts for themselves.
+
+use std::time::Duration;
+
+use crate::core::error::Fault;
+use crate::core::secret::{InviteCode, Password};
+use crate::core::usernames::{BadUsername, Username};
+use crate::domain::Domain;
+use crate::domain::accounts::{Account, Registration};
+use crate::domain::audit::event::Event;
+use crate::domain::passwords::rules::{BadPassword, NewPassword};
+use crate::domain::sessions::{Ticket, Wishes};
+use crate::domain::throttle::attempts::NotNow;
+use crate::store::SignUpOutcome;
+
+/// What somebody asks for who wants an account.
+#[derive(Debug)]
+pub struct Application {
+    pub username: Result<Username, BadUsername>,
+    pub password: Password,
+    /// The code of an invite. It is not looked at where nobody needs one.
+    pub invite: Option<InviteCode>,
+}
+
+/// The first password of an account has this number: the column's default.
+const FIRST_VERSION: i64 = 1;
+
+/// Why no account was made.
+#[derive(Debug)]
+pub enum RegisterError {
+    Closed,
+    /// There is no invite, or none in force: which of these is not said.
+    NotInvited,
+    /// The name, the password or both break a rule.
+    Unfit {
+        username: Option<BadUsername>,
+        password: Option<BadPassword>,
+    },
+    UsernameTaken,
+    /// Nothing was tried.
+    TooManyAttempts {
+        wait: Duration,
+    },
+    Busy,
+    Fault(Fault),
+}
+
+impl From<Fault> for RegisterError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<NotNow> for RegisterError {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
+            NotNow::Busy => Self::Busy,
+            NotNow::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl Domain {
+    /// Makes an account for whoever asks, if that is open to all or they are invited, and signs them
+    /// in.
+    pub async fn register(
+        &self,
+        application: Application,
+        wishes: Wishes,
+    ) -> Result<(Account, Ticket), RegisterError> {
+        self.keys.require_signing_key()?;
+        let share = wishes.caller.share(application.username.as_ref().ok());
+        if self.rules.registration != Registration::Closed {
+            // a flood costs no look-up
+            self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Busy)?;
+        }
+        let invite = match self.rules.registration {
+            Registration::Open => None,
+            Registration::Invite => {
+                // looked up first, so that strangers neither learn names nor keep the hasher busy
+                let digest = application.invite.as_ref().map(InviteCode::digest);
+                Some(self.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
+            }
+            Registration::Closed => return Err(RegisterError::Closed),
+        };
+        let (username, password) = self.validate(application.username, &application.password)?;
+        let note = |not_now: &NotNow| {
+            if let NotNow::Wait(_) = not_now {
+                self.audit.record(Event::RegistrationThrottled);
+            }
+        };
+        let allowed = self.throttle.allow_registration(&wishes.caller).await.inspect_err(note)?;
+        let slot = self.hasher.reserve_slot(&wishes.caller.share(Some(&username)));
+        let slot = slot.map_err(|_full| RegisterError::Busy)?;
+        let tried = self.throttle.record_attempt(allowed).await.inspect_err(note)?;
+        let hash = self.hasher.hash_at(&slot, password).await;
+        drop(slot);
+        let Ok(hash) = hash else {
+            self.throttle.never_mind(&tried).await?; // nothing was made
+            return Err(RegisterError::Busy);
+        };
+        let account = Account::new(username, self.clock.now());
+        let new = self.sessions.begin(&account.id, wishes);
+        let held = self.server_secrets.held_digests(&account.username);
+        match self.store.sign_up(&account.to_row(&hash), &held, &new.row(), invite).await? {
+            SignUpOutcome::Done => {
+                let device = self.devices.issue(&account.id, FIRST_VERSION, None);
+                let ticket = self.sessions.issue(new, device);
+                self.audit.record_session(
+                    Event::AccountRegistered,
+                    Some(&account.id),
+                    Some(&ticket.session.id),
+                );
+                if invite.is_some() {
+                    self.audit.record_for(Event::InviteUsed, &account.id);
+                }
+                Ok((account, ticket))
+            }
+            SignUpOutcome::NameTaken => Err(RegisterError::UsernameTaken),
+            SignUpOutcome::InviteGone => Err(RegisterError::NotInvited),
+        }
+    }
+
+    /// The name and the password, if they keep to the rules.
+    fn validate(
+        &self,
+        username: Result<Username, BadUsername>,
+        password: &Password,
+    ) -> Result<(Username, NewPassword), RegisterError> {
+        let password = self.rules.passwords.check(password, username.as_ref().ok());
+        match (username.and_then(Username::unless_reserved), password) {
+            (Ok(username), Ok(password)) => Ok((username, password)),
+            (username, password) => {
+                Err(RegisterError::Unfit { username: username.err(), password: password.err() })
+            }
+        }
+    }
+}

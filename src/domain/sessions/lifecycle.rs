@@ -1,0 +1,366 @@
+//! How sessions are issued, recognized from their tokens, listed and ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::clock::{Clock, Timestamp};
+use crate::core::error::Fault;
+use crate::core::ids::{AccountId, SessionId};
+use crate::core::secret::{DeviceToken, Sid, SidDigest, TokenHash, random_id};
+use crate::core::usernames::Username;
+use crate::domain::accounts::Account;
+use crate::domain::audit::event::Event;
+use crate::domain::audit::journal::AuditLog;
+use crate::domain::counters::Counters;
+use crate::domain::keys::claims::{Claims, VerifiedToken};
+use crate::domain::keys::tokens::Keys;
+use crate::domain::sessions::cache::Recognition;
+use crate::domain::sessions::{
+    Authentication, Cursor, Lifetimes, Origin, RefusedToken, Remember, SEEN_EVERY, Session,
+    SessionPage, SessionRules, SignedInAs, Ticket, Wishes,
+};
+use crate::domain::shutdown::Shutdown;
+use crate::domain::throttle::attempts::Throttle;
+use crate::store::{
+    FoundSessionRow, IdleSince, NewSessionRow, NodeTime, RevokeOutcome, SessionRow, Store, TurnRow,
+};
+
+/// The sessions of all accounts.
+#[derive(Debug)]
+pub struct Sessions {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Clock,
+    pub(crate) rules: SessionRules,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) cache: Arc<Recognition>,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) audit: Arc<AuditLog>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shutdown: Arc<Shutdown>,
+}
+
+/// A session that is to be written, together with what belongs into its transaction.
+#[derive(Debug)]
+pub(crate) struct NewSession {
+    sid: Sid,
+    row: SessionRow,
+}
+
+impl NewSession {
+    pub(crate) fn row(&self) -> NewSessionRow<'_> {
+        NewSessionRow { digest: self.sid.digest(), session: &self.row }
+    }
+}
+
+/// Why no session was ended.
+#[derive(Debug)]
+pub enum RevokeError {
+    /// The account has changed too much lately; nothing was tried.
+    TooManyAttempts {
+        wait: Duration,
+    },
+    Fault(Fault),
+}
+
+impl From<Fault> for RevokeError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Sessions {
+    /// A session that begins now. It counts when its row is written; then it is issued.
+    pub(crate) fn begin(&self, account: &AccountId, wishes: Wishes) -> NewSession {
+        let now = self.clock.now();
+        let row = SessionRow {
+            id: random_id(),
+            account_id: account.as_str().to_owned(),
+            remember: i64::from(wishes.remember == Remember::Yes),
+            created_at: now.millis(),
+            last_seen_at: now.millis(),
+            expires_at: now.plus(self.lifetimes(wishes.remember).absolute).millis(),
+            address: wishes.origin.address,
+            browser: wishes.origin.browser,
+        };
+        NewSession { sid: Sid::random(), row }
+    }
+
+    /// Issues a session whose row is written: its token, and that of the device.
+    pub(crate) fn issue(&self, new: NewSession, device: DeviceToken) -> Ticket {
+        let account = AccountId::from(new.row.account_id.clone());
+        let session = self.session(new.row);
+        let (issued_at, expires_at) = (session.created_at, session.expires_at);
+        let token = self.keys.sign(&Claims { account, sid: new.sid, issued_at, expires_at });
+        let keep_for = match session.remember {
+            Remember::Yes => Some(self.lifetimes(Remember::Yes).absolute),
+            Remember::No => None,
+        };
+        Ticket { session, token, keep_for, device: Some(device) }
+    }
+
+    /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
+    /// its row.
+    pub async fn recognise(&self, token: &str) -> Result<Authentication, Fault> {
+        let hash = self.cache.hash(token);
+        let now = self.clock.now();
+        let known = self.cache.get(&hash);
+        if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
+            self.counters.count_recognised();
+            return Ok(Authentication::SignedIn(who));
+        }
+        self.counters.count_looked_up();
+        // boxed, so that the common case does not move the room for a query about
+        Box::pin(self.look_up(token, hash, now)).await
+    }
+
+    /// What this token amounts to, by its signature and its row.
+    async fn look_up(
+        &self,
+        token: &str,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Result<Authentication, Fault> {
+        let keys = self.cache.keys();
+        let claims = match self.keys.verify(token, now) {
+            VerifiedToken::Valid(claims) => claims,
+            VerifiedToken::NotYetValid(_) => {
+                return Ok(Authentication::Refused(RefusedToken::Recent));
+            }
+            VerifiedToken::NotOurs => return Ok(Authentication::NotOurs),
+        };
+        let seen = self.cache.counts(&claims.account, keys);
+        let sid = claims.sid.digest();
+        let Some(row) = self.store.find_session(sid).await? else {
+            let refused = self.refuse_without_session(sid, claims.issued_at, now).await?;
+            return Ok(Authentication::Refused(refused));
+        };
+        let ended_at = row.ended_at.map(Timestamp::from_millis);
+        let mut who = self.signed_in_as(row);
+        let ends_by_itself_at = who.session.idle_at.min(claims.expires_at);
+        if let Some(ended_at) = ended_at {
+            let refused = RefusedToken::since(ended_at.min(ends_by_itself_at), now);
+            return Ok(Authentication::Refused(refused));
+        }
+        if who.account.id != claims.account || who.account.disabled_at.is_some() {
+            return Ok(Authentication::Refused(RefusedToken::Recent)); // its session has not ended
+        }
+        if now >= ends_by_itself_at {
+            // ended for good, so that a clock set back does not revive it
+            self.end(sid, &who.account.id, now).await?;
+            let refused = RefusedToken::since(ends_by_itself_at, now);
+            return Ok(Authentication::Refused(refused));
+        }
+        if !who.session.is_fresh(now) {
+            self.note_seen(&mut who.session, now);
+        }
+        let who = Arc::new(who);
+        self.cache.file(hash, Arc::clone(&who), seen);
+        Ok(Authentication::SignedIn(who))
+    }
+
+    /// How a token is refused whose session is not there. Without a record of its end, the time at which
+    /// it was issued decides.
+    async fn refuse_without_session(
+        &self,
+        sid: SidDigest,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<RefusedToken, Fault> {
+        if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
+            return Ok(RefusedToken::Recent); // and cannot have ended before
+        }
+        let ended_at = self.store.find_ended_token(sid).await?.map(Timestamp::from_millis);
+        Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
+    }
+
+    /// Has the session seen now, and writes that down; nobody waits for it.
+    fn note_seen(&self, session: &mut Session, now: Timestamp) {
+        session.last_seen_at = now;
+        session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
+        let (store, shutdown) = (Arc::clone(&self.store), Arc::clone(&self.shutdown));
+        let (id, since) = (session.id.clone(), now.before(SEEN_EVERY).millis());
+        tokio::spawn(async move {
+            if let Err(fault) = store.session_seen(id.as_str(), now.millis(), since).await {
+                shutdown.warn(&fault); // the next minute tries again
+            }
+        });
+    }
+
+    /// Ends the session that this token stands for. A token that is none of ours ends nothing.
+    pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let Some(claims) = self.keys.verify(token, now).signed_here() else { return Ok(()) };
+        if self.end(claims.sid.digest(), &claims.account, now).await? {
+            self.audit.record_for(Event::Logout, &claims.account);
+        }
+        Ok(())
+    }
+
+    /// Ends a session; false if it has ended already.
+    async fn end(
+        &self,
+        digest: SidDigest,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        let ended = self.store.end_session(digest, now.millis()).await?;
+        self.cache.ended(account);
+        Ok(ended)
+    }
+
+    /// The account's sessions in force, the newest first.
+    pub async fn list_sessions(
+        &self,
+        account: &AccountId,
+        behind: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Fault> {
+        let now = self.clock.now();
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let idle = self.idle_since(now);
+        let page = (behind.map(|last| (last.created_at, last.id.as_str())), one_more);
+        let mut rows = self.store.sessions_of(account.as_str(), now.millis(), idle, page).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| has_more);
+        let next = last.map(|row| Cursor { created_at: row.created_at, id: row.id.clone() });
+        Ok(SessionPage { sessions: rows.into_iter().map(|row| self.session(row)).collect(), next })
+    }
+
+    /// Ends one of the account's sessions, for its owner; false if it has none of this name.
+    pub async fn revoke_own(&self, account: &AccountId, id: &str) -> Result<bool, RevokeError> {
+        if !SessionId::is_valid(id) {
+            return Ok(false);
+        }
+        let turn = self.turn_to_revoke(account).await?;
+        let now = self.clock.now().millis();
+        let ended = self.store.end_session_named(account.as_str(), id, now, Some(turn)).await?;
+        let ended = self.count_own_ended(account, ended)?;
+        Ok(self.note_revoked(account, id, ended))
+    }
+
+    /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
+    pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
+        if !SessionId::is_valid(id) {
+            return Ok(false);
+        }
+        let now = self.clock.now().millis();
+        let ended = self.store.end_session_named(account.as_str(), id, now, None).await?;
+        let ended = self.count_ended(account, ended).unwrap_or_default();
+        Ok(self.note_revoked(account, id, ended))
+    }
+
+    fn note_revoked(&self, account: &AccountId, id: &str, ended: u64) -> bool {
+        if ended > 0 {
+            self.audit.record_session(
+                Event::SessionRevoked,
+                Some(account),
+                Some(&SessionId::from(id.to_owned())),
+            );
+        }
+        ended > 0
+    }
+
+    /// Ends every session of the account but this one, for its owner; how many those were.
+    pub async fn end_others(
+        &self,
+        account: &AccountId,
+        keep: &SessionId,
+    ) -> Result<u64, RevokeError> {
+        let turn = self.turn_to_revoke(account).await?;
+        let now = self.clock.now().millis();
+        let (account_id, keep) = (account.as_str(), keep.as_str());
+        let ended = self.store.end_sessions_but(account_id, keep, now, Some(turn)).await?;
+        let ended = self.count_own_ended(account, ended)?;
+        if ended > 0 {
+            self.audit.record_count(Event::OtherSessionsRevoked, Some(account), ended);
+        }
+        Ok(ended)
+    }
+
+    /// Ends every session of the account: the operator's way. How many those were.
+    pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
+        let now = self.clock.now().millis();
+        let keep = ""; // the id of none
+        let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
+        let ended = self.count_ended(account, ended).unwrap_or_default();
+        if ended > 0 {
+            self.audit.record_count(Event::AllSessionsRevoked, Some(account), ended);
+        }
+        Ok(ended)
+    }
+
+    async fn turn_to_revoke(
+        &self,
+        account: &AccountId,
+    ) -> Result<(TurnRow, NodeTime), RevokeError> {
+        let turn = self.throttle.account_turn(account).await?;
+        turn.map_err(|wait| {
+            self.audit.record_throttled(account);
+            RevokeError::TooManyAttempts { wait }
+        })
+    }
+
+    fn count_own_ended(
+        &self,
+        account: &AccountId,
+        ended: RevokeOutcome,
+    ) -> Result<u64, RevokeError> {
+        self.count_ended(account, ended).ok_or_else(|| {
+            self.audit.record_throttled(account); // requests at the same moment took the last turn
+            RevokeError::TooManyAttempts { wait: self.throttle.account_wait() }
+        })
+    }
+
+    /// How many sessions have ended, which are recognised no more; `None` if the account had no turn.
+    fn count_ended(&self, account: &AccountId, ended: RevokeOutcome) -> Option<u64> {
+        match ended {
+            RevokeOutcome::None => Some(0),
+            RevokeOutcome::RateLimited => None,
+            RevokeOutcome::Sessions(count) => {
+                self.cache.ended(account);
+                Some(count)
+            }
+        }
+    }
+
+    fn lifetimes(&self, remember: Remember) -> Lifetimes {
+        match remember {
+            Remember::Yes => self.rules.remembered,
+            Remember::No => self.rules.short,
+        }
+    }
+
+    /// Sessions not seen since have ended.
+    pub(crate) fn idle_since(&self, now: Timestamp) -> IdleSince {
+        IdleSince {
+            short: now.before(self.lifetimes(Remember::No).idle).millis(),
+            remembered: now.before(self.lifetimes(Remember::Yes).idle).millis(),
+        }
+    }
+
+    fn session(&self, row: SessionRow) -> Session {
+        let remember = if row.remember == 0 { Remember::No } else { Remember::Yes };
+        let last_seen_at = Timestamp::from_millis(row.last_seen_at);
+        let expires_at = Timestamp::from_millis(row.expires_at);
+        Session {
+            id: SessionId::from(row.id),
+            remember,
+            created_at: Timestamp::from_millis(row.created_at),
+            last_seen_at,
+            idle_at: expires_at.min(last_seen_at.plus(self.lifetimes(remember).idle)),
+            expires_at,
+            origin: Origin { address: row.address, browser: row.browser },
+        }
+    }
+
+    fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
+        let account = Account {
+            id: AccountId::from(row.session.account_id.clone()),
+            username: Username::from_row(row.username),
+            created_at: Timestamp::from_millis(row.account_created_at),
+            disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
+        };
+        SignedInAs { account, session: self.session(row.session) }
+    }
+}

@@ -1,0 +1,55 @@
+//! Devices that have signed in before, which are not held up by what others do (OWASP's device cookies).
+
+use std::sync::Arc;
+
+use crate::core::clock::{Clock, Timestamp};
+use crate::core::ids::AccountId;
+use crate::core::secret::{DeviceToken, random_id};
+use crate::domain::keys::claims::DeviceClaims;
+use crate::domain::keys::tokens::Keys;
+use crate::domain::requester::Caller;
+use crate::domain::throttle::limits::DEVICE;
+
+/// Issues device tokens, and verifies them.
+#[derive(Debug)]
+pub struct Devices {
+    keys: Arc<Keys>,
+    clock: Clock,
+}
+
+impl Devices {
+    pub fn new(keys: Arc<Keys>, clock: Clock) -> Self {
+        Self { keys, clock }
+    }
+
+    /// The devices that a caller presents and that have signed in to the account before.
+    pub fn presented(
+        &self,
+        account: Option<(&AccountId, i64)>,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Vec<DeviceClaims> {
+        let Some((account, version)) = account else { return Vec::new() };
+        let named = caller.devices.iter().filter(|token| Keys::names_account(token, account));
+        let claims = named.filter_map(|token| self.keys.verify_device(token, now));
+        claims.filter(|device| device.account == *account && device.version == version).collect()
+    }
+
+    /// What a token says, if it is one of ours and valid.
+    pub fn verify(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
+        self.keys.verify_device(token, now)
+    }
+
+    /// By this the client is known again at its next sign-in to the account, for as long as the
+    /// account has this password.
+    pub fn issue(&self, account: &AccountId, version: i64, known: Option<String>) -> DeviceToken {
+        let now = self.clock.now();
+        self.keys.sign_device(&DeviceClaims {
+            account: account.clone(),
+            version,
+            id: known.unwrap_or_else(random_id),
+            issued_at: now,
+            expires_at: now.plus(DEVICE),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! What is counted, each under a digest.
+
+use std::net::IpAddr;
+
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::store::AttemptKey;
+
+/// What is counted.
+pub(super) enum Key<'a> {
+    Name(&'a str),
+    Device(&'a str),
+    Devices(&'a str),
+    Session(&'a str),
+    Account(&'a str),
+    Address(IpAddr),
+    Registrations(IpAddr),
+    AllRegistrations,
+}
+
+impl Key<'_> {
+    /// A digest under the server secret: what was typed as a name may be anything, and is written down
+    /// nowhere. Another current secret makes other digests, so the counters begin again.
+    pub fn digest(&self, secrets: &ServerSecrets) -> AttemptKey {
+        let (kind, who) = match self {
+            Self::Name(name) => ("name", (*name).to_owned()),
+            Self::Device(id) => ("device", (*id).to_owned()),
+            Self::Devices(account) => ("devices", (*account).to_owned()),
+            Self::Session(id) => ("session", (*id).to_owned()),
+            Self::Account(id) => ("account", (*id).to_owned()),
+            Self::Address(address) => ("address", network(*address)),
+            Self::Registrations(address) => ("registrations", network(*address)),
+            Self::AllRegistrations => ("registrations", "all".to_owned()),
+        };
+        secrets.throttle_digest(&format!("{kind} {who}"))
+    }
+}
+
+/// Who has one address of a network can have all of them: in IPv6 that is a /64 (RFC 6177).
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
