@@ -34,26 +34,6 @@
 //! sqlx 0.9 are part of it.
 //!
 //! [poem-openapi]: https://docs.rs/poem-openapi
-//!
-//! # The house
-//!
-//! It has layers, and arrows point down only:
-//! `main → cli → admin → embed → app → http → domain → store`. `core` (secrets, clock, errors) is open to all
-//! and imports no other layer.
-//!
-//! | floor | speaks | file |
-//! |---|---|---|
-//! | `cli` | arguments, exit codes | one file a noun |
-//! | `admin` | backups, restores, the doctor, imports, transfers | one file a noun |
-//! | `embed` | what is listed below | |
-//! | `config` | settings, checked once | |
-//! | `app` | opens the store, fills the domain, builds the endpoint | |
-//! | `server` | connections, limits, deadlines | |
-//! | `metrics` | counts, for Prometheus | |
-//! | `http` | JSON, cookies, statuses | one file a noun |
-//! | `domain` | the rules | one file a noun |
-//! | `store` | rows | one file a table |
-//! | `core` | secrets, clock, errors, ids | |
 
 pub use crate::embed::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
@@ -64,7 +44,7 @@ pub use crate::store::Database;
 pub mod admin;
 mod embed;
 
-// The floors are open to the program's own tests and benches, and no part of the API.
+// The other layers are open to the program's own tests and benches, and no part of the API.
 
 #[doc(hidden)]
 pub mod app;

@@ -272,3 +272,16 @@ fn no_file_is_named_after_nothing() {
         }
     }
 }
+
+#[test]
+fn every_path_in_the_architecture_page_exists() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let folders = ["src/", "tests/", "migrations/", "openapi/"];
+    let paths: Vec<&str> = page
+        .split('`')
+        .filter(|part| folders.iter().any(|folder| part.starts_with(folder)))
+        .collect();
+    assert!(paths.len() > 40, "the paths are written differently");
+    let missing: Vec<_> = paths.into_iter().filter(|path| !root().join(path).exists()).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
