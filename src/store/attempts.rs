@@ -36,7 +36,7 @@ pub struct NodeTime {
 /// One more turn of a key whose turns come at a steady rate: `free_at` moves on by `every`, from
 /// `burst` before the present at the earliest.
 #[derive(Debug, Clone, Copy)]
-pub struct TurnRow {
+pub struct GcraRow {
     pub key: AttemptKey,
     pub burst: i64,
     pub every: i64,
@@ -44,7 +44,7 @@ pub struct TurnRow {
 
 /// What a key becomes, provided that it still is what was read.
 #[derive(Debug, Clone, Copy)]
-pub struct StepRow {
+pub struct BackoffRow {
     pub key: AttemptKey,
     pub from: AttemptRow,
     pub to: AttemptRow,
@@ -59,9 +59,9 @@ pub struct ResetRow {
 
 /// What a try that turned out well makes forgotten, and the turns it gives back.
 #[derive(Debug, Clone, Default)]
-pub struct Forgiveness {
+pub struct AttemptReset {
     pub resets: Vec<ResetRow>,
-    pub turns: Vec<TurnRow>,
+    pub turns: Vec<GcraRow>,
 }
 
 impl Store {
@@ -81,8 +81,8 @@ impl Store {
     /// or was counted at by somebody else meanwhile.
     pub async fn count_attempt(
         &self,
-        turns: &[TurnRow],
-        steps: &[StepRow],
+        turns: &[GcraRow],
+        steps: &[BackoffRow],
         time: NodeTime,
     ) -> Result<bool, Fault> {
         let (turns, steps) = (turns.to_vec(), steps.to_vec());
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// Forgets the tries of some keys, and gives turns back; how many keys were forgotten wholly.
-    pub async fn forgive(&self, tries: Forgiveness) -> Result<u64, Fault> {
+    pub async fn reset_attempts(&self, tries: AttemptReset) -> Result<u64, Fault> {
         self.write(RollbackScope::Group, move |mut all| {
             Box::pin(async move { reset_attempts(&mut all, tries).await })
         })
@@ -121,7 +121,7 @@ impl Store {
 
     /// Takes a step back. If others have counted since, it is one failure less; if it was forgotten
     /// since, there is nothing to take back.
-    pub async fn undo_step(&self, step: &StepRow) -> Result<(), Fault> {
+    pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), Fault> {
         let failed = || context("taking back a try");
         let undo = self.writer().query(
             "update attempts set
@@ -178,7 +178,7 @@ impl Store {
 }
 
 /// Resets the attempts of some keys, and gives turns back; how many keys were forgotten wholly.
-pub async fn reset_attempts(db: &mut impl Connection, tries: Forgiveness) -> sqlx::Result<u64> {
+pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sqlx::Result<u64> {
     // in the order in which they are counted, so that no two wait for each other
     for turn in tries.turns {
         db.query("update attempts set free_at = free_at - $2 where key = $1")
@@ -218,7 +218,7 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: Forgiveness) -> sql
 /// row from behind $5 was written by a clock that was wrong, and starts again.
 pub async fn take_turn(
     db: &mut impl Connection,
-    turn: &TurnRow,
+    turn: &GcraRow,
     time: NodeTime,
 ) -> sqlx::Result<bool> {
     db.query(
@@ -248,7 +248,7 @@ pub async fn take_turn(
 }
 
 /// Counts a step of a key, unless the key is not what was read any more.
-async fn take_step(db: &mut impl Connection, step: &StepRow) -> sqlx::Result<bool> {
+async fn take_step(db: &mut impl Connection, step: &BackoffRow) -> sqlx::Result<bool> {
     let insert = db.query(
         "insert into attempts (key, failures, free_at, last_at, counted, forgiven)
          values ($1, $2, $3, $4, $5, $6)

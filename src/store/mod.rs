@@ -34,7 +34,7 @@ pub use self::accounts::{
     AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow, SignUpOutcome,
 };
 pub use self::attempts::{
-    AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, TurnRow,
+    AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow,
 };
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;

@@ -13,7 +13,7 @@ use cloakroom::domain::requester::Caller;
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::store::{
-    AttemptKey, AttemptRow, Forgiveness, NodeTime, ResetRow, StepRow, Store, TurnRow,
+    AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow, Store,
 };
 use poem::http::{Method, header};
 use serde_json::json;
@@ -214,18 +214,18 @@ async fn att_17_16_one_attempt_a_day_does_not_keep_the_devices_of_an_account_clo
 }
 
 /// What a key becomes by one failure more, without a wait.
-fn step(from: AttemptRow, at: i64) -> StepRow {
+fn step(from: AttemptRow, at: i64) -> BackoffRow {
     let numbered = if from.counted == 0 { at * 1024 } else { from.counted };
     let (failures, counted) = (from.failures + 1, numbered + 1);
     let to = AttemptRow { failures, free_at: at, last_at: at, counted, forgiven: from.forgiven };
-    StepRow { key: KEY, from, to }
+    BackoffRow { key: KEY, from, to }
 }
 
 fn time(now: i64) -> NodeTime {
     NodeTime { now, trusted_until: now + 300_000 }
 }
 
-async fn count(store: &Store, at: i64) -> StepRow {
+async fn count(store: &Store, at: i64) -> BackoffRow {
     let step = step(store.attempts_of(&KEY).await.unwrap(), at);
     assert!(store.count_attempt(&[], &[step], time(at)).await.unwrap());
     step
@@ -235,9 +235,9 @@ async fn failures(store: &Store) -> i64 {
     store.attempts_of(&KEY).await.unwrap().failures
 }
 
-async fn succeed(store: &Store, step: &StepRow) {
+async fn succeed(store: &Store, step: &BackoffRow) {
     let resets = vec![ResetRow { key: KEY, up_to: step.to.counted }];
-    store.forgive(Forgiveness { resets, turns: Vec::new() }).await.unwrap();
+    store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await.unwrap();
 }
 
 #[tokio::test]
@@ -285,14 +285,14 @@ async fn att_17_01_an_attempt_that_came_to_nothing_is_taken_back_though_others_w
 async fn att_17_01_a_turn_that_is_given_back_is_one_turn() {
     let house = House::limited(Limits::none()).await;
     let store = &house.domain.store;
-    let turn = TurnRow { key: KEY, burst: 9_000, every: 1_000 };
+    let turn = GcraRow { key: KEY, burst: 9_000, every: 1_000 };
     let take = async |at: i64| store.count_attempt(&[turn], &[], time(at)).await.unwrap();
     for n in 0..10 {
         assert!(take(1_000_000 - n).await, "whichever node's clock is behind");
     }
     assert!(!take(1_000_000).await);
-    let back = Forgiveness { resets: Vec::new(), turns: vec![turn] };
-    store.forgive(back).await.unwrap();
+    let back = AttemptReset { resets: Vec::new(), turns: vec![turn] };
+    store.reset_attempts(back).await.unwrap();
     assert!(take(999_700).await);
     assert!(!take(1_000_000).await);
     assert!(!take(1_000_000 - 300_000).await, "five minutes behind it is still believed");

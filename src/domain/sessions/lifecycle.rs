@@ -22,7 +22,7 @@ use crate::domain::sessions::{
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
 use crate::store::{
-    FoundSessionRow, IdleSince, NewSessionRow, NodeTime, RevokeOutcome, SessionRow, Store, TurnRow,
+    FoundSessionRow, GcraRow, IdleSince, NewSessionRow, NodeTime, RevokeOutcome, SessionRow, Store,
 };
 
 /// The sessions of all accounts.
@@ -293,7 +293,7 @@ impl Sessions {
     async fn turn_to_revoke(
         &self,
         account: &AccountId,
-    ) -> Result<(TurnRow, NodeTime), RevokeError> {
+    ) -> Result<(GcraRow, NodeTime), RevokeError> {
         let turn = self.throttle.account_turn(account).await?;
         turn.map_err(|wait| {
             self.audit.record_throttled(account);

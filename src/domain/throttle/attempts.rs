@@ -15,7 +15,7 @@ use crate::domain::throttle::key::Key;
 use crate::domain::throttle::limits::{
     DEVICE, FORGOTTEN_AFTER, Limits, Staircase, Steady, node_time,
 };
-use crate::store::{AttemptKey, Forgiveness, NodeTime, ResetRow, StepRow, Store, TurnRow};
+use crate::store::{AttemptKey, AttemptReset, BackoffRow, GcraRow, NodeTime, ResetRow, Store};
 
 /// Others counted at the same key at the same moment: look again, this often.
 const LOOKS: usize = 64;
@@ -47,18 +47,18 @@ pub(crate) struct Allowed<'a> {
 #[derive(Debug)]
 struct Counts {
     now: Timestamp,
-    turns: Vec<TurnRow>,
-    steps: Vec<StepRow>,
+    turns: Vec<GcraRow>,
+    steps: Vec<BackoffRow>,
 }
 
 /// A try that was let in and counted: as a failure, until it turns out well.
 #[derive(Debug)]
 pub(crate) struct Try {
     /// Turns that a good end gives back.
-    turns: Vec<TurnRow>,
+    turns: Vec<GcraRow>,
     /// Turns that only a try which came to nothing gives back.
-    kept_turns: Vec<TurnRow>,
-    steps: Vec<StepRow>,
+    kept_turns: Vec<GcraRow>,
+    steps: Vec<BackoffRow>,
     /// What else a good end makes forgotten.
     beside: Option<ResetRow>,
     device: Option<String>,
@@ -72,14 +72,14 @@ impl Try {
 
     /// Was this a known device's, and is the device like any other client if it fails?
     pub(crate) fn was_the_last_of_a_device(&self) -> bool {
-        let holds_up = |step: &StepRow| step.to.free_at > step.to.last_at;
+        let holds_up = |step: &BackoffRow| step.to.free_at > step.to.last_at;
         self.device.is_some() && self.steps.first().is_some_and(holds_up)
     }
 
     /// What is forgotten and given back if it turns out well.
-    pub(crate) fn forgiveness(&self) -> Forgiveness {
+    pub(crate) fn forgiveness(&self) -> AttemptReset {
         let own = self.steps.iter().map(|step| ResetRow { key: step.key, up_to: step.to.counted });
-        Forgiveness { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
+        AttemptReset { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
     }
 }
 
@@ -194,7 +194,7 @@ impl Throttle {
         for (key, staircase) in staircases {
             let from = self.store.attempts_of(key).await?;
             wait = wait.max(from.wait(now));
-            steps.push(StepRow { key: *key, from, to: staircase.step(from, now) });
+            steps.push(BackoffRow { key: *key, from, to: staircase.step(from, now) });
         }
         if wait > Duration::ZERO {
             Err(NotNow::Wait(wait))
@@ -233,7 +233,7 @@ impl Throttle {
             if from.wait(now) > Duration::ZERO {
                 return Ok(false);
             }
-            let step = StepRow { key, from, to: at_once.step(from, now) };
+            let step = BackoffRow { key, from, to: at_once.step(from, now) };
             if self.store.count_attempt(&[], &[step], node_time(now)).await? {
                 return Ok(true);
             }
@@ -246,7 +246,7 @@ impl Throttle {
     pub(crate) async fn account_turn(
         &self,
         account: &AccountId,
-    ) -> Result<Result<(TurnRow, NodeTime), Duration>, Fault> {
+    ) -> Result<Result<(GcraRow, NodeTime), Duration>, Fault> {
         let now = self.clock.now();
         let key = Key::Account(account.as_str()).digest(&self.secrets);
         let wait = self.wait_at(&key, now).await?;
@@ -269,19 +269,19 @@ impl Throttle {
     pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
         let key = Key::Name(username.as_str()).digest(&self.secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
-        Ok(self.store.forgive(Forgiveness { resets, turns: Vec::new() }).await? > 0)
+        Ok(self.store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await? > 0)
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
     pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
-        self.store.forgive(tried.forgiveness()).await.map(drop)
+        self.store.reset_attempts(tried.forgiveness()).await.map(drop)
     }
 
     /// The try came to nothing: it does not count.
     pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
         let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
         if !turns.is_empty() {
-            self.store.forgive(Forgiveness { resets: Vec::new(), turns }).await?;
+            self.store.reset_attempts(AttemptReset { resets: Vec::new(), turns }).await?;
         }
         for step in &tried.steps {
             self.store.undo_step(step).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, hours, mins};
-use crate::store::{AttemptKey, AttemptRow, NodeTime, TurnRow};
+use crate::store::{AttemptKey, AttemptRow, GcraRow, NodeTime};
 
 /// How often who may try.
 #[derive(Debug, Clone)]
@@ -96,9 +96,9 @@ impl Limits {
 
 impl Steady {
     /// The row of one more turn.
-    pub(super) fn turn(self, key: AttemptKey) -> TurnRow {
+    pub(super) fn turn(self, key: AttemptKey) -> GcraRow {
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
-        TurnRow { key, burst: every.saturating_mul(self.burst - 1), every }
+        GcraRow { key, burst: every.saturating_mul(self.burst - 1), every }
     }
 }
 

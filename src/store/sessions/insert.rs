@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::rows::NewSessionRow;
 use crate::core::error::Fault;
 use crate::store::Store;
-use crate::store::attempts::{Forgiveness, reset_attempts};
+use crate::store::attempts::{AttemptReset, reset_attempts};
 use crate::store::engine::connection::Connection;
 use crate::store::engine::query::Statement;
 use crate::store::errors::context;
@@ -32,7 +32,7 @@ impl Store {
         new: &NewSessionRow<'_>,
         version: i64,
         most: i64,
-        attempts: Forgiveness,
+        attempts: AttemptReset,
     ) -> Result<AddSessionOutcome, Fault> {
         let (digest, session) = (new.digest, new.session.clone());
         self.write(RollbackScope::Group, move |mut all| {

@@ -3,7 +3,7 @@
 use crate::core::error::Fault;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
-use crate::store::attempts::{NodeTime, TurnRow, take_turn};
+use crate::store::attempts::{GcraRow, NodeTime, take_turn};
 use crate::store::engine::connection::{Connection, Transaction};
 use crate::store::errors::context;
 use crate::store::revocations::record_revocation;
@@ -47,7 +47,7 @@ impl Store {
         account_id: &str,
         id: &str,
         now: i64,
-        turn: Option<(TurnRow, NodeTime)>,
+        turn: Option<(GcraRow, NodeTime)>,
     ) -> Result<RevokeOutcome, Fault> {
         self.transaction(|mut all| async move {
             let ended = all
@@ -73,7 +73,7 @@ impl Store {
         account_id: &str,
         keep: &str,
         now: i64,
-        turn: Option<(TurnRow, NodeTime)>,
+        turn: Option<(GcraRow, NodeTime)>,
     ) -> Result<RevokeOutcome, Fault> {
         self.transaction(|mut all| async move {
             let ended = all
@@ -99,7 +99,7 @@ async fn commit_revocation(
     mut all: Transaction,
     sessions: u64,
     (account_id, now): (&str, i64),
-    turn: Option<(TurnRow, NodeTime)>,
+    turn: Option<(GcraRow, NodeTime)>,
 ) -> sqlx::Result<RevokeOutcome> {
     if sessions == 0 {
         return Ok(RevokeOutcome::None);
