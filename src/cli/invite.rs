@@ -108,7 +108,7 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
     }
     let mut table = Table::new(["EXPIRES", "LINK"]);
     for _ in 0..new.count {
-        let (code, invite) = domain.invite(new.expires).await?;
+        let (code, invite) = domain.invites.invite(new.expires).await?;
         let code = code.expose(); // for whoever passes the invitation on
         let url = format!("{}/register?invite={code}", config.public_url.origin());
         if new.json {
@@ -160,7 +160,7 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
     let now = domain.clock.now();
     let mut behind: Option<invites::Invite> = None;
     loop {
-        let mut page = domain.invites_behind(behind.as_ref()).await?;
+        let mut page = domain.invites.invites_behind(behind.as_ref()).await?;
         if json {
             for invite in &page {
                 print_line(&serde_json::to_string(&Line::of(invite))?)?;
@@ -178,7 +178,7 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
 }
 
 async fn revoke(domain: &Domain, id: &str) -> Outcome {
-    if domain.withdraw_invite(id).await? {
+    if domain.invites.withdraw_invite(id).await? {
         print_line("took 1 invite back")
     } else {
         Err(CliError(format!("there is no invite {id:?}; it may have been used")))

@@ -3,12 +3,13 @@
 //! Nobody can take one back, and so it ends soon. It opens nothing here: its type is another one
 //! than a session token's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::clock::mins;
+use crate::core::clock::{Clock, mins};
 use crate::core::secret::{AccessToken, random_id};
-use crate::domain::Domain;
 use crate::domain::keys::claims::AccessClaims;
+use crate::domain::keys::tokens::Keys;
 use crate::domain::sessions::SignedInAs;
 
 /// How long a service that verifies offline may go on believing in a session that has ended.
@@ -25,11 +26,23 @@ pub struct Issued {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownAudience;
 
-impl Domain {
+/// Issues access tokens to the services that the operator named.
+#[derive(Debug)]
+pub struct AccessTokens {
+    keys: Arc<Keys>,
+    clock: Clock,
+    audiences: Vec<String>,
+}
+
+impl AccessTokens {
+    pub fn new(keys: Arc<Keys>, clock: Clock, audiences: Vec<String>) -> Self {
+        Self { keys, clock, audiences }
+    }
+
     /// A token that says to one of the services that the operator named who is signed in. It does
     /// not outlive the session.
     pub fn issue_token(&self, who: &SignedInAs, audience: &str) -> Result<Issued, UnknownAudience> {
-        if !self.rules.audiences.iter().any(|known| known == audience) {
+        if !self.audiences.iter().any(|known| known == audience) {
             return Err(UnknownAudience);
         }
         let issued_at = self.clock.now();

@@ -1,13 +1,14 @@
 //! Invites: one-time codes that let somebody register.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::clock::Timestamp;
+use crate::core::clock::{Clock, Timestamp};
 use crate::core::error::Fault;
 use crate::core::secret::{InviteCode, InviteDigest, random_id};
-use crate::domain::Domain;
 use crate::domain::audit::event::Event;
-use crate::store::InviteRow;
+use crate::domain::audit::journal::AuditLog;
+use crate::store::{InviteRow, Store};
 
 /// An invite as the operator may see it: without its code.
 #[derive(Debug, Clone)]
@@ -27,7 +28,19 @@ impl From<InviteRow> for Invite {
     }
 }
 
-impl Domain {
+/// The invites in the database.
+#[derive(Debug)]
+pub struct Invites {
+    store: Arc<Store>,
+    clock: Clock,
+    audit: Arc<AuditLog>,
+}
+
+impl Invites {
+    pub fn new(store: Arc<Store>, clock: Clock, audit: Arc<AuditLog>) -> Self {
+        Self { store, clock, audit }
+    }
+
     /// Makes an invite that is good for one account. Its code is told this once.
     pub async fn invite(&self, good_for: Duration) -> Result<(InviteCode, Invite), Fault> {
         let code = InviteCode::random();

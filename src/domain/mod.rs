@@ -29,14 +29,17 @@ use std::time::Duration;
 
 use crate::core::clock::Clock;
 use crate::core::error::Fault;
+use crate::domain::access_tokens::AccessTokens;
 use crate::domain::accounts::Registration;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::audit::retention::Retention;
 use crate::domain::counters::Counters;
+use crate::domain::invites::Invites;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
+use crate::domain::session_data::SessionData;
 use crate::domain::sessions::SessionRules;
 use crate::domain::sessions::cache::Recognition;
 use crate::domain::sessions::lifecycle::Sessions;
@@ -59,6 +62,9 @@ pub struct Domain {
     pub throttle: Arc<Throttle>,
     pub recognition: Arc<Recognition>,
     pub sessions: Sessions,
+    pub session_data: SessionData,
+    pub access_tokens: AccessTokens,
+    pub invites: Invites,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
     pub counters: Arc<Counters>,
@@ -117,6 +123,10 @@ impl Domain {
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
         };
+        let session_data = SessionData::new(Arc::clone(&store), clock.clone());
+        let access_tokens =
+            AccessTokens::new(Arc::clone(&keys), clock.clone(), rules.audiences.clone());
+        let invites = Invites::new(Arc::clone(&store), clock.clone(), Arc::clone(&audit));
         let retention = Retention::default();
         Self {
             store,
@@ -129,6 +139,9 @@ impl Domain {
             throttle,
             recognition,
             sessions,
+            session_data,
+            access_tokens,
+            invites,
             audit,
             retention,
             counters,

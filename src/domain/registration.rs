@@ -80,7 +80,7 @@ impl Domain {
             Registration::Invite => {
                 // looked up first, so that strangers neither learn names nor keep the hasher busy
                 let digest = application.invite.as_ref().map(InviteCode::digest);
-                Some(self.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
+                Some(self.invites.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };

@@ -1,10 +1,12 @@
 //! What a service keeps for a session beside who is signed in: texts under names, gone when the
 //! session is.
 
+use std::sync::Arc;
+
+use crate::core::clock::Clock;
 use crate::core::error::Fault;
 use crate::core::ids::SessionId;
-use crate::domain::Domain;
-use crate::store::{DataPlace, DataRow};
+use crate::store::{DataPlace, DataRow, Store};
 
 /// As large as what is kept under a name may be: a cart or a draft, and no archive. An account has a
 /// hundred sessions at the most.
@@ -30,7 +32,18 @@ impl From<Fault> for DataError {
     }
 }
 
-impl Domain {
+/// What is kept for sessions.
+#[derive(Debug)]
+pub struct SessionData {
+    store: Arc<Store>,
+    clock: Clock,
+}
+
+impl SessionData {
+    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
     /// What is kept for a session under a name.
     pub async fn kept(&self, session: &SessionId, name: &str) -> Result<Option<String>, DataError> {
         Ok(self.kept_row(session, name).await?.map(|row| row.value))

@@ -158,13 +158,13 @@ impl SessionDataError {
 impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
     /// What is kept.
     pub async fn read(&self) -> Result<T, SessionDataError> {
-        let kept = self.front.domain.kept(self.id(), &T::name()).await?;
+        let kept = self.front.domain.session_data.kept(self.id(), &T::name()).await?;
         Self::parse(kept.as_deref())
     }
 
     /// Keeps this from now on, whatever was kept before.
     pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
-        Ok(self.front.domain.keep(self.id(), &T::name(), Self::text(value)).await?)
+        Ok(self.front.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
     }
 
     /// Changes what is kept. Of requests that do so at once, each sees what the one before made of
@@ -179,7 +179,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
             last = Some(change(&mut value));
             Ok::<_, SessionDataError>(Self::text(&value))
         };
-        self.front.domain.change_kept(self.id(), &name, again).await?;
+        self.front.domain.session_data.change_kept(self.id(), &name, again).await?;
         Ok(last.expect("what was kept was made by a change"))
     }
 

@@ -269,18 +269,22 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
     let mut tries = 0;
     let late: Result<(), DataError> = house
         .domain
+        .session_data
         .change_kept(session, "cart", |_| {
             tries += 1;
-            let other = house.domain.keep(session, "cart", tries.to_string());
+            let other = house.domain.session_data.keep(session, "cart", tries.to_string());
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(other))?;
             Ok("mine".to_owned())
         })
         .await;
     assert!(matches!(late, Err(DataError::Fault(_))), "{late:?}");
-    let kept = house.domain.kept(session, "cart").await.unwrap().unwrap();
+    let kept = house.domain.session_data.kept(session, "cart").await.unwrap().unwrap();
     assert_eq!(kept, tries.to_string());
     house.ruin_the_database().await;
-    assert!(matches!(house.domain.kept(session, "cart").await, Err(DataError::Fault(_))));
+    assert!(matches!(
+        house.domain.session_data.kept(session, "cart").await,
+        Err(DataError::Fault(_))
+    ));
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn att_17_02_an_invite_does_not_get_a_held_name_and_stays_usable() {
     let house = House::with(settings).await;
     add(&house, "ann").await;
     assert!(house.domain.delete(&name("ann")).await.unwrap());
-    let code = house.domain.invite(days(7)).await.unwrap().0.expose().to_owned();
+    let code = house.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned();
     let with = async |username: &str| {
         let body = json!({ "username": username, "password": PASSWORD, "invite": code });
         house.stranger().post("/register", &body).await

@@ -16,7 +16,7 @@ async fn house() -> House {
 }
 
 async fn invite(house: &House) -> String {
-    house.domain.invite(days(7)).await.unwrap().0.expose().to_owned()
+    house.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned()
 }
 
 async fn register(house: &House, username: &str, invite: &str) -> Answer {
@@ -41,9 +41,9 @@ async fn a_missing_a_wrong_a_used_an_expired_and_a_withdrawn_invite_are_refused_
     let (used, expired) = (invite(&house).await, invite(&house).await);
     assert_eq!(register(&house, "ann", &used).await.status, 201);
     house.wait(days(7).checked_sub(Duration::from_secs(1)).unwrap());
-    let withdrawn = house.domain.invite(days(1)).await.unwrap();
-    assert!(house.domain.withdraw_invite(&withdrawn.1.id).await.unwrap());
-    assert!(!house.domain.withdraw_invite(&withdrawn.1.id).await.unwrap());
+    let withdrawn = house.domain.invites.invite(days(1)).await.unwrap();
+    assert!(house.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
+    assert!(!house.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
     house.wait(Duration::from_secs(1));
     let body = json!({ "username": "bob", "password": PASSWORD });
     let missing = house.stranger().post("/register", &body).await;

@@ -154,7 +154,15 @@ async fn an_invite_is_used_up_once_by_whichever_node() {
     let here = House::with(invited).await;
     let there = here.next_door().await;
     for round in 0..5 {
-        let code = here.domain.invite(Duration::from_hours(1)).await.unwrap().0.expose().to_owned();
+        let code = here
+            .domain
+            .invites
+            .invite(Duration::from_hours(1))
+            .await
+            .unwrap()
+            .0
+            .expose()
+            .to_owned();
         let answers = [&here, &there].map(|node| {
             let name = format!("user{round}");
             let body = json!({ "username": name, "password": PASSWORD, "invite": code });

@@ -319,7 +319,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
 #[tokio::test]
 async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     let house = House::new().await;
-    house.domain.invite(days(7)).await.unwrap();
+    house.domain.invites.invite(days(7)).await.unwrap();
     // more than one statement removes: 1,200 each, of which the first expired and ended long ago
     let (invites, endings) = if house.is_on_postgres() {
         (

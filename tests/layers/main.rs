@@ -187,6 +187,26 @@ fn no_file_is_longer_than_400_lines_without_its_tests() {
 }
 
 #[test]
+fn the_struct_that_wires_the_domain_has_at_most_30_methods() {
+    let mut files = Vec::new();
+    sources(&root().join("src/domain"), &mut files);
+    let mut methods = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for block in text.split("\nimpl Domain {\n").skip(1) {
+            let lines = block.lines().take_while(|line| *line != "}");
+            let is_method = |line: &&str| {
+                let indented = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
+                indented.is_some_and(|rest| rest.starts_with("fn ") || rest.contains(" fn "))
+            };
+            methods.extend(lines.filter(is_method).map(str::to_owned));
+        }
+    }
+    assert!(methods.len() > 10, "the struct has another name");
+    assert!(methods.len() <= 30, "{} methods: {methods:#?}", methods.len());
+}
+
+#[test]
 fn each_library_is_named_in_its_layer_only() {
     none(&["sqlx"], |file| !file.starts_with("store/"));
     none(&["poem", "hyper"], |file| {

@@ -147,7 +147,7 @@ impl TokensApi {
         body: Body<TokenRequest>,
     ) -> Result<TokenAnswer, Failure> {
         self.0.domain.keys.require_signing_key()?;
-        match self.0.domain.issue_token(&who.0, &body.0.audience) {
+        match self.0.domain.access_tokens.issue_token(&who.0, &body.0.audience) {
             Ok(issued) => Ok(TokenAnswer::Token(Json(AccessTokenView::from(&issued)))),
             Err(UnknownAudience) => {
                 Ok(TokenAnswer::Refused(Json(Problem::of(Code::AudienceRefused))))
