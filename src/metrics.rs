@@ -78,7 +78,7 @@ impl Collector for Watched {
         page.counters("cloakroom_logins", "Sign-ins by outcome", "outcome", &counters.logins())?;
         page.counters(
             "cloakroom_recognitions",
-            "Session tokens known from memory (hit) or looked up (miss)",
+            "Session tokens known from memory (hit), looked up (miss), or by another request (shared)",
             "result",
             &counters.recognitions(),
         )?;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// A failure to log once and to answer with 500, or with 503 when it may pass by itself.
 #[derive(Debug)]
@@ -22,6 +23,12 @@ impl Fault {
         Self { doing, cause: cause.into(), passing: true }
     }
 
+    /// A failure that several requests meet: each logs it and answers by itself.
+    pub fn shared(fault: Arc<Self>) -> Self {
+        let (doing, passing) = (fault.doing, fault.passing);
+        Self { doing, cause: Box::new(SharedCause(fault)), passing }
+    }
+
     /// Why it failed.
     pub fn cause(&self) -> &(dyn Error + 'static) {
         &*self.cause
@@ -30,6 +37,22 @@ impl Fault {
     /// Is it worth trying again?
     pub fn may_pass(&self) -> bool {
         self.passing
+    }
+}
+
+/// The cause of a failure that several requests meet.
+#[derive(Debug)]
+struct SharedCause(Arc<Fault>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.cause.fmt(f)
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause.source()
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Counters {
     failed: AtomicU64,
     recognised: AtomicU64,
     looked_up: AtomicU64,
+    shared: AtomicU64,
     sessions: AtomicI64,
     key_errors: [AtomicI64; 3],
 }
@@ -44,6 +45,10 @@ impl Counters {
 
     pub(crate) fn count_looked_up(&self) {
         self.looked_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_shared(&self) {
+        self.shared.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn note_sessions(&self, live: i64) {
@@ -75,9 +80,11 @@ impl Counters {
         counters.map(|(outcome, counter)| (outcome, counter.load(Ordering::Relaxed)))
     }
 
-    /// Tokens that were known from memory, and those whose signature and row were looked at.
-    pub fn recognitions(&self) -> [(&'static str, u64); 2] {
-        let counters = [("hit", &self.recognised), ("miss", &self.looked_up)];
+    /// Requests whose token was known from memory, that looked its signature and row up, and that shared the
+    /// look-up of another request.
+    pub fn recognitions(&self) -> [(&'static str, u64); 3] {
+        let counters =
+            [("hit", &self.recognised), ("miss", &self.looked_up), ("shared", &self.shared)];
         counters.map(|(result, counter)| (result, counter.load(Ordering::Relaxed)))
     }
 

@@ -61,7 +61,7 @@ pub struct Domain {
     pub devices: Arc<Devices>,
     pub throttle: Arc<Throttle>,
     pub recognition: Arc<Recognition>,
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     pub session_data: SessionData,
     pub access_tokens: AccessTokens,
     pub invites: Invites,
@@ -112,7 +112,7 @@ impl Domain {
         let audit = Arc::new(AuditLog::new(clock.clone()));
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(Shutdown::default());
-        let sessions = Sessions {
+        let sessions = Arc::new(Sessions {
             store: Arc::clone(&store),
             clock: clock.clone(),
             rules: rules.sessions,
@@ -121,8 +121,9 @@ impl Domain {
             throttle: Arc::clone(&throttle),
             audit: Arc::clone(&audit),
             counters: Arc::clone(&counters),
+            lookups: Arc::default(),
             shutdown: Arc::clone(&shutdown),
-        };
+        });
         let session_data = SessionData::new(Arc::clone(&store), clock.clone());
         let access_tokens =
             AccessTokens::new(Arc::clone(&keys), clock.clone(), rules.audiences.clone());

@@ -38,6 +38,7 @@ mod renewal;
 mod server_secrets;
 mod sessions;
 mod settings;
+mod shared_lookups;
 mod shutdown;
 mod signing_keys;
 mod throttle;

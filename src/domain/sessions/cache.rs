@@ -65,12 +65,16 @@ impl Recognition {
             return None;
         }
         let kept = self.kept.get(token)?;
-        self.still_counts(&kept).then_some(kept.who)
+        self.has_not_changed(kept.seen).then_some(kept.who)
     }
 
-    /// Has nothing ended since it was filed?
-    fn still_counts(&self, kept: &Kept) -> bool {
-        kept.seen == self.counts_at(kept.seen.at, self.keys())
+    /// Has nothing ended since these counts were read, and are endings at other nodes heard of?
+    pub fn still_counts(&self, seen: Counts) -> bool {
+        !self.is_deaf() && self.has_not_changed(seen)
+    }
+
+    fn has_not_changed(&self, seen: Counts) -> bool {
+        seen == self.counts_at(seen.at, self.keys())
     }
 
     /// The count of key changes: to be read before a signature is checked.
@@ -94,7 +98,7 @@ impl Recognition {
 
     /// Lets go of what does not count any more: whose session has ended does not come again.
     pub fn forget_ended(&self) {
-        self.kept.retain(|_, kept| self.still_counts(kept));
+        self.kept.retain(|_, kept| self.has_not_changed(kept.seen));
     }
 
     /// How many are kept, whether they still count or not.

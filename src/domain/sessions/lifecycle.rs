@@ -1,4 +1,4 @@
-//! How sessions are issued, recognized from their tokens, listed and ended.
+//! How sessions are issued, listed and ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,19 @@ use std::time::Duration;
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
-use crate::core::secret::{DeviceToken, Sid, SidDigest, TokenHash, random_id};
+use crate::core::secret::{DeviceToken, Sid, SidDigest, random_id};
 use crate::core::usernames::Username;
 use crate::domain::accounts::Account;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::counters::Counters;
-use crate::domain::keys::claims::{Claims, VerifiedToken};
+use crate::domain::keys::claims::Claims;
 use crate::domain::keys::tokens::Keys;
 use crate::domain::sessions::cache::Recognition;
+use crate::domain::sessions::shared_lookups::{LookedUp, SharedLookups};
 use crate::domain::sessions::{
-    Authentication, Cursor, Lifetimes, Origin, RefusedToken, Remember, SEEN_EVERY, Session,
-    SessionPage, SessionRules, SignedInAs, Ticket, Wishes,
+    Cursor, Lifetimes, Origin, Remember, Session, SessionPage, SessionRules, SignedInAs, Ticket,
+    Wishes,
 };
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
@@ -36,6 +37,7 @@ pub struct Sessions {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) counters: Arc<Counters>,
+    pub lookups: Arc<SharedLookups<LookedUp>>,
     pub(crate) shutdown: Arc<Shutdown>,
 }
 
@@ -98,94 +100,6 @@ impl Sessions {
         Ticket { session, token, keep_for, device: Some(device) }
     }
 
-    /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
-    /// its row.
-    pub async fn recognise(&self, token: &str) -> Result<Authentication, Fault> {
-        let hash = self.cache.hash(token);
-        let now = self.clock.now();
-        let known = self.cache.get(&hash);
-        if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
-            self.counters.count_recognised();
-            return Ok(Authentication::SignedIn(who));
-        }
-        self.counters.count_looked_up();
-        // boxed, so that the common case does not move the room for a query about
-        Box::pin(self.look_up(token, hash, now)).await
-    }
-
-    /// What this token amounts to, by its signature and its row.
-    async fn look_up(
-        &self,
-        token: &str,
-        hash: TokenHash,
-        now: Timestamp,
-    ) -> Result<Authentication, Fault> {
-        let keys = self.cache.keys();
-        let claims = match self.keys.verify(token, now) {
-            VerifiedToken::Valid(claims) => claims,
-            VerifiedToken::NotYetValid(_) => {
-                return Ok(Authentication::Refused(RefusedToken::Recent));
-            }
-            VerifiedToken::NotOurs => return Ok(Authentication::NotOurs),
-        };
-        let seen = self.cache.counts(&claims.account, keys);
-        let sid = claims.sid.digest();
-        let Some(row) = self.store.find_session(sid).await? else {
-            let refused = self.refuse_without_session(sid, claims.issued_at, now).await?;
-            return Ok(Authentication::Refused(refused));
-        };
-        let ended_at = row.ended_at.map(Timestamp::from_millis);
-        let mut who = self.signed_in_as(row);
-        let ends_by_itself_at = who.session.idle_at.min(claims.expires_at);
-        if let Some(ended_at) = ended_at {
-            let refused = RefusedToken::since(ended_at.min(ends_by_itself_at), now);
-            return Ok(Authentication::Refused(refused));
-        }
-        if who.account.id != claims.account || who.account.disabled_at.is_some() {
-            return Ok(Authentication::Refused(RefusedToken::Recent)); // its session has not ended
-        }
-        if now >= ends_by_itself_at {
-            // ended for good, so that a clock set back does not revive it
-            self.end(sid, &who.account.id, now).await?;
-            let refused = RefusedToken::since(ends_by_itself_at, now);
-            return Ok(Authentication::Refused(refused));
-        }
-        if !who.session.is_fresh(now) {
-            self.note_seen(&mut who.session, now);
-        }
-        let who = Arc::new(who);
-        self.cache.file(hash, Arc::clone(&who), seen);
-        Ok(Authentication::SignedIn(who))
-    }
-
-    /// How a token is refused whose session is not there. Without a record of its end, the time at which
-    /// it was issued decides.
-    async fn refuse_without_session(
-        &self,
-        sid: SidDigest,
-        issued_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<RefusedToken, Fault> {
-        if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
-            return Ok(RefusedToken::Recent); // and cannot have ended before
-        }
-        let ended_at = self.store.find_ended_token(sid).await?.map(Timestamp::from_millis);
-        Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
-    }
-
-    /// Has the session seen now, and writes that down; nobody waits for it.
-    fn note_seen(&self, session: &mut Session, now: Timestamp) {
-        session.last_seen_at = now;
-        session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
-        let (store, shutdown) = (Arc::clone(&self.store), Arc::clone(&self.shutdown));
-        let (id, since) = (session.id.clone(), now.before(SEEN_EVERY).millis());
-        tokio::spawn(async move {
-            if let Err(fault) = store.session_seen(id.as_str(), now.millis(), since).await {
-                shutdown.warn(&fault); // the next minute tries again
-            }
-        });
-    }
-
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
     pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
         let now = self.clock.now();
@@ -197,7 +111,7 @@ impl Sessions {
     }
 
     /// Ends a session; false if it has ended already.
-    async fn end(
+    pub(super) async fn end(
         &self,
         digest: SidDigest,
         account: &AccountId,
@@ -324,7 +238,7 @@ impl Sessions {
         }
     }
 
-    fn lifetimes(&self, remember: Remember) -> Lifetimes {
+    pub(super) fn lifetimes(&self, remember: Remember) -> Lifetimes {
         match remember {
             Remember::Yes => self.rules.remembered,
             Remember::No => self.rules.short,
@@ -354,7 +268,7 @@ impl Sessions {
         }
     }
 
-    fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
+    pub(super) fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),

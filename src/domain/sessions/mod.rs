@@ -2,6 +2,8 @@
 
 pub mod cache;
 pub mod lifecycle;
+mod recognize;
+pub mod shared_lookups;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +118,7 @@ pub struct SignedInAs {
 }
 
 /// What a session token amounts to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Authentication {
     SignedIn(Arc<SignedInAs>),
     /// This service has signed the token, and its session is not active.

@@ -1,0 +1,137 @@
+//! One look-up for all requests that present the same session token at the same time.
+//!
+//! A browser tab can send hundreds of requests at once. When the session cache does not know their token, each of
+//! them would verify its signature, read its row and record that the session was seen.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use crate::core::error::Fault;
+use crate::core::secret::TokenHash;
+use crate::domain::sessions::Authentication;
+use crate::domain::sessions::cache::Counts;
+
+/// What a look-up found, for the requests that share it.
+#[derive(Debug, Clone)]
+pub struct LookedUp {
+    pub(super) outcome: Result<Authentication, Arc<Fault>>,
+    /// The counts before the database was read; `None` if it was not.
+    pub(super) seen: Option<Counts>,
+}
+
+type Lookup<T> = BoxFuture<'static, T>;
+
+/// The look-ups in progress. A finished one leaves nothing here, and neither does one whose last request was
+/// canceled: the map is never larger than the number of requests.
+pub struct SharedLookups<T> {
+    running: Mutex<Running<T>>,
+}
+
+struct Running<T> {
+    by_token: HashMap<TokenHash, (u64, WeakShared<Lookup<T>>)>,
+    /// How many look-ups were started: the number of the next one.
+    started: u64,
+}
+
+/// What a request had to do with the look-up that answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The request started the look-up.
+    Started,
+    /// Another request had started it.
+    Joined,
+}
+
+impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
+    /// The result of the look-up of this token that is in progress, or of a new one. Requests that share a
+    /// look-up drive it together, so canceling one of them does not disturb the others.
+    ///
+    /// A look-up in progress may have read the database before this request began. `is_current` decides whether
+    /// its result is good for this request all the same. If it is not, the next look-up answers: it can only start
+    /// when the first one has ended, so whatever it reads is new enough.
+    pub async fn look_up(
+        self: &Arc<Self>,
+        token: TokenHash,
+        start: impl Fn() -> Lookup<T>,
+        is_current: impl Fn(&T) -> bool,
+    ) -> (T, Role) {
+        let (lookup, role) = self.join_or_start(token, &start);
+        let found = lookup.await;
+        match role {
+            Role::Started => return (found, role),
+            Role::Joined if is_current(&found) => return (found, role),
+            Role::Joined => {}
+        }
+        let (lookup, role) = self.join_or_start(token, &start);
+        (lookup.await, role)
+    }
+
+    fn join_or_start(
+        self: &Arc<Self>,
+        token: TokenHash,
+        start: &impl Fn() -> Lookup<T>,
+    ) -> (Shared<Lookup<T>>, Role) {
+        let mut running = self.running();
+        let joined = running.by_token.get(&token).and_then(|(_, lookup)| lookup.upgrade());
+        if let Some(lookup) = joined {
+            return (lookup, Role::Joined);
+        }
+        running.started += 1;
+        let number = running.started;
+        let entry = RunningEntry { lookups: Arc::clone(self), token, number };
+        let lookup = start();
+        let lookup = async move {
+            let _until_the_end = entry; // of the look-up: when it is finished, panics or is dropped
+            lookup.await
+        };
+        let lookup = lookup.boxed().shared();
+        let weak = lookup.downgrade().expect("a future that was not polled has not ended");
+        running.by_token.insert(token, (number, weak));
+        (lookup, Role::Started)
+    }
+
+    /// How many look-ups are in progress.
+    pub fn count(&self) -> usize {
+        self.running().by_token.len()
+    }
+}
+
+impl<T> SharedLookups<T> {
+    fn running(&self) -> MutexGuard<'_, Running<T>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a look-up in the map until it is dropped.
+struct RunningEntry<T> {
+    lookups: Arc<SharedLookups<T>>,
+    token: TokenHash,
+    number: u64,
+}
+
+impl<T> Drop for RunningEntry<T> {
+    fn drop(&mut self) {
+        let mut running = self.lookups.running();
+        // a look-up that was dropped unfinished may have a successor already
+        let is_own = |(number, _): &(u64, _)| *number == self.number;
+        if running.by_token.get(&self.token).is_some_and(is_own) {
+            running.by_token.remove(&self.token);
+        }
+    }
+}
+
+impl<T> Default for SharedLookups<T> {
+    fn default() -> Self {
+        Self { running: Mutex::new(Running { by_token: HashMap::new(), started: 0 }) }
+    }
+}
+
+impl<T> fmt::Debug for SharedLookups<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedLookups").finish_non_exhaustive()
+    }
+}

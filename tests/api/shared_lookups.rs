@@ -1,0 +1,275 @@
+//! Requests that present the same session token at the same time share one look-up.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cloakroom::app::{self, Surroundings};
+use cloakroom::core::error::Fault;
+use cloakroom::core::secret::{TokenHash, TokenHasher};
+use cloakroom::domain::Domain;
+use cloakroom::domain::sessions::cache::{Counts, Recognition};
+use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
+use cloakroom::domain::sessions::{Authentication, RefusedToken};
+use cloakroom::domain::throttle::limits::Limits;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, yield_now};
+
+use crate::house::{CHEAP, House};
+
+/// Requests of one browser tab.
+const STORM: usize = 500;
+
+/// A node without jobs in the background, which knows of all revocations for an hour: neither the state of the
+/// feed nor a slow machine makes it look a session up again.
+async fn quiet_node(house: &House) -> Arc<Domain> {
+    let (clock, hash_cost, limits) = (house.clock.clone(), CHEAP, Limits::production());
+    let environment = Surroundings { clock, hash_cost, limits };
+    let node = app::open(&house.config, environment).await.unwrap();
+    node.recognition.heard(Instant::now() + Duration::from_hours(1));
+    Arc::new(node)
+}
+
+/// What many requests at once with this token get.
+async fn requests_at_once(
+    node: &Arc<Domain>,
+    token: &str,
+    count: usize,
+) -> Vec<Result<Authentication, Fault>> {
+    let requests = (0..count).map(|_| {
+        let (node, token) = (Arc::clone(node), token.to_owned());
+        tokio::spawn(async move { node.sessions.recognise(&token).await })
+    });
+    join_all(requests).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// Does a look-up answer several requests at once, and none that comes after it? The database may answer the first
+/// request before the second one is sent, so this tries more than once.
+async fn share_one(
+    node: &Arc<Domain>,
+    token: &str,
+    is_expected: impl Fn(&Result<Authentication, Fault>) -> bool,
+) -> bool {
+    for _ in 0..50 {
+        let [_, misses, shared] = counts(node);
+        for found in requests_at_once(node, token, 20).await {
+            assert!(is_expected(&found), "{found:?}");
+        }
+        let [_, more_misses, more_shared] = counts(node);
+        assert_eq!(more_misses - misses + more_shared - shared, 20);
+        assert!(is_expected(&node.sessions.recognise(token).await));
+        assert_eq!(counts(node), [0, more_misses + 1, more_shared]);
+        if more_shared > shared {
+            return true;
+        }
+    }
+    false
+}
+
+/// Hits, misses and shared look-ups so far.
+fn counts(node: &Domain) -> [u64; 3] {
+    node.counters.recognitions().map(|(_, count)| count)
+}
+
+/// Makes every record of when a session was seen count, and leaves the session as it was: so a second record
+/// would count, too.
+async fn count_seen_records(house: &House) {
+    house.sql("create table seen_records (session text not null)").await;
+    if house.is_on_postgres() {
+        house
+            .sql(
+                "create function count_seen() returns trigger language plpgsql as $$ begin
+                     insert into seen_records values (new.id);
+                     new.last_seen_at := old.last_seen_at;
+                     return new;
+                 end $$",
+            )
+            .await;
+        let trigger = "create trigger count_seen before update of last_seen_at on sessions
+                       for each row execute function count_seen()";
+        return house.sql(trigger).await;
+    }
+    house
+        .sql(
+            "create trigger count_seen after update of last_seen_at on sessions begin
+                 insert into seen_records values (new.id);
+                 update sessions set last_seen_at = old.last_seen_at where id = new.id;
+             end",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_requests_at_once_share_one_look_up_and_one_record() {
+    let house = House::new().await;
+    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    let token = cookie.split_once('=').unwrap().1;
+    count_seen_records(&house).await;
+    house.wait(Duration::from_mins(2)); // the next request records that the session was seen
+    let node = quiet_node(&house).await;
+    for storm in 1..=2 {
+        for found in requests_at_once(&node, token, STORM).await {
+            assert!(matches!(found, Ok(Authentication::SignedIn(_))), "{found:?}");
+        }
+        let [hits, misses, shared] = counts(&node);
+        assert_eq!(misses, storm, "{hits} from the cache, {shared} shared");
+        assert_eq!(hits + shared, storm * (STORM as u64 - 1));
+        let records = async || house.count("select count(*) from seen_records").await;
+        assert!(house.soon(async || records().await >= storm.cast_signed()).await);
+        assert_eq!(records().await, storm.cast_signed());
+        house.wait(Duration::from_mins(1)); // the cached session is not fresh any more
+    }
+    assert_eq!(node.sessions.lookups.count(), 0);
+}
+
+#[tokio::test]
+async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept() {
+    let house = House::new().await;
+    let ann = house.signed_in("ann").await;
+    let cookie = ann.cookie().unwrap();
+    let token = cookie.split_once('=').unwrap().1;
+    ann.post_nothing("/logout").await;
+    let node = quiet_node(&house).await;
+    let is_refused = |found: &Result<Authentication, Fault>| {
+        matches!(found, Ok(Authentication::Refused(RefusedToken::Recent)))
+    };
+    assert!(share_one(&node, token, is_refused).await);
+    house.sql("alter table sessions rename to elsewhere").await;
+    let is_failure = |found: &Result<Authentication, Fault>| {
+        found.as_ref().is_err_and(|fault| fault.to_string().starts_with("looking a session up: "))
+    };
+    assert!(share_one(&node, token, is_failure).await);
+    house.sql("alter table elsewhere rename to sessions").await;
+    assert!(matches!(node.sessions.recognise(token).await, Ok(Authentication::Refused(_))));
+    assert_eq!(node.sessions.lookups.count(), 0);
+}
+
+/// Look-ups that end when the test says so. The result is what was read, and the counts before.
+#[derive(Clone, Default)]
+struct Bench {
+    lookups: Arc<SharedLookups<(usize, Counts)>>,
+    cache: Arc<Recognition>,
+    started: Arc<AtomicUsize>,
+    ends: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
+}
+
+impl Bench {
+    fn token(&self, token: &str) -> TokenHash {
+        self.cache.hash(token)
+    }
+
+    /// A request that has begun to wait. Its result has the number of the look-up that answered it.
+    async fn request(&self, token: TokenHash) -> JoinHandle<(usize, Role)> {
+        let bench = self.clone();
+        let request = tokio::spawn(async move {
+            let start = || {
+                let number = bench.started.fetch_add(1, Ordering::SeqCst) + 1;
+                let (end, ended) = oneshot::channel();
+                bench.ends.lock().unwrap().push(end);
+                let account = "ann".to_owned().into();
+                let seen = bench.cache.counts(&account, bench.cache.keys());
+                async move {
+                    ended.await.unwrap();
+                    (number, seen)
+                }
+                .boxed()
+            };
+            let is_current = |found: &(usize, Counts)| bench.cache.still_counts(found.1);
+            let ((number, _), role) = bench.lookups.look_up(token, start, is_current).await;
+            (number, role)
+        });
+        yield_now().await;
+        request
+    }
+
+    /// The look-up in progress that was started first ends.
+    async fn end_first(&self) {
+        let end = self.ends.lock().unwrap().remove(0);
+        end.send(()).unwrap();
+        yield_now().await;
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_look_up() {
+    let bench = Bench::default();
+    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    let token = bench.token("one");
+    let first = bench.request(token).await;
+    bench.cache.ended(&"ann".to_owned().into()); // and the revocation is answered
+    let (second, third) = (bench.request(token).await, bench.request(token).await);
+    assert_eq!(bench.started.load(Ordering::SeqCst), 1, "they wait for the look-up in progress");
+    bench.end_first().await;
+    assert_eq!(first.await.unwrap(), (1, Role::Started), "it began before the revocation");
+    assert_eq!(bench.started.load(Ordering::SeqCst), 2);
+    bench.cache.ended(&"ann".to_owned().into());
+    bench.end_first().await;
+    // the second look-up began after both requests: another revocation makes no third one
+    let roles = [second.await.unwrap(), third.await.unwrap()];
+    assert_eq!(roles, [(2, Role::Started), (2, Role::Joined)]);
+    assert_eq!(bench.lookups.count(), 0);
+}
+
+#[tokio::test]
+async fn a_look_up_is_not_shared_while_revocations_of_other_nodes_are_not_heard() {
+    let bench = Bench::default();
+    let token = bench.token("one");
+    let (first, second) = (bench.request(token).await, bench.request(token).await);
+    bench.end_first().await;
+    assert_eq!(first.await.unwrap(), (1, Role::Started));
+    bench.end_first().await;
+    assert_eq!(second.await.unwrap(), (2, Role::Started));
+}
+
+#[tokio::test]
+async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() {
+    let bench = Bench::default();
+    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    let token = bench.token("one");
+    let (first, second) = (bench.request(token).await, bench.request(token).await);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    bench.end_first().await;
+    assert_eq!(second.await.unwrap(), (1, Role::Joined));
+
+    let alone = bench.request(token).await;
+    assert_eq!(bench.lookups.count(), 1);
+    alone.abort();
+    assert!(alone.await.unwrap_err().is_cancelled());
+    assert_eq!(bench.lookups.count(), 0);
+    let after = bench.request(token).await;
+    drop(bench.ends.lock().unwrap().remove(0)); // of the request that was canceled
+    bench.end_first().await;
+    assert_eq!(after.await.unwrap(), (3, Role::Started));
+}
+
+#[tokio::test]
+async fn requests_of_different_tokens_share_nothing() {
+    let bench = Bench::default();
+    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    let one = bench.request(bench.token("one")).await;
+    let other = bench.request(bench.token("two")).await;
+    assert_eq!(bench.lookups.count(), 2);
+    bench.end_first().await;
+    bench.end_first().await;
+    assert_eq!(one.await.unwrap(), (1, Role::Started));
+    assert_eq!(other.await.unwrap(), (2, Role::Started));
+}
+
+#[tokio::test]
+async fn a_look_up_that_panics_is_not_joined_any_more() {
+    let lookups: Arc<SharedLookups<()>> = Arc::default();
+    let token = TokenHasher::random().hash("one");
+    let shared = Arc::clone(&lookups);
+    let request = tokio::spawn(async move {
+        let start = || async { panic!("this look-up fails the hard way") }.boxed();
+        shared.look_up(token, start, |()| true).await
+    });
+    assert!(request.await.unwrap_err().is_panic());
+    assert_eq!(lookups.count(), 0);
+    let start = || async {}.boxed();
+    assert_eq!(lookups.look_up(token, start, |()| true).await, ((), Role::Started));
+}
