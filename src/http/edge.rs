@@ -11,7 +11,7 @@ use poem::{Request, Response, Result};
 use poem_openapi::OpenApi;
 use tracing::{Instrument, Level, Span};
 
-use super::cookie::AlsoSet;
+use super::extra_cookie::AlsoSet;
 use super::pages::BrowserRequest;
 use super::problem::Failure;
 use super::problem::catch::catch_panic;

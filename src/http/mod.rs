@@ -1,12 +1,13 @@
 //! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
 
 mod api;
-mod client;
 mod conflict_log;
-mod cookie;
+mod date_time;
 mod docs;
 mod edge;
+mod extra_cookie;
 mod guard;
+mod login_context;
 mod mount;
 mod openapi;
 mod pages;
@@ -15,8 +16,11 @@ mod request;
 mod request_metrics;
 mod response_headers;
 mod router;
+mod security_scheme;
+mod session_check;
 mod session_cookies;
 mod session_data;
+mod set_cookie;
 mod setup_warnings;
 mod state;
 
@@ -29,10 +33,10 @@ use poem_openapi::OpenApi;
 use self::api::operations;
 pub use self::api::private::PrivateApi;
 pub use self::conflict_log::ConflictLog;
-pub use self::cookie::{DeviceCookie, SessionCookie};
 use self::edge::OuterEndpoint;
 pub use self::guard::{MaybeSignedIn, SignedIn};
-pub use self::mount::{Guest, MountError};
+pub use self::mount::Guest;
+pub use self::mount::error::MountError;
 pub use self::openapi::about::About;
 pub use self::openapi::document::{document, yaml};
 use self::openapi::served::served;
@@ -44,16 +48,17 @@ pub use self::request::trace::RequestLog;
 pub use self::request_metrics::{BOUNDS, Requests};
 use self::router::RouteTable;
 pub use self::session_data::{Session, SessionDataError};
+pub use self::set_cookie::{DeviceCookie, SessionCookie};
 pub use self::state::Front;
 
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use super::api::login::CredentialsView;
-    pub use super::cookie::Presented;
     pub use super::problem::Failure;
     pub use super::request::body::FromFields;
     pub use super::request::client_address::{client_address, counted_address};
+    pub use super::request::cookie::Presented;
     pub use super::request::fields::Fields;
 
     /// A refusal as a client reads it.
@@ -70,7 +75,7 @@ pub fn route<T: OpenApi + 'static>(
     guest: Guest<T>,
 ) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
     let Guest { api, about, body_limit, pages } = guest;
-    mount::check::<T>(&about.scheme)?;
+    mount::check::check::<T>(&about.scheme)?;
     let title = about.title.clone();
     let document = served::<T>(&front, about, body_limit);
     let mut table = RouteTable::new();

@@ -3,12 +3,13 @@
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
-use super::api::sessions::date_time;
-use super::cookie::{AlsoSet, Keep};
+use super::extra_cookie::AlsoSet;
+use super::set_cookie::Keep;
 use super::state::Front;
 use crate::core::error::Fault;
 use crate::domain::sessions::Ticket;
 use crate::domain::throttle::limits::DEVICE;
+use crate::http::date_time::date_time;
 
 impl Front {
     /// Ends every session whose cookie came with the request: a planted cookie beside the real one

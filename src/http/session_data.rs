@@ -12,9 +12,10 @@ use poem_openapi::registry::{MetaSchema, Registry};
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::guard::{self, SCHEME, SignedIn};
+use super::guard::SignedIn;
 use super::problem::error::ErrorCause;
 use super::problem::{Code, Failure};
+use super::security_scheme::{SCHEME, register_scheme};
 use super::state::Front;
 use crate::core::error::Fault;
 use crate::domain::session_data::{DataError, LARGEST};
@@ -230,7 +231,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Session<T> {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        guard::register(registry);
+        register_scheme(registry);
         let (name, rust_type) = (T::name().into_owned(), std::any::type_name::<T>());
         let key = format!("{DATA_TYPE}{name} {rust_type}");
         let mut schema = MetaSchema::new("object");

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::conflict_log::ConflictLog;
-use super::cookie::{DeviceCookie, SessionCookie};
 use super::pages::{RedirectTargets, Site};
 use super::request::cross_origin::Origins;
 use super::request::host::Hosts;
 use super::request::trace::RequestLog;
 use super::request_metrics::Requests;
+use super::set_cookie::{DeviceCookie, SessionCookie};
 use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 

@@ -9,7 +9,6 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::field_errors::about_password;
-use super::sessions::date_time;
 use super::tags::Tag;
 use crate::core::secret::Password;
 use crate::domain::accounts::Account;
@@ -17,7 +16,8 @@ use crate::domain::credentials::ChangeError;
 use crate::domain::login::LogInError;
 use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::Remember;
-use crate::http::cookie::WithCookie;
+use crate::http::date_time::date_time;
+use crate::http::extra_cookie::WithCookie;
 use crate::http::guard::SignedIn;
 use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};

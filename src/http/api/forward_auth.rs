@@ -1,11 +1,16 @@
 //! `forwardAuth`: who is signed in, for the proxy in front of an app.
 
-use poem_openapi::{ApiResponse, OpenApi};
+use std::sync::Arc;
+
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
 
 use super::tags::Tag;
 use crate::domain::sessions::SignedInAs;
-use crate::http::guard::LetThrough;
 use crate::http::problem::Failure;
+use crate::http::security_scheme::{SCHEME, register_scheme};
+use crate::http::state::Front;
 
 pub struct ForwardAuthApi;
 
@@ -23,6 +28,32 @@ impl Identity {
             user_id: who.account.id.as_str().to_owned(),
             session: who.session.id.as_str().to_owned(),
         }
+    }
+}
+
+/// As [`SignedIn`], for an operation that proxies ask: whoever does not count is answered 401.
+#[derive(Debug)]
+pub struct ForwardAuthUser(pub Arc<SignedInAs>);
+
+impl<'a> ApiExtractor<'a> for ForwardAuthUser {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_scheme(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Ok(Self(Front::of(request)?.let_through(request).await?))
     }
 }
 
@@ -59,7 +90,7 @@ impl ForwardAuthApi {
         operation_id = "forwardAuth",
         tag = "Tag::Proxies"
     )]
-    async fn forward_auth(&self, who: LetThrough) -> Result<ForwardAuthAnswer, Failure> {
+    async fn forward_auth(&self, who: ForwardAuthUser) -> Result<ForwardAuthAnswer, Failure> {
         let Identity { user, user_id, session } = Identity::of(&who.0);
         Ok(ForwardAuthAnswer::SignedIn(user, user_id, session))
     }

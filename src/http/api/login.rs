@@ -13,7 +13,7 @@ use crate::core::error::Fault;
 use crate::core::secret::Password;
 use crate::domain::login::{BadCredentials, BadLength, Credentials, LogInError};
 use crate::domain::passwords::rules::MOST_TYPED;
-use crate::http::cookie::{AlsoSet, WithCookie};
+use crate::http::extra_cookie::{AlsoSet, WithCookie};
 use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
 use crate::http::request::fields::Fields;

@@ -14,7 +14,7 @@ use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS};
 use crate::domain::registration::{Application, RegisterError};
-use crate::http::cookie::WithCookie;
+use crate::http::extra_cookie::WithCookie;
 use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;

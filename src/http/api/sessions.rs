@@ -8,10 +8,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::tags::Tag;
-use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{Cursor, Remember, Session};
+use crate::http::date_time::date_time;
 use crate::http::guard::SignedIn;
 use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
 use crate::http::state::Front;
@@ -61,11 +61,6 @@ impl SessionView {
             browser: session.origin.browser.clone(),
         }
     }
-}
-
-/// An instant as RFC 3339 writes it, to the second.
-pub fn date_time(at: Timestamp) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// A page of sessions, the newest first.

@@ -2,7 +2,7 @@
 
 use poem_openapi::{ContactObject, LicenseObject};
 
-use crate::http::guard::SCHEME;
+use crate::http::security_scheme::SCHEME;
 
 /// The part that is about sessions, whatever the service is.
 pub const DESCRIPTION: &str = "\

@@ -3,7 +3,7 @@
 use poem_openapi::registry::MetaApi;
 use serde_json::{Value, json};
 
-use crate::http::guard::SCHEME;
+use crate::http::security_scheme::SCHEME;
 
 /// Who wrote an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]

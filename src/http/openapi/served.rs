@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::about::About;
 use super::document::{build, pretty};
 use super::members::{members, members_in, members_of};
-use crate::http::guard::SCHEME;
+use crate::http::security_scheme::SCHEME;
 use crate::http::state::Front;
 
 /// The document of a running service: it names the cookie as the settings do, asks for as many

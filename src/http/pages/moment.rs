@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::core::clock::Timestamp;
-use crate::http::api::sessions::date_time;
+use crate::http::date_time::date_time;
 
 /// An instant, for browsers and for people.
 pub struct Moment {

@@ -5,7 +5,7 @@
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
-use crate::http::cookie::all;
+use crate::http::request::cookie::all;
 use crate::http::state::Front;
 
 /// In seconds: the next page is asked for at once.

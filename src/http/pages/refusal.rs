@@ -13,8 +13,8 @@ use super::problem_page::{ProblemPage, parts};
 use super::render::render;
 use super::signed_out::SignedOutPage;
 use crate::core::error::Fault;
-use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Problem};
+use crate::http::session_check::SessionCheck;
 use crate::http::state::Front;
 
 /// What a browser asked for, to answer it with a page.

@@ -10,9 +10,9 @@ use super::redirect_targets::RedirectTargets;
 use super::render::{render, see_other};
 use crate::domain::accounts::Registration;
 use crate::domain::sessions::Ticket;
-use crate::http::cookie::Presented;
 use crate::http::problem::{Code, Failure, Problem};
 use crate::http::request::body::FromFields;
+use crate::http::request::cookie::Presented;
 use crate::http::request::fields::Fields;
 use crate::http::state::Front;
 

@@ -12,9 +12,9 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::Visitor;
 use crate::http::api::login::LogoutOptions;
-use crate::http::cookie::Presented;
 use crate::http::problem::Failure;
 use crate::http::request::body::read_optional;
+use crate::http::request::cookie::Presented;
 use crate::http::state::Front;
 
 #[derive(Template)]

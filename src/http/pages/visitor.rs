@@ -7,9 +7,9 @@ use poem::{Request, Response};
 
 use super::render::see_other;
 use crate::domain::sessions::{RefusedToken, SignedInAs};
-use crate::http::cookie::Presented;
-use crate::http::guard::SessionCheck;
 use crate::http::problem::{Code, Failure, Problem};
+use crate::http::request::cookie::Presented;
+use crate::http::session_check::SessionCheck;
 use crate::http::state::Front;
 
 /// Who looks at a page.

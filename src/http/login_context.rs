@@ -10,9 +10,9 @@ use crate::domain::requester::Caller;
 use crate::domain::sessions::{Origin, Remember, Wishes};
 
 /// More of a `User-Agent` is not read.
-const LONGEST: usize = 512;
+const MAX_USER_AGENT_LENGTH: usize = 512;
 /// The most characters of a browser's name in words.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 impl Front {
     /// Whom limits and the shares of the hash queue count.
@@ -35,7 +35,7 @@ impl Front {
 
 /// `Firefox on Linux`; for a program its own name.
 fn browser(user_agent: &str) -> Option<String> {
-    let read: String = user_agent.chars().take(LONGEST).collect();
+    let read: String = user_agent.chars().take(MAX_USER_AGENT_LENGTH).collect();
     let known = Parser::new().parse(&read).filter(|known| known.category != "misc");
     let words = match known {
         Some(known) if known.os == "UNKNOWN" || known.os.is_empty() => known.name.to_owned(),
@@ -43,7 +43,7 @@ fn browser(user_agent: &str) -> Option<String> {
         None => read.split(['/', ' ', '(']).next().unwrap_or_default().to_owned(),
     };
     let is_shown = |c: &char| !c.is_control();
-    let words: String = words.chars().filter(is_shown).take(LONGEST_NAME).collect();
+    let words: String = words.chars().filter(is_shown).take(MAX_NAME_LENGTH).collect();
     (words != "UNKNOWN" && !words.is_empty()).then_some(words)
 }
 
@@ -80,7 +80,7 @@ mod tests {
         #[test]
         fn any_user_agent_gives_a_short_name_or_none(user_agent in "\\PC{0,600}") {
             let words = browser(&user_agent);
-            prop_assert!(words.is_none_or(|words| words.chars().count() <= LONGEST_NAME));
+            prop_assert!(words.is_none_or(|words| words.chars().count() <= MAX_NAME_LENGTH));
         }
     }
 }

@@ -1,0 +1,108 @@
+//! A file as an endpoint, compressed for clients that take it so, with a tag for their caches.
+
+use std::io::Read;
+use std::sync::{LazyLock, OnceLock};
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use flate2::read::GzDecoder;
+use hyper::body::Bytes;
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::{Endpoint, Request, Response, Result};
+use sha2::{Digest, Sha256};
+
+/// A browser may use its copy when the tag, which is made of what the file holds, still fits.
+const REVALIDATE: &str = "no-cache";
+
+/// A file as it is sent. What only some are asked for is made when the first client asks.
+pub struct File {
+    kind: &'static str,
+    /// As it is.
+    plain: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
+    packed: Option<&'static [u8]>,
+    digest: OnceLock<String>,
+}
+
+impl File {
+    pub fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::made(kind, None, move || bytes)
+    }
+
+    pub fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
+        Self::made(kind, Some(gzip), move || {
+            let mut bytes = Vec::new();
+            GzDecoder::new(gzip)
+                .read_to_end(&mut bytes)
+                .expect("a file that was embedded can be unpacked");
+            Bytes::from(bytes)
+        })
+    }
+
+    pub fn made(
+        kind: &'static str,
+        packed: Option<&'static [u8]>,
+        plain: impl FnOnce() -> Bytes + Send + 'static,
+    ) -> Self {
+        Self { kind, plain: LazyLock::new(Box::new(plain)), packed, digest: OnceLock::new() }
+    }
+
+    /// What tells one content from another: a third of the SHA-256 of what is kept of it.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let kept = self.packed.unwrap_or_else(|| &self.plain);
+            BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(kept)[..12])
+        })
+    }
+}
+
+impl Endpoint for File {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        // documents may differ from one setting to the next: only files have a tag
+        let is_file = !self.kind.starts_with("application/");
+        let packed = self.packed.filter(|_| takes_gzip(request.headers()));
+        let mut response =
+            Response::builder().content_type(self.kind).header(header::CACHE_CONTROL, REVALIDATE);
+        if is_file {
+            // what is sent compressed is not byte for byte the same (RFC 9110, section 8.8.3.3)
+            let coding = if packed.is_some() { "-gzip" } else { "" };
+            let tag = format!("\"{}{coding}\"", self.digest());
+            response = response.header(header::ETAG, &tag).header(header::VARY, "Accept-Encoding");
+            if is_known(&request, &tag) {
+                return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+            }
+        }
+        if let Some(packed) = packed {
+            let gzip = HeaderValue::from_static("gzip");
+            return Ok(response
+                .header(header::CONTENT_ENCODING, gzip)
+                .body(Bytes::from_static(packed)));
+        }
+        Ok(response.body(self.plain.clone()))
+    }
+}
+
+/// RFC 9110, section 12.5.3, as far as one coding needs it: what is said of gzip, else of the rest.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let weight = |wanted: &str| {
+        codings.into_iter().flat_map(|codings| codings.split(',')).find_map(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let is_it = parts.next()?.eq_ignore_ascii_case(wanted);
+            let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
+            is_it.then(|| weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0)))
+        })
+    };
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
+}
+
+/// RFC 9110, section 13.1.2: does the client have it already?
+fn is_known(request: &Request, tag: &str) -> bool {
+    request.header(header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.split(',')
+            .map(str::trim)
+            .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    })
+}

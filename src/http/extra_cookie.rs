@@ -1,0 +1,34 @@
+//! A second cookie for a response.
+
+use poem::http::HeaderValue;
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaResponses, Registry};
+
+/// A second cookie for an answer: poem-openapi would overwrite the first one, so the edge adds it.
+#[derive(Debug, Clone)]
+pub struct AlsoSet(pub HeaderValue);
+
+/// An answer beside which a second cookie may be set.
+#[derive(Debug)]
+pub struct WithCookie<T>(pub T, pub Option<AlsoSet>);
+
+impl<T: IntoResponse> IntoResponse for WithCookie<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if let Some(cookie) = self.1 {
+            response.set_data(cookie);
+        }
+        response
+    }
+}
+
+impl<T: ApiResponse + IntoResponse> ApiResponse for WithCookie<T> {
+    fn meta() -> MetaResponses {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}

@@ -1,0 +1,65 @@
+//! An operation of an embedder as an endpoint.
+
+use std::sync::Arc;
+
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
+use poem::http::{HeaderValue, header};
+use poem::{Body, Error, Request, Response, Result};
+use poem_openapi::OperationId;
+use poem_openapi::error::{ContentTypeError, ParsePathError};
+
+use crate::http::problem::{Failure, Problem};
+use crate::http::request::limit::LimitedBody;
+
+/// An operation of somebody else's. What is beyond the limit of its body fails when it is read, so
+/// that the guard comes first.
+pub struct Guests {
+    pub endpoint: BoxEndpoint<'static>,
+    pub limit: usize,
+    /// What its path calls its parameters; poem-openapi counts them.
+    pub parameters: Arc<[String]>,
+    /// The media types of its body.
+    pub accept: Option<HeaderValue>,
+}
+
+impl DynEndpoint for Guests {
+    type Output = Response;
+
+    fn call(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
+        let body = request.take_body();
+        if !body.is_empty() {
+            let body = LimitedBody::new(body.into(), self.limit);
+            request.set_body(Body::from(body.boxed()));
+        }
+        let answer = DynEndpoint::call(&*self.endpoint, request);
+        Box::pin(answer.map_err(|error| self.named(error)))
+    }
+}
+
+impl Guests {
+    /// An error about a part of the path, told of by the part's own name, and one about the type of
+    /// the body with those that there are.
+    fn named(&self, error: Error) -> Error {
+        if let (true, Some(accept)) = (error.is::<ContentTypeError>(), &self.accept) {
+            let refusal = Failure::from(Problem::of_no_documented_media_type());
+            let refusal = refusal.with_header(header::ACCEPT, accept.clone());
+            return of_same_operation(refusal.into(), &error);
+        }
+        let part = error.downcast_ref().and_then(|bad: &ParsePathError| {
+            self.parameters.get(bad.name.strip_prefix("param")?.parse::<usize>().ok()?)
+        });
+        let Some(part) = part else { return error };
+        of_same_operation(Failure::from(Problem::not_as_documented(part)).into(), &error)
+    }
+}
+
+/// The error in the place of another one.
+fn of_same_operation(mut error: Error, other: &Error) -> Error {
+    if let Some(id) = other.data::<OperationId>() {
+        error.set_data(*id);
+    }
+    error
+}

@@ -1,0 +1,46 @@
+//! Why operations of an embedder do not fit.
+
+use std::fmt;
+
+use poem::http::Method;
+
+use crate::http::router::BadPath;
+
+/// Why operations cannot stand beside Cloakroom's; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    #[error(
+        "two #[OpenApi] impls have the path {0}, and the document would show one of them only: put \
+         all methods of a path into one impl"
+    )]
+    PathTwice(String),
+    #[error("{method} {path} is Cloakroom's own; choose another path")]
+    PathTaken { method: Method, path: String },
+    #[error("the path {path:?} cannot be mounted: {why}")]
+    BadPath { path: String, why: String },
+    #[error("two operations are called {0}; give one of them another operation_id")]
+    OperationIdTwice(&'static str),
+    #[error(
+        "the schema {0} is one of Cloakroom's; give yours another name: #[oai(rename = \"…\")]"
+    )]
+    SchemaTaken(String),
+    #[error(
+        "{one} and {other} are both called {name} in the document, and a session would keep one value \
+         for both: give one of them another name, #[oai(rename = \"…\")]"
+    )]
+    SessionDataTwice { name: String, one: &'static str, other: &'static str },
+    #[error("the security scheme {0} is Cloakroom's; give yours another name")]
+    SchemeTaken(&'static str),
+}
+
+impl MountError {
+    pub fn bad_path(path: String, why: &dyn fmt::Display) -> Self {
+        Self::BadPath { path, why: why.to_string() }
+    }
+}
+
+impl From<BadPath> for MountError {
+    fn from(BadPath { path, why }: BadPath) -> Self {
+        Self::BadPath { path, why }
+    }
+}

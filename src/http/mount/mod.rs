@@ -1,0 +1,87 @@
+//! The operations and pages that an embedder mounts next to those of this layer.
+//!
+//! poem-openapi merges in silence what two operations say of one path, and panics when two types
+//! have one name; here each has an error that says what to do.
+
+pub mod check;
+mod endpoint;
+pub mod error;
+mod paths;
+
+use std::fmt;
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
+use poem_openapi::OpenApi;
+
+use self::endpoint::Guests;
+use self::error::MountError;
+use self::paths::{Taken, media_types, parameters, paths, shape};
+use super::api::private::PrivateApi;
+use super::openapi::about::About;
+use super::request::limit::MAX_BODY_BYTES;
+use super::router::RouteTable;
+
+/// The operations and pages of an embedder's service.
+pub struct Guest<T> {
+    pub api: T,
+    pub about: About,
+    /// The most bytes that a body of theirs may have.
+    pub body_limit: usize,
+    pub pages: Vec<(String, BoxEndpoint<'static>)>,
+}
+
+impl<T> fmt::Debug for Guest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+impl Guest<PrivateApi> {
+    /// What the program itself puts beside them.
+    pub fn cloakroom() -> Self {
+        Self {
+            api: PrivateApi,
+            about: About::cloakroom(),
+            body_limit: MAX_BODY_BYTES,
+            pages: Vec::new(),
+        }
+    }
+}
+
+/// Adds operations and pages to a table that has everything else.
+pub fn add<T: OpenApi>(
+    api: T,
+    body_limit: usize,
+    pages: Vec<(String, BoxEndpoint<'static>)>,
+    table: &mut RouteTable,
+) -> Result<(), MountError> {
+    let mut taken = Taken::by(table);
+    let mut theirs = RouteTable::new();
+    api.add_routes(&mut theirs);
+    let described = T::meta();
+    for (path, methods) in theirs {
+        let described = paths(&described).find(|described| shape(&described.path) == shape(&path));
+        let parameters = described.map_or_else(Vec::new, |path| parameters(&path.path));
+        let parameters: Arc<[String]> = parameters.into();
+        for (method, endpoint) in methods {
+            taken.take(&path, &method)?;
+            let parameters = Arc::clone(&parameters);
+            let accept = described.and_then(|path| media_types(path, &method));
+            let endpoint = Guests { endpoint, limit: body_limit, parameters, accept };
+            table.entry(path.clone()).or_default().insert(method, Box::new(endpoint));
+        }
+    }
+    for (path, page) in pages {
+        if !path.starts_with('/') {
+            return Err(MountError::bad_path(path, &"it must begin with /"));
+        }
+        // the first page is of whoever's house it is
+        if path != "/" {
+            taken.take(&path, &Method::GET)?;
+        }
+        table.entry(path).or_default().insert(Method::GET, page);
+    }
+    Ok(())
+}

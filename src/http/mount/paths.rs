@@ -1,0 +1,63 @@
+//! The paths of operations, as the router sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poem::http::{HeaderValue, Method};
+use poem_openapi::registry::{MetaApi, MetaPath};
+
+use super::error::MountError;
+use crate::http::router::RouteTable;
+
+pub fn paths(apis: &[MetaApi]) -> impl Iterator<Item = &MetaPath> {
+    apis.iter().flat_map(|api| &api.paths)
+}
+
+/// A path as the router sees it: whatever its parameters are called.
+pub fn shape(path: &str) -> String {
+    let segment = |segment: &str| match segment.chars().next() {
+        Some(':' | '{' | '<') => ":".to_owned(),
+        Some('*') => "*".to_owned(),
+        _ => segment.to_owned(),
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// The names of a path's parameters, in their order.
+pub fn parameters(path: &str) -> Vec<String> {
+    let name = |segment: &str| {
+        let name = segment.strip_prefix('{').or(segment.strip_prefix(':'))?;
+        name.split(['}', '<']).next().map(str::to_owned)
+    };
+    path.split('/').filter_map(name).collect()
+}
+
+/// The media types that an operation's body may have, for the header `Accept` of its refusal.
+pub fn media_types(path: &MetaPath, method: &Method) -> Option<HeaderValue> {
+    let operation = path.operations.iter().find(|operation| operation.method == *method)?;
+    let kinds = operation.request.as_ref()?.content.iter().map(|media| {
+        media.content_type.split(';').next().unwrap_or_default().trim() // JSON has no character set
+    });
+    HeaderValue::try_from(kinds.collect::<Vec<_>>().join(", ")).ok()
+}
+
+/// The methods of each shape of a path that are somebody's, and how that one wrote it.
+pub struct Taken(BTreeMap<String, (String, BTreeSet<String>)>);
+
+impl Taken {
+    pub fn by(table: &RouteTable) -> Self {
+        let mut taken = Self(BTreeMap::new());
+        for (path, methods) in table {
+            let names = methods.keys().map(ToString::to_string).collect();
+            taken.0.insert(shape(path), (path.clone(), names));
+        }
+        taken
+    }
+
+    pub fn take(&mut self, path: &str, method: &Method) -> Result<(), MountError> {
+        let place = self.0.entry(shape(path));
+        let (first, methods) = place.or_insert_with(|| (path.to_owned(), BTreeSet::new()));
+        let is_free = first == path && methods.insert(method.to_string());
+        let taken = || MountError::PathTaken { method: method.clone(), path: path.to_owned() };
+        is_free.then_some(()).ok_or_else(taken)
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads the cookies of a request.
+
+use memchr::memchr_iter;
+use poem::http::{HeaderMap, HeaderValue, header};
+
+/// What a request says about its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// No cookie of our name, or an empty one.
+    Nothing,
+    /// This token, once or more often.
+    Token(&'a str),
+    /// Two tokens that differ: somebody planted one of them.
+    Contradiction,
+}
+
+/// Reads the raw header: names are compared to the letter, values are not decoded.
+pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> Presented<'a> {
+    let mut found = Presented::Nothing;
+    for field in headers.get_all(header::COOKIE) {
+        // what is not ASCII cannot hold a token of ours, but may hold other cookies
+        for pair in pairs(field) {
+            let Some(token) = token(name, pair.trim_ascii()) else { continue };
+            found = match found {
+                Presented::Nothing => Presented::Token(token),
+                Presented::Token(first) if first == token => found,
+                Presented::Token(_) | Presented::Contradiction => return Presented::Contradiction,
+            };
+        }
+    }
+    found
+}
+
+/// Every different value of a cookie.
+pub fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+    let mut tokens: Vec<_> = pairs.filter_map(|pair| token(name, pair.trim_ascii())).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
+}
+
+/// The value of a cookie of this name. An empty one is as good as none.
+fn token<'a>(name: &str, pair: &'a [u8]) -> Option<&'a str> {
+    let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    (!value.is_empty()).then(|| std::str::from_utf8(value).unwrap_or(NOT_UTF8))
+}
+
+/// Stands for a value that is not UTF-8: it is no token, and so it is refused.
+const NOT_UTF8: &str = "?";
+
+/// The parts of one `Cookie` field.
+fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let bytes = field.as_bytes();
+    let ends = memchr_iter(b';', bytes).chain([bytes.len()]);
+    ends.scan(0, |start, end| {
+        let pair = &bytes[*start..end];
+        *start = end + 1;
+        Some(pair)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(fields: &[&[u8]]) -> HeaderMap {
+        let values = fields.iter().filter_map(|field| HeaderValue::from_bytes(field).ok());
+        values.map(|value| (header::COOKIE, value)).collect()
+    }
+
+    #[test]
+    fn one_value_counts_however_often_it_is_sent() {
+        let read = |fields: &[&[u8]]| match presented("session", &headers(fields)) {
+            Presented::Nothing => "nothing".to_owned(),
+            Presented::Token(token) => format!("token {token}"),
+            Presented::Contradiction => "contradiction".to_owned(),
+        };
+        assert_eq!(read(&[]), "nothing");
+        assert_eq!(read(&[b"a=b; session=x; c=d"]), "token x");
+        assert_eq!(read(&[b"session=x; session=x", b"session=x"]), "token x");
+        assert_eq!(read(&[b"session=x; session=y"]), "contradiction");
+        assert_eq!(read(&[b"session=x", b"session=y"]), "contradiction");
+        assert_eq!(read(&[b"session=x; session=y; session=x"]), "contradiction");
+        assert_eq!(read(&[b"Session=x; session =x; xsession=x; session%20=x"]), "nothing");
+        assert_eq!(read(&[b"session=\"x\""]), "token \"x\"");
+        assert_eq!(read(&[b"session=%78"]), "token %78");
+        assert_eq!(read(&[b"session=\xff"]), "token ?");
+        assert_eq!(read(&[b"session="]), "nothing");
+        assert_eq!(read(&[b"session=; session=x; session= "]), "token x");
+        assert_eq!(read(&[b"session=\xff; session=x"]), "contradiction");
+        assert_eq!(read(&[b"\xff=1; session=x"]), "token x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
+            let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+            let _ = presented("session", &headers(&fields));
+        }
+
+        #[test]
+        fn a_token_is_found_among_any_others(
+            before in "([a-z]{1,5}=[a-z]{0,5}; ){0,3}", token in "[A-Za-z0-9_.-]{1,40}", after in "(; [a-z]{1,5}=[a-z]{0,5}){0,3}",
+        ) {
+            let field = format!("{before}session={token}{after}");
+            let headers = headers(&[field.as_bytes()]);
+            prop_assert_eq!(presented("session", &headers), Presented::Token(token.as_str()));
+        }
+    }
+}
