@@ -26,7 +26,7 @@ use cloakroom::core::usernames::Username;
 use cloakroom::domain::registration::Application;
 use cloakroom::domain::requester::Caller;
 use cloakroom::domain::sessions::{Origin, Remember, Wishes};
-use cloakroom::http::{About, Guest, Requests};
+use cloakroom::http::{DocumentInfo, EmbeddedApi, Requests};
 use cloakroom::server::{self, Edge};
 use cloakroom::{Cloakroom, SignedIn};
 use poem::EndpointExt;
@@ -195,8 +195,9 @@ impl Subject {
         let cloakroom = Cloakroom::among(config.clone(), surroundings, false).await.unwrap();
         let opened = millis(start.elapsed());
         // what `mount` puts together and `serve` serves
-        let about = About::new("Greetings", "1.0.0");
-        let guest = Guest { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
+        let about = DocumentInfo::new("Greetings", "1.0.0");
+        let guest =
+            EmbeddedApi { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
         let requests = Arc::new(Requests::of::<Embedder>());
         let domain = Arc::clone(cloakroom.domain());
         let furnished = app::build_endpoint_with(config, domain, false, requests, guest).unwrap();

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use cloakroom::http::fuzzing::{self, CredentialsView, Failure, Fields, FromFields};
+use cloakroom::http::fuzzing::{self, CredentialsView, ApiError, Fields, FromFields};
 use cloakroom_fuzz::Members;
 use futures_util::FutureExt;
 use libfuzzer_sys::fuzz_target;
@@ -30,7 +30,7 @@ fn read(kind: &str, body: &[u8]) -> Read {
 }
 
 /// What is said about a body that is refused; it keeps to what the document promises.
-fn about(failure: &Failure) -> String {
+fn about(failure: &ApiError) -> String {
     let problem = fuzzing::problem(failure);
     let length = |of: &Value| of.as_str().expect("a text").chars().count();
     assert!(matches!(problem["status"].as_u64(), Some(400 | 413 | 415)), "{problem}");

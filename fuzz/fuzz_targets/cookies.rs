@@ -5,7 +5,7 @@
 
 use cloakroom::core::secret::SessionToken;
 use cloakroom::http::SessionCookie;
-use cloakroom::http::fuzzing::Presented;
+use cloakroom::http::fuzzing::CookieLookup;
 use libfuzzer_sys::fuzz_target;
 use poem::Request;
 use poem::http::{HeaderValue, header};
@@ -28,9 +28,9 @@ fuzz_target!(|data: &[u8]| {
     values.sort_unstable();
     values.dedup();
     let expected = match values[..] {
-        [] => Presented::Nothing,
-        [value] => Presented::Token(value),
-        [_, _, ..] => Presented::Contradiction,
+        [] => CookieLookup::Missing,
+        [value] => CookieLookup::Found(value),
+        [_, _, ..] => CookieLookup::Conflicting,
     };
     assert_eq!(cookie.of(&request), expected);
     assert_eq!(cookie.all(&request), values);
@@ -41,6 +41,6 @@ fuzz_target!(|data: &[u8]| {
         let sent = set.split_once("; Path=/; HttpOnly; SameSite=Lax").expect("its attributes").0;
         let mut again = Request::default();
         again.headers_mut().append(header::COOKIE, sent.parse().expect("it came in a header"));
-        assert_eq!(cookie.of(&again), Presented::Token(value));
+        assert_eq!(cookie.of(&again), CookieLookup::Found(value));
     }
 });

@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 use crate::http::{
-    Color, ConflictLog, DeviceCookie, Front, Guest, Hosts, Logo, MountError, Origins,
+    AppState, Color, ConflictLog, DeviceCookie, EmbeddedApi, Hosts, Logo, MountError, Origins,
     RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
 };
 
@@ -34,7 +34,7 @@ pub fn build_endpoint(
     is_demo: bool,
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
-    let built = build_endpoint_with(config, domain, is_demo, requests, Guest::cloakroom());
+    let built = build_endpoint_with(config, domain, is_demo, requests, EmbeddedApi::cloakroom());
     built.expect("the program's own operations fit").0
 }
 
@@ -44,9 +44,9 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
     domain: Arc<Domain>,
     is_demo: bool,
     requests: Arc<Requests>,
-    guest: Guest<T>,
+    guest: EmbeddedApi<T>,
 ) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
-    let front = Front {
+    let front = AppState {
         domain,
         cookie: SessionCookie::new(
             &config.cookie.name,

@@ -13,7 +13,7 @@ use crate::domain::demo_users::DEMO_USERS;
 use crate::embed::{
     Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
 };
-use crate::http::Guest;
+use crate::http::EmbeddedApi;
 
 #[derive(Debug, Default, Args)]
 pub struct Serve {
@@ -51,7 +51,7 @@ impl Serve {
         } else {
             warn_of_demo_users(config, cloakroom.domain()).await?;
         }
-        let mounted = cloakroom.mount_guest(Guest::cloakroom()).endpoint()?;
+        let mounted = cloakroom.mount_guest(EmbeddedApi::cloakroom()).endpoint()?;
         let signals = Signals::listen();
         if is_exposed {
             tracing::warn!(

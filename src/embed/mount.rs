@@ -10,7 +10,7 @@ use super::cloakroom::Cloakroom;
 use super::error::Error;
 use super::mounted::Mounted;
 use crate::app;
-use crate::http::{About, Guest, Requests};
+use crate::http::{DocumentInfo, EmbeddedApi, Requests};
 
 /// The most bytes of a body of an embedder's operation, unless they say otherwise: enough for any
 /// JSON that a person writes.
@@ -26,11 +26,11 @@ impl Cloakroom {
         title: impl Into<String>,
         version: impl Into<String>,
     ) -> Mount<T> {
-        let about = About::new(title, version);
-        self.mount_guest(Guest { api, about, body_limit: BODY_LIMIT, pages: Vec::new() })
+        let about = DocumentInfo::new(title, version);
+        self.mount_guest(EmbeddedApi { api, about, body_limit: BODY_LIMIT, pages: Vec::new() })
     }
 
-    pub(crate) fn mount_guest<T: OpenApi + 'static>(&self, guest: Guest<T>) -> Mount<T> {
+    pub(crate) fn mount_guest<T: OpenApi + 'static>(&self, guest: EmbeddedApi<T>) -> Mount<T> {
         Mount { cloakroom: self.clone(), guest }
     }
 }
@@ -65,7 +65,7 @@ impl Cloakroom {
 #[must_use]
 pub struct Mount<T> {
     cloakroom: Cloakroom,
-    guest: Guest<T>,
+    guest: EmbeddedApi<T>,
 }
 
 impl<T> fmt::Debug for Mount<T> {

@@ -11,9 +11,9 @@ use poem::{Request, Response, Result};
 use poem_openapi::OpenApi;
 use tracing::{Instrument, Level, Span};
 
-use super::extra_cookie::AlsoSet;
+use super::extra_cookie::ExtraCookie;
 use super::pages::BrowserRequest;
-use super::problem::Failure;
+use super::problem::ApiError;
 use super::problem::catch::catch_panic;
 use super::problem::error::ErrorCause;
 use super::request::client_address::{client_address, proxy_with_forwarded};
@@ -25,12 +25,12 @@ use super::request::trace::{self, LoggedRequest, RequestLog};
 use super::response_headers::{OPENER_POLICY, common_headers};
 use super::router::{BadPath, RouteTable, Router};
 use super::setup_warnings::SetupWarnings;
-use super::state::Front;
+use super::state::AppState;
 use crate::domain::audit::journal::Cause;
 
 /// What happens around every request: where it comes from, and the headers of every answer.
 pub struct OuterEndpoint {
-    front: Arc<Front>,
+    state: Arc<AppState>,
     router: Router,
     ids: RequestIds,
     /// What every answer carries, unless it says otherwise itself.
@@ -72,14 +72,14 @@ impl Answer<'_> {
 
 impl OuterEndpoint {
     /// Before the routes of a table; `T` has the operations of the embedding service.
-    pub fn new<T: OpenApi>(front: Arc<Front>, table: RouteTable) -> Result<Self, BadPath> {
+    pub fn new<T: OpenApi>(state: Arc<AppState>, table: RouteTable) -> Result<Self, BadPath> {
         Ok(Self {
-            headers: common_headers(&front),
+            headers: common_headers(&state),
             preflight: Preflight::of::<T>(&table),
             router: Router::new(table)?,
             ids: RequestIds::new(),
             warnings: SetupWarnings::default(),
-            front,
+            state,
         })
     }
 }
@@ -94,11 +94,11 @@ impl DynEndpoint for OuterEndpoint {
         let id = self.ids.next();
         let parent = trace::parent(&request);
         let line = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
-        let logged = match self.front.request_log {
+        let logged = match self.state.request_log {
             RequestLog::Off => None,
             RequestLog::On => Some(LoggedRequest::from_request(&request)),
         };
-        let reader = self.front.origins.allowed_origin(&request);
+        let reader = self.state.origins.allowed_origin(&request);
         let browser = BrowserRequest::of(&request);
         let opens_on_loopback = browser.is_some() && is_loopback(&request);
         let span = Span::none();
@@ -118,9 +118,9 @@ impl DynEndpoint for OuterEndpoint {
             let answer = self.begin(request, asked.reader.is_some());
             return Box::pin(async move { Ok(self.complete(asked, answer.wait().await).await) });
         }
-        let address = client_address(&self.front.proxies, &request);
-        if let Some(proxy) = proxy_with_forwarded(&self.front.proxies, &request) {
-            self.warnings.record_forwarded(&self.front.domain, proxy);
+        let address = client_address(&self.state.proxies, &request);
+        if let Some(proxy) = proxy_with_forwarded(&self.state.proxies, &request) {
+            self.warnings.record_forwarded(&self.state.domain, proxy);
         }
         asked.span = trace::span(&asked.id, asked.parent.as_ref(), address);
         Box::pin(async move {
@@ -147,7 +147,7 @@ impl OuterEndpoint {
         if may_read && cors::is_preflight(&request) {
             return Answer::Ready(self.preflight.answer());
         }
-        request.set_data(Arc::clone(&self.front));
+        request.set_data(Arc::clone(&self.state));
         provide_query(&mut request);
         Answer::Begun(self.router.call(request))
     }
@@ -183,14 +183,14 @@ impl OuterEndpoint {
             let policy = HeaderValue::from_static("same-origin");
             response.headers_mut().entry(OPENER_POLICY).or_insert(policy);
         }
-        if let Some(AlsoSet(cookie)) = response.data().cloned() {
+        if let Some(ExtraCookie(cookie)) = response.data().cloned() {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         if let Some(origin) = reader {
             cors::allow_reading(response.headers_mut(), origin);
         }
         let took = begun.elapsed();
-        self.front.requests.count(&response, took);
+        self.state.requests.count(&response, took);
         if let Some(logged) = logged {
             logged.log(status, took);
         }
@@ -217,17 +217,17 @@ impl OuterEndpoint {
         {
             return browser.redirect_without_slash();
         }
-        browser.show(&self.front, id, refusal).await
+        browser.show(&self.state, id, refusal).await
     }
 
     /// Why the request is not even looked at, if it is not.
-    fn refusal(&self, request: &Request) -> Option<Failure> {
-        if let Some(refusal) = self.front.hosts.refusal(request) {
+    fn refusal(&self, request: &Request) -> Option<ApiError> {
+        if let Some(refusal) = self.state.hosts.refusal(request) {
             return Some(refusal);
         }
-        let why = self.front.origins.check(request).err()?;
-        let refusal = self.front.origins.refusal(&why);
-        self.warnings.record_cross_origin(&self.front.domain, &why, &refusal);
+        let why = self.state.origins.check(request).err()?;
+        let refusal = self.state.origins.refusal(&why);
+        self.warnings.record_cross_origin(&self.state.domain, &why, &refusal);
         Some(refusal)
     }
 }

@@ -7,13 +7,13 @@ use poem_openapi::registry::{MetaResponses, Registry};
 
 /// A second cookie for an answer: poem-openapi would overwrite the first one, so the edge adds it.
 #[derive(Debug, Clone)]
-pub struct AlsoSet(pub HeaderValue);
+pub struct ExtraCookie(pub HeaderValue);
 
 /// An answer beside which a second cookie may be set.
 #[derive(Debug)]
-pub struct WithCookie<T>(pub T, pub Option<AlsoSet>);
+pub struct WithExtraCookie<T>(pub T, pub Option<ExtraCookie>);
 
-impl<T: IntoResponse> IntoResponse for WithCookie<T> {
+impl<T: IntoResponse> IntoResponse for WithExtraCookie<T> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         if let Some(cookie) = self.1 {
@@ -23,7 +23,7 @@ impl<T: IntoResponse> IntoResponse for WithCookie<T> {
     }
 }
 
-impl<T: ApiResponse + IntoResponse> ApiResponse for WithCookie<T> {
+impl<T: ApiResponse + IntoResponse> ApiResponse for WithExtraCookie<T> {
     fn meta() -> MetaResponses {
         T::meta()
     }

@@ -6,10 +6,10 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::problem::{Code, Failure};
+use super::problem::{ApiError, Code};
 use super::security_scheme::{SCHEME, register_scheme};
 use super::session_check::SessionCheck;
-use super::state::Front;
+use super::state::AppState;
 use crate::domain::sessions::SignedInAs;
 
 /// The guard: the first argument of an operation that needs a session. It says who calls.
@@ -39,7 +39,7 @@ impl SignedIn {
     /// Who sent a request, for pages and for poem's own handlers. The error is the answer: 401 or
     /// 403, as for an operation.
     pub async fn of(request: &Request) -> Result<Self> {
-        Ok(Self(Front::of(request)?.signed_in(request).await?))
+        Ok(Self(AppState::of(request)?.signed_in(request).await?))
     }
 
     /// The account's random id, which never changes: what rows of yours refer to.
@@ -108,12 +108,12 @@ pub struct MaybeSignedIn(Option<SignedIn>);
 impl MaybeSignedIn {
     /// Who sent a request, for pages and for poem's own handlers. The error is the answer 403.
     pub async fn of(request: &Request) -> Result<Self> {
-        let front = Front::of(request)?;
-        match front.check_session(request).await.map_err(Failure::from)? {
+        let state = AppState::of(request)?;
+        match state.check_session(request).await.map_err(ApiError::from)? {
             SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who)))),
             SessionCheck::Missing | SessionCheck::NotOurs => Ok(Self(None)),
-            SessionCheck::Refused(token) => Err(front.session_refused(token).into()),
-            SessionCheck::Conflicting => Err(Failure::of(Code::SessionRefused).into()),
+            SessionCheck::Refused(token) => Err(state.session_refused(token).into()),
+            SessionCheck::Conflicting => Err(ApiError::of(Code::SessionRefused).into()),
         }
     }
 

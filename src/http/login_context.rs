@@ -5,7 +5,7 @@ use poem::http::header;
 use woothee::parser::Parser;
 
 use super::request::client_address::{client_address, counted_address};
-use super::state::Front;
+use super::state::AppState;
 use crate::domain::requester::Caller;
 use crate::domain::sessions::{Origin, Remember, Wishes};
 
@@ -14,7 +14,7 @@ const MAX_USER_AGENT_LENGTH: usize = 512;
 /// The most characters of a browser's name in words.
 const MAX_NAME_LENGTH: usize = 64;
 
-impl Front {
+impl AppState {
     /// Whom limits and the shares of the hash queue count.
     pub fn caller(&self, request: &Request) -> Caller {
         Caller {
@@ -24,7 +24,7 @@ impl Front {
     }
 
     /// The wishes of somebody who signs in by this request.
-    pub fn wishes(&self, request: &Request, remember: bool) -> Wishes {
+    pub fn login_context(&self, request: &Request, remember: bool) -> Wishes {
         let remember = if remember { Remember::Yes } else { Remember::No };
         let caller = self.caller(request);
         let address = client_address(&self.proxies, request).map(|address| address.to_string());

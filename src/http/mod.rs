@@ -35,9 +35,9 @@ pub use self::api::private::PrivateApi;
 pub use self::conflict_log::ConflictLog;
 use self::edge::OuterEndpoint;
 pub use self::guard::{MaybeSignedIn, SignedIn};
-pub use self::mount::Guest;
+pub use self::mount::EmbeddedApi;
 pub use self::mount::error::MountError;
-pub use self::openapi::about::About;
+pub use self::openapi::about::DocumentInfo;
 pub use self::openapi::document::{document, yaml};
 use self::openapi::served::served;
 pub use self::pages::{Color, Logo, RedirectTargets, Site};
@@ -49,20 +49,20 @@ pub use self::request_metrics::{BOUNDS, Requests};
 use self::router::RouteTable;
 pub use self::session_data::{Session, SessionDataError};
 pub use self::set_cookie::{DeviceCookie, SessionCookie};
-pub use self::state::Front;
+pub use self::state::AppState;
 
 /// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use super::api::login::CredentialsView;
-    pub use super::problem::Failure;
+    pub use super::problem::ApiError;
     pub use super::request::body::FromFields;
     pub use super::request::client_address::{client_address, counted_address};
-    pub use super::request::cookie::Presented;
+    pub use super::request::cookie::CookieLookup;
     pub use super::request::fields::Fields;
 
     /// A refusal as a client reads it.
-    pub fn problem(failure: &Failure) -> serde_json::Value {
+    pub fn problem(failure: &ApiError) -> serde_json::Value {
         use poem_openapi::types::ToJSON;
 
         failure.problem.to_json().expect("a problem is an object")
@@ -71,18 +71,18 @@ pub mod fuzzing {
 
 /// The whole service as one endpoint that always answers, and its document.
 pub fn route<T: OpenApi + 'static>(
-    front: Arc<Front>,
-    guest: Guest<T>,
+    state: Arc<AppState>,
+    guest: EmbeddedApi<T>,
 ) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
-    let Guest { api, about, body_limit, pages } = guest;
+    let EmbeddedApi { api, about, body_limit, pages } = guest;
     mount::check::check::<T>(&about.scheme)?;
     let title = about.title.clone();
-    let document = served::<T>(&front, about, body_limit);
+    let document = served::<T>(&state, about, body_limit);
     let mut table = RouteTable::new();
-    operations(&front).add_routes(&mut table);
-    pages::add(&front, &mut table);
-    docs::add(&front, &title, &document, &mut table);
+    operations(&state).add_routes(&mut table);
+    pages::add(&state, &mut table);
+    docs::add(&state, &title, &document, &mut table);
     mount::add(api, body_limit, pages, &mut table)?;
-    let endpoint = OuterEndpoint::new::<T>(front, table)?;
+    let endpoint = OuterEndpoint::new::<T>(state, table)?;
     Ok((Box::new(endpoint), document))
 }

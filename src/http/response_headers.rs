@@ -4,13 +4,13 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::request::cors;
 use super::request::id::REQUEST_ID;
-use super::state::Front;
+use super::state::AppState;
 
 /// Browsers heed it at https and on loopback. Anywhere else they ignore it, with an error in the console.
 pub const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The headers that a response carries unless it has its own value.
-pub fn common_headers(front: &Front) -> HeaderMap {
+pub fn common_headers(state: &AppState) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(24); // with room for some of an answer's own
     let mut add = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
@@ -25,7 +25,7 @@ pub fn common_headers(front: &Front) -> HeaderMap {
     add(header::REFERRER_POLICY, "same-origin");
     add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     add(header::VARY, cors::VARY);
-    if front.is_secure {
+    if state.is_secure {
         // of pages, and these may come from an embedder, too (ASVS 3.4.8)
         add(OPENER_POLICY, "same-origin");
         // two years, as the preload list asks for; subdomains are not ours to decide

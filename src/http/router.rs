@@ -8,7 +8,7 @@ use poem::endpoint::{BoxEndpoint, DynEndpoint};
 use poem::http::{HeaderValue, Method, header};
 use poem::{Endpoint, Request, Response, Result, Route};
 
-use super::problem::{Code, Failure};
+use super::problem::{ApiError, Code};
 
 /// Router, their methods, and what answers.
 pub type RouteTable = HashMap<String, HashMap<Method, BoxEndpoint<'static>>>;
@@ -86,7 +86,7 @@ impl DynEndpoint for MethodRouter {
         let is_head = *request.method() == Method::HEAD;
         let method = if is_head { &Method::GET } else { request.method() };
         let Some((_, endpoint)) = self.endpoints.iter().find(|(at, _)| at == method) else {
-            let refusal = Failure::of(Code::MethodNotAllowed);
+            let refusal = ApiError::of(Code::MethodNotAllowed);
             let refusal = refusal.with_header(header::ALLOW, self.allow.clone());
             return Box::pin(ready(Err(refusal.into())));
         };

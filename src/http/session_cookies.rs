@@ -3,18 +3,18 @@
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
-use super::extra_cookie::AlsoSet;
-use super::set_cookie::Keep;
-use super::state::Front;
+use super::extra_cookie::ExtraCookie;
+use super::set_cookie::CookieLifetime;
+use super::state::AppState;
 use crate::core::error::Fault;
 use crate::domain::sessions::Ticket;
 use crate::domain::throttle::limits::DEVICE;
 use crate::http::date_time::date_time;
 
-impl Front {
+impl AppState {
     /// Ends every session whose cookie came with the request: a planted cookie beside the real one
     /// does not keep that alive.
-    pub async fn end_presented(&self, request: &Request) -> Result<(), Fault> {
+    pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), Fault> {
         for token in self.cookie.all(request) {
             self.domain.sessions.log_out(token).await?;
         }
@@ -22,23 +22,24 @@ impl Front {
     }
 
     /// `Set-Cookie` for a ticket.
-    pub fn handing_out(&self, ticket: &Ticket) -> String {
+    pub fn session_cookie(&self, ticket: &Ticket) -> String {
         let until = date_time(ticket.session.expires_at);
-        self.cookie.set(&ticket.token, ticket.keep_for.map(|time| Keep { time, until }))
+        self.cookie.set(&ticket.token, ticket.keep_for.map(|time| CookieLifetime { time, until }))
     }
 
     /// The cookie by which the client is known the next time.
-    pub fn device_of(&self, ticket: &Ticket) -> Option<AlsoSet> {
+    pub fn device_cookie(&self, ticket: &Ticket) -> Option<ExtraCookie> {
         let until = date_time(ticket.session.created_at.plus(DEVICE));
-        let keep = Keep { time: DEVICE, until };
-        ticket.device.as_ref().map(|token| AlsoSet(self.device.set(token, keep)))
+        let keep = CookieLifetime { time: DEVICE, until };
+        ticket.device.as_ref().map(|token| ExtraCookie(self.device.set(token, keep)))
     }
 
     /// Sets the cookies of a ticket.
-    pub fn hand_out(&self, response: &mut Response, ticket: &Ticket) {
-        let set = HeaderValue::try_from(self.handing_out(ticket)).expect("a token makes a header");
+    pub fn set_session_cookies(&self, response: &mut Response, ticket: &Ticket) {
+        let set =
+            HeaderValue::try_from(self.session_cookie(ticket)).expect("a token makes a header");
         response.headers_mut().insert(header::SET_COOKIE, set);
-        if let Some(device) = self.device_of(ticket) {
+        if let Some(device) = self.device_cookie(ticket) {
             response.set_data(device);
         }
     }

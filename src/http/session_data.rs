@@ -14,9 +14,9 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::guard::SignedIn;
 use super::problem::error::ErrorCause;
-use super::problem::{Code, Failure};
+use super::problem::{ApiError, Code};
 use super::security_scheme::{SCHEME, register_scheme};
-use super::state::Front;
+use super::state::AppState;
 use crate::core::error::Fault;
 use crate::domain::session_data::{DataError, LARGEST};
 
@@ -63,7 +63,7 @@ use crate::domain::session_data::{DataError, LARGEST};
 /// ```
 pub struct Session<T> {
     who: SignedIn,
-    front: Arc<Front>,
+    state: Arc<AppState>,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -135,7 +135,7 @@ impl ResponseError for SessionDataError {
     }
 
     fn as_response(&self) -> Response {
-        let mut response = Failure::of(self.code()).as_response();
+        let mut response = ApiError::of(self.code()).as_response();
         if let Self::TooLarge { .. } | Self::DoesNotFit { .. } | Self::Database(_) = self {
             response.set_data(ErrorCause(self.to_string()));
         }
@@ -159,13 +159,13 @@ impl SessionDataError {
 impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
     /// What is kept.
     pub async fn read(&self) -> Result<T, SessionDataError> {
-        let kept = self.front.domain.session_data.kept(self.id(), &T::name()).await?;
+        let kept = self.state.domain.session_data.kept(self.id(), &T::name()).await?;
         Self::parse(kept.as_deref())
     }
 
     /// Keeps this from now on, whatever was kept before.
     pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
-        Ok(self.front.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
+        Ok(self.state.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
     }
 
     /// Changes what is kept. Of requests that do so at once, each sees what the one before made of
@@ -180,7 +180,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
             last = Some(change(&mut value));
             Ok::<_, SessionDataError>(Self::text(&value))
         };
-        self.front.domain.session_data.change_kept(self.id(), &name, again).await?;
+        self.state.domain.session_data.change_kept(self.id(), &name, again).await?;
         Ok(last.expect("what was kept was made by a change"))
     }
 
@@ -249,6 +249,6 @@ impl<'a, T: Type> ApiExtractor<'a> for Session<T> {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let who = SignedIn::of(request).await?;
-        Ok(Self { who, front: Arc::clone(Front::of(request)?), kind: PhantomData })
+        Ok(Self { who, state: Arc::clone(AppState::of(request)?), kind: PhantomData })
     }
 }

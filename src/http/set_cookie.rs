@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::request::cookie::{Presented, all, presented};
+use super::request::cookie::{CookieLookup, all, presented};
 use crate::core::secret::{DeviceToken, SessionToken};
 
 /// The session cookie of this service.
@@ -41,7 +41,7 @@ impl SessionCookie {
     }
 
     /// `Set-Cookie` for a new session (RFC 6265bis, section 4.1).
-    pub fn set(&self, token: &SessionToken, keep: Option<Keep>) -> String {
+    pub fn set(&self, token: &SessionToken, keep: Option<CookieLifetime>) -> String {
         let value = token.expose(); // the cookie is what the token is for
         let set = format!("{}={value}{}", self.name, self.attributes);
         match keep {
@@ -69,7 +69,7 @@ impl SessionCookie {
 
     /// Has the browser sent the cookie of [`Self::set_check`] back?
     pub fn is_checked(&self, request: &Request) -> bool {
-        presented(&self.check_name, request.headers()) != Presented::Nothing
+        presented(&self.check_name, request.headers()) != CookieLookup::Missing
     }
 
     /// Every token that is presented, whether they agree or not.
@@ -77,7 +77,7 @@ impl SessionCookie {
         all(&self.name, request.headers())
     }
 
-    pub fn of<'a>(&self, request: &'a Request) -> Presented<'a> {
+    pub fn of<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
         presented(&self.name, request.headers())
     }
 }
@@ -100,7 +100,7 @@ impl DeviceCookie {
     }
 
     /// `Set-Cookie` for a device. The prefix `__Host-` wants `Path=/` (ASVS 5.0, 3.3.3).
-    pub fn set(&self, token: &DeviceToken, keep: Keep) -> HeaderValue {
+    pub fn set(&self, token: &DeviceToken, keep: CookieLifetime) -> HeaderValue {
         let (name, secure, value) = (self.name, self.secure, token.expose()); // it is the cookie
         let set = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{keep}");
         HeaderValue::try_from(set).expect("a token makes a header")
@@ -123,13 +123,13 @@ impl DeviceCookie {
 
 /// How long a browser shall keep a cookie.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub struct CookieLifetime {
     pub time: Duration,
     /// The same as an instant.
     pub until: OffsetDateTime,
 }
 
-impl fmt::Display for Keep {
+impl fmt::Display for CookieLifetime {
     /// The two attributes that say so.
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `Max-Age` is what counts. But Java's CookieManager takes a cookie that has it and no

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::problem::Failure;
+use super::problem::ApiError;
 use super::request::cross_origin::CrossOrigin;
 use crate::core::clock::hours;
 use crate::domain::Domain;
@@ -30,7 +30,7 @@ pub struct SetupWarnings {
 impl SetupWarnings {
     /// Records a refusal for where a request comes from: each is an event, and what may be a wrong
     /// setting is said once in the log.
-    pub fn record_cross_origin(&self, domain: &Domain, why: &CrossOrigin, refusal: &Failure) {
+    pub fn record_cross_origin(&self, domain: &Domain, why: &CrossOrigin, refusal: &ApiError) {
         domain.audit.record(Event::CrossOriginRefused);
         let sighting = match why {
             CrossOrigin::OtherPublicUrl { origin } | CrossOrigin::Unknown { origin } => {

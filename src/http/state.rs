@@ -14,7 +14,7 @@ use crate::domain::Domain;
 
 /// What the operations stand on.
 #[derive(Debug)]
-pub struct Front {
+pub struct AppState {
     pub domain: Arc<Domain>,
     pub cookie: SessionCookie,
     pub device: DeviceCookie,

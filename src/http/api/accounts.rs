@@ -17,15 +17,15 @@ use crate::domain::login::LogInError;
 use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
 use crate::domain::sessions::Remember;
 use crate::http::date_time::date_time;
-use crate::http::extra_cookie::WithCookie;
+use crate::http::extra_cookie::WithExtraCookie;
 use crate::http::guard::SignedIn;
-use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
+use crate::http::problem::{ApiError, Code, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
-pub struct AccountsApi(pub Arc<Front>);
+pub struct AccountsApi(pub Arc<AppState>);
 
 /// A new password, and the current one to show that it is you.
 #[derive(Object)]
@@ -180,7 +180,7 @@ impl AccountsApi {
     ///
     /// The account of the request's session.
     #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
-    async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, Failure> {
+    async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, ApiError> {
         Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
     }
 
@@ -199,35 +199,42 @@ impl AccountsApi {
         who: SignedIn,
         request: &Request,
         body: Body<PasswordChange>,
-    ) -> Result<WithCookie<ChangeAnswer>, Failure> {
+    ) -> Result<WithExtraCookie<ChangeAnswer>, ApiError> {
         let problem = |code| Json(Problem::of(code));
         let PasswordChange { current_password, new_password } = body.0;
-        let wishes = self.0.wishes(request, who.0.session.remember == Remember::Yes);
+        let login_context = self.0.login_context(request, who.0.session.remember == Remember::Yes);
         let current = current_password.0;
-        let refused =
-            match self.0.domain.change_password(&who.0, current, new_password.0, wishes).await {
-                Ok(ticket) => {
-                    let set = self.0.handing_out(&ticket);
-                    return Ok(WithCookie(ChangeAnswer::Changed(set), self.0.device_of(&ticket)));
-                }
-                Err(ChangeError::Unfit(bad)) => {
-                    let errors = vec![about_password("new_password", bad)];
-                    let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                    ChangeAnswer::Unfit(Json(problem))
-                }
-                Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
-                    ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
-                }
-                Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
-                    let (problem, seconds) = Problem::too_many_attempts(wait);
-                    ChangeAnswer::TooManyAttempts(Json(problem), seconds)
-                }
-                Err(ChangeError::NotVerified(LogInError::Busy)) => {
-                    ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
-                }
-                Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
-            };
-        Ok(WithCookie(refused, None))
+        let refused = match self
+            .0
+            .domain
+            .change_password(&who.0, current, new_password.0, login_context)
+            .await
+        {
+            Ok(ticket) => {
+                let set = self.0.session_cookie(&ticket);
+                return Ok(WithExtraCookie(
+                    ChangeAnswer::Changed(set),
+                    self.0.device_cookie(&ticket),
+                ));
+            }
+            Err(ChangeError::Unfit(bad)) => {
+                let errors = vec![about_password("new_password", bad)];
+                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
+                ChangeAnswer::Unfit(Json(problem))
+            }
+            Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
+                ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
+            }
+            Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
+                let (problem, seconds) = Problem::too_many_attempts(wait);
+                ChangeAnswer::TooManyAttempts(Json(problem), seconds)
+            }
+            Err(ChangeError::NotVerified(LogInError::Busy)) => {
+                ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
+            }
+            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
+        };
+        Ok(WithExtraCookie(refused, None))
     }
 
     /// Close the account
@@ -245,7 +252,7 @@ impl AccountsApi {
         who: SignedIn,
         request: &Request,
         body: Body<Closing>,
-    ) -> Result<CloseAnswer, Failure> {
+    ) -> Result<CloseAnswer, ApiError> {
         let problem = |code| Json(Problem::of(code));
         let caller = self.0.caller(request);
         match self.0.domain.close(&who.0, body.0.current_password.0, &caller).await {

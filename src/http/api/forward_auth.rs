@@ -8,9 +8,9 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOpti
 
 use super::tags::Tag;
 use crate::domain::sessions::SignedInAs;
-use crate::http::problem::Failure;
+use crate::http::problem::ApiError;
 use crate::http::security_scheme::{SCHEME, register_scheme};
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 pub struct ForwardAuthApi;
 
@@ -53,7 +53,7 @@ impl<'a> ApiExtractor<'a> for ForwardAuthUser {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        Ok(Self(Front::of(request)?.let_through(request).await?))
+        Ok(Self(AppState::of(request)?.forward_auth_user(request).await?))
     }
 }
 
@@ -90,7 +90,7 @@ impl ForwardAuthApi {
         operation_id = "forwardAuth",
         tag = "Tag::Proxies"
     )]
-    async fn forward_auth(&self, who: ForwardAuthUser) -> Result<ForwardAuthAnswer, Failure> {
+    async fn forward_auth(&self, who: ForwardAuthUser) -> Result<ForwardAuthAnswer, ApiError> {
         let Identity { user, user_id, session } = Identity::of(&who.0);
         Ok(ForwardAuthAnswer::SignedIn(user, user_id, session))
     }

@@ -7,10 +7,10 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::tags::Tag;
-use crate::http::problem::{Code, Failure, RETRY_AFTER};
-use crate::http::state::Front;
+use crate::http::problem::{ApiError, Code, RETRY_AFTER};
+use crate::http::state::AppState;
 
-pub struct HealthApi(pub Arc<Front>);
+pub struct HealthApi(pub Arc<AppState>);
 
 /// A sign of life.
 #[derive(Object)]
@@ -37,7 +37,7 @@ impl HealthApi {
     ///
     /// Answers as long as the process can; restart it when this fails. The database is not asked.
     #[oai(path = "/livez", method = "get", operation_id = "getLiveness", tag = "Tag::Health")]
-    async fn get_liveness(&self) -> Result<HealthAnswer, Failure> {
+    async fn get_liveness(&self) -> Result<HealthAnswer, ApiError> {
         Ok(yes("live"))
     }
 
@@ -46,11 +46,11 @@ impl HealthApi {
     /// Send it requests while this answers 200. Asks the database; a service that was told to stop
     /// is not ready any more, and answers what still comes.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness", tag = "Tag::Health")]
-    async fn get_readiness(&self) -> Result<HealthAnswer, Failure> {
+    async fn get_readiness(&self) -> Result<HealthAnswer, ApiError> {
         if self.0.domain.is_ready().await? {
             return Ok(yes("ready"));
         }
-        let refusal = Failure::of(Code::Unavailable);
+        let refusal = ApiError::of(Code::Unavailable);
         Err(refusal.with_header(header::RETRY_AFTER, RETRY_AFTER.into()))
     }
 }

@@ -13,14 +13,14 @@ use crate::core::error::Fault;
 use crate::core::secret::Password;
 use crate::domain::login::{BadCredentials, BadLength, Credentials, LogInError};
 use crate::domain::passwords::rules::MOST_TYPED;
-use crate::http::extra_cookie::{AlsoSet, WithCookie};
-use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem, RETRY_AFTER};
+use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
+use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
-pub struct LoginApi(pub Arc<Front>);
+pub struct LoginApi(pub Arc<AppState>);
 
 /// A user name and its password.
 #[derive(Object)]
@@ -58,7 +58,7 @@ impl FromFields for CredentialsView {
 
 impl CredentialsView {
     /// Within the documented sizes, or 400.
-    pub fn parsed(self) -> Result<Credentials, Failure> {
+    pub fn parsed(self) -> Result<Credentials, ApiError> {
         match Credentials::parse(&self.username, self.password.0) {
             Ok(credentials) => Ok(credentials),
             Err(bad) => Err(Problem::of(Code::InvalidRequest).with_errors(errors(bad)).into()),
@@ -179,16 +179,19 @@ impl LoginApi {
         &self,
         request: &Request,
         body: Body<CredentialsView>,
-    ) -> Result<WithCookie<LoginAnswer>, Failure> {
-        let wishes = self.0.wishes(request, body.0.remember);
+    ) -> Result<WithExtraCookie<LoginAnswer>, ApiError> {
+        let login_context = self.0.login_context(request, body.0.remember);
         let credentials = body.0.parsed()?;
-        let refused = match self.0.domain.log_in(credentials, wishes).await {
+        let refused = match self.0.domain.log_in(credentials, login_context).await {
             Ok(ticket) => {
-                self.0.end_presented(request).await?;
-                let set = self.0.handing_out(&ticket);
+                self.0.revoke_presented_sessions(request).await?;
+                let set = self.0.session_cookie(&ticket);
                 let session = SessionView::of(&ticket.session, &ticket.session.id);
                 let body = Json(LoggedIn { ok: true, session });
-                return Ok(WithCookie(LoginAnswer::SignedIn(body, set), self.0.device_of(&ticket)));
+                return Ok(WithExtraCookie(
+                    LoginAnswer::SignedIn(body, set),
+                    self.0.device_cookie(&ticket),
+                ));
             }
             Err(LogInError::WrongCredentials) => {
                 LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials)))
@@ -202,7 +205,7 @@ impl LoginApi {
             }
             Err(LogInError::Fault(fault)) => return Err(fault.into()),
         };
-        Ok(WithCookie(refused, None))
+        Ok(WithExtraCookie(refused, None))
     }
 
     /// Sign out
@@ -219,25 +222,25 @@ impl LoginApi {
         &self,
         request: &Request,
         body: OptionalBody<LogoutOptions>,
-    ) -> Result<WithCookie<LogoutAnswer>, Failure> {
+    ) -> Result<WithExtraCookie<LogoutAnswer>, ApiError> {
         let forgotten = self.0.log_out(request, body.0.unwrap_or_default()).await?;
-        Ok(WithCookie(LogoutAnswer::SignedOut(self.0.cookie.clear()), forgotten))
+        Ok(WithExtraCookie(LogoutAnswer::SignedOut(self.0.cookie.clear()), forgotten))
     }
 }
 
-impl Front {
+impl AppState {
     /// Ends the sessions that came with the request, and distrusts its devices if that is asked for. Then
     /// the answer is to delete the cookie of the device.
     pub async fn log_out(
         &self,
         request: &Request,
         options: LogoutOptions,
-    ) -> Result<Option<AlsoSet>, Fault> {
-        self.end_presented(request).await?;
+    ) -> Result<Option<ExtraCookie>, Fault> {
+        self.revoke_presented_sessions(request).await?;
         if !options.forget_device {
             return Ok(None);
         }
         self.domain.distrust_devices(&self.device.all(request)).await?;
-        Ok(Some(AlsoSet(self.device.clearing())))
+        Ok(Some(ExtraCookie(self.device.clearing())))
     }
 }

@@ -24,23 +24,23 @@ use self::registration::RegistrationApi;
 use self::sessions::SessionsApi;
 use self::tokens::TokensApi;
 use super::request_metrics::Requests;
-use super::state::Front;
+use super::state::AppState;
 
 /// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
 pub type Operations<T> =
     (LoginApi, RegistrationApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
 
 /// The operations that are there wherever this is mounted.
-pub fn operations(front: &Arc<Front>) -> Operations<()> {
+pub fn operations(state: &Arc<AppState>) -> Operations<()> {
     (
-        LoginApi(Arc::clone(front)),
-        RegistrationApi(Arc::clone(front)),
-        AccountsApi(Arc::clone(front)),
-        SessionsApi(Arc::clone(front)),
+        LoginApi(Arc::clone(state)),
+        RegistrationApi(Arc::clone(state)),
+        AccountsApi(Arc::clone(state)),
+        SessionsApi(Arc::clone(state)),
         (),
-        TokensApi(Arc::clone(front)),
+        TokensApi(Arc::clone(state)),
         ForwardAuthApi,
-        HealthApi(Arc::clone(front)),
+        HealthApi(Arc::clone(state)),
     )
 }
 

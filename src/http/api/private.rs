@@ -5,7 +5,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::tags::Tag;
 use crate::http::guard::SignedIn;
-use crate::http::problem::Failure;
+use crate::http::problem::ApiError;
 
 #[derive(Debug)]
 pub struct PrivateApi;
@@ -36,7 +36,7 @@ impl PrivateApi {
     /// answers 200 and your user name, without a session cookie 401, and with the cookie of a session that
     /// is not active 403.
     #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
-    async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, Failure> {
+    async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, ApiError> {
         Ok(PrivateAnswer::Data(Json(PrivateData {
             username: who.0.account.username.to_string(),
             private: "get some private data".to_owned(),

@@ -14,14 +14,14 @@ use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS};
 use crate::domain::registration::{Application, RegisterError};
-use crate::http::extra_cookie::WithCookie;
-use crate::http::problem::{Code, Failure, Problem, RETRY_AFTER};
+use crate::http::extra_cookie::WithExtraCookie;
+use crate::http::problem::{ApiError, Code, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
-pub struct RegistrationApi(pub Arc<Front>);
+pub struct RegistrationApi(pub Arc<AppState>);
 
 /// What a new account needs.
 #[derive(Object)]
@@ -142,17 +142,17 @@ impl RegistrationApi {
         &self,
         request: &Request,
         body: Body<NewAccountView>,
-    ) -> Result<WithCookie<RegisterAnswer>, Failure> {
+    ) -> Result<WithExtraCookie<RegisterAnswer>, ApiError> {
         let problem = |code| Json(Problem::of(code));
-        let wishes = self.0.wishes(request, body.0.remember);
+        let login_context = self.0.login_context(request, body.0.remember);
         let application = body.0.parsed();
-        let refused = match self.0.domain.register(application, wishes).await {
+        let refused = match self.0.domain.register(application, login_context).await {
             Ok((account, ticket)) => {
-                self.0.end_presented(request).await?;
-                let set = self.0.handing_out(&ticket);
+                self.0.revoke_presented_sessions(request).await?;
+                let set = self.0.session_cookie(&ticket);
                 let body = Json(AccountView::from(&account));
                 let answer = RegisterAnswer::Registered(body, set);
-                return Ok(WithCookie(answer, self.0.device_of(&ticket)));
+                return Ok(WithExtraCookie(answer, self.0.device_cookie(&ticket)));
             }
             Err(RegisterError::Closed) => {
                 RegisterAnswer::Refused(problem(Code::RegistrationClosed))
@@ -175,6 +175,6 @@ impl RegistrationApi {
             }
             Err(RegisterError::Fault(fault)) => return Err(fault.into()),
         };
-        Ok(WithCookie(refused, None))
+        Ok(WithExtraCookie(refused, None))
     }
 }

@@ -13,10 +13,10 @@ use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{Cursor, Remember, Session};
 use crate::http::date_time::date_time;
 use crate::http::guard::SignedIn;
-use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
-use crate::http::state::Front;
+use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
+use crate::http::state::AppState;
 
-pub struct SessionsApi(pub Arc<Front>);
+pub struct SessionsApi(pub Arc<AppState>);
 
 /// A session: a sign-in from one browser or other client.
 #[derive(Object)]
@@ -137,7 +137,7 @@ impl SessionsApi {
     ///
     /// When it began, when it was last used and when it ends.
     #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Tag::Sessions")]
-    async fn get_session(&self, who: SignedIn) -> Result<SessionAnswer, Failure> {
+    async fn get_session(&self, who: SignedIn) -> Result<SessionAnswer, ApiError> {
         let session = &who.0.session;
         Ok(SessionAnswer::Session(Json(SessionView::of(session, &session.id))))
     }
@@ -159,7 +159,7 @@ impl SessionsApi {
             pattern = "^[0-9]{1,18}[.][A-Za-z0-9_-]{22}$"
         ))]
         cursor: Query<Option<String>>,
-    ) -> Result<SessionsAnswer, Failure> {
+    ) -> Result<SessionsAnswer, ApiError> {
         let behind = cursor.0.as_deref().map(read_cursor).transpose()?;
         let limit = usize::try_from(limit.0).unwrap_or(1);
         let who = &who.0;
@@ -179,7 +179,7 @@ impl SessionsApi {
         operation_id = "revokeOtherSessions",
         tag = "Tag::Sessions"
     )]
-    async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, Failure> {
+    async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, ApiError> {
         let who = &who.0;
         match self.0.domain.sessions.end_others(&who.account.id, &who.session.id).await {
             Ok(ended) => {
@@ -209,7 +209,7 @@ impl SessionsApi {
         who: SignedIn,
         /// The session's `id` in the list.
         id: Path<String>,
-    ) -> Result<RevokeAnswer, Failure> {
+    ) -> Result<RevokeAnswer, ApiError> {
         match self.0.domain.sessions.revoke_own(&who.0.account.id, &id.0).await {
             Ok(true) => Ok(RevokeAnswer::Revoked),
             Ok(false) => Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound)))),
@@ -231,7 +231,7 @@ fn cursor_behind(last: &Cursor) -> String {
     format!("{}.{}", last.created_at, last.id)
 }
 
-fn read_cursor(text: &str) -> Result<Cursor, Failure> {
+fn read_cursor(text: &str) -> Result<Cursor, ApiError> {
     let read = || {
         let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_valid(id))?;
         Some(Cursor { created_at: created_at.parse().ok()?, id: id.to_owned() })

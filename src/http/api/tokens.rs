@@ -10,12 +10,12 @@ use super::tags::Tag;
 use crate::domain::access_tokens::{Issued, UnknownAudience};
 use crate::domain::keys::tokens::PublicKey;
 use crate::http::guard::SignedIn;
-use crate::http::problem::{Code, Failure, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
-pub struct TokensApi(pub Arc<Front>);
+pub struct TokensApi(pub Arc<AppState>);
 
 /// Whom a token is for.
 #[derive(Object)]
@@ -145,7 +145,7 @@ impl TokensApi {
         &self,
         who: SignedIn,
         body: Body<TokenRequest>,
-    ) -> Result<TokenAnswer, Failure> {
+    ) -> Result<TokenAnswer, ApiError> {
         self.0.domain.keys.require_signing_key()?;
         match self.0.domain.access_tokens.issue_token(&who.0, &body.0.audience) {
             Ok(issued) => Ok(TokenAnswer::Token(Json(AccessTokenView::from(&issued)))),
@@ -165,7 +165,7 @@ impl TokensApi {
         operation_id = "getJwks",
         tag = "Tag::Tokens"
     )]
-    async fn get_jwks(&self) -> Result<JwksAnswer, Failure> {
+    async fn get_jwks(&self) -> Result<JwksAnswer, ApiError> {
         let keys = self.0.domain.keys.public().into_iter().map(Jwk::from).collect();
         Ok(JwksAnswer::Keys(Json(Jwks { keys }), "public, max-age=300".to_owned()))
     }

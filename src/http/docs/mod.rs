@@ -15,7 +15,7 @@ use self::static_file::File;
 use super::openapi::document::yaml;
 use super::pages;
 use super::router::RouteTable;
-use super::state::Front;
+use super::state::AppState;
 
 /// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -45,15 +45,15 @@ struct Page<'a> {
 }
 
 /// The page, for who asks.
-async fn page(front: &Front, title: &str, request: &Request) -> Result<Response> {
-    let who = match front.signed_in(request).await {
+async fn page(state: &AppState, title: &str, request: &Request) -> Result<Response> {
+    let who = match state.signed_in(request).await {
         Ok(who) => Some(who),
         Err(failure) if failure.problem.status < 500 => None,
         Err(failure) => return Err(failure.into()),
     };
     let username = who.as_ref().map_or("", |who| who.account.username.as_str());
-    let cookie = front.cookie.name();
-    let page = Page { title, demo: front.is_demo, username, cookie };
+    let cookie = state.cookie.name();
+    let page = Page { title, demo: state.is_demo, username, cookie };
     Ok(Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CONTENT_SECURITY_POLICY, POLICY)
@@ -61,18 +61,18 @@ async fn page(front: &Front, title: &str, request: &Request) -> Result<Response>
 }
 
 /// Adds the page, its files and the document of this title.
-pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut RouteTable) {
+pub fn add(state: &Arc<AppState>, title: &str, json: &str, table: &mut RouteTable) {
     let json = Bytes::from(json.to_owned());
     let as_yaml = {
         let json = json.clone();
         move || yaml(&json).into()
     };
-    let (logo_kind, logo) = front.site.logo();
+    let (logo_kind, logo) = state.site.logo();
     let document = [
         ("/openapi.json", File::plain("application/json", json)),
         ("/openapi.yaml", File::made("application/yaml", None, as_yaml)),
         ("/favicon.ico", File::plain("image/png", ICON)),
-        ("/assets/page.css", File::plain(STYLE, front.site.style().into_bytes())),
+        ("/assets/page.css", File::plain(STYLE, state.site.style().into_bytes())),
         ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),
         ("/assets/logo", File::plain(logo_kind, logo)),
     ];
@@ -87,15 +87,15 @@ pub fn add(front: &Arc<Front>, title: &str, json: &str, table: &mut RouteTable) 
     ];
     let scripts = SCRIPTS.map(|(path, script)| (path, File::plain(SCRIPT, script.as_bytes())));
     let files = files.into_iter().chain(scripts);
-    let files = files.filter(|_| front.has_docs);
+    let files = files.filter(|_| state.has_docs);
     for (path, file) in document.into_iter().chain(files) {
         table.entry(path.to_owned()).or_default().insert(Method::GET, file.boxed());
     }
-    if front.has_docs {
-        let (front, title) = (Arc::clone(front), Arc::<str>::from(title));
+    if state.has_docs {
+        let (state, title) = (Arc::clone(state), Arc::<str>::from(title));
         let page = endpoint::make(move |request: Request| {
-            let (front, title) = (Arc::clone(&front), Arc::clone(&title));
-            async move { page(&front, &title, &request).await }
+            let (state, title) = (Arc::clone(&state), Arc::clone(&title));
+            async move { page(&state, &title, &request).await }
         });
         table.entry("/docs".to_owned()).or_default().insert(Method::GET, page.boxed());
     }

@@ -11,12 +11,12 @@ use poem::{Body, Error, Request, Response, Result};
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParsePathError};
 
-use crate::http::problem::{Failure, Problem};
+use crate::http::problem::{ApiError, Problem};
 use crate::http::request::limit::LimitedBody;
 
 /// An operation of somebody else's. What is beyond the limit of its body fails when it is read, so
 /// that the guard comes first.
-pub struct Guests {
+pub struct EmbeddedEndpoint {
     pub endpoint: BoxEndpoint<'static>,
     pub limit: usize,
     /// What its path calls its parameters; poem-openapi counts them.
@@ -25,7 +25,7 @@ pub struct Guests {
     pub accept: Option<HeaderValue>,
 }
 
-impl DynEndpoint for Guests {
+impl DynEndpoint for EmbeddedEndpoint {
     type Output = Response;
 
     fn call(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
@@ -39,12 +39,12 @@ impl DynEndpoint for Guests {
     }
 }
 
-impl Guests {
+impl EmbeddedEndpoint {
     /// An error about a part of the path, told of by the part's own name, and one about the type of
     /// the body with those that there are.
     fn named(&self, error: Error) -> Error {
         if let (true, Some(accept)) = (error.is::<ContentTypeError>(), &self.accept) {
-            let refusal = Failure::from(Problem::of_no_documented_media_type());
+            let refusal = ApiError::from(Problem::of_no_documented_media_type());
             let refusal = refusal.with_header(header::ACCEPT, accept.clone());
             return of_same_operation(refusal.into(), &error);
         }
@@ -52,7 +52,7 @@ impl Guests {
             self.parameters.get(bad.name.strip_prefix("param")?.parse::<usize>().ok()?)
         });
         let Some(part) = part else { return error };
-        of_same_operation(Failure::from(Problem::not_as_documented(part)).into(), &error)
+        of_same_operation(ApiError::from(Problem::not_as_documented(part)).into(), &error)
     }
 }
 

@@ -15,35 +15,35 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem_openapi::OpenApi;
 
-use self::endpoint::Guests;
+use self::endpoint::EmbeddedEndpoint;
 use self::error::MountError;
 use self::paths::{Taken, media_types, parameters, paths, shape};
 use super::api::private::PrivateApi;
-use super::openapi::about::About;
+use super::openapi::about::DocumentInfo;
 use super::request::limit::MAX_BODY_BYTES;
 use super::router::RouteTable;
 
 /// The operations and pages of an embedder's service.
-pub struct Guest<T> {
+pub struct EmbeddedApi<T> {
     pub api: T,
-    pub about: About,
+    pub about: DocumentInfo,
     /// The most bytes that a body of theirs may have.
     pub body_limit: usize,
     pub pages: Vec<(String, BoxEndpoint<'static>)>,
 }
 
-impl<T> fmt::Debug for Guest<T> {
+impl<T> fmt::Debug for EmbeddedApi<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest").field("about", &self.about).finish_non_exhaustive()
+        f.debug_struct("EmbeddedApi").field("about", &self.about).finish_non_exhaustive()
     }
 }
 
-impl Guest<PrivateApi> {
+impl EmbeddedApi<PrivateApi> {
     /// What the program itself puts beside them.
     pub fn cloakroom() -> Self {
         Self {
             api: PrivateApi,
-            about: About::cloakroom(),
+            about: DocumentInfo::cloakroom(),
             body_limit: MAX_BODY_BYTES,
             pages: Vec::new(),
         }
@@ -69,7 +69,7 @@ pub fn add<T: OpenApi>(
             taken.take(&path, &method)?;
             let parameters = Arc::clone(&parameters);
             let accept = described.and_then(|path| media_types(path, &method));
-            let endpoint = Guests { endpoint, limit: body_limit, parameters, accept };
+            let endpoint = EmbeddedEndpoint { endpoint, limit: body_limit, parameters, accept };
             table.entry(path.clone()).or_default().insert(method, Box::new(endpoint));
         }
     }

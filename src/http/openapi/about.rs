@@ -33,7 +33,7 @@ call with `credentials: 'include'` and may read every answer (CORS).
 
 /// What a document says of the service as a whole.
 #[derive(Debug)]
-pub struct About {
+pub struct DocumentInfo {
     pub title: String,
     pub version: String,
     /// What stands before the words on sessions.
@@ -44,7 +44,7 @@ pub struct About {
     pub scheme: String,
 }
 
-impl About {
+impl DocumentInfo {
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             title: title.into(),

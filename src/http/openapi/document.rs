@@ -10,7 +10,7 @@ use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
 
-use super::about::{About, DESCRIPTION};
+use super::about::{DESCRIPTION, DocumentInfo};
 use super::members::{members, members_in};
 use super::operation::{Owner, paths};
 use super::repair::{mark_optional_as_nullable, mend_format, plain_json};
@@ -23,7 +23,7 @@ use crate::http::router::RouteTable;
 
 /// The document as it is committed in `openapi/openapi.json`.
 pub fn document() -> String {
-    pretty(&build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES))
+    pretty(&build::<PrivateApi>(DocumentInfo::cloakroom(), MAX_BODY_BYTES))
 }
 
 /// The same document in YAML.
@@ -52,7 +52,7 @@ impl<T: OpenApi> OpenApi for Described<T> {
 }
 
 /// The document of our operations and those of `T`.
-pub fn build<T: OpenApi>(about: About, body_limit: usize) -> Value {
+pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     let operations = Described::<Operations<T>>(PhantomData);
     let description = match about.description {
         Some(own) => format!("{own}\n\n{DESCRIPTION}"),
@@ -117,7 +117,7 @@ mod tests {
             .flat_map(|api| &api.paths)
             .map(|path| path.operations.len())
             .sum();
-        let document = build::<PrivateApi>(About::cloakroom(), MAX_BODY_BYTES);
+        let document = build::<PrivateApi>(DocumentInfo::cloakroom(), MAX_BODY_BYTES);
         let printed: usize = document["paths"]
             .as_object()
             .into_iter()

@@ -3,20 +3,20 @@
 use poem_openapi::OpenApi;
 use serde_json::Value;
 
-use super::about::About;
+use super::about::DocumentInfo;
 use super::document::{build, pretty};
 use super::members::{members, members_in, members_of};
 use crate::http::security_scheme::SCHEME;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// The document of a running service: it names the cookie as the settings do, asks for as many
 /// characters of a new password, and has an audience in its example that there is.
-pub fn served<T: OpenApi>(front: &Front, about: About, body_limit: usize) -> String {
-    let rules = &front.domain.rules;
+pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usize) -> String {
+    let rules = &state.domain.rules;
     let fewest_chars = rules.passwords.fewest_chars;
     let padlock = about.scheme.clone();
     let mut document = build::<T>(about, body_limit);
-    document["components"]["securitySchemes"][SCHEME]["name"] = front.cookie.name().into();
+    document["components"]["securitySchemes"][SCHEME]["name"] = state.cookie.name().into();
     for (schema, field) in NEW_PASSWORDS {
         let schema = document.pointer_mut(&format!("/components/schemas/{schema}"));
         let schema = schema.expect("it is one of the document's"); // an index would make it up

@@ -17,10 +17,10 @@ use super::session_list::SessionList;
 use super::visitor::require_session;
 use crate::domain::sessions::SignedInAs;
 use crate::domain::sessions::lifecycle::RevokeError;
-use crate::http::problem::{Failure, Problem};
+use crate::http::problem::{ApiError, Problem};
 use crate::http::request::fields::Fields;
 use crate::http::request::query::query;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// As many sessions are shown as an account may have.
 const MOST_SHOWN: usize = 100;
@@ -41,17 +41,17 @@ struct AccountPage<'a> {
 }
 
 /// `GET /account`: who is signed in, where else, and what to do about it.
-pub fn account_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let who = match require_session(&front, &request, "/account").await? {
+pub fn account_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
+        let who = match require_session(&state, &request, "/account").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
-        let notice = front.notice(&request);
+        let notice = state.notice(&request);
         let page = query(&request, "page").map_or(1, |page| page_number(&page));
         let what = Shown { page, done: notice.and_then(done_in_words), problem: None };
-        let mut response = show_account(&front, &who, what).await?;
-        front.clear_notice(&mut response, notice);
+        let mut response = show_account(&state, &who, what).await?;
+        state.clear_notice(&mut response, notice);
         Ok(response)
     })
 }
@@ -66,20 +66,20 @@ struct Shown<'a> {
     problem: Option<&'a Problem>,
 }
 
-async fn show_account(front: &Front, who: &SignedInAs, what: Shown<'_>) -> Result<Response> {
+async fn show_account(state: &AppState, who: &SignedInAs, what: Shown<'_>) -> Result<Response> {
     let account = &who.account;
-    let listed = front.domain.sessions.list_sessions(&account.id, None, MOST_SHOWN).await;
-    let sessions = listed.map_err(Failure::from)?.sessions;
+    let listed = state.domain.sessions.list_sessions(&account.id, None, MOST_SHOWN).await;
+    let sessions = listed.map_err(ApiError::from)?.sessions;
     let username = account.username.as_str();
     let page = AccountPage {
-        site: &front.site,
+        site: &state.site,
         username,
         initial: username.chars().take(1).collect::<String>().to_uppercase(),
         created: Moment::day(account.created_at),
-        sessions: SessionList::new(&who.session, sessions, what.page, front.domain.clock.now()),
+        sessions: SessionList::new(&who.session, sessions, what.page, state.domain.clock.now()),
         done: what.done,
         problem: what.problem.map(|problem| problem.detail.as_str()),
-        has_docs: front.has_docs,
+        has_docs: state.has_docs,
     };
     Ok(render(FormErrors::status(what.problem), &page))
 }
@@ -104,9 +104,9 @@ fn page_number(text: &str) -> usize {
 }
 
 /// `POST /account/sessions`: ends one by its id, or `others`.
-pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    form(front, |front, request, mut body| async move {
-        let who = match require_session(&front, &request, "/account").await? {
+pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    form(state, |state, request, mut body| async move {
+        let who = match require_session(&state, &request, "/account").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
@@ -116,11 +116,11 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
         fields.finish()?;
         let account = &who.account.id;
         let (ended, notice) = if session == "others" {
-            let ended = front.domain.sessions.end_others(account, &who.session.id).await.map(drop);
+            let ended = state.domain.sessions.end_others(account, &who.session.id).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
             // one that is not there has ended as well
-            let ended = front.domain.sessions.revoke_own(account, &session).await.map(drop);
+            let ended = state.domain.sessions.revoke_own(account, &session).await.map(drop);
             (ended, Notice::SessionRevoked)
         };
         match ended {
@@ -129,17 +129,17 @@ pub fn sessions_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
                     0 | 1 => see_other("/account"),
                     page => see_other(&format!("/account?page={page}")),
                 };
-                front.leave_notice(&mut response, notice);
+                state.leave_notice(&mut response, notice);
                 Ok(response)
             }
             Err(RevokeError::TooManyAttempts { wait }) => {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 let what = Shown { page, done: None, problem: Some(&problem) };
-                let mut response = show_account(&front, &who, what).await?;
+                let mut response = show_account(&state, &who, what).await?;
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 Ok(response)
             }
-            Err(RevokeError::Fault(fault)) => Err(Failure::from(fault).into()),
+            Err(RevokeError::Fault(fault)) => Err(ApiError::from(fault).into()),
         }
     })
 }

@@ -18,7 +18,7 @@ use crate::domain::sessions::SignedInAs;
 use crate::http::api::accounts::Closing;
 use crate::http::problem::Problem;
 use crate::http::request::body::read;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 const SECONDS_A_DAY: u64 = 86_400;
 
@@ -33,43 +33,43 @@ struct ClosePage<'a> {
 }
 
 /// `GET /account/close`
-pub fn close_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let who = require_session(&front, &request, "/account/close").await?;
-        Ok(who.map_or_else(|sign_in| sign_in, |who| show_close(&front, &who, None)))
+pub fn close_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
+        let who = require_session(&state, &request, "/account/close").await?;
+        Ok(who.map_or_else(|sign_in| sign_in, |who| show_close(&state, &who, None)))
     })
 }
 
 /// `POST /account/close`: what `closeAccount` does.
-pub fn close_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    form(front, |front, request, mut body| async move {
-        let who = match require_session(&front, &request, "/account/close").await? {
+pub fn close_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    form(state, |state, request, mut body| async move {
+        let who = match require_session(&state, &request, "/account/close").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
-        let again = FormResponder(|problem: &Problem| show_close(&front, &who, Some(problem)));
+        let again = FormResponder(|problem: &Problem| show_close(&state, &who, Some(problem)));
         let Closing { current_password } = match read::<Closing>(&request, &mut body).await {
             Ok(view) => view,
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
-        let caller = front.caller(&request);
+        let caller = state.caller(&request);
         let closed: Result<(), LogInError> =
-            front.domain.close(&who, current_password.0, &caller).await;
+            state.domain.close(&who, current_password.0, &caller).await;
         if let Err(error) = closed {
             return Ok(again.after(error));
         }
         let mut response = see_other("/signed-out");
-        response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
-        front.leave_notice(&mut response, Notice::AccountClosed);
+        response.headers_mut().insert(header::SET_COOKIE, state.cookie.clearing());
+        state.leave_notice(&mut response, Notice::AccountClosed);
         Ok(response)
     })
 }
 
-fn show_close(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+fn show_close(state: &AppState, who: &SignedInAs, problem: Option<&Problem>) -> Response {
     let page = ClosePage {
-        site: &front.site,
+        site: &state.site,
         username: who.account.username.as_str(),
-        username_hold: front.domain.rules.username_hold.as_secs().div_ceil(SECONDS_A_DAY),
+        username_hold: state.domain.rules.username_hold.as_secs().div_ceil(SECONDS_A_DAY),
         errors: FormErrors { problem, fields: &["current_password"] },
     };
     render(FormErrors::status(problem), &page)

@@ -7,7 +7,7 @@ use poem::http::{StatusCode, header};
 
 use crate::core::error::Fault;
 use crate::domain::login::LogInError;
-use crate::http::problem::{Code, Failure, FieldError, Problem, RETRY_AFTER};
+use crate::http::problem::{ApiError, Code, FieldError, Problem, RETRY_AFTER};
 
 /// Problems that are about one field, where the form has it.
 const ABOUT_ONE_FIELD: [(Code, &str); 3] = [
@@ -117,9 +117,9 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
 
     /// When something broke here.
     pub fn broken(&self, fault: Fault) -> Response {
-        let failure = Failure::from(fault);
+        let failure = ApiError::from(fault);
         let mut response = self.with(&failure.problem);
-        failure.blame(&mut response);
+        failure.attach_cause(&mut response);
         response
     }
 }

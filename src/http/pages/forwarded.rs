@@ -14,30 +14,30 @@ use super::problem_page::ProblemPage;
 use super::render::{render, see_other};
 use super::visitor::refuse_conflicting_cookies;
 use crate::http::api::forward_auth::Identity;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
-pub fn endpoint(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    let front = Arc::clone(front);
+pub fn endpoint(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    let state = Arc::clone(state);
     let ask = endpoint::make(move |request: Request| {
-        let front = Arc::clone(&front);
-        async move { answer(&front, &request).await }
+        let state = Arc::clone(&state);
+        async move { answer(&state, &request).await }
     });
     ask.boxed()
 }
 
 /// 200 with the identity; else a person is led to the sign-in page, and a program gets 401. A browser
 /// with two session cookies is told so: the sign-in page could not let it in either.
-async fn answer(front: &Front, request: &Request) -> Result<Response> {
+async fn answer(state: &AppState, request: &Request) -> Result<Response> {
     if is_a_person(request)
-        && let Err(conflict) = refuse_conflicting_cookies(front, request)
+        && let Err(conflict) = refuse_conflicting_cookies(state, request)
     {
         // the browser is at the app's address: the way on is here
-        let next_step = NextStep { href: front.apps.sign_in(None), label: "Sign in" };
-        let page = ProblemPage::of(&front.site, &conflict.problem);
+        let next_step = NextStep { href: state.apps.sign_in(None), label: "Sign in" };
+        let page = ProblemPage::of(&state.site, &conflict.problem);
         let page = ProblemPage { next_step: Some(next_step), ..page };
         return Ok(render(conflict.status(), &page));
     }
-    match front.let_through(request).await {
+    match state.forward_auth_user(request).await {
         Ok(who) => {
             let Identity { user, user_id, session } = Identity::of(&who);
             let response = Response::builder().status(StatusCode::OK);
@@ -46,8 +46,8 @@ async fn answer(front: &Front, request: &Request) -> Result<Response> {
             Ok(response.header("remote-session", session).finish())
         }
         Err(failure) if failure.problem.status == 401 && is_a_person(request) => {
-            let next = front.apps.asked_for(request);
-            Ok(see_other(&front.apps.sign_in(next.as_deref())))
+            let next = state.apps.asked_for(request);
+            Ok(see_other(&state.apps.sign_in(next.as_deref())))
         }
         Err(failure) => Err(failure.into()),
     }

@@ -37,7 +37,7 @@ pub use self::refusal::BrowserRequest;
 use self::render::see_other;
 use super::request::media_type::BodyType;
 use super::router::RouteTable;
-use super::state::Front;
+use super::state::AppState;
 
 /// What the pages gain by a script.
 pub const SCRIPT: &str = include_str!("page.js");
@@ -48,35 +48,35 @@ pub fn takes_forms(path: &str) -> bool {
 }
 
 /// Adds the pages, and lets browsers' form posts to the operations go to them.
-pub fn add(front: &Arc<Front>, table: &mut RouteTable) {
+pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     let mut page = |method: Method, path: &str, endpoint| {
         table.entry(path.to_owned()).or_default().insert(method, endpoint);
     };
     for (path, endpoint) in [
-        ("/", login::home(front)),
-        ("/login", login::login_page(front)),
-        ("/register", registration::register_page(front)),
-        ("/signed-out", signed_out::signed_out_page(front)),
-        ("/account", account::account_page(front)),
-        ("/account/password", password::password_page(front)),
-        ("/account/close", close::close_page(front)),
-        ("/problems/:code", problem_page::explanation(front)),
-        ("/forward-auth/redirect", forwarded::endpoint(front)),
-        ("/.well-known/change-password", change_password(front)),
+        ("/", login::home(state)),
+        ("/login", login::login_page(state)),
+        ("/register", registration::register_page(state)),
+        ("/signed-out", signed_out::signed_out_page(state)),
+        ("/account", account::account_page(state)),
+        ("/account/password", password::password_page(state)),
+        ("/account/close", close::close_page(state)),
+        ("/problems/:code", problem_page::explanation(state)),
+        ("/forward-auth/redirect", forwarded::endpoint(state)),
+        ("/.well-known/change-password", change_password(state)),
     ] {
         page(Method::GET, path, endpoint);
     }
     for (path, endpoint) in [
-        ("/account/sessions", account::sessions_posted(front)),
-        ("/account/password", password::password_posted(front)),
-        ("/account/close", close::close_posted(front)),
+        ("/account/sessions", account::sessions_posted(state)),
+        ("/account/password", password::password_posted(state)),
+        ("/account/close", close::close_posted(state)),
     ] {
         page(Method::POST, path, endpoint);
     }
     for (path, posted) in [
-        ("/login", login::login_posted(front)),
-        ("/register", registration::register_posted(front)),
-        ("/logout", signed_out::logout_posted(front)),
+        ("/login", login::login_posted(state)),
+        ("/register", registration::register_posted(state)),
+        ("/logout", signed_out::logout_posted(state)),
     ] {
         let methods = table.get_mut(path).expect("these operations are there");
         let operation = Arc::new(methods.remove(&Method::POST).expect("and take POST"));
@@ -104,6 +104,6 @@ fn is_a_browsers_form(request: &Request) -> bool {
 
 /// Where password managers lead, whatever the page is called (W3C, A Well-Known URL for Changing
 /// Passwords).
-fn change_password(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |_, _| async move { Ok(see_other("/account/password")) })
+fn change_password(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |_, _| async move { Ok(see_other("/account/password")) })
 }

@@ -6,7 +6,7 @@ use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
 use crate::http::request::cookie::all;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// In seconds: the next page is asked for at once.
 const MAX_AGE: u64 = 60;
@@ -54,7 +54,7 @@ impl Notice {
     }
 }
 
-impl Front {
+impl AppState {
     /// Leaves a notice for the next page.
     pub fn leave_notice(&self, response: &mut Response, notice: Notice) {
         self.set_notice(response, notice.name(), MAX_AGE);

@@ -18,7 +18,7 @@ use crate::http::api::accounts::PasswordChange;
 use crate::http::api::field_errors::about_password;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::body::read;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 #[derive(Template)]
 #[template(path = "pages/password.html")]
@@ -36,32 +36,36 @@ impl PasswordPage<'_> {
 }
 
 /// `GET /account/password`
-pub fn password_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let who = require_session(&front, &request, "/account/password").await?;
-        Ok(who.map_or_else(|sign_in| sign_in, |who| show_password(&front, &who, None)))
+pub fn password_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
+        let who = require_session(&state, &request, "/account/password").await?;
+        Ok(who.map_or_else(|sign_in| sign_in, |who| show_password(&state, &who, None)))
     })
 }
 
 /// `POST /account/password`: what `changePassword` does.
-pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    form(front, |front, request, mut body| async move {
-        let who = match require_session(&front, &request, "/account/password").await? {
+pub fn password_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    form(state, |state, request, mut body| async move {
+        let who = match require_session(&state, &request, "/account/password").await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
-        let again = FormResponder(|problem: &Problem| show_password(&front, &who, Some(problem)));
+        let again = FormResponder(|problem: &Problem| show_password(&state, &who, Some(problem)));
         let PasswordChange { current_password, new_password } =
             match read::<PasswordChange>(&request, &mut body).await {
                 Ok(view) => view,
                 Err(failure) => return Ok(again.with(&failure.problem)),
             };
-        let wishes = front.wishes(&request, who.session.remember == Remember::Yes);
-        match front.domain.change_password(&who, current_password.0, new_password.0, wishes).await {
+        let login_context = state.login_context(&request, who.session.remember == Remember::Yes);
+        match state
+            .domain
+            .change_password(&who, current_password.0, new_password.0, login_context)
+            .await
+        {
             Ok(ticket) => {
                 let mut response = see_other("/account");
-                front.hand_out(&mut response, &ticket);
-                front.leave_notice(&mut response, Notice::PasswordChanged);
+                state.set_session_cookies(&mut response, &ticket);
+                state.leave_notice(&mut response, Notice::PasswordChanged);
                 Ok(response)
             }
             Err(ChangeError::Unfit(bad)) => {
@@ -73,12 +77,12 @@ pub fn password_posted(front: &Arc<Front>) -> BoxEndpoint<'static> {
     })
 }
 
-fn show_password(front: &Front, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+fn show_password(state: &AppState, who: &SignedInAs, problem: Option<&Problem>) -> Response {
     let page = PasswordPage {
-        site: &front.site,
+        site: &state.site,
         username: who.account.username.as_str(),
         errors: FormErrors { problem, fields: &["current_password", "new_password"] },
-        fewest_chars: front.domain.rules.passwords.fewest_chars,
+        fewest_chars: state.domain.rules.passwords.fewest_chars,
     };
     render(FormErrors::status(problem), &page)
 }

@@ -11,8 +11,8 @@ use super::branding::Site;
 use super::endpoints::page;
 use super::next_step::NextStep;
 use super::render::render;
-use crate::http::problem::{Code, Failure, Problem};
-use crate::http::state::Front;
+use crate::http::problem::{ApiError, Code, Problem};
+use crate::http::state::AppState;
 
 #[derive(Template)]
 #[template(path = "pages/problem.html")]
@@ -49,12 +49,12 @@ pub fn parts(sentence: &str) -> Vec<Part<'_>> {
 }
 
 /// What a problem's `type` leads to.
-pub fn explanation(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
+pub fn explanation(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
         let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;
-        let code = Code::named(&name).ok_or_else(|| Failure::of(Code::NotFound))?;
+        let code = Code::named(&name).ok_or_else(|| ApiError::of(Code::NotFound))?;
         let page = ProblemPage {
-            site: &front.site,
+            site: &state.site,
             title: code.title(),
             detail: parts(code.explanation()),
             status: code.status().as_u16(),

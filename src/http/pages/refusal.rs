@@ -15,7 +15,7 @@ use super::signed_out::SignedOutPage;
 use crate::core::error::Fault;
 use crate::http::problem::{Code, Problem};
 use crate::http::session_check::SessionCheck;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// What a browser asked for, to answer it with a page.
 #[derive(Debug)]
@@ -76,18 +76,18 @@ impl BrowserRequest {
     }
 
     /// The refusal as a page, with its status and headers. Any other answer stays as it is.
-    pub async fn show(&self, front: &Front, id: &str, mut response: Response) -> Response {
+    pub async fn show(&self, state: &AppState, id: &str, mut response: Response) -> Response {
         let Some(problem) = response.data::<Problem>().cloned() else { return response };
         let page = if problem.is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
-            self.show_sign_out(front, response.status()).await
+            self.show_sign_out(state, response.status()).await
         } else {
             let Wording { title, detail } = self.wording(&problem, id);
-            let next_step = self.next_step(front, &problem).await;
+            let next_step = self.next_step(state, &problem).await;
             let page = ProblemPage {
                 title: &title,
                 detail: parts(&detail),
                 next_step,
-                ..ProblemPage::of(&front.site, &problem)
+                ..ProblemPage::of(&state.site, &problem)
             };
             render(response.status(), &page)
         };
@@ -101,13 +101,13 @@ impl BrowserRequest {
 
     /// The button that ends the session; without one there is nothing to end. Two cookies that differ
     /// may both stand for a session, and so may one while the database is away.
-    async fn show_sign_out(&self, front: &Front, status: StatusCode) -> Response {
-        match self.check_session(front).await {
+    async fn show_sign_out(&self, state: &AppState, status: StatusCode) -> Response {
+        match self.check_session(state).await {
             Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => {
-                render(status, &SignedOutPage::not_signed_in(&front.site))
+                render(status, &SignedOutPage::not_signed_in(&state.site))
             }
             Ok(SessionCheck::SignedIn(_) | SessionCheck::Conflicting) | Err(_) => {
-                render(status, &SignOutPage { site: &front.site })
+                render(status, &SignOutPage { site: &state.site })
             }
         }
     }
@@ -145,25 +145,25 @@ impl BrowserRequest {
     }
 
     /// Where to go from a refusal.
-    async fn next_step(&self, front: &Front, problem: &Problem) -> Option<NextStep> {
+    async fn next_step(&self, state: &AppState, problem: &Problem) -> Option<NextStep> {
         if problem.is(Code::UnknownHost) {
             return None; // every page under this name is refused
         }
         if problem.is(Code::CrossOrigin) {
-            return Some(NextStep::service(&front.origins));
+            return Some(NextStep::service(&state.origins));
         }
         if problem.is(Code::NotAuthenticated) || problem.is_ended_session() {
-            return Some(NextStep::sign_in(self.address(front).as_deref()));
+            return Some(NextStep::sign_in(self.address(state).as_deref()));
         }
         if problem.is(Code::SessionRefused) {
             return Some(NextStep::try_again("/".to_owned())); // two cookies, of which one has to go first
         }
         if problem.status >= 500
-            && let Some(address) = self.address(front)
+            && let Some(address) = self.address(state)
         {
             return Some(NextStep::try_again(address));
         }
-        Some(match self.check_session(front).await {
+        Some(match self.check_session(state).await {
             Ok(SessionCheck::SignedIn(_)) => NextStep::account(),
             Ok(
                 SessionCheck::Missing
@@ -175,18 +175,18 @@ impl BrowserRequest {
         })
     }
 
-    async fn check_session(&self, front: &Front) -> Result<SessionCheck, Fault> {
+    async fn check_session(&self, state: &AppState) -> Result<SessionCheck, Fault> {
         let mut request = Request::default();
         for cookie in &self.cookies {
             request.headers_mut().append(header::COOKIE, cookie.clone());
         }
-        front.check_session(&request).await
+        state.check_session(&request).await
     }
 
     /// Where to come back to, if the browser only asked for something.
-    fn address(&self, front: &Front) -> Option<String> {
+    fn address(&self, state: &AppState) -> Option<String> {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        front.apps.next(path).filter(|_| self.method == Method::GET)
+        state.apps.next(path).filter(|_| self.method == Method::GET)
     }
 }
 

@@ -22,50 +22,50 @@ use crate::http::api::field_errors::unfit;
 use crate::http::api::registration::NewAccountView;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::query::query;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// `GET /register`. A user who is signed in already is told so, and may still create another account.
-pub fn register_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let visitor = Visitor::of(&front, &request).await?;
-        if front.domain.rules.registration == Registration::Closed {
-            return Ok(show_closed(&front, visitor.username()));
+pub fn register_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
+        let visitor = Visitor::of(&state, &request).await?;
+        if state.domain.rules.registration == Registration::Closed {
+            return Ok(show_closed(&state, visitor.username()));
         }
-        let next = query(&request, "next").and_then(|next| front.apps.next(&next));
+        let next = query(&request, "next").and_then(|next| state.apps.next(&next));
         let next = next.as_deref();
         let invite = query(&request, "invite").map(|invite| shortened(&invite));
-        let empty = SignInPage::empty(&front, true, next);
+        let empty = SignInPage::empty(&state, true, next);
         let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
         let signed_in = visitor.username();
         let page = render(StatusCode::OK, &SignInPage { signed_in, invite, ..empty });
-        Ok(visitor.delete_stale_cookie_in(front.check_cookies(&request, page)))
+        Ok(visitor.delete_stale_cookie_in(state.check_cookies(&request, page)))
     })
 }
 
 /// `POST /register` from a browser.
-pub fn register_posted(front: &Arc<Front>) -> Shared {
-    shared(front, |front, request, mut body| async move {
-        refuse_conflicting_cookies(&front, &request)?;
+pub fn register_posted(state: &Arc<AppState>) -> Shared {
+    shared(state, |state, request, mut body| async move {
+        refuse_conflicting_cookies(&state, &request)?;
         let (posted, fields) =
-            read_submitted::<NewAccountView>(&front.apps, &request, &mut body).await;
-        let who = front.signed_in(&request).await.ok();
+            read_submitted::<NewAccountView>(&state.apps, &request, &mut body).await;
+        let who = state.signed_in(&request).await.ok();
         let username = who.as_ref().map(|who| who.account.username.as_str());
         let again = FormResponder(|problem: &Problem| {
-            let page = SignInPage::empty(&front, true, posted.next.as_deref());
+            let page = SignInPage::empty(&state, true, posted.next.as_deref());
             let page = SignInPage { signed_in: username, ..page };
-            front.check_cookies(&request, show_again(page, &posted, problem))
+            state.check_cookies(&request, show_again(page, &posted, problem))
         });
-        let wishes = front.wishes(&request, posted.remember);
-        if !posted.has_working_cookies(&front, &request) {
+        let login_context = state.login_context(&request, posted.remember);
+        if !posted.has_working_cookies(&state, &request) {
             return Ok(again.with(&cookies_blocked()));
         }
         let application = match fields {
             Ok(view) => view.parsed(),
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
-        match front.domain.register(application, wishes).await {
-            Ok((_, ticket)) => leave_signed_in(&front, &request, &posted, &ticket).await,
-            Err(RegisterError::Closed) => Ok(show_closed(&front, username)),
+        match state.domain.register(application, login_context).await {
+            Ok((_, ticket)) => leave_signed_in(&state, &request, &posted, &ticket).await,
+            Err(RegisterError::Closed) => Ok(show_closed(&state, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
             Err(RegisterError::Unfit { username, password }) => {
@@ -80,12 +80,12 @@ pub fn register_posted(front: &Arc<Front>) -> Shared {
 }
 
 /// Instead of a form that cannot be sent.
-fn show_closed(front: &Front, signed_in: Option<&str>) -> Response {
+fn show_closed(state: &AppState, signed_in: Option<&str>) -> Response {
     let closed = Problem::of(Code::RegistrationClosed);
     let next_step = Some(match signed_in {
         Some(_) => NextStep::account(),
         None => NextStep::sign_in(None),
     });
-    let page = ProblemPage { next_step, ..ProblemPage::of(&front.site, &closed) };
+    let page = ProblemPage { next_step, ..ProblemPage::of(&state.site, &closed) };
     render(StatusCode::FORBIDDEN, &page)
 }

@@ -10,11 +10,11 @@ use super::redirect_targets::RedirectTargets;
 use super::render::{render, see_other};
 use crate::domain::accounts::Registration;
 use crate::domain::sessions::Ticket;
-use crate::http::problem::{Code, Failure, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::FromFields;
-use crate::http::request::cookie::Presented;
+use crate::http::request::cookie::CookieLookup;
 use crate::http::request::fields::Fields;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// The form of `/login` and `/register`.
 #[derive(Template)]
@@ -39,11 +39,11 @@ pub struct SignInPage<'a> {
 }
 
 impl<'a> SignInPage<'a> {
-    pub fn empty(front: &'a Front, is_registration: bool, next: Option<&'a str>) -> Self {
-        let registration = front.domain.rules.registration;
+    pub fn empty(state: &'a AppState, is_registration: bool, next: Option<&'a str>) -> Self {
+        let registration = state.domain.rules.registration;
         let takes_invite = is_registration && registration == Registration::Invite;
         Self {
-            site: &front.site,
+            site: &state.site,
             is_registration,
             registration,
             next,
@@ -53,7 +53,7 @@ impl<'a> SignInPage<'a> {
             remember: false,
             invite: takes_invite.then_some(""),
             errors: FormErrors { problem: None, fields: &["invite", "username", "password"] },
-            fewest_chars: front.domain.rules.passwords.fewest_chars,
+            fewest_chars: state.domain.rules.passwords.fewest_chars,
         }
     }
 
@@ -93,10 +93,10 @@ pub struct SubmittedForm {
 impl SubmittedForm {
     /// Does the browser keep cookies, as far as can be told? A browser that keeps none would have a
     /// session that it cannot use, and land on an empty form without a word.
-    pub fn has_working_cookies(&self, front: &Front, request: &Request) -> bool {
+    pub fn has_working_cookies(&self, state: &AppState, request: &Request) -> bool {
         !self.checks_cookies
-            || front.cookie.is_checked(request)
-            || front.cookie.of(request) != Presented::Nothing
+            || state.cookie.is_checked(request)
+            || state.cookie.of(request) != CookieLookup::Missing
     }
 }
 
@@ -110,25 +110,25 @@ pub fn cookies_blocked() -> Problem {
 
 /// Sets the cookie and goes on: to a path of this service by a redirect, to an app by a page.
 pub async fn signed_in(
-    front: &Front,
+    state: &AppState,
     request: &Request,
     posted: &SubmittedForm,
     ticket: &Ticket,
 ) -> Result<Response> {
-    front.end_presented(request).await.map_err(Failure::from)?;
+    state.revoke_presented_sessions(request).await.map_err(ApiError::from)?;
     let next = posted.next.as_deref().unwrap_or("/account");
     let mut response = match RedirectTargets::host_of(next) {
         Some(app) => {
-            let page = LeadOnPage { site: &front.site, next, app: &app };
+            let page = LeadOnPage { site: &state.site, next, app: &app };
             render(StatusCode::OK, &page)
         }
         None => see_other(next),
     };
-    front.hand_out(&mut response, ticket);
+    state.set_session_cookies(&mut response, ticket);
     Ok(response)
 }
 
-impl Front {
+impl AppState {
     /// Sets the cookie by which a form that signs in finds out whether the browser keeps cookies.
     pub fn check_cookies(&self, request: &Request, mut response: Response) -> Response {
         if !self.cookie.is_checked(request) {
@@ -155,7 +155,7 @@ pub async fn read_submitted<T: FromFields>(
     apps: &RedirectTargets,
     request: &Request,
     body: &mut RequestBody,
-) -> (SubmittedForm, Result<T, Failure>) {
+) -> (SubmittedForm, Result<T, ApiError>) {
     let mut posted = SubmittedForm::default();
     let mut fields = match Fields::read(request, body).await {
         Ok(fields) => fields,

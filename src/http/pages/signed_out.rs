@@ -12,10 +12,10 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::Visitor;
 use crate::http::api::login::LogoutOptions;
-use crate::http::problem::Failure;
+use crate::http::problem::ApiError;
 use crate::http::request::body::read_optional;
-use crate::http::request::cookie::Presented;
-use crate::http::state::Front;
+use crate::http::request::cookie::CookieLookup;
+use crate::http::state::AppState;
 
 #[derive(Template)]
 #[template(path = "pages/signed_out.html")]
@@ -52,29 +52,29 @@ fn what_was_done(notice: Notice) -> Option<Done> {
 }
 
 /// `GET /signed-out`: where signing out leads.
-pub fn signed_out_page(front: &Arc<Front>) -> BoxEndpoint<'static> {
-    page(front, |front, request| async move {
-        let stale = match Visitor::of(&front, &request).await? {
+pub fn signed_out_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
+    page(state, |state, request| async move {
+        let cookie = match Visitor::of(&state, &request).await? {
             Visitor::SignedIn(_) => return Ok(see_other("/account")),
-            Visitor::Anonymous(stale) => stale,
+            Visitor::Anonymous(cookie) => cookie,
         };
-        let notice = front.notice(&request);
-        let page = SignedOutPage { site: &front.site, done: notice.and_then(what_was_done) };
-        let mut response = stale.delete_in(render(StatusCode::OK, &page));
-        front.clear_notice(&mut response, notice);
+        let notice = state.notice(&request);
+        let page = SignedOutPage { site: &state.site, done: notice.and_then(what_was_done) };
+        let mut response = cookie.delete_in(render(StatusCode::OK, &page));
+        state.clear_notice(&mut response, notice);
         Ok(response)
     })
 }
 
 /// `POST /logout` from a browser.
-pub fn logout_posted(front: &Arc<Front>) -> Shared {
-    shared(front, |front, request, mut body| async move {
+pub fn logout_posted(state: &Arc<AppState>) -> Shared {
+    shared(state, |state, request, mut body| async move {
         let options = read_optional::<LogoutOptions>(&request, &mut body).await?;
-        let forgotten = front.log_out(&request, options.unwrap_or_default()).await;
-        let forgotten = forgotten.map_err(Failure::from)?;
+        let forgotten = state.log_out(&request, options.unwrap_or_default()).await;
+        let forgotten = forgotten.map_err(ApiError::from)?;
         let mut response = see_other("/signed-out");
-        response.headers_mut().insert(header::SET_COOKIE, front.cookie.clearing());
-        let had_session = front.cookie.of(&request) != Presented::Nothing;
+        response.headers_mut().insert(header::SET_COOKIE, state.cookie.clearing());
+        let had_session = state.cookie.of(&request) != CookieLookup::Missing;
         let notice = match (had_session, &forgotten) {
             (true, None) => Some(Notice::SignedOut),
             (true, Some(_)) => Some(Notice::SignedOutAndForgotten),
@@ -82,7 +82,7 @@ pub fn logout_posted(front: &Arc<Front>) -> Shared {
             (false, None) => None,
         };
         if let Some(notice) = notice {
-            front.leave_notice(&mut response, notice);
+            state.leave_notice(&mut response, notice);
         }
         if let Some(forgotten) = forgotten {
             response.set_data(forgotten);

@@ -7,10 +7,10 @@ use poem::{Request, Response};
 
 use super::render::see_other;
 use crate::domain::sessions::{RefusedToken, SignedInAs};
-use crate::http::problem::{Code, Failure, Problem};
-use crate::http::request::cookie::Presented;
+use crate::http::problem::{ApiError, Code, Problem};
+use crate::http::request::cookie::CookieLookup;
 use crate::http::session_check::SessionCheck;
-use crate::http::state::Front;
+use crate::http::state::AppState;
 
 /// Who looks at a page.
 pub enum Visitor {
@@ -43,21 +43,21 @@ impl Visitor {
     pub fn delete_stale_cookie_in(self, response: Response) -> Response {
         match self {
             Self::SignedIn(_) => response,
-            Self::Anonymous(stale) => stale.delete_in(response),
+            Self::Anonymous(cookie) => cookie.delete_in(response),
         }
     }
 
     /// The error is the answer: to a browser that sends two different session cookies a page that says
     /// so, since a redirect to the sign-in page would lead back here.
-    pub async fn of(front: &Front, request: &Request) -> Result<Self, Failure> {
-        Ok(match front.check_session(request).await? {
+    pub async fn of(state: &AppState, request: &Request) -> Result<Self, ApiError> {
+        Ok(match state.check_session(request).await? {
             SessionCheck::SignedIn(who) => Self::SignedIn(who),
-            SessionCheck::Conflicting => return Err(conflicting_cookies(front)),
+            SessionCheck::Conflicting => return Err(conflicting_cookies(state)),
             SessionCheck::Missing
             | SessionCheck::NotOurs
             | SessionCheck::Refused(RefusedToken::Recent) => Self::Anonymous(StaleCookie(None)),
             SessionCheck::Refused(RefusedToken::Ended) => {
-                Self::Anonymous(StaleCookie(Some(front.cookie.clearing())))
+                Self::Anonymous(StaleCookie(Some(state.cookie.clearing())))
             }
         })
     }
@@ -65,16 +65,16 @@ impl Visitor {
 
 /// Refuses a form that would set a session cookie next to two others: the next page could not tell
 /// which one counts.
-pub fn refuse_conflicting_cookies(front: &Front, request: &Request) -> Result<(), Failure> {
-    match front.presented(request) {
-        Presented::Contradiction => Err(conflicting_cookies(front)),
-        Presented::Nothing | Presented::Token(_) => Ok(()),
+pub fn refuse_conflicting_cookies(state: &AppState, request: &Request) -> Result<(), ApiError> {
+    match state.presented(request) {
+        CookieLookup::Conflicting => Err(conflicting_cookies(state)),
+        CookieLookup::Missing | CookieLookup::Found(_) => Ok(()),
     }
 }
 
 /// The refusal of a request with two different session cookies.
-pub fn conflicting_cookies(front: &Front) -> Failure {
-    let name = front.cookie.name();
+pub fn conflicting_cookies(state: &AppState) -> ApiError {
+    let name = state.cookie.name();
     let detail = format!(
         "Your browser sends two different cookies named `{name}`, so this service cannot tell which one \
          is yours. Delete the cookies of this site and of the sites around it in the settings of your \
@@ -88,14 +88,14 @@ pub fn conflicting_cookies(front: &Front) -> Failure {
 
 /// Who is signed in; for everybody else the way to the sign-in page, which leads back `here`.
 pub async fn require_session(
-    front: &Front,
+    state: &AppState,
     request: &Request,
     here: &str,
-) -> Result<Result<Arc<SignedInAs>, Response>, Failure> {
-    Ok(match Visitor::of(front, request).await? {
+) -> Result<Result<Arc<SignedInAs>, Response>, ApiError> {
+    Ok(match Visitor::of(state, request).await? {
         Visitor::SignedIn(who) => Ok(who),
-        Visitor::Anonymous(stale) => {
-            Err(stale.delete_in(see_other(&format!("/login?next={here}"))))
+        Visitor::Anonymous(cookie) => {
+            Err(cookie.delete_in(see_other(&format!("/login?next={here}"))))
         }
     })
 }

@@ -11,7 +11,7 @@ use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayload
 
 use super::Problem;
 use super::codes::Code;
-use super::error::{ErrorCause, Failure};
+use super::error::{ApiError, ErrorCause};
 use crate::http::request::embedder_errors;
 use crate::http::request::limit::TooLarge;
 use crate::http::session_data::SessionDataError;
@@ -35,7 +35,7 @@ pub async fn catch_panic(answer: impl Future<Output = Result<Response>>) -> Resp
 /// Turns what failed into a problem: what we refuse, what poem does, and what somebody's operation
 /// gives a status. An answer that is an error stays as it is.
 fn catch(error: Error) -> Response {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
+    if let Some(failure) = error.downcast_ref::<ApiError>() {
         return failure.as_response();
     }
     if let Some(failed) = error.downcast_ref::<SessionDataError>() {
@@ -61,7 +61,7 @@ fn catch(error: Error) -> Response {
     } else {
         return internal_error(error.status(), error.to_string());
     };
-    Failure::from(problem).as_response()
+    ApiError::from(problem).as_response()
 }
 
 fn body_not_read(error: &ReadBodyError) -> Problem {
@@ -87,7 +87,7 @@ fn from_client_error(error: &Error) -> Problem {
 }
 
 fn internal_error(status: StatusCode, what: String) -> Response {
-    let mut response = Failure::from(Problem::of_status(status)).as_response();
+    let mut response = ApiError::from(Problem::of_status(status)).as_response();
     response.set_data(ErrorCause(what));
     response
 }

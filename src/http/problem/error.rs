@@ -23,14 +23,14 @@ pub const RETRY_AFTER: u64 = 1;
 /// A refusal that any operation may meet, on its way to the catcher.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .problem.detail)]
-pub struct Failure {
+pub struct ApiError {
     pub problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
     #[source]
     cause: Option<Fault>,
 }
 
-impl Failure {
+impl ApiError {
     pub fn of(code: Code) -> Self {
         Self::from(Problem::of(code))
     }
@@ -41,7 +41,7 @@ impl Failure {
     }
 
     /// Lets the cause travel with an answer, for the log.
-    pub fn blame(&self, response: &mut Response) {
+    pub fn attach_cause(&self, response: &mut Response) {
         let Some(fault) = &self.cause else { return };
         let mut chain = fault.to_string();
         let mut source = fault.source();
@@ -60,13 +60,13 @@ impl Failure {
     }
 }
 
-impl From<Problem> for Failure {
+impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self { problem: Box::new(problem), headers: Vec::new(), cause: None }
     }
 }
 
-impl From<Fault> for Failure {
+impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let failure = if fault.may_pass() {
             Self::of(Code::Unavailable).with_header(header::RETRY_AFTER, RETRY_AFTER.into())
@@ -77,7 +77,7 @@ impl From<Fault> for Failure {
     }
 }
 
-impl ResponseError for Failure {
+impl ResponseError for ApiError {
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.problem.status).expect("a problem's status is one")
     }
@@ -90,14 +90,14 @@ impl ResponseError for Failure {
         for (name, value) in &self.headers {
             headers.append(name, value.clone());
         }
-        self.blame(&mut response);
+        self.attach_cause(&mut response);
         response.set_data(Problem::clone(&self.problem)); // for a browser, it becomes a page
         response
     }
 }
 
 /// What any operation may answer is added by `document()`: here is nothing to say.
-impl ApiResponse for Failure {
+impl ApiResponse for ApiError {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
     }

@@ -14,7 +14,7 @@ use poem::http::StatusCode;
 use poem_openapi::Object;
 
 pub use self::codes::Code;
-pub use self::error::{Failure, PROBLEM_JSON, RETRY_AFTER};
+pub use self::error::{ApiError, PROBLEM_JSON, RETRY_AFTER};
 pub use self::field_codes::FieldCode;
 use self::open_enum::{CodeName, FieldCodeName};
 use super::request::limit::format_bytes;

@@ -8,7 +8,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::fields::{Fields, read_bytes};
 use super::media_type::{JSON, is_form};
-use crate::http::problem::Failure;
+use crate::http::problem::ApiError;
 
 /// A body whose fields are read by `T`.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl<'a, T: FromFields> ApiExtractor<'a> for OptionalBody<T> {
 }
 
 /// Reads a body.
-pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, Failure> {
+pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> Result<T, ApiError> {
     let mut fields = Fields::read(request, body).await?;
     let value = T::from_fields(&mut fields);
     fields.finish().map(|()| value)
@@ -82,7 +82,7 @@ pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> R
 pub async fn read_optional<T: FromFields>(
     request: &Request,
     body: &mut RequestBody,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<T>, ApiError> {
     let bytes = read_bytes(request, body).await?;
     if bytes.is_empty() {
         return Ok(None);

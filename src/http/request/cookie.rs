@@ -5,26 +5,28 @@ use poem::http::{HeaderMap, HeaderValue, header};
 
 /// What a request says about its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presented<'a> {
+pub enum CookieLookup<'a> {
     /// No cookie of our name, or an empty one.
-    Nothing,
+    Missing,
     /// This token, once or more often.
-    Token(&'a str),
+    Found(&'a str),
     /// Two tokens that differ: somebody planted one of them.
-    Contradiction,
+    Conflicting,
 }
 
 /// Reads the raw header: names are compared to the letter, values are not decoded.
-pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> Presented<'a> {
-    let mut found = Presented::Nothing;
+pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> CookieLookup<'a> {
+    let mut found = CookieLookup::Missing;
     for field in headers.get_all(header::COOKIE) {
         // what is not ASCII cannot hold a token of ours, but may hold other cookies
         for pair in pairs(field) {
             let Some(token) = token(name, pair.trim_ascii()) else { continue };
             found = match found {
-                Presented::Nothing => Presented::Token(token),
-                Presented::Token(first) if first == token => found,
-                Presented::Token(_) | Presented::Contradiction => return Presented::Contradiction,
+                CookieLookup::Missing => CookieLookup::Found(token),
+                CookieLookup::Found(first) if first == token => found,
+                CookieLookup::Found(_) | CookieLookup::Conflicting => {
+                    return CookieLookup::Conflicting;
+                }
             };
         }
     }
@@ -74,9 +76,9 @@ mod tests {
     #[test]
     fn one_value_counts_however_often_it_is_sent() {
         let read = |fields: &[&[u8]]| match presented("session", &headers(fields)) {
-            Presented::Nothing => "nothing".to_owned(),
-            Presented::Token(token) => format!("token {token}"),
-            Presented::Contradiction => "contradiction".to_owned(),
+            CookieLookup::Missing => "nothing".to_owned(),
+            CookieLookup::Found(token) => format!("token {token}"),
+            CookieLookup::Conflicting => "contradiction".to_owned(),
         };
         assert_eq!(read(&[]), "nothing");
         assert_eq!(read(&[b"a=b; session=x; c=d"]), "token x");
@@ -107,7 +109,7 @@ mod tests {
         ) {
             let field = format!("{before}session={token}{after}");
             let headers = headers(&[field.as_bytes()]);
-            prop_assert_eq!(presented("session", &headers), Presented::Token(token.as_str()));
+            prop_assert_eq!(presented("session", &headers), CookieLookup::Found(token.as_str()));
         }
     }
 }

@@ -13,7 +13,7 @@ use poem::http::uri::Authority;
 use poem::http::{HeaderMap, HeaderValue, Method, header};
 use url::{Host, Url};
 
-use crate::http::problem::{Code, Failure, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 
 /// The most characters of an origin that a refusal repeats: a name has at most 253.
 const MAX_ORIGIN_LENGTH: usize = 300;
@@ -85,7 +85,7 @@ impl Origins {
     }
 
     /// The refusal, which names both origins and the setting to change.
-    pub fn refusal(&self, why: &CrossOrigin) -> Failure {
+    pub fn refusal(&self, why: &CrossOrigin) -> ApiError {
         let here = self.public_url();
         let detail = match why {
             CrossOrigin::OtherPublicUrl { origin } if self.is_secure() => format!(

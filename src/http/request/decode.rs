@@ -8,12 +8,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 
-use crate::http::problem::Failure;
+use crate::http::problem::ApiError;
 
 /// The members of a JSON object.
-pub fn json(bytes: &[u8]) -> Result<Vec<(String, Value)>, Failure> {
+pub fn json(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
     let members = serde_json::from_slice::<Members>(bytes).map_err(|error| {
-        Failure::invalid_request(match error.classify() {
+        ApiError::invalid_request(match error.classify() {
             Category::Data => "The body must be one JSON object.".to_owned(),
             Category::Eof => "The JSON ends too early.".to_owned(),
             Category::Syntax | Category::Io => format!(
@@ -54,8 +54,8 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 /// The pairs of a form: <https://url.spec.whatwg.org/#urlencoded-parsing>, but what is not UTF-8 is refused.
-pub fn form(bytes: &[u8]) -> Result<Vec<(String, Value)>, Failure> {
-    let not_utf8 = || Failure::invalid_request("The form is not in UTF-8.");
+pub fn form(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
+    let not_utf8 = || ApiError::invalid_request("The form is not in UTF-8.");
     let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
     let decoded = |part: &str| {
         let spaced = part.replace('+', " ");

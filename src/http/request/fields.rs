@@ -12,7 +12,7 @@ use super::decode::{form, json};
 use super::limit::MAX_BODY_BYTES;
 use super::media_type::is_form;
 use crate::core::secret::Password;
-use crate::http::problem::{Code, Failure, FieldCode, FieldError, Problem};
+use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
 
 /// Memory for a body is taken ahead up to this; a client may declare more than it sends.
 const MAX_EXPECTED_BYTES: usize = 1024;
@@ -30,15 +30,15 @@ pub struct Fields {
 
 impl Fields {
     /// Reads the body by its media type.
-    pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
+    pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, ApiError> {
         let is_form = is_form(request)?;
         Self::parse(is_form, &read_bytes(request, body).await?)
     }
 
-    pub fn parse(is_form: bool, bytes: &[u8]) -> Result<Self, Failure> {
+    pub fn parse(is_form: bool, bytes: &[u8]) -> Result<Self, ApiError> {
         let pairs = if is_form { form(bytes)? } else { json(bytes)? };
         if pairs.len() > MAX_FIELDS {
-            return Err(Failure::invalid_request(format!(
+            return Err(ApiError::invalid_request(format!(
                 "The body has more than {MAX_FIELDS} fields."
             )));
         }
@@ -118,7 +118,7 @@ impl Fields {
     }
 
     /// Fails if anything was wrong, or if a field is there that nobody asked for.
-    pub fn finish(mut self) -> Result<(), Failure> {
+    pub fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.rest) {
             self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");
         }
@@ -147,21 +147,21 @@ impl Fields {
 pub async fn read_bytes(
     request: &Request,
     body: &mut RequestBody,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let declared = request.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
     if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
-        return Err(Failure::of(Code::PayloadTooLarge));
+        return Err(ApiError::of(Code::PayloadTooLarge));
     }
-    let body = body.take().map_err(|_| Failure::invalid_request("The body was read before."))?;
+    let body = body.take().map_err(|_| ApiError::invalid_request("The body was read before."))?;
     // poem's own reader keeps a buffer of 4 KiB in the future of the operation
     let mut chunks = pin!(body.into_bytes_stream());
     let expected = declared.unwrap_or_default().min(MAX_EXPECTED_BYTES);
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected)); // it may hold a password
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk
-            .map_err(|_| Failure::invalid_request("The body ended before it was complete."))?;
+            .map_err(|_| ApiError::invalid_request("The body ended before it was complete."))?;
         if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Failure::of(Code::PayloadTooLarge));
+            return Err(ApiError::of(Code::PayloadTooLarge));
         }
         bytes.extend_from_slice(&chunk);
     }

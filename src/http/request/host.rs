@@ -10,7 +10,7 @@ use poem::Request;
 use poem::http::uri::Authority;
 use poem::http::{Version, header};
 
-use crate::http::problem::{Code, Failure, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 
 /// The names of this service; its addresses need not be told.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl Hosts {
     }
 
     /// Why a request is not for this service, if it is not.
-    pub fn refusal(&self, request: &Request) -> Option<Failure> {
+    pub fn refusal(&self, request: &Request) -> Option<ApiError> {
         // RFC 9112, section 3.2: before HTTP/1.1 there may be none
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
@@ -42,7 +42,7 @@ impl Hosts {
         };
         let target = request.uri().authority(); // it would count instead of `Host`
         let is_known = is_known && target.is_none_or(|target| self.know_name(target.host()));
-        (!is_known && !is_page_asset(request)).then(|| Failure::of(Code::UnknownHost))
+        (!is_known && !is_page_asset(request)).then(|| ApiError::of(Code::UnknownHost))
     }
 
     /// Is it one of ours? `None` if it is no name or address, and perhaps a port (RFC 3986, section

@@ -3,7 +3,7 @@
 use poem::Request;
 use poem::http::{HeaderValue, header};
 
-use crate::http::problem::{Code, Failure, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 
 pub const JSON: &str = "application/json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
@@ -71,7 +71,7 @@ impl BodyType {
     }
 
     /// Why a body of this type is not read, and what is.
-    fn refusal(self) -> Failure {
+    fn refusal(self) -> ApiError {
         let (detail, name, value) = match self {
             Self::Json | Self::Form | Self::Other => {
                 (None, header::ACCEPT, HeaderValue::from_static(ACCEPT))
@@ -88,7 +88,7 @@ impl BodyType {
         };
         let general = Problem::of(Code::UnsupportedMediaType);
         let detail = detail.map_or_else(|| general.detail.clone(), str::to_owned);
-        Failure::from(Problem { detail, ..general }).with_header(name, value)
+        ApiError::from(Problem { detail, ..general }).with_header(name, value)
     }
 }
 
@@ -105,7 +105,7 @@ fn is_read_charset(value: &str) -> bool {
 }
 
 /// Is the body a form? It is JSON otherwise, or it is refused.
-pub fn is_form(request: &Request) -> Result<bool, Failure> {
+pub fn is_form(request: &Request) -> Result<bool, ApiError> {
     match BodyType::of(request) {
         BodyType::Json => Ok(false),
         BodyType::Form => Ok(true),
