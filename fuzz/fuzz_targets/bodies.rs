@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use cloakroom::http::fuzzing::{self, CredentialsView, ApiError, Fields, FromFields};
+use cloakroom::http::fuzzing::{self, ApiError, CredentialsView, Fields, FromFields};
 use cloakroom_fuzz::Members;
 use futures_util::FutureExt;
 use libfuzzer_sys::fuzz_target;
