@@ -41,11 +41,11 @@ impl Domain {
         match self.store.add_account(&account.to_row(&hash), &held).await? {
             AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),
             AddAccountOutcome::Released => {
-                self.audit.record_for(Event::UsernameReleased, &account.id);
+                self.audit.outside_requests().record_for(Event::UsernameReleased, &account.id);
             }
             AddAccountOutcome::New => {}
         }
-        self.audit.record_for(Event::UserAdded, &account.id);
+        self.audit.outside_requests().record_for(Event::UserAdded, &account.id);
         Ok(account)
     }
 
@@ -54,7 +54,7 @@ impl Domain {
         let held = self.server_secrets.held_digests(username);
         let is_released = self.store.release_username(&held).await?;
         if is_released {
-            self.audit.record(Event::UsernameReleased);
+            self.audit.outside_requests().record(Event::UsernameReleased);
         }
         Ok(is_released)
     }
@@ -96,7 +96,7 @@ impl Domain {
         if !was_disabled && !had_failures {
             return Ok(Change::Unchanged);
         }
-        self.audit.record_for(Event::UserEnabled, &account.into());
+        self.audit.outside_requests().record_for(Event::UserEnabled, &account.into());
         Ok(Change::Done)
     }
 
@@ -114,7 +114,7 @@ impl Domain {
     fn forgotten(&self, account: Option<String>, event: Event) -> bool {
         let Some(account) = account.map(AccountId::from) else { return false };
         self.recognition.ended(&account);
-        self.audit.record_for(event, &account);
+        self.audit.outside_requests().record_for(event, &account);
         true
     }
 
@@ -132,7 +132,7 @@ impl Domain {
         if !set {
             return Err(ResetError::NoSuchAccount);
         }
-        self.audit.record_for(Event::PasswordReset, &row.id.into());
+        self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.into());
         self.throttle.let_try_again(username).await.map_err(ResetError::Fault)?;
         Ok(())
     }

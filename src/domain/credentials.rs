@@ -50,6 +50,7 @@ impl Domain {
         let slot = slot.map_err(|_full| LogInError::Busy)?;
         let hash = self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Busy)?;
         drop(slot);
+        let context = wishes.caller.context.clone();
         let session = self.sessions.begin(&account.id, wishes);
         let old = who.session.id.as_str();
         let changed = self.store.change_password(version, &hash, old, &session.row()).await;
@@ -59,7 +60,7 @@ impl Domain {
         self.recognition.ended(&account.id);
         let device = self.devices.issue(&account.id, version + 1, None);
         let ticket = self.sessions.issue(session, device);
-        self.audit.record_session(
+        self.audit.during(&context).record_session(
             Event::PasswordChanged,
             Some(&account.id),
             Some(&ticket.session.id),
@@ -83,7 +84,7 @@ impl Domain {
             return Err(LogInError::WrongCredentials);
         }
         self.recognition.ended(&account.id);
-        self.audit.record_for(Event::AccountClosed, &account.id);
+        self.audit.during(&caller.context).record_for(Event::AccountClosed, &account.id);
         Ok(())
     }
 
@@ -94,6 +95,7 @@ impl Domain {
         current: Password,
         caller: &Caller,
     ) -> Result<Verified, LogInError> {
+        let audit = self.audit.during(&caller.context);
         let share = caller.share(Some(&who.account.username));
         self.hasher.check_capacity(&share)?; // a flood costs no look-up
         let note = |error: &LogInError| {
@@ -102,12 +104,12 @@ impl Domain {
                 LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
                 LogInError::Busy | LogInError::Fault(_) => return,
             };
-            self.audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
+            audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
         };
         let (id, session) = (&who.account.id, &who.session.id);
         let turn = self.throttle.account_turn(id).await?;
         turn.map_err(|wait| {
-            self.audit.record_throttled(id);
+            audit.record_throttled(id);
             LogInError::TooManyAttempts { wait }
         })?;
         let allowed = self.throttle.allow_confirmation(id, session).await;

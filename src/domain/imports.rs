@@ -87,10 +87,10 @@ impl Domain {
         };
         let (added, released) = self.store.import_accounts(&rows, &held).await?;
         if released > 0 {
-            self.audit.record_count(Event::UsernameReleased, None, released);
+            self.audit.outside_requests().record_count(Event::UsernameReleased, None, released);
         }
         if added > 0 {
-            self.audit.record_count(Event::UsersImported, None, added);
+            self.audit.outside_requests().record_count(Event::UsersImported, None, added);
         }
         Ok(added)
     }

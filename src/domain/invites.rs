@@ -51,7 +51,7 @@ impl Invites {
             expires_at: now.plus(good_for).millis(),
         };
         self.store.add_invite(code.digest(), &row).await?;
-        self.audit.record_for_id(Event::InviteMade, &row.id);
+        self.audit.outside_requests().record_for_id(Event::InviteMade, &row.id);
         Ok((code, row.into()))
     }
 
@@ -67,7 +67,7 @@ impl Invites {
     pub async fn withdraw_invite(&self, id: &str) -> Result<bool, Fault> {
         let removed = self.store.remove_invite(id).await?;
         if removed {
-            self.audit.record_for_id(Event::InviteRevoked, id);
+            self.audit.outside_requests().record_for_id(Event::InviteRevoked, id);
         }
         Ok(removed)
     }

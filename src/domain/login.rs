@@ -9,6 +9,7 @@ use crate::core::secret::{DeviceToken, Password};
 use crate::core::usernames::Username;
 use crate::domain::Domain;
 use crate::domain::accounts::Account;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
 use crate::domain::passwords::hasher::{HashSlot, Verdict};
@@ -137,6 +138,8 @@ impl Domain {
         credentials: Credentials,
         wishes: Wishes,
     ) -> Result<Ticket, LogInError> {
+        let context = wishes.caller.context.clone();
+        let audit = self.audit.during(&context);
         let username = credentials.username.as_ref();
         self.hasher.check_capacity(&wishes.caller.share(username))?; // a flood costs no look-up
         self.keys.require_signing_key()?;
@@ -145,9 +148,9 @@ impl Domain {
         let known = known.as_ref().map(|(id, version)| (id, *version));
         let id = known.map(|(id, _)| id);
         let note = |error: &LogInError| match error {
-            LogInError::WrongCredentials => self.audit.record_session(Event::LoginFailed, id, None),
+            LogInError::WrongCredentials => audit.record_session(Event::LoginFailed, id, None),
             LogInError::TooManyAttempts { .. } => {
-                self.audit.record_session(Event::LoginThrottled, id, None);
+                audit.record_session(Event::LoginThrottled, id, None);
             }
             LogInError::Busy | LogInError::Fault(_) => {}
         };
@@ -158,16 +161,12 @@ impl Domain {
         let tried = tried.map_err(LogInError::from).inspect_err(note)?;
         let proved = self.proved(row, credentials.password, &tried, slot).await.inspect_err(note);
         if matches!(proved, Err(LogInError::WrongCredentials)) && tried.was_the_last_of_a_device() {
-            self.audit.record_session(Event::DeviceDistrusted, id, None);
+            audit.record_session(Event::DeviceDistrusted, id, None);
         }
         let Verified { account, version, outdated } = proved?;
         let opened = self.open_session(&account, version, wishes, &tried).await;
         let ticket = opened.inspect_err(note)?;
-        self.audit.record_session(
-            Event::LoginSucceeded,
-            Some(&account.id),
-            Some(&ticket.session.id),
-        );
+        audit.record_session(Event::LoginSucceeded, Some(&account.id), Some(&ticket.session.id));
         if let Some(password) = outdated {
             self.renew_hash(account.id, version, password);
         }
@@ -269,11 +268,15 @@ impl Domain {
 
     /// Distrusts devices, as after too many failures: they are like any other client from now on, also
     /// where a copy of the cookie is left. A token that is none of ours does nothing.
-    pub async fn distrust_devices(&self, devices: &[DeviceToken]) -> Result<(), Fault> {
+    pub async fn distrust_devices(
+        &self,
+        devices: &[DeviceToken],
+        context: &RequestContext,
+    ) -> Result<(), Fault> {
         let now = self.clock.now();
         for device in devices.iter().filter_map(|token| self.devices.verify(token, now)) {
             if self.throttle.distrust_device(&device).await? {
-                self.audit.record_for(Event::DeviceDistrusted, &device.account);
+                self.audit.during(context).record_for(Event::DeviceDistrusted, &device.account);
             }
         }
         Ok(())

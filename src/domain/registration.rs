@@ -85,9 +85,11 @@ impl Domain {
             Registration::Closed => return Err(RegisterError::Closed),
         };
         let (username, password) = self.validate(application.username, &application.password)?;
+        let context = wishes.caller.context.clone();
+        let audit = self.audit.during(&context);
         let note = |not_now: &NotNow| {
             if let NotNow::Wait(_) = not_now {
-                self.audit.record(Event::RegistrationThrottled);
+                audit.record(Event::RegistrationThrottled);
             }
         };
         let allowed = self.throttle.allow_registration(&wishes.caller).await.inspect_err(note)?;
@@ -107,13 +109,13 @@ impl Domain {
             SignUpOutcome::Done => {
                 let device = self.devices.issue(&account.id, FIRST_VERSION, None);
                 let ticket = self.sessions.issue(new, device);
-                self.audit.record_session(
+                audit.record_session(
                     Event::AccountRegistered,
                     Some(&account.id),
                     Some(&ticket.session.id),
                 );
                 if invite.is_some() {
-                    self.audit.record_for(Event::InviteUsed, &account.id);
+                    audit.record_for(Event::InviteUsed, &account.id);
                 }
                 Ok((account, ticket))
             }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::core::secret::DeviceToken;
 use crate::core::usernames::Username;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::passwords::queue::Share;
 
 /// Who asks, as far as that is known.
@@ -13,6 +14,8 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// As which it says it has signed in before.
     pub devices: Vec<DeviceToken>,
+    /// What security events say of the request.
+    pub context: RequestContext,
 }
 
 impl Caller {

@@ -17,6 +17,7 @@ use super::problem::ApiError;
 use super::problem::catch::catch_panic;
 use super::problem::error::ErrorCause;
 use super::request::client_address::{client_address, proxy_with_forwarded};
+use super::request::context::request_context;
 use super::request::cors::{self, Preflight};
 use super::request::host::is_loopback;
 use super::request::id::{REQUEST_ID, RequestIds};
@@ -26,7 +27,7 @@ use super::response_headers::{OPENER_POLICY, common_headers};
 use super::router::{BadPath, RouteTable, Router};
 use super::setup_warnings::SetupWarnings;
 use super::state::AppState;
-use crate::domain::audit::journal::Cause;
+use crate::domain::audit::context::RequestContext;
 
 /// What happens around every request: where it comes from, and the headers of every answer.
 pub struct OuterEndpoint {
@@ -89,7 +90,7 @@ impl OuterEndpoint {
 impl DynEndpoint for OuterEndpoint {
     type Output = Response;
 
-    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
+    fn call(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
         let begun = Instant::now();
         let id = self.ids.next();
         let parent = trace::parent(&request);
@@ -120,19 +121,16 @@ impl DynEndpoint for OuterEndpoint {
         }
         let address = client_address(&self.state.proxies, &request);
         if let Some(proxy) = proxy_with_forwarded(&self.state.proxies, &request) {
-            self.warnings.record_forwarded(&self.state.domain, proxy);
+            self.warnings.record_forwarded(self.state.domain.audit.outside_requests(), proxy);
         }
         asked.span = trace::span(&asked.id, asked.parent.as_ref(), address);
+        if !request.method().is_safe() {
+            let request_id = asked.id.to_str().ok().map(str::to_owned);
+            request.set_data(RequestContext { address, request_id });
+        }
         Box::pin(async move {
-            let is_safe = request.method().is_safe();
             let answer = async { self.begin(request, asked.reader.is_some()).wait().await };
-            let answer = answer.instrument(asked.span.clone());
-            let response = if is_safe {
-                answer.await
-            } else {
-                let request_id = asked.id.to_str().unwrap_or_default().to_owned();
-                Cause { address, request_id }.of(answer).await
-            };
+            let response = answer.instrument(asked.span.clone()).await;
             Ok(self.complete(asked, response).await)
         })
     }
@@ -227,7 +225,9 @@ impl OuterEndpoint {
         }
         let why = self.state.origins.check(request).err()?;
         let refusal = self.state.origins.refusal(&why);
-        self.warnings.record_cross_origin(&self.state.domain, &why, &refusal);
+        let context = request_context(request);
+        let audit = self.state.domain.audit.during(&context);
+        self.warnings.record_cross_origin(audit, &why, &refusal);
         Some(refusal)
     }
 }

@@ -5,6 +5,7 @@ use poem::http::header;
 use woothee::parser::Parser;
 
 use super::request::client_address::{client_address, counted_address};
+use super::request::context::request_context;
 use super::state::AppState;
 use crate::domain::requester::Caller;
 use crate::domain::sessions::{Origin, Remember, Wishes};
@@ -20,6 +21,7 @@ impl AppState {
         Caller {
             address: counted_address(&self.proxies, request),
             devices: self.device.all(request),
+            context: request_context(request),
         }
     }
 

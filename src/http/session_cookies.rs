@@ -4,6 +4,7 @@ use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
 use super::extra_cookie::ExtraCookie;
+use super::request::context::request_context;
 use super::set_cookie::CookieLifetime;
 use super::state::AppState;
 use crate::core::error::Fault;
@@ -15,8 +16,9 @@ impl AppState {
     /// Ends every session whose cookie came with the request: a planted cookie beside the real one
     /// does not keep that alive.
     pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), Fault> {
+        let context = request_context(request);
         for token in self.cookie.all(request) {
-            self.domain.sessions.log_out(token).await?;
+            self.domain.sessions.log_out(token, &context).await?;
         }
         Ok(())
     }

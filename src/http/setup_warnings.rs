@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::problem::ApiError;
 use super::request::cross_origin::CrossOrigin;
 use crate::core::clock::hours;
-use crate::domain::Domain;
 use crate::domain::audit::event::Event;
+use crate::domain::audit::journal::Recorder;
 
 /// As many are told apart, and then one more a minute takes the place of the oldest: clients choose what
 /// they send, which must neither fill the log nor keep out of it what is wrong.
@@ -30,12 +30,12 @@ pub struct SetupWarnings {
 impl SetupWarnings {
     /// Records a refusal for where a request comes from: each is an event, and what may be a wrong
     /// setting is said once in the log.
-    pub fn record_cross_origin(&self, domain: &Domain, why: &CrossOrigin, refusal: &ApiError) {
-        domain.audit.record(Event::CrossOriginRefused);
+    pub fn record_cross_origin(&self, audit: Recorder<'_>, why: &CrossOrigin, refusal: &ApiError) {
+        audit.record(Event::CrossOriginRefused);
         let sighting = match why {
             CrossOrigin::OtherPublicUrl { origin } | CrossOrigin::Unknown { origin } => {
                 self.public_urls.see(origin.clone()).inspect(|_| {
-                    domain.audit.record_for_id(Event::PublicUrlMismatch, origin);
+                    audit.record_for_id(Event::PublicUrlMismatch, origin);
                 })
             }
             CrossOrigin::Loopback { origin } => self.other_origins.see(origin.clone()),
@@ -50,9 +50,9 @@ impl SetupWarnings {
     }
 
     /// Records that a trusted proxy sends `Forwarded`, which is not read, instead of `X-Forwarded-For`.
-    pub fn record_forwarded(&self, domain: &Domain, proxy: IpAddr) {
+    pub fn record_forwarded(&self, audit: Recorder<'_>, proxy: IpAddr) {
         let sighting = self.proxies.see(proxy).inspect(|_| {
-            domain.audit.record_for_id(Event::ForwardedIgnored, &proxy.to_string());
+            audit.record_for_id(Event::ForwardedIgnored, &proxy.to_string());
         });
         if let Some(Sighting::First) = sighting {
             tracing::warn!(

@@ -45,7 +45,7 @@ async fn register(node: &House, username: &str, address: &str) -> u16 {
 }
 
 fn wishes_from(address: [u8; 4]) -> Wishes {
-    let caller = Caller { address: Some(address.into()), devices: Vec::new() };
+    let caller = Caller { address: Some(address.into()), ..Caller::default() };
     Wishes { remember: Remember::No, origin: Origin::default(), caller }
 }
 

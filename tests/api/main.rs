@@ -16,6 +16,7 @@ mod cookie_deletion;
 mod cookies;
 mod database;
 mod devices;
+mod event_context;
 mod fair_queue;
 mod faults;
 mod forward_auth;

@@ -5,7 +5,6 @@
 //! count, for each account and address: a flood of tries does not fill the disk.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use crate::core::error::Fault;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::interval::LogLimiter;
 use crate::core::secret::random_bytes;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::{Event, first_id};
 use crate::store::{EventRow, Store};
 
@@ -25,32 +25,23 @@ const BATCH: usize = 500;
 const WINDOW: Duration = mins(1);
 /// Accounts and addresses whose refusals are counted apart; those of others are counted together.
 const MOST_WINDOWS: usize = 4096;
-tokio::task_local! {
-    static CAUSE: Cause;
-}
-
-/// The request that makes something happen.
-#[derive(Debug, Clone, Default)]
-pub struct Cause {
-    pub address: Option<IpAddr>,
-    pub request_id: String,
-}
-
-impl Cause {
-    /// Whatever is noted in this work, this is where it comes from.
-    pub async fn of<T>(self, work: impl Future<Output = T>) -> T {
-        CAUSE.scope(self, work).await
-    }
-}
 
 /// What happened, and to whom or what, as far as that is known.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Happening<'a> {
+pub(crate) struct AuditRecord<'a> {
     pub event: Event,
     pub account: Option<&'a AccountId>,
     pub session: Option<&'a SessionId>,
     pub thing: Option<&'a str>,
     pub count: u64,
+    pub context: &'a RequestContext,
+}
+
+/// Records events of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorder<'a> {
+    log: &'a AuditLog,
+    context: &'a RequestContext,
 }
 
 /// Events that wait to be written.
@@ -70,6 +61,10 @@ struct Waiting {
     lost: u64,
     limiter: LogLimiter,
 }
+
+/// What operators and background jobs do has no request.
+pub(super) static OUTSIDE_REQUESTS: RequestContext =
+    RequestContext { address: None, request_id: None };
 
 /// What is the same of refusals that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -99,51 +94,14 @@ impl AuditLog {
         Self { clock, waiting: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
-    /// Records what concerns no account, or none that is known.
-    pub fn record(&self, event: Event) {
-        self.record_session(event, None, None);
+    /// Records what happens during a request.
+    pub fn during<'a>(&'a self, context: &'a RequestContext) -> Recorder<'a> {
+        Recorder { log: self, context }
     }
 
-    /// Records what happened to an account.
-    pub fn record_for(&self, event: Event, account: &AccountId) {
-        self.record_session(event, Some(account), None);
-    }
-
-    /// Records what happened to an account and one of its sessions, as far as these are known.
-    pub fn record_session(
-        &self,
-        event: Event,
-        account: Option<&AccountId>,
-        session: Option<&SessionId>,
-    ) {
-        self.note(self.clock.now(), Happening { event, account, session, thing: None, count: 1 });
-        let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
-        tracing::info!(target: "audit", event = event.name(), account, session);
-    }
-
-    /// Records that an account asks for changes faster than it may. A client that goes on costs a line a
-    /// minute.
-    pub fn record_throttled(&self, account: &AccountId) {
-        let event = Event::AccountThrottled;
-        let happened =
-            Happening { event, account: Some(account), session: None, thing: None, count: 1 };
-        if self.note(self.clock.now(), happened) {
-            tracing::info!(target: "audit", event = event.name(), account = account.as_str());
-        }
-    }
-
-    /// Records what happened to something that has no account, by its id.
-    pub fn record_for_id(&self, event: Event, id: &str) {
-        self.note_thing(self.clock.now(), event, id);
-        event.log(id);
-    }
-
-    /// Records what happened to so many at once.
-    pub fn record_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
-        let happened = Happening { event, account, session: None, thing: None, count };
-        self.note(self.clock.now(), happened);
-        let account = account.map(AccountId::as_str);
-        tracing::info!(target: "audit", event = event.name(), account, count);
+    /// Records what operators and background jobs do.
+    pub fn outside_requests(&self) -> Recorder<'_> {
+        self.during(&OUTSIDE_REQUESTS)
     }
 
     /// Writes what waits and what was counted: at the end.
@@ -154,16 +112,14 @@ impl AuditLog {
     }
 
     /// Notes what happened. False if it is only counted, with others of its kind a moment ago.
-    pub(crate) fn note(&self, at: Timestamp, happened: Happening<'_>) -> bool {
-        let cause = CAUSE.try_with(Clone::clone).ok();
-        let address = cause.as_ref().and_then(|cause| cause.address);
+    pub(crate) fn note(&self, at: Timestamp, happened: AuditRecord<'_>) -> bool {
         let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
         let row = EventRow {
             account_id: happened.account.map(|account| account.as_str().to_owned()),
             session_id: happened.session.map(|session| session.as_str().to_owned()),
             thing: happened.thing.map(str::to_owned),
-            address: address.map(|address| address.to_string()),
-            request_id: cause.map(|cause| cause.request_id),
+            address: happened.context.address.map(|address| address.to_string()),
+            request_id: happened.context.request_id.clone(),
             ..blank(at, happened.event, count)
         };
         let mut waiting = self.waiting();
@@ -174,10 +130,12 @@ impl AuditLog {
         is_noted
     }
 
-    /// Notes what happened to something that has no account, by its id.
+    /// Notes what happened outside of a request to something that has no account, by its id.
     pub fn note_thing(&self, at: Timestamp, event: Event, id: &str) {
-        let happened = Happening { event, account: None, session: None, thing: Some(id), count: 1 };
-        self.note(at, happened);
+        self.note(
+            at,
+            AuditRecord { thing: Some(id), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) },
+        );
     }
 
     /// Events that nobody has written yet, the oldest first.
@@ -221,6 +179,64 @@ impl AuditLog {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().expect("nobody panics while noting")
+    }
+}
+
+impl<'a> AuditRecord<'a> {
+    pub(super) fn new(event: Event, context: &'a RequestContext) -> Self {
+        Self { event, account: None, session: None, thing: None, count: 1, context }
+    }
+}
+
+impl Recorder<'_> {
+    /// Records what concerns no account, or none that is known.
+    pub fn record(&self, event: Event) {
+        self.record_session(event, None, None);
+    }
+
+    /// Records what happened to an account.
+    pub fn record_for(&self, event: Event, account: &AccountId) {
+        self.record_session(event, Some(account), None);
+    }
+
+    /// Records what happened to an account and one of its sessions, as far as these are known.
+    pub fn record_session(
+        &self,
+        event: Event,
+        account: Option<&AccountId>,
+        session: Option<&SessionId>,
+    ) {
+        self.note(AuditRecord { account, session, ..AuditRecord::new(event, self.context) });
+        let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
+        tracing::info!(target: "audit", event = event.name(), account, session);
+    }
+
+    /// Records that an account asks for changes faster than it may. A client that goes on costs a line a
+    /// minute.
+    pub fn record_throttled(&self, account: &AccountId) {
+        let event = Event::AccountThrottled;
+        let account = Some(account);
+        if self.note(AuditRecord { account, ..AuditRecord::new(event, self.context) }) {
+            let account = account.map(AccountId::as_str);
+            tracing::info!(target: "audit", event = event.name(), account);
+        }
+    }
+
+    /// Records what happened to something that has no account, by its id.
+    pub fn record_for_id(&self, event: Event, id: &str) {
+        self.note(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });
+        event.log(id);
+    }
+
+    /// Records what happened to so many at once.
+    pub fn record_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
+        self.note(AuditRecord { account, count, ..AuditRecord::new(event, self.context) });
+        let account = account.map(AccountId::as_str);
+        tracing::info!(target: "audit", event = event.name(), account, count);
+    }
+
+    fn note(&self, record: AuditRecord<'_>) -> bool {
+        self.log.note(self.log.clock.now(), record)
     }
 }
 
@@ -291,6 +307,7 @@ fn id(at: Timestamp) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::net::IpAddr;
     use std::path::Path;
 
     use crate::core::clock::{days, hours};
@@ -303,8 +320,8 @@ mod tests {
         Store::open_file(&folder.join("events.db")).await.unwrap()
     }
 
-    fn happened(event: Event, account: &AccountId) -> Happening<'_> {
-        Happening { event, account: Some(account), session: None, thing: None, count: 1 }
+    fn happened(event: Event, account: &AccountId) -> AuditRecord<'_> {
+        AuditRecord { account: Some(account), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) }
     }
 
     async fn rows(store: &Store) -> Vec<EventRow> {
@@ -348,9 +365,9 @@ mod tests {
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         let address = Some(IpAddr::from([192, 0, 2, 1]));
         for _ in 0..3 {
-            let cause = Cause { address, request_id: String::new() };
+            let context = RequestContext { address, request_id: None };
             let failed = happened(Event::LoginFailed, &account);
-            cause.of(async { events.note(NOON, failed) }).await;
+            events.note(NOON, AuditRecord { context: &context, ..failed });
         }
         events.write(&store, NOON.plus(WINDOW)).await.unwrap();
         let rows = rows(&store).await;
@@ -366,25 +383,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path()).await;
         let events = AuditLog::new(Clock::System);
-        let refused = Happening {
-            event: Event::CrossOriginRefused,
-            account: None,
-            session: None,
-            thing: None,
-            count: 1,
-        };
         for n in 0..50_000_u32 {
             let address = Some(IpAddr::from(n.to_be_bytes()));
-            let cause = Cause { address, request_id: String::new() };
-            cause.of(async { events.note(NOON, refused) }).await;
+            let context = RequestContext { address, request_id: None };
+            events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &context));
         }
         {
             let waiting = events.waiting();
             assert!(waiting.windows.len() <= MOST_WINDOWS + Event::ALL.len());
             assert!(waiting.rows.len() <= MOST_WAITING);
         }
-        let cause = Cause { address: Some(IpAddr::from([0; 4])), request_id: String::new() };
-        cause.of(async { events.note(NOON, refused) }).await; // the first one again
+        let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };
+        events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // once more
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let rows = all(&store).await;
         assert!(rows.len() < MOST_WAITING, "{}", rows.len());

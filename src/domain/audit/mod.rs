@@ -1,5 +1,6 @@
 //! Security events: what happened, how it is written down, found again and removed.
 
+pub mod context;
 pub mod event;
 pub mod journal;
 pub mod query;

@@ -108,7 +108,7 @@ mod tests {
     use crate::core::clock::{Clock, hours};
     use crate::core::ids::AccountId;
     use crate::domain::audit::event::Event;
-    use crate::domain::audit::journal::{AuditLog, Happening};
+    use crate::domain::audit::journal::{AuditLog, AuditRecord, OUTSIDE_REQUESTS};
     use crate::domain::audit::query::{Question, ask};
     use crate::store::EventRow;
 
@@ -119,8 +119,8 @@ mod tests {
         Store::open_file(&folder.join("events.db")).await.unwrap()
     }
 
-    fn happened(event: Event, account: &AccountId) -> Happening<'_> {
-        Happening { event, account: Some(account), session: None, thing: None, count: 1 }
+    fn happened(event: Event, account: &AccountId) -> AuditRecord<'_> {
+        AuditRecord { account: Some(account), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) }
     }
 
     async fn rows(store: &Store) -> Vec<EventRow> {

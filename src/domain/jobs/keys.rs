@@ -51,7 +51,7 @@ fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
     let (has_changed, errors) = domain.keys.reload()?;
     if has_changed {
         domain.recognition.all_changed();
-        domain.audit.record(Event::KeysChanged);
+        domain.audit.outside_requests().record(Event::KeysChanged);
     }
     Ok(errors)
 }
@@ -62,7 +62,7 @@ async fn reload_peppers(domain: &Domain) -> Result<Vec<PepperError>, PepperError
     let (changed, errors) = domain.hasher.peppers().reread(&domain.store).await?;
     if let Some(peppers) = changed {
         domain.hasher.set_peppers(peppers);
-        domain.audit.record(Event::PeppersChanged);
+        domain.audit.outside_requests().record(Event::PeppersChanged);
     }
     Ok(errors)
 }
@@ -75,7 +75,7 @@ async fn reload_server_secrets(
     let now = domain.clock.now();
     let (has_changed, errors) = domain.server_secrets.reload(&domain.store, now).await?;
     if has_changed {
-        domain.audit.record(Event::ServerSecretsChanged);
+        domain.audit.outside_requests().record(Event::ServerSecretsChanged);
     }
     Ok(errors)
 }

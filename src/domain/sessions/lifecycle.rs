@@ -9,8 +9,9 @@ use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{DeviceToken, Sid, SidDigest, random_id};
 use crate::core::usernames::Username;
 use crate::domain::accounts::Account;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
-use crate::domain::audit::journal::AuditLog;
+use crate::domain::audit::journal::{AuditLog, Recorder};
 use crate::domain::counters::Counters;
 use crate::domain::keys::claims::Claims;
 use crate::domain::keys::tokens::Keys;
@@ -101,11 +102,11 @@ impl Sessions {
     }
 
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
-    pub async fn log_out(&self, token: &str) -> Result<(), Fault> {
+    pub async fn log_out(&self, token: &str, context: &RequestContext) -> Result<(), Fault> {
         let now = self.clock.now();
         let Some(claims) = self.keys.verify(token, now).signed_here() else { return Ok(()) };
         if self.end(claims.sid.digest(), &claims.account, now).await? {
-            self.audit.record_for(Event::Logout, &claims.account);
+            self.audit.during(context).record_for(Event::Logout, &claims.account);
         }
         Ok(())
     }
@@ -142,15 +143,21 @@ impl Sessions {
     }
 
     /// Ends one of the account's sessions, for its owner; false if it has none of this name.
-    pub async fn revoke_own(&self, account: &AccountId, id: &str) -> Result<bool, RevokeError> {
+    pub async fn revoke_own(
+        &self,
+        account: &AccountId,
+        id: &str,
+        context: &RequestContext,
+    ) -> Result<bool, RevokeError> {
         if !SessionId::is_valid(id) {
             return Ok(false);
         }
-        let turn = self.turn_to_revoke(account).await?;
+        let audit = self.audit.during(context);
+        let turn = self.turn_to_revoke(account, audit).await?;
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now, Some(turn)).await?;
-        let ended = self.count_own_ended(account, ended)?;
-        Ok(self.note_revoked(account, id, ended))
+        let ended = self.count_own_ended(account, ended, audit)?;
+        Ok(note_revoked(audit, account, id, ended))
     }
 
     /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
@@ -161,18 +168,7 @@ impl Sessions {
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now, None).await?;
         let ended = self.count_ended(account, ended).unwrap_or_default();
-        Ok(self.note_revoked(account, id, ended))
-    }
-
-    fn note_revoked(&self, account: &AccountId, id: &str, ended: u64) -> bool {
-        if ended > 0 {
-            self.audit.record_session(
-                Event::SessionRevoked,
-                Some(account),
-                Some(&SessionId::from(id.to_owned())),
-            );
-        }
-        ended > 0
+        Ok(note_revoked(self.audit.outside_requests(), account, id, ended))
     }
 
     /// Ends every session of the account but this one, for its owner; how many those were.
@@ -180,14 +176,16 @@ impl Sessions {
         &self,
         account: &AccountId,
         keep: &SessionId,
+        context: &RequestContext,
     ) -> Result<u64, RevokeError> {
-        let turn = self.turn_to_revoke(account).await?;
+        let audit = self.audit.during(context);
+        let turn = self.turn_to_revoke(account, audit).await?;
         let now = self.clock.now().millis();
         let (account_id, keep) = (account.as_str(), keep.as_str());
         let ended = self.store.end_sessions_but(account_id, keep, now, Some(turn)).await?;
-        let ended = self.count_own_ended(account, ended)?;
+        let ended = self.count_own_ended(account, ended, audit)?;
         if ended > 0 {
-            self.audit.record_count(Event::OtherSessionsRevoked, Some(account), ended);
+            audit.record_count(Event::OtherSessionsRevoked, Some(account), ended);
         }
         Ok(ended)
     }
@@ -199,7 +197,11 @@ impl Sessions {
         let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
         let ended = self.count_ended(account, ended).unwrap_or_default();
         if ended > 0 {
-            self.audit.record_count(Event::AllSessionsRevoked, Some(account), ended);
+            self.audit.outside_requests().record_count(
+                Event::AllSessionsRevoked,
+                Some(account),
+                ended,
+            );
         }
         Ok(ended)
     }
@@ -207,10 +209,11 @@ impl Sessions {
     async fn turn_to_revoke(
         &self,
         account: &AccountId,
+        audit: Recorder<'_>,
     ) -> Result<(GcraRow, NodeTime), RevokeError> {
         let turn = self.throttle.account_turn(account).await?;
         turn.map_err(|wait| {
-            self.audit.record_throttled(account);
+            audit.record_throttled(account);
             RevokeError::TooManyAttempts { wait }
         })
     }
@@ -219,9 +222,10 @@ impl Sessions {
         &self,
         account: &AccountId,
         ended: RevokeOutcome,
+        audit: Recorder<'_>,
     ) -> Result<u64, RevokeError> {
         self.count_ended(account, ended).ok_or_else(|| {
-            self.audit.record_throttled(account); // requests at the same moment took the last turn
+            audit.record_throttled(account); // requests at the same moment took the last turn
             RevokeError::TooManyAttempts { wait: self.throttle.account_wait() }
         })
     }
@@ -277,4 +281,13 @@ impl Sessions {
         };
         SignedInAs { account, session: self.session(row.session) }
     }
+}
+
+/// Records that a session was revoked, if one has ended. Has one?
+fn note_revoked(audit: Recorder<'_>, account: &AccountId, id: &str, ended: u64) -> bool {
+    if ended > 0 {
+        let session = SessionId::from(id.to_owned());
+        audit.record_session(Event::SessionRevoked, Some(account), Some(&session));
+    }
+    ended > 0
 }

@@ -16,6 +16,7 @@ use crate::domain::passwords::rules::MOST_TYPED;
 use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
+use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
 use crate::http::state::AppState;
@@ -240,7 +241,8 @@ impl AppState {
         if !options.forget_device {
             return Ok(None);
         }
-        self.domain.distrust_devices(&self.device.all(request)).await?;
+        let devices = self.device.all(request);
+        self.domain.distrust_devices(&devices, &request_context(request)).await?;
         Ok(Some(ExtraCookie(self.device.clearing())))
     }
 }

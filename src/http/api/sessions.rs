@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use poem::Request;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -14,6 +15,7 @@ use crate::domain::sessions::{Cursor, Remember, Session};
 use crate::http::date_time::date_time;
 use crate::http::guard::SignedIn;
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
+use crate::http::request::context::request_context;
 use crate::http::state::AppState;
 
 pub struct SessionsApi(pub Arc<AppState>);
@@ -179,9 +181,14 @@ impl SessionsApi {
         operation_id = "revokeOtherSessions",
         tag = "Tag::Sessions"
     )]
-    async fn revoke_other_sessions(&self, who: SignedIn) -> Result<RevokeOthersAnswer, ApiError> {
-        let who = &who.0;
-        match self.0.domain.sessions.end_others(&who.account.id, &who.session.id).await {
+    async fn revoke_other_sessions(
+        &self,
+        who: SignedIn,
+        request: &Request,
+    ) -> Result<RevokeOthersAnswer, ApiError> {
+        let (who, context) = (&who.0, request_context(request));
+        let sessions = &self.0.domain.sessions;
+        match sessions.end_others(&who.account.id, &who.session.id, &context).await {
             Ok(ended) => {
                 let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
                 Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
@@ -209,8 +216,10 @@ impl SessionsApi {
         who: SignedIn,
         /// The session's `id` in the list.
         id: Path<String>,
+        request: &Request,
     ) -> Result<RevokeAnswer, ApiError> {
-        match self.0.domain.sessions.revoke_own(&who.0.account.id, &id.0).await {
+        let context = request_context(request);
+        match self.0.domain.sessions.revoke_own(&who.0.account.id, &id.0, &context).await {
             Ok(true) => Ok(RevokeAnswer::Revoked),
             Ok(false) => Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound)))),
             Err(RevokeError::TooManyAttempts { wait }) => {

@@ -18,6 +18,7 @@ use super::visitor::require_session;
 use crate::domain::sessions::SignedInAs;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::http::problem::{ApiError, Problem};
+use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
 use crate::http::request::query::query;
 use crate::http::state::AppState;
@@ -114,13 +115,14 @@ pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
         let session = fields.text("session");
         let page = fields.form_only("page").map_or(1, |page| page_number(&page));
         fields.finish()?;
-        let account = &who.account.id;
+        let (account, sessions) = (&who.account.id, &state.domain.sessions);
+        let context = request_context(&request);
         let (ended, notice) = if session == "others" {
-            let ended = state.domain.sessions.end_others(account, &who.session.id).await.map(drop);
+            let ended = sessions.end_others(account, &who.session.id, &context).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
             // one that is not there has ended as well
-            let ended = state.domain.sessions.revoke_own(account, &session).await.map(drop);
+            let ended = sessions.revoke_own(account, &session, &context).await.map(drop);
             (ended, Notice::SessionRevoked)
         };
         match ended {

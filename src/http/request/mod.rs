@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod client_address;
+pub mod context;
 pub mod cookie;
 pub mod cors;
 pub mod cross_origin;

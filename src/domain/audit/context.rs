@@ -1,0 +1,13 @@
+//! The request during which a security event happens.
+
+use std::net::IpAddr;
+
+/// Where an event comes from. The default stands for what happens outside of a request: commands of
+/// operators, and background jobs.
+#[derive(Debug, Clone, Default)]
+pub struct RequestContext {
+    /// The address of the client.
+    pub address: Option<IpAddr>,
+    /// The value of `X-Request-Id`.
+    pub request_id: Option<String>,
+}
