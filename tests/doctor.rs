@@ -16,7 +16,9 @@ use sqlx::{Connection, SqliteConnection};
 
 mod program;
 
-use program::{Service, is_postgres, older_database, refused, run, said, schema_of, text, within};
+use program::{
+    Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text, within,
+};
 
 /// The exit code, and what is found: about what, how bad, and what it says.
 fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
@@ -346,7 +348,7 @@ fn a_database_that_cannot_be_written_is_told_by_the_start_and_the_doctor() {
     assert!(why.contains("trying to write to the database"), "{why}");
 
     let program = folder.join("cloakroom");
-    fs::copy(env!("CARGO_BIN_EXE_cloakroom"), &program).unwrap();
+    copy_program(&program);
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
         for path in ["", "cloakroom-data", "cloakroom-data/keys"].map(|path| folder.join(path)) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 mod program;
 
-use program::{Service, is_postgres, run, said, text, unprepared};
+use program::{Service, copy_program, is_postgres, run, said, text, unprepared};
 
 /// A user who is not the superuser: nobody.
 const OTHER: u32 = 65_534;
@@ -24,7 +24,7 @@ fn as_other(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     // where any user may run it
     let program = folder.join("cloakroom");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_cloakroom"), &program).unwrap();
+        copy_program(&program);
         set_mode(&program, 0o755);
     }
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

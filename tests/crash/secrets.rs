@@ -72,7 +72,10 @@ fn key_07_other_programs_of_the_same_user_cannot_read_its_memory() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let copied = folder.path().join("cloakroom");
-    fs::copy(program(), &copied).unwrap();
+    // by another process: one that a test of another thread starts would inherit the file open for writing
+    assert!(
+        Command::new("cp").args([program().as_ref(), copied.as_path()]).status().unwrap().success()
+    );
     let mut nobodys = Command::new(&copied);
     nobodys.uid(NOBODY).gid(NOBODY);
     let service = Service::started_by(folder.path(), nobodys).unwrap();

@@ -66,6 +66,14 @@ pub fn schema_of(folder: &Path) -> Option<String> {
     Some(format!("{server}{and}options[search_path]=\"{name}\""))
 }
 
+/// Copies the program to where another user may run it. Another process writes the copy: a process that a test of
+/// another thread starts meanwhile would inherit a file that this one has open for writing, and a program that is open
+/// for writing cannot be started ("Text file busy").
+pub fn copy_program(to: &Path) {
+    let program = env!("CARGO_BIN_EXE_cloakroom");
+    assert!(Command::new("cp").args([Path::new(program), to]).status().unwrap().success());
+}
+
 /// Runs a command to its end with this on its standard input.
 pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
