@@ -8,6 +8,7 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::core::error::Fault;
 use cloakroom::core::secret::{TokenHash, TokenHasher};
 use cloakroom::domain::Domain;
+use cloakroom::domain::audit::context::RequestContext;
 use cloakroom::domain::sessions::cache::{Counts, Recognition};
 use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
 use cloakroom::domain::sessions::{Authentication, RefusedToken};
@@ -144,6 +145,35 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     house.sql("alter table elsewhere rename to sessions").await;
     assert!(matches!(node.sessions.recognise(token).await, Ok(Authentication::Refused(_))));
     assert_eq!(node.sessions.lookups.count(), 0);
+}
+
+/// Holds a real look-up that has read the session, revokes the session, and asks again. How often the first request
+/// must be polled until it has read depends on the engine and its pool, so this tries more than once.
+#[tokio::test]
+async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it() {
+    let house = House::new().await;
+    house.signed_in("ann").await;
+    let node = quiet_node(&house).await;
+    for attempt in 0..60 {
+        let cookie = house.signed_in_again("ann").await.cookie().unwrap();
+        let token = cookie.split_once('=').unwrap().1;
+        let mut first = Box::pin(node.sessions.recognise(token));
+        let mut is_done = false;
+        for _ in 0..=attempt % 6 {
+            is_done = is_done || (&mut first).now_or_never().is_some();
+            std::thread::sleep(Duration::from_millis(10)); // the database answers meanwhile, and no task runs
+        }
+        if is_done {
+            continue;
+        }
+        node.sessions.log_out(token, &RequestContext::default()).await.unwrap();
+        let second = node.sessions.recognise(token).await;
+        assert!(matches!(second, Ok(Authentication::Refused(_))), "{second:?}");
+        if matches!(first.await, Ok(Authentication::SignedIn(_))) {
+            return; // it had read the session before the revocation, and the second one did not take that over
+        }
+    }
+    panic!("no look-up was held between its query and its end");
 }
 
 /// Look-ups that end when the test says so. The result is what was read, and the counts before.
