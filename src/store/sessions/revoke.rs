@@ -4,7 +4,7 @@ use crate::core::error::Fault;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::attempts::{GcraRow, NodeTime, take_turn};
-use crate::store::engine::connection::{Connection, Transaction};
+use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::revocations::record_revocation;
 
@@ -49,21 +49,10 @@ impl Store {
         now: i64,
         turn: Option<(GcraRow, NodeTime)>,
     ) -> Result<RevokeOutcome, Fault> {
-        self.transaction(|mut all| async move {
-            let ended = all
-                .query(
-                    "update sessions set ended_at = $3
-                     where account_id = $1 and id = $2 and ended_at is null",
-                )
-                .bind(account_id)
-                .bind(id)
-                .bind(now)
-                .execute()
-                .await?;
-            commit_revocation(all, ended, (account_id, now), turn).await
-        })
-        .await
-        .map_err(context("ending a session"))
+        let end = "update sessions set ended_at = $3
+                   where account_id = $1 and id = $2 and ended_at is null";
+        let ended = self.end_sessions_by(end, (account_id, id), now, turn).await;
+        ended.map_err(context("ending a session"))
     }
 
     /// Ends every session of the account but the one called `keep`. If there are any, it takes a turn,
@@ -75,43 +64,38 @@ impl Store {
         now: i64,
         turn: Option<(GcraRow, NodeTime)>,
     ) -> Result<RevokeOutcome, Fault> {
+        let end = "update sessions set ended_at = $3
+                   where account_id = $1 and id <> $2 and ended_at is null";
+        let ended = self.end_sessions_by(end, (account_id, keep), now, turn).await;
+        ended.map_err(context("ending sessions"))
+    }
+
+    /// Ends sessions of an account by a statement. It records the revocation and takes a turn in the same
+    /// transaction. Without a session or without a turn nothing is written.
+    async fn end_sessions_by(
+        &self,
+        statement: &'static str,
+        (account_id, session): (&str, &str),
+        now: i64,
+        turn: Option<(GcraRow, NodeTime)>,
+    ) -> sqlx::Result<RevokeOutcome> {
         self.transaction(|mut all| async move {
-            let ended = all
-                .query(
-                    "update sessions set ended_at = $3
-                     where account_id = $1 and id <> $2 and ended_at is null",
-                )
-                .bind(account_id)
-                .bind(keep)
-                .bind(now)
-                .execute()
-                .await?;
-            commit_revocation(all, ended, (account_id, now), turn).await
+            let ended = all.query(statement).bind(account_id).bind(session).bind(now);
+            let ended = ended.execute().await?;
+            if ended == 0 {
+                return Ok(RevokeOutcome::None);
+            }
+            if let Some((turn, time)) = turn
+                && !take_turn(&mut all, &turn, time).await?
+            {
+                return Ok(RevokeOutcome::RateLimited);
+            }
+            record_revocation(&mut all, account_id, now).await?;
+            all.commit().await?;
+            Ok(RevokeOutcome::Sessions(ended))
         })
         .await
-        .map_err(context("ending sessions"))
     }
-}
-
-/// Records that so many sessions of an account ended at an instant, takes a turn, and commits. Without a
-/// session or without a turn nothing is written.
-async fn commit_revocation(
-    mut all: Transaction,
-    sessions: u64,
-    (account_id, now): (&str, i64),
-    turn: Option<(GcraRow, NodeTime)>,
-) -> sqlx::Result<RevokeOutcome> {
-    if sessions == 0 {
-        return Ok(RevokeOutcome::None);
-    }
-    if let Some((turn, time)) = turn
-        && !take_turn(&mut all, &turn, time).await?
-    {
-        return Ok(RevokeOutcome::RateLimited);
-    }
-    record_revocation(&mut all, account_id, now).await?;
-    all.commit().await?;
-    Ok(RevokeOutcome::Sessions(sessions))
 }
 
 /// Ends all sessions of an account, in the transaction that changes the account.
