@@ -308,52 +308,25 @@ fn id(at: Timestamp) -> Vec<u8> {
 mod tests {
     use std::fs;
     use std::net::IpAddr;
-    use std::path::Path;
 
-    use crate::core::clock::{days, hours};
+    use crate::core::clock::hours;
+    use crate::domain::audit::fixtures::*;
     use crate::domain::audit::journal::*;
-    use crate::domain::audit::query::{Question, ask};
-
-    const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
-
-    async fn store(folder: &Path) -> Store {
-        Store::open_file(&folder.join("events.db")).await.unwrap()
-    }
-
-    fn happened(event: Event, account: &AccountId) -> AuditRecord<'_> {
-        AuditRecord { account: Some(account), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) }
-    }
-
-    async fn rows(store: &Store) -> Vec<EventRow> {
-        let question = Question {
-            account: None,
-            since: Timestamp::from_millis(0),
-            until: NOON.plus(days(1)),
-            events: Vec::new(),
-            limit: usize::MAX,
-        };
-        let rows = ask(store, &question).await.unwrap();
-        rows.into_iter().map(|row| row.event).collect()
-    }
-
-    async fn all(store: &Store) -> Vec<(String, i64)> {
-        rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
-    }
 
     #[tokio::test]
     async fn dos_14_a_flood_of_refusals_is_a_row_a_minute() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for second in 0..180 {
             for _ in 0..1000 {
                 let at = NOON.plus(Duration::from_secs(second));
-                events.note(at, happened(Event::LoginThrottled, &account));
+                events.note(at, record_of(Event::LoginThrottled, &account));
             }
             events.write(&store, NOON.plus(Duration::from_secs(second))).await.unwrap();
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        let rows = all(&store).await;
+        let rows = names_and_counts(&store).await;
         assert_eq!(rows.len(), 6, "{rows:?}");
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 180_000);
     }
@@ -361,12 +334,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_counted_is_written_down_with_whom_it_was_and_from_where() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         let address = Some(IpAddr::from([192, 0, 2, 1]));
         for _ in 0..3 {
             let context = RequestContext { address, request_id: None };
-            let failed = happened(Event::LoginFailed, &account);
+            let failed = record_of(Event::LoginFailed, &account);
             events.note(NOON, AuditRecord { context: &context, ..failed });
         }
         events.write(&store, NOON.plus(WINDOW)).await.unwrap();
@@ -381,7 +354,7 @@ mod tests {
     #[tokio::test]
     async fn dos_14_a_flood_from_everywhere_takes_bounded_memory_and_loses_no_count() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let events = AuditLog::new(Clock::System);
         for n in 0..50_000_u32 {
             let address = Some(IpAddr::from(n.to_be_bytes()));
@@ -396,7 +369,7 @@ mod tests {
         let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };
         events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // once more
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        let rows = all(&store).await;
+        let rows = names_and_counts(&store).await;
         assert!(rows.len() < MOST_WAITING, "{}", rows.len());
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 50_001);
     }
@@ -404,19 +377,19 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_written_waits_and_what_finds_no_room_is_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let broken = store(folder.path()).await;
+        let broken = open_store(folder.path()).await;
         broken.close().await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for _ in 0..10_000 {
-            events.note(NOON, happened(Event::LoginSucceeded, &account));
+            events.note(NOON, record_of(Event::LoginSucceeded, &account));
         }
         assert!(events.write(&broken, NOON).await.is_err());
         assert_eq!(events.waiting().rows.len(), MOST_WAITING);
         fs::remove_file(folder.path().join("events.db")).unwrap();
-        let whole = store(folder.path()).await;
+        let whole = open_store(folder.path()).await;
         events.write(&whole, NOON).await.unwrap();
         events.write(&whole, NOON).await.unwrap();
-        let rows = all(&whole).await;
+        let rows = names_and_counts(&whole).await;
         let lost: Vec<_> = rows.iter().filter(|(event, _)| event == "events_lost").collect();
         assert_eq!(lost.iter().map(|(_, count)| count).sum::<i64>(), 10_000 - 8192);
         assert_eq!(rows.len() - lost.len(), MOST_WAITING);
@@ -425,27 +398,28 @@ mod tests {
     #[tokio::test]
     async fn att_17_01_requests_that_read_the_clock_in_another_order_begin_no_window() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for milli in [1, 0, 300, 2, 0, 1] {
             let at = NOON.plus(Duration::from_millis(milli));
-            events.note(at, happened(Event::LoginFailed, &account));
+            events.note(at, record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        let counts: Vec<_> = all(&store).await.into_iter().map(|(_, count)| count).collect();
+        let counts: Vec<_> =
+            names_and_counts(&store).await.into_iter().map(|(_, count)| count).collect();
         assert_eq!(counts, [1, 5]);
     }
 
     #[tokio::test]
     async fn a_clock_that_was_set_back_keeps_no_count() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for at in [NOON, NOON, NOON.before(hours(5)), NOON.before(hours(5))] {
-            events.note(at, happened(Event::LoginFailed, &account));
+            events.note(at, record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON).await.unwrap();
-        let rows = all(&store).await;
+        let rows = names_and_counts(&store).await;
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 4, "{rows:?}");
     }
 }

@@ -102,61 +102,34 @@ async fn remove_old(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::core::clock::{Clock, hours};
     use crate::core::ids::AccountId;
     use crate::domain::audit::event::Event;
-    use crate::domain::audit::journal::{AuditLog, AuditRecord, OUTSIDE_REQUESTS};
-    use crate::domain::audit::query::{Question, ask};
+    use crate::domain::audit::fixtures::*;
+    use crate::domain::audit::journal::AuditLog;
     use crate::store::EventRow;
 
     const BATCHES: Batches = Batches { limit: 7, pause: Duration::ZERO };
-    const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
-
-    async fn store(folder: &Path) -> Store {
-        Store::open_file(&folder.join("events.db")).await.unwrap()
-    }
-
-    fn happened(event: Event, account: &AccountId) -> AuditRecord<'_> {
-        AuditRecord { account: Some(account), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) }
-    }
-
-    async fn rows(store: &Store) -> Vec<EventRow> {
-        let question = Question {
-            account: None,
-            since: Timestamp::from_millis(0),
-            until: NOON.plus(days(1)),
-            events: Vec::new(),
-            limit: usize::MAX,
-        };
-        let rows = ask(store, &question).await.unwrap();
-        rows.into_iter().map(|row| row.event).collect()
-    }
-
-    async fn all(store: &Store) -> Vec<(String, i64)> {
-        rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
-    }
 
     #[tokio::test]
     async fn att_17_03_what_an_account_has_too_many_of_goes_before_anything_of_others() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let events = AuditLog::new(Clock::System);
         let [ann, mallory] = ["ann", "mallory"].map(|id| AccountId::from(id.to_owned()));
         for minute in 0..3 {
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginSucceeded, &ann));
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &mallory));
+            events.note(NOON.plus(mins(minute)), record_of(Event::LoginSucceeded, &ann));
+            events.note(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &mallory));
         }
         for minute in 10..60 {
-            events.note(NOON.plus(mins(minute)), happened(Event::SessionRevoked, &mallory));
+            events.note(NOON.plus(mins(minute)), record_of(Event::SessionRevoked, &mallory));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let now = NOON.plus(hours(1));
         let quota = Quota { refusal: false, in_all: 20, of_an_account: 10 };
         remove_excess(&store, now, quota, BATCHES).await.unwrap();
-        assert_eq!(all(&store).await.len(), 56, "no account has had an event since");
+        assert_eq!(names_and_counts(&store).await.len(), 56, "no account has had an event since");
         remove_excess(&store, NOON, quota, BATCHES).await.unwrap();
         remove_old(&store, now, quota, BATCHES).await.unwrap();
         let rows = rows(&store).await;
@@ -176,20 +149,20 @@ mod tests {
     #[tokio::test]
     async fn what_is_old_or_too_much_goes_and_the_deeds_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path()).await;
+        let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
-        events.note(NOON.before(days(91)), happened(Event::LoginSucceeded, &account));
-        events.note(NOON.before(days(89)), happened(Event::LoginSucceeded, &account));
+        events.note(NOON.before(days(91)), record_of(Event::LoginSucceeded, &account));
+        events.note(NOON.before(days(89)), record_of(Event::LoginSucceeded, &account));
         for minute in 0..30 {
-            events.note(NOON.plus(mins(minute)), happened(Event::LoginFailed, &account));
+            events.note(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
-        assert_eq!(all(&store).await.len(), 32);
+        assert_eq!(names_and_counts(&store).await.len(), 32);
         for refusal in [true, false] {
             let quota = Quota { refusal, in_all: 10, of_an_account: 100 };
             remove_old(&store, NOON, quota, BATCHES).await.unwrap();
         }
-        let rows = all(&store).await;
+        let rows = names_and_counts(&store).await;
         let count = |name: &str| rows.iter().filter(|(event, _)| event == name).count();
         assert_eq!((count("login_failed"), count("login_succeeded")), (10, 1), "{rows:?}");
     }
