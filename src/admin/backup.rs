@@ -1,4 +1,4 @@
-//! Backups: the database and the keys in a folder, beside a running service.
+//! Backups: the database and the keys in a folder, made while the service runs.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -2,7 +2,7 @@
 //! what is wrong, import users, and move everything to another database.
 //!
 //! The commands of `cloakroom` are callers of these functions, which print nothing, ask nothing and end no
-//! process. Each works beside a running service unless it says otherwise, and a future that is dropped
+//! process. Each works while the service runs unless it says otherwise, and a future that is dropped
 //! before it is done removes what it has begun.
 //!
 //! ```

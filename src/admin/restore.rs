@@ -131,7 +131,7 @@ pub async fn restore_backup(
         require_absence(file)?;
     }
     let key_folder = app::make_folders(config)?;
-    // migrated and cleared under a name of its own, beside where it goes
+    // migrated and cleared under a name of its own, next to its destination
     let place = file.clone().unwrap_or_else(|| config.data_dir.join(DATABASE));
     let path = folder_of(&place).join(format!(".{DATABASE}.{}.restoring", random_id()));
     let copy = TempArtifact::copy_file(&from.join(DATABASE), path.clone())
@@ -211,7 +211,7 @@ async fn check_backup(
 }
 
 /// The keys to restore: all of them, or those that an interrupted restore has left out. Among others none is
-/// put unasked; it may be one that was removed because somebody else had it.
+/// put unasked; it may be one that was removed because it had leaked.
 fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, RestoreError> {
     let folder = config.key_folder();
     let present = find_present_keys(config, &folder)?;
@@ -282,7 +282,7 @@ async fn prepare_copy(
     Ok(Prepared { sessions_ended, invites_taken_back, peppers_in_use, server_secrets_in_use })
 }
 
-/// Refuses to restore over a database, or beside what one has left: SQLite would take its log for
+/// Refuses to restore over a database, or next to files that one has left: SQLite would take its log for
 /// that of the one that is restored.
 fn require_absence(file: &Path) -> Result<(), RestoreError> {
     for ending in ["", "-wal", "-shm", "-journal"] {

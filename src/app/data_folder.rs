@@ -1,4 +1,4 @@
-//! The data folder: made, kept from the group, and never begun anew in place of one that is gone.
+//! The data folder: made, kept from the group, and never created again in place of one that is gone.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

@@ -15,7 +15,7 @@ use crate::http::{
     RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
 };
 
-/// The program's own service as one endpoint, which counts its requests, and what runs beside it until the
+/// The program's own service as one endpoint, which counts its requests, and the tasks that run in parallel until the
 /// endpoint is dropped.
 pub fn start_endpoint(
     config: &Config,

@@ -1,4 +1,4 @@
-//! From settings to a domain: the store is opened, the keys are read, and what runs beside the requests starts.
+//! From settings to a domain: the store is opened, the keys are read, and the background work starts.
 
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ async fn build_domain(
     }))
 }
 
-/// What goes on beside the requests, until the domain is dropped.
+/// Starts the background work, which goes on until the domain is dropped.
 pub fn watch(domain: &Arc<Domain>) {
     jobs::start(domain);
 }

@@ -123,7 +123,7 @@ pub trait Purpose {
     const LABEL: &'static str;
 }
 
-/// What a password's hash needs beside its salt.
+/// What a password's hash needs in addition to its salt.
 pub type Pepper = FileSecret<ForPeppering>;
 
 /// The secret from which the service derives a key for each purpose.

@@ -19,7 +19,7 @@ use crate::domain::sessions::{Ticket, Wishes};
 use crate::domain::throttle::attempts::{NotNow, Try};
 use crate::store::{AccountRow, AddSessionOutcome};
 
-/// As many sessions an account may have; the oldest go first. Nobody has more browsers.
+/// As many sessions an account may have; the oldest go first. No user has more browsers.
 const MOST_SESSIONS: i64 = 100;
 
 /// A name and a password as they were typed, within the sizes that are looked at.
@@ -80,7 +80,7 @@ pub(crate) struct Verified {
     pub outdated: Option<NewPassword>,
 }
 
-/// Why nobody was signed in.
+/// Why a sign-in failed.
 #[derive(Debug)]
 pub enum LogInError {
     /// Wrong password, unknown or disabled user: which of these is not said.
@@ -192,7 +192,7 @@ impl Domain {
         }
     }
 
-    /// Hashes the password anew if nobody waits for the hasher; nobody waits for this either. It
+    /// Hashes the password again if no request waits for the hasher; no request waits for this either. It
     /// is the same password, so that no session ends.
     fn renew_hash(self: &Arc<Self>, account: AccountId, version: i64, password: NewPassword) {
         let domain = Arc::clone(self);
@@ -205,7 +205,7 @@ impl Domain {
         });
     }
 
-    /// Are these somebody's name and password? Opens no session.
+    /// Are the name and password those of an account? Opens no session.
     pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
         let row = self.account_of(&credentials).await?;
         Ok(self.verified(row, credentials.password, None).await?.is_some())

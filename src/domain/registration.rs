@@ -13,12 +13,12 @@ use crate::domain::sessions::{Ticket, Wishes};
 use crate::domain::throttle::attempts::NotNow;
 use crate::store::SignUpOutcome;
 
-/// What somebody asks for who wants an account.
+/// What a client sends to create an account.
 #[derive(Debug)]
 pub struct Application {
     pub username: Result<Username, BadUsername>,
     pub password: Password,
-    /// The code of an invite. It is not looked at where nobody needs one.
+    /// The code of an invite. It is ignored where none is needed.
     pub invite: Option<InviteCode>,
 }
 

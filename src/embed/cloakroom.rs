@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::Domain;
 use crate::store::Database;
 
-/// Cloakroom, open: its accounts, sessions and keys, ready to be mounted beside operations.
+/// Cloakroom, open: its accounts, sessions and keys, ready to be mounted with operations.
 ///
 /// ```no_run
 /// use cloakroom::{Cloakroom, Settings, SignedIn};

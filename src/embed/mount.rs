@@ -1,4 +1,4 @@
-//! Operations beside Cloakroom's.
+//! Operations next to Cloakroom's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::http::{DocumentInfo, EmbeddedApi, Requests};
 const BODY_LIMIT: usize = 1024 * 1024;
 
 impl Cloakroom {
-    /// Puts operations of your own beside Cloakroom's: into one document with this title and version,
+    /// Puts operations of your own next to Cloakroom's: into one document with this title and version,
     /// behind the same guard, checks and limits. `api` is what `poem_openapi::OpenApiService::new`
     /// takes: an `#[OpenApi]` impl, or a tuple of them.
     pub fn mount<T: OpenApi + 'static>(
@@ -35,7 +35,7 @@ impl Cloakroom {
     }
 }
 
-/// Operations that are about to stand beside Cloakroom's. What is not said has a default.
+/// Operations to mount next to Cloakroom's. Each setting has a default.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -82,7 +82,7 @@ impl<T: OpenApi + 'static> Mount<T> {
         self
     }
 
-    /// Whom the document names to ask. Without it, nobody.
+    /// The contact that the document names. By default there is none.
     pub fn contact(mut self, contact: ContactObject) -> Self {
         self.guest.about.contact = Some(contact);
         self
@@ -101,7 +101,7 @@ impl<T: OpenApi + 'static> Mount<T> {
     }
 
     /// The most bytes that a body of your operations may have: 1 MiB unless this says otherwise.
-    /// Whoever sends more is answered 413. Cloakroom's own operations take 16 KiB.
+    /// A larger body is answered 413. Cloakroom's own operations take 16 KiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.guest.body_limit = bytes;
         self

@@ -9,7 +9,7 @@ use poem_openapi::registry::{MetaResponses, Registry};
 #[derive(Debug, Clone)]
 pub struct ExtraCookie(pub HeaderValue);
 
-/// An answer beside which a second cookie may be set.
+/// An answer that may set a second cookie.
 #[derive(Debug)]
 pub struct WithExtraCookie<T>(pub T, pub Option<ExtraCookie>);
 

@@ -15,7 +15,7 @@ use crate::domain::sessions::SignedInAs;
 /// The guard: the first argument of an operation that needs a session. It says who calls.
 ///
 /// The document gives the operation its padlock and its answers 401 and 403. Without a cookie the
-/// caller is answered 401, with one that does not count 403, before any other argument is read.
+/// caller is answered 401, with one that is not valid 403, before any other argument is read.
 ///
 /// ```
 /// use cloakroom::SignedIn;
@@ -80,11 +80,11 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     }
 }
 
-/// The guard of an operation that nobody needs a session for, but that answers more to whoever has
-/// one. The cookie of a session that is not active is refused with 403, as everywhere: a user who
-/// believes to be signed in learns that this is not so. A cookie that is not this service's, or that
-/// cannot be verified, is as good as none. While the database does not answer, so that nobody can say
-/// whether the session is active, the answer is 503.
+/// The guard of an operation that needs no session, but that answers more to a request with one. The
+/// cookie of a session that is not active is refused with 403, as everywhere: a user who believes to be
+/// signed in learns that this is not so. A cookie that is not this service's, or that cannot be verified,
+/// counts as none. While the database does not answer, the answer is 503, since it is unknown whether the
+/// session is active.
 ///
 /// ```
 /// use cloakroom::MaybeSignedIn;
@@ -94,7 +94,7 @@ impl<'a> ApiExtractor<'a> for SignedIn {
 ///
 /// #[OpenApi]
 /// impl Greetings {
-///     /// Greet whoever it is
+///     /// Greet the visitor
 ///     #[oai(path = "/hello", method = "get", operation_id = "sayHello")]
 ///     async fn hello(&self, who: MaybeSignedIn) -> PlainText<String> {
 ///         let name = who.signed_in().map_or("stranger", |who| who.username());

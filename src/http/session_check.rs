@@ -27,7 +27,7 @@ pub enum SessionCheck {
 
 impl AppState {
     /// What the operations stand on. An operation that was never mounted has nothing to stand on:
-    /// nobody is let in, and the log says why, here, for nothing stands around it.
+    /// every request is refused, and the log says why here, since no other layer is around it.
     pub(super) fn of(request: &Request) -> Result<&Arc<Self>, ApiError> {
         request.data::<Arc<Self>>().ok_or_else(|| {
             tracing::error!("an operation asks who is signed in and is not under Cloakroom::mount");
@@ -35,7 +35,7 @@ impl AppState {
         })
     }
 
-    /// Who calls, or 401: with a cookie that does not count one is as nobody.
+    /// Who calls, or 401: a cookie that is not valid counts as none.
     pub async fn forward_auth_user(&self, request: &Request) -> Result<Arc<SignedInAs>, ApiError> {
         self.signed_in(request).await.map_err(|failure| match failure.problem.status {
             403 => self.not_authenticated(),

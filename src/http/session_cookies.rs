@@ -13,7 +13,7 @@ use crate::domain::throttle::limits::DEVICE;
 use crate::http::date_time::date_time;
 
 impl AppState {
-    /// Ends every session whose cookie came with the request: a planted cookie beside the real one
+    /// Ends every session whose cookie came with the request: a planted cookie next to the real one
     /// does not keep that alive.
     pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), Fault> {
         let context = request_context(request);

@@ -83,7 +83,7 @@ impl SessionCookie {
 }
 
 /// The cookie by which a client is known that has signed in before. It opens nothing; with it one
-/// is not held up by somebody else who tries this user name.
+/// is not held up by other clients that try this user name.
 #[derive(Debug, Clone)]
 pub struct DeviceCookie {
     name: &'static str,

@@ -24,6 +24,6 @@ pub enum ShutdownPhase {
     Running,
     /// HTTP/2 has a way to agree on the last request.
     Draining,
-    /// Whoever sends nothing is closed.
+    /// A connection that sends nothing is closed.
     Closing,
 }

@@ -39,7 +39,7 @@ const STREAM_WINDOW: u32 = 32 * 1024;
 const CONNECTION_WINDOW: u32 = 64 * 1024;
 /// What is kept of an answer while the client has no room for it.
 const SENT_AHEAD: usize = 16 * 1024;
-/// Requests that were taken back before anybody looked at them.
+/// Requests that were reset before they were handled.
 const TAKEN_BACK: usize = 20;
 /// Requests that were refused as malformed or too many; clients that know the limit only after
 /// their first answer send some.

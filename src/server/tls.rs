@@ -72,7 +72,7 @@ pub struct Tls {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    /// Whose the key may be, beside root.
+    /// Which user may own the key, besides root.
     user: u32,
 }
 

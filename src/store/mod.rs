@@ -1,6 +1,6 @@
 //! Rows. The only layer that names sqlx.
 //!
-//! A query is written once, literal, beside its row, and runs on both engines: see `engine/query.rs`, and
+//! A query is written once, literal, next to its row, and runs on both engines: see `engine/query.rs`, and
 //! `write.rs` for the ways to write. Time comes in as a parameter, and what comes out are rows: no rules live here.
 
 mod accounts;

@@ -20,7 +20,7 @@ pub const PGPASS_TARGET: &str = "sqlx_postgres::options::pgpass";
 /// As many connections to PostgreSQL do for a command, which asks for one thing after the other.
 const CLI_CONNECTIONS: u32 = 4;
 
-/// Connections to Cloakroom's database, for tables of somebody's own beside its own.
+/// Connections to Cloakroom's database, for tables of an embedding service.
 ///
 /// In SQLite they are four of their own to the same file, with foreign keys on, which wait for 0.9
 /// seconds for who writes; begin a transaction that writes with `begin immediate`. In PostgreSQL they
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// How long those waited who write behind each other: what a sign-in writes, in SQLite, which has
-    /// one writer. In PostgreSQL nobody waits for that.
+    /// one writer. On PostgreSQL no request waits for that.
     pub fn waited(&self) -> Option<Waited> {
         match self {
             Self::Sqlite(pools) => Some(pools.group_commit.waits.snapshot()),
@@ -152,7 +152,7 @@ impl Store {
         }
     }
 
-    /// For whoever has tables beside ours.
+    /// For services with tables of their own.
     pub fn database(&self) -> Database {
         match self {
             Self::Sqlite(pools) => Database::Sqlite(pools.guests.clone()),

@@ -58,7 +58,7 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
     }
 }
 
-/// What the service needs of the folder of the keys beside reading them: the file that is locked while a
+/// What the service needs of the folder of the keys in addition to reading them: the file that is locked while a
 /// key is made, and that root's commands have left nothing that is root's.
 pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Diagnosis) {
     const ABOUT: &str = "keys";

@@ -8,7 +8,7 @@ use super::findings::{Diagnosis, Verdict};
 use crate::admin::probe::{ProbeResult, probe_service, publishes_a_key};
 use crate::config::Config;
 
-/// Who listens there: the service, nobody, or somebody else?
+/// Which process listens there: the service, none, or another one?
 pub(super) async fn check_listener(
     config: &Config,
     kids: Option<&[String]>,

@@ -23,7 +23,7 @@ pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
     }
 }
 
-/// Sets the pace at which passwords are compared, so that the time tells nobody whose hash came
+/// Sets the pace at which passwords are compared, so that the time does not reveal whose hash came
 /// from elsewhere or was made at another price: what the dearest one takes, if they differ. Prices
 /// are estimates, so one hash of each is timed, once.
 async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), Fault> {
@@ -35,7 +35,7 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
         return Ok(());
     }
     if hashes.iter().all(|(price, _)| *price != own) {
-        hashes.push((own, None)); // names that nobody has cost as much
+        hashes.push((own, None)); // unknown names cost as much
     }
     timed.retain(|(price, _)| hashes.iter().any(|(present, _)| present == price));
     let is_timed = |price: &i64| timed.iter().any(|(known, _)| known == price);

@@ -21,7 +21,7 @@ const CALIBRATION_INTERVAL: Duration = Duration::from_secs(1);
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// How often what has ended is cleared away.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(30);
-/// How often events are written: whoever asks sees what happened a second ago.
+/// How often events are written: a query shows what happened a second ago.
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Starts what goes on in the background until the domain is dropped.
@@ -35,7 +35,7 @@ pub fn start(domain: &Arc<Domain>) {
     tokio::spawn(record(Arc::downgrade(domain)));
 }
 
-/// Counts the sessions in force, for whoever watches, until the domain is gone.
+/// Counts the active sessions for the metrics, until the domain is gone.
 pub async fn count_sessions(domain: Weak<Domain>) {
     let mut rounds = Periodic::every(COUNT_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {

@@ -25,7 +25,7 @@ impl HashCost {
     /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
     const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
     /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
-    /// passes or more. Lanes do not count: they cost whoever guesses nothing.
+    /// passes or more. Lanes do not count: they cost an attacker nothing.
     const LEAST: [Self; 5] = [
         Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
         Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },

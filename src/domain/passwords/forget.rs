@@ -8,8 +8,8 @@ use crate::store::Store;
 /// Rows a statement changes at once: some milliseconds of the one writer.
 const BATCH: i64 = 500;
 
-/// Takes the passwords away that need a pepper. Nobody signs in to these accounts until they are given
-/// others; who is signed in stays so.
+/// Removes the passwords that need a pepper. Their users cannot sign in until they get other passwords; sessions
+/// stay active.
 pub async fn forget_pepper(id: &str, store: &Store, cost: HashCost) -> Result<(), Fault> {
     while store.remove_peppered(id, NO_PASSWORD, cost.micros(), BATCH).await? > 0 {}
     Ok(())

@@ -15,7 +15,7 @@ pub const MOST_CHARS: usize = 256;
 pub const MOST_TYPED: usize = 4 * MOST_CHARS;
 /// The fewest characters while a password is all there is (NIST SP 800-63B-4, section 3.1.1.2).
 pub const FEWEST_CHARS: usize = 15;
-/// No setting allows fewer (the same section): eight do only beside something else.
+/// No setting allows fewer (the same section): eight do only with a second factor.
 pub const LEAST_CHARS: usize = 8;
 
 /// What a new password must keep to.
@@ -23,7 +23,7 @@ pub const LEAST_CHARS: usize = 8;
 pub struct PasswordRules {
     /// The fewest characters.
     pub fewest_chars: usize,
-    /// The names of the service: whoever guesses a password here tries them.
+    /// The names of the service: attackers try them here.
     pub names: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl NewPassword {
         &self.0
     }
 
-    /// Is it what somebody typed?
+    /// Is it the password that was typed?
     pub fn is(&self, typed: &Password) -> bool {
         // both were typed by the same person, a moment ago
         prepare(typed).is_some_and(|typed| typed.expose() == self.0.expose())
@@ -121,7 +121,7 @@ impl PasswordRules {
 /// and letters are composed (NFC); nothing is cut off and no case is changed.
 ///
 /// The RFC's table of characters is that of Unicode 6.3, which would refuse most emoji. Here the
-/// current one decides, and refuses only what nobody can type again reliably.
+/// current one decides, and refuses only what a user cannot type again reliably.
 pub(super) fn prepare(typed: &Password) -> Option<Password> {
     // what is hashed is this form
     let prepared: Zeroizing<String> =

@@ -76,7 +76,7 @@ pub struct Origin {
     pub browser: Option<String>,
 }
 
-/// What somebody asks for beside signing in.
+/// What a sign-in asks for in addition to a session.
 #[derive(Debug)]
 pub struct Wishes {
     pub remember: Remember,

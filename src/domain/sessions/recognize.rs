@@ -128,7 +128,7 @@ impl Sessions {
         Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
     }
 
-    /// Has the session seen now, and writes that down; nobody waits for it.
+    /// Marks the session as seen now, and records that; no request waits for it.
     fn note_seen(&self, session: &mut Session, now: Timestamp) {
         session.last_seen_at = now;
         session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));

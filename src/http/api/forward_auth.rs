@@ -31,7 +31,7 @@ impl Identity {
     }
 }
 
-/// As [`SignedIn`], for an operation that proxies ask: whoever does not count is answered 401.
+/// As [`SignedIn`], for an operation that proxies ask: a request without an active session is answered 401.
 #[derive(Debug)]
 pub struct ForwardAuthUser(pub Arc<SignedInAs>);
 

@@ -14,7 +14,7 @@ use poem_openapi::error::{ContentTypeError, ParsePathError};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::request::limit::LimitedBody;
 
-/// An operation of somebody else's. What is beyond the limit of its body fails when it is read, so
+/// An operation of the embedding service. What is beyond the limit of its body fails when it is read, so
 /// that the guard comes first.
 pub struct EmbeddedEndpoint {
     pub endpoint: BoxEndpoint<'static>,

@@ -6,7 +6,7 @@ use poem::http::Method;
 
 use crate::http::router::BadPath;
 
-/// Why operations cannot stand beside Cloakroom's; each says what to do.
+/// Why operations cannot be mounted next to Cloakroom's; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     #[error(

@@ -27,7 +27,7 @@ const SECONDS_A_DAY: u64 = 86_400;
 struct ClosePage<'a> {
     site: &'a Site,
     username: &'a str,
-    /// For how many days nobody can register the user name again.
+    /// For how many days the user name cannot be registered again.
     username_hold: u64,
     errors: FormErrors<'a>,
 }

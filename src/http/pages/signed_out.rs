@@ -21,7 +21,7 @@ use crate::http::state::AppState;
 #[template(path = "pages/signed_out.html")]
 pub struct SignedOutPage<'a> {
     pub site: &'a Site,
-    /// What was just done here; whoever follows a link to this page has done nothing.
+    /// What was just done here; a user who follows a link to this page has done nothing.
     pub done: Option<Done>,
 }
 

@@ -34,7 +34,7 @@ pub fn proxy_with_forwarded(proxies: &TrustedProxies, request: &Request) -> Opti
     is_it.then_some(peer)
 }
 
-/// The right-most address that is no trusted proxy's. Anybody can write what stands left of it.
+/// The right-most address that is no trusted proxy's. Any client can write what stands left of it.
 fn address_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     if !proxies.trust(peer) {
         return peer;

@@ -10,7 +10,7 @@ pub enum CookieLookup<'a> {
     Missing,
     /// This token, once or more often.
     Found(&'a str),
-    /// Two tokens that differ: somebody planted one of them.
+    /// Two tokens that differ: one of them was planted.
     Conflicting,
 }
 

@@ -117,7 +117,7 @@ impl Fields {
         self.rest.iter().find(|(known, _)| known == name)?.1.as_str()
     }
 
-    /// Fails if anything was wrong, or if a field is there that nobody asked for.
+    /// Fails if anything was wrong, or if there is an unknown field.
     pub fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.rest) {
             self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");

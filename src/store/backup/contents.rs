@@ -25,7 +25,7 @@ impl Contents {
 }
 
 impl Store {
-    /// Checks every page, index and reference of an SQLite file that nobody writes, and counts.
+    /// Checks every page, index and reference of an SQLite file that no process writes, and counts.
     pub async fn inspect(file: &Path) -> Result<Contents, BackupError> {
         let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
         let damaged = |error: sqlx::Error| BackupError::Damaged(error.to_string());

@@ -13,7 +13,7 @@ use crate::store::errors::context;
 use crate::store::{BackupError, Store};
 
 impl Store {
-    /// Compares the definitions in an SQLite file that nobody writes with those of the migrations.
+    /// Compares the definitions in an SQLite file that no process writes with those of the migrations.
     pub async fn check_file_definitions(
         file: &Path,
         schema: i64,

@@ -35,7 +35,7 @@ const GUESTS: u32 = 4;
 /// The pages that a connection of ours keeps, in KiB: SQLite would fill 2 MiB each as the database grows.
 /// The system has the pages of the file in memory, too, and a transaction of ours changes a dozen.
 const PAGE_CACHE_KIB: u32 = 512;
-/// One that was opened while the file could not be written only reads, and nobody tells us so.
+/// One that was opened while the file could not be written only reads, without an error that says so.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");

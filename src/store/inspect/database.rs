@@ -49,7 +49,7 @@ impl Store {
         for suffix in ["", "-wal", "-shm"] {
             require_readable(&file.with_file_name(named(&file, suffix)))?;
         }
-        // without a log beside it nobody writes it, and not even a lock is needed
+        // without a log no process writes it, and not even a lock is needed
         let has_log = file.with_file_name(named(&file, "-wal")).exists();
         let options = sqlite::parse(address)?
             .read_only(true)

@@ -19,7 +19,7 @@ pub struct DatabaseReport {
     pub server_secrets: Vec<(String, i64)>,
     /// The latest instant that anything in it says it happened at.
     pub newest: Option<i64>,
-    /// Those of the names that were asked for that somebody has.
+    /// The requested names that an account has.
     pub demo_users: Vec<&'static str>,
     /// Tables that this user may not write.
     pub unwritable: Vec<&'static str>,
