@@ -1,8 +1,8 @@
-//! Cloakroom: hand in your credentials, get a ticket.
+//! An OpenAPI-first login service that you can embed in your own [poem-openapi] service.
 //!
-//! An OpenAPI-first login service, and sessions for a [poem-openapi] service of your own: open it,
-//! mount your operations beside its own, and write [`SignedIn`] as the first argument of those that
-//! need a session.
+//! Cloakroom registers users, verifies their passwords and manages their sessions. Open it, mount
+//! your own operations next to its operations, and make [`SignedIn`] the first argument of each
+//! operation that needs a session:
 //!
 //! ```no_run
 //! use cloakroom::{Cloakroom, Settings, SignedIn};
@@ -26,12 +26,15 @@
 //! }
 //! ```
 //!
-//! `http://127.0.0.1:8000/docs` shows `GET /greeting` with its padlock beside `POST /login`,
-//! `POST /register` and the rest; it is answered 401 to whoever has no session, and so the document
-//! says. `docs/embedding.md` tells the rest, and `examples/notes` is a whole service.
+//! Start the program and open `http://127.0.0.1:8000/docs`. The document lists `GET /greeting` with
+//! a padlock, next to `POST /login`, `POST /register` and the other operations of Cloakroom. A
+//! request without a session gets 401, which the document says, too.
 //!
-//! What is listed here is the API, which changes as Cargo reads versions. poem 3, poem-openapi 5 and
-//! sqlx 0.9 are part of it.
+//! The repository has a guide (`docs/embedding.md`), a complete service (`examples/notes`), and
+//! guides to deployment and operation (`docs/deploying.md`, `docs/operating.md`).
+//!
+//! Only the items on this page are the public API; they follow Cargo's rules of semantic
+//! versioning. poem 3, poem-openapi 5 and sqlx 0.9 are part of the public API.
 //!
 //! [poem-openapi]: https://docs.rs/poem-openapi
 
@@ -44,7 +47,8 @@ pub use crate::store::Database;
 pub mod admin;
 mod embed;
 
-// The other layers are open to the program's own tests and benches, and no part of the API.
+// The other layers are public for the tests and benchmarks of this repository. They are not part of
+// the API.
 
 #[doc(hidden)]
 pub mod app;
@@ -65,7 +69,7 @@ pub mod server;
 #[doc(hidden)]
 pub mod store;
 
-/// What the guide shows is compiled as the tests of this crate are.
+/// Compiles the code in the guide for embedders together with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/embedding.md")]
 #[derive(Debug)]

@@ -1,11 +1,12 @@
-//! `accounts`: what becomes of user names.
+//! The section `accounts`: how long a freed user name stays reserved.
 
 use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::core::clock::days;
 
-/// In a year most of what an app keeps under a user name is gone, or its operator has seen to it.
+/// After a year, most data that an app keeps under a user name is gone, or its operator has dealt
+/// with it.
 const DEFAULT_USERNAME_HOLD: Period = Period::of(days(365));
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -14,15 +15,15 @@ pub struct AccountSettings {
     pub username_hold: Option<Period>,
 }
 
-/// What becomes of the user names of closed and deleted accounts.
+/// The settings about user names of closed and deleted accounts.
 #[derive(Debug, Clone, Serialize)]
 pub struct Accounts {
-    /// For this long no registration gets such a name.
+    /// No registration gets such a user name for this long.
     pub username_hold: Period,
 }
 
 impl AccountSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self { username_hold: over.username_hold.or(self.username_hold) }
     }

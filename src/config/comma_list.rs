@@ -1,11 +1,11 @@
-//! Lists of texts.
+//! A list of strings, as settings write it.
 
 use std::fmt;
 
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A list: in the environment and in flags its parts stand in one text, with commas in between.
+/// A list of strings. In the environment and in flags it is a single string with commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommaList(pub Vec<String>);
 

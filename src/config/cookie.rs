@@ -1,4 +1,4 @@
-//! `cookie`: the session cookie.
+//! The section `cookie`: name and domain of the session cookie.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct CookieSettings {
     pub domain: Option<String>,
 }
 
-/// The name and the reach of the session cookie.
+/// The name and the domain of the session cookie.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cookie {
     pub name: String,
@@ -21,14 +21,15 @@ pub struct Cookie {
 }
 
 impl CookieSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self { name: over.name.or(self.name), domain: over.domain.or(self.domain) }
     }
 }
 
 impl Cookie {
-    /// RFC 6265bis, section 4.1.3: a prefix makes the browser insist on what the name promises.
+    /// Checks the name, and chooses its prefix: browsers accept a cookie named `__Host-` or
+    /// `__Secure-` only with the attributes that the prefix requires (RFC 6265bis, section 4.1.3).
     pub(super) fn check(
         settings: CookieSettings,
         public_url: &PublicUrl,

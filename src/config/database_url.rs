@@ -1,4 +1,4 @@
-//! `database_url`: the address of the database, shown without its password.
+//! `database_url`: the URL of the database, displayed without its password.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use super::error::ConfigError;
 
-/// How the address of a database begins.
+/// The schemes that a database URL may have.
 const ENGINES: [&str; 3] = ["sqlite:", "postgres:", "postgresql:"];
 
 #[derive(Clone, Deserialize)]
@@ -24,12 +24,12 @@ impl From<String> for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// For the driver that connects.
+    /// The URL with its password, for the driver that connects.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The same address, in which a relative path of an SQLite file starts at a folder.
+    /// The same URL, with the relative path of an SQLite file resolved against `folder`.
     pub(super) fn relative_to(self, folder: &Path) -> Self {
         let Some(path) = self.0.strip_prefix("sqlite:") else { return self };
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -45,7 +45,8 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.0.split(':').next().unwrap_or_default();
         match Url::parse(&self.0) {
-            // a password with an unescaped / # or ? ends the host early, and stands behind it
+            // In a password, an unescaped `/`, `#` or `?` ends the host early, and the rest of the
+            // password follows in the path, query or fragment.
             Ok(url) if !self.0.split('@').skip(1).any(|_| url.username().is_empty()) => {
                 f.write_str(&masked(url).replace("%E2%80%A6", "…"))
             }
@@ -54,7 +55,8 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// The parameters that hold no secret; others may, or are a password that was cut in two.
+/// The parameters that contain no secret. Others may contain one, or may be part of a password that
+/// was cut in two.
 const SHOWN_PARAMETERS: [&str; 16] = [
     "application_name",
     "cache",
@@ -74,7 +76,7 @@ const SHOWN_PARAMETERS: [&str; 16] = [
     "vfs",
 ];
 
-/// An address without what is or may be a secret.
+/// The URL with every part masked that is or may be a secret.
 fn masked(mut url: Url) -> String {
     if url.password().is_some() {
         let _ = url.set_password(Some("…"));
@@ -84,7 +86,7 @@ fn masked(mut url: Url) -> String {
     }
     let query = url.query().map(|query| {
         let shown = query.split('&').map(|pair| {
-            // as the driver reads it, in whatever way the name is escaped
+            // Decode the name as the driver does, so that an escaped name does not evade the check.
             let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name);
             let is_shown = name.as_deref().is_some_and(|name| {
                 SHOWN_PARAMETERS.contains(&name) || name.starts_with("options[")
@@ -97,7 +99,7 @@ fn masked(mut url: Url) -> String {
     url.into()
 }
 
-/// `name=…` if the name is a plain word.
+/// `name=…` if the name consists of lower-case letters, else `…`.
 fn mask(pair: &str) -> Cow<'static, str> {
     match pair.split_once('=') {
         Some((name, _)) if name.bytes().all(|byte| byte.is_ascii_lowercase()) => {
@@ -119,18 +121,18 @@ impl Serialize for DatabaseUrl {
     }
 }
 
-/// The database in the data folder.
+/// The default: an SQLite file in the data folder.
 pub(super) fn default_database_url(data_dir: &Path) -> DatabaseUrl {
     DatabaseUrl(format!("sqlite://{}", encode_path(&data_dir.join("cloakroom.db"))))
 }
 
-/// A path as part of an address: characters with a meaning there are encoded.
+/// Encodes a path for use in a URL.
 fn encode_path(path: &Path) -> String {
     const SPECIAL: AsciiSet = CONTROLS.add(b'%').add(b'?').add(b'#');
     utf8_percent_encode(&path.display().to_string(), &SPECIAL).to_string()
 }
 
-/// Refuses an engine that the store does not have.
+/// Refuses a URL whose engine the store does not support.
 pub(super) fn require_known_engine(address: &DatabaseUrl) -> Result<(), ConfigError> {
     if ENGINES.iter().any(|engine| address.expose().starts_with(engine)) {
         return Ok(());

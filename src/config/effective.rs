@@ -1,4 +1,4 @@
-//! The settings in force.
+//! The effective settings: every value set, and checked.
 
 use std::env;
 use std::net::SocketAddr;
@@ -24,69 +24,71 @@ use super::sources::DEFAULT_FILES;
 use super::tls::Tls;
 use super::tokens::Tokens;
 
-/// The settings in force. Printed, it is a `cloakroom.toml` with its secrets masked.
+/// The effective settings. Serialized, they are a `cloakroom.toml` with its secrets masked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: PublicUrl,
     pub database_url: DatabaseUrl,
-    /// To a PostgreSQL; one more listens.
+    /// The maximum number of connections to PostgreSQL. One more connection listens for
+    /// notifications.
     pub database_connections: u32,
     pub data_dir: PathBuf,
     pub registration: Registration,
-    /// Is that a setting, or the default?
+    /// Whether `registration` was set, instead of left at its default.
     #[serde(skip)]
     pub registration_is_set: bool,
     pub insecure_http: bool,
-    /// Is Swagger UI served?
+    /// Whether Swagger UI is served.
     pub docs: bool,
-    /// Names under which it answers besides the one of `public_url`, in small letters.
+    /// Host names that the service accepts in addition to that of `public_url`, in lower case.
     pub allowed_hosts: Vec<String>,
-    /// Other origins whose pages may call with the cookie, as they stand in the header `Origin`.
+    /// Other origins whose pages may send requests with the cookie, as in the header `Origin`.
     pub allowed_origins: Vec<String>,
-    /// Networks of proxies whose word on where a request comes from is taken.
+    /// Networks of proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// The origins of apps behind a proxy, at which one may go on after signing in.
+    /// The origins of apps behind a proxy, to which a user may be redirected after signing in.
     pub apps: Vec<String>,
-    /// Where Prometheus reads the metrics, if anywhere.
+    /// The address of the metrics listener, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
     pub accounts: Accounts,
     pub site: Site,
     pub cookie: Cookie,
     pub passwords: Passwords,
-    /// Without it, `listen` is clear text.
+    /// Without a certificate, `listen` accepts clear text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub tokens: Tokens,
     pub log: Log,
-    /// The settings file that was read.
+    /// The settings file that was read, if there is one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }
 
-/// Two cores keep no more connections to PostgreSQL busy, and each is a process of the server.
+/// Two cores keep no more connections busy, and each connection is a process of the PostgreSQL
+/// server.
 const DEFAULT_CONNECTIONS: u32 = 10;
-/// PostgreSQL itself has 100 unless told otherwise, for all nodes together.
+/// PostgreSQL itself allows 100 connections by default, for all nodes together.
 const MAX_CONNECTIONS: u32 = 1000;
 
-/// The data folder, unless another one is named.
+/// The default name of the data folder.
 const DEFAULT_DATA_DIR: &str = "cloakroom-data";
-/// The folder of the keys, in the data folder.
+/// The name of the key folder in the data folder.
 const KEY_FOLDER: &str = "keys";
 
 impl Config {
-    /// Puts the sources together. A file that was named must be there.
+    /// Merges all sources and checks the result. If `file` is given, it must exist.
     pub fn load(file: Option<&Path>, flags: Settings) -> Result<Self, ConfigError> {
         Self::check(Settings::load(file)?.merge(flags))
     }
 
-    /// The folder of the signing keys, the peppers and the server secrets.
+    /// The folder of signing keys, peppers and server secrets.
     pub fn key_folder(&self) -> PathBuf {
         self.data_dir.join(KEY_FOLDER)
     }
 
-    /// Where the settings come from, for messages about what was not found.
+    /// Says where the settings come from, for error messages.
     pub fn source(&self) -> String {
         if let Some(file) = &self.file {
             return format!("the settings are those of {}", file.display());
@@ -100,7 +102,7 @@ impl Config {
         )
     }
 
-    /// Fills the gaps with the defaults and refuses what cannot be meant.
+    /// Fills in the defaults and refuses settings that are invalid or contradictory.
     pub fn check(settings: Settings) -> Result<Self, ConfigError> {
         let listen = settings.listen.unwrap_or(DEFAULT_LISTEN);
         let insecure_http = settings.insecure_http.unwrap_or(false);
@@ -121,7 +123,7 @@ impl Config {
         let tokens = Tokens::check(settings.tokens, &public_url)?;
         let apps = parse_origins("apps", settings.apps)?;
         let serves_apps = !apps.is_empty() || cookie.domain.is_some();
-        // an account is let through to every app behind the proxy
+        // Every account can use every app behind the proxy, so registration is closed by default.
         let default_registration =
             if serves_apps { Registration::Closed } else { Registration::Open };
         Ok(Self {
@@ -152,17 +154,17 @@ impl Config {
 }
 
 impl Config {
-    /// Are accounts for apps behind a proxy, or below a domain?
+    /// Whether accounts give access to apps behind a proxy or below a cookie domain.
     fn serves_apps(&self) -> bool {
         !self.apps.is_empty() || self.cookie.domain.is_some()
     }
 
-    /// Can anyone get into the apps by registering?
+    /// Whether anyone can register and thereby get access to the apps.
     pub fn opens_apps_to_all(&self) -> bool {
         self.registration == Registration::Open && self.serves_apps()
     }
 
-    /// Who may register, and how to change that, in a sentence for the operator.
+    /// Describes who may register, and how to change that, in a sentence for the operator.
     pub fn who_may_register(&self) -> String {
         match self.registration {
             Registration::Open if self.serves_apps() => {
@@ -186,7 +188,7 @@ impl Config {
     }
 }
 
-/// How many connections to PostgreSQL there are at most.
+/// Checks the maximum number of connections to PostgreSQL.
 fn check_connections(setting: Option<u32>) -> Result<u32, ConfigError> {
     let connections = setting.unwrap_or(DEFAULT_CONNECTIONS);
     if (1..=MAX_CONNECTIONS).contains(&connections) {

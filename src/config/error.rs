@@ -1,6 +1,6 @@
-//! Why settings are refused.
+//! The error of invalid settings.
 
-/// What is wrong with the settings, in one sentence that names the setting.
+/// What is wrong with the settings: one sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);

@@ -1,4 +1,4 @@
-//! `log`: how the log is written.
+//! The section `log`: the format of the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ pub struct LogSettings {
     pub requests: Option<bool>,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum LogFormat {
-    /// For people on a terminal, else as JSON.
+    /// `Human` on a terminal, else `Json`.
     #[default]
     Auto,
     Human,
@@ -33,18 +33,18 @@ impl TryFrom<String> for LogFormat {
     }
 }
 
-/// The log on the standard error output.
+/// The log on standard error.
 #[derive(Debug, Clone, Serialize)]
 pub struct Log {
     pub format: LogFormat,
-    /// Is there a line for each request? Without it the program logs them on a terminal only, and an
-    /// embedded service does not.
+    /// Whether each request is logged. If it is not set, the program logs requests on a terminal
+    /// only, and an embedded service logs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<bool>,
 }
 
 impl LogSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self { format: over.format.or(self.format), requests: over.requests.or(self.requests) }
     }

@@ -1,4 +1,4 @@
-//! Settings: defaults ← settings file ← environment `CLOAKROOM_*` ← flags, checked once.
+//! Settings: defaults ← settings file ← environment `CLOAKROOM_*` ← flags, merged and checked once.
 
 mod accounts;
 mod comma_list;

@@ -1,4 +1,4 @@
-//! Addresses to listen on, hosts and networks.
+//! Parses addresses to listen on, host names and networks.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Deserializer, de};
 use super::comma_list::CommaList;
 use super::error::ConfigError;
 
-/// Where the service listens, unless an address is set.
+/// The default address of the service.
 pub(super) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
-/// An address to listen on, as an operator writes it.
+/// Parses an address to listen on, as an operator writes it.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:8000".to_owned())
 }
@@ -25,7 +25,7 @@ pub(super) fn deserialize_address<'de, D: Deserializer<'de>>(
     text.parse().map(Some).map_err(no)
 }
 
-/// The address to type for one that means every interface.
+/// The address to use in a URL: loopback if the service listens on all interfaces.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         ip if ip.is_unspecified() => {
@@ -35,7 +35,7 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The port of `listen` is part of the `public_url`.
+/// Refuses port 0, because the port of `listen` is part of the default `public_url`.
 pub(super) fn require_listen_port(listen: SocketAddr) -> Result<(), ConfigError> {
     if listen.port() != 0 {
         return Ok(());
@@ -45,7 +45,7 @@ pub(super) fn require_listen_port(listen: SocketAddr) -> Result<(), ConfigError>
     )))
 }
 
-/// Prometheus is configured with the port of `metrics_listen`.
+/// Refuses port 0, because Prometheus is configured with the port of `metrics_listen`.
 pub(super) fn require_metrics_port(listen: Option<SocketAddr>) -> Result<(), ConfigError> {
     let Some(at) = listen.filter(|at| at.port() == 0) else { return Ok(()) };
     Err(ConfigError::new(format!(
@@ -53,7 +53,8 @@ pub(super) fn require_metrics_port(listen: Option<SocketAddr>) -> Result<(), Con
     )))
 }
 
-/// Names without a port, as `Host` has them; one that begins with a dot stands for all below it.
+/// Parses host names without a port, as in the header `Host`. A name that starts with a dot covers
+/// all names below it.
 pub(super) fn parse_hosts(list: &CommaList) -> Result<Vec<String>, ConfigError> {
     let host = |text: &String| {
         let name = text.strip_prefix('.').unwrap_or(text);

@@ -1,4 +1,4 @@
-//! `passwords`: their rules, and what hashing one costs.
+//! The section `passwords`: the minimum length, the hash parameters and the hashing threads.
 
 use std::ops::RangeInclusive;
 use std::thread;
@@ -9,10 +9,11 @@ use super::error::ConfigError;
 use crate::domain::passwords::cost::{BadCost, HashCost};
 use crate::domain::passwords::rules::{FEWEST_CHARS, LEAST_CHARS};
 
-/// Fewer is not safe whatever stands beside the password, and more nobody types.
+/// A shorter password is not safe whatever other measures there are, and users do not type a longer
+/// one.
 const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
 
-/// More threads than any machine has cores; each takes the memory of a hash.
+/// More threads than a machine has cores. Each thread needs the memory of one hash.
 const MAX_THREADS: usize = 128;
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -25,10 +26,10 @@ pub struct PasswordSettings {
     pub threads: Option<usize>,
 }
 
-/// What is asked of new passwords, what hashing one costs, and how many are hashed at once.
+/// The rules for new passwords, the hash parameters, and the number of hashing threads.
 #[derive(Debug, Clone, Serialize)]
 pub struct Passwords {
-    /// The fewest characters.
+    /// The minimum length in characters.
     pub min_length: usize,
     #[serde(flatten)]
     pub cost: HashCost,
@@ -36,7 +37,7 @@ pub struct Passwords {
 }
 
 impl PasswordSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self {
             min_length: over.min_length.or(self.min_length),
@@ -49,7 +50,8 @@ impl PasswordSettings {
 }
 
 impl Passwords {
-    /// Neither so short or so cheap that a stolen table is guessed, nor so dear that nobody signs in.
+    /// Refuses a length or a cost that is too low to protect a stolen table, and a cost so high
+    /// that sign-ins would fail.
     pub(super) fn check(settings: PasswordSettings) -> Result<Self, ConfigError> {
         let min_length = settings.min_length.unwrap_or(FEWEST_CHARS);
         if !MIN_LENGTHS.contains(&min_length) {
@@ -80,7 +82,7 @@ impl Passwords {
                 ),
             })
         })?;
-        // one for each core: more would wait for each other
+        // One thread for each core: more threads would wait for each other.
         let cores = || thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = settings.threads.unwrap_or_else(|| cores().min(MAX_THREADS));
         if !(1..=MAX_THREADS).contains(&threads) {

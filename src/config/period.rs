@@ -1,4 +1,4 @@
-//! Periods, such as `30m` or `365d`.
+//! Durations such as `30m` or `365d`.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::core::clock::days;
 #[serde(try_from = "PeriodText")]
 pub struct Period(Duration);
 
-/// A number is one only if it is 0: any other needs a unit.
+/// The input of a [`Period`]. A number is valid only if it is 0, because any other needs a unit.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PeriodText {
@@ -20,7 +20,7 @@ enum PeriodText {
 }
 
 impl Period {
-    /// Longer than any account exists, and safe to add to any instant.
+    /// Longer than the life of any account, and safe to add to any instant.
     const MAX: Duration = days(36_500);
 
     pub const fn of(period: Duration) -> Self {

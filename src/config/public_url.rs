@@ -1,4 +1,4 @@
-//! `public_url`: where users reach the service.
+//! `public_url`: the URL at which users reach the service.
 
 use std::net::SocketAddr;
 
@@ -9,32 +9,32 @@ use super::comma_list::CommaList;
 use super::error::ConfigError;
 use super::network::reachable;
 
-/// Where users reach the service: an http or https origin.
+/// The URL at which users reach the service: an http or https origin.
 #[derive(Debug, Clone)]
 pub struct PublicUrl(Url);
 
 impl PublicUrl {
-    /// Is it https? Then cookies are `Secure`.
+    /// Whether the scheme is https. If it is, cookies are `Secure`.
     pub fn is_secure(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The name or the address alone.
+    /// The host without the port.
     pub fn host(&self) -> String {
         self.0.host_str().unwrap_or_default().to_owned()
     }
 
-    /// As it stands in the header `Host`.
+    /// The value of the header `Host`.
     pub fn authority(&self) -> String {
         self.0.authority().to_owned()
     }
 
-    /// As it stands in the header `Origin`.
+    /// The value of the header `Origin`.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// The origins of one and the same place: on loopback its other names count, too.
+    /// All origins that count as the service's own. On loopback these include its other names.
     pub fn origins(&self) -> Vec<String> {
         let Origin::Tuple(scheme, _, port) = self.0.origin() else { return Vec::new() };
         let mut origins = vec![self.origin()];
@@ -46,7 +46,7 @@ impl PublicUrl {
         origins
     }
 
-    /// Does it name this machine only?
+    /// Whether the URL is reachable from this machine only.
     pub fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(url::Host::Domain(name)) => name == "localhost",
@@ -56,8 +56,8 @@ impl PublicUrl {
         }
     }
 
-    /// The origin that the setting names, else the one of the address that is listened on. With a
-    /// certificate it is https.
+    /// Parses the setting, or derives the origin from the address that the service listens on. With
+    /// a certificate, the scheme is https.
     pub(super) fn check(
         setting: Option<&str>,
         listen: SocketAddr,
@@ -78,7 +78,7 @@ impl PublicUrl {
         Ok(url)
     }
 
-    /// Refuses clear text on an address that other machines reach.
+    /// Refuses clear text on an address that other machines can reach.
     pub(super) fn require_https_on_network(&self, listen: SocketAddr) -> Result<(), ConfigError> {
         if self.is_secure() || listen.ip().is_loopback() {
             return Ok(());
@@ -112,7 +112,7 @@ impl Serialize for PublicUrl {
     }
 }
 
-/// Exact origins: no pattern, and no `null`, which every sandboxed page sends.
+/// Parses exact origins: no patterns, and not `null`, which every sandboxed page sends.
 pub(super) fn parse_origins(
     setting: &str,
     list: Option<CommaList>,

@@ -1,4 +1,4 @@
-//! `registration`: who may make an account.
+//! `registration`: who may create an account.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The settings of one source.
+//! The settings of one source, before the sources are merged.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +17,8 @@ use super::site::SiteSettings;
 use super::tls::TlsSettings;
 use super::tokens::TokenSettings;
 
-/// The settings of one source; what it leaves out comes from the one before.
+/// The settings of one source. A setting that is missing here comes from the source with the next
+/// lower priority.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -43,13 +44,13 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub tokens: TokenSettings,
     pub log: LogSettings,
-    /// The settings file that was read.
+    /// The settings file that was read, if there is one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }
 
 impl Settings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self {
             listen: over.listen.or(self.listen),

@@ -1,4 +1,4 @@
-//! `site`: how the pages look.
+//! The section `site`: name, color and logo of the pages.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
 
-/// As long as the name of a place may be: it stands above each page and in its title.
+/// The name is the heading of each page and part of its title.
 const MAX_NAME_LENGTH: usize = 40;
-/// A logo larger than this would be what people wait for.
+/// A larger logo would delay the page.
 const MAX_LOGO_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -21,7 +21,7 @@ pub struct SiteSettings {
     pub logo: Option<PathBuf>,
 }
 
-/// How the pages look.
+/// The name, color and logo of the pages.
 #[derive(Debug, Clone, Serialize)]
 pub struct Site {
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Site {
     pub logo: Option<Logo>,
 }
 
-/// A colour as CSS has it, such as `#0b5f5a`.
+/// A color in the notation of CSS, such as `#0b5f5a`.
 #[derive(Debug, Clone, Copy)]
 pub struct Color(pub [u8; 3]);
 
@@ -41,11 +41,11 @@ impl Serialize for Color {
     }
 }
 
-/// A picture, read from its file.
+/// An image, read from its file.
 #[derive(Debug, Clone)]
 pub struct Logo {
     path: PathBuf,
-    /// Its media type.
+    /// The media type.
     pub kind: &'static str,
     pub bytes: Vec<u8>,
 }
@@ -57,7 +57,7 @@ impl Serialize for Logo {
 }
 
 impl SiteSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self {
             name: over.name.or(self.name),
@@ -90,7 +90,7 @@ impl Color {
         let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
         let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         let [_, color @ ..] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
-        is_hex.then_some(Self(color)) // a sign is no digit, but may stand before them
+        is_hex.then_some(Self(color)) // `from_str_radix` accepts a sign
     }
 }
 

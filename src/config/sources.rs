@@ -1,4 +1,4 @@
-//! Where settings come from: the settings file, the environment, or a text.
+//! Reads settings from the settings file, the environment, or a string.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,13 +10,13 @@ use super::database_url::DatabaseUrl;
 use super::error::ConfigError;
 use super::settings::Settings;
 
-/// The settings files of which the first that exists is read when none is named.
+/// The default settings files. The first that exists is read.
 pub(super) const DEFAULT_FILES: [&str; 2] = ["cloakroom.toml", "/etc/cloakroom/cloakroom.toml"];
-/// The variable that names the settings file.
+/// The environment variable that names the settings file.
 const FILE_VARIABLE: &str = "CLOAKROOM_CONFIG";
 
 impl Settings {
-    /// What the file and the environment set.
+    /// Reads the settings file and the environment.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let named = match file {
             Some(file) => Some(file.to_owned()),
@@ -37,7 +37,7 @@ impl Settings {
         Ok(from_file.merge(from_environment))
     }
 
-    /// What a settings file sets. Relative paths in it start at its folder.
+    /// Reads a settings file. Relative paths in it are resolved against its folder.
     pub(super) fn read_file(path: PathBuf) -> Result<Self, ConfigError> {
         let source = config::File::from(path.as_path()).format(config::FileFormat::Toml);
         let mut settings = read(source, &path.display().to_string())?;
@@ -55,13 +55,14 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What a text sets that has the form of the file.
+    /// Parses settings from a string in the format of the settings file.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         read(config::File::from_str(text, config::FileFormat::Toml), "the settings")
     }
 }
 
-/// The settings file to read: the named one, which must be readable, or the first that exists.
+/// Finds the settings file: the named one, which must be readable, or the first default that
+/// exists.
 pub(super) fn find_file(
     named: Option<PathBuf>,
     usual: &[&Path],
@@ -74,7 +75,8 @@ pub(super) fn find_file(
     for file in candidates {
         match fs::File::open(&file) {
             Ok(_) => return Ok(Some(file)),
-            // a file that exists and cannot be read is never passed over for the next one
+            // A file that exists but cannot be read is an error: the next file may have other
+            // settings.
             Err(error) if is_named || fs::symlink_metadata(&file).is_ok() => {
                 let shown = file.display();
                 return Err(ConfigError::new(format!("cannot read {shown}: {error}")));
@@ -91,14 +93,14 @@ pub(super) fn find_file(
     Ok(None)
 }
 
-/// An environment variable; an empty one counts as unset.
+/// Reads an environment variable. An empty one counts as unset.
 fn variable(name: &str) -> Result<Option<String>, ConfigError> {
     let value = env::var_os(name).filter(|value| !value.is_empty());
     let value = value.map(OsString::into_string).transpose();
     value.map_err(|_| ConfigError::new(format!("the environment variable {name} is not in UTF-8")))
 }
 
-/// The settings in the environment, but for empty ones, which count as unset.
+/// Reads all settings from the environment. Empty variables count as unset.
 fn variables() -> Result<config::Map<String, String>, ConfigError> {
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut settings = config::Map::new();
@@ -125,7 +127,7 @@ fn read(
         .map_err(|error| ConfigError::new(format!("{name}: {}", flatten_message(&error))))
 }
 
-/// What an error of TOML says, without the drawing of the place between its first line and the others.
+/// Turns an error of the TOML parser into one line, without the lines that quote the file.
 fn flatten_message(error: &str) -> String {
     let is_drawn = |line: &&str| {
         line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|')

@@ -1,4 +1,4 @@
-//! Which settings are taken, which are refused, and how they are shown.
+//! Tests which settings are accepted, which are refused, and how they are serialized.
 
 use std::fs;
 use std::time::Duration;

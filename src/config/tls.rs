@@ -1,4 +1,4 @@
-//! `tls`: the files of the certificate.
+//! The section `tls`: the files of the certificate and its key.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
 }
 
-/// The PEM files of the certificate, with the chain behind it, and of its key.
+/// The PEM files of the certificate, followed by its chain, and of its private key.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tls {
     pub certificate: PathBuf,
@@ -21,14 +21,14 @@ pub struct Tls {
 }
 
 impl TlsSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self { certificate: over.certificate.or(self.certificate), key: over.key.or(self.key) }
     }
 }
 
 impl Tls {
-    /// Both or neither.
+    /// Both files must be set, or neither.
     pub(super) fn check(settings: TlsSettings) -> Result<Option<Self>, ConfigError> {
         let alone = |one, other| Err(ConfigError::new(format!("{one} is set, but {other} is not")));
         match (settings.certificate, settings.key) {

@@ -1,4 +1,4 @@
-//! `tokens`: access tokens for other services.
+//! The section `tokens`: the audiences of access tokens.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::comma_list::CommaList;
 use super::error::ConfigError;
 use super::public_url::PublicUrl;
 
-/// As long as the audience of a token may be: `TokenRequest` says so, too.
+/// The maximum length of an audience. `TokenRequest` documents the same limit.
 const MAX_AUDIENCE_LENGTH: usize = 200;
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,22 +15,22 @@ pub struct TokenSettings {
     pub audiences: Option<CommaList>,
 }
 
-/// What is issued for other services.
+/// The settings about access tokens for other services.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tokens {
-    /// The services for which there are tokens, as these name them.
+    /// The audiences for which access tokens are issued.
     pub audiences: Vec<String>,
 }
 
 impl TokenSettings {
-    /// What `over` sets, else what this sets.
+    /// Merges two sources: the settings of `over` win.
     pub(super) fn merge(self, over: Self) -> Self {
         Self { audiences: over.audiences.or(self.audiences) }
     }
 }
 
 impl Tokens {
-    /// Any name will do but our own: the session tokens have that one.
+    /// Accepts any name except the service's own origin, which is the audience of session tokens.
     pub(super) fn check(
         settings: TokenSettings,
         public_url: &PublicUrl,

@@ -1,4 +1,4 @@
-//! The clock: the system's, or one that a test turns by hand.
+//! The clock: that of the system, or one that tests set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// An instant of the world's time, in milliseconds since 1970-01-01T00:00:00Z.
+/// A wall-clock instant, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -20,12 +20,12 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds, rounded down: what a JWT calls a `NumericDate`.
+    /// Whole seconds, rounded down: the `NumericDate` of a JWT.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// As RFC 3339 writes it, to the second.
+    /// The time in the format of RFC 3339, to the second.
     pub fn to_rfc3339(self) -> String {
         let at = OffsetDateTime::from_unix_timestamp(self.seconds());
         at.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
@@ -43,17 +43,18 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// How much later this is than `earlier`; zero if it is not.
+    /// The time from `earlier` to this instant, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// The clocks of nodes may differ by this much, and each believes what another one has counted. What a
-/// row says of a time later than that was written by a clock that was wrong, and holds up no client.
+/// The clocks of nodes may differ by this much, and each node uses the attempts that the others
+/// record. A row whose time is further in the future was written with a wrong clock, and does not
+/// delay any client.
 pub const MAX_CLOCK_DIFFERENCE: Duration = mins(5);
 
-/// Measures how long something takes, which is nothing of the world's time.
+/// Measures how long something takes, by a monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -67,7 +68,7 @@ impl Stopwatch {
     }
 }
 
-/// Where the domain reads the time.
+/// The source of wall-clock time for the domain.
 #[derive(Debug, Clone)]
 pub enum Clock {
     System,
@@ -75,7 +76,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A clock that stands still until it is turned.
+    /// A clock that stays at `start` until a test changes it.
     pub fn at(start: Timestamp) -> Self {
         Self::Turned(Arc::new(AtomicI64::new(start.millis())))
     }
@@ -90,12 +91,12 @@ impl Clock {
         }
     }
 
-    /// Moves a clock that is turned by hand; the system's clock stays as it is.
+    /// Advances a test clock; does nothing to the system clock.
     pub fn turn(&self, by: Duration) {
         self.set(self.now().plus(by));
     }
 
-    /// Sets a clock that is turned by hand, forward or back.
+    /// Sets a test clock forward or back; does nothing to the system clock.
     pub fn set(&self, to: Timestamp) {
         match self {
             Self::System => {}
@@ -104,7 +105,7 @@ impl Clock {
     }
 }
 
-/// Minutes as a duration, for constants that say what they mean.
+/// Minutes as a duration, for readable constants.
 pub const fn mins(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }

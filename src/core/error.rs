@@ -1,10 +1,10 @@
-//! Something broke that nobody above can mend: what was being done, and why it failed.
+//! The error for failures that no caller can handle: what was being done, and the cause.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// A failure to log once and to answer with 500, or with 503 when it may pass by itself.
+/// A failure that is logged once and answered with 500, or with 503 if a retry may succeed.
 #[derive(Debug)]
 pub struct Fault {
     doing: &'static str,
@@ -13,34 +13,34 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A failure that stays until somebody mends it.
+    /// A failure that lasts until an operator fixes its cause.
     pub fn new(doing: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { doing, cause: cause.into(), passing: false }
     }
 
-    /// A failure of something outside that may be back in a moment: a busy or full database.
+    /// A failure that may be over in a moment, such as a busy or full database.
     pub fn passing(doing: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { doing, cause: cause.into(), passing: true }
     }
 
-    /// A failure that several requests meet: each logs it and answers by itself.
+    /// The failure of work that several requests share: each request logs it and answers it.
     pub fn shared(fault: Arc<Self>) -> Self {
         let (doing, passing) = (fault.doing, fault.passing);
         Self { doing, cause: Box::new(SharedCause(fault)), passing }
     }
 
-    /// Why it failed.
+    /// The cause of the failure.
     pub fn cause(&self) -> &(dyn Error + 'static) {
         &*self.cause
     }
 
-    /// Is it worth trying again?
+    /// Whether a retry may succeed.
     pub fn may_pass(&self) -> bool {
         self.passing
     }
 }
 
-/// The cause of a failure that several requests meet.
+/// The cause of a failure that several requests share.
 #[derive(Debug)]
 struct SharedCause(Arc<Fault>);
 

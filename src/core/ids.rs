@@ -1,6 +1,6 @@
 //! The random ids of accounts and sessions.
 
-/// The random name of an account. It never changes and tells nothing about the person.
+/// The random id of an account. It never changes and reveals nothing about the user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccountId(String);
 
@@ -16,7 +16,7 @@ impl From<String> for AccountId {
     }
 }
 
-/// The name by which a listing knows a session. It is not the secret in the token.
+/// The id of a session in listings. It is not the secret in the token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(String);
 
@@ -25,7 +25,7 @@ impl SessionId {
         &self.0
     }
 
-    /// May this be the name of a session? `PostgreSQL` has no text with a NUL, and refuses it.
+    /// Whether the text can be the id of a session. PostgreSQL refuses a text that contains a NUL.
     pub fn is_valid(text: &str) -> bool {
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     }

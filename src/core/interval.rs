@@ -1,14 +1,14 @@
-//! What happens again and again: work at an interval, and log lines that are not repeated more often than that.
+//! Periodic work, and log lines that are repeated at most once in an interval.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often the same error is logged.
+/// The minimum time between two log lines about the same error.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Repeats work at an interval, until the value that it is done for is dropped.
+/// Repeats work at an interval, until the value that the work belongs to is dropped.
 #[derive(Debug)]
 pub struct Periodic<T> {
     held: Weak<T>,
@@ -16,26 +16,26 @@ pub struct Periodic<T> {
 }
 
 impl<T> Periodic<T> {
-    /// The first one is at once.
+    /// The first tick is immediate.
     pub fn every(time: Duration, held: Weak<T>) -> Self {
         let mut ticks = interval(time);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { held, ticks }
     }
 
-    /// The first one is after the interval.
+    /// Delays the first tick by the interval.
     pub fn skip_first(&mut self) {
         self.ticks.reset();
     }
 
-    /// Waits for the next time; `None` when the value is gone.
+    /// Waits for the next tick. Returns `None` when the value has been dropped.
     pub async fn next(&mut self) -> Option<Arc<T>> {
         self.ticks.tick().await;
         self.held.upgrade()
     }
 }
 
-/// Logs an error that lasts once, and then every half minute.
+/// Logs a lasting error immediately, and then at most every half minute.
 #[derive(Debug, Default)]
 pub struct LogLimiter {
     logged_at: Option<Instant>,

@@ -1,4 +1,5 @@
-//! What every layer may use: ids, secrets, the clock, errors and network types. It imports no other layer.
+//! Ids, secrets, the clock, errors and network types, for use in every layer. It imports no other
+//! layer.
 
 pub mod clock;
 pub mod error;

@@ -1,10 +1,10 @@
-//! Networks of proxies.
+//! The networks of trusted proxies.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The proxies that stand before this service.
+/// The proxies in front of this service, whose forwarding headers are trusted.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -13,7 +13,7 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// Is this one of them?
+    /// Whether this address is a trusted proxy.
     pub fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

@@ -1,11 +1,12 @@
-//! Who owns the service's files, and what their group may do.
+//! The owner of the service's files, and the rights of their group.
 //!
-//! A command that the superuser runs in another user's folder makes files that the service could not
-//! read, unless they get the owner of the folder. And a Kubernetes volume with `fsGroup` lets a group
-//! read and write all files of the volume each time it is mounted.
+//! If the superuser runs a command in another user's folder, the command would create files that
+//! the service cannot read, so it gives them to the owner of the folder. A Kubernetes volume with
+//! `fsGroup` gives a group read and write access to all files of the volume each time it is
+//! mounted, so these rights are removed again.
 //!
-//! That user may exchange folders and links while the superuser works there. So nothing is changed by its
-//! path: what is changed is open, and is known to be in the folder whose owner counts.
+//! The owner of the folder may replace folders and links while the superuser works there. So no
+//! right is changed by path: the file is open, and is known to be in the folder whose owner counts.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,17 +19,20 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat};
 use rustix::process::geteuid;
 
-/// What a group may do with a file, and the bit by which files in a folder get its group.
+/// All rights of a group on a file, and the setgid bit, by which files in a folder get its group.
 const GROUP_ACCESS: u32 = 0o2070;
-/// The same for a folder that a group may enter, but not change.
+/// The right of a group to change a folder, and the setgid bit. The group may still enter the
+/// folder.
 const GROUP_CHANGES: u32 = 0o2020;
-/// What all users may do, and the bit of folders such as `/tmp`. Cloakroom makes nothing that has these.
+/// The rights of all users, and the sticky bit of folders such as `/tmp`. Cloakroom creates no file
+/// with these.
 const SHARED: u32 = 0o1007;
 
-/// Gives a file that was just made at this path the owner of its folder, if the superuser made it.
+/// Gives a file that was just created at this path to the owner of its folder, if the superuser
+/// created it.
 pub fn give_to_folder_owner(made: &File, path: &Path) -> io::Result<()> {
     if !geteuid().is_root() {
-        return Ok(()); // nobody else can
+        return Ok(()); // only the superuser can give files away
     }
     let meta = made.metadata()?;
     let folder = folder_of(path)?;
@@ -42,13 +46,13 @@ pub fn give_to_folder_owner(made: &File, path: &Path) -> io::Result<()> {
         return Err(io::Error::other("it was exchanged while it was made"));
     }
     match std::os::unix::fs::fchown(made, Some(owner.uid()), Some(owner.gid())) {
-        // a container may take this right from its superuser, to whom the file then belongs
+        // A container may deny its superuser this right. The file then stays root's.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         given => given,
     }
 }
 
-/// The same for a folder that was just made, and is empty.
+/// Gives a folder that was just created, and is empty, to the owner of its parent folder.
 pub fn give_folder(path: &Path) -> io::Result<()> {
     if !geteuid().is_root() {
         return Ok(());
@@ -57,42 +61,42 @@ pub fn give_folder(path: &Path) -> io::Result<()> {
     give_to_folder_owner(&File::from(made), path)
 }
 
-/// Opens a file for appending, which is made if it is not there: with a mode that keeps others out, and
-/// as its folder's owner's.
+/// Opens a file for appending. If it does not exist, it is created with mode 0600, for the owner of
+/// its folder.
 pub fn open_private(path: &Path) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.append(true).mode(0o600);
     match options.clone().create_new(true).open(path) {
         Ok(file) => give_to_folder_owner(&file, path).map(|()| file),
-        // it may be a link in a secret that is mounted for reading, where it cannot be written
+        // The path may be a link in a read-only secret volume, where no file can be created.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
         Err(error) => Err(error),
     }
 }
 
-/// Takes from the group what it may do with the file of this name in a folder, or that it may change the
-/// folder of this name. Was there anything to take? What is a link, is shared with all users or belongs to
-/// another user stays as it is.
+/// Removes the group's access to a file in a folder, or the group's right to change a folder in it.
+/// Returns whether there was anything to remove. A link, an entry that all users can access, and an
+/// entry of another user stay as they are.
 pub fn remove_group_access(folder: &File, name: &OsStr) -> bool {
     let opened = locate(folder, name);
     opened.is_ok_and(|opened| remove_from(&opened, folder).unwrap_or(false))
 }
 
-/// What has this name in a folder, not opened for reading: closing that would release the locks that
-/// SQLite has on a database in this process.
+/// Opens the entry of this name in a folder, but not for reading: closing a file that is open for
+/// reading would release the locks that SQLite has on a database in this process.
 #[cfg(target_os = "linux")]
 fn locate(folder: &File, name: &OsStr) -> io::Result<File> {
     let itself = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(folder, name, itself, Mode::empty())?.into())
 }
 
-/// Kubernetes runs pods on Linux.
+/// Not supported elsewhere: Kubernetes runs pods on Linux.
 #[cfg(not(target_os = "linux"))]
 fn locate(_folder: &File, _name: &OsStr) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The same for a folder itself.
+/// Removes the group's right to change this folder.
 pub fn remove_group_changes(folder: &File) -> bool {
     remove_from(folder, folder).unwrap_or(false)
 }
@@ -114,14 +118,14 @@ fn remove_from(opened: &File, folder: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The folder that something is in, open.
+/// Opens the parent folder of a path.
 pub fn folder_of(path: &Path) -> io::Result<File> {
     Ok(openat(CWD, folder_name(path), READ | OFlags::DIRECTORY, Mode::empty())?.into())
 }
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
-/// Does this name in the folder lead to what is open, and not by a link?
+/// Whether this name in the folder is the opened file itself, and not a link to it.
 fn is_named(folder: &File, name: &OsStr, opened: &fs::Metadata) -> bool {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|named| (named.st_dev, named.st_ino) == (opened.dev(), opened.ino()))
@@ -136,7 +140,7 @@ fn is_empty(folder: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A file that belongs to another user than it should; it says what to do.
+/// The error of a file that belongs to the wrong user. Its message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub struct WrongOwner {
     path: PathBuf,
@@ -182,12 +186,13 @@ impl fmt::Display for WrongOwner {
     }
 }
 
-/// Does what is at this path belong to the owner of its folder?
+/// Whether the file at this path belongs to the owner of its folder.
 pub fn is_folder_owners(path: &Path, meta: &fs::Metadata) -> bool {
     fs::metadata(folder_name(path)).is_ok_and(|folder| folder.uid() == meta.uid())
 }
 
-/// What to do about an error of the system, to be written behind it; nothing if it is not about rights.
+/// What to do about an I/O error, as a suffix of its message. Empty if the error is not about
+/// permissions.
 pub fn remedy(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!("; {}", describe_denial(path)),
@@ -195,7 +200,7 @@ pub fn remedy(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// Why this user may not read or write what is at this path, or is to be made there, and what to do.
+/// Explains why this user may not read, write or create the file at this path, and what to do.
 pub fn describe_denial(path: &Path) -> String {
     let me = geteuid().as_raw();
     let seen = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
@@ -280,7 +285,7 @@ mod tests {
         give_to_folder_owner(&make(&file), &file).unwrap();
         assert_eq!(owner(&file), OTHER);
 
-        // the owner of the folder exchanges it while the file is made
+        // The owner of the folder replaces the file while it is created.
         let outside = make(&roots.join("passwd"));
         symlink(roots.join("passwd"), theirs.join("passwd")).unwrap();
         give_to_folder_owner(&outside, &theirs.join("passwd")).unwrap_err();

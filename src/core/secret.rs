@@ -1,7 +1,7 @@
-//! Every secret type, and the randomness of the operating system.
+//! All types of secrets, and random bytes from the operating system.
 //!
 //! A secret has no `Serialize` and no `Clone`, its `Debug` prints `…`, and its memory is
-//! overwritten when it is dropped. Whoever calls an `expose` has the reason beside it.
+//! overwritten when it is dropped. Every call of an `expose` has its reason next to it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use siphasher::sip128::SipHasher24;
 use zeroize::Zeroizing;
 
-/// A password as somebody typed it.
+/// A password as a user typed it.
 pub struct Password(Zeroizing<String>);
 
 impl Password {
@@ -20,17 +20,17 @@ impl Password {
         Self(Zeroizing::new(typed))
     }
 
-    /// For hashing it and for checking it against the rules.
+    /// For hashing, and for the checks of the password rules.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A password's hash in PHC string form, as it stands in its row.
+/// The hash of a password in PHC string format, as stored in the database.
 pub struct PasswordHash(Zeroizing<String>);
 
 impl PasswordHash {
-    /// For comparing a password with it, and for the row that holds it.
+    /// For the verification of a password, and for writing the hash to the database.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -42,7 +42,7 @@ impl From<String> for PasswordHash {
     }
 }
 
-/// The secret name of a session: 256 random bits. It stands in the token and nowhere else.
+/// The secret of a session: 256 random bits. Only the session token contains it.
 pub struct Sid(Zeroizing<[u8; 32]>);
 
 impl Sid {
@@ -50,17 +50,17 @@ impl Sid {
         Self(Zeroizing::new(random_bytes()))
     }
 
-    /// The one way from a session's secret name to what the store may know of it.
+    /// The only conversion from the secret to the digest that the store sees.
     pub fn digest(&self) -> SidDigest {
         SidDigest(Sha256::digest(&self.0[..]).into())
     }
 
-    /// For the token's claim `sid`.
+    /// For the claim `sid` of the session token.
     pub fn expose(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(&self.0[..])
     }
 
-    /// Reads a token's claim `sid`; only the canonical spelling counts.
+    /// Parses the claim `sid` of a session token. Only the canonical encoding is valid.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         let read = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes[..]);
@@ -68,7 +68,7 @@ impl Sid {
     }
 }
 
-/// SHA-256 of a [`Sid`]: finds the session's row and tells nothing about the token.
+/// The SHA-256 of a [`Sid`]: finds the session's row, and reveals nothing about the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SidDigest([u8; 32]);
 
@@ -78,8 +78,8 @@ impl SidDigest {
     }
 }
 
-/// A one-time invitation to register: 128 random bits, 32 hexadecimal digits, which survive being
-/// read aloud, typed, and put into a link.
+/// A one-time invite code for a registration: 128 random bits as 32 hexadecimal digits, which are
+/// easy to read aloud, to type, and to put into a link.
 pub struct InviteCode(Zeroizing<String>);
 
 impl InviteCode {
@@ -87,23 +87,23 @@ impl InviteCode {
         Self(Zeroizing::new(format!("{:032x}", u128::from_be_bytes(random_bytes()))))
     }
 
-    /// What somebody typed; spaces around it and capitals are forgiven.
+    /// Parses a code that a user typed. White space around it and upper case are ignored.
     pub fn typed(text: &str) -> Self {
         Self(Zeroizing::new(text.trim().to_ascii_lowercase()))
     }
 
-    /// The one way from a code to what the store may know of it.
+    /// The only conversion from the code to the digest that the store sees.
     pub fn digest(&self) -> InviteDigest {
         InviteDigest(Sha256::digest(&*self.0).into())
     }
 
-    /// For whoever passes the invitation on.
+    /// For the operator who sends the invite to the invited person.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// SHA-256 of an [`InviteCode`]: finds the invite's row and tells nothing about the code.
+/// The SHA-256 of an [`InviteCode`]: finds the invite's row, and reveals nothing about the code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InviteDigest([u8; 32]);
 
@@ -113,17 +113,17 @@ impl InviteDigest {
     }
 }
 
-/// A secret of 256 random bits that stands in a file and in no database.
+/// A secret of 256 random bits that is stored in a file and never in the database.
 pub struct FileSecret<P>(Zeroizing<[u8; 32]>, PhantomData<P>);
 
-/// What the secrets of a kind are for.
+/// The kind of a [`FileSecret`].
 pub trait Purpose {
     const NAME: &'static str;
-    /// Goes into the id, so that secrets of two kinds never have the same one.
+    /// Part of the id, so that secrets of different kinds never have the same id.
     const LABEL: &'static str;
 }
 
-/// What a password's hash needs in addition to its salt.
+/// A secret that is hashed together with a password and its salt.
 pub type Pepper = FileSecret<ForPeppering>;
 
 /// The secret from which the service derives a key for each purpose.
@@ -150,7 +150,7 @@ impl<P: Purpose> FileSecret<P> {
         Self(Zeroizing::new(random_bytes()), PhantomData)
     }
 
-    /// Reads 64 hexadecimal digits, as its file has them, and ignores white space after them.
+    /// Parses 64 hexadecimal digits, the content of its file. White space after them is ignored.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let digits = text.trim_ascii_end();
         let mut bytes = Zeroizing::new([0; 32]);
@@ -164,7 +164,7 @@ impl<P: Purpose> FileSecret<P> {
         Some(Self(bytes, PhantomData))
     }
 
-    /// For its file: a line of 64 hexadecimal digits.
+    /// The content of its file: a line of 64 hexadecimal digits.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len() + 1));
         for byte in &*self.0 {
@@ -175,15 +175,15 @@ impl<P: Purpose> FileSecret<P> {
         text
     }
 
-    /// Names the secret in hashes, rows and messages, and reveals nothing about it: the first 32 bits of
-    /// a digest, as eight hexadecimal digits. Another secret has another id.
+    /// The id of the secret in hashes, rows and messages: the first 32 bits of a digest, as eight
+    /// hexadecimal digits. It reveals nothing about the secret.
     pub fn id(&self) -> String {
         let digest = Sha256::new_with_prefix(P::LABEL).chain_update(self.0.as_slice()).finalize();
         let [a, b, c, d, ..]: [u8; 32] = digest.into();
         format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
 
-    /// Can it be guessed? All its bytes are the same then.
+    /// Whether the secret is easy to guess: all its bytes are the same.
     pub fn is_weak(&self) -> bool {
         self.0.iter().all(|byte| *byte == self.0[0])
     }
@@ -200,8 +200,8 @@ impl<P: Purpose> fmt::Debug for FileSecret<P> {
     }
 }
 
-/// An HMAC of a user name that no registration gets: finds the row, and does not reveal the name to
-/// a reader of the database who lacks the server secret.
+/// The HMAC of a user name that is reserved after its account was closed. It finds the row, but a
+/// reader of the database cannot find the name without the server secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HeldUsernameDigest([u8; 32]);
 
@@ -215,7 +215,7 @@ impl HeldUsernameDigest {
     }
 }
 
-/// A signed session token: what the cookie carries.
+/// A signed session token: the value of the session cookie.
 pub struct SessionToken(Zeroizing<String>);
 
 impl SessionToken {
@@ -223,13 +223,13 @@ impl SessionToken {
         Self(Zeroizing::new(jwt))
     }
 
-    /// For `Set-Cookie`, and for verifying it.
+    /// For `Set-Cookie`, and for the verification of the token.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A signed access token: who is signed in, for another service.
+/// A signed access token, which tells another service which user is signed in.
 pub struct AccessToken(Zeroizing<String>);
 
 impl AccessToken {
@@ -237,13 +237,13 @@ impl AccessToken {
         Self(Zeroizing::new(jwt))
     }
 
-    /// For the answer to who asked for it.
+    /// For the response to the client that requested it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A signed device token: by it a client is known that has signed in before.
+/// A signed device token, which identifies a client that has signed in before.
 pub struct DeviceToken(Zeroizing<String>);
 
 impl DeviceToken {
@@ -251,23 +251,25 @@ impl DeviceToken {
         Self(Zeroizing::new(jwt))
     }
 
-    /// For `Set-Cookie`, and for verifying it.
+    /// For `Set-Cookie`, and for the verification of the token.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// Names a [`SessionToken`] in the session cache, by a hash that only this process can compute.
-// A cached token is not verified again, so the cache must not take one token for another. SipHash-2-4 is a
-// pseudorandom function (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the 128-bit output is
-// that of the authors' reference implementation). Its key is random, made at the start, and in no answer: without
-// it, a forged token has the hash of a given cached one with a chance of 2^-128. With the key, two tokens with
-// one hash can be made; but the memory that holds it also holds the key that signs tokens. SHA-256 would take ten
-// times as many instructions on a CPU without instructions for it.
+/// Hashes a [`SessionToken`] to its key in the session cache, with a hash that only this process
+/// can compute.
+// A cached token is not verified again, so the cache must not take one token for another.
+// SipHash-2-4 is a pseudorandom function (Aumasson and Bernstein, "SipHash: a fast short-input
+// PRF", 2012; the 128-bit output is that of the authors' reference implementation). Its key is
+// random, generated at startup, and in no response: without the key, a forged token has the hash of
+// a given cached token with a probability of 2^-128. An attacker who knows the key can construct
+// two tokens with the same hash, but the memory that contains it also contains the key that signs
+// tokens. SHA-256 would take ten times as many instructions on a CPU without SHA instructions.
 pub struct TokenHasher(SipHasher24);
 
 impl TokenHasher {
-    /// With a new key.
+    /// A hasher with a new random key.
     pub fn random() -> Self {
         Self(SipHasher24::new_with_key(&random_bytes()))
     }
@@ -277,7 +279,7 @@ impl TokenHasher {
     }
 }
 
-/// What memory keeps of a [`SessionToken`], see [`TokenHasher`].
+/// The key of a [`SessionToken`] in the session cache, see [`TokenHasher`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(u128);
 
@@ -305,14 +307,15 @@ hides_itself!(
     TokenHash
 );
 
-/// Bytes from the operating system's generator.
+/// Random bytes from the operating system.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }
 
-/// A name that nobody guesses and that tells nothing: 128 random bits, 22 characters of base64url.
+/// A random id of 128 bits, as 22 characters of base64url. It cannot be guessed and reveals
+/// nothing.
 pub fn random_id() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }
@@ -346,7 +349,7 @@ mod tests {
         assert!(here.hash(token) == here.hash(token));
         assert!(here.hash(token) != here.hash(&token[1..]));
         assert!(here.hash(token) != there.hash(token));
-        // the first and the last vector of `vectors_sip128` of the reference implementation
+        // The first and the last vector of `vectors_sip128` of the reference implementation.
         let key: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
         let reference = TokenHasher(SipHasher24::new_with_key(&key));
         let text: String = (0..63).map(char::from).collect();

@@ -1,14 +1,14 @@
-//! User names: which ones there may be, and which ones are reserved.
+//! User names: their canonical form, and the reserved ones.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The fewest and the most characters of a user name.
+/// The minimum and maximum length of a user name.
 pub const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 
-/// Names that stand for the service, its operator or a page, and that nobody may take who registers:
-/// who bears one could speak in another's name. Mailboxes of a domain are those of RFC 2142.
+/// User names of the service, its operators and its pages. They are not available for registration,
+/// because their owner could impersonate the operator. The mailbox names come from RFC 2142.
 pub const RESERVED: [&str; 39] = [
     "abuse",
     "account",
@@ -51,21 +51,22 @@ pub const RESERVED: [&str; 39] = [
     "webmaster",
 ];
 
-/// A user name in its canonical form: 1 to 64 of `a-z 0-9 . _ -`, first and last a letter or digit.
+/// A user name in its canonical form: 1 to 64 of `a-z 0-9 . _ -`, the first and the last a letter
+/// or digit.
 ///
-/// RFC 8265, `UsernameCaseMapped`, with an alphabet that has no two names that look alike to a
-/// careful reader: width, case and composition are mapped in the RFC's order (sections 3.3.2 and
-/// 3.3.3), and whatever is not of the alphabet then is refused.
+/// This is the profile `UsernameCaseMapped` of RFC 8265, with an alphabet in which no two names
+/// look alike to a careful reader. Width, case and composition are mapped in the order of the RFC
+/// (sections 3.3.2 and 3.3.3); a name with a character outside the alphabet after that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-/// Why a text is no user name.
+/// The reason why a text is not a valid user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadUsername {
     Empty,
     TooLong,
     NotAllowed,
-    /// It is one of [`RESERVED`], which only the operator gives.
+    /// It is one of [`RESERVED`], which only the operator can assign.
     Reserved,
 }
 
@@ -87,12 +88,12 @@ impl Username {
         if is_name { Ok(Self(mapped)) } else { Err(BadUsername::NotAllowed) }
     }
 
-    /// The user name of a row: it was parsed before it was stored.
+    /// The user name of a row, which was parsed before it was stored.
     pub fn from_row(name: String) -> Self {
         Self(name)
     }
 
-    /// Refuses a reserved name, which only the operator gives.
+    /// Refuses a reserved name, which only the operator can assign.
     pub fn unless_reserved(self) -> Result<Self, BadUsername> {
         if RESERVED.contains(&self.as_str()) { Err(BadUsername::Reserved) } else { Ok(self) }
     }
@@ -102,8 +103,8 @@ impl Username {
     }
 }
 
-/// The width mapping of RFC 8264, section 5.2.1, as far as it leads into the alphabet: the wide
-/// forms of ASCII, which keyboards for Chinese, Japanese and Korean type.
+/// The width mapping of RFC 8264, section 5.2.1, for the characters that map into the alphabet: the
+/// full-width forms of ASCII, which keyboards for Chinese, Japanese and Korean type.
 fn narrow(c: char) -> char {
     const FURTHER: u32 = '！' as u32 - '!' as u32;
     match c {
@@ -210,7 +211,7 @@ mod tests {
         }
     }
 
-    /// Anything, and often what comes close to a name.
+    /// Any text, often one that is similar to a user name.
     fn any_text() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
