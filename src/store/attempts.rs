@@ -1,4 +1,4 @@
-//! How often somebody tried, as rows.
+//! The table of rate limits and backoff: counted attempts.
 
 use sqlx::FromRow;
 
@@ -9,32 +9,32 @@ use super::errors::context;
 use super::group_commit::RollbackScope;
 use crate::core::error::Fault;
 
-/// A digest of who tries.
+/// A digest of the client, account or session whose attempts are counted.
 pub type AttemptKey = [u8; 16];
 
-/// What is known of a key; zero for one that is not there.
+/// The counts of a key. All fields are zero if the key has no row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
 pub struct AttemptRow {
     pub failures: i64,
     pub free_at: i64,
     pub last_at: i64,
-    /// The number of the newest failure. A key that is counted again after its row is gone goes on
-    /// with greater numbers.
+    /// The number of the newest failure. After its row was removed, a key continues with greater
+    /// numbers.
     pub counted: i64,
-    /// The failures up to this number were forgotten.
+    /// Failures up to this number were reset.
     pub forgiven: i64,
 }
 
-/// The time of the node that counts. A row that another node has written later than this is believed
-/// up to `trusted_until`: clocks differ a little. Behind that the other clock was wrong.
+/// The time of the node that counts. `trusted_until` bounds the times in rows of other nodes, whose
+/// clocks differ a little: a row with a later time was written with a wrong clock.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeTime {
     pub now: i64,
     pub trusted_until: i64,
 }
 
-/// One more turn of a key whose turns come at a steady rate: `free_at` moves on by `every`, from
-/// `burst` before the present at the earliest.
+/// One more request of a key that is limited by GCRA: `free_at` (the theoretical arrival time)
+/// advances by `every`, starting from `now - burst` at the earliest.
 #[derive(Debug, Clone, Copy)]
 pub struct GcraRow {
     pub key: AttemptKey,
@@ -42,7 +42,7 @@ pub struct GcraRow {
     pub every: i64,
 }
 
-/// What a key becomes, provided that it still is what was read.
+/// The new counts of a key, to be written provided that the row still is as it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct BackoffRow {
     pub key: AttemptKey,
@@ -50,14 +50,14 @@ pub struct BackoffRow {
     pub to: AttemptRow,
 }
 
-/// The failures of a key up to a number are forgotten; later ones stay.
+/// Resets the failures of a key up to a number; later failures remain.
 #[derive(Debug, Clone, Copy)]
 pub struct ResetRow {
     pub key: AttemptKey,
     pub up_to: i64,
 }
 
-/// What a try that turned out well makes forgotten, and the turns it gives back.
+/// The failures that a successful attempt resets, and the GCRA requests that it gives back.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptReset {
     pub resets: Vec<ResetRow>,
@@ -77,8 +77,8 @@ impl Store {
             .map_err(context("looking up how often somebody tried"))
     }
 
-    /// Counts a try at all of its keys, or at none: false if one of them has its next turn later,
-    /// or was counted at by somebody else meanwhile.
+    /// Counts an attempt for all of its keys, or for none. Returns false if a key exceeds its rate,
+    /// or if another request was counted for a key since its row was read.
     pub async fn count_attempt(
         &self,
         turns: &[GcraRow],
@@ -110,7 +110,8 @@ impl Store {
         .map_err(context("counting a try"))
     }
 
-    /// Forgets the tries of some keys, and gives turns back; how many keys were forgotten wholly.
+    /// Resets the failures of some keys and gives GCRA requests back. Returns the number of keys
+    /// whose row was deleted.
     pub async fn reset_attempts(&self, tries: AttemptReset) -> Result<u64, Fault> {
         self.write(RollbackScope::Group, move |mut all| {
             Box::pin(async move { reset_attempts(&mut all, tries).await })
@@ -119,8 +120,8 @@ impl Store {
         .map_err(context("forgiving somebody's tries"))
     }
 
-    /// Takes a step back. If others have counted since, it is one failure less; if it was forgotten
-    /// since, there is nothing to take back.
+    /// Undoes the counting of a failure. If others were counted since, the number of failures
+    /// decreases by one; if the failures were reset since, nothing changes.
     pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), Fault> {
         let failed = || context("taking back a try");
         let undo = self.writer().query(
@@ -151,7 +152,8 @@ impl Store {
             .map_err(failed())
     }
 
-    /// Removes up to `limit` keys that hold nobody up at `now` and were last used before an instant.
+    /// Removes up to `limit` keys that delay no client at `now` and were last used before an
+    /// instant.
     pub async fn remove_attempts(&self, before: i64, now: i64, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(
@@ -167,7 +169,7 @@ impl Store {
             .map_err(context("removing old tries"))
     }
 
-    /// How many keys there are.
+    /// Counts the keys.
     pub async fn count_attempts(&self) -> Result<i64, Fault> {
         self.reader()
             .query("select count(*) from attempts")
@@ -177,9 +179,11 @@ impl Store {
     }
 }
 
-/// Resets the attempts of some keys, and gives turns back; how many keys were forgotten wholly.
+/// Resets the failures of some keys and gives GCRA requests back. Returns the number of keys whose
+/// row was deleted.
 pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sqlx::Result<u64> {
-    // in the order in which they are counted, so that no two wait for each other
+    // In the order in which attempts are counted, so that transactions do not wait for each other
+    // in a cycle.
     for turn in tries.turns {
         db.query("update attempts set free_at = free_at - $2 where key = $1")
             .bind(&turn.key[..])
@@ -197,7 +201,7 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sq
             .await?;
         forgotten += all;
         if all == 0 {
-            // others were counted since, whose waits are those of a few failures: none
+            // Failures were counted since, but so few that they cause no delay.
             db.query(
                 "update attempts set forgiven = $2, free_at = last_at,
                         failures = case when failures > counted - $2 then counted - $2
@@ -213,9 +217,10 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sq
     Ok(forgotten)
 }
 
-/// Takes one more turn of a key, unless its next one is later. The present is the node's own time ($4) or
-/// that of the row, whichever is later, so that of two nodes neither grants what the other has counted; a
-/// row from behind $5 was written by a clock that was wrong, and starts again.
+/// Counts one more request of a key that is limited by GCRA, unless the key exceeds its rate. The
+/// present is the later of the node's own time ($4) and that of the row, so that no node allows a
+/// request that another node has already counted. A row whose time is after $5 was written with a
+/// wrong clock and starts again.
 pub async fn take_turn(
     db: &mut impl Connection,
     turn: &GcraRow,
@@ -247,7 +252,7 @@ pub async fn take_turn(
     .map(|taken| taken > 0)
 }
 
-/// Counts a step of a key, unless the key is not what was read any more.
+/// Writes the new counts of a key, unless its row has changed since it was read.
 async fn take_step(db: &mut impl Connection, step: &BackoffRow) -> sqlx::Result<bool> {
     let insert = db.query(
         "insert into attempts (key, failures, free_at, last_at, counted, forgiven)
@@ -261,7 +266,7 @@ async fn take_step(db: &mut impl Connection, step: &BackoffRow) -> sqlx::Result<
     bind_row(insert, &step.from).execute().await.map(|taken| taken > 0)
 }
 
-/// Binds a row to the parameters that come next, in the order of its columns.
+/// Binds the counts to the next parameters, in the order of the columns.
 fn bind_row<'c>(query: Query<'c>, row: &AttemptRow) -> Query<'c> {
     query
         .bind(row.failures)

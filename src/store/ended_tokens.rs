@@ -1,4 +1,5 @@
-//! Session tokens that are refused and have no session any more, with the time at which they ended.
+//! The table `ended_tokens`: session tokens that are refused although their session was deleted,
+//! with the time at which they ended.
 
 use super::Store;
 use super::engine::connection::Connection;
@@ -7,7 +8,7 @@ use crate::core::error::Fault;
 use crate::core::secret::SidDigest;
 
 impl Store {
-    /// When the token of this digest ended, if that is still recorded.
+    /// When the token with this digest ended, if that is still recorded.
     pub async fn find_ended_token(&self, digest: SidDigest) -> Result<Option<i64>, Fault> {
         self.reader()
             .query("select ended_at from ended_tokens where digest = $1")

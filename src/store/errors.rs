@@ -1,15 +1,15 @@
-//! What a driver's error means.
+//! The meaning of database errors.
 
 use crate::core::error::Fault;
 
-/// Turns a driver's error into a [`Fault`] that says what was being done.
+/// Turns a database error into a [`Fault`] that says what was being done.
 pub fn context(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
     move |error| {
         if is_transient(&error) { Fault::passing(doing, error) } else { Fault::new(doing, error) }
     }
 }
 
-/// Is it the database's state of the moment, rather than our query?
+/// Whether the error comes from the present state of the database, and not from our query.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut
@@ -17,13 +17,13 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Io(_) => true,
         sqlx::Error::Database(error) => match error.code().as_deref() {
-            // SQLite's primary result codes, in the low byte of the extended ones: BUSY 5,
-            // LOCKED 6, READONLY 8, IOERR 10, CORRUPT 11, FULL 13, CANTOPEN 14, NOTADB 26.
+            // SQLite's primary result codes, in the low byte of the extended ones: BUSY 5, LOCKED
+            // 6, READONLY 8, IOERR 10, CORRUPT 11, FULL 13, CANTOPEN 14, NOTADB 26.
             Some(code) if code.len() < 5 => code
                 .parse::<u32>()
                 .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26)),
-            // PostgreSQL's classes: connection 08, resources 53, operator intervention 57, another
-            // transaction in the way 40; and 25006, a server that only reads, as standbys do.
+            // PostgreSQL's classes: connection 08, transaction rollback 40, resources 53, operator
+            // intervention 57; and 25006, a read-only server such as a standby.
             Some("25006") => true,
             Some(state) => ["08", "40", "53", "57"].iter().any(|class| state.starts_with(class)),
             None => false,
@@ -32,16 +32,16 @@ fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Does SQLite say that the file is CORRUPT or NOTADB?
+/// Whether SQLite reports the file as CORRUPT or NOTADB.
 pub fn is_damage(error: &sqlx::Error) -> bool {
     primary_code(error).is_some_and(|code| matches!(code, 11 | 26))
 }
 
-/// SQLite's primary result code, which is the low byte of its extended ones.
+/// SQLite's primary result code, which is the low byte of the extended one.
 pub fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
     if code.len() > 4 {
-        return None; // PostgreSQL's have five characters
+        return None; // codes of PostgreSQL have five characters
     }
     code.parse::<u32>().ok().map(|code| code & 0xff)
 }

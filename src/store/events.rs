@@ -1,4 +1,4 @@
-//! Security events as rows.
+//! The table `events`: security events.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::core::error::Fault;
 
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct EventRow {
-    /// Begins with its instant, so that the newest is the largest.
+    /// Starts with the time, so that the newest event has the largest id.
     pub id: Vec<u8>,
     pub at: i64,
     pub event: String,
@@ -25,7 +25,7 @@ pub struct EventRow {
     pub request_id: Option<String>,
 }
 
-/// An event, and the name that its account has, if it is there still.
+/// An event, with the user name of its account if the account still exists.
 #[derive(Debug, Clone, FromRow)]
 pub struct NamedEventRow {
     #[sqlx(flatten)]
@@ -33,7 +33,7 @@ pub struct NamedEventRow {
     pub username: Option<String>,
 }
 
-/// Where a page of events lies: from the first bound on, and before the second.
+/// The range of a page of events: `from` is included, `before` is not.
 #[derive(Debug, Clone)]
 pub struct EventRange {
     pub from: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct EventRange {
 }
 
 impl Store {
-    /// Adds events; one that is there already stays as it is.
+    /// Adds events. An event that exists already stays as it is.
     pub async fn add_events(&self, rows: Arc<Vec<EventRow>>) -> Result<(), Fault> {
         self.write(RollbackScope::Own, move |mut db| {
             Box::pin(async move {
@@ -56,7 +56,7 @@ impl Store {
         .map_err(context("writing down events"))
     }
 
-    /// The newest events of a range, the newest first: of one account, or of all.
+    /// Lists the newest events of a range, newest first: those of one account, or all.
     pub async fn events(
         &self,
         account: Option<&str>,
@@ -80,7 +80,7 @@ impl Store {
         query.fetch_all().await.map_err(context("reading events"))
     }
 
-    /// The accounts that events from an id on are of.
+    /// Lists the accounts that have events from this id on.
     pub async fn accounts_with_events(&self, from: &[u8]) -> Result<Vec<String>, Fault> {
         self.reader()
             .query(
@@ -92,8 +92,8 @@ impl Store {
             .map_err(context("looking for accounts with events"))
     }
 
-    /// The id of the newest event of an account and a kind that has `most` newer ones, if there are as
-    /// many: a walk along the index of as many steps at the most.
+    /// The id of the newest event of an account and kind that has `most` newer ones, if there is
+    /// one. It takes at most `most` index steps.
     pub async fn event_of_account_behind(
         &self,
         account: &str,
@@ -113,8 +113,7 @@ impl Store {
             .map_err(context("counting the events of an account"))
     }
 
-    /// Removes up to `limit` events of an account and a kind that are not newer than an id, the oldest
-    /// first.
+    /// Removes up to `limit` events of an account and kind up to an id, oldest first.
     pub async fn remove_events_of_account(
         &self,
         account: &str,
@@ -137,7 +136,7 @@ impl Store {
             .map_err(context("removing old events of an account"))
     }
 
-    /// The id of the newest event of its kind that has `most` newer ones, if there are as many.
+    /// The id of the newest event of a kind that has `most` newer ones, if there is one.
     pub async fn event_behind(&self, refusal: bool, most: i64) -> Result<Option<Vec<u8>>, Fault> {
         self.reader()
             .query("select id from events where refusal = $1 order by id desc limit 1 offset $2")
@@ -148,7 +147,7 @@ impl Store {
             .map_err(context("counting events"))
     }
 
-    /// Removes up to `limit` events of a kind that are not newer than an id, the oldest first.
+    /// Removes up to `limit` events of a kind up to an id, oldest first.
     pub async fn remove_events(
         &self,
         refusal: bool,
@@ -169,7 +168,7 @@ impl Store {
     }
 }
 
-/// Inserts an event, unless it is there already.
+/// Inserts an event, unless it exists already.
 async fn insert_event(db: &mut impl Connection, row: &EventRow) -> sqlx::Result<()> {
     db.query(
         "insert into events (id, at, event, refusal, account_id, session_id, thing,

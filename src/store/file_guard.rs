@@ -1,10 +1,10 @@
-//! The files that SQLite writes to, while they are open: still there, still the same, and on a disk
-//! that keeps what it was told to.
+//! Watches the files of an open SQLite database: they must exist, be the same files, and be on a
+//! disk that keeps what it was told to keep.
 //!
-//! SQLite holds its files open and never asks whether they have a name still. In a file that was
-//! removed or replaced it would go on writing what nobody finds again, and behind the end of one that
-//! was cut off, too. So every query is asked for here, and no write is acknowledged before it was
-//! looked again.
+//! SQLite keeps its files open and never checks whether they still exist by name. It would go on
+//! writing to a file that was removed or replaced, or past the end of a truncated one, and these
+//! writes would be lost. So every query runs through this guard, and no write is acknowledged
+//! before the files were checked again.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -18,25 +18,25 @@ use tokio::sync::{Mutex, watch};
 
 use super::suspect_writer::SuspectWriter;
 
-/// SQLite's extended result codes for a file or a folder that was not synced.
+/// SQLite's extended result codes for a file or a folder that could not be synced.
 const UNSYNCED: [&str; 2] = ["1034", "1290"];
-/// The first bytes of a write-ahead log; the last bit says in which order its sums are made.
+/// The first bytes of a write-ahead log. The last bit is the byte order of its checksums.
 const MAGIC: [u8; 4] = [0x37, 0x7f, 0x06, 0x82];
 
-/// The database, its write-ahead log and the index of that.
+/// The database file, its write-ahead log and the log's index.
 #[derive(Debug)]
 pub struct FileGuard {
     all: Vec<TrackedFile>,
     log: Option<File>,
-    /// Why nothing is read or written any more.
+    /// The failure because of which all reads and writes are refused, if there is one.
     failure: watch::Sender<Option<StorageFailure>>,
-    /// One looks closely, and all others wait.
+    /// Held during a thorough check, for which all others wait.
     looking: Mutex<()>,
-    /// What the connection that writes is thought of.
+    /// Whether the writer's connection is suspect.
     pub writer: SuspectWriter,
 }
 
-/// What does not mend by itself.
+/// A failure that does not go away by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StorageFailure {
     #[error(
@@ -48,13 +48,13 @@ pub enum StorageFailure {
     CutOff,
 }
 
-/// A file as it was opened.
+/// The identity of a file that was opened.
 #[derive(Debug)]
 struct TrackedFile {
     path: PathBuf,
     device: u64,
     number: u64,
-    /// The most bytes it was seen to have.
+    /// The largest size that the file was seen to have, in bytes.
     size: AtomicU64,
 }
 
@@ -65,7 +65,7 @@ impl TrackedFile {
         Ok(Self { path, device: found.dev(), number: found.ino(), size })
     }
 
-    /// The file, if that is still what is found by its name.
+    /// The metadata of the file, if its path still leads to the same file.
     fn found(&self) -> io::Result<Metadata> {
         let name = self.path.display();
         let found = fs::metadata(&self.path)
@@ -78,9 +78,9 @@ impl TrackedFile {
 }
 
 impl FileGuard {
-    /// The files of a database that has just been opened.
+    /// Tracks the files of a database that was just opened.
     pub fn of(database: &Path, writer: SuspectWriter) -> io::Result<Self> {
-        let database = database.canonicalize()?; // as SQLite names those beside it
+        let database = database.canonicalize()?; // SQLite derives the other names from this one
         let beside = |suffix: &str| {
             let mut name = database.clone().into_os_string();
             name.push(suffix);
@@ -88,7 +88,7 @@ impl FileGuard {
         };
         let (log, index) = (beside("-wal"), beside("-shm"));
         Ok(Self {
-            // SQLite keeps no lock on this one, so that closing it lets go of none
+            // SQLite holds no lock on this file, so closing it releases none.
             log: Some(File::open(&log)?),
             all: vec![TrackedFile::of(database)?, TrackedFile::of(log)?, TrackedFile::of(index)?],
             failure: watch::Sender::new(None),
@@ -97,21 +97,21 @@ impl FileGuard {
         })
     }
 
-    /// For whoever only looks at a database, once, and believes whatever is there.
+    /// For a single inspection of a database, which accepts any state of the files.
     pub fn unwatched() -> Self {
         let failure = watch::Sender::new(None);
         let (looking, writer) = (Mutex::new(()), SuspectWriter::default());
         Self { all: Vec::new(), log: None, failure, looking, writer }
     }
 
-    /// May be read and written?
+    /// Checks the files before or after a query.
     pub async fn check(&self) -> sqlx::Result<()> {
         if self.are_as_known()? {
             return Ok(());
         }
         let _one = self.looking.lock().await;
         if self.are_as_known()? {
-            return Ok(()); // somebody else looked meanwhile
+            return Ok(()); // another task has checked meanwhile
         }
         if self.is_whole().await {
             for known in &self.all {
@@ -123,14 +123,14 @@ impl FileGuard {
         Err(sqlx::Error::Io(io::Error::other(StorageFailure::CutOff)))
     }
 
-    /// Runs a query, if the files are there, and returns what came of it, if it can be believed.
+    /// Runs a query between two checks of the files.
     pub async fn around<T>(&self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
         self.check().await?;
         let outcome = query.await;
         self.verify_after(outcome).await
     }
 
-    /// What came of a query, if it can be believed.
+    /// The outcome of a query, unless the check of the files fails.
     pub async fn verify_after<T>(&self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
         match &outcome {
             Ok(_) => self.check().await?,
@@ -139,9 +139,10 @@ impl FileGuard {
         outcome
     }
 
-    /// Notes an error after which nobody knows what is on the disk. What the system could not write it
-    /// forgets, and the next sync succeeds without it; only a start that writes all of it anew makes
-    /// sure. An error of the connection that writes is noted, too.
+    /// Records an error after which the content of the disk is unknown. The operating system drops
+    /// data that it could not write, and the next sync succeeds without it; only a restart, which
+    /// writes everything in the log again, restores certainty. Errors of the writer's connection
+    /// are recorded, too.
     pub fn record_error(&self, error: &sqlx::Error) {
         self.writer.record_error(error);
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -150,7 +151,7 @@ impl FileGuard {
         }
     }
 
-    /// Comes back when the disk has failed to keep what was written.
+    /// Resolves when the disk has failed to keep data.
     pub async fn unsynced(&self) -> StorageFailure {
         let mut changes = self.failure.subscribe();
         let found = changes.wait_for(|failure| *failure == Some(StorageFailure::Unsynced)).await;
@@ -158,7 +159,7 @@ impl FileGuard {
         StorageFailure::Unsynced
     }
 
-    /// Are they there and no shorter than they were? Whoever asks SQLite itself to shorten them may.
+    /// Whether the files exist and have not shrunk. SQLite itself may shrink them on request.
     fn are_as_known(&self) -> io::Result<bool> {
         if let Some(failure) = *self.failure.borrow() {
             return Err(io::Error::other(failure));
@@ -171,8 +172,7 @@ impl FileGuard {
         Ok(are_whole && self.log_begins()?)
     }
 
-    /// Is there a beginning of what is in the log? Who wrote behind the end of one that was cut off
-    /// left none.
+    /// Whether the log starts with its header. A write past the end of a truncated log leaves none.
     fn log_begins(&self) -> io::Result<bool> {
         let Some(log) = &self.log else { return Ok(true) };
         let mut begin = [0; 4];
@@ -182,7 +182,8 @@ impl FileGuard {
         }
     }
 
-    /// Is all of it there? A connection that has nothing of it in memory reads it.
+    /// Whether the database is complete. A new connection, which has nothing in memory, reads all
+    /// of it.
     async fn is_whole(&self) -> bool {
         let options = SqliteConnectOptions::new().filename(&self.all[0].path).read_only(true);
         let read = async {

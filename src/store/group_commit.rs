@@ -1,6 +1,6 @@
-//! Writes that share a commit, in SQLite: a commit waits for the disk, and there is one writer. Who
-//! comes while it waits goes along with the next one, so that a slow disk does not say how many may
-//! sign in a second. Everybody is answered after the commit, as if it had been theirs alone.
+//! Group commit on SQLite: a commit waits for the disk, and there is only one writer. Writes that
+//! arrive meanwhile share the next commit, so that a slow disk does not limit the number of logins
+//! per second. Each caller gets its response after the commit, as if it had committed alone.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,41 +13,42 @@ use super::suspect_writer;
 use super::wait_histogram::WaitHistogram;
 use crate::core::clock::Stopwatch;
 
-/// As many writes share a commit at the most, and as many may wait for the next one.
+/// The maximum number of writes in a commit, and of writes that wait for the next one.
 const MAX_WRITES: usize = 256;
 
 pub type BoxFuture<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// Tells who waits for a write what came of it.
+/// Sends the outcome of a write to its caller.
 type Notify = Box<dyn FnOnce() + Send>;
-/// A write. What failed by itself has told so and taken nothing along; an error is everybody's.
+/// A write. `Ok(None)` is a write that failed by itself: its caller has the error already, and the
+/// others continue. `Err` rolls back the whole group.
 type Work = Box<
     dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, sqlx::Result<Option<Notify>>>
         + Send,
 >;
 
-/// What an error of a write undoes.
+/// What is rolled back when a write fails.
 #[derive(Debug, Clone, Copy)]
 pub enum RollbackScope {
-    /// Itself only: it is one statement, or has a transaction within the common one. An error of the
-    /// connection undoes all the same what is common.
+    /// Only the write itself, which is a single statement or uses a savepoint. An error of the
+    /// connection rolls back the whole group all the same.
     Own,
-    /// The common transaction, which saves the one within: for what fails only with the disk.
+    /// The whole group, which saves the savepoint: for writes that fail only when the disk fails.
     Group,
 }
 
-/// The way to the next commit.
+/// The queue for the next commit.
 #[derive(Debug)]
 pub struct GroupCommit {
     queue: mpsc::Sender<Work>,
     files: Arc<FileGuard>,
-    /// How long it takes until a write is begun.
+    /// The time from the arrival of a write to its start.
     pub waits: Arc<WaitHistogram>,
 }
 
 impl GroupCommit {
-    /// Commits what comes until this is dropped. It is no request's own task, so that a client who
-    /// goes away takes nobody's write along.
+    /// Starts the task that commits writes until this is dropped. It is independent of requests, so
+    /// that a client that disconnects cannot cancel the writes of others.
     pub fn start(writer: SqlitePool, files: Arc<FileGuard>) -> Self {
         let (queue, mut waiting) = mpsc::channel(MAX_WRITES);
         let written = Arc::clone(&files);
@@ -56,7 +57,7 @@ impl GroupCommit {
                 if let Err(error) = commit_together(&writer, first, &mut waiting, &written).await {
                     tracing::warn!("a commit failed: {error}");
                     written.record_error(&error);
-                    // they would wait as long for the same
+                    // The waiting writes would only wait as long for the same error.
                     while waiting.try_recv().is_ok() {}
                 }
             }
@@ -64,7 +65,8 @@ impl GroupCommit {
         Self { queue, files, waits: Arc::default() }
     }
 
-    /// Does this in a transaction with whatever else waits, and comes back when it is on the disk.
+    /// Runs a write in a transaction with the other waiting writes, and returns after the commit is
+    /// on the disk.
     pub async fn run<T: Send + 'static>(
         &self,
         scope: RollbackScope,
@@ -78,7 +80,7 @@ impl GroupCommit {
         let work: Work = Box::new(move |connection| {
             Box::pin(async move {
                 waits.record(asked.elapsed());
-                // nobody waits any more: then nobody is told
+                // If the caller has gone away, sending fails, and that is fine.
                 match (work(connection).await, scope) {
                     (Ok(done), _) => {
                         Ok(Some(Box::new(move || drop(answer.send(Ok(done)))) as Notify))
@@ -97,13 +99,13 @@ impl GroupCommit {
             })
         });
         self.queue.send(work).await.map_err(|_ended| sqlx::Error::WorkerCrashed)?;
-        // without an answer it was not committed
+        // The sender is dropped only if the commit failed.
         let outcome = answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         self.files.verify_after(outcome).await
     }
 }
 
-/// One transaction for all that wait.
+/// Runs all waiting writes in one transaction.
 async fn commit_together(
     writer: &SqlitePool,
     first: Work,

@@ -1,4 +1,5 @@
-//! User names of closed and deleted accounts, as rows: no registration gets them for a time.
+//! The table `held_usernames`: user names of closed and deleted accounts, which are reserved for a
+//! time.
 
 use super::Store;
 use super::engine::connection::Connection;
@@ -6,20 +7,20 @@ use super::errors::context;
 use crate::core::error::Fault;
 use crate::core::secret::HeldUsernameDigest;
 
-/// A user name that is held.
+/// A reserved user name.
 #[derive(Debug)]
 pub struct HeldUsernameRow {
     pub digest: HeldUsernameDigest,
-    /// The server secret that the digest was made with.
+    /// The id of the server secret that the digest was computed with.
     pub secret_id: String,
     pub held_until: i64,
 }
 
-/// Releases the name of a digest ($1).
+/// Releases the user name with a digest ($1).
 const RELEASE: &str = "delete from held_usernames where digest = $1";
 
 impl Store {
-    /// Releases a user name by all its digests; true if it was held.
+    /// Releases a user name by all its digests. Returns true if it was reserved.
     pub async fn release_username(&self, digests: &[HeldUsernameDigest]) -> Result<bool, Fault> {
         let mut released = 0;
         for digest in digests {
@@ -29,7 +30,7 @@ impl Store {
         Ok(released > 0)
     }
 
-    /// Is any user name held? One row is looked at.
+    /// Whether any user name is reserved. Reads at most one row.
     pub async fn holds_usernames(&self) -> Result<bool, Fault> {
         self.reader()
             .query("select count(*) from (select 1 from held_usernames limit 1) h")
@@ -39,7 +40,8 @@ impl Store {
             .map_err(context("looking for held user names"))
     }
 
-    /// The server secrets that held user names need at an instant, and how many need each.
+    /// Lists the server secrets that reserved user names need at an instant, with the number of
+    /// names for each.
     pub async fn server_secrets_in_use(&self, now: i64) -> Result<Vec<(String, i64)>, Fault> {
         self.reader()
             .query(SECRETS_IN_USE)
@@ -49,7 +51,8 @@ impl Store {
             .map_err(context("looking for the server secrets in use"))
     }
 
-    /// Releases up to `limit` user names that are held under this server secret; how many those were.
+    /// Releases up to `limit` user names that are reserved under this server secret. Returns how
+    /// many were released.
     pub async fn forget_held_usernames(&self, secret_id: &str, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(
@@ -63,7 +66,8 @@ impl Store {
             .map_err(context("releasing user names"))
     }
 
-    /// Removes up to `limit` names that are no longer held; how many those were.
+    /// Removes up to `limit` user names whose reservation has expired. Returns how many were
+    /// removed.
     pub async fn remove_expired_held_usernames(&self, now: i64, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(
@@ -78,11 +82,12 @@ impl Store {
     }
 }
 
-/// The server secrets of the names that are held at an instant ($1), and how many names need each.
+/// The server secrets of the user names that are reserved at an instant ($1), with the number of
+/// names for each.
 pub const SECRETS_IN_USE: &str = "select secret_id, count(*) from held_usernames
      where held_until > $1 group by secret_id order by secret_id";
 
-/// Holds a name, in the transaction that removes its account.
+/// Reserves a user name, in the transaction that removes its account.
 pub async fn hold_username(db: &mut impl Connection, held: &HeldUsernameRow) -> sqlx::Result<()> {
     db.query(
         "insert into held_usernames (digest, secret_id, held_until)
@@ -96,7 +101,7 @@ pub async fn hold_username(db: &mut impl Connection, held: &HeldUsernameRow) -> 
     .map(drop)
 }
 
-/// How many rows hold the name of a digest at an instant: one or none.
+/// Counts the rows that reserve the user name of a digest at an instant: one or none.
 pub async fn count_held(
     db: &mut impl Connection,
     digest: &HeldUsernameDigest,
@@ -109,7 +114,7 @@ pub async fn count_held(
         .await
 }
 
-/// Releases the name of a digest; how many rows held it.
+/// Releases the user name of a digest. Returns the number of deleted rows.
 pub async fn release_held(
     db: &mut impl Connection,
     digest: &HeldUsernameDigest,

@@ -1,4 +1,4 @@
-//! Invites as rows.
+//! The table `invites`.
 
 use sqlx::FromRow;
 
@@ -8,7 +8,7 @@ use super::errors::context;
 use crate::core::error::Fault;
 use crate::core::secret::InviteDigest;
 
-/// An invite that nobody has used.
+/// An unused invite.
 #[derive(Debug, FromRow)]
 pub struct InviteRow {
     pub id: String,
@@ -34,7 +34,7 @@ impl Store {
             .map_err(context("adding an invite"))
     }
 
-    /// Is there an invite with this digest that is in force?
+    /// Whether there is a valid invite with this digest.
     pub async fn has_invite(&self, digest: InviteDigest, now: i64) -> Result<bool, Fault> {
         self.reader()
             .query("select count(*) from invites where digest = $1 and expires_at > $2")
@@ -46,7 +46,7 @@ impl Store {
             .map_err(context("looking an invite up"))
     }
 
-    /// The invites in force, the next to expire first, at most `limit` of them behind a given one.
+    /// Lists valid invites by expiry: at most `limit`, starting after the given one.
     pub async fn invites_behind(
         &self,
         now: i64,
@@ -68,7 +68,7 @@ impl Store {
             .map_err(context("listing the invites"))
     }
 
-    /// Removes the invite of this name; false if there is none.
+    /// Removes the invite with this id. Returns false if there is none.
     pub async fn remove_invite(&self, id: &str) -> Result<bool, Fault> {
         self.writer()
             .query("delete from invites where id = $1")
@@ -79,7 +79,7 @@ impl Store {
             .map_err(context("removing an invite"))
     }
 
-    /// Removes up to `limit` invites that have expired; how many those were.
+    /// Removes up to `limit` expired invites. Returns how many were removed.
     pub async fn remove_expired_invites(&self, now: i64, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(
@@ -93,7 +93,7 @@ impl Store {
             .map_err(context("removing expired invites"))
     }
 
-    /// Removes every invite; how many those were.
+    /// Removes all invites. Returns how many were removed.
     pub async fn remove_all_invites(&self) -> Result<u64, Fault> {
         self.writer()
             .query("delete from invites")
@@ -103,7 +103,8 @@ impl Store {
     }
 }
 
-/// Uses up the invite with a digest, if it is in force: of two registrations at once, one removes the row.
+/// Uses up the invite with this digest, if it is valid. Of two concurrent registrations, only one
+/// deletes the row.
 pub async fn use_up_invite(
     db: &mut impl Connection,
     digest: InviteDigest,

@@ -1,11 +1,11 @@
-//! Migrations that a checkout with CRLF line ends has changed.
+//! Detects migrations whose line endings a checkout has changed to CRLF.
 
 use sha2::{Digest, Sha384};
 use sqlx::migrate::Migration;
 
 use super::open_error::OpenError;
 
-/// What is wrong with a migration that ran with another checksum.
+/// The error for a migration that ran with another checksum.
 pub fn mismatch(known: &Migration, ran: &[u8]) -> OpenError {
     if differ_in_line_ends(known.sql.as_str(), ran) {
         return OpenError::LineEnds(known.version);
@@ -13,7 +13,7 @@ pub fn mismatch(known: &Migration, ran: &[u8]) -> OpenError {
     OpenError::Changed(known.version)
 }
 
-/// Is this the checksum of the same text with other line ends?
+/// Whether the checksum is that of the same text with other line endings.
 pub fn differ_in_line_ends(sql: &str, checksum: &[u8]) -> bool {
     let lf = sql.replace("\r\n", "\n");
     let crlf = lf.replace('\n', "\r\n");

@@ -1,7 +1,8 @@
-//! Rows. The only layer that names sqlx.
+//! The database: rows and queries. No other layer names sqlx.
 //!
-//! A query is written once, literal, next to its row, and runs on both engines: see `engine/query.rs`, and
-//! `write.rs` for the ways to write. Time comes in as a parameter, and what comes out are rows: no rules live here.
+//! A query is written once for both engines, as a literal next to its row type: see
+//! `engine/query.rs`, and `write.rs` for the ways to write. Times are parameters, results are rows,
+//! and there are no business rules here.
 
 mod accounts;
 mod attempts;

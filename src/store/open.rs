@@ -1,4 +1,4 @@
-//! Opens a database, whichever engine it is, and closes it.
+//! Opens a database of either engine, and closes it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,40 +13,41 @@ use super::open_error::OpenError;
 use super::wait_histogram::Waited;
 use crate::core::error::Fault;
 
-/// Has the log say nothing of statements that take long, for those who copy everything.
+/// A log directive that hides warnings about slow statements, for commands that copy everything.
 pub const QUIET_SLOW_QUERIES: &str = "sqlx::query=error";
-/// What the driver's lines about a password file are logged as.
+/// The log target of the driver's messages about a password file.
 pub const PGPASS_TARGET: &str = "sqlx_postgres::options::pgpass";
-/// As many connections to PostgreSQL do for a command, which asks for one thing after the other.
+/// The number of PostgreSQL connections of a command, which runs its queries one after the other.
 const CLI_CONNECTIONS: u32 = 4;
 
 /// Connections to Cloakroom's database, for tables of an embedding service.
 ///
-/// In SQLite they are four of their own to the same file, with foreign keys on, which wait for 0.9
-/// seconds for who writes; begin a transaction that writes with `begin immediate`. In PostgreSQL they
-/// are Cloakroom's own, as many as the setting `database_connections` says, whose statements end after
-/// two seconds.
+/// On SQLite these are four additional connections to the same file, with foreign keys enabled.
+/// They wait up to 0.9 seconds for another writer. Start a transaction that writes with `begin
+/// immediate`. On PostgreSQL these are Cloakroom's own connections, as many as the setting
+/// `database_connections` allows, whose statements time out after two seconds.
 ///
-/// Let rows refer to an account by `references accounts (id) on delete cascade`, and they go when it
-/// is closed. Migrations of your own need a table of their own to be noted in, or each side refuses
-/// to start because of what the other one ran: see `examples/notes`.
+/// Let your rows refer to an account with `references accounts (id) on delete cascade`, so that
+/// they are deleted together with the account. Your own migrations need their own migrations table;
+/// otherwise your service and Cloakroom would refuse to start because of each other's migrations.
+/// See `examples/notes`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Database {
-    /// A file.
+    /// An SQLite file.
     Sqlite(sqlx::SqlitePool),
-    /// A server.
+    /// A PostgreSQL server.
     Postgres(sqlx::PgPool),
 }
 
 impl Store {
-    /// Opens the database at `address`, makes it if it is an SQLite file that is not there yet,
-    /// and brings its schema up to date.
+    /// Opens the database at `address`, creates it if it is an SQLite file that does not exist, and
+    /// runs the missing migrations.
     pub async fn open(address: &str) -> Result<Self, OpenError> {
         Self::open_with(address, CLI_CONNECTIONS).await
     }
 
-    /// The same with so many connections, if it is a PostgreSQL: SQLite has as many as are of use.
+    /// Opens the database with this number of connections to PostgreSQL. SQLite has a fixed number.
     pub async fn open_with(address: &str, connections: u32) -> Result<Self, OpenError> {
         if address.starts_with("sqlite:") {
             Ok(Self::Sqlite(sqlite::open(sqlite::parse(address)?).await?))
@@ -57,13 +58,13 @@ impl Store {
         }
     }
 
-    /// Opens an SQLite file, as [`Store::open`] does.
+    /// Opens an SQLite file, like [`Store::open`].
     pub async fn open_file(file: &Path) -> Result<Self, OpenError> {
         let options = SqliteConnectOptions::new().filename(file);
         Ok(Self::Sqlite(sqlite::open(options).await?))
     }
 
-    /// The file of an SQLite database; `None` if it is no such address.
+    /// The file of an SQLite database, or `None` if the URL is not one of SQLite.
     pub fn file_of(address: &str) -> Result<Option<PathBuf>, OpenError> {
         if !address.starts_with("sqlite:") {
             return Ok(None);
@@ -71,24 +72,24 @@ impl Store {
         Ok(Some(sqlite::parse(address)?.get_filename().to_owned()))
     }
 
-    /// Is there a database of Cloakroom's at an address? Nothing is made.
+    /// Whether there is a Cloakroom database at a URL. Nothing is created.
     pub async fn exists(address: &str) -> Result<bool, OpenError> {
         if let Some(file) = Self::file_of(address)? {
             return Ok(match std::fs::metadata(&file) {
-                Ok(about) => about.len() > 0, // SQLite takes an empty file for a new database
-                Err(error) => error.kind() != std::io::ErrorKind::NotFound, // opening says why
+                Ok(about) => about.len() > 0, // SQLite treats an empty file as a new database
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound, // opening it fails
             });
         }
         postgres::has_tables(address).await
     }
 
-    /// The last migration that this program knows.
+    /// The version of the newest migration that this program has.
     pub fn newest_schema() -> i64 {
         let newest = |known: &Migrator| known.iter().map(|migration| migration.version).max();
         newest(&sqlite::MIGRATIONS).unwrap_or_default()
     }
 
-    /// The database answers.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<(), Fault> {
         self.reader()
             .query("select count(*) from accounts where 1 = 0")
@@ -107,7 +108,7 @@ impl Store {
             .map_err(context("reading which migrations ran"))
     }
 
-    /// The connections of each pool: how many are in use, and how many wait to be.
+    /// The connections of each pool: the numbers of used and of idle ones.
     pub fn connections(&self) -> Vec<(&'static str, u32, u32)> {
         fn of<D: sqlx::Database>(
             name: &'static str,
@@ -122,8 +123,8 @@ impl Store {
         }
     }
 
-    /// How long those waited who write behind each other: what a sign-in writes, in SQLite, which has
-    /// one writer. On PostgreSQL no request waits for that.
+    /// How long writes waited for the writer of SQLite. `None` on PostgreSQL, where writes do not
+    /// queue.
     pub fn waited(&self) -> Option<Waited> {
         match self {
             Self::Sqlite(pools) => Some(pools.group_commit.waits.snapshot()),
@@ -131,16 +132,16 @@ impl Store {
         }
     }
 
-    /// Comes back when the disk has failed to keep what was written: nothing is read or written any
-    /// more until the database is opened again.
+    /// Resolves when the disk has failed to keep data. After that, nothing is read or written until
+    /// the database is opened again.
     pub async fn unsynced(&self) -> StorageFailure {
         match self {
             Self::Sqlite(pools) => pools.files.unsynced().await,
-            Self::Postgres(_) => std::future::pending().await, // the server's own to mend
+            Self::Postgres(_) => std::future::pending().await, // a task of the server
         }
     }
 
-    /// Writes what is open to the disk and closes every connection.
+    /// Closes every connection, after pending writes are on the disk.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(pools) => {
@@ -152,7 +153,7 @@ impl Store {
         }
     }
 
-    /// For services with tables of their own.
+    /// The connections for an embedding service with its own tables.
     pub fn database(&self) -> Database {
         match self {
             Self::Sqlite(pools) => Database::Sqlite(pools.guests.clone()),

@@ -1,10 +1,10 @@
-//! Why a database cannot be opened.
+//! The error of opening a database.
 
 use sqlx::migrate::MigrateError;
 
 use super::errors::is_damage;
 
-/// Why a database cannot be opened; each says what to do.
+/// Why a database cannot be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the database address starts with neither sqlite: nor postgres:")]
@@ -46,7 +46,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Says why a migration did not run.
+    /// Converts the error of a migration.
     pub fn from_migration(error: MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)

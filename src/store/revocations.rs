@@ -1,4 +1,4 @@
-//! The revocation feed: which accounts lost a session, in the order in which that was committed.
+//! The revocation feed: the accounts that lost a session, in commit order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use super::errors::context;
 use super::file_guard::FileGuard;
 use crate::core::error::Fault;
 
-/// The most revocations that are read at once.
+/// The maximum number of revocations that are read by one query.
 const MAX_BATCH: i64 = 1000;
-/// A reader that gets no answer within this time connects again.
+/// A feed that gets no answer within this time reconnects.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// What a feed has read.
+/// The result of reading the feed.
 #[derive(Debug)]
 pub enum Update {
-    /// It reads from now on. Sessions that ended before are not reported.
+    /// The feed starts at the present. Earlier revocations are not reported.
     Reset,
-    /// The accounts whose sessions ended since, and whether these are all.
+    /// The accounts whose sessions were revoked since the last reading, and whether these are all.
     Revoked { accounts: Vec<String>, is_all: bool },
 }
 
-/// Reads the revocations that this and other processes commit. It reads by position and misses none; in
-/// PostgreSQL a revocation wakes it.
+/// Reads the revocations that this and other processes commit. It reads by position and misses
+/// none. On PostgreSQL, notifications wake it.
 #[derive(Debug)]
 pub struct RevocationFeed {
     position: Option<i64>,
@@ -45,8 +45,8 @@ enum Source {
 }
 
 impl RevocationFeed {
-    /// Reads what is behind the last position. After an error it starts again with [`Update::Reset`]: a
-    /// database that was away may be another one when it is back.
+    /// Reads the revocations after the last position. After an error it starts again with
+    /// [`Update::Reset`], because a database that was away may be another one afterwards.
     pub async fn read_next(&mut self) -> Result<Update, Fault> {
         let position = self.position.take();
         let update = match &mut self.source {
@@ -68,7 +68,7 @@ impl RevocationFeed {
         Ok(update)
     }
 
-    /// Waits until there may be something to read, for so long at the most.
+    /// Waits until there may be new revocations, but no longer than `most`.
     pub async fn wait(&mut self, most: Duration) {
         let Source::Postgres { listener, .. } = &mut self.source else { return sleep(most).await };
         let Some(connection) = listener else { return sleep(most).await };
@@ -78,7 +78,8 @@ impl RevocationFeed {
     }
 }
 
-/// Reads on the connection that listens, and on no other: as long as it stands, positions go up.
+/// Reads only on the connection that listens, because positions are certain to increase only as
+/// long as that connection lives.
 async fn listen(
     pool: &PgPool,
     hosts: &PgHosts,
@@ -89,7 +90,7 @@ async fn listen(
         Some(connection) => (connection, position),
         None => (listener.insert(connect(pool, hosts).await?), None),
     };
-    while connection.next_buffered().is_some() {} // one reading answers them all
+    while connection.next_buffered().is_some() {} // one query covers all notifications
     read(connection, position).await
 }
 
@@ -105,7 +106,7 @@ async fn connect(pool: &PgPool, hosts: &PgHosts) -> sqlx::Result<PgListener> {
     Ok(listener)
 }
 
-/// The revocations behind a position, or the position of the newest one.
+/// Reads the revocations after a position, or the position of the newest one.
 async fn read<'c, D, E>(db: E, position: Option<i64>) -> sqlx::Result<(i64, Update)>
 where
     D: sqlx::Database,
@@ -135,7 +136,7 @@ where
 }
 
 impl Store {
-    /// A feed of revocations from now on.
+    /// A feed that starts at the present.
     pub fn feed(&self) -> RevocationFeed {
         let source = match self {
             Self::Sqlite(pools) => Source::Sqlite(pools.readers.clone(), Arc::clone(&pools.files)),
@@ -148,7 +149,7 @@ impl Store {
         RevocationFeed { position: None, source }
     }
 
-    /// Removes up to `limit` revocations of before an instant, which every process has read.
+    /// Removes up to `limit` revocations before an instant, which all processes have read.
     pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, Fault> {
         self.writer()
             .query(
@@ -163,7 +164,7 @@ impl Store {
     }
 }
 
-/// Records that a session of an account ended, in the transaction that ends it.
+/// Records that a session of an account was revoked, in the transaction that revokes it.
 pub async fn record_revocation(
     db: &mut impl Connection,
     account_id: &str,
@@ -172,8 +173,9 @@ pub async fn record_revocation(
     db.query(RECORD_REVOCATION).bind(account_id).bind(now).execute().await.map(drop)
 }
 
-/// PostgreSQL wakes those that listen when the transaction is committed. The lock is held until then, so
-/// that the positions become visible in their order, and a reader that goes on behind one misses none.
+/// PostgreSQL notifies the feeds when the transaction commits. The lock is held until then, so that
+/// positions become visible in increasing order, and a feed that continues after a position misses
+/// none.
 const RECORD_REVOCATION: Statement = Statement::PerEngine {
     sqlite: "insert into endings (account_id, at) values ($1, $2)",
     postgres: "insert into endings (account_id, at)

@@ -1,4 +1,5 @@
-//! What is kept for sessions beside who is signed in, as rows: gone when their session is.
+//! The table `session_data`: application data of sessions, which is deleted together with the
+//! session.
 
 use sqlx::FromRow;
 
@@ -8,14 +9,14 @@ use super::errors::context;
 use super::group_commit::RollbackScope;
 use crate::core::error::Fault;
 
-/// What is kept of one type, and how often it was changed.
+/// The session data of one type, and the number of its changes.
 #[derive(Debug, Clone, FromRow)]
 pub struct DataRow {
     pub value: String,
     pub version: i64,
 }
 
-/// A session that has not ended, and the place of one type in it.
+/// A session, and the name of one type of data in it.
 #[derive(Debug, Clone, Copy)]
 pub struct DataPlace<'a> {
     pub session_id: &'a str,
@@ -24,15 +25,15 @@ pub struct DataPlace<'a> {
 }
 
 impl DataPlace<'_> {
-    /// An id has always as many characters, so that no two places share a key.
+    /// All session ids have the same length, so no two places have the same key.
     fn key(&self) -> String {
         format!("{}{}", self.session_id, self.name)
     }
 }
 
 impl Store {
-    /// What is kept there: the outer `None` says that the session has ended, the inner one that
-    /// nothing was kept yet.
+    /// Reads the data. The outer `None` means that the session has ended, the inner one that there
+    /// is no data yet.
     pub async fn session_data(
         &self,
         place: DataPlace<'_>,
@@ -62,7 +63,7 @@ impl Store {
         }))
     }
 
-    /// Keeps a value there, whatever was there before; false if the session has ended.
+    /// Writes the data unconditionally. Returns false if the session has ended.
     pub async fn keep_session_data(
         &self,
         place: DataPlace<'_>,
@@ -92,8 +93,8 @@ impl Store {
         .map_err(context("keeping something for a session"))
     }
 
-    /// Keeps a value there if what is there has this version, or if nothing was kept; false if that
-    /// has changed, or if the session has ended.
+    /// Writes the data, provided that the present data has this version, or that there is none if
+    /// `version` is `None`. Returns false if that is not the case, or if the session has ended.
     pub async fn change_session_data(
         &self,
         place: DataPlace<'_>,
@@ -134,7 +135,7 @@ impl Store {
     }
 }
 
-/// Gives what is kept for a session to another one that stands in its place.
+/// Moves the data of a session to the session that replaces it.
 pub async fn take_over_data(db: &mut impl Connection, old: &str, new: &str) -> sqlx::Result<()> {
     db.query(
         "update session_data

@@ -1,13 +1,13 @@
-//! Is the connection that writes of any use still? SQLite opens a file to read that it cannot open to
-//! write, and such a connection never writes, however well the disk is again.
+//! Detects a writer connection that has become useless: SQLite opens a file that is not writable
+//! for reading only, and such a connection can never write, even after the disk has recovered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::errors::{is_damage, primary_code};
 
-/// From a write that failed with the file to one that succeeds; until then each write opens a connection.
-/// So the database is looked at as it is, and not as a connection remembers it.
+/// Set from a write that failed because of the file until a write succeeds. Meanwhile each write
+/// opens a new connection, which sees the present state of the file.
 #[derive(Debug, Clone, Default)]
 pub struct SuspectWriter(Arc<AtomicBool>);
 
@@ -27,8 +27,8 @@ impl SuspectWriter {
     }
 }
 
-/// May another connection do what this one did not: READONLY 8, IOERR 10? CANTOPEN is not among them: this
-/// one is open, and where no file can be opened another would not be.
+/// Whether a new connection might succeed: READONLY 8, IOERR 10. CANTOPEN is not among them: this
+/// connection is open, and where no file can be opened, a new one would fail too.
 pub fn is_of_connection(error: &sqlx::Error) -> bool {
     primary_code(error).is_some_and(|code| matches!(code, 8 | 10))
 }

@@ -1,26 +1,26 @@
-//! How long callers waited for the database before anything was done for them.
+//! How long writes waited for the database before they started.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds in seconds: from nobody before one's turn to the end of anybody's patience.
+/// Upper bounds in seconds: from a free writer to the longest wait that requests accept.
 const BOUNDS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
-/// A histogram of the waits since the start.
+/// A histogram of the waits since startup.
 #[derive(Debug, Default)]
 pub struct WaitHistogram {
-    /// A place for each bound, and one for what took longer.
+    /// A bucket for each bound, and one for longer waits.
     took: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
 }
 
-/// What was counted.
+/// A snapshot of the histogram.
 #[derive(Debug)]
 pub struct Waited {
-    /// How many took at most as long as each bound, and longer than the one before; what took
-    /// longer than all of them has none.
+    /// For each bound, the number of waits up to it that are longer than the previous bound. The
+    /// last bound is infinite.
     pub took: Vec<(f64, u64)>,
-    /// How long all of them took together.
+    /// The sum of all waits.
     pub seconds: f64,
 }
 

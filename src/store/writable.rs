@@ -1,5 +1,5 @@
-//! Can the database be written? A file, a mount, a role or a server may take no writes while reading goes on
-//! well, and then nobody signs in.
+//! Checks whether the database is writable. A file, a mount, a role or a server may be read-only
+//! while reads succeed, and then no user can sign in.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::errors::{context, primary_code};
 use super::write::spawn_uncancellable;
 use crate::core::error::Fault;
 
-/// A write that finds no row. Where nothing may be written it fails all the same.
+/// A write that affects no row. It fails all the same if the database is read-only.
 const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where id = ''";
-/// The same to whatever a sign-in writes: any of them may be damaged in a file.
+/// Writes to all tables that a login writes, because each of them may be damaged in a file.
 const WRITE_NOTHING_TO_FILE: [&str; 4] = [
     WRITE_NOTHING,
     "update attempts set failures = failures where key = x''",
@@ -21,12 +21,12 @@ const WRITE_NOTHING_TO_FILE: [&str; 4] = [
     "update events set refusal = refusal where id = x''",
 ];
 
-/// How long a connection is waited for. Kubernetes gives a probe a second.
+/// How long the check waits for a connection. Kubernetes gives a probe one second.
 const MAX_WAIT: Duration = Duration::from_millis(250);
 
 impl Store {
-    /// Writes nothing, and takes it back. Where others write all the time it is not tried: then the database
-    /// takes writes.
+    /// Writes without an effect, and rolls back. If the writer is busy, nothing is written, because
+    /// then the database is writable.
     pub async fn check_writable(&self) -> Result<(), Fault> {
         let checked = match self {
             Self::Sqlite(pools) => match timeout(MAX_WAIT, pools.writer.acquire()).await {
@@ -73,7 +73,7 @@ async fn write_to_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
     transaction.rollback().await
 }
 
-/// Does another process write: BUSY 5, LOCKED 6?
+/// Whether another process writes: BUSY 5, LOCKED 6.
 fn is_busy(error: &sqlx::Error) -> bool {
     primary_code(error).is_some_and(|code| matches!(code, 5 | 6))
 }
@@ -95,7 +95,7 @@ mod tests {
         store.check_writable().await.unwrap();
 
         let held = pools.writer.begin().await.unwrap();
-        store.check_writable().await.unwrap(); // who writes is not waited for
+        store.check_writable().await.unwrap(); // does not wait for another writer
         drop(held);
         let file = folder.path().join("small.db");
         let other = sqlx::sqlite::SqliteConnectOptions::new().filename(file);

@@ -1,17 +1,16 @@
-//! The ways to write: alone, or together with other writes that wait for the disk.
+//! The ways to write: in a separate transaction, or in a group commit.
 
 use super::Store;
 use super::engine::connection::{ConnectionRef, Transaction};
 use super::group_commit::{BoxFuture, RollbackScope};
 
 impl Store {
-    /// Runs a write to its end, even when its caller does not wait any longer, so `work` owns what it uses.
-    /// In SQLite, which has one writer, it shares its commit with others; in PostgreSQL it is a task of its
-    /// own.
+    /// Runs a write to its end, even if its caller is dropped; so `work` owns its data. On SQLite,
+    /// which has one writer, the write joins a group commit; on PostgreSQL it is a separate task.
     ///
-    /// With [`RollbackScope::Own`] it is one statement or begins a transaction. With
-    /// [`RollbackScope::Group`] it is in a transaction already, and does either all of it, or nothing
-    /// before its first statement that writes.
+    /// With [`RollbackScope::Own`], `work` is a single statement or begins a transaction. With
+    /// [`RollbackScope::Group`], `work` runs inside a transaction, and either succeeds completely
+    /// or fails before its first statement that writes.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         scope: RollbackScope,
@@ -42,7 +41,7 @@ impl Store {
         spawn_uncancellable(work).await
     }
 
-    /// Runs `work` in a transaction of its own. `work` commits it; otherwise it is rolled back.
+    /// Runs `work` in a separate transaction. `work` commits it; otherwise it is rolled back.
     pub(super) async fn transaction<T, F: Future<Output = sqlx::Result<T>>>(
         &self,
         work: impl FnOnce(Transaction) -> F,
@@ -57,7 +56,7 @@ impl Store {
     }
 }
 
-/// Begins a transaction. A caller that goes away meanwhile leaves none behind.
+/// Begins a transaction. A caller that is dropped meanwhile leaves none open.
 async fn begin<D: sqlx::Database>(
     pool: &sqlx::Pool<D>,
 ) -> sqlx::Result<sqlx::Transaction<'static, D>> {
@@ -65,8 +64,8 @@ async fn begin<D: sqlx::Database>(
     spawn_uncancellable(async move { pool.begin().await }).await
 }
 
-/// Runs this to its end, even when its caller does not wait any longer. A transaction that is dropped
-/// while it begins would stay open in a connection that others get next (launchbadge/sqlx#4393).
+/// Runs this to its end, even if its caller is dropped. A transaction that is dropped while it
+/// begins would stay open on a connection that another request gets next (launchbadge/sqlx#4393).
 pub async fn spawn_uncancellable<T: Send + 'static>(
     work: impl Future<Output = sqlx::Result<T>> + Send + 'static,
 ) -> sqlx::Result<T> {

@@ -1,4 +1,4 @@
-//! Removes accounts, with everything that is theirs.
+//! Deletes accounts, together with everything that belongs to them.
 
 use crate::core::error::Fault;
 use crate::store::Store;
@@ -9,8 +9,8 @@ use crate::store::held_usernames::{HeldUsernameRow, hold_username};
 use crate::store::revocations::record_revocation;
 
 impl Store {
-    /// Removes the account of this name, and its sessions with it, and holds the name: all of it or
-    /// nothing. The account's id, if it was there.
+    /// Deletes the account of this user name and its sessions, and reserves the name, in one
+    /// transaction. Returns the id of the account if it existed.
     pub async fn delete_account(
         &self,
         username: &str,
@@ -24,7 +24,7 @@ impl Store {
                 .fetch_optional_value()
                 .await?;
             let Some(account) = account else { return Ok(None) };
-            // false if another process was faster
+            // false if another process deleted it first
             let is_removed = remove(all, (&account, None), held, now).await?;
             Ok(is_removed.then_some(account))
         })
@@ -32,8 +32,9 @@ impl Store {
         .map_err(context("removing an account"))
     }
 
-    /// Removes the account whose password was verified, and its sessions with it, and holds its name:
-    /// all of it or nothing; false if it has another password by now or is gone.
+    /// Deletes the account whose password was verified and its sessions, and reserves its user
+    /// name, in one transaction. Returns false if the password has changed since, or if the account
+    /// no longer exists.
     pub async fn remove_account(
         &self,
         (account_id, version): (&str, i64),
@@ -46,8 +47,8 @@ impl Store {
     }
 }
 
-/// Removes the account, if it has this version of its password, where one is asked for, and commits;
-/// false, and nothing is written, if it has not.
+/// Deletes the account and commits. If a password version is given, the account must have it;
+/// otherwise nothing is written, and the result is false.
 async fn remove(
     mut all: Transaction,
     (account_id, version): (&str, Option<i64>),

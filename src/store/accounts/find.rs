@@ -1,4 +1,4 @@
-//! Looks accounts up.
+//! Finds accounts.
 
 use super::rows::AccountRow;
 use crate::core::error::Fault;
@@ -6,7 +6,7 @@ use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
-    /// The account that has this canonical name.
+    /// Finds the account with this canonical user name.
     pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, Fault> {
         self.reader()
             .query(
@@ -19,7 +19,7 @@ impl Store {
             .map_err(context("looking an account up by its name"))
     }
 
-    /// The account of this id.
+    /// Finds the account with this id.
     pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
         self.reader()
             .query(
@@ -32,7 +32,7 @@ impl Store {
             .map_err(context("looking an account up"))
     }
 
-    /// Every account in the order of the names, at most `limit` of them, after a given name.
+    /// Lists accounts by user name: at most `limit`, starting after the given name.
     pub async fn accounts_after(&self, name: &str, limit: i64) -> Result<Vec<AccountRow>, Fault> {
         self.reader()
             .query(
@@ -46,7 +46,7 @@ impl Store {
             .map_err(context("listing the accounts"))
     }
 
-    /// Is there any account?
+    /// Whether there is any account.
     pub async fn has_accounts(&self) -> Result<bool, Fault> {
         self.reader()
             .query("select count(*) from (select 1 from accounts limit 1) a")

@@ -1,4 +1,4 @@
-//! Adds many accounts at once.
+//! Imports many accounts in one transaction.
 
 use super::rows::ImportRow;
 use crate::core::error::Fault;
@@ -8,19 +8,21 @@ use crate::store::engine::connection::{Connection, Pool};
 use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 
-/// As many rows a statement adds: one that is slow is logged, and is to be short then.
+/// The maximum number of rows in a statement. Slow statements are logged, and the log line should
+/// stay short.
 const MAX_ROWS: usize = 100;
-/// As many values a row of an import has.
+/// The number of values in a row of an import.
 const COLUMNS: usize = 6;
 
 impl Store {
-    /// Gives the writer of this process the memory for an import. SQLite's own 2 MB hold a fraction of
-    /// the indexes of many accounts; after each 4 MB written they would go to the file once more; and
-    /// what a statement of many rows may have to undo would go to a file, too.
+    /// Prepares the writer of this process for a bulk insert. SQLite's default cache of 2 MB holds
+    /// only a fraction of the indexes of many accounts; SQLite would write every page again at each
+    /// checkpoint after 4 MB; and it would write the rollback data of long statements to a
+    /// temporary file.
     pub async fn expect_many(&self) -> Result<(), Fault> {
         let Pool::Sqlite(pool, _) = self.writer() else { return Ok(()) };
         for pragma in [
-            "pragma cache_size = -65536",        // kibibytes
+            "pragma cache_size = -65536",        // in KiB
             "pragma wal_autocheckpoint = 16384", // pages of 4 KiB
             "pragma temp_store = memory",
         ] {
@@ -30,8 +32,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the accounts whose names are free, and releases those names that are held: all of it or
-    /// nothing; how many accounts those were, and how many names.
+    /// Adds the accounts whose user names are free, and releases the given reserved names, in one
+    /// transaction. Returns the number of new accounts and of released names.
     pub async fn import_accounts(
         &self,
         accounts: &[ImportRow<'_>],
@@ -64,7 +66,7 @@ async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::
         insert = insert
             .bind(row.id)
             .bind(row.username)
-            .bind(row.password_hash.expose()) // this row is where it is kept
+            .bind(row.password_hash.expose()) // stores the hash in its row
             .bind(row.hash_cost)
             .bind(row.created_at)
             .bind(row.disabled_at);
@@ -86,7 +88,7 @@ async fn release_all(
     release.execute().await
 }
 
-/// The places of so many values behind those that a statement has already.
+/// The placeholders for `count` values, numbered after those that the statement already has.
 fn places(before: usize, count: usize) -> String {
     let places = (before + 1..=before + count).map(|place| format!("${place}"));
     places.collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! Adds accounts.
+//! Inserts accounts.
 
 use super::rows::NewAccountRow;
 use crate::core::error::Fault;
@@ -10,29 +10,29 @@ use crate::store::held_usernames::{count_held, release_held};
 use crate::store::invites::use_up_invite;
 use crate::store::sessions::{NewSessionRow, insert_session};
 
-/// The version of the password with which an account is made.
+/// The password version of a new account.
 const FIRST_PASSWORD: i64 = 1;
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignUpOutcome {
     Done,
     NameTaken,
-    /// Another registration used the invite, or it has expired.
+    /// Another registration has used the invite, or it has expired.
     InviteGone,
 }
 
-/// What became of an account that the operator adds.
+/// The outcome of adding an account as the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddAccountOutcome {
     New,
-    /// Its name was held, and no longer is.
+    /// The account was added, and its name, which was reserved, is released.
     Released,
     NameTaken,
 }
 
 impl Store {
-    /// Adds the account, and releases its name if that is held: both or neither.
+    /// Adds the account, and releases its user name if that is reserved, in one transaction.
     pub async fn add_account(
         &self,
         account: &NewAccountRow<'_>,
@@ -53,8 +53,8 @@ impl Store {
         .map_err(context("adding an account"))
     }
 
-    /// Adds the account and its first session and uses up the invite, if there is one: all of it or
-    /// nothing. A name that is held counts as taken.
+    /// Adds the account and its first session, and uses up the invite if there is one, in one
+    /// transaction. A reserved user name counts as taken.
     pub async fn sign_up(
         &self,
         account: &NewAccountRow<'_>,
@@ -69,9 +69,10 @@ impl Store {
                 return Ok(SignUpOutcome::InviteGone);
             }
             let is_added = insert_account(&mut all, account).await?;
-            // after the insertion, which waits for a transaction that closes the account of this
-            // name: looked up before it, the row that holds the name would be missed; and looked
-            // up either way, so that the time does not tell a held name from a taken one
+            // This comes after the insert, which waits for a transaction that closes the account of
+            // this name; before it, the query would miss the row that reserves the name. The query
+            // runs for taken names too, so that the response time does not distinguish reserved
+            // names from taken ones.
             let mut held_rows = 0;
             for digest in held {
                 held_rows += count_held(&mut all, digest, account.created_at).await?;
@@ -88,7 +89,7 @@ impl Store {
     }
 }
 
-/// Inserts an account; false if its name is taken.
+/// Inserts an account. Returns false if its user name is taken.
 async fn insert_account(
     db: &mut impl Connection,
     account: &NewAccountRow<'_>,
@@ -99,7 +100,7 @@ async fn insert_account(
     )
     .bind(account.id)
     .bind(account.username)
-    .bind(account.password.hash.expose()) // this row is where the hash is kept
+    .bind(account.password.hash.expose()) // stores the hash in its row
     .bind(account.password.cost)
     .bind(account.password.pepper.as_deref())
     .bind(account.created_at)

@@ -1,4 +1,4 @@
-//! Accounts.
+//! The table `accounts`.
 
 mod delete;
 mod find;

@@ -9,8 +9,8 @@ use crate::store::session_data::take_over_data;
 use crate::store::sessions::{NewSessionRow, insert_session, revoke_all_sessions};
 
 impl Store {
-    /// Gives the account a new password and ends all its sessions, both or neither; false if the
-    /// account is gone.
+    /// Sets a new password and ends all sessions of the account, in one transaction. Returns false
+    /// if the account does not exist.
     pub async fn set_password(
         &self,
         account_id: &str,
@@ -25,7 +25,7 @@ impl Store {
                      where id = $1",
                 )
                 .bind(account_id)
-                .bind(new.hash.expose()) // this row is where the hash is kept
+                .bind(new.hash.expose()) // stores the hash in its row
                 .bind(new.cost)
                 .bind(new.pepper.as_deref())
                 .execute()
@@ -38,8 +38,8 @@ impl Store {
         .map_err(context("changing a password"))
     }
 
-    /// Puts another hash of the same password in the place of the one that was verified; nothing
-    /// happens if the account has another password by now.
+    /// Replaces the hash of the password that was verified with a new hash of the same password.
+    /// Nothing changes if the account has another password by now.
     pub async fn renew_hash(
         &self,
         account_id: &str,
@@ -53,7 +53,7 @@ impl Store {
             )
             .bind(account_id)
             .bind(version)
-            .bind(new.hash.expose()) // this row is where the hash is kept
+            .bind(new.hash.expose()) // stores the hash in its row
             .bind(new.cost)
             .bind(new.pepper.as_deref())
             .execute()
@@ -62,8 +62,8 @@ impl Store {
             .map_err(context("renewing the hash of a password"))
     }
 
-    /// Puts a new password in the place of the one that was verified, ends all sessions and adds
-    /// one, which takes over what was kept for the one called `old`: all of it or nothing. False if
+    /// Replaces the password that was verified, ends all sessions and adds a new session, in one
+    /// transaction. Session data of the session `old` moves to the new session. Returns false if
     /// the account has another password by now.
     pub async fn change_password(
         &self,
@@ -82,7 +82,7 @@ impl Store {
                 )
                 .bind(account_id)
                 .bind(version)
-                .bind(password.hash.expose()) // this row is where the hash is kept
+                .bind(password.hash.expose()) // stores the hash in its row
                 .bind(password.cost)
                 .bind(password.pepper.as_deref())
                 .execute()

@@ -1,4 +1,5 @@
-//! Which passwords are the most expensive to verify, and which pepper each of them needs.
+//! Finds the password hashes that are the most expensive to verify, and the peppers that hashes
+//! need.
 
 use crate::core::error::Fault;
 use crate::core::secret::PasswordHash;
@@ -6,8 +7,8 @@ use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
-    /// The dearest hash of those that cost less than this to verify, and what it costs: one step in
-    /// the index.
+    /// Finds the most expensive hash whose cost is less than this, and its cost: one step in the
+    /// index.
     pub async fn hash_priced_below(&self, cost: i64) -> Result<Option<(i64, PasswordHash)>, Fault> {
         self.reader()
             .query(
@@ -21,7 +22,7 @@ impl Store {
             .map_err(context("looking for the dearest hashes"))
     }
 
-    /// The peppers that some password needs: a step in the index for each.
+    /// Lists the peppers that password hashes need, with one index step for each.
     pub async fn peppers_in_use(&self) -> Result<Vec<String>, Fault> {
         self.reader()
             .query(
@@ -38,7 +39,7 @@ impl Store {
             .map_err(context("looking for the peppers in use"))
     }
 
-    /// How many passwords need this pepper.
+    /// Counts the accounts whose password needs this pepper.
     pub async fn count_peppered(&self, pepper: &str) -> Result<i64, Fault> {
         self.reader()
             .query("select count(*) from accounts where pepper = $1")
@@ -48,7 +49,7 @@ impl Store {
             .map_err(context("counting the passwords of a pepper"))
     }
 
-    /// How many accounts have a password without a pepper, or none.
+    /// Counts the accounts whose password needs no pepper, or that have no password.
     pub async fn count_unpeppered(&self) -> Result<i64, Fault> {
         self.reader()
             .query("select count(*) from accounts where pepper is null")
@@ -57,7 +58,7 @@ impl Store {
             .map_err(context("counting the passwords without a pepper"))
     }
 
-    /// Whose passwords need this pepper, by name.
+    /// Lists the user names of the accounts whose password needs this pepper.
     pub async fn names_peppered(&self, pepper: &str) -> Result<Vec<String>, Fault> {
         self.reader()
             .query("select username from accounts where pepper = $1 order by username")
@@ -67,8 +68,8 @@ impl Store {
             .map_err(context("looking for the passwords of a pepper"))
     }
 
-    /// Puts something that is no hash in the place of up to `limit` of those that need this pepper; how
-    /// many those were.
+    /// Replaces up to `limit` hashes that need this pepper with `none`, which is not a valid hash.
+    /// Returns how many were replaced.
     pub async fn remove_peppered(
         &self,
         pepper: &str,

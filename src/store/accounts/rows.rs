@@ -1,4 +1,4 @@
-//! Accounts as rows.
+//! The row types of accounts.
 
 use sqlx::FromRow;
 
@@ -10,14 +10,14 @@ pub struct AccountRow {
     pub username: String,
     #[sqlx(try_from = "String")]
     pub password_hash: PasswordHash,
-    /// Counts the passwords that the account has had.
+    /// Increases with every change of the password.
     pub password_version: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
 }
 
-/// A hash as it is stored, what verifying it costs in microseconds, by which the dearest one is found,
-/// and the pepper that it needs, by which a missing one is.
+/// A password hash for its row. `cost` is the time to verify it in microseconds, by which the most
+/// expensive hash is found; `pepper` is the id of the pepper that it needs.
 #[derive(Debug)]
 pub struct HashRow {
     pub hash: PasswordHash,
@@ -33,7 +33,7 @@ pub struct NewAccountRow<'a> {
     pub created_at: i64,
 }
 
-/// An account from elsewhere.
+/// An account from another system.
 #[derive(Debug)]
 pub struct ImportRow<'a> {
     pub id: &'a str,

@@ -6,11 +6,11 @@ use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::sessions::revoke_all_sessions;
 
-/// What came of changing an account, by its id.
+/// The outcome of disabling or enabling an account, with its id.
 #[derive(Debug)]
 pub enum AccountChange {
     NoSuchAccount,
-    /// It was so already.
+    /// The account had that status already.
     Unchanged(String),
     Changed(String),
 }
@@ -24,8 +24,8 @@ impl AccountChange {
 const ID_OF: &str = "select id from accounts where username = $1";
 
 impl Store {
-    /// Disables the account and ends all its sessions, both or neither. One that is disabled already
-    /// stays so since then, and nothing is written.
+    /// Disables the account and ends all its sessions, in one transaction. An account that is
+    /// already disabled keeps the time at which it was disabled.
     pub async fn disable_account(&self, username: &str, now: i64) -> Result<AccountChange, Fault> {
         self.transaction(|mut all| async move {
             let account: Option<String> = all
@@ -49,7 +49,7 @@ impl Store {
         .map_err(context("disabling an account"))
     }
 
-    /// Enables the account, if it is not.
+    /// Enables the account if it is disabled.
     pub async fn enable_account(&self, username: &str) -> Result<AccountChange, Fault> {
         let failed = || context("enabling an account");
         let account: Option<String> = self

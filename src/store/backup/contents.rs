@@ -1,4 +1,4 @@
-//! What a backup holds.
+//! What a backup contains.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use super::error::BackupError;
 use crate::store::Store;
 use crate::store::transfer::TABLES;
 
-/// What a database holds, counted.
+/// The schema version of a database and the number of rows in each table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
-    /// The last migration that ran.
+    /// The version of the newest migration that has run.
     pub schema: i64,
-    /// Each table that this program knows and the database has, and how many rows it has.
+    /// The tables that both this program and the database have, with their numbers of rows.
     pub rows: Vec<(&'static str, u64)>,
 }
 
@@ -25,7 +25,8 @@ impl Contents {
 }
 
 impl Store {
-    /// Checks every page, index and reference of an SQLite file that no process writes, and counts.
+    /// Checks every page, index and reference of an SQLite file that no process writes, and counts
+    /// its rows.
     pub async fn inspect(file: &Path) -> Result<Contents, BackupError> {
         let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
         let damaged = |error: sqlx::Error| BackupError::Damaged(error.to_string());

@@ -1,4 +1,4 @@
-//! Copies a database.
+//! Copies a database to a file.
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::store::engine::{postgres, sqlite};
 use crate::store::errors::context;
 use crate::store::transfer::{Progress, TABLES};
 
-/// How often it is looked how far a copy is.
+/// The interval at which the progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Store {
-    /// Copies the database at an address to a file that is empty or not there yet: as it is at one
-    /// instant, after everything that was answered before, while others write on. The database itself
-    /// is not migrated. `tell` hears how much is done, and of how much.
+    /// Copies the database at a URL to a file that is empty or does not exist. The copy is a
+    /// snapshot that contains every acknowledged write, and other processes may go on writing. The
+    /// database itself is not migrated. `tell` receives the amount that is done and the total.
     pub async fn back_up(
         address: &str,
         to: &Path,
@@ -33,7 +33,7 @@ impl Store {
         if !postgres::is_up_to_date(&mut source).await? {
             return Err(BackupError::OlderSchema);
         }
-        // what the server's own settings say would end a long copy
+        // The server's settings might abort a long copy.
         for sql in [
             "set statement_timeout = 0",
             "set idle_in_transaction_session_timeout = 0",
@@ -59,19 +59,19 @@ impl Store {
         target.close().await;
         copied?;
         source.close().await.map_err(context("ending the copy"))?;
-        let _ = fs::remove_file(to.with_added_extension("migrating")); // opening made this
+        let _ = fs::remove_file(to.with_added_extension("migrating")); // made by opening it
         Ok(())
     }
 }
 
-/// One statement reads a snapshot, and writers do not wait for it.
+/// Copies an SQLite database with one statement, which reads a snapshot and does not block writers.
 async fn back_up_sqlite(
     file: &Path,
     options: SqliteConnectOptions,
     to: &Path,
     mut tell: impl FnMut(u64, u64),
 ) -> Result<(), BackupError> {
-    // one without a byte would become a new one
+    // SQLite would turn an empty file into a new database.
     if !fs::metadata(file).is_ok_and(|about| about.len() > 0) {
         return Err(BackupError::NoDatabase(file.display().to_string()));
     }

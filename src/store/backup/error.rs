@@ -1,10 +1,10 @@
-//! Why there is no backup.
+//! The error of a backup.
 
 use crate::core::error::Fault;
 use crate::store::open_error::OpenError;
 use crate::store::transfer::MoveError;
 
-/// Why there is no backup, or why one cannot be used.
+/// Why a backup failed, or why a backup cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     #[error("there is no database at {0}")]

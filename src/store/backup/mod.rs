@@ -1,4 +1,4 @@
-//! Backups: everything of a database as it is at one instant, in an SQLite file of its own.
+//! Backups: a snapshot of a database in a separate SQLite file.
 
 mod contents;
 mod copy;

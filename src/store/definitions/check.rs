@@ -13,7 +13,8 @@ use crate::store::errors::context;
 use crate::store::{BackupError, Store};
 
 impl Store {
-    /// Compares the definitions in an SQLite file that no process writes with those of the migrations.
+    /// Compares the definitions in an SQLite file that no process writes with those of the
+    /// migrations.
     pub async fn check_file_definitions(
         file: &Path,
         schema: i64,
@@ -34,8 +35,8 @@ impl Store {
     }
 }
 
-/// Compares what is there with what the migrations up to this one make. `None` where a PostgreSQL lets
-/// its user make no temporary tables to compare with.
+/// Compares the definitions of the database with those that the migrations up to `schema` create.
+/// Returns `None` if PostgreSQL denies its user the temporary tables that are needed for it.
 pub async fn check(pool: Pool<'_>, schema: i64) -> sqlx::Result<Option<DefinitionReport>> {
     match pool {
         Pool::Sqlite(pool, _) => sqlite::check(&mut *pool.acquire().await?, schema).await.map(Some),

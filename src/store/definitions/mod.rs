@@ -1,5 +1,5 @@
-//! How the definitions in a database differ from those that the migrations make. A trigger, a rule or a
-//! changed table that came with a tampered backup would act in every query.
+//! Finds differences between the definitions in a database and those of the migrations. A trigger,
+//! a rule or a changed table in a tampered backup would affect every query.
 
 mod check;
 mod postgres;

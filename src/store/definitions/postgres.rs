@@ -1,11 +1,12 @@
-//! The definitions in a PostgreSQL.
+//! The definitions in a PostgreSQL database.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::report::{DefinitionReport, Definitions, MIGRATIONS_TABLE, compare};
 use crate::store::engine::postgres;
 
-/// The reference is made of temporary tables, in a transaction that is rolled back.
+/// The reference consists of temporary tables, which are created in a transaction that is rolled
+/// back.
 pub async fn check(connection: &mut PgConnection, schema: i64) -> sqlx::Result<DefinitionReport> {
     const OURS: &str =
         "(select relnamespace from pg_class where oid = to_regclass('_sqlx_migrations'))";
@@ -49,8 +50,8 @@ pub async fn check(connection: &mut PgConnection, schema: i64) -> sqlx::Result<D
     Ok(DefinitionReport { differences: compare(&found, &made), views, foreign_triggers })
 }
 
-/// Every definition that belongs to these tables of a namespace. Internal triggers keep foreign keys,
-/// and are none of a definition unless they are switched off.
+/// Reads every definition that belongs to these tables of a namespace. Internal triggers enforce
+/// foreign keys; they count only if they are disabled.
 async fn read(
     connection: &mut PgConnection,
     namespace: &str,

@@ -1,23 +1,23 @@
-//! How definitions differ.
+//! The differences between definitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The table in which sqlx notes migrations, and makes it itself: its columns are sqlx's business.
+/// The table in which sqlx records migrations. sqlx creates it, so its columns are not compared.
 pub const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct DefinitionReport {
-    /// What Cloakroom's own tables have, lack or have otherwise.
+    /// The differences in Cloakroom's own tables.
     pub differences: Vec<Difference>,
-    /// Views that read Cloakroom's tables. No query of Cloakroom's reads a view.
+    /// Views that read Cloakroom's tables. Cloakroom itself queries no views.
     pub views: Vec<String>,
     /// Triggers on tables that are not Cloakroom's, each with its table.
     pub foreign_triggers: Vec<String>,
 }
 
-/// A definition that is not the one of the migrations.
+/// A definition that differs from that of the migrations.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Difference {
     change: Change,
@@ -49,7 +49,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The table that a definition belongs to, its kind and its name; and what it says.
+/// From the table, kind and name of a definition to its text.
 pub type Definitions = BTreeMap<(String, String, String), String>;
 
 pub fn compare(found: &Definitions, reference: &Definitions) -> Vec<Difference> {

@@ -38,9 +38,10 @@ pub async fn check(
     Ok(report)
 }
 
-/// Every definition in an SQLite database, but for SQLite's own tables.
+/// Reads every definition in an SQLite database, except for SQLite's own tables.
 async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Definitions> {
-    // a trigger has the name of its table as it was typed; indexes of SQLite's own follow from tables
+    // SQLite keeps the name of a trigger's table as it was written, in any case. Automatic indexes
+    // follow from their tables.
     let rows: Vec<(String, String, String, String)> = sqlx::query_as(
         "select lower(tbl_name), type, lower(name), coalesce(sql, '') from sqlite_schema
          where lower(tbl_name) not like 'sqlite\\_%' escape '\\'
@@ -48,7 +49,7 @@ async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Definitions> {
     )
     .fetch_all(connection)
     .await?;
-    // a checkout may have other line ends
+    // A checkout may have changed the line endings.
     let rows = rows.into_iter().map(|(table, kind, name, sql)| {
         let sql = sql.replace('\r', "");
         ((table, kind, name), sql)
@@ -56,7 +57,7 @@ async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Definitions> {
     Ok(rows.collect())
 }
 
-/// Does a view read one of these tables? The program that SQLite compiles it to says which it opens.
+/// Whether a view reads one of these tables, according to the bytecode that SQLite compiles for it.
 async fn reads_any(
     connection: &mut SqliteConnection,
     view: &str,
@@ -69,7 +70,8 @@ async fn reads_any(
             .await?;
     let explain = format!("explain select * from \"{}\"", view.replace('"', "\"\""));
     let Ok(steps) = sqlx::query(AssertSqlSafe(explain)).fetch_all(connection).await else {
-        // it does not compile here, where an embedder's functions are missing: its words tell
+        // The view does not compile here if it uses functions of an embedder: search the words of
+        // its text instead.
         let words = sql.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
         return Ok(words.map(str::to_ascii_lowercase).any(|word| tables.contains(&word)));
     };

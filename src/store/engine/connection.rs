@@ -1,11 +1,11 @@
-//! What a query runs on.
+//! The connections and transactions that queries run on.
 
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 
 use super::query::{Query, Statement};
 use crate::store::file_guard::FileGuard;
 
-/// The connections of a database. Each query takes one for itself; in SQLite the file guard checks the files
+/// A connection pool. Each query uses one connection; for SQLite, the file guard checks the files
 /// before and after it.
 #[derive(Clone, Copy)]
 pub enum Pool<'a> {
@@ -24,8 +24,8 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Begins a transaction for a command. A request uses `Store::transaction` instead, because its client
-    /// may go away meanwhile.
+    /// Begins a transaction for a command. Requests use `Store::transaction` instead, because their
+    /// client may disconnect meanwhile.
     pub async fn begin(self) -> sqlx::Result<Transaction> {
         Ok(match self {
             Self::Sqlite(pool, _) => Transaction::Sqlite(pool.begin().await?),
@@ -34,12 +34,12 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// One connection, whose queries run one after the other.
+/// A single connection, which runs its queries one after the other.
 pub trait Connection: Send {
     fn query(&mut self, statement: impl Into<Statement>) -> Query<'_>;
 }
 
-/// A borrowed connection, of a pool or of a group of writes.
+/// A borrowed connection: of a pool, or of a group commit.
 #[derive(Debug)]
 pub enum ConnectionRef<'c> {
     Sqlite(&'c mut SqliteConnection),
@@ -47,7 +47,7 @@ pub enum ConnectionRef<'c> {
 }
 
 impl ConnectionRef<'_> {
-    /// Begins a transaction; within another one, a savepoint.
+    /// Begins a transaction, or a savepoint within a transaction.
     pub async fn begin(&mut self) -> sqlx::Result<InnerTransaction<'_>> {
         Ok(match self {
             Self::Sqlite(connection) => InnerTransaction::Sqlite(connection.begin().await?),
@@ -67,8 +67,8 @@ impl Connection for ConnectionRef<'_> {
     }
 }
 
-/// A transaction on a borrowed connection: a savepoint, if the connection is in a transaction already. It is
-/// rolled back unless it is committed.
+/// A transaction on a borrowed connection, or a savepoint if the connection is in a transaction
+/// already. It is rolled back unless it is committed.
 #[derive(Debug)]
 pub enum InnerTransaction<'c> {
     Sqlite(sqlx::Transaction<'c, Sqlite>),
@@ -95,7 +95,7 @@ impl Connection for InnerTransaction<'_> {
     }
 }
 
-/// A transaction with a connection of its own. It is rolled back unless it is committed.
+/// A transaction with its own connection. It is rolled back unless it is committed.
 #[derive(Debug)]
 pub enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),

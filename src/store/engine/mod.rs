@@ -1,4 +1,4 @@
-//! The two engines, and what a query looks like that runs on both.
+//! The two database engines, and the types for queries that run on both.
 
 pub mod connection;
 pub mod pg_address;

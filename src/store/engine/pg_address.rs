@@ -1,4 +1,4 @@
-//! The address of a PostgreSQL, which may name several servers.
+//! Parses the URL of a PostgreSQL database, which may name several hosts.
 
 use std::str::FromStr;
 
@@ -7,12 +7,12 @@ use url::Url;
 
 use crate::store::open_error::OpenError;
 
-/// What every connection for requests asks of the server, unless the address says otherwise: no
-/// statement takes longer, and who goes away in a transaction holds nothing up.
+/// Timeouts of every connection that serves requests, unless the URL sets them: for a statement,
+/// and for a transaction whose client does nothing.
 const DEADLINES: [(&str, &str); 2] =
     [("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
 
-/// The servers of an address: like one, with commas between hosts, as libpq has it.
+/// Parses the URL into the options of each host. Hosts are separated by commas, as in libpq.
 pub fn parse(address: &str) -> Result<Vec<PgConnectOptions>, OpenError> {
     let bad = |why: &dyn std::fmt::Display| OpenError::BadAddress(why.to_string());
     let (scheme, rest) = address.split_once("://").ok_or_else(|| bad(&"it has no ://"))?;
@@ -30,8 +30,8 @@ pub fn parse(address: &str) -> Result<Vec<PgConnectOptions>, OpenError> {
     servers.collect()
 }
 
-/// The parameters of an address that the driver knows; it writes others into the log with their
-/// values, and one of these may be a password under a wrong name.
+/// The URL parameters that the driver supports. It logs all others with their values, and the value
+/// of a misspelled parameter may be a password.
 const PARAMETERS: [&str; 18] = [
     "application_name",
     "dbname",
@@ -61,7 +61,7 @@ fn remove_unknown_parameters(url: &mut Url) {
         return;
     }
     for (name, value) in unknown {
-        // without a value it may be the rest of a password
+        // A name without a value may be the rest of a password.
         let is_word = !value.is_empty()
             && name.len() <= 32
             && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -74,8 +74,8 @@ fn remove_unknown_parameters(url: &mut Url) {
     }
 }
 
-/// What goes over a network is encrypted, to a server that proves its name, unless the address or
-/// the environment says otherwise.
+/// Requires TLS and a verified host name for connections over a network, unless the URL or the
+/// environment sets the mode.
 fn require_encryption(url: &Url, options: PgConnectOptions) -> PgConnectOptions {
     let is_said = url.query_pairs().any(|(key, _)| key == "sslmode" || key == "ssl-mode")
         || std::env::var_os("PGSSLMODE").is_some();
@@ -94,7 +94,7 @@ fn require_encryption(url: &Url, options: PgConnectOptions) -> PgConnectOptions 
     if is_said || is_local { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
-/// With the deadlines that the address does not set.
+/// Adds the timeouts that the URL does not set.
 pub fn with_deadlines(options: PgConnectOptions) -> PgConnectOptions {
     let said = options.get_options().unwrap_or_default().to_owned();
     options.options(DEADLINES.into_iter().filter(|(name, _)| !said.contains(name)))

@@ -1,4 +1,4 @@
-//! The servers of a PostgreSQL, and which of them is the primary.
+//! The hosts of a PostgreSQL cluster, and which of them is the primary.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use tokio::time::timeout;
 
 use crate::store::open_error::OpenError;
 
-/// How long a server may take to answer who connects, when it is one of several.
+/// The timeout of a connection to one of several hosts.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// The servers that an address names. One of them, the primary, takes writes.
+/// The hosts that a URL names. One of them is the primary, which accepts writes.
 #[derive(Debug)]
 pub struct PgHosts {
     pub all: Vec<PgConnectOptions>,
     pub primary: AtomicUsize,
     started_at: Instant,
-    /// Milliseconds from `started_at` to when the primary became another.
+    /// When the primary changed, in milliseconds after `started_at`.
     changed: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ impl PgHosts {
         }
     }
 
-    /// Connects to the primary: the one that was it, or else the first that is it now.
+    /// Connects to the primary: tries the last known primary first, then the others in their order.
     pub async fn connect(&self) -> Result<(usize, PgConnection), sqlx::Error> {
         let known = self.primary.load(Ordering::Relaxed);
         let mut failed = None;
@@ -46,7 +46,8 @@ impl PgHosts {
         Err(failed.expect("an address names a server"))
     }
 
-    /// Has requests go to this one from now on; what is connected to another is used no more.
+    /// Sends all further requests to this primary. Connections to the previous one are not used any
+    /// more.
     pub fn switch_primary(&self, pool: &PgPool, primary: usize) {
         if self.primary.swap(primary, Ordering::SeqCst) != primary {
             pool.set_connect_options(self.all[primary].clone());
@@ -60,7 +61,7 @@ impl PgHosts {
         &self.all[self.primary.load(Ordering::Relaxed)]
     }
 
-    /// Is a connection of this age one to the primary of now?
+    /// Whether a connection of this age leads to the current primary.
     pub fn is_current(&self, age: Duration) -> bool {
         let changed = self.changed.load(Ordering::SeqCst);
         changed == 0 || millis(self.started_at.elapsed().saturating_sub(age)) >= changed
@@ -75,7 +76,7 @@ fn too_late() -> sqlx::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer").into()
 }
 
-/// Connects to a server that takes writes.
+/// Connects to a host and requires that it accepts writes.
 async fn connect_writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let is_standby: bool =
@@ -87,7 +88,8 @@ async fn connect_writable(options: &PgConnectOptions) -> Result<PgConnection, sq
     Ok(connection)
 }
 
-/// Says at which servers it was tried, which an address may leave to the environment.
+/// The error when no host can be reached. It names the hosts, which the URL may leave to the
+/// environment.
 pub fn unreachable(servers: &PgHosts, error: &sqlx::Error) -> OpenError {
     let at = |server: &PgConnectOptions| format!("{}:{}", server.get_host(), server.get_port());
     let at = servers.all.iter().map(at).collect::<Vec<_>>().join(", ");

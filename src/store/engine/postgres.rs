@@ -1,4 +1,4 @@
-//! Opens PostgreSQL: one address, or several of which one is the primary.
+//! Opens PostgreSQL: one host, or several of which one is the primary.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,11 +13,11 @@ use super::pg_hosts::{PgHosts, in_one_line, unreachable};
 use crate::store::line_ends;
 use crate::store::open_error::OpenError;
 
-/// How long a request waits for a free connection; its caller gets 503 then.
+/// How long a request waits for a free connection before it gets 503.
 const ACQUIRE: Duration = Duration::from_secs(1);
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
-/// The channel on which an ending wakes who listens.
+/// The notification channel by which a revocation wakes the feeds.
 pub const CHANNEL: &str = "cloakroom_endings";
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Pools {
     pub hosts: Arc<PgHosts>,
 }
 
-/// How to connect to the server that takes writes.
+/// The options for a connection to the primary.
 pub async fn primary(address: &str) -> Result<PgConnectOptions, OpenError> {
     let hosts = PgHosts::new(parse(address)?);
     let (primary, connection) =
@@ -35,24 +35,24 @@ pub async fn primary(address: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(hosts.all[primary].clone())
 }
 
-/// Connects to the primary, to look at what is there; nothing is migrated.
+/// Connects to the primary in order to inspect it, without any migration.
 pub async fn look(address: &str) -> Result<PgConnection, OpenError> {
     let hosts = PgHosts::new(parse(address)?);
     let (_, connection) = hosts.connect().await.map_err(|error| unreachable(&hosts, &error))?;
     Ok(connection)
 }
 
-/// Has any migration run there?
+/// Whether any migration has run in this database.
 pub async fn has_tables(address: &str) -> Result<bool, OpenError> {
     let hosts = PgHosts::new(parse(address)?);
     let (_, mut connection) = hosts.connect().await.map_err(|error| unreachable(&hosts, &error))?;
     let has_run = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null");
     let has_run = has_run.fetch_one(&mut connection).await;
-    let _ = connection.close().await; // what it was asked is known
+    let _ = connection.close().await; // the result is known already
     has_run.map_err(|error| unreachable(&hosts, &error))
 }
 
-/// Connects and migrates; at most so many connections serve requests, and one more listens.
+/// Connects and migrates. At most `connections` serve requests; one more listens for notifications.
 pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     let all = parse(address)?;
     let hosts = PgHosts::new(all.iter().map(|server| with_deadlines(server.clone())).collect());
@@ -60,7 +60,7 @@ pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
         hosts.connect().await.map_err(|error| unreachable(&hosts, &error))?;
     connection.close().await.map_err(|error| unreachable(&hosts, &error))?;
     hosts.primary.store(primary, Ordering::Relaxed);
-    // a migration takes as long as it takes, and so do those who wait for it
+    // Migrations, and nodes that wait for them, have no timeout.
     let patient = PgPoolOptions::new().max_connections(1).connect_with(all[primary].clone());
     let patient = patient.await.map_err(|error| unreachable(&hosts, &error))?;
     migrate(&patient).await?;
@@ -79,7 +79,8 @@ pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     Ok(Pools { pool, hosts })
 }
 
-/// Is every migration there that this program knows? What it does not know is refused.
+/// Whether all known migrations have run. A database with an unknown or changed migration is
+/// refused.
 pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenError> {
     let applied = applied(connection).await;
     let applied =
@@ -96,13 +97,13 @@ pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenEr
     Ok(applied.len() == MIGRATIONS.iter().count())
 }
 
-/// Runs what has not run yet; sqlx holds an advisory lock meanwhile. Where nothing is to be done
-/// nothing is locked or made, so that a user who may not change the schema is enough.
+/// Runs the missing migrations; sqlx holds an advisory lock meanwhile. If none is missing, nothing
+/// is locked or created, so a user without the right to change the schema is sufficient.
 async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
     let connection = pool.acquire().await;
     let mut connection = connection.map_err(|error| OpenError::Unreachable(in_one_line(&error)))?;
     let is_done = is_up_to_date(&mut connection).await?;
-    drop(connection); // the pool has this one
+    drop(connection); // the pool has only this connection
     if is_done {
         return Ok(());
     }
@@ -117,7 +118,7 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
     })
 }
 
-/// The migrations that ran, and their checksums.
+/// The versions and checksums of the migrations that have run.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
     let has_run: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
         .fetch_one(&mut *connection)

@@ -1,4 +1,4 @@
-//! A query, written once for both engines: a statement, its values, and what it runs on.
+//! A query that is written once for both engines: a statement, its values, and the connection.
 
 use futures_util::{StreamExt, TryStreamExt};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -13,11 +13,11 @@ use crate::store::file_guard::FileGuard;
 /// The text of a statement.
 #[derive(Debug)]
 pub enum Statement {
-    /// Both engines read it.
+    /// The same text for both engines.
     Common(&'static str),
-    /// The engines write it differently.
+    /// A different text for each engine.
     PerEngine { sqlite: &'static str, postgres: &'static str },
-    /// Its length depends on the number of its values. No value is part of the text.
+    /// A text whose length depends on the number of values. It contains placeholders, never values.
     Generated(String),
 }
 
@@ -46,7 +46,7 @@ impl Statement {
     }
 }
 
-/// A value of a statement, as both engines take it.
+/// A value that both engines accept as a parameter.
 pub trait Value<'v>:
     Encode<'v, Sqlite> + Type<Sqlite> + Encode<'v, Postgres> + Type<Postgres>
 {
@@ -57,13 +57,13 @@ impl<'v, T> Value<'v> for T where
 {
 }
 
-/// A row, as either engine returns it.
+/// A row that both engines can return.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {}
 
-/// The value of a column, as either engine returns it.
+/// A column value that both engines can return.
 pub trait Column:
     for<'r> Decode<'r, Sqlite>
     + Type<Sqlite>
@@ -84,7 +84,7 @@ impl<T> Column for T where
 {
 }
 
-/// A statement with the values that were bound so far, and what it runs on.
+/// A statement with the values that have been bound to it, and the connection that it runs on.
 #[must_use = "a query does nothing before it is executed"]
 pub enum Query<'c> {
     SqlitePool(SqliteQuery, &'c SqlitePool, &'c FileGuard),
@@ -107,7 +107,7 @@ impl Query<'_> {
         }
     }
 
-    /// The number of rows that it wrote.
+    /// Runs the statement and returns the number of affected rows.
     pub async fn execute(self) -> sqlx::Result<u64> {
         match self {
             Self::SqlitePool(query, pool, guard) => {
@@ -147,7 +147,7 @@ impl Query<'_> {
         }
     }
 
-    /// The first row. Without one it is an error.
+    /// The first row. It is an error if there is none.
     pub async fn fetch_one<R: Row>(self) -> sqlx::Result<R> {
         self.fetch_optional().await?.ok_or(sqlx::Error::RowNotFound)
     }
@@ -176,7 +176,7 @@ impl Query<'_> {
         self.fetch_optional().await.map(|row| row.map(|(value,)| value))
     }
 
-    /// The first column of the first row. Without one it is an error.
+    /// The first column of the first row. It is an error if there is no row.
     pub async fn fetch_value<V: Column>(self) -> sqlx::Result<V> {
         self.fetch_one().await.map(|(value,)| value)
     }

@@ -1,4 +1,4 @@
-//! Opens SQLite: one connection that writes, one that counts, a few that read.
+//! Opens SQLite: one connection for writes and a few for reads.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,22 +20,26 @@ use crate::store::line_ends;
 use crate::store::open_error::OpenError;
 use crate::store::suspect_writer::SuspectWriter;
 
-/// The first release without the corruption by a reset of the write-ahead log.
+/// The first SQLite release in which a reset of the write-ahead log does not corrupt the database.
 const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
-/// How long a connection waits for another process that writes.
+/// How long a connection waits while another process writes.
 pub const BUSY: Duration = Duration::from_millis(900);
-/// How long a request waits for a free connection; its caller gets 503 then. Both waits one after the
-/// other, as somebody may who comes behind another, make less than two seconds.
+/// How long a request waits for a free connection before it gets 503. Together with [`BUSY`], which
+/// may come on top, the wait stays below two seconds.
 const ACQUIRE: Duration = Duration::from_secs(1);
-/// Readers never wait for each other; two cores are rarely kept busy by more. All are open from the
-/// start: one that is opened under load would be the one that finds no file left to open.
+/// Readers never wait for each other, and more rarely keep two cores busy. All are opened at
+/// startup: a connection that is opened under load would be the one that fails for lack of file
+/// descriptors.
 const READERS: u32 = 4;
-/// As many for whoever has tables beside ours; none is opened before it is used.
+/// The maximum number of connections for an embedder's own tables. None is opened before it is
+/// used.
 const GUESTS: u32 = 4;
-/// The pages that a connection of ours keeps, in KiB: SQLite would fill 2 MiB each as the database grows.
-/// The system has the pages of the file in memory, too, and a transaction of ours changes a dozen.
+/// The page cache of each of our connections, in KiB: SQLite would use 2 MiB each as the database
+/// grows. The operating system caches the file too, and our transactions change about a dozen
+/// pages.
 const PAGE_CACHE_KIB: u32 = 512;
-/// One that was opened while the file could not be written only reads, without an error that says so.
+/// A connection that was opened while the file was not writable remains read-only, without an error
+/// that says so. So connections are replaced regularly.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -44,14 +48,14 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 pub struct Pools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
-    /// For tables that are not ours, so that nobody's slow query keeps who is signed in waiting.
+    /// For the embedder's own tables, so that its slow queries do not delay session checks.
     pub guests: SqlitePool,
-    /// The writer, for who shares its commits.
+    /// The writer, for writes that share a commit.
     pub group_commit: GroupCommit,
     pub files: Arc<FileGuard>,
 }
 
-/// What an address says.
+/// Parses the URL of an SQLite database.
 pub fn parse(address: &str) -> Result<SqliteConnectOptions, OpenError> {
     if address.contains(":memory:") || address.contains("mode=memory") {
         return Err(OpenError::InMemory);
@@ -60,7 +64,7 @@ pub fn parse(address: &str) -> Result<SqliteConnectOptions, OpenError> {
         .map_err(|error| OpenError::BadAddress(error.to_string()))
 }
 
-/// Opens the file, makes it (mode 0600) if it is not there, and migrates it.
+/// Opens the file, creates it with mode 0600 if it does not exist, and migrates it.
 pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     let options = options
         .busy_timeout(BUSY)
@@ -69,9 +73,9 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
     make(&file).map_err(|error| denied(&file, &error))?;
-    let options = options.create_if_missing(false); // a connection that is opened later makes none
-    // programs that start at once do what follows one after the other: SQLite does not wait when
-    // two switch to WAL, and sqlx takes no lock for its migrations
+    let options = options.create_if_missing(false); // later connections create no file
+    // Processes that start at the same time run the following steps one after the other: SQLite
+    // does not wait when two of them switch to WAL, and sqlx takes no lock for its migrations.
     let beside = file.with_added_extension("migrating");
     let lock = locked(&beside).await.map_err(|error| denied(&beside, &error))?;
     let was_left = has_log(&file);
@@ -85,11 +89,12 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    // a commit that fails on a full disk leaves a connection that begins no more: it is not kept
+    // A commit that fails on a full disk leaves a connection that cannot begin transactions. Such a
+    // connection is closed.
     let pool_that_writes = |connections| {
         pool(connections).after_release(|connection, _| {
             Box::pin(async move {
-                Connection::ping(connection).await?; // until a rollback under way is done
+                Connection::ping(connection).await?; // until a pending rollback is done
                 Ok(!connection.is_in_transaction())
             })
         })
@@ -127,25 +132,26 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
     Ok(Pools { readers, writer, guests, group_commit, files })
 }
 
-/// Did a process leave writes in the log?
+/// Whether a process left writes in the write-ahead log.
 fn has_log(file: &Path) -> bool {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
-/// Writes to the database what the log has. A process that ended because the disk failed may have left
-/// writes there that were never synced, and that no later sync would take along: the system thinks that
-/// it wrote them. What is acknowledged from now on must not stand on them.
+/// Copies the writes of the write-ahead log to the database. A process that ended because of a
+/// failing disk may have left writes in the log that were never synced and that no later sync
+/// includes, because the operating system considers them written. New acknowledged writes must not
+/// depend on them.
 async fn checkpoint(writer: &SqlitePool) -> sqlx::Result<()> {
     sqlx::query("pragma wal_checkpoint(passive)").execute(writer).await.map(drop)
 }
 
-/// Runs what has not run yet. A cut of power may undo it, and it runs again then; so nothing waits
-/// for the disk before the first write that is answered, which takes everything before it along.
+/// Runs the missing migrations, without waiting for the disk. A power cut may undo them, and then
+/// they run again. The first acknowledged write syncs everything before it.
 async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     let failed = |error| OpenError::from_migration(MigrateError::Execute(error));
-    // the pool has this one connection
+    // The pool has only this connection.
     sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
     match MIGRATIONS.run(writer).await {
         Err(MigrateError::VersionMismatch(version)) => {
@@ -163,7 +169,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Waits for the lock on a thread that may wait; dropping the file gives it back.
+/// Waits for the lock on a blocking thread. Dropping the file releases it.
 async fn locked(path: &Path) -> io::Result<File> {
     let path = path.to_owned();
     let waited = tokio::task::spawn_blocking(move || {
@@ -174,7 +180,7 @@ async fn locked(path: &Path) -> io::Result<File> {
     waited.await.map_err(io::Error::other)?
 }
 
-/// Makes the file with a mode that keeps others out; one that is there stays as it is.
+/// Creates the file with a mode that denies access to others. An existing file stays as it is.
 fn make(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(made) => ownership::give_to_folder_owner(&made, file),
@@ -257,7 +263,7 @@ mod tests {
         let Store::Sqlite(pools) = &store else { unreachable!() };
         let write = async |scope| add_attempt(pools, scope).await;
         for scope in [RollbackScope::Own, RollbackScope::Group] {
-            // as SQLite opens a file that it cannot open to write
+            // SQLite opens a file like this if it is not writable.
             pools.writer.set_connect_options(options.clone().read_only(true));
             pools.writer.acquire().await.unwrap().close().await.unwrap();
             assert!(write(scope).await.is_err(), "{scope:?}");
@@ -292,7 +298,7 @@ mod tests {
         for page in pages {
             file.write_all_at(&[0xff; 4096], (page.unsigned_abs() - 1) * 4096).unwrap();
         }
-        store.check_writable().await.unwrap(); // from what the connection has in memory
+        store.check_writable().await.unwrap(); // reads the page cache of the connection
         let options = SqliteConnectOptions::new().filename(&path);
         let mut other = SqliteConnection::connect_with(&options).await.unwrap();
         sqlx::query("pragma user_version = 1").execute(&mut other).await.unwrap();
@@ -318,7 +324,7 @@ mod tests {
         let pools = open(parse(&address).unwrap()).await.unwrap();
         for pool in [&pools.writer, &pools.readers] {
             let size: i64 = sqlx::query_scalar("pragma cache_size").fetch_one(pool).await.unwrap();
-            assert_eq!(size, -i64::from(PAGE_CACHE_KIB)); // negative: in KiB
+            assert_eq!(size, -i64::from(PAGE_CACHE_KIB)); // a negative value is in KiB
         }
     }
 

@@ -1,4 +1,5 @@
-//! Looks at the rows: how many there are, what they need, and what they say of the set-up.
+//! Inspects the rows: how many there are, which keys they need, and what they reveal about the
+//! setup.
 
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -9,17 +10,17 @@ use crate::store::engine::connection::Pool;
 use crate::store::errors::context;
 use crate::store::transfer::TABLES;
 
-/// As many are looked at: each has its line.
+/// The maximum number of reported events; each is a line of the report.
 const MAX_SETUP_EVENTS: i64 = 20;
 
 impl Store {
-    /// The latest instant that anything in the database says it happened at.
+    /// The latest time that is recorded in the database.
     pub async fn newest_instant(&self) -> Result<Option<i64>, Fault> {
         newest_instant(self.reader()).await.map_err(context("looking for the newest instant"))
     }
 }
 
-/// The latest instant that anything in the database says it happened at.
+/// The latest time that is recorded in the database.
 pub async fn newest_instant(pool: Pool<'_>) -> sqlx::Result<Option<i64>> {
     let mut newest: Option<i64> = None;
     for sql in [
@@ -32,7 +33,8 @@ pub async fn newest_instant(pool: Pool<'_>) -> sqlx::Result<Option<i64>> {
     Ok(newest)
 }
 
-/// Those of the last day before the newest event, so that what was mended is not told for ever.
+/// Lists the setup events of the last day before the newest event, so that problems that were fixed
+/// disappear.
 pub async fn setup_events(pool: Pool<'_>) -> sqlx::Result<Vec<SetupEvent>> {
     let [public_url, forwarded] = SETUP_EVENTS;
     pool.query(
@@ -48,7 +50,7 @@ pub async fn setup_events(pool: Pool<'_>) -> sqlx::Result<Vec<SetupEvent>> {
     .await
 }
 
-/// How many passwords need each pepper.
+/// Counts the passwords that need each pepper.
 pub async fn count_peppers(pool: Pool<'_>) -> sqlx::Result<Vec<(String, i64)>> {
     pool.query("select pepper, count(*) from accounts where pepper is not null group by pepper")
         .fetch_all()
@@ -59,7 +61,7 @@ pub async fn count_accounts(pool: Pool<'_>) -> sqlx::Result<i64> {
     pool.query("select count(*) from accounts").fetch_value().await
 }
 
-/// Those of the names that accounts have.
+/// Filters the names for those that an account has.
 pub async fn find_names(pool: Pool<'_>, names: &[&'static str]) -> sqlx::Result<Vec<&'static str>> {
     let mut found = Vec::new();
     for name in names {
@@ -71,7 +73,7 @@ pub async fn find_names(pool: Pool<'_>, names: &[&'static str]) -> sqlx::Result<
     Ok(found)
 }
 
-/// The tables that this user of a PostgreSQL may not write.
+/// Lists the tables that this PostgreSQL user may not write.
 pub async fn find_unwritable(pool: &PgPool) -> sqlx::Result<Vec<&'static str>> {
     let mut unwritable = Vec::new();
     for table in TABLES {

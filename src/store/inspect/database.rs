@@ -1,4 +1,4 @@
-//! Looks at the database at an address.
+//! Inspects the database at a URL.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::store::file_guard::FileGuard;
 use crate::store::held_usernames::SECRETS_IN_USE;
 use crate::store::open_error::OpenError;
 
-/// How long a look waits for a database.
+/// How long an inspection waits for the database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What an error happened in.
+/// The operation in error messages.
 const LOOKING: &str = "looking at the database";
 
 impl Store {
-    /// Looks at the database at an address. An SQLite file is there already.
+    /// Inspects the database at a URL. An SQLite file must exist already.
     pub async fn inspect_at(
         address: &str,
         level: CheckLevel,
@@ -49,7 +49,7 @@ impl Store {
         for suffix in ["", "-wal", "-shm"] {
             require_readable(&file.with_file_name(named(&file, suffix)))?;
         }
-        // without a log no process writes it, and not even a lock is needed
+        // Without a log, no process writes the file, so no lock is needed.
         let has_log = file.with_file_name(named(&file, "-wal")).exists();
         let options = sqlite::parse(address)?
             .read_only(true)
@@ -70,11 +70,12 @@ impl Store {
     }
 }
 
-/// An error that says what to do, if this user may not read it. That is no damage.
+/// An error that says what to do, if this user may not read the file. Missing permissions are not
+/// damage.
 fn require_readable(file: &Path) -> Result<(), OpenError> {
     match accessat(CWD, file, Access::READ_OK, AtFlags::EACCESS) {
         Err(Errno::ACCESS) => Err(OpenError::Forbidden(ownership::describe_denial(file))),
-        Ok(()) | Err(_) => Ok(()), // what else is wrong, the driver says
+        Ok(()) | Err(_) => Ok(()), // the driver reports other errors
     }
 }
 

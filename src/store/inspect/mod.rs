@@ -1,4 +1,4 @@
-//! Looks at a database and changes nothing, whatever state it is in.
+//! Inspects a database without changing it, in whatever state it is.
 
 mod content;
 mod database;

@@ -1,70 +1,70 @@
-//! What an inspection of a database finds.
+//! The report of an inspection.
 
 use sqlx::FromRow;
 
 use crate::store::definitions::DefinitionReport;
 
-/// What is there.
+/// The state of a database.
 #[derive(Debug)]
 pub struct DatabaseReport {
     /// The engine and its version.
     pub engine: String,
     pub schema: Schema,
-    /// What is wrong with the pages, as far as it was looked at.
+    /// Damaged pages, if the check found any.
     pub damage: Option<String>,
     pub accounts: i64,
-    /// The peppers that passwords need, and how many do.
+    /// The peppers that passwords need, with the number of passwords for each.
     pub peppers: Vec<(String, i64)>,
-    /// The server secrets that held user names need, and how many do.
+    /// The server secrets that reserved user names need, with the number of names for each.
     pub server_secrets: Vec<(String, i64)>,
-    /// The latest instant that anything in it says it happened at.
+    /// The latest time that is recorded in the database.
     pub newest: Option<i64>,
-    /// The requested names that an account has.
+    /// Those of the requested user names that an account has.
     pub demo_users: Vec<&'static str>,
-    /// Tables that this user may not write.
+    /// The tables that this user may not write.
     pub unwritable: Vec<&'static str>,
-    /// Does the server, the database or the role take no writes at all?
+    /// Whether the server, the database or the role is read-only.
     pub is_read_only: bool,
-    /// The server's own clock, in milliseconds, when it was asked.
+    /// The time of the server at the inspection, in milliseconds.
     pub server_clock: Option<i64>,
-    /// What running services saw of a wrong set-up, the last first.
+    /// Setup problems that running services recorded, newest first.
     pub setup: Vec<SetupEvent>,
-    /// How its tables differ from those of the migrations, if they can be compared.
+    /// The differences between its tables and those of the migrations, if they can be compared.
     pub definitions: Option<DefinitionReport>,
 }
 
-/// The event by which a running service says that a setting or a proxy is wrong.
+/// An event by which a running service records that a setting or a proxy is wrong.
 #[derive(Debug, PartialEq, Eq, FromRow)]
 pub struct SetupEvent {
     pub event: String,
-    /// The origin or the address that it is about.
+    /// The origin or the address that is affected.
     pub thing: String,
-    /// The last time.
+    /// The time of the latest such event.
     pub at: i64,
 }
 
-/// The events that name what is wrong with a set-up.
+/// The events that describe setup problems.
 pub const SETUP_EVENTS: [&str; 2] = ["public_url_mismatch", "forwarded_ignored"];
 
-/// Where the schema stands.
+/// The state of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
-    /// There are no tables of ours.
+    /// There are no tables of Cloakroom.
     None,
     Older(i64),
     Current(i64),
     Newer(i64),
-    /// A migration is not the one that ran.
+    /// A migration differs from the one that ran.
     Changed(i64),
-    /// A migration has other line ends than the one that ran.
+    /// A migration differs from the one that ran in its line endings only.
     LineEnds(i64),
 }
 
 /// How thoroughly an SQLite file is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckLevel {
-    /// Every page.
+    /// Checks every page.
     Quick,
-    /// And every index and reference.
+    /// Checks every page, index and reference.
     Full,
 }

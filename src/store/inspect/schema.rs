@@ -1,4 +1,4 @@
-//! Looks at the file and the schema.
+//! Inspects the file and the schema.
 
 use sqlx::migrate::Migrator;
 
@@ -21,7 +21,7 @@ pub async fn engine(pool: Pool<'_>) -> sqlx::Result<String> {
     }
 }
 
-/// What is wrong with the pages of an SQLite file.
+/// The damage in an SQLite file, if there is any.
 pub async fn damage(pool: &sqlx::SqlitePool, level: CheckLevel) -> sqlx::Result<Option<String>> {
     let check = match level {
         CheckLevel::Quick => "pragma quick_check(1)",
@@ -40,7 +40,7 @@ pub async fn damage(pool: &sqlx::SqlitePool, level: CheckLevel) -> sqlx::Result<
     Ok(None)
 }
 
-/// Where the schema stands.
+/// Determines the state of the schema.
 pub async fn schema(pool: Pool<'_>, known: &Migrator) -> sqlx::Result<Schema> {
     let has_run = match pool {
         Pool::Sqlite(pool, _) => {

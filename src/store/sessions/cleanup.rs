@@ -7,8 +7,8 @@ use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::revocations::record_revocation;
 
-// What ended by itself, up to $1 sessions: by age up to the instant $2, or by not being used since $2,
-// which is $3 for remembered ones.
+// These statements affect up to $1 expired sessions. By age: those that expired by $2. By
+// inactivity: those that were last used by $2, or by $3 if they are remembered.
 
 const REMOVE_EXPIRED: &str = "delete from sessions where digest in (
          select digest from sessions where expires_at <= $2 limit $1)
@@ -31,9 +31,10 @@ const END_UNUSED: &str = "update sessions set ended_at = $4 where digest in (
      returning account_id";
 
 impl Store {
-    /// Records as ended what ended by itself, and removes what ended at least `keep` milliseconds
-    /// ago: up to `limit` sessions of each kind. Returns the accounts of these sessions. What ended
-    /// by itself is noted in the feed, so that a clock set back revives nothing.
+    /// Marks expired sessions as ended, and removes sessions that ended at least `keep`
+    /// milliseconds ago: up to `limit` of each kind. Returns the accounts of these sessions. The
+    /// expiry is recorded in the revocation feed, so that a clock that is set back revives no
+    /// session.
     pub async fn remove_ended(
         &self,
         now: i64,
@@ -84,7 +85,7 @@ impl Store {
         .map_err(context("removing sessions that have ended"))
     }
 
-    /// Removes every session; how many of them had not been ended.
+    /// Removes every session. Returns how many of them were not marked as ended.
     pub async fn remove_all_sessions(&self) -> Result<u64, Fault> {
         let failed = || context("removing the sessions");
         let count = self.writer().query("select count(*) from sessions where ended_at is null");

@@ -1,4 +1,4 @@
-//! Looks sessions up.
+//! Finds sessions.
 
 use super::rows::{FoundSessionRow, IdleSince, SessionRow};
 use crate::core::error::Fault;
@@ -7,7 +7,7 @@ use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
-    /// The session of a token. Ended ones are found, too, for as long as they stay recorded.
+    /// Finds the session of a token, also if it has ended but is still recorded.
     pub async fn find_session(&self, digest: SidDigest) -> Result<Option<FoundSessionRow>, Fault> {
         self.reader()
             .query(
@@ -24,8 +24,8 @@ impl Store {
             .map_err(context("looking a session up"))
     }
 
-    /// The account's sessions in force, the newest first, at most `limit` of them after the session with
-    /// this instant of creation and this id, if one is given.
+    /// Lists the account's active sessions, newest first: at most `limit`, starting after the
+    /// session with the given time of creation and id.
     pub async fn sessions_of(
         &self,
         account_id: &str,
@@ -56,7 +56,7 @@ impl Store {
             .map_err(context("listing sessions"))
     }
 
-    /// How many sessions are in force.
+    /// Counts the active sessions.
     pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, Fault> {
         self.reader()
             .query(
@@ -73,7 +73,7 @@ impl Store {
             .map_err(context("counting the sessions"))
     }
 
-    /// Writes down that the session was used at `now`, unless it was seen after `since` already.
+    /// Records that the session was used at `now`, unless a use after `since` is recorded already.
     pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), Fault> {
         self.writer()
             .query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at <= $3")

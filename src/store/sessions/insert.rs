@@ -1,4 +1,4 @@
-//! Adds sessions.
+//! Inserts sessions.
 
 use std::sync::LazyLock;
 
@@ -12,21 +12,21 @@ use crate::store::errors::context;
 use crate::store::group_commit::RollbackScope;
 use crate::store::revocations::record_revocation;
 
-/// What became of a new session.
+/// The outcome of adding a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddSessionOutcome {
     /// The account has another password by now, or is disabled.
     No,
     Yes,
-    /// And older ones had to end.
+    /// The session was added, and the account's oldest sessions were ended.
     InPlaceOfOlder,
 }
 
 impl Store {
-    /// Adds the session if the account still has the password of this version and is not disabled.
-    /// The condition is part of the statement, so that no session outlives a password change that
-    /// it races with. Of more than `most` sessions the oldest end. The attempts that led to it are
-    /// reset along with it.
+    /// Adds the session if the account still has this password version and is not disabled. The
+    /// condition is part of the statement, so that no session survives a concurrent change of the
+    /// password. If the account has more than `most` sessions, the oldest are ended. The attempts
+    /// that led to this session are reset in the same transaction.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
@@ -67,7 +67,7 @@ impl Store {
     }
 }
 
-/// Inserts a session, if the account has the password of this version and is not disabled.
+/// Inserts a session, if the account has this password version and is not disabled.
 pub async fn insert_session(
     db: &mut impl Connection,
     new: &NewSessionRow<'_>,
@@ -89,9 +89,9 @@ pub async fn insert_session(
         .map(|added| added > 0)
 }
 
-/// SQLite has one writer, and no need of locks. In PostgreSQL the row of the account is locked, so that a
-/// new password waits for the session, or the session for the new password: otherwise a statement that
-/// ends all sessions would miss one that is being added.
+/// SQLite has one writer and needs no locks. On PostgreSQL the account's row is locked, so that a
+/// change of the password and a new session wait for each other: otherwise a statement that ends
+/// all sessions would miss a session that is being added.
 fn insert_statement() -> Statement {
     const INSERT: &str = "insert into sessions
              (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address,

@@ -1,4 +1,4 @@
-//! Sessions.
+//! The table `sessions`.
 
 mod cleanup;
 mod find;

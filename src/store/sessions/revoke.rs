@@ -1,4 +1,4 @@
-//! Ends sessions.
+//! Revokes sessions.
 
 use crate::core::error::Fault;
 use crate::core::secret::SidDigest;
@@ -8,18 +8,18 @@ use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::revocations::record_revocation;
 
-/// What came of ending sessions.
+/// The outcome of revoking sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevokeOutcome {
-    /// There was none to end, and nothing was written.
+    /// There was no session to revoke, and nothing was written.
     None,
     Sessions(u64),
-    /// Its account has no turn left, and nothing was written.
+    /// The account exceeds its rate limit, and nothing was written.
     RateLimited,
 }
 
 impl Store {
-    /// Ends the session for good; nothing happens if it has ended.
+    /// Ends the session permanently. Returns false if it has ended already.
     pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
         self.transaction(|mut both| async move {
             let account: Option<String> = both
@@ -40,8 +40,8 @@ impl Store {
         .map_err(context("ending a session"))
     }
 
-    /// Ends the account's session of this name. If there is one, it takes a turn, unless the account
-    /// may end as many as it likes.
+    /// Ends the account's session with this id. If there is one and `turn` is given, it is counted
+    /// against the account's rate limit.
     pub async fn end_session_named(
         &self,
         account_id: &str,
@@ -55,8 +55,8 @@ impl Store {
         ended.map_err(context("ending a session"))
     }
 
-    /// Ends every session of the account but the one called `keep`. If there are any, it takes a turn,
-    /// unless the account may end as many as it likes.
+    /// Ends every session of the account except `keep`. If there are any and `turn` is given, it is
+    /// counted against the account's rate limit.
     pub async fn end_sessions_but(
         &self,
         account_id: &str,
@@ -70,8 +70,9 @@ impl Store {
         ended.map_err(context("ending sessions"))
     }
 
-    /// Ends sessions of an account by a statement. It records the revocation and takes a turn in the same
-    /// transaction. Without a session or without a turn nothing is written.
+    /// Ends sessions of an account by a statement, records the revocation and counts it against the
+    /// rate limit, in one transaction. If there is no session, or the limit is exceeded, nothing is
+    /// written.
     async fn end_sessions_by(
         &self,
         statement: &'static str,

@@ -1,4 +1,4 @@
-//! Sessions as rows.
+//! The row types of sessions.
 
 use sqlx::FromRow;
 
@@ -33,7 +33,7 @@ pub struct NewSessionRow<'a> {
     pub session: &'a SessionRow,
 }
 
-/// Sessions last seen at or before these instants have ended by themselves.
+/// Sessions that were last used at or before these instants have expired.
 #[derive(Debug, Clone, Copy)]
 pub struct IdleSince {
     pub short: i64,

@@ -1,4 +1,4 @@
-//! Copies rows from one end to the other, and compares them.
+//! Copies rows from one database to the other, and compares them.
 
 use futures_util::TryStreamExt;
 use futures_util::future::join;
@@ -9,10 +9,10 @@ use super::tables::TABLES;
 use crate::core::error::Fault;
 use crate::store::errors::context;
 
-/// Batches that are read before they are wanted, so that neither side waits for the other.
+/// The number of batches that are read in advance, so that neither side waits for the other.
 const AHEAD: usize = 4;
 
-/// Why nothing was moved.
+/// The error of a transfer.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     #[error("the database to write to has rows already; name an empty one")]
@@ -25,12 +25,12 @@ pub enum MoveError {
     Fault(#[from] Fault),
 }
 
-/// How far it is.
+/// The progress of a transfer.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress {
-    /// So many more rows were copied.
+    /// This many more rows were copied.
     Copied(usize),
-    /// So many more rows are the same on both sides.
+    /// This many more rows were compared and are equal.
     Compared(usize),
 }
 
@@ -43,14 +43,14 @@ pub async fn copy(
     let dropped = target.drop_indexes().await.map_err(context("beginning to copy"))?;
     let (rows, taken) = channel(AHEAD);
     let read = async {
-        let rows = rows; // without it, the other side ends
+        let rows = rows; // dropped at the end, so that the receiver ends
         for table in TABLES {
             let mut batches = source.batches(table).await.map_err(context("reading rows"))?;
             loop {
                 let batch = batches.try_next().await.map_err(context("reading rows"))?;
                 let is_last = batch.is_none();
                 if rows.send(batch).await.is_err() {
-                    return Ok(()); // the other side says why
+                    return Ok(()); // the other side returns the error
                 }
                 if is_last {
                     break;
@@ -60,7 +60,7 @@ pub async fn copy(
         Ok(())
     };
     let write = async {
-        let mut taken = taken; // without it, the other side ends
+        let mut taken = taken; // dropped at the end, so that the sender ends
         for table in TABLES {
             let tell = |rows| tell(Progress::Copied(rows));
             target.fill(table, &mut taken, tell).await.map_err(context("copying rows"))?;

@@ -1,13 +1,13 @@
-//! How rows leave one engine and enter the other: as the bytes of PostgreSQL's binary COPY, in which
-//! a number, a text and bytes each look one way only. So rows are the same if their bytes are.
+//! The format of rows in a transfer: PostgreSQL's binary COPY, in which a number, a text and bytes
+//! have exactly one representation each. So rows are equal if their bytes are.
 
 use std::ops::Range;
 
-/// How binary COPY begins: its signature, no flags, no further header.
+/// The header of a binary COPY: its signature, no flags, no extension.
 pub const HEAD: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// A row of -1 values, with which it ends.
+/// The trailer of a binary COPY: a row with -1 values.
 pub const TAIL: [u8; 2] = [0xff, 0xff];
-/// The length of a value that is null.
+/// The length of a null value.
 const NULL: i32 = -1;
 
 /// Rows of one table, in the order of its key.
@@ -32,7 +32,7 @@ impl Rows {
         self.bytes.extend(value.unwrap_or_default());
     }
 
-    /// The values, row after row.
+    /// The values, row by row.
     pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
         let (mut at, mut left) = (0, 0);
         std::iter::from_fn(move || {
@@ -54,7 +54,8 @@ struct Found {
     end: usize,
 }
 
-/// How many values the row here has; none if it is not all there yet, or at the end of COPY.
+/// The number of values in the row at this offset, or `None` if the row is incomplete or is the
+/// trailer.
 fn number_at(bytes: &[u8], at: usize) -> Option<usize> {
     let count = bytes.get(at..at + 2)?.try_into().expect("two bytes");
     usize::try_from(i16::from_be_bytes(count)).ok()
@@ -68,7 +69,7 @@ fn value_at(bytes: &[u8], at: usize) -> Option<Found> {
     (end <= bytes.len()).then_some(found)
 }
 
-/// Where the row here ends, if it is all there.
+/// The end of the row at this offset, if the row is complete.
 pub fn row_end(bytes: &[u8], at: usize) -> Option<usize> {
     let count = number_at(bytes, at)?;
     (0..count).try_fold(at + 2, |at, _| value_at(bytes, at).map(|value| value.end))

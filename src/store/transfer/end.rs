@@ -1,4 +1,4 @@
-//! One end of a move: what each engine does in its own words.
+//! One end of a transfer: the operations that differ between the engines.
 
 use futures_util::stream::BoxStream;
 use sqlx::AssertSqlSafe;
@@ -8,28 +8,30 @@ use super::copy_format::Rows;
 use super::tables::{TABLES, Table};
 use crate::store::engine::connection::Transaction;
 
-/// Rows that are read, written and compared at once: a hundredth of a second.
+/// The number of rows that are read, written and compared together, in about 10 ms.
 pub const BATCH: usize = 2000;
-/// Rows that come from the other side, with a `None` behind each table.
+/// Rows from the other side, with a `None` after each table.
 pub type Coming = Receiver<Option<Rows>>;
 
-/// A table's rows in the order of its key, always [`BATCH`] of them but for the last ones.
+/// The rows of a table in the order of its key, in batches of [`BATCH`]. Only the last one is
+/// smaller.
 pub type Batches<'c> = BoxStream<'c, sqlx::Result<Rows>>;
 
-/// What each engine does in its own words.
+/// One end of a transfer.
 pub trait TransferEnd {
-    /// Sees what was committed before it begins to read, and nothing that is committed then.
+    /// Begins a snapshot: sees everything that was committed before, and nothing that is committed
+    /// later.
     async fn begin_snapshot(&mut self) -> sqlx::Result<()>;
-    /// Has a transaction take what time and room it needs.
+    /// Raises the limits of time and memory for this transaction.
     async fn raise_limits(&mut self) -> sqlx::Result<()>;
-    /// Takes off an empty schema what is cheaper to build at once than row by row, as far as this user
-    /// may, and says by which statements it comes back.
+    /// Drops the indexes and constraints of an empty schema that are cheaper to build once than row
+    /// by row, as far as this user may. Returns the statements that restore them.
     async fn drop_indexes(&mut self) -> sqlx::Result<Vec<String>>;
-    /// Brings that back, and has the planner of queries look at what is there now.
+    /// Restores the indexes and constraints, and updates the statistics of the query planner.
     async fn restore_indexes(&mut self, dropped: Vec<String>) -> sqlx::Result<()>;
-    /// What the table has.
+    /// Reads the rows of a table.
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>>;
-    /// Puts all rows of a table in, as they come.
+    /// Writes all rows of a table as they arrive.
     async fn fill(
         &mut self,
         table: &'static Table,
@@ -38,12 +40,12 @@ pub trait TransferEnd {
     ) -> sqlx::Result<()>;
 }
 
-/// The rows of a table that come next, or none if those were all.
+/// The next rows of the table, or `None` after the last ones.
 pub async fn next(rows: &mut Coming) -> sqlx::Result<Option<Rows>> {
     rows.recv().await.ok_or(sqlx::Error::WorkerCrashed)
 }
 
-/// Builds what was dropped, and has the planner of queries look at what is there now.
+/// Builds what was dropped, and updates the statistics of the query planner.
 pub async fn build<'c, D, C>(db: &'c mut C, dropped: Vec<String>) -> sqlx::Result<()>
 where
     D: sqlx::Database,
@@ -56,7 +58,7 @@ where
     Ok(())
 }
 
-/// Runs the first statement of each pair; the second ones undo them.
+/// Runs the first statement of each pair. Returns the second ones, which undo them.
 pub async fn exchange<'c, D, C>(
     db: &'c mut C,
     pairs: Vec<(String, String)>,

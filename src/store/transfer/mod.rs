@@ -1,5 +1,5 @@
-//! Moves a database: every row of one database goes into another one that is empty, and is compared there
-//! before it counts.
+//! Transfers a database: copies every row to an empty database, and compares all rows before the
+//! transaction commits.
 
 mod copy;
 mod copy_format;

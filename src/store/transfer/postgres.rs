@@ -1,4 +1,4 @@
-//! PostgreSQL as one end of a move.
+//! PostgreSQL as one end of a transfer.
 
 use futures_util::stream::{StreamExt, TryStreamExt, try_unfold};
 use sqlx::PgConnection;
@@ -17,9 +17,9 @@ impl TransferEnd for PgConnection {
         for sql in [
             "set local statement_timeout = 0",
             "set local idle_in_transaction_session_timeout = 0",
-            "set local work_mem = '64MB'", // to put a table in order
-            "set local maintenance_work_mem = '256MB'", // to build an index
-            "set local client_min_messages = error", // a user may lack the right to analyze
+            "set local work_mem = '64MB'", // for sorting a table
+            "set local maintenance_work_mem = '256MB'", // for building an index
+            "set local client_min_messages = error", // analyze may be forbidden
         ] {
             sqlx::query(sql).execute(&mut *self).await?;
         }
@@ -53,7 +53,7 @@ impl TransferEnd for PgConnection {
 
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
         let (list, name, key) = (table.list(), table.name, table.key());
-        // by its bytes, as SQLite has it, whatever the language of the database
+        // Sort by bytes like SQLite, independent of the collation of the database.
         let bytes = match table.columns[0].1 {
             Kind::Text => "collate \"C\"",
             Kind::Bytes | Kind::Number => "",
@@ -62,7 +62,7 @@ impl TransferEnd for PgConnection {
             "copy (select {list} from {name} order by {key} {bytes}) to stdout (format binary)"
         );
         let all = self.copy_out_raw(&sql).await?.fuse();
-        // what was received and is not yet in a batch, and where in it the next row begins
+        // The received bytes that are not in a batch yet, and the offset of the next row in them.
         let begun = (all, Vec::<u8>::new(), HEAD.len());
         let batches = try_unfold(begun, async |(mut all, mut unread, mut at)| {
             let mut rows = Rows::default();

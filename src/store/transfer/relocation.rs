@@ -1,4 +1,4 @@
-//! What is moved between which databases.
+//! Transfers whole databases: to another engine, or from PostgreSQL into a backup.
 
 use sqlx::PgConnection;
 
@@ -12,7 +12,7 @@ use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 
 impl Store {
-    /// How many rows there are to move.
+    /// Counts the rows to transfer.
     pub async fn count_rows(&self) -> Result<u64, Fault> {
         let mut all = 0;
         for table in TABLES {
@@ -23,8 +23,9 @@ impl Store {
         Ok(all)
     }
 
-    /// Copies every row to an empty database and compares each of them there: all of it or nothing.
-    /// Nothing else writes to a database that is moved to, and a move that failed is begun again.
+    /// Copies every row to an empty database and compares all of them, in one transaction of the
+    /// target. No other process may write to the target. A transfer that failed starts from the
+    /// beginning.
     pub async fn move_to(
         &self,
         target: &Self,
@@ -39,7 +40,7 @@ impl Store {
         let mut here = self.begin_snapshot().await?;
         copy(&mut here, &mut there, &mut tell).await?;
         here.rollback().await.map_err(context("reading rows"))?;
-        // as it is now, so that what was written here meanwhile is not lost unnoticed
+        // A new snapshot, so that rows that were written during the copy are not lost unnoticed.
         let mut here = self.begin_snapshot().await?;
         compare(&mut here, &mut there, &mut tell).await?;
         drop(here);
@@ -48,8 +49,8 @@ impl Store {
         target.check_files().await.map_err(MoveError::from)
     }
 
-    /// Copies everything of a PostgreSQL into this empty database and compares each row. The source
-    /// is in a transaction that sees one instant, however much is written there meanwhile.
+    /// Copies every row of a PostgreSQL database into this empty database and compares all of them.
+    /// The source is in a transaction that reads a snapshot, so concurrent writes do not matter.
     pub async fn take_over(
         &self,
         source: &mut PgConnection,
@@ -64,7 +65,7 @@ impl Store {
         self.check_files().await.map_err(MoveError::from)
     }
 
-    /// Begins to read what is committed by now.
+    /// Begins a snapshot of everything that is committed.
     async fn begin_snapshot(&self) -> Result<Transaction, Fault> {
         self.check_files().await?;
         let mut here = self.reader().begin().await.map_err(context("reading rows"))?;

@@ -1,4 +1,4 @@
-//! SQLite as one end of a move.
+//! SQLite as one end of a transfer.
 
 use futures_util::stream::{StreamExt, TryStreamExt, try_unfold};
 use sqlx::query::Query;
@@ -9,15 +9,16 @@ use super::copy_format::Rows;
 use super::end::{BATCH, Batches, Coming, TransferEnd, build, exchange, next};
 use super::tables::{Kind, Table};
 
-/// Rows that one statement of SQLite inserts. More save nothing, and its limit of values is 32,766.
+/// The number of rows in one insert statement. More rows would not be faster, and SQLite allows at
+/// most 32,766 values.
 const IN_ONE_INSERT: usize = 100;
-/// What the service's 2 MiB of pages are while SQLite takes a database in, in KiB: its indexes grow in
-/// no order, and else each row would have pages of them read and written.
+/// The page cache during a transfer, in KiB, instead of the service's 512: indexes grow in random
+/// order, and pages would be read and written again for each row.
 const CACHE_KIB: i64 = 256 * 1024;
 
 impl TransferEnd for SqliteConnection {
     async fn begin_snapshot(&mut self) -> sqlx::Result<()> {
-        Ok(()) // it does from its first read on
+        Ok(()) // the first read begins the snapshot
     }
 
     async fn raise_limits(&mut self) -> sqlx::Result<()> {
@@ -26,7 +27,7 @@ impl TransferEnd for SqliteConnection {
     }
 
     async fn drop_indexes(&mut self) -> sqlx::Result<Vec<String>> {
-        // those that a table declares have no statement of their own
+        // Indexes that are part of a table definition have no statement of their own.
         let indexes: Vec<(String, String)> = sqlx::query_as(
             "select 'drop index ' || name, sql from sqlite_schema where type = 'index' and sql > ''",
         )

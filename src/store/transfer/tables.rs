@@ -1,7 +1,7 @@
-//! The tables that are moved.
+//! The tables that are transferred.
 
-/// What is moved, in an order in which every row finds those that it refers to. The feed of endings
-/// stays: it is for processes that run.
+/// The tables, in an order in which every row follows the rows that it refers to. The revocation
+/// feed is not transferred: it is for running processes.
 pub const TABLES: &[Table] = &[
     Table {
         name: "accounts",
@@ -86,7 +86,7 @@ pub const TABLES: &[Table] = &[
     },
 ];
 
-/// A table and its columns; the first one is the key.
+/// A table and its columns. The first column is the key.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
@@ -105,7 +105,7 @@ impl Table {
         self.columns[0].0
     }
 
-    /// The columns, as a statement lists them.
+    /// The column list of a statement.
     pub fn list(&self) -> String {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
