@@ -12,10 +12,12 @@ use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::domain::sessions::SignedInAs;
 
-/// The guard: the first argument of an operation that needs a session. It says who calls.
+/// The guard of an operation that requires a session. It is the operation's first argument, and
+/// identifies the signed-in user.
 ///
-/// The document gives the operation its padlock and its answers 401 and 403. Without a cookie the
-/// caller is answered 401, with one that is not valid 403, before any other argument is read.
+/// In the document, the operation then has a padlock and the responses 401 and 403. The guard runs
+/// before the other arguments are read: a request without a session cookie gets 401, and a request
+/// whose session cookie is not valid gets 403.
 ///
 /// ```
 /// use cloakroom::SignedIn;
@@ -36,23 +38,23 @@ use crate::domain::sessions::SignedInAs;
 pub struct SignedIn(pub(crate) Arc<SignedInAs>);
 
 impl SignedIn {
-    /// Who sent a request, for pages and for poem's own handlers. The error is the answer: 401 or
-    /// 403, as for an operation.
+    /// Authenticates a request, for pages and for poem handlers. The error is the response: 401 or
+    /// 403, as for an operation, or 503 if the database does not respond.
     pub async fn of(request: &Request) -> Result<Self> {
         Ok(Self(AppState::of(request)?.signed_in(request).await?))
     }
 
-    /// The account's random id, which never changes: what rows of yours refer to.
+    /// The random id of the account, which never changes. Refer to it in your own tables.
     pub fn account_id(&self) -> &str {
         self.0.account.id.as_str()
     }
 
-    /// The user name, in small letters.
+    /// The user name, in lower case.
     pub fn username(&self) -> &str {
         self.0.account.username.as_str()
     }
 
-    /// The session's name in listings. It is no secret and opens nothing.
+    /// The id of the session in lists. It is not a secret and does not authorize requests.
     pub fn session_id(&self) -> &str {
         self.0.session.id.as_str()
     }
@@ -80,11 +82,11 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     }
 }
 
-/// The guard of an operation that needs no session, but that answers more to a request with one. The
-/// cookie of a session that is not active is refused with 403, as everywhere: a user who believes to be
-/// signed in learns that this is not so. A cookie that is not this service's, or that cannot be verified,
-/// counts as none. While the database does not answer, the answer is 503, since it is unknown whether the
-/// session is active.
+/// The guard of an operation that does not require a session, but returns more if the request has
+/// one. A request whose session is no longer active gets 403, so that the user learns that the
+/// session has ended. A cookie that this service did not issue, or that cannot be verified, is
+/// ignored. If the database does not respond, the response is 503, because the service cannot know
+/// whether the session is active.
 ///
 /// ```
 /// use cloakroom::MaybeSignedIn;
@@ -106,7 +108,8 @@ impl<'a> ApiExtractor<'a> for SignedIn {
 pub struct MaybeSignedIn(Option<SignedIn>);
 
 impl MaybeSignedIn {
-    /// Who sent a request, for pages and for poem's own handlers. The error is the answer 403.
+    /// Authenticates a request, for pages and for poem handlers. The error is the response: 403, or
+    /// 503 if the database does not respond.
     pub async fn of(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
         match state.check_session(request).await.map_err(ApiError::from)? {
@@ -117,7 +120,7 @@ impl MaybeSignedIn {
         }
     }
 
-    /// Who calls, if they are signed in.
+    /// The signed-in user, if the request has a session.
     pub fn signed_in(&self) -> Option<&SignedIn> {
         self.0.as_ref()
     }

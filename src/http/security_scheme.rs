@@ -6,11 +6,12 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 pub const SCHEME: &str = "session";
 
 const DESCRIPTION: &str = "\
-The session cookie that `POST /login` and `POST /register` set. A browser sends it by itself, and \
-lets no page set `Cookie`: a tool that asks for its value here cannot send it. Other clients keep \
-the cookie in a jar. It is `HttpOnly; SameSite=Lax; Path=/`, and behind an https address `Secure`; \
-its name there is `__Host-session` unless the operator chose another, and the document that a \
-service serves says which. The value is opaque to clients.";
+The session cookie that `POST /login` and `POST /register` set. A browser sends it automatically, \
+and does not allow a page to set the header `Cookie`: a tool in a browser that asks for the value \
+here cannot send it. Other clients keep the cookie in a cookie jar. Its attributes are `HttpOnly; \
+SameSite=Lax; Path=/`, with https also `Secure`. With https, its name is `__Host-session`, unless \
+the operator has set another name; the document that the service serves contains the actual name. \
+The value is opaque to clients.";
 
 /// Adds the scheme to a document.
 pub fn register_scheme(registry: &mut Registry) {

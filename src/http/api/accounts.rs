@@ -27,14 +27,15 @@ use crate::http::state::AppState;
 
 pub struct AccountsApi(pub Arc<AppState>);
 
-/// A new password, and the current one to show that it is you.
+/// The current password, which authenticates the request, and the new one.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct PasswordChange {
-    /// The password that signs in today.
+    /// The current password of the account.
     pub current_password: PasswordText<1, MOST_TYPED>,
-    /// Characters of any kind, spaces included: a few words are a good password. What is guessed
-    /// first is refused: common passwords, patterns, and little but the user name.
+    /// All characters are allowed, including spaces, except control characters. A few unrelated
+    /// words make a good password. Passwords that are easy to guess are refused: common passwords,
+    /// repetitions, sequences, and variations of the user name.
     pub new_password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
 }
 
@@ -57,11 +58,11 @@ impl FromFields for PasswordChange {
     }
 }
 
-/// The password, to show that it is you who closes the account.
+/// The current password, which authenticates the request to close the account.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct Closing {
-    /// The password that signs in today.
+    /// The current password of the account.
     pub current_password: PasswordText<1, MOST_TYPED>,
 }
 
@@ -82,10 +83,11 @@ impl FromFields for Closing {
 #[derive(Object)]
 #[oai(rename = "Account")]
 pub struct AccountView {
-    /// The account's lasting name, 22 characters of base64url; it is in the tokens as `sub`.
+    /// The identifier of the account: 22 characters of base64url. It never changes, and tokens
+    /// contain it as `sub`.
     #[oai(validator(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]{22}$"))]
     pub id: String,
-    /// The user name in small letters.
+    /// The user name, in lower case.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub username: String,
     /// When the account was created.
@@ -104,40 +106,44 @@ impl From<&Account> for AccountView {
 
 #[derive(ApiResponse)]
 enum MeAnswer {
-    /// The account that is signed in.
+    /// The account of the session.
     #[oai(status = 200, content_type = "application/json")]
     Me(Json<AccountView>),
 }
 
 #[derive(ApiResponse)]
 enum ChangeAnswer {
-    /// The password is changed. All sessions have ended, and the cookie carries a new one.
+    /// The password was changed. All sessions of the account were revoked, and the cookie contains
+    /// a new session.
     #[oai(status = 204)]
     Changed(
         /// The session cookie, as `login` sets it.
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `invalid_credentials`: the current password is wrong; nothing was changed.
+    /// `invalid_credentials`: the current password is wrong. The password was not changed.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongPassword(Json<Problem>),
-    /// `policy_violation`: the new password breaks a rule; `errors` says which.
+    /// `policy_violation`: the new password violates a rule. `errors` names the rule and says what
+    /// to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
-    /// `too_many_attempts`: the current password of this session was wrong too often lately, or the
-    /// account has changed too much: 30 changes at once, then one every two seconds.
+    /// `too_many_attempts`: this session sent a wrong current password too often, or the account
+    /// made too many changes. An account can make 30 changes at once, then one every two seconds.
+    /// The password was not changed.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// `overloaded`: too many sign-ins at once; nothing was changed.
+    /// `overloaded`: too many passwords are being verified at the moment. The account was not
+    /// changed.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -145,30 +151,32 @@ enum ChangeAnswer {
 
 #[derive(ApiResponse)]
 enum CloseAnswer {
-    /// The account and all its sessions are deleted.
+    /// The account and all its sessions were deleted.
     #[oai(status = 204)]
     Closed(
-        /// Makes the browser forget the cookie.
+        /// Deletes the session cookie.
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `invalid_credentials`: the password is wrong; nothing was changed.
+    /// `invalid_credentials`: the password is wrong. The account was not closed.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongPassword(Json<Problem>),
-    /// `too_many_attempts`: the password of this session was wrong too often lately, or the account
-    /// has changed too much: 30 changes at once, then one every two seconds.
+    /// `too_many_attempts`: this session sent a wrong password too often, or the account made too
+    /// many changes. An account can make 30 changes at once, then one every two seconds. The
+    /// account was not closed.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// `overloaded`: too many sign-ins at once; nothing was changed.
+    /// `overloaded`: too many passwords are being verified at the moment. The account was not
+    /// changed.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -176,9 +184,9 @@ enum CloseAnswer {
 
 #[OpenApi]
 impl AccountsApi {
-    /// Who am I?
+    /// Get the current account
     ///
-    /// The account of the request's session.
+    /// Returns the account of the session that the request belongs to.
     #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
     async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, ApiError> {
         Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
@@ -186,8 +194,8 @@ impl AccountsApi {
 
     /// Change the password
     ///
-    /// Takes the current password and a new one. Every session of the account ends, this one
-    /// included, and the answer sets the cookie of a new one.
+    /// Replaces the current password with a new one. This revokes all sessions of the account,
+    /// including the session of this request. The response sets the cookie of a new session.
     #[oai(
         path = "/me/password",
         method = "put",
@@ -239,8 +247,9 @@ impl AccountsApi {
 
     /// Close the account
     ///
-    /// Takes the current password, and deletes the account and its sessions. This cannot be undone. The
-    /// user name stays taken for a time, by default for a year: until then no new account can have it.
+    /// Deletes the account and all its sessions. This cannot be undone. The user name remains
+    /// reserved for a period that the operator sets, by default 365 days. Until then, no new
+    /// account can have this user name.
     #[oai(
         path = "/me/close",
         method = "post",

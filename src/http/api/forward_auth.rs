@@ -59,17 +59,17 @@ impl<'a> ApiExtractor<'a> for ForwardAuthUser {
 
 #[derive(ApiResponse)]
 enum ForwardAuthAnswer {
-    /// Signed in: the request may go on to the app. These headers replace those that the client sent
-    /// under the same names.
+    /// The user is signed in, and the proxy may forward the request to the app. The proxy must pass
+    /// these headers to the app, and must discard headers with the same names that the client sent.
     #[oai(status = 200)]
     SignedIn(
         /// The user name.
         #[oai(header = "Remote-User")]
         String,
-        /// The account's `id`. A later account with the same user name has another one.
+        /// The `id` of the account. A later account with the same user name has a different `id`.
         #[oai(header = "Remote-User-Id")]
         String,
-        /// The session's `id` in `listSessions`. It authorizes nothing.
+        /// The `id` of the session, as in `listSessions`. It does not authorize requests.
         #[oai(header = "Remote-Session")]
         String,
     ),
@@ -77,13 +77,15 @@ enum ForwardAuthAnswer {
 
 #[OpenApi]
 impl ForwardAuthApi {
-    /// May this request go on to the app?
+    /// Check the session of a request for a proxy
     ///
-    /// For proxies: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's `forwardAuth`. The cookie
-    /// alone decides; everything else in the request is ignored. Without an active session the answer is
-    /// 401, even if there is a cookie, because proxies read 401 as "sign in". A proxy that passes any
-    /// answer on can ask `/forward-auth/redirect` instead, which redirects a browser to the sign-in page
-    /// (303).
+    /// A reverse proxy calls this operation before it forwards a request to an app: nginx with
+    /// `auth_request`, Caddy with `forward_auth`, Traefik with `forwardAuth`. Only the session
+    /// cookie decides. Without an active session, the response is 401, even if the request has a
+    /// session cookie, because proxies treat 401 as "sign in".
+    ///
+    /// A proxy that returns the response of the check to the client can call
+    /// `/forward-auth/redirect` instead, which redirects browsers to the sign-in page (303).
     #[oai(
         path = "/forward-auth",
         method = "get",

@@ -12,7 +12,7 @@ use crate::http::state::AppState;
 
 pub struct HealthApi(pub Arc<AppState>);
 
-/// A sign of life.
+/// The state of the service.
 #[derive(Object)]
 pub struct Health {
     /// `live` or `ready`.
@@ -22,7 +22,7 @@ pub struct Health {
 
 #[derive(ApiResponse)]
 enum HealthAnswer {
-    /// Yes.
+    /// The service is live or ready.
     #[oai(status = 200, content_type = "application/json")]
     Yes(Json<Health>),
 }
@@ -33,18 +33,20 @@ fn yes(status: &str) -> HealthAnswer {
 
 #[OpenApi]
 impl HealthApi {
-    /// Is the process alive?
+    /// Check whether the process is live
     ///
-    /// Answers as long as the process can; restart it when this fails. The database is not asked.
+    /// Returns 200 as long as the process can respond. It does not access the database. If the
+    /// request fails, restart the process.
     #[oai(path = "/livez", method = "get", operation_id = "getLiveness", tag = "Tag::Health")]
     async fn get_liveness(&self) -> Result<HealthAnswer, ApiError> {
         Ok(yes("live"))
     }
 
-    /// Can it serve?
+    /// Check whether the service is ready
     ///
-    /// Send it requests while this answers 200. Asks the database; a service that was told to stop
-    /// is not ready any more, and answers what still comes.
+    /// Returns 200 if the service can process requests: the database responds, and the service is
+    /// not shutting down. Send requests to the service only while the response is 200. During a
+    /// shutdown, the service still responds to the requests that it receives.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness", tag = "Tag::Health")]
     async fn get_readiness(&self) -> Result<HealthAnswer, ApiError> {
         if self.0.domain.is_ready().await? {

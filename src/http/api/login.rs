@@ -27,12 +27,14 @@ pub struct LoginApi(pub Arc<AppState>);
 #[derive(Object)]
 #[oai(rename = "Credentials", deny_unknown_fields, example)]
 pub struct CredentialsView {
-    /// The user name; capitals do not matter, nor does white space around it.
+    /// The user name. Upper and lower case are equivalent, and white space around the name is
+    /// removed.
     #[oai(validator(min_length = 1, max_length = 256))]
     pub username: String,
-    /// The password, exactly as it was chosen.
+    /// The password, including any spaces around it.
     pub password: PasswordText<1, MOST_TYPED>,
-    /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
+    /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
+    /// then also keeps the cookie when it closes.
     #[oai(default)]
     pub remember: bool,
 }
@@ -84,12 +86,12 @@ fn errors(bad: BadCredentials) -> Vec<FieldError> {
     fields.into_iter().flatten().collect()
 }
 
-/// What else signing out does.
+/// Options of the sign-out.
 #[derive(Debug, Default, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct LogoutOptions {
-    /// Forget this client, too, as on a shared computer: the cookie `device` is deleted, and no copy of
-    /// it is accepted any more.
+    /// Whether to forget the device, too. Use it on shared computers: the `device` cookie is
+    /// deleted, and copies of it are no longer accepted.
     #[oai(default)]
     pub forget_device: bool,
 }
@@ -106,43 +108,44 @@ impl FromFields for LogoutOptions {
     }
 }
 
-/// What a good login answers.
+/// The result of a successful sign-in.
 #[derive(Object)]
 pub struct LoggedIn {
-    /// Always true; the seed of this service answered so.
+    /// Always `true`.
     pub ok: bool,
     pub session: SessionView,
 }
 
 #[derive(ApiResponse)]
 enum LoginAnswer {
-    /// Signed in. The cookie carries the session from now on.
+    /// The user is signed in, and the cookie contains the new session.
     #[oai(status = 200, content_type = "application/json")]
     SignedIn(
         Json<LoggedIn>,
-        /// The session cookie: `HttpOnly`, `SameSite=Lax`, and without `remember` deleted when the
-        /// browser closes.
+        /// The session cookie. It is `HttpOnly` and `SameSite=Lax`. Without `remember`, the browser
+        /// deletes it when it closes.
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `invalid_credentials`: the password is wrong, or there is no such user, or the account is
-    /// disabled. Which of these is not said.
+    /// `invalid_credentials`: the user does not exist, the password is wrong, or the account is
+    /// disabled. The response does not reveal which of these is the reason.
     #[oai(status = 403, content_type = "application/problem+json")]
     WrongCredentials(Json<Problem>),
-    /// `too_many_attempts`: this user name, or this address, failed too often lately. Until the time is
-    /// over even the right password is refused.
+    /// `too_many_attempts`: too many attempts failed for this user name or from this IP address.
+    /// Until the time in `Retry-After` has passed, the correct password is refused, too.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// `overloaded`: too many sign-ins at once; nothing was checked.
+    /// `overloaded`: too many passwords are being verified at the moment. The credentials were not
+    /// checked.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -150,10 +153,11 @@ enum LoginAnswer {
 
 #[derive(ApiResponse)]
 enum LogoutAnswer {
-    /// The session has ended; every copy of its cookie is refused from now on.
+    /// The session was revoked. All copies of its cookie are refused from now on.
     #[oai(status = 204)]
     SignedOut(
-        /// Makes the browser forget the cookie. With `forget_device` a second one deletes `device`.
+        /// Deletes the session cookie. With `forget_device`, a second `Set-Cookie` header deletes
+        /// the `device` cookie.
         #[oai(header = "Set-Cookie")]
         String,
     ),
@@ -163,18 +167,21 @@ enum LogoutAnswer {
 impl LoginApi {
     /// Sign in
     ///
-    /// Checks a user name and its password, and sets the cookie of a new session. From then on every
-    /// operation with a padlock works: the browser sends the cookie by itself. If the request carries a
-    /// session cookie already, that session ends.
+    /// Verifies a user name and a password, and sets the cookie of a new session. A browser then
+    /// sends the cookie automatically with every operation that has a padlock. If the request
+    /// already contains a session cookie, a successful sign-in revokes that session.
     ///
-    /// A form (`application/x-www-form-urlencoded`) with the same fields is accepted, too; a
-    /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a
-    /// page that goes there.
+    /// The operation also accepts a form (`application/x-www-form-urlencoded`) with the same
+    /// fields. If a browser submits the form, the response is 303. If the form redirects to one of
+    /// the origins in the setting `apps`, the response is 200 with a page that leads there.
     ///
-    /// After five failures of a user name in a row, or ten from one address, to which each minute adds
-    /// one, further attempts are answered 429. The failures of other clients do not lock out a client that
-    /// has signed in to the account before: it sends a second cookie, `device` (`__Host-device` behind
-    /// https), which lasts 90 days and does not sign anyone in.
+    /// Failed attempts are limited. After five failures in a row for one user name, the response to
+    /// the next attempts is 429: for 1 to 16 seconds, after ten failures for 15 minutes, and after
+    /// 100 failures for 24 hours. An IP address can fail ten times, then once a minute.
+    ///
+    /// A successful sign-in also sets the cookie `device` (`__Host-device` with https), which is
+    /// valid for 90 days and does not authenticate the user. A client that sends this cookie is not
+    /// locked out when other clients fail to sign in to the same account.
     #[oai(path = "/login", method = "post", operation_id = "login", tag = "Tag::Login")]
     async fn login(
         &self,
@@ -211,13 +218,13 @@ impl LoginApi {
 
     /// Sign out
     ///
-    /// Ends the session of the request's cookie on the server and deletes the cookie. Without a session
-    /// the answer is the same.
+    /// Revokes the session on the server and deletes the session cookie. The response is the same
+    /// if the request has no session.
     ///
-    /// The body may be left out, and `null`, which some clients send for none, counts as none. With
-    /// `forget_device` the cookie `device` is deleted, too: the next sign-in in this browser counts as one
-    /// from an unknown client. A form with the same field is accepted, too; a browser's form post is
-    /// answered 303.
+    /// The body is optional; `null` counts as no body. With `forget_device`, the `device` cookie is
+    /// deleted, too, and the next sign-in from this browser is treated like one from an unknown
+    /// device. The operation also accepts a form (`application/x-www-form-urlencoded`) with the
+    /// same field. If a browser submits the form, the response is 303.
     #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Tag::Sessions")]
     async fn logout(
         &self,

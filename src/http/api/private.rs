@@ -10,10 +10,10 @@ use crate::http::problem::ApiError;
 #[derive(Debug)]
 pub struct PrivateApi;
 
-/// Something for signed-in people only.
+/// Data that only signed-in users can read.
 #[derive(Object)]
 pub struct PrivateData {
-    /// Who is signed in.
+    /// The user name of the signed-in user.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub username: String,
     /// The data.
@@ -23,18 +23,18 @@ pub struct PrivateData {
 
 #[derive(ApiResponse)]
 enum PrivateAnswer {
-    /// The data, and who reads it.
+    /// The data and the name of the signed-in user.
     #[oai(status = 200, content_type = "application/json")]
     Data(Json<PrivateData>),
 }
 
 #[OpenApi]
 impl PrivateApi {
-    /// Read something private
+    /// Read private data
     ///
-    /// The smallest operation that needs a session: use it to try yours. With an active session it
-    /// answers 200 and your user name, without a session cookie 401, and with the cookie of a session that
-    /// is not active 403.
+    /// Returns data that only signed-in users can read. Use this operation to test your session:
+    /// the response is 200 with your user name if the session is active, 401 if the request has no
+    /// session cookie, and 403 if the session is not active.
     #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
     async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, ApiError> {
         Ok(PrivateAnswer::Data(Json(PrivateData {

@@ -23,27 +23,30 @@ use crate::http::state::AppState;
 
 pub struct RegistrationApi(pub Arc<AppState>);
 
-/// What a new account needs.
+/// The data of a new account.
 #[derive(Object)]
 #[oai(rename = "Registration", deny_unknown_fields, example)]
 pub struct NewAccountView {
-    /// Letters, digits, `.`, `_` and `-`; the first and the last one a letter or digit. Capitals
-    /// and wide letters become small ones, and white space around the name is removed. Names that suggest
-    /// the service or its operator (`admin`, `root`, `support`) are reserved.
+    /// Letters (a to z), digits, `.`, `_` and `-`. The first and the last character must be a
+    /// letter or a digit. The service converts upper-case and full-width letters to plain lower
+    /// case, and removes white space around the name. Names that suggest the service or its
+    /// operator, such as `admin`, `root` and `support`, are reserved.
     #[oai(validator(
         min_length = 1,
         max_length = 64,
         pattern = "^\\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\s*$"
     ))]
     pub username: String,
-    /// Characters of any kind, spaces included: a few words are a good password. What is guessed
-    /// first is refused: common passwords, patterns, and little but the user name.
+    /// All characters are allowed, including spaces, except control characters. A few unrelated
+    /// words make a good password. Passwords that are easy to guess are refused: common passwords,
+    /// repetitions, sequences, and variations of the user name.
     pub password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
-    /// Stay signed in: 30 days instead of 24 hours, and the cookie outlives the browser.
+    /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
+    /// then also keeps the cookie when it closes.
     #[oai(default)]
     pub remember: bool,
-    /// The code of an invite, where registration needs one. It creates one account. Elsewhere it is
-    /// ignored.
+    /// The invite code, if registration requires one. Each code creates one account. If
+    /// registration does not require an invite, the code is ignored.
     #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
     pub invite: Option<String>,
 }
@@ -88,40 +91,42 @@ impl NewAccountView {
 
 #[derive(ApiResponse)]
 enum RegisterAnswer {
-    /// The account is created and signed in.
+    /// The account was created, and the user is signed in.
     #[oai(status = 201, content_type = "application/json")]
     Registered(
         Json<AccountView>,
-        /// The session cookie, as `login` sets it.
+        /// The session cookie, with the same attributes as in `login`.
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `registration_closed`: only the operator creates accounts of this service.
+    /// `registration_closed`: only the operator can create accounts.
     ///
-    /// `invite_refused`: registration needs an invite, and this one is missing, unknown, used or expired.
-    /// Which of these is not said.
+    /// `invite_refused`: registration requires an invite, and the invite code is missing, unknown,
+    /// already used or expired. The response does not reveal which of these is the reason.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
-    /// `username_taken`: a user has this name, or had it and closed the account not long ago.
+    /// `username_taken`: an account has this user name, or had it until it was closed or deleted,
+    /// and the name is still reserved.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
-    /// `policy_violation`: the name or the password breaks a rule; `errors` says which, and what
-    /// to do.
+    /// `policy_violation`: the user name or the password violates a rule. `errors` names the rule
+    /// and says what to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unfit(Json<Problem>),
-    /// `too_many_attempts`: too many accounts were created from this address, or in all.
+    /// `too_many_attempts`: too many accounts were created from this IP address or in total. An IP
+    /// address can create ten accounts at once, then one a minute. No account was created.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// `overloaded`: too many sign-ins at once; no account was created.
+    /// `overloaded`: too many passwords are being hashed at the moment. No account was created.
     #[oai(status = 503, content_type = "application/problem+json")]
     Overloaded(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -131,12 +136,13 @@ enum RegisterAnswer {
 impl RegistrationApi {
     /// Create an account
     ///
-    /// Creates an account and signs it in. A setting of the service says whether registration is open,
-    /// needs an `invite`, or is closed. If the request carries a session cookie, that session ends.
+    /// Creates an account and signs the user in. The operator decides whether registration is open,
+    /// requires an invite, or is closed. If the request already contains a session cookie, a
+    /// successful registration revokes that session.
     ///
-    /// A form (`application/x-www-form-urlencoded`) with the same fields is taken, too; a
-    /// browser's form post is answered 303, or, when it leads on to an app in `apps`, 200 with a page
-    /// that goes there.
+    /// The operation also accepts a form (`application/x-www-form-urlencoded`) with the same
+    /// fields. If a browser submits the form, the response is 303. If the form redirects to one of
+    /// the origins in the setting `apps`, the response is 200 with a page that leads there.
     #[oai(path = "/register", method = "post", operation_id = "register", tag = "Tag::Login")]
     async fn register(
         &self,

@@ -20,30 +20,32 @@ use crate::http::state::AppState;
 
 pub struct SessionsApi(pub Arc<AppState>);
 
-/// A session: a sign-in from one browser or other client.
+/// A session. It starts when a user signs in with a browser or another client.
 #[derive(Object)]
 #[oai(rename = "Session")]
 pub struct SessionView {
-    /// The session's name in lists: 22 characters of base64url. It is no secret and authorizes nothing.
+    /// The identifier of the session in lists: 22 characters of base64url. It is not a secret and
+    /// does not authorize requests.
     #[oai(validator(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]{22}$"))]
     pub id: String,
-    /// Is it the session of this request?
+    /// Whether this is the session of the request.
     pub current: bool,
-    /// Did the person ask to stay signed in?
+    /// Whether the user asked to stay signed in.
     pub remember: bool,
-    /// When it began.
+    /// When the session was created.
     pub created_at: OffsetDateTime,
-    /// When it was last used, to the minute.
+    /// When the session was last used, accurate to one minute.
     pub last_seen_at: OffsetDateTime,
-    /// When it ends unless it is used before: 8 hours after its last use, 14 days with `remember`,
-    /// and never later than `expires_at`.
+    /// When the session expires if it is not used: by default 8 hours after its last use, or 14
+    /// days with `remember`. It is never later than `expires_at`.
     pub idle_expires_at: OffsetDateTime,
-    /// When it ends however much it is used: 24 hours after it began, 30 days with `remember`.
+    /// When the session expires even if it is used: by default 24 hours after its creation, or 30
+    /// days with `remember`.
     pub expires_at: OffsetDateTime,
-    /// The address from which it began.
+    /// The IP address of the client that created the session.
     #[oai(skip_serializing_if_is_none, validator(max_length = 45))]
     pub address: Option<String>,
-    /// The browser or program in which it began, in words.
+    /// The name of the browser or program that created the session, for people.
     #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
     pub browser: Option<String>,
 }
@@ -65,21 +67,22 @@ impl SessionView {
     }
 }
 
-/// A page of sessions, the newest first.
+/// A page of sessions, newest first.
 #[derive(Object)]
 pub struct SessionPage {
     /// The sessions of this page.
     #[oai(validator(max_items = 100))]
     pub sessions: Vec<SessionView>,
-    /// Give it as `cursor` to get the next page; it is missing on the last one.
+    /// The `cursor` of the next page. It is absent on the last page.
     #[oai(skip_serializing_if_is_none, validator(max_length = 41))]
     pub next_cursor: Option<String>,
 }
 
-/// How many sessions were ended.
+/// The result of revoking sessions.
 #[derive(Object)]
 pub struct Revoked {
-    /// Without the request's own, which goes on.
+    /// The number of sessions that were revoked. The session of the request is not counted and
+    /// remains active.
     #[oai(validator(minimum(value = "0")))]
     pub revoked: i64,
 }
@@ -93,25 +96,25 @@ enum SessionAnswer {
 
 #[derive(ApiResponse)]
 enum SessionsAnswer {
-    /// The active sessions.
+    /// A page of active sessions.
     #[oai(status = 200, content_type = "application/json")]
     Sessions(Json<SessionPage>),
 }
 
 #[derive(ApiResponse)]
 enum RevokeAnswer {
-    /// The session has ended; its cookie is refused from now on.
+    /// The session was revoked. Its cookie is refused from now on.
     #[oai(status = 204)]
     Revoked,
-    /// `not_found`: the account has no session of this id.
+    /// `not_found`: the account has no active session with this `id`.
     #[oai(status = 404, content_type = "application/problem+json")]
     NoSuchSession(Json<Problem>),
-    /// `too_many_attempts`: the account has changed too much lately: 30 changes at once, then one
-    /// every two seconds. The session goes on.
+    /// `too_many_attempts`: the account made too many changes. An account can make 30 changes at
+    /// once, then one every two seconds. The session was not revoked.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -119,15 +122,15 @@ enum RevokeAnswer {
 
 #[derive(ApiResponse)]
 enum RevokeOthersAnswer {
-    /// All sessions but that of this request have ended.
+    /// All sessions of the account except the session of this request were revoked.
     #[oai(status = 200, content_type = "application/json")]
     Revoked(Json<Revoked>),
-    /// `too_many_attempts`: the account has changed too much lately: 30 changes at once, then one
-    /// every two seconds. All sessions go on.
+    /// `too_many_attempts`: the account made too many changes. An account can make 30 changes at
+    /// once, then one every two seconds. No session was revoked.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
-        /// Seconds after which to try again.
+        /// The number of seconds to wait before the next attempt.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -135,26 +138,26 @@ enum RevokeOthersAnswer {
 
 #[OpenApi]
 impl SessionsApi {
-    /// The current session
+    /// Get the current session
     ///
-    /// When it began, when it was last used and when it ends.
+    /// Returns when the session was created, when it was last used, and when it expires.
     #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Tag::Sessions")]
     async fn get_session(&self, who: SignedIn) -> Result<SessionAnswer, ApiError> {
         let session = &who.0.session;
         Ok(SessionAnswer::Session(Json(SessionView::of(session, &session.id))))
     }
 
-    /// Where am I signed in?
+    /// List the active sessions
     ///
-    /// The active sessions of the account, the newest first, page by page.
+    /// Returns the active sessions of the account in pages, newest first.
     #[oai(path = "/sessions", method = "get", operation_id = "listSessions", tag = "Tag::Sessions")]
     async fn list_sessions(
         &self,
         who: SignedIn,
-        /// How many at most.
+        /// The maximum number of sessions in the page.
         #[oai(default = "fifty", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page. Omit it to get the first page.
         #[oai(validator(
             min_length = 24,
             max_length = 41,
@@ -172,9 +175,10 @@ impl SessionsApi {
         Ok(SessionsAnswer::Sessions(Json(SessionPage { sessions: views, next_cursor })))
     }
 
-    /// End all other sessions
+    /// Revoke all other sessions
     ///
-    /// Signs the account out everywhere else: every session but that of this request ends.
+    /// Revokes all sessions of the account except the session of this request. The user is then
+    /// signed out everywhere else.
     #[oai(
         path = "/sessions",
         method = "delete",
@@ -201,10 +205,10 @@ impl SessionsApi {
         }
     }
 
-    /// End a session
+    /// Revoke a session
     ///
-    /// Ends one session of the account, this one or another. It is refused from the moment of the
-    /// answer.
+    /// Revokes one session of the account: the session of this request or another one. When the
+    /// response arrives, the cookie of that session is already refused.
     #[oai(
         path = "/sessions/:id",
         method = "delete",
@@ -214,7 +218,7 @@ impl SessionsApi {
     async fn revoke_session(
         &self,
         who: SignedIn,
-        /// The session's `id` in the list.
+        /// The `id` of the session, as in the list.
         id: Path<String>,
         request: &Request,
     ) -> Result<RevokeAnswer, ApiError> {
@@ -249,7 +253,7 @@ fn read_cursor(text: &str) -> Result<Cursor, ApiError> {
         let wrong = FieldError::new(
             "cursor",
             FieldCode::NotAllowed,
-            "Give the `next_cursor` of the page before, as it is.",
+            "Send the `next_cursor` of the previous page unchanged.",
         );
         Problem::of(Code::InvalidRequest).with_errors(vec![wrong]).into()
     })

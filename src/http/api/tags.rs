@@ -8,22 +8,23 @@ use serde_json::{Map, Value, json};
 /// Our groups, in the order of the document.
 #[derive(Tags)]
 pub enum Tag {
-    /// Start here. Signing in sets the session cookie, which every operation with a padlock needs.
+    /// Start here: sign in, or create an account. Both set the session cookie, which every
+    /// operation with a padlock requires.
     #[oai(rename = "Login")]
     Login,
-    /// What needs a session: try yours here.
+    /// An operation to test your session with.
     #[oai(rename = "Private")]
     Private,
-    /// Where the account is signed in, and how to end its sessions, this one included.
+    /// The sessions of the account: list them, revoke them, and sign out.
     #[oai(rename = "Sessions")]
     Sessions,
-    /// The account that is signed in.
+    /// The account of the signed-in user.
     #[oai(rename = "Accounts")]
     Accounts,
-    /// Access tokens for other services, and the public keys that verify them.
+    /// Access tokens for other services, and the public keys to verify them.
     #[oai(rename = "Tokens")]
     Tokens,
-    /// For reverse proxies in front of other apps.
+    /// For reverse proxies that protect other apps.
     #[oai(rename = "Proxies")]
     Proxies,
     /// For load balancers and orchestrators.

@@ -17,12 +17,12 @@ use crate::http::state::AppState;
 
 pub struct TokensApi(pub Arc<AppState>);
 
-/// Whom a token is for.
+/// The service that the token is for.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct TokenRequest {
-    /// The service that will verify the token, by the name that the operator gave it in
-    /// `tokens.audiences`, to the letter; the token has it as `aud`.
+    /// The service that verifies the token. It must be identical to one of the names in the
+    /// operator's setting `tokens.audiences`. The token contains it as `aud`.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub audience: String,
 }
@@ -39,17 +39,17 @@ impl FromFields for TokenRequest {
     }
 }
 
-/// A token for another service, as OAuth 2.0 answers one (RFC 6749, section 5.1).
+/// An access token, in the response format of OAuth 2.0 (RFC 6749, section 5.1).
 #[derive(Object)]
 #[oai(rename = "AccessToken")]
 pub struct AccessTokenView {
-    /// A JWT; send it as `Authorization: Bearer …`.
+    /// The JWT. Send it as `Authorization: Bearer …`.
     #[oai(validator(max_length = 2048))]
     pub access_token: String,
-    /// How to send it: `Bearer`.
+    /// The authentication scheme to send the token with: `Bearer`.
     #[oai(validator(max_length = 16))]
     pub token_type: String,
-    /// Seconds for which it is good: 300, or less when the session ends before.
+    /// The number of seconds until the token expires: 300, or fewer if the session expires earlier.
     #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
     pub expires_in: i64,
 }
@@ -66,10 +66,10 @@ impl From<&Issued> for AccessTokenView {
 
 #[derive(ApiResponse)]
 enum TokenAnswer {
-    /// The token.
+    /// The access token.
     #[oai(status = 200, content_type = "application/json")]
     Token(Json<AccessTokenView>),
-    /// `audience_refused`: the settings of this service do not name this audience.
+    /// `audience_refused`: the setting `tokens.audiences` does not contain this audience.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
 }
@@ -77,7 +77,8 @@ enum TokenAnswer {
 /// The public keys of this service, as a JWK Set (RFC 7517).
 #[derive(Object)]
 pub struct Jwks {
-    /// One key signs; the others verify what they signed before a rotation.
+    /// The public keys: the key that signs new tokens, and the keys that signed tokens before a
+    /// rotation.
     #[oai(validator(max_items = 100))]
     pub keys: Vec<Jwk>,
 }
@@ -85,7 +86,7 @@ pub struct Jwks {
 /// An Ed25519 public key (RFC 8037).
 #[derive(Object)]
 pub struct Jwk {
-    /// The type of the key: `OKP`.
+    /// The key type: `OKP`.
     #[oai(validator(max_length = 8))]
     pub kty: String,
     /// The curve: `Ed25519`.
@@ -94,10 +95,11 @@ pub struct Jwk {
     /// The public key, 32 bytes in base64url.
     #[oai(validator(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$"))]
     pub x: String,
-    /// The key's name in a token's header: its thumbprint (RFC 7638).
+    /// The key identifier, which tokens contain in their header: the thumbprint of the key (RFC
+    /// 7638).
     #[oai(validator(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$"))]
     pub kid: String,
-    /// What it is for: `sig`.
+    /// The purpose of the key: `sig`, to verify signatures.
     #[oai(rename = "use", validator(max_length = 8))]
     pub used_for: String,
     /// The algorithm: `EdDSA`.
@@ -120,11 +122,11 @@ impl From<PublicKey> for Jwk {
 
 #[derive(ApiResponse)]
 enum JwksAnswer {
-    /// The keys.
+    /// The public keys.
     #[oai(status = 200, content_type = "application/json")]
     Keys(
         Json<Jwks>,
-        /// Keep it for five minutes at the most.
+        /// Clients may cache the response for up to five minutes.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -132,14 +134,19 @@ enum JwksAnswer {
 
 #[OpenApi]
 impl TokensApi {
-    /// A token for another service
+    /// Issue an access token for another service
     ///
-    /// Issues a JWT that says who is signed in, for a service that verifies it offline by the keys
-    /// of `getJwks`. It is an access token in the form of RFC 9068: the header's `typ` is `at+jwt`,
-    /// and the claims are `iss`, `aud`, `sub` (the account's `id`), `client_id`, `jti`, `iat` and
-    /// `exp`. `client_id` is this service itself, as `iss` is: no OAuth client is registered here. A
-    /// token cannot be taken back; it ends after five minutes, and with the session at the latest.
-    /// Accept an `iat` of up to 60 seconds ahead, since clocks differ. This service itself does not accept the token.
+    /// Issues a JWT that identifies the signed-in user to another service. That service verifies
+    /// the token offline with the public keys of `getJwks`.
+    ///
+    /// The token is an access token according to RFC 9068. Its header contains `typ` with the value
+    /// `at+jwt`, and its claims are `iss`, `aud`, `sub` (the `id` of the account), `client_id`,
+    /// `jti`, `iat` and `exp`. `client_id` has the same value as `iss`, because this service has no
+    /// OAuth clients.
+    ///
+    /// A token cannot be revoked. It expires after five minutes, or earlier if the session expires
+    /// earlier. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
+    /// the future. Cloakroom itself does not accept the token.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(
         &self,
@@ -155,10 +162,10 @@ impl TokensApi {
         }
     }
 
-    /// The public keys
+    /// Get the public keys
     ///
-    /// For services that verify this one's tokens offline. Look again when a token names a `kid`
-    /// that is not here.
+    /// Returns the public keys with which other services verify access tokens offline. Fetch the
+    /// keys again when a token names a `kid` that you do not know.
     #[oai(
         path = "/.well-known/jwks.json",
         method = "get",

@@ -6,30 +6,33 @@ use crate::http::security_scheme::SCHEME;
 
 /// The part that is about sessions, whatever the service is.
 pub const DESCRIPTION: &str = "\
-Hand in your credentials, get a ticket: `login` checks a user name and a password and sets a \
-session cookie, and every operation with a padlock knows by it who calls.
+Hand in your credentials, get a ticket: `login` verifies a user name and a password and sets a \
+session cookie. Every operation with a padlock identifies the user by this cookie.
 
-**To try it**, run `login`, or `register` if you have no account yet. From then on every operation \
-with a padlock works, until `logout`. curl keeps the cookie with `-c cookies.txt` and sends it with \
-`-b cookies.txt`.
+**To try it**, run `login`, or `register` if you do not have an account. After that, every operation \
+with a padlock works until you run `logout`. With curl, use `-c cookies.txt` to save the cookie and \
+`-b cookies.txt` to send it.
 
-**The cookie** is named in the security scheme `session`; it is `HttpOnly`, `SameSite=Lax` and \
-`Path=/`, and behind https `Secure`. A browser keeps and sends it by itself; a program keeps it in a cookie jar. Its \
-value is opaque. A session ends at the server: after `logout` every copy of its cookie is refused.
+**The cookie** has the name that the security scheme `session` contains. Its attributes are \
+`HttpOnly`, `SameSite=Lax` and `Path=/`, and with https also `Secure`. A browser stores and sends it \
+automatically; other programs store it in a cookie jar. Its value is opaque to clients. Sessions are \
+stored on the server: after `logout`, all copies of the cookie are refused.
 
-**Refusals** are `application/problem+json` (RFC 9457). Tell them apart by `code`; new codes may be \
-added, so treat an unknown one by its `status`. An operation answers what is listed with it and \
-nothing else; only what cannot be read as HTTP at all gets a bare 400, or 431 when its header is \
-larger than 16 KiB or has more than 64 fields. A request whose `Accept` prefers `text/html`, as that of \
-a browser that opens an address, gets a refusal as a page with the same status and headers.
+**Errors** have the media type `application/problem+json` (RFC 9457). Distinguish them by `code`. Later \
+versions may add codes: handle an unknown code according to `status`. An operation returns only the \
+responses that are listed for it. There are two exceptions: a request that is not valid HTTP gets a 400 \
+without a body, and a request whose header is larger than 16 KiB or has more than 64 fields gets a 431 \
+without a body. If the header `Accept` prefers `text/html`, as a browser's does, the error is \
+an HTML page with the same status and headers.
 
 **Requests from pages of other origins** that would change something are refused with \
-`cross_origin`. `Origin` decides: it must be the service's own, or one that the operator allows; without \
-it `Sec-Fetch-Site` decides. Programs, which send neither, are not affected. Pages of allowed origins \
-call with `credentials: 'include'` and may read every answer (CORS).
+`cross_origin`. If the request has the header `Origin`, it must be the origin of the service or an \
+origin that the operator allows. If it does not, the header `Sec-Fetch-Site` decides. Clients other than \
+browsers send neither and are not affected. Pages of allowed origins send the cookie with \
+`credentials: 'include'` and can read every response (CORS).
 
-**Every answer** carries `X-Request-Id`, which the service's log carries too, and \
-`Cache-Control: no-store`. A `HEAD` request is answered wherever a `GET` is.";
+**Every response** has the header `X-Request-Id`, whose value is also in the log of the service, and \
+`Cache-Control: no-store`. Every path that supports `GET` also supports `HEAD`.";
 
 /// What a document says of the service as a whole.
 #[derive(Debug)]

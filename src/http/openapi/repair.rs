@@ -25,7 +25,7 @@ pub fn plain_json(operation: &mut Value) {
         if response["description"].as_str().is_none_or(str::is_empty) {
             let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
             let reason = status.and_then(|status| status.canonical_reason());
-            response["description"] = reason.unwrap_or("The answer.").into();
+            response["description"] = reason.unwrap_or("The response.").into();
         }
     }
 }

@@ -35,21 +35,22 @@ const COMMON_RESPONSES: [CommonResponse; 13] = [
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| operation.has_body,
-        sentence: "`invalid_request`: the body is malformed or breaks the schema, and `errors` says where; \
-                   or the request has not exactly one `Host`.",
+        sentence: "`invalid_request`: the body is malformed or does not match the schema \
+                   (`errors` names the fields), or the request does not have exactly one `Host` \
+                   header.",
         header: None,
     },
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| !operation.has_body && operation.has_parameters,
-        sentence: "`invalid_request`: a parameter is not as documented, and `errors` says which; or the \
-                   request has not exactly one `Host`.",
+        sentence: "`invalid_request`: a parameter does not match the schema (`errors` names it), \
+                   or the request does not have exactly one `Host` header.",
         header: None,
     },
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| !operation.has_body && !operation.has_parameters,
-        sentence: "`invalid_request`: the request has not exactly one `Host` (RFC 9112, section 3.2).",
+        sentence: "`invalid_request`: the request does not have exactly one `Host` header (RFC 9112, section 3.2).",
         header: None,
     },
     CommonResponse {
@@ -67,19 +68,20 @@ const COMMON_RESPONSES: [CommonResponse; 13] = [
     CommonResponse {
         code: Code::SessionRefused,
         is_of: |operation| operation.is_guarded && !operation.is_for_proxies,
-        sentence: "`session_refused`: the session cookie is tampered with, expired, revoked or unknown, or \
-                   there are two that differ. Which of these is not said. Sign in again.",
+        sentence: "`session_refused`: the session cookie is invalid, expired, revoked or unknown, \
+                   or the request has two different session cookies. The response does not reveal \
+                   which of these is the reason. Sign in again.",
         header: Some(Header {
             name: "Set-Cookie",
-            description: "Makes the browser forget the cookie; only there if it is this service's and its \
-                          session ended at least a minute ago.",
+            description: "Deletes the session cookie. It is present only if this service issued \
+                          the cookie and the session ended at least one minute ago.",
             schema: string,
         }),
     },
     CommonResponse {
         code: Code::CrossOrigin,
         is_of: |operation| operation.is_unsafe,
-        sentence: "`cross_origin`: a browser sent this from a page of another origin.",
+        sentence: "`cross_origin`: a browser sent the request from a page of an origin that is not allowed.",
         header: None,
     },
     CommonResponse {
@@ -91,36 +93,36 @@ const COMMON_RESPONSES: [CommonResponse; 13] = [
     CommonResponse {
         code: Code::UnsupportedMediaType,
         is_of: |operation| operation.has_body && operation.owner == Owner::Cloakroom,
-        sentence: "`unsupported_media_type`: the body is neither JSON nor a form in UTF-8, or it is \
-                   compressed.",
+        sentence: "`unsupported_media_type`: the body is neither JSON nor a form, is not encoded \
+                   in UTF-8, or is compressed.",
         header: None,
     },
     CommonResponse {
         code: Code::UnsupportedMediaType,
         is_of: |operation| operation.has_body && operation.owner != Owner::Cloakroom,
-        sentence: "`unsupported_media_type`: the body is of no documented media type.",
+        sentence: "`unsupported_media_type`: the body does not have a documented media type.",
         header: None,
     },
     CommonResponse {
         code: Code::UnknownHost,
         is_of: |_| true,
-        sentence: "`unknown_host`: `Host` is neither an address nor one of this service's names (RFC 9110, \
-                   section 15.5.20).",
+        sentence: "`unknown_host`: the `Host` header is neither an IP address nor a name of this \
+                   service (RFC 9110, section 15.5.20).",
         header: None,
     },
     CommonResponse {
         code: Code::InternalError,
         is_of: |_| true,
-        sentence: "`internal_error`: something went wrong in the service; the operator finds it by `X-Request-Id`.",
+        sentence: "`internal_error`: the service failed. With the value of `X-Request-Id`, the operator can find the cause in the log.",
         header: None,
     },
     CommonResponse {
         code: Code::Unavailable,
         is_of: |operation| operation.reads_store,
-        sentence: "`unavailable`: the database does not answer. Try again soon.",
+        sentence: "`unavailable`: the database does not respond. Try again after the time in `Retry-After`.",
         header: Some(Header {
             name: "Retry-After",
-            description: "Seconds after which to try again.",
+            description: "The number of seconds to wait before the next attempt.",
             schema: seconds,
         }),
     },
@@ -128,7 +130,7 @@ const COMMON_RESPONSES: [CommonResponse; 13] = [
 
 const WWW_AUTHENTICATE: Header = Header {
     name: "WWW-Authenticate",
-    description: "Names the cookie and where to get it.",
+    description: "The authentication scheme, the name of the session cookie, and the path to sign in at.",
     schema: string,
 };
 
@@ -209,10 +211,14 @@ fn add(responses: &mut Value, common: &CommonResponse, sentence: &str) {
 /// The headers of a 415: which types are read, and behind `Accept-Encoding` which coding.
 fn accepted_headers(owner: Owner) -> Map<String, Value> {
     let header = |description: &str| json!({ "description": description, "required": false, "schema": string() });
-    let accept = header("The media types that are read, if the body is of another one.");
+    let accept = header(
+        "The media types that the operation accepts. It is present if the media type of the body is the reason.",
+    );
     let mut headers = Map::from_iter([("Accept".to_owned(), accept)]);
     if let Owner::Cloakroom = owner {
-        let coding = header("The coding that is read, if the body has another one.");
+        let coding = header(
+            "The content coding that the operation accepts. It is present if the content coding of the body is the reason.",
+        );
         headers.insert("Accept-Encoding".to_owned(), coding);
     }
     headers
@@ -221,14 +227,14 @@ fn accepted_headers(owner: Owner) -> Map<String, Value> {
 /// The answer to a browser's form post.
 fn form_posted() -> Value {
     json!({
-        "description": "The answer to a browser's form post, instead of the above: go on at the \
-            next page.",
+        "description": "The response to a form that a browser submitted. It redirects to the next \
+            page.",
         "headers": {
             "Location": {
                 "description": "The path of the next page.", "required": true, "schema": string(),
             },
             "Set-Cookie": {
-                "description": "The session cookie, set or cleared.", "required": true,
+                "description": "Sets or deletes the session cookie.", "required": true,
                 "schema": string(),
             },
         },

@@ -19,35 +19,36 @@ pub use self::field_codes::FieldCode;
 use self::open_enum::{CodeName, FieldCodeName};
 use super::request::limit::format_bytes;
 
-/// Why a request was refused, in the form of RFC 9457. Tell refusals apart by `code`.
+/// An error response in the format of RFC 9457. Programs distinguish errors by `code`.
 #[derive(Debug, Clone, Object)]
 pub struct Problem {
-    /// A URI reference that names the kind of problem and leads to its explanation.
+    /// A URI reference that identifies the type of the problem. It leads to a page that explains
+    /// the problem.
     #[oai(rename = "type", validator(max_length = 200))]
     pub(crate) kind: String,
-    /// The kind of problem in a few words.
+    /// A short name of the problem type, for people.
     #[oai(validator(max_length = 200))]
     pub(crate) title: String,
-    /// The HTTP status of the answer.
+    /// The HTTP status code of the response.
     #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
     pub(crate) status: u16,
-    /// What is wrong and what to do, for people.
+    /// What is wrong with the request and what to do, for people.
     #[oai(validator(max_length = 1000))]
     pub(crate) detail: String,
     pub(crate) code: CodeName,
-    /// What is wrong in the body, field by field.
+    /// The fields or parameters that are wrong, if they are the reason.
     #[oai(skip_serializing_if_is_none, validator(max_items = 20))]
     pub(crate) errors: Option<Vec<FieldError>>,
 }
 
-/// One thing that is wrong in a body.
+/// An error in one field of the body or in one parameter.
 #[derive(Debug, Clone, Object)]
 pub struct FieldError {
-    /// The name of the field.
+    /// The name of the field or parameter.
     #[oai(validator(max_length = 64))]
     pub field: String,
     pub code: FieldCodeName,
-    /// What is wrong with it and what to do, for people.
+    /// What is wrong with the field and what to do, for people.
     #[oai(validator(max_length = 1000))]
     pub detail: String,
 }
@@ -112,7 +113,11 @@ impl Problem {
 
     /// A parameter is not what the document says.
     pub(super) fn not_as_documented(parameter: &str) -> Self {
-        let wrong = FieldError::new(parameter, FieldCode::WrongType, "See the documented limits.");
+        let wrong = FieldError::new(
+            parameter,
+            FieldCode::WrongType,
+            "The value does not match the documented type or limits.",
+        );
         Self::of(Code::InvalidRequest).with_errors(vec![wrong])
     }
 
@@ -124,7 +129,7 @@ impl Problem {
 
     /// A body is of a media type that an operation of somebody's does not take.
     pub(super) fn of_no_documented_media_type() -> Self {
-        let detail = "Send the body in a documented media type, and say which in `Content-Type`.";
+        let detail = "Send the body in a documented media type, and name this type in the header `Content-Type`.";
         Self { detail: detail.to_owned(), ..Self::of(Code::UnsupportedMediaType) }
     }
 

@@ -64,18 +64,21 @@ macro_rules! open_enum {
 open_enum!(
     CodeName,
     "ProblemCode",
-    "The kind of problem, for programs. New ones may be added: treat an unknown one by its `status`."
+    "The problem type, for programs. Later versions may add values: handle an unknown value according to `status`."
 );
 open_enum!(
     FieldCodeName,
     "FieldErrorCode",
-    "What is wrong with a field, for programs. New ones may be added: show `detail` for an unknown one.
+    "What is wrong with a field, for programs. Later versions may add values: show `detail` for an \
+unknown value.
 
-Of a password: `too_short`, `too_long`; `not_allowed` (a control character, or one that Unicode has \
-not assigned); `name_based` (little but the user name or a name of the service); `repetitive` (a few \
-characters again and again); `sequential` (along the alphabet, the digits or the keyboard); `common` \
-(many people have chosen it); `unchanged` (it is the current one).
+Any field: `missing`; `unknown` (the operation has no such field); `repeated`; `wrong_type`.
 
-Of a user name: `too_short`, `too_long`; `not_allowed` (not of the documented pattern); `reserved` (it \
-stands for the service or its operator, as `admin`, `root` and `support` do)."
+Passwords: `too_short`; `too_long`; `not_allowed` (it contains a control character or an unassigned \
+Unicode character); `name_based` (it is mostly the user name or a name of the service); `repetitive` \
+(it repeats the same few characters); `sequential` (it follows the alphabet, the digits or the keys of \
+a keyboard); `common` (it is widely used); `unchanged` (it is the current password).
+
+User names: `too_short`; `too_long`; `not_allowed` (it does not match the documented pattern); \
+`reserved` (it suggests the service or its operator, for example `admin`, `root` or `support`)."
 );
