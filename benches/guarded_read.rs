@@ -19,13 +19,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::registration::Application;
-use cloakroom::domain::requester::Caller;
-use cloakroom::domain::sessions::{Origin, Remember, Wishes};
+use cloakroom::domain::requester::Requester;
+use cloakroom::domain::sessions::{ClientInfo, LoginContext, Remember};
 use cloakroom::http::{DocumentInfo, EmbeddedApi, Requests};
 use cloakroom::server::{self, Edge};
 use cloakroom::{Cloakroom, SignedIn};
@@ -167,20 +167,20 @@ struct Subject {
 impl Subject {
     async fn new(name: &'static str, config: &Config) -> Self {
         let start = Instant::now();
-        let domain = Arc::new(app::open(config, Surroundings::real(config)).await.unwrap());
+        let domain = Arc::new(app::open(config, Environment::real(config)).await.unwrap());
         let opened = millis(start.elapsed());
         let mut cookie = String::new();
         for user in ["signer", "bench"] {
             let typed = Password::new(PASSWORD.to_owned());
             let application =
                 Application { username: Username::parse(user), password: typed, invite: None };
-            let wishes = Wishes {
+            let login_context = LoginContext {
                 remember: Remember::No,
-                origin: Origin::default(),
-                caller: Caller::default(),
+                client: ClientInfo::default(),
+                requester: Requester::default(),
             };
-            let (_, ticket) = domain.register(application, wishes).await.unwrap();
-            cookie = format!("session={}", ticket.token.expose()); // sent as a client sends it
+            let (_, issued) = domain.register(application, login_context).await.unwrap();
+            cookie = format!("session={}", issued.token.expose()); // sent as a client sends it
         }
         let at = serve(app::start_endpoint(config, domain, false, Arc::default())).await;
         Self { name, at, cookie, opened }
@@ -191,8 +191,8 @@ impl Subject {
     /// A service that embeds Cloakroom, on the same database; whoever is signed in there is so here.
     async fn embedded(config: &Config, same: &Self) -> Self {
         let start = Instant::now();
-        let surroundings = Surroundings::real(config);
-        let cloakroom = Cloakroom::among(config.clone(), surroundings, false).await.unwrap();
+        let environment = Environment::real(config);
+        let cloakroom = Cloakroom::among(config.clone(), environment, false).await.unwrap();
         let opened = millis(start.elapsed());
         // what `mount` puts together and `serve` serves
         let about = DocumentInfo::new("Greetings", "1.0.0");
@@ -365,7 +365,7 @@ fn millis(time: Duration) -> f64 {
 
 /// Puts accounts and sessions into the database, by SQL alone.
 async fn fill(config: &Config, rows: i64) {
-    let domain = app::open(config, Surroundings::real(config)).await.unwrap();
+    let domain = app::open(config, Environment::real(config)).await.unwrap();
     let now = domain.clock.now().millis();
     domain.store.close().await;
     let address = config.database_url.expose(); // the driver connects with it

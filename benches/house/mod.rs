@@ -12,7 +12,7 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD;
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
@@ -25,12 +25,12 @@ pub const PASSWORD: &str = "a password for the bench";
 
 /// The one place that says how the service under test is set up: as usual, but everybody may try as
 /// often as they like. Tries are counted all the same.
-fn set_up(folder: &Path) -> (Config, Surroundings) {
+fn set_up(folder: &Path) -> (Config, Environment) {
     let mut settings = Settings { data_dir: Some(folder.to_owned()), ..Settings::default() };
     settings.passwords.threads = argument("--threads").map(|threads| threads.parse().unwrap());
     let config = Config::check(settings).unwrap();
-    let real = Surroundings::real(&config);
-    (config, Surroundings { limits: Limits::none(), ..real })
+    let real = Environment::real(&config);
+    (config, Environment { limits: Limits::none(), ..real })
 }
 
 /// The value of an argument of this program.
@@ -43,8 +43,8 @@ pub fn argument(name: &str) -> Option<String> {
 /// Serves what is in the folder, as this process, until it is killed.
 pub fn serve(folder: &str) {
     Runtime::new().unwrap().block_on(async {
-        let (config, surroundings) = set_up(Path::new(folder));
-        let domain = app::open(&config, surroundings).await.unwrap();
+        let (config, environment) = set_up(Path::new(folder));
+        let domain = app::open(&config, environment).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
         let route = app::start_endpoint(&config, Arc::new(domain), false, Arc::default());
@@ -139,8 +139,8 @@ impl Drop for Service {
 }
 
 async fn add(folder: &Path, names: &[String]) {
-    let (config, surroundings) = set_up(folder);
-    let domain = app::open(&config, surroundings).await.unwrap();
+    let (config, environment) = set_up(folder);
+    let domain = app::open(&config, environment).await.unwrap();
     for name in names {
         let typed = Password::new(PASSWORD.to_owned());
         let username = Username::parse(name).unwrap();

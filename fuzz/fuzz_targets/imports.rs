@@ -26,8 +26,8 @@ fn check(text: &[u8], is_csv: bool) {
     assert!(rows.last().is_none_or(|(last, _)| *last <= lines), "no line that is not there");
     let mut names: Vec<_> = rows.iter().filter_map(|(_, row)| row.as_ref().ok()).collect();
     let good = names.len();
-    names.sort_by_key(|newcomer| newcomer.username.as_str().to_owned());
-    names.dedup_by_key(|newcomer| newcomer.username.as_str().to_owned());
+    names.sort_by_key(|user| user.username.as_str().to_owned());
+    names.dedup_by_key(|user| user.username.as_str().to_owned());
     assert_eq!(names.len(), good, "each name once");
 }
 
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let csv = csv.into_inner().expect("memory");
     let said = |rows: Vec<(u64, Entry)>| -> Vec<Result<String, String>> {
-        rows.into_iter().map(|(_, row)| row.map(|newcomer| format!("{newcomer:?}"))).collect()
+        rows.into_iter().map(|(_, row)| row.map(|user| format!("{user:?}"))).collect()
     };
     let (csv, jsonl) = (read(&csv, true), read(&jsonl, false));
     assert_eq!(csv.map(said), jsonl.map(said));

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
@@ -49,5 +49,5 @@ pub enum StartError {
     #[error(transparent)]
     ServerSecret(#[from] ServerSecretError),
     #[error("{0}; `cloakroom doctor` says what is wrong")]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
 }

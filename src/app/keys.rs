@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::StartError;
 use crate::config::Config;
 use crate::core::clock::Clock;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::server_secret::{ServerSecretError, ServerSecrets};
 use crate::domain::keys::tokens::Keys;
@@ -30,7 +30,7 @@ pub(super) async fn load_keys(
 pub async fn lock_keys(folder: &Path) -> Result<Option<File>, StartError> {
     let folder = folder.to_owned();
     let waited = tokio::task::spawn_blocking(move || files::hold(&folder)).await;
-    Ok(waited.map_err(|error| Fault::new("waiting for the keys", error))??)
+    Ok(waited.map_err(|error| InternalError::new("waiting for the keys", error))??)
 }
 
 async fn load_signing_keys(

@@ -24,13 +24,13 @@ use crate::store::Store;
 
 /// What the settings cannot say: tests turn the clock and hash cheaply.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Environment {
     pub clock: Clock,
     pub hash_cost: HashCost,
     pub limits: Limits,
 }
 
-impl Surroundings {
+impl Environment {
     /// The system's clock, the price of a hash that the settings name, and every limit in force.
     pub fn real(config: &Config) -> Self {
         let limits = Limits::production();
@@ -39,19 +39,19 @@ impl Surroundings {
 }
 
 /// Opens everything that the domain needs; what is missing is made.
-pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Domain, StartError> {
+pub async fn open(config: &Config, environment: Environment) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
     refuse_missing_database(config, &folder)?;
     let store = open_store(config).await?;
     store.check_writable().await?;
-    let keys = load_keys(&folder, config, &store, &surroundings.clock).await?;
-    build_domain(config, surroundings, store, keys).await
+    let keys = load_keys(&folder, config, &store, &environment.clock).await?;
+    build_domain(config, environment, store, keys).await
 }
 
 /// Opens a database and keys that exist, for commands: nothing is made.
 pub async fn open_existing(
     config: &Config,
-    surroundings: Surroundings,
+    environment: Environment,
 ) -> Result<Domain, StartError> {
     require_database(config).await?;
     let folder = config.key_folder();
@@ -66,9 +66,9 @@ pub async fn open_existing(
     };
     // an installation that is older than server secrets gets one, as by a start
     let held = lock_keys(&folder).await?;
-    let secrets = load_server_secrets(&folder, &store, &surroundings.clock).await?;
+    let secrets = load_server_secrets(&folder, &store, &environment.clock).await?;
     drop(held);
-    build_domain(config, surroundings, store, (keys, secrets)).await
+    build_domain(config, environment, store, (keys, secrets)).await
 }
 
 async fn open_store(config: &Config) -> Result<Store, StartError> {
@@ -80,17 +80,17 @@ async fn open_store(config: &Config) -> Result<Store, StartError> {
 
 async fn build_domain(
     config: &Config,
-    surroundings: Surroundings,
+    environment: Environment,
     store: Store,
     (keys, server_secrets): (Keys, ServerSecrets),
 ) -> Result<Domain, StartError> {
     let peppers = Peppers::read(&config.key_folder())?;
     peppers.check(&store).await?;
-    let hasher = Hasher::start(surroundings.hash_cost, config.passwords.threads);
+    let hasher = Hasher::start(environment.hash_cost, config.passwords.threads);
     hasher.set_peppers(peppers);
     Ok(Domain::new(Parts {
         store,
-        clock: surroundings.clock,
+        clock: environment.clock,
         rules: Rules {
             sessions: SessionRules::default(),
             passwords: PasswordRules {
@@ -112,7 +112,7 @@ async fn build_domain(
         hasher,
         keys,
         server_secrets,
-        limits: surroundings.limits,
+        limits: environment.limits,
     }))
 }
 

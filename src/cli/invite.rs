@@ -9,7 +9,7 @@ use super::output::{CliError, Outcome, print_line};
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
-use crate::app::{self, Surroundings};
+use crate::app::{self, Environment};
 use crate::config::{Config, Registration};
 use crate::core::clock::{Timestamp, days, hours};
 use crate::domain::Domain;
@@ -63,7 +63,7 @@ enum Command {
 
 impl Invite {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open_existing(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self.command {
             None => invite(config, &domain, &self.new).await,
             Some(Command::List { json }) => list(&domain, json).await,

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write as _};
 use clap::Args;
 
 use super::output::{CliError, Outcome};
-use crate::app::Surroundings;
+use crate::app::Environment;
 use crate::config::Config;
 use crate::domain::demo_users;
 use crate::domain::demo_users::DEMO_USERS;
@@ -42,8 +42,8 @@ impl Serve {
         config.log.requests.get_or_insert(io::stderr().is_terminal());
         let config = &config;
         let sockets = Sockets::open(config)?;
-        let surroundings = Surroundings::real(config);
-        let cloakroom = Cloakroom::among(config.clone(), surroundings, self.demo).await?;
+        let environment = Environment::real(config);
+        let cloakroom = Cloakroom::among(config.clone(), environment, self.demo).await?;
         if self.demo {
             demo_users::add_demo_users(cloakroom.domain())
                 .await

@@ -8,7 +8,7 @@ use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
 use super::user::account;
-use crate::app::{self, Surroundings};
+use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
 use crate::domain::Domain;
@@ -46,7 +46,7 @@ pub enum Session {
 
 impl Session {
     pub async fn run(self, config: &Config) -> Outcome {
-        let domain = app::open_existing(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
             Self::List { name, json } => list(&domain, &name, json).await,
             Self::Revoke { name, id: Some(id), .. } => revoke(&domain, &name, &id).await,
@@ -107,14 +107,14 @@ impl<'a> Line<'a> {
             created_at: rfc3339(session.created_at),
             last_seen_at: rfc3339(session.last_seen_at),
             expires_at: rfc3339(session.expires_at),
-            address: session.origin.address.as_deref(),
-            browser: session.origin.browser.as_deref(),
+            address: session.client.address.as_deref(),
+            browser: session.client.browser.as_deref(),
         }
     }
 }
 
 fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
-    let origin = &session.origin;
+    let origin = &session.client;
     let from = [origin.address.as_deref(), origin.browser.as_deref()];
     [
         session.id.as_str().into(),

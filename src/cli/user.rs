@@ -11,10 +11,10 @@ use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
 use crate::admin::describe_bad_username;
-use crate::app::{self, Surroundings};
+use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::usernames::Username;
 use crate::domain::Domain;
 use crate::domain::accounts::Account;
@@ -93,7 +93,7 @@ impl User {
             confirmation.require_yes_or_terminal("deletes a user");
         }
         let next_step = self.next_step(config);
-        let domain = app::open_existing(config, Surroundings::real(config)).await?;
+        let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
             Self::Add { name } => add(&domain, &name).await,
             Self::List { json } => list(&domain, json).await,
@@ -154,7 +154,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     match domain.add_account(username.clone(), password).await {
         Ok(_) => print_line(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => Err(CliError(format!("{username} exists already"))),
-        Err(RegisterError::Fault(fault)) => Err(fault.into()),
+        Err(RegisterError::Internal(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
             | RegisterError::NotInvited
@@ -218,7 +218,7 @@ fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
 async fn change(
     name: &str,
     [done, already]: [&str; 2],
-    act: impl AsyncFnOnce(&Username) -> Result<Change, Fault>,
+    act: impl AsyncFnOnce(&Username) -> Result<Change, InternalError>,
 ) -> Outcome {
     let username =
         Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
@@ -293,6 +293,6 @@ async fn passwd(domain: &Domain, name: &str) -> Outcome {
         }
         Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
         Err(ResetError::Busy) => Err(CliError("the hashing is busy; try again".to_owned())),
-        Err(ResetError::Fault(fault)) => Err(fault.into()),
+        Err(ResetError::Internal(fault)) => Err(fault.into()),
     }
 }

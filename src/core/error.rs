@@ -6,27 +6,27 @@ use std::sync::Arc;
 
 /// A failure that is logged once and answered with 500, or with 503 if a retry may succeed.
 #[derive(Debug)]
-pub struct Fault {
+pub struct InternalError {
     doing: &'static str,
     cause: Box<dyn Error + Send + Sync>,
-    passing: bool,
+    is_transient: bool,
 }
 
-impl Fault {
+impl InternalError {
     /// A failure that lasts until an operator fixes its cause.
     pub fn new(doing: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { doing, cause: cause.into(), passing: false }
+        Self { doing, cause: cause.into(), is_transient: false }
     }
 
     /// A failure that may be over in a moment, such as a busy or full database.
-    pub fn passing(doing: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { doing, cause: cause.into(), passing: true }
+    pub fn transient(doing: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { doing, cause: cause.into(), is_transient: true }
     }
 
     /// The failure of work that several requests share: each request logs it and answers it.
-    pub fn shared(fault: Arc<Self>) -> Self {
-        let (doing, passing) = (fault.doing, fault.passing);
-        Self { doing, cause: Box::new(SharedCause(fault)), passing }
+    pub fn from_shared(error: Arc<Self>) -> Self {
+        let (doing, is_transient) = (error.doing, error.is_transient);
+        Self { doing, cause: Box::new(SharedCause(error)), is_transient }
     }
 
     /// The cause of the failure.
@@ -35,14 +35,14 @@ impl Fault {
     }
 
     /// Whether a retry may succeed.
-    pub fn may_pass(&self) -> bool {
-        self.passing
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
     }
 }
 
 /// The cause of a failure that several requests share.
 #[derive(Debug)]
-struct SharedCause(Arc<Fault>);
+struct SharedCause(Arc<InternalError>);
 
 impl fmt::Display for SharedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,13 +56,13 @@ impl Error for SharedCause {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InternalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.doing, self.cause)
     }
 }
 
-impl Error for Fault {
+impl Error for InternalError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.source()
     }

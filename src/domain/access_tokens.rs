@@ -10,7 +10,7 @@ use crate::core::clock::{Clock, mins};
 use crate::core::secret::{AccessToken, random_id};
 use crate::domain::keys::claims::AccessClaims;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 
 /// How long a service that verifies offline may go on believing in a session that has ended.
 const LIFETIME: Duration = mins(5);
@@ -41,7 +41,11 @@ impl AccessTokens {
 
     /// A token that says to one of the services that the operator named who is signed in. It does
     /// not outlive the session.
-    pub fn issue_token(&self, who: &SignedInAs, audience: &str) -> Result<Issued, UnknownAudience> {
+    pub fn issue_token(
+        &self,
+        who: &AuthenticatedSession,
+        audience: &str,
+    ) -> Result<Issued, UnknownAudience> {
         if !self.audiences.iter().any(|known| known == audience) {
             return Err(UnknownAudience);
         }

@@ -1,6 +1,6 @@
 //! What operators do with accounts.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
 use crate::domain::Domain;
@@ -24,7 +24,7 @@ pub enum Change {
 pub enum ResetError {
     NoSuchAccount,
     Busy,
-    Fault(Fault),
+    Internal(InternalError),
 }
 
 impl Domain {
@@ -50,7 +50,7 @@ impl Domain {
     }
 
     /// Lets a registration get a user name that is held: the operator's way. False if it is not held.
-    pub async fn release_username(&self, username: &Username) -> Result<bool, Fault> {
+    pub async fn release_username(&self, username: &Username) -> Result<bool, InternalError> {
         let held = self.server_secrets.held_digests(username);
         let is_released = self.store.release_username(&held).await?;
         if is_released {
@@ -60,20 +60,23 @@ impl Domain {
     }
 
     /// The account of this name, if there is one.
-    pub async fn account_named(&self, username: &Username) -> Result<Option<Account>, Fault> {
+    pub async fn account_named(
+        &self,
+        username: &Username,
+    ) -> Result<Option<Account>, InternalError> {
         let row = self.store.account_named(username.as_str()).await?;
         Ok(row.map(|row| Account::from_row(row).0))
     }
 
     /// A page of the accounts in the order of their names, after the name `after`.
-    pub async fn accounts_after(&self, after: &str) -> Result<Vec<Account>, Fault> {
+    pub async fn accounts_after(&self, after: &str) -> Result<Vec<Account>, InternalError> {
         const PAGE: i64 = 500; // a few hundred kilobytes at the most
         let rows = self.store.accounts_after(after, PAGE).await?;
         Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
     }
 
     /// Disables an account and ends all its sessions: the operator's way.
-    pub async fn disable(&self, username: &Username) -> Result<Change, Fault> {
+    pub async fn disable(&self, username: &Username) -> Result<Change, InternalError> {
         let now = self.clock.now().millis();
         match self.store.disable_account(username.as_str(), now).await? {
             AccountChange::NoSuchAccount => Ok(Change::NoSuchAccount),
@@ -86,7 +89,7 @@ impl Domain {
     }
 
     /// Enables an account again, and lifts the wait at its name.
-    pub async fn enable(&self, username: &Username) -> Result<Change, Fault> {
+    pub async fn enable(&self, username: &Username) -> Result<Change, InternalError> {
         let (account, was_disabled) = match self.store.enable_account(username.as_str()).await? {
             AccountChange::NoSuchAccount => return Ok(Change::NoSuchAccount),
             AccountChange::Unchanged(account) => (account, false),
@@ -102,7 +105,7 @@ impl Domain {
 
     /// Removes an account and all its sessions, and holds its user name: the operator's way. False if
     /// there is none.
-    pub async fn delete(&self, username: &Username) -> Result<bool, Fault> {
+    pub async fn delete(&self, username: &Username) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let held = hold_username(&self.server_secrets, self.rules.username_hold, username, now);
         let (name, held) = (username.as_str(), held.as_ref());
@@ -113,7 +116,7 @@ impl Domain {
     /// Recognises no session of this account any more; was there one?
     fn forgotten(&self, account: Option<String>, event: Event) -> bool {
         let Some(account) = account.map(AccountId::from) else { return false };
-        self.recognition.ended(&account);
+        self.session_cache.ended(&account);
         self.audit.outside_requests().record_for(event, &account);
         true
     }
@@ -124,16 +127,18 @@ impl Domain {
         username: &Username,
         password: NewPassword,
     ) -> Result<(), ResetError> {
-        let row = self.store.account_named(username.as_str()).await.map_err(ResetError::Fault)?;
+        let row =
+            self.store.account_named(username.as_str()).await.map_err(ResetError::Internal)?;
         let row = row.ok_or(ResetError::NoSuchAccount)?;
         let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Busy)?;
         let now = self.clock.now().millis();
-        let set = self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Fault)?;
+        let set =
+            self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Internal)?;
         if !set {
             return Err(ResetError::NoSuchAccount);
         }
         self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.into());
-        self.throttle.let_try_again(username).await.map_err(ResetError::Fault)?;
+        self.throttle.let_try_again(username).await.map_err(ResetError::Internal)?;
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use crate::domain::accounts::hold_username;
 use crate::domain::audit::event::Event;
 use crate::domain::login::{LogInError, Verified};
 use crate::domain::passwords::rules::BadPassword;
-use crate::domain::requester::Caller;
-use crate::domain::sessions::{SignedInAs, Ticket, Wishes};
+use crate::domain::requester::Requester;
+use crate::domain::sessions::{AuthenticatedSession, IssuedSession, LoginContext};
 
 /// Why a password was not changed.
 #[derive(Debug)]
@@ -34,48 +34,49 @@ impl Domain {
     /// Changes the password of who is signed in. Every session ends, and one begins.
     pub async fn change_password(
         &self,
-        who: &SignedInAs,
+        who: &AuthenticatedSession,
         current: Password,
         new: Password,
-        wishes: Wishes,
-    ) -> Result<Ticket, ChangeError> {
-        self.keys.require_signing_key().map_err(LogInError::Fault)?;
+        login_context: LoginContext,
+    ) -> Result<IssuedSession, ChangeError> {
+        self.keys.require_signing_key().map_err(LogInError::Internal)?;
         let new = match self.rules.passwords.check(&new, Some(&who.account.username)) {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,
         };
         let Verified { account, version, .. } =
-            self.confirmed(who, current, &wishes.caller).await?;
-        let slot = self.hasher.reserve_slot(&wishes.caller.share(Some(&account.username)));
+            self.confirmed(who, current, &login_context.requester).await?;
+        let slot =
+            self.hasher.reserve_slot(&login_context.requester.share(Some(&account.username)));
         let slot = slot.map_err(|_full| LogInError::Busy)?;
         let hash = self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Busy)?;
         drop(slot);
-        let context = wishes.caller.context.clone();
-        let session = self.sessions.begin(&account.id, wishes);
+        let context = login_context.requester.context.clone();
+        let session = self.sessions.begin(&account.id, login_context);
         let old = who.session.id.as_str();
         let changed = self.store.change_password(version, &hash, old, &session.row()).await;
-        if !changed.map_err(LogInError::Fault)? {
+        if !changed.map_err(LogInError::Internal)? {
             return Err(LogInError::WrongCredentials.into());
         }
-        self.recognition.ended(&account.id);
+        self.session_cache.ended(&account.id);
         let device = self.devices.issue(&account.id, version + 1, None);
-        let ticket = self.sessions.issue(session, device);
+        let issued = self.sessions.issue(session, device);
         self.audit.during(&context).record_session(
             Event::PasswordChanged,
             Some(&account.id),
-            Some(&ticket.session.id),
+            Some(&issued.session.id),
         );
-        Ok(ticket)
+        Ok(issued)
     }
 
     /// Closes the account of who is signed in: it is gone, and its sessions with it.
     pub async fn close(
         &self,
-        who: &SignedInAs,
+        who: &AuthenticatedSession,
         current: Password,
-        caller: &Caller,
+        requester: &Requester,
     ) -> Result<(), LogInError> {
-        let Verified { account, version, .. } = self.confirmed(who, current, caller).await?;
+        let Verified { account, version, .. } = self.confirmed(who, current, requester).await?;
         let now = self.clock.now();
         let hold_time = self.rules.username_hold;
         let held = hold_username(&self.server_secrets, hold_time, &account.username, now);
@@ -83,26 +84,26 @@ impl Domain {
         if !self.store.remove_account(account_row, held.as_ref(), now.millis()).await? {
             return Err(LogInError::WrongCredentials);
         }
-        self.recognition.ended(&account.id);
-        self.audit.during(&caller.context).record_for(Event::AccountClosed, &account.id);
+        self.session_cache.ended(&account.id);
+        self.audit.during(&requester.context).record_for(Event::AccountClosed, &account.id);
         Ok(())
     }
 
     /// The account of who is signed in, once more by its password.
     async fn confirmed(
         &self,
-        who: &SignedInAs,
+        who: &AuthenticatedSession,
         current: Password,
-        caller: &Caller,
+        requester: &Requester,
     ) -> Result<Verified, LogInError> {
-        let audit = self.audit.during(&caller.context);
-        let share = caller.share(Some(&who.account.username));
+        let audit = self.audit.during(&requester.context);
+        let share = requester.share(Some(&who.account.username));
         self.hasher.check_capacity(&share)?; // a flood costs no look-up
         let note = |error: &LogInError| {
             let event = match error {
                 LogInError::WrongCredentials => Event::PasswordRefused,
                 LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
-                LogInError::Busy | LogInError::Fault(_) => return,
+                LogInError::Busy | LogInError::Internal(_) => return,
             };
             audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
         };

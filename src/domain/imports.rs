@@ -1,7 +1,7 @@
 //! People who come from elsewhere, with the hashes of their passwords.
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
 use crate::domain::Domain;
@@ -16,7 +16,7 @@ pub const BATCH: usize = 10_000;
 
 /// Somebody who had an account elsewhere.
 #[derive(Debug)]
-pub struct Newcomer {
+pub struct ImportedUser {
     pub username: Username,
     pub password: ImportedPassword,
     /// `None` says now.
@@ -54,33 +54,33 @@ fn is_none(hash: &PasswordHash) -> bool {
 
 impl Domain {
     /// Makes ready for batch after batch.
-    pub async fn expect_many(&self) -> Result<(), Fault> {
+    pub async fn expect_many(&self) -> Result<(), InternalError> {
         self.store.expect_many().await
     }
 
     /// Adds those whose names nobody has, all of them or none; how many those were. Held names are
     /// released. Who is there
     /// already stays as they are, so that it does not matter how often somebody is imported.
-    pub async fn import(&self, newcomers: &[Newcomer]) -> Result<u64, Fault> {
+    pub async fn import(&self, users: &[ImportedUser]) -> Result<u64, InternalError> {
         let now = self.clock.now();
         let own = self.hasher.cost();
-        let ids: Vec<String> = newcomers.iter().map(|_| random_id()).collect();
-        let rows: Vec<_> = newcomers
+        let ids: Vec<String> = users.iter().map(|_| random_id()).collect();
+        let rows: Vec<_> = users
             .iter()
             .zip(&ids)
-            .map(|(newcomer, id)| ImportRow {
+            .map(|(user, id)| ImportRow {
                 id,
-                username: newcomer.username.as_str(),
-                password_hash: &newcomer.password.0.hash,
+                username: user.username.as_str(),
+                password_hash: &user.password.0.hash,
                 // no hash is compared where there is none, but the decoy is
-                hash_cost: if newcomer.password.is_none() { own } else { newcomer.password.0.cost },
-                created_at: newcomer.created_at.unwrap_or(now).millis(),
-                disabled_at: newcomer.is_disabled.then_some(now.millis()),
+                hash_cost: if user.password.is_none() { own } else { user.password.0.cost },
+                created_at: user.created_at.unwrap_or(now).millis(),
+                disabled_at: user.is_disabled.then_some(now.millis()),
             })
             .collect();
         // a million digests cost a second, so they are made only where there is something to release
         let held: Vec<_> = if self.store.holds_usernames().await? {
-            let names = newcomers.iter().map(|newcomer| &newcomer.username);
+            let names = users.iter().map(|user| &user.username);
             names.flat_map(|name| self.server_secrets.held_digests(name)).collect()
         } else {
             Vec::new()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::{Clock, Timestamp};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{InviteCode, InviteDigest, random_id};
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
@@ -42,7 +42,7 @@ impl Invites {
     }
 
     /// Makes an invite that is good for one account. Its code is told this once.
-    pub async fn invite(&self, good_for: Duration) -> Result<(InviteCode, Invite), Fault> {
+    pub async fn invite(&self, good_for: Duration) -> Result<(InviteCode, Invite), InternalError> {
         let code = InviteCode::random();
         let now = self.clock.now();
         let row = InviteRow {
@@ -56,7 +56,10 @@ impl Invites {
     }
 
     /// A page of the invites in force, the next to expire first, behind a given one.
-    pub async fn invites_behind(&self, behind: Option<&Invite>) -> Result<Vec<Invite>, Fault> {
+    pub async fn invites_behind(
+        &self,
+        behind: Option<&Invite>,
+    ) -> Result<Vec<Invite>, InternalError> {
         const PAGE: i64 = 500; // some tens of kilobytes
         let behind = behind.map_or((0, ""), |last| (last.expires_at.millis(), last.id.as_str()));
         let rows = self.store.invites_behind(self.clock.now().millis(), behind, PAGE).await?;
@@ -64,7 +67,7 @@ impl Invites {
     }
 
     /// Takes an invite back; false if nobody could have used it any more.
-    pub async fn withdraw_invite(&self, id: &str) -> Result<bool, Fault> {
+    pub async fn withdraw_invite(&self, id: &str) -> Result<bool, InternalError> {
         let removed = self.store.remove_invite(id).await?;
         if removed {
             self.audit.outside_requests().record_for_id(Event::InviteRevoked, id);
@@ -76,7 +79,7 @@ impl Invites {
     pub(crate) async fn in_force(
         &self,
         invite: Option<InviteDigest>,
-    ) -> Result<Option<InviteDigest>, Fault> {
+    ) -> Result<Option<InviteDigest>, InternalError> {
         let Some(digest) = invite else { return Ok(None) };
         let is_there = self.store.has_invite(digest, self.clock.now().millis()).await?;
         Ok(is_there.then_some(digest))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, Password};
 use crate::core::usernames::Username;
@@ -15,7 +15,7 @@ use crate::domain::counters::LoginOutcome;
 use crate::domain::passwords::hasher::{HashSlot, Verdict};
 use crate::domain::passwords::queue::QueueFull;
 use crate::domain::passwords::rules::{MOST_TYPED, NewPassword};
-use crate::domain::sessions::{Ticket, Wishes};
+use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::{NotNow, Try};
 use crate::store::{AccountRow, AddSessionOutcome};
 
@@ -90,12 +90,12 @@ pub enum LogInError {
         wait: Duration,
     },
     Busy,
-    Fault(Fault),
+    Internal(InternalError),
 }
 
-impl From<Fault> for LogInError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<InternalError> for LogInError {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
     }
 }
 
@@ -104,7 +104,7 @@ impl From<NotNow> for LogInError {
         match not_now {
             NotNow::Wait(wait) => Self::TooManyAttempts { wait },
             NotNow::Busy => Self::Busy,
-            NotNow::Fault(fault) => Self::Fault(fault),
+            NotNow::Internal(fault) => Self::Internal(fault),
         }
     }
 }
@@ -120,15 +120,15 @@ impl Domain {
     pub async fn log_in(
         self: &Arc<Self>,
         credentials: Credentials,
-        wishes: Wishes,
-    ) -> Result<Ticket, LogInError> {
-        let outcome = self.let_in(credentials, wishes).await;
+        login_context: LoginContext,
+    ) -> Result<IssuedSession, LogInError> {
+        let outcome = self.let_in(credentials, login_context).await;
         self.counters.count_login(match &outcome {
             Ok(_) => LoginOutcome::Succeeded,
             Err(LogInError::WrongCredentials) => LoginOutcome::Refused,
             Err(LogInError::TooManyAttempts { .. }) => LoginOutcome::Throttled,
             Err(LogInError::Busy) => LoginOutcome::Overloaded,
-            Err(LogInError::Fault(_)) => LoginOutcome::Failed,
+            Err(LogInError::Internal(_)) => LoginOutcome::Failed,
         });
         outcome
     }
@@ -136,12 +136,12 @@ impl Domain {
     async fn let_in(
         self: &Arc<Self>,
         credentials: Credentials,
-        wishes: Wishes,
-    ) -> Result<Ticket, LogInError> {
-        let context = wishes.caller.context.clone();
+        login_context: LoginContext,
+    ) -> Result<IssuedSession, LogInError> {
+        let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
         let username = credentials.username.as_ref();
-        self.hasher.check_capacity(&wishes.caller.share(username))?; // a flood costs no look-up
+        self.hasher.check_capacity(&login_context.requester.share(username))?; // a flood costs no look-up
         self.keys.require_signing_key()?;
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
@@ -152,11 +152,11 @@ impl Domain {
             LogInError::TooManyAttempts { .. } => {
                 audit.record_session(Event::LoginThrottled, id, None);
             }
-            LogInError::Busy | LogInError::Fault(_) => {}
+            LogInError::Busy | LogInError::Internal(_) => {}
         };
-        let allowed = self.throttle.allow_login(username, known, &wishes.caller).await;
+        let allowed = self.throttle.allow_login(username, known, &login_context.requester).await;
         let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
-        let slot = self.hasher.reserve_slot(&wishes.caller.share(username))?;
+        let slot = self.hasher.reserve_slot(&login_context.requester.share(username))?;
         let tried = self.throttle.record_attempt(allowed).await;
         let tried = tried.map_err(LogInError::from).inspect_err(note)?;
         let proved = self.proved(row, credentials.password, &tried, slot).await.inspect_err(note);
@@ -164,13 +164,13 @@ impl Domain {
             audit.record_session(Event::DeviceDistrusted, id, None);
         }
         let Verified { account, version, outdated } = proved?;
-        let opened = self.open_session(&account, version, wishes, &tried).await;
-        let ticket = opened.inspect_err(note)?;
-        audit.record_session(Event::LoginSucceeded, Some(&account.id), Some(&ticket.session.id));
+        let opened = self.open_session(&account, version, login_context, &tried).await;
+        let issued = opened.inspect_err(note)?;
+        audit.record_session(Event::LoginSucceeded, Some(&account.id), Some(&issued.session.id));
         if let Some(password) = outdated {
             self.renew_hash(account.id, version, password);
         }
-        Ok(ticket)
+        Ok(issued)
     }
 
     /// The account, if the password is its own. Only a wrong one counts as a try; it is the
@@ -211,7 +211,10 @@ impl Domain {
         Ok(self.verified(row, credentials.password, None).await?.is_some())
     }
 
-    async fn account_of(&self, credentials: &Credentials) -> Result<Option<AccountRow>, Fault> {
+    async fn account_of(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Option<AccountRow>, InternalError> {
         match &credentials.username {
             Some(username) => self.store.account_named(username.as_str()).await,
             None => Ok(None),
@@ -252,15 +255,15 @@ impl Domain {
         &self,
         account: &Account,
         version: i64,
-        wishes: Wishes,
+        login_context: LoginContext,
         tried: &Try,
-    ) -> Result<Ticket, LogInError> {
-        let new = self.sessions.begin(&account.id, wishes);
+    ) -> Result<IssuedSession, LogInError> {
+        let new = self.sessions.begin(&account.id, login_context);
         let forgiveness = tried.forgiveness();
         match self.store.add_session(&new.row(), version, MOST_SESSIONS, forgiveness).await? {
             AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
             AddSessionOutcome::Yes => {}
-            AddSessionOutcome::InPlaceOfOlder => self.recognition.ended(&account.id),
+            AddSessionOutcome::InPlaceOfOlder => self.session_cache.ended(&account.id),
         }
         let device = self.devices.issue(&account.id, version, tried.device());
         Ok(self.sessions.issue(new, device))
@@ -272,7 +275,7 @@ impl Domain {
         &self,
         devices: &[DeviceToken],
         context: &RequestContext,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), InternalError> {
         let now = self.clock.now();
         for device in devices.iter().filter_map(|token| self.devices.verify(token, now)) {
             if self.throttle.distrust_device(&device).await? {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::Clock;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::access_tokens::AccessTokens;
 use crate::domain::accounts::Registration;
 use crate::domain::audit::journal::AuditLog;
@@ -41,7 +41,7 @@ use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::session_data::SessionData;
 use crate::domain::sessions::SessionRules;
-use crate::domain::sessions::cache::Recognition;
+use crate::domain::sessions::cache::SessionCache;
 use crate::domain::sessions::lifecycle::Sessions;
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
@@ -60,7 +60,7 @@ pub struct Domain {
     pub server_secrets: Arc<ServerSecrets>,
     pub devices: Arc<Devices>,
     pub throttle: Arc<Throttle>,
-    pub recognition: Arc<Recognition>,
+    pub session_cache: Arc<SessionCache>,
     pub sessions: Arc<Sessions>,
     pub session_data: SessionData,
     pub access_tokens: AccessTokens,
@@ -108,7 +108,7 @@ impl Domain {
             Arc::clone(&devices),
             limits,
         ));
-        let recognition = Arc::new(Recognition::default());
+        let session_cache = Arc::new(SessionCache::default());
         let audit = Arc::new(AuditLog::new(clock.clone()));
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(Shutdown::default());
@@ -117,7 +117,7 @@ impl Domain {
             clock: clock.clone(),
             rules: rules.sessions,
             keys: Arc::clone(&keys),
-            cache: Arc::clone(&recognition),
+            cache: Arc::clone(&session_cache),
             throttle: Arc::clone(&throttle),
             audit: Arc::clone(&audit),
             counters: Arc::clone(&counters),
@@ -138,7 +138,7 @@ impl Domain {
             server_secrets,
             devices,
             throttle,
-            recognition,
+            session_cache,
             sessions,
             session_data,
             access_tokens,
@@ -151,7 +151,7 @@ impl Domain {
     }
 
     /// Everything that answering needs is there, and will be.
-    pub async fn is_ready(&self) -> Result<bool, Fault> {
+    pub async fn is_ready(&self) -> Result<bool, InternalError> {
         self.store.ping().await?;
         self.store.check_writable().await?;
         Ok(!self.shutdown.is_leaving() && self.keys.can_sign())

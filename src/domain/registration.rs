@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, Username};
 use crate::domain::Domain;
 use crate::domain::accounts::{Account, Registration};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::{BadPassword, NewPassword};
-use crate::domain::sessions::{Ticket, Wishes};
+use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::NotNow;
 use crate::store::SignUpOutcome;
 
@@ -42,12 +42,12 @@ pub enum RegisterError {
         wait: Duration,
     },
     Busy,
-    Fault(Fault),
+    Internal(InternalError),
 }
 
-impl From<Fault> for RegisterError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<InternalError> for RegisterError {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
     }
 }
 
@@ -56,7 +56,7 @@ impl From<NotNow> for RegisterError {
         match not_now {
             NotNow::Wait(wait) => Self::TooManyAttempts { wait },
             NotNow::Busy => Self::Busy,
-            NotNow::Fault(fault) => Self::Fault(fault),
+            NotNow::Internal(fault) => Self::Internal(fault),
         }
     }
 }
@@ -67,10 +67,10 @@ impl Domain {
     pub async fn register(
         &self,
         application: Application,
-        wishes: Wishes,
-    ) -> Result<(Account, Ticket), RegisterError> {
+        login_context: LoginContext,
+    ) -> Result<(Account, IssuedSession), RegisterError> {
         self.keys.require_signing_key()?;
-        let share = wishes.caller.share(application.username.as_ref().ok());
+        let share = login_context.requester.share(application.username.as_ref().ok());
         if self.rules.registration != Registration::Closed {
             // a flood costs no look-up
             self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Busy)?;
@@ -85,15 +85,16 @@ impl Domain {
             Registration::Closed => return Err(RegisterError::Closed),
         };
         let (username, password) = self.validate(application.username, &application.password)?;
-        let context = wishes.caller.context.clone();
+        let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
         let note = |not_now: &NotNow| {
             if let NotNow::Wait(_) = not_now {
                 audit.record(Event::RegistrationThrottled);
             }
         };
-        let allowed = self.throttle.allow_registration(&wishes.caller).await.inspect_err(note)?;
-        let slot = self.hasher.reserve_slot(&wishes.caller.share(Some(&username)));
+        let allowed =
+            self.throttle.allow_registration(&login_context.requester).await.inspect_err(note)?;
+        let slot = self.hasher.reserve_slot(&login_context.requester.share(Some(&username)));
         let slot = slot.map_err(|_full| RegisterError::Busy)?;
         let tried = self.throttle.record_attempt(allowed).await.inspect_err(note)?;
         let hash = self.hasher.hash_at(&slot, password).await;
@@ -103,21 +104,21 @@ impl Domain {
             return Err(RegisterError::Busy);
         };
         let account = Account::new(username, self.clock.now());
-        let new = self.sessions.begin(&account.id, wishes);
+        let new = self.sessions.begin(&account.id, login_context);
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.sign_up(&account.to_row(&hash), &held, &new.row(), invite).await? {
             SignUpOutcome::Done => {
                 let device = self.devices.issue(&account.id, FIRST_VERSION, None);
-                let ticket = self.sessions.issue(new, device);
+                let issued = self.sessions.issue(new, device);
                 audit.record_session(
                     Event::AccountRegistered,
                     Some(&account.id),
-                    Some(&ticket.session.id),
+                    Some(&issued.session.id),
                 );
                 if invite.is_some() {
                     audit.record_for(Event::InviteUsed, &account.id);
                 }
-                Ok((account, ticket))
+                Ok((account, issued))
             }
             SignUpOutcome::NameTaken => Err(RegisterError::UsernameTaken),
             SignUpOutcome::InviteGone => Err(RegisterError::NotInvited),

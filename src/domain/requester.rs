@@ -9,7 +9,7 @@ use crate::domain::passwords::queue::Share;
 
 /// Who asks, as far as that is known.
 #[derive(Debug, Default)]
-pub struct Caller {
+pub struct Requester {
     /// `None`: it came by no address, or by one that everybody has.
     pub address: Option<IpAddr>,
     /// As which it says it has signed in before.
@@ -18,7 +18,7 @@ pub struct Caller {
     pub context: RequestContext,
 }
 
-impl Caller {
+impl Requester {
     /// Whose share of the hash queue its request takes: that of its address and of a user name.
     pub(crate) fn share(&self, username: Option<&Username>) -> Share {
         Share::new(self.address, username.map(Username::as_str))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::core::clock::Clock;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::SessionId;
 use crate::store::{DataPlace, DataRow, Store};
 
@@ -23,12 +23,12 @@ pub enum DataError {
     Ended,
     /// It has so many bytes.
     TooLarge(usize),
-    Fault(Fault),
+    Internal(InternalError),
 }
 
-impl From<Fault> for DataError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<InternalError> for DataError {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
     }
 }
 
@@ -84,13 +84,13 @@ impl SessionData {
             let text = not_too_large(change(value.as_deref())?)?;
             let place = self.place(session, name);
             let changed = self.store.change_session_data(place, version, text).await;
-            if changed.map_err(DataError::Fault)? {
+            if changed.map_err(DataError::Internal)? {
                 return Ok(());
             }
         }
         let why = "others changed it each time";
-        let fault = Fault::passing("changing what is kept for a session", why);
-        Err(DataError::Fault(fault).into())
+        let fault = InternalError::transient("changing what is kept for a session", why);
+        Err(DataError::Internal(fault).into())
     }
 
     fn place<'a>(&self, session: &'a SessionId, name: &'a str) -> DataPlace<'a> {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 #[derive(Debug, Default)]
 pub struct Shutdown {
@@ -33,7 +33,7 @@ impl Shutdown {
     }
 
     /// Logs what failed in the background, unless it failed because the database was closed at the end.
-    pub fn warn(&self, fault: &Fault) {
+    pub fn warn(&self, fault: &InternalError) {
         if !self.is_closing() {
             tracing::warn!("{fault}");
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::settings::Settings;
-use crate::app::{self, Surroundings};
+use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::store::Database;
@@ -55,18 +55,18 @@ impl Cloakroom {
     /// ```
     pub async fn open(settings: Settings) -> Result<Self, Error> {
         let config = settings.check()?;
-        let surroundings = Surroundings::real(&config);
-        Self::among(config, surroundings, false).await
+        let environment = Environment::real(&config);
+        Self::among(config, environment, false).await
     }
 
     /// What only the program and its tests say of the surroundings. No part of the API.
     #[doc(hidden)]
     pub async fn among(
         config: Config,
-        surroundings: Surroundings,
+        environment: Environment,
         is_demo: bool,
     ) -> Result<Self, Error> {
-        let domain = Arc::new(app::open(&config, surroundings).await?);
+        let domain = Arc::new(app::open(&config, environment).await?);
         app::watch(&domain);
         Ok(Self { config: Arc::new(config), domain, is_demo })
     }

@@ -2,7 +2,7 @@
 
 use crate::app::StartError;
 use crate::config::ConfigError;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
@@ -46,7 +46,7 @@ enum Cause {
     #[error(transparent)]
     ServerSecret(ServerSecretError),
     #[error(transparent)]
-    Fault(Fault),
+    Internal(InternalError),
     #[error("{0}")]
     Serve(String),
 }
@@ -72,7 +72,7 @@ from_cause!(
     KeyError => Key,
     PepperError => Pepper,
     ServerSecretError => ServerSecret,
-    Fault => Fault
+    InternalError => Internal
 );
 
 impl Error {

@@ -158,7 +158,7 @@ pub fn faces_a_network(config: &Config) -> bool {
 pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
     let found = demo_users::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
-            LogInError::Fault(fault) => fault.to_string(),
+            LogInError::Internal(fault) => fault.to_string(),
             _ => "no password was compared in time".to_owned(),
         };
         Error::serving(format!(

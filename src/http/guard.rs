@@ -10,7 +10,7 @@ use super::problem::{ApiError, Code};
 use super::security_scheme::{SCHEME, register_scheme};
 use super::session_check::SessionCheck;
 use super::state::AppState;
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 
 /// The guard of an operation that requires a session. It is the operation's first argument, and
 /// identifies the signed-in user.
@@ -35,7 +35,7 @@ use crate::domain::sessions::SignedInAs;
 /// }
 /// ```
 #[derive(Debug, Clone)]
-pub struct SignedIn(pub(crate) Arc<SignedInAs>);
+pub struct SignedIn(pub(crate) Arc<AuthenticatedSession>);
 
 impl SignedIn {
     /// Authenticates a request, for pages and for poem handlers. The error is the response: 401 or

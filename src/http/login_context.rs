@@ -7,8 +7,8 @@ use woothee::parser::Parser;
 use super::request::client_address::{client_address, counted_address};
 use super::request::context::request_context;
 use super::state::AppState;
-use crate::domain::requester::Caller;
-use crate::domain::sessions::{Origin, Remember, Wishes};
+use crate::domain::requester::Requester;
+use crate::domain::sessions::{ClientInfo, LoginContext, Remember};
 
 /// More of a `User-Agent` is not read.
 const MAX_USER_AGENT_LENGTH: usize = 512;
@@ -17,8 +17,8 @@ const MAX_NAME_LENGTH: usize = 64;
 
 impl AppState {
     /// Whom limits and the shares of the hash queue count.
-    pub fn caller(&self, request: &Request) -> Caller {
-        Caller {
+    pub fn requester(&self, request: &Request) -> Requester {
+        Requester {
             address: counted_address(&self.proxies, request),
             devices: self.device.all(request),
             context: request_context(request),
@@ -26,12 +26,12 @@ impl AppState {
     }
 
     /// The wishes of somebody who signs in by this request.
-    pub fn login_context(&self, request: &Request, remember: bool) -> Wishes {
+    pub fn login_context(&self, request: &Request, remember: bool) -> LoginContext {
         let remember = if remember { Remember::Yes } else { Remember::No };
-        let caller = self.caller(request);
+        let requester = self.requester(request);
         let address = client_address(&self.proxies, request).map(|address| address.to_string());
         let browser = request.header(header::USER_AGENT).and_then(browser);
-        Wishes { remember, origin: Origin { address, browser }, caller }
+        LoginContext { remember, client: ClientInfo { address, browser }, requester }
     }
 }
 

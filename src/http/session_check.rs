@@ -8,13 +8,13 @@ use poem::http::{HeaderValue, header};
 use super::problem::{ApiError, Code};
 use super::request::cookie::CookieLookup;
 use super::state::AppState;
-use crate::core::error::Fault;
-use crate::domain::sessions::{Authentication, RefusedToken, SignedInAs};
+use crate::core::error::InternalError;
+use crate::domain::sessions::{AuthenticatedSession, Authentication, RefusedToken};
 
 /// What the session cookie of a request amounts to.
 #[derive(Debug)]
 pub enum SessionCheck {
-    SignedIn(Arc<SignedInAs>),
+    SignedIn(Arc<AuthenticatedSession>),
     /// There is none.
     Missing,
     /// Another application's, or one that cannot be verified.
@@ -36,7 +36,10 @@ impl AppState {
     }
 
     /// Who calls, or 401: a cookie that is not valid counts as none.
-    pub async fn forward_auth_user(&self, request: &Request) -> Result<Arc<SignedInAs>, ApiError> {
+    pub async fn forward_auth_user(
+        &self,
+        request: &Request,
+    ) -> Result<Arc<AuthenticatedSession>, ApiError> {
         self.signed_in(request).await.map_err(|failure| match failure.problem.status {
             403 => self.not_authenticated(),
             _ => failure,
@@ -44,7 +47,10 @@ impl AppState {
     }
 
     /// Who calls, or the refusal: 401 without a cookie, 403 with one that does not count.
-    pub async fn signed_in(&self, request: &Request) -> Result<Arc<SignedInAs>, ApiError> {
+    pub async fn signed_in(
+        &self,
+        request: &Request,
+    ) -> Result<Arc<AuthenticatedSession>, ApiError> {
         match self.check_session(request).await? {
             SessionCheck::SignedIn(who) => Ok(who),
             SessionCheck::Missing => Err(self.not_authenticated()),
@@ -66,7 +72,7 @@ impl AppState {
     }
 
     /// What the session cookie of a request amounts to.
-    pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, Fault> {
+    pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, InternalError> {
         let token = match self.presented(request) {
             CookieLookup::Missing => return Ok(SessionCheck::Missing),
             CookieLookup::Conflicting => return Ok(SessionCheck::Conflicting),

@@ -7,15 +7,15 @@ use super::extra_cookie::ExtraCookie;
 use super::request::context::request_context;
 use super::set_cookie::CookieLifetime;
 use super::state::AppState;
-use crate::core::error::Fault;
-use crate::domain::sessions::Ticket;
+use crate::core::error::InternalError;
+use crate::domain::sessions::IssuedSession;
 use crate::domain::throttle::limits::DEVICE;
 use crate::http::date_time::date_time;
 
 impl AppState {
     /// Ends every session whose cookie came with the request: a planted cookie next to the real one
     /// does not keep that alive.
-    pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), Fault> {
+    pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), InternalError> {
         let context = request_context(request);
         for token in self.cookie.all(request) {
             self.domain.sessions.log_out(token, &context).await?;
@@ -24,24 +24,24 @@ impl AppState {
     }
 
     /// `Set-Cookie` for a ticket.
-    pub fn session_cookie(&self, ticket: &Ticket) -> String {
-        let until = date_time(ticket.session.expires_at);
-        self.cookie.set(&ticket.token, ticket.keep_for.map(|time| CookieLifetime { time, until }))
+    pub fn session_cookie(&self, issued: &IssuedSession) -> String {
+        let until = date_time(issued.session.expires_at);
+        self.cookie.set(&issued.token, issued.keep_for.map(|time| CookieLifetime { time, until }))
     }
 
     /// The cookie by which the client is known the next time.
-    pub fn device_cookie(&self, ticket: &Ticket) -> Option<ExtraCookie> {
-        let until = date_time(ticket.session.created_at.plus(DEVICE));
+    pub fn device_cookie(&self, issued: &IssuedSession) -> Option<ExtraCookie> {
+        let until = date_time(issued.session.created_at.plus(DEVICE));
         let keep = CookieLifetime { time: DEVICE, until };
-        ticket.device.as_ref().map(|token| ExtraCookie(self.device.set(token, keep)))
+        issued.device.as_ref().map(|token| ExtraCookie(self.device.set(token, keep)))
     }
 
     /// Sets the cookies of a ticket.
-    pub fn set_session_cookies(&self, response: &mut Response, ticket: &Ticket) {
+    pub fn set_session_cookies(&self, response: &mut Response, issued: &IssuedSession) {
         let set =
-            HeaderValue::try_from(self.session_cookie(ticket)).expect("a token makes a header");
+            HeaderValue::try_from(self.session_cookie(issued)).expect("a token makes a header");
         response.headers_mut().insert(header::SET_COOKIE, set);
-        if let Some(device) = self.device_cookie(ticket) {
+        if let Some(device) = self.device_cookie(issued) {
             response.set_data(device);
         }
     }

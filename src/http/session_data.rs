@@ -17,7 +17,7 @@ use super::problem::error::ErrorCause;
 use super::problem::{ApiError, Code};
 use super::security_scheme::{SCHEME, register_scheme};
 use super::state::AppState;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::session_data::{DataError, LARGEST};
 
 /// A guard, and a value of type `T` that is kept for the session: read it, write it, or change what
@@ -124,7 +124,7 @@ impl From<DataError> for SessionDataError {
         match error {
             DataError::Ended => Self::Ended,
             DataError::TooLarge(bytes) => Self::TooLarge { bytes },
-            DataError::Fault(fault) => Self::Database(Box::new(fault)),
+            DataError::Internal(fault) => Self::Database(Box::new(fault)),
         }
     }
 }
@@ -148,8 +148,8 @@ impl SessionDataError {
         match self {
             Self::Ended => Code::SessionRefused,
             Self::TooLarge { .. } | Self::DoesNotFit { .. } => Code::InternalError,
-            Self::Database(error) => match error.downcast_ref::<Fault>() {
-                Some(fault) if fault.may_pass() => Code::Unavailable,
+            Self::Database(error) => match error.downcast_ref::<InternalError>() {
+                Some(fault) if fault.is_transient() => Code::Unavailable,
                 Some(_) | None => Code::InternalError,
             },
         }

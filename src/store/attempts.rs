@@ -7,7 +7,7 @@ use super::engine::connection::Connection;
 use super::engine::query::Query;
 use super::errors::context;
 use super::group_commit::RollbackScope;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// A digest of the client, account or session whose attempts are counted.
 pub type AttemptKey = [u8; 16];
@@ -65,7 +65,7 @@ pub struct AttemptReset {
 }
 
 impl Store {
-    pub async fn attempts_of(&self, key: &AttemptKey) -> Result<AttemptRow, Fault> {
+    pub async fn attempts_of(&self, key: &AttemptKey) -> Result<AttemptRow, InternalError> {
         self.reader()
             .query(
                 "select failures, free_at, last_at, counted, forgiven from attempts where key = $1",
@@ -84,7 +84,7 @@ impl Store {
         turns: &[GcraRow],
         steps: &[BackoffRow],
         time: NodeTime,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         let (turns, steps) = (turns.to_vec(), steps.to_vec());
         self.write(RollbackScope::Own, move |mut db| {
             Box::pin(async move {
@@ -112,7 +112,7 @@ impl Store {
 
     /// Resets the failures of some keys and gives GCRA requests back. Returns the number of keys
     /// whose row was deleted.
-    pub async fn reset_attempts(&self, tries: AttemptReset) -> Result<u64, Fault> {
+    pub async fn reset_attempts(&self, tries: AttemptReset) -> Result<u64, InternalError> {
         self.write(RollbackScope::Group, move |mut all| {
             Box::pin(async move { reset_attempts(&mut all, tries).await })
         })
@@ -122,7 +122,7 @@ impl Store {
 
     /// Undoes the counting of a failure. If others were counted since, the number of failures
     /// decreases by one; if the failures were reset since, nothing changes.
-    pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), Fault> {
+    pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), InternalError> {
         let failed = || context("taking back a try");
         let undo = self.writer().query(
             "update attempts set
@@ -154,7 +154,12 @@ impl Store {
 
     /// Removes up to `limit` keys that delay no client at `now` and were last used before an
     /// instant.
-    pub async fn remove_attempts(&self, before: i64, now: i64, limit: i64) -> Result<u64, Fault> {
+    pub async fn remove_attempts(
+        &self,
+        before: i64,
+        now: i64,
+        limit: i64,
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from attempts where key in (
@@ -170,7 +175,7 @@ impl Store {
     }
 
     /// Counts the keys.
-    pub async fn count_attempts(&self) -> Result<i64, Fault> {
+    pub async fn count_attempts(&self) -> Result<i64, InternalError> {
         self.reader()
             .query("select count(*) from attempts")
             .fetch_value()

@@ -4,12 +4,12 @@
 use super::Store;
 use super::engine::connection::Connection;
 use super::errors::context;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 
 impl Store {
     /// When the token with this digest ended, if that is still recorded.
-    pub async fn find_ended_token(&self, digest: SidDigest) -> Result<Option<i64>, Fault> {
+    pub async fn find_ended_token(&self, digest: SidDigest) -> Result<Option<i64>, InternalError> {
         self.reader()
             .query("select ended_at from ended_tokens where digest = $1")
             .bind(digest.as_bytes())
@@ -19,7 +19,7 @@ impl Store {
     }
 
     /// Removes up to `limit` tokens that ended at or before an instant.
-    pub async fn remove_ended_tokens(&self, until: i64, limit: i64) -> Result<u64, Fault> {
+    pub async fn remove_ended_tokens(&self, until: i64, limit: i64) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from ended_tokens where digest in (

@@ -1,11 +1,15 @@
 //! The meaning of database errors.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
-/// Turns a database error into a [`Fault`] that says what was being done.
-pub fn context(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
+/// Turns a database error into a [`InternalError`] that says what was being done.
+pub fn context(doing: &'static str) -> impl FnOnce(sqlx::Error) -> InternalError {
     move |error| {
-        if is_transient(&error) { Fault::passing(doing, error) } else { Fault::new(doing, error) }
+        if is_transient(&error) {
+            InternalError::transient(doing, error)
+        } else {
+            InternalError::new(doing, error)
+        }
     }
 }
 

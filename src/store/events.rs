@@ -8,7 +8,7 @@ use super::Store;
 use super::engine::connection::Connection;
 use super::errors::context;
 use super::group_commit::RollbackScope;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct EventRow {
@@ -42,7 +42,7 @@ pub struct EventRange {
 
 impl Store {
     /// Adds events. An event that exists already stays as it is.
-    pub async fn add_events(&self, rows: Arc<Vec<EventRow>>) -> Result<(), Fault> {
+    pub async fn add_events(&self, rows: Arc<Vec<EventRow>>) -> Result<(), InternalError> {
         self.write(RollbackScope::Own, move |mut db| {
             Box::pin(async move {
                 let mut all = db.begin().await?;
@@ -62,7 +62,7 @@ impl Store {
         account: Option<&str>,
         range: &EventRange,
         limit: i64,
-    ) -> Result<Vec<NamedEventRow>, Fault> {
+    ) -> Result<Vec<NamedEventRow>, InternalError> {
         let of_all = "select events.*, username
              from events left join accounts on accounts.id = account_id
              where events.id >= $1 and events.id < $2
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Lists the accounts that have events from this id on.
-    pub async fn accounts_with_events(&self, from: &[u8]) -> Result<Vec<String>, Fault> {
+    pub async fn accounts_with_events(&self, from: &[u8]) -> Result<Vec<String>, InternalError> {
         self.reader()
             .query(
                 "select distinct account_id from events where id >= $1 and account_id is not null",
@@ -99,7 +99,7 @@ impl Store {
         account: &str,
         refusal: bool,
         most: i64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<Vec<u8>>, InternalError> {
         self.reader()
             .query(
                 "select id from events where account_id = $1 and refusal = $2
@@ -120,7 +120,7 @@ impl Store {
         refusal: bool,
         until: &[u8],
         limit: i64,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from events where id in (
@@ -137,7 +137,11 @@ impl Store {
     }
 
     /// The id of the newest event of a kind that has `most` newer ones, if there is one.
-    pub async fn event_behind(&self, refusal: bool, most: i64) -> Result<Option<Vec<u8>>, Fault> {
+    pub async fn event_behind(
+        &self,
+        refusal: bool,
+        most: i64,
+    ) -> Result<Option<Vec<u8>>, InternalError> {
         self.reader()
             .query("select id from events where refusal = $1 order by id desc limit 1 offset $2")
             .bind(i64::from(refusal))
@@ -153,7 +157,7 @@ impl Store {
         refusal: bool,
         until: &[u8],
         limit: i64,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from events where id in (

@@ -4,7 +4,7 @@
 use super::Store;
 use super::engine::connection::Connection;
 use super::errors::context;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::HeldUsernameDigest;
 
 /// A reserved user name.
@@ -21,7 +21,10 @@ const RELEASE: &str = "delete from held_usernames where digest = $1";
 
 impl Store {
     /// Releases a user name by all its digests. Returns true if it was reserved.
-    pub async fn release_username(&self, digests: &[HeldUsernameDigest]) -> Result<bool, Fault> {
+    pub async fn release_username(
+        &self,
+        digests: &[HeldUsernameDigest],
+    ) -> Result<bool, InternalError> {
         let mut released = 0;
         for digest in digests {
             let release = self.writer().query(RELEASE).bind(digest.as_bytes());
@@ -31,7 +34,7 @@ impl Store {
     }
 
     /// Whether any user name is reserved. Reads at most one row.
-    pub async fn holds_usernames(&self) -> Result<bool, Fault> {
+    pub async fn holds_usernames(&self) -> Result<bool, InternalError> {
         self.reader()
             .query("select count(*) from (select 1 from held_usernames limit 1) h")
             .fetch_value::<i64>()
@@ -42,7 +45,10 @@ impl Store {
 
     /// Lists the server secrets that reserved user names need at an instant, with the number of
     /// names for each.
-    pub async fn server_secrets_in_use(&self, now: i64) -> Result<Vec<(String, i64)>, Fault> {
+    pub async fn server_secrets_in_use(
+        &self,
+        now: i64,
+    ) -> Result<Vec<(String, i64)>, InternalError> {
         self.reader()
             .query(SECRETS_IN_USE)
             .bind(now)
@@ -53,7 +59,11 @@ impl Store {
 
     /// Releases up to `limit` user names that are reserved under this server secret. Returns how
     /// many were released.
-    pub async fn forget_held_usernames(&self, secret_id: &str, limit: i64) -> Result<u64, Fault> {
+    pub async fn forget_held_usernames(
+        &self,
+        secret_id: &str,
+        limit: i64,
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from held_usernames where digest in (
@@ -68,7 +78,11 @@ impl Store {
 
     /// Removes up to `limit` user names whose reservation has expired. Returns how many were
     /// removed.
-    pub async fn remove_expired_held_usernames(&self, now: i64, limit: i64) -> Result<u64, Fault> {
+    pub async fn remove_expired_held_usernames(
+        &self,
+        now: i64,
+        limit: i64,
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from held_usernames where digest in (

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::Store;
 use super::engine::connection::Connection;
 use super::errors::context;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::InviteDigest;
 
 /// An unused invite.
@@ -18,7 +18,11 @@ pub struct InviteRow {
 
 impl Store {
     /// Adds an invite.
-    pub async fn add_invite(&self, digest: InviteDigest, invite: &InviteRow) -> Result<(), Fault> {
+    pub async fn add_invite(
+        &self,
+        digest: InviteDigest,
+        invite: &InviteRow,
+    ) -> Result<(), InternalError> {
         self.writer()
             .query(
                 "insert into invites (digest, id, created_at, expires_at)
@@ -35,7 +39,7 @@ impl Store {
     }
 
     /// Whether there is a valid invite with this digest.
-    pub async fn has_invite(&self, digest: InviteDigest, now: i64) -> Result<bool, Fault> {
+    pub async fn has_invite(&self, digest: InviteDigest, now: i64) -> Result<bool, InternalError> {
         self.reader()
             .query("select count(*) from invites where digest = $1 and expires_at > $2")
             .bind(digest.as_bytes())
@@ -52,7 +56,7 @@ impl Store {
         now: i64,
         (expires_at, id): (i64, &str),
         limit: i64,
-    ) -> Result<Vec<InviteRow>, Fault> {
+    ) -> Result<Vec<InviteRow>, InternalError> {
         self.reader()
             .query(
                 "select id, created_at, expires_at from invites
@@ -69,7 +73,7 @@ impl Store {
     }
 
     /// Removes the invite with this id. Returns false if there is none.
-    pub async fn remove_invite(&self, id: &str) -> Result<bool, Fault> {
+    pub async fn remove_invite(&self, id: &str) -> Result<bool, InternalError> {
         self.writer()
             .query("delete from invites where id = $1")
             .bind(id)
@@ -80,7 +84,7 @@ impl Store {
     }
 
     /// Removes up to `limit` expired invites. Returns how many were removed.
-    pub async fn remove_expired_invites(&self, now: i64, limit: i64) -> Result<u64, Fault> {
+    pub async fn remove_expired_invites(&self, now: i64, limit: i64) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from invites where digest in (
@@ -94,7 +98,7 @@ impl Store {
     }
 
     /// Removes all invites. Returns how many were removed.
-    pub async fn remove_all_invites(&self) -> Result<u64, Fault> {
+    pub async fn remove_all_invites(&self) -> Result<u64, InternalError> {
         self.writer()
             .query("delete from invites")
             .execute()

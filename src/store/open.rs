@@ -11,7 +11,7 @@ use super::errors::context;
 use super::file_guard::StorageFailure;
 use super::open_error::OpenError;
 use super::wait_histogram::Waited;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// A log directive that hides warnings about slow statements, for commands that copy everything.
 pub const QUIET_SLOW_QUERIES: &str = "sqlx::query=error";
@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Checks that the database answers.
-    pub async fn ping(&self) -> Result<(), Fault> {
+    pub async fn ping(&self) -> Result<(), InternalError> {
         self.reader()
             .query("select count(*) from accounts where 1 = 0")
             .execute()
@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// The versions of the migrations that have run, oldest first.
-    pub async fn migrations(&self) -> Result<Vec<i64>, Fault> {
+    pub async fn migrations(&self) -> Result<Vec<i64>, InternalError> {
         self.reader()
             .query("select version from _sqlx_migrations order by version")
             .fetch_values()

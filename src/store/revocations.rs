@@ -14,7 +14,7 @@ use super::engine::postgres::CHANNEL;
 use super::engine::query::Statement;
 use super::errors::context;
 use super::file_guard::FileGuard;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// The maximum number of revocations that are read by one query.
 const MAX_BATCH: i64 = 1000;
@@ -47,7 +47,7 @@ enum Source {
 impl RevocationFeed {
     /// Reads the revocations after the last position. After an error it starts again with
     /// [`Update::Reset`], because a database that was away may be another one afterwards.
-    pub async fn read_next(&mut self) -> Result<Update, Fault> {
+    pub async fn read_next(&mut self) -> Result<Update, InternalError> {
         let position = self.position.take();
         let update = match &mut self.source {
             Source::Sqlite(pool, files) => match files.check().await {
@@ -150,7 +150,7 @@ impl Store {
     }
 
     /// Removes up to `limit` revocations before an instant, which all processes have read.
-    pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, Fault> {
+    pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "delete from endings where position in (

@@ -7,7 +7,7 @@ use super::Store;
 use super::engine::connection::Connection;
 use super::errors::context;
 use super::group_commit::RollbackScope;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// The session data of one type, and the number of its changes.
 #[derive(Debug, Clone, FromRow)]
@@ -37,7 +37,7 @@ impl Store {
     pub async fn session_data(
         &self,
         place: DataPlace<'_>,
-    ) -> Result<Option<Option<DataRow>>, Fault> {
+    ) -> Result<Option<Option<DataRow>>, InternalError> {
         #[derive(FromRow)]
         struct Found {
             value: Option<String>,
@@ -68,7 +68,7 @@ impl Store {
         &self,
         place: DataPlace<'_>,
         value: String,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
         self.write(RollbackScope::Own, move |mut db| {
             Box::pin(async move {
@@ -100,7 +100,7 @@ impl Store {
         place: DataPlace<'_>,
         version: Option<i64>,
         value: String,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         let (key, session_id, now) = (place.key(), place.session_id.to_owned(), place.now);
         self.write(RollbackScope::Own, move |mut db| {
             Box::pin(async move {

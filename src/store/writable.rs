@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Store;
 use super::errors::{context, primary_code};
 use super::write::spawn_uncancellable;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// A write that affects no row. It fails all the same if the database is read-only.
 const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where id = ''";
@@ -27,7 +27,7 @@ const MAX_WAIT: Duration = Duration::from_millis(250);
 impl Store {
     /// Writes without an effect, and rolls back. If the writer is busy, nothing is written, because
     /// then the database is writable.
-    pub async fn check_writable(&self) -> Result<(), Fault> {
+    pub async fn check_writable(&self) -> Result<(), InternalError> {
         let checked = match self {
             Self::Sqlite(pools) => match timeout(MAX_WAIT, pools.writer.acquire()).await {
                 Ok(Ok(mut writer)) => {
@@ -90,7 +90,7 @@ mod tests {
         let Store::Sqlite(pools) = &store else { panic!("it is a file") };
         sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();
         let refused = store.check_writable().await.unwrap_err();
-        assert!(refused.may_pass() && refused.to_string().contains("readonly"), "{refused}");
+        assert!(refused.is_transient() && refused.to_string().contains("readonly"), "{refused}");
         sqlx::query("pragma query_only = off").execute(&pools.writer).await.unwrap();
         store.check_writable().await.unwrap();
 

@@ -9,8 +9,8 @@ use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::login::{Credentials, LogInError};
 use cloakroom::domain::registration::{Application, RegisterError};
-use cloakroom::domain::requester::Caller;
-use cloakroom::domain::sessions::{Origin, Remember, Wishes};
+use cloakroom::domain::requester::Requester;
+use cloakroom::domain::sessions::{ClientInfo, LoginContext, Remember};
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::store::{
     AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow, Store,
@@ -44,9 +44,9 @@ async fn register(node: &House, username: &str, address: &str) -> u16 {
     node.send(coming_from(address, register)).await.status.as_u16()
 }
 
-fn wishes_from(address: [u8; 4]) -> Wishes {
-    let caller = Caller { address: Some(address.into()), ..Caller::default() };
-    Wishes { remember: Remember::No, origin: Origin::default(), caller }
+fn login_context_from(address: [u8; 4]) -> LoginContext {
+    let requester = Requester { address: Some(address.into()), ..Requester::default() };
+    LoginContext { remember: Remember::No, client: ClientInfo::default(), requester }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -59,7 +59,8 @@ async fn att_17_01_forty_requests_at_once_get_no_more_than_the_limit_while_the_c
             tokio::spawn(async move {
                 let password = Password::new("a wrong password".to_owned());
                 let credentials = Credentials::parse(&format!("user{n}"), password).unwrap();
-                let outcome = domain.log_in(credentials, wishes_from([192, 0, 2, round])).await;
+                let outcome =
+                    domain.log_in(credentials, login_context_from([192, 0, 2, round])).await;
                 match outcome.unwrap_err() {
                     LogInError::WrongCredentials => true,
                     LogInError::TooManyAttempts { .. } => false,
@@ -86,7 +87,7 @@ async fn att_17_01_forty_registrations_at_once_get_no_more_than_the_limit_while_
             tokio::spawn(async move {
                 let username = Username::parse(&format!("user{round}-{n}"));
                 let application = Application { username, password, invite: None };
-                match domain.register(application, wishes_from([192, 0, 2, round])).await {
+                match domain.register(application, login_context_from([192, 0, 2, round])).await {
                     Ok(_) => true,
                     Err(RegisterError::TooManyAttempts { .. }) => false,
                     Err(other) => panic!("{other:?}"),

@@ -34,7 +34,7 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     let registered = house.stranger().post("/register", &account).await;
     assert_eq!(registered.refusal(), (503, "unavailable".into()));
     let added = demo_users::add_demo_users(&house.domain).await;
-    assert!(matches!(added, Err(RegisterError::Fault(_))), "{added:?}");
+    assert!(matches!(added, Err(RegisterError::Internal(_))), "{added:?}");
     for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
         assert!(!login.text.contains(word), "{}", login.text);
     }
@@ -304,13 +304,13 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
             Ok("mine".to_owned())
         })
         .await;
-    assert!(matches!(late, Err(DataError::Fault(_))), "{late:?}");
+    assert!(matches!(late, Err(DataError::Internal(_))), "{late:?}");
     let kept = house.domain.session_data.kept(session, "cart").await.unwrap().unwrap();
     assert_eq!(kept, tries.to_string());
     house.ruin_the_database().await;
     assert!(matches!(
         house.domain.session_data.kept(session, "cart").await,
-        Err(DataError::Fault(_))
+        Err(DataError::Internal(_))
     ));
 }
 

@@ -7,7 +7,7 @@ use cloakroom::core::clock::days;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::Rules;
-use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
@@ -107,13 +107,13 @@ async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
 
     add(&house, "bob").await;
     assert_eq!(events(&house, RELEASED).await, 2, "`user add` takes it");
-    let newcomer = |username| Newcomer {
+    let user = |username| ImportedUser {
         username: name(username),
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,
         is_disabled: false,
     };
-    assert_eq!(house.domain.import(&[newcomer("eve"), newcomer("zoe")]).await.unwrap(), 2);
+    assert_eq!(house.domain.import(&[user("eve"), user("zoe")]).await.unwrap(), 2);
     assert_eq!(events(&house, RELEASED).await, 3, "an import takes it");
     assert_eq!(house.count(HELD).await, 0);
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::Domain;
@@ -84,8 +84,8 @@ impl House {
         let database_url = database.setting();
         let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
         let clock = Clock::at(START);
-        let surroundings = Surroundings { clock: clock.clone(), hash_cost, limits: limits.clone() };
-        let (domain, route, metrics) = furnished(&config, surroundings).await;
+        let environment = Environment { clock: clock.clone(), hash_cost, limits: limits.clone() };
+        let (domain, route, metrics) = furnished(&config, environment).await;
         Self { config, clock, domain, limits, route, metrics, folder, database }
     }
 
@@ -97,8 +97,8 @@ impl House {
     /// Restarted with another price of a hash.
     pub async fn restarted_at(&mut self, hash_cost: HashCost) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
-        let surroundings = Surroundings { clock, hash_cost, limits };
-        (self.domain, self.route, self.metrics) = furnished(&self.config, surroundings).await;
+        let environment = Environment { clock, hash_cost, limits };
+        (self.domain, self.route, self.metrics) = furnished(&self.config, environment).await;
     }
 
     /// Another node: the same database, keys and clock, in what is another process but for that.
@@ -108,9 +108,9 @@ impl House {
 
     /// Another node with a clock of its own.
     pub async fn node(&self, clock: Clock) -> Self {
-        let surroundings =
-            Surroundings { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = furnished(&self.config, surroundings).await;
+        let environment =
+            Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
+        let (domain, route, metrics) = furnished(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
@@ -126,9 +126,9 @@ impl House {
     /// Another node, whose clock is ahead.
     pub async fn second_node_ahead_by(&self, time: Duration) -> Self {
         let clock = Clock::at(self.clock.now().plus(time));
-        let surroundings =
-            Surroundings { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = furnished(&self.config, surroundings).await;
+        let environment =
+            Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
+        let (domain, route, metrics) = furnished(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
@@ -262,9 +262,9 @@ impl House {
 
 async fn furnished(
     config: &Config,
-    surroundings: Surroundings,
+    environment: Environment,
 ) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
-    let domain = Arc::new(app::open(config, surroundings).await.unwrap());
+    let domain = Arc::new(app::open(config, environment).await.unwrap());
     let requests = Arc::new(Requests::new());
     let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));
     let watched = Watched {

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::administration::Change;
-use cloakroom::domain::imports::{ImportedPassword, Newcomer};
+use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::jobs;
 
 use crate::house::{Answer, CHEAP, House, PASSWORD};
@@ -54,8 +54,8 @@ const HASHES: [(&str, &str); 12] = [
     ),
 ];
 
-fn newcomer(name: &str, hash: &str) -> Newcomer {
-    Newcomer {
+fn user(name: &str, hash: &str) -> ImportedUser {
+    ImportedUser {
         username: Username::parse(name).unwrap(),
         password: ImportedPassword::parse(hash).unwrap(),
         created_at: None,
@@ -63,8 +63,8 @@ fn newcomer(name: &str, hash: &str) -> Newcomer {
     }
 }
 
-fn everybody() -> Vec<Newcomer> {
-    HASHES.iter().map(|(name, hash)| newcomer(name, hash)).collect()
+fn everybody() -> Vec<ImportedUser> {
+    HASHES.iter().map(|(name, hash)| user(name, hash)).collect()
 }
 
 const FOREIGN: &str = "select count(*) from accounts where password_hash like 'imported:%'";
@@ -128,9 +128,9 @@ async fn enu_01_whoever_cannot_sign_in_gets_the_same_bytes() {
     let carl = Username::parse("carl").unwrap();
     assert_eq!(house.domain.disable(&carl).await.unwrap(), Change::Done);
     house.domain.import(&everybody()).await.unwrap();
-    let mut disabled = newcomer("imported-and-disabled", HASHES[0].1);
+    let mut disabled = user("imported-and-disabled", HASHES[0].1);
     disabled.is_disabled = true;
-    let none = newcomer("without-a-password", "!");
+    let none = user("without-a-password", "!");
     house.domain.import(&[disabled, none]).await.unwrap();
 
     let unknown = shape(&house.stranger().log_in("nobody", PASSWORD).await);
@@ -164,7 +164,7 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
     };
     // cost 10: some 60 milliseconds, where ours take none
     let bcrypt = "$2b$10$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
-    house.domain.import(&[newcomer("bob", bcrypt)]).await.unwrap();
+    house.domain.import(&[user("bob", bcrypt)]).await.unwrap();
     let slow = std::time::Duration::from_millis(30);
     for name in ["nobody", "ann", "bob"] {
         assert!(house.soon(async || time(name).await > slow).await, "{name}");
@@ -178,21 +178,21 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     let house = House::without_limits().await;
     house.signed_in("ann").await;
     // another node, where nothing else looks at the hashes
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: house.clock.clone(),
         hash_cost: CHEAP,
-        ..Surroundings::real(&house.config)
+        ..Environment::real(&house.config)
     };
-    let node = Arc::new(app::open(&house.config, surroundings).await.unwrap());
+    let node = Arc::new(app::open(&house.config, environment).await.unwrap());
     let every = Duration::from_millis(20);
     tokio::spawn(jobs::hashes::watch_hashes(Arc::downgrade(&node), every));
     let pace = || node.hasher.pace();
     // bcrypt of cost 4 takes a millisecond, and of cost 10 sixty times as long
     let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
-    house.domain.import(&[newcomer("carl", cheap)]).await.unwrap();
+    house.domain.import(&[user("carl", cheap)]).await.unwrap();
     assert!(house.in_time(async || !pace().is_zero()).await, "{:?}", pace());
     let dear = cheap.replace("$04$", "$10$");
-    house.domain.import(&[newcomer("bob", &dear)]).await.unwrap();
+    house.domain.import(&[user("bob", &dear)]).await.unwrap();
     assert!(house.in_time(async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
     house.sql("delete from accounts where username = 'bob'").await;
     assert!(house.in_time(async || pace() < Duration::from_millis(30)).await, "{:?}", pace());
@@ -219,7 +219,7 @@ async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_
         }
     });
     let django = async {
-        house.domain.import(&[newcomer("django", HASHES[0].1)]).await.unwrap(); // a millisecond or less
+        house.domain.import(&[user("django", HASHES[0].1)]).await.unwrap(); // a millisecond or less
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(pace(), Duration::from_micros(23_347), "an estimate until then");
         is_over.set(true);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::sessions::Authentication;
-use cloakroom::domain::sessions::cache::Recognition;
+use cloakroom::domain::sessions::cache::SessionCache;
 
 use crate::house::House;
 
@@ -21,7 +21,7 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     else {
         unreachable!("she has just signed in");
     };
-    let kept = Recognition::default();
+    let kept = SessionCache::default();
     let token = kept.hash(token);
     let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));
     let is_known = || kept.get(&token).is_some();
@@ -64,8 +64,8 @@ async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
     for client in [&ann, &bob] {
         assert_eq!(client.get("/private").await.status, 200);
     }
-    assert_eq!(house.domain.recognition.kept(), 2);
+    assert_eq!(house.domain.session_cache.kept(), 2);
     ann.post_nothing("/logout").await;
     cleanup::remove_ended(&house.domain).await.unwrap();
-    assert!(house.domain.recognition.kept() < 2, "rarely both are of one slot");
+    assert!(house.domain.session_cache.kept() < 2, "rarely both are of one slot");
 }

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
@@ -14,12 +14,12 @@ use crate::house::{CHEAP, House, PASSWORD, START};
 
 /// Does another start go well, and if not, why?
 pub async fn start_again(house: &House) -> Result<(), String> {
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: Clock::at(START),
         hash_cost: CHEAP,
-        ..Surroundings::real(&house.config)
+        ..Environment::real(&house.config)
     };
-    let opened = app::open(&house.config, surroundings).await;
+    let opened = app::open(&house.config, environment).await;
     opened.map(drop).map_err(|error| error.to_string())
 }
 
@@ -169,9 +169,9 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
         ..Default::default()
     };
     let config = cloakroom::config::Config::check(settings).unwrap();
-    let surroundings =
-        Surroundings { clock: Clock::at(START), hash_cost: CHEAP, ..Surroundings::real(&config) };
-    let error = app::open(&config, surroundings).await.map(drop).unwrap_err().to_string();
+    let environment =
+        Environment { clock: Clock::at(START), hash_cost: CHEAP, ..Environment::real(&config) };
+    let error = app::open(&config, environment).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("the database is damaged"), "{error}");
     assert!(fs::read(&file).unwrap() == garbage);
 }

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cloakroom::app::{self, Surroundings};
-use cloakroom::core::error::Fault;
+use cloakroom::app::{self, Environment};
+use cloakroom::core::error::InternalError;
 use cloakroom::core::secret::{TokenHash, TokenHasher};
 use cloakroom::domain::Domain;
 use cloakroom::domain::audit::context::RequestContext;
-use cloakroom::domain::sessions::cache::{Counts, Recognition};
+use cloakroom::domain::sessions::cache::{Counts, SessionCache};
 use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
 use cloakroom::domain::sessions::{Authentication, RefusedToken};
 use cloakroom::domain::throttle::limits::Limits;
@@ -27,9 +27,9 @@ const STORM: usize = 500;
 /// feed nor a slow machine makes it look a session up again.
 async fn quiet_node(house: &House) -> Arc<Domain> {
     let (clock, hash_cost, limits) = (house.clock.clone(), CHEAP, Limits::production());
-    let environment = Surroundings { clock, hash_cost, limits };
+    let environment = Environment { clock, hash_cost, limits };
     let node = app::open(&house.config, environment).await.unwrap();
-    node.recognition.heard(Instant::now() + Duration::from_hours(1));
+    node.session_cache.heard(Instant::now() + Duration::from_hours(1));
     Arc::new(node)
 }
 
@@ -38,7 +38,7 @@ async fn requests_at_once(
     node: &Arc<Domain>,
     token: &str,
     count: usize,
-) -> Vec<Result<Authentication, Fault>> {
+) -> Vec<Result<Authentication, InternalError>> {
     let requests = (0..count).map(|_| {
         let (node, token) = (Arc::clone(node), token.to_owned());
         tokio::spawn(async move { node.sessions.recognise(&token).await })
@@ -51,7 +51,7 @@ async fn requests_at_once(
 async fn share_one(
     node: &Arc<Domain>,
     token: &str,
-    is_expected: impl Fn(&Result<Authentication, Fault>) -> bool,
+    is_expected: impl Fn(&Result<Authentication, InternalError>) -> bool,
 ) -> bool {
     for _ in 0..50 {
         let [_, misses, shared] = counts(node);
@@ -133,12 +133,12 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     let token = cookie.split_once('=').unwrap().1;
     ann.post_nothing("/logout").await;
     let node = quiet_node(&house).await;
-    let is_refused = |found: &Result<Authentication, Fault>| {
+    let is_refused = |found: &Result<Authentication, InternalError>| {
         matches!(found, Ok(Authentication::Refused(RefusedToken::Recent)))
     };
     assert!(share_one(&node, token, is_refused).await);
     house.sql("alter table sessions rename to elsewhere").await;
-    let is_failure = |found: &Result<Authentication, Fault>| {
+    let is_failure = |found: &Result<Authentication, InternalError>| {
         found.as_ref().is_err_and(|fault| fault.to_string().starts_with("looking a session up: "))
     };
     assert!(share_one(&node, token, is_failure).await);
@@ -180,7 +180,7 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
 #[derive(Clone, Default)]
 struct Bench {
     lookups: Arc<SharedLookups<(usize, Counts)>>,
-    cache: Arc<Recognition>,
+    cache: Arc<SessionCache>,
     started: Arc<AtomicUsize>,
     ends: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
 }

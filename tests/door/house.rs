@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use cloakroom::app::Surroundings;
+use cloakroom::app::Environment;
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::passwords::cost::HashCost;
@@ -56,7 +56,7 @@ async fn opened(
     let (data_dir, database_url) = (Some(folder.to_owned()), database.setting());
     let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
     let hash_cost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-    let surroundings = Surroundings { clock: clock.clone(), hash_cost, limits: Limits::none() };
+    let surroundings = Environment { clock: clock.clone(), hash_cost, limits: Limits::none() };
     Cloakroom::among(config, surroundings, false).await.unwrap()
 }
 

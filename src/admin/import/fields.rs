@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use super::error::ImportError;
 use crate::core::clock::Timestamp;
 use crate::core::usernames::{BadUsername, Username};
-use crate::domain::imports::{ImportedPassword, Newcomer};
+use crate::domain::imports::{ImportedPassword, ImportedUser};
 use crate::domain::passwords::imported::BadHash;
 
 /// What a row says.
@@ -81,7 +81,7 @@ impl Columns {
 }
 
 /// The user that a row describes; or what is wrong with it.
-pub(super) fn parse_user(fields: &Fields) -> Result<Newcomer, String> {
+pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let name = &fields.username;
     let username = Username::parse(name).map_err(|bad| describe_bad_username(name, bad))?;
     let hash = fields.password_hash.as_deref().unwrap_or_default();
@@ -89,7 +89,12 @@ pub(super) fn parse_user(fields: &Fields) -> Result<Newcomer, String> {
     let created_at = fields.created_at.as_deref().map(parse_instant).transpose();
     let created_at =
         created_at.map_err(|()| format!("{name:?}: created_at is no RFC 3339 time since 1970"))?;
-    Ok(Newcomer { username, password, created_at, is_disabled: fields.disabled.unwrap_or(false) })
+    Ok(ImportedUser {
+        username,
+        password,
+        created_at,
+        is_disabled: fields.disabled.unwrap_or(false),
+    })
 }
 
 /// What lies before it can be printed again in any zone: four digits of a year.

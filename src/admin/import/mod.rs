@@ -21,10 +21,10 @@ pub mod fuzzing {
 
     use super::format::ImportFormat;
     use super::rows::Rows;
-    use crate::domain::imports::Newcomer;
+    use crate::domain::imports::ImportedUser;
 
     /// The user, or why the row is refused.
-    pub type Entry = Result<Newcomer, String>;
+    pub type Entry = Result<ImportedUser, String>;
 
     /// The rows of a file with their lines; or why it is no such file.
     pub fn import(path: &Path, is_csv: bool) -> Result<Vec<(u64, Entry)>, String> {

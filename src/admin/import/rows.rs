@@ -10,7 +10,7 @@ use super::error::ImportError;
 use super::fields::{Columns, Fields, parse_json, parse_user};
 use super::format::ImportFormat;
 use crate::core::usernames::Username;
-use crate::domain::imports::Newcomer;
+use crate::domain::imports::ImportedUser;
 
 /// The most bytes of a line of JSON; a user has a few hundred.
 const MAX_LINE: u64 = 64 * 1024;
@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 * 1024;
 /// A row that was read: the user, or why it is refused.
 pub(super) struct Row {
     pub line: u64,
-    pub user: Result<Newcomer, String>,
+    pub user: Result<ImportedUser, String>,
 }
 
 /// The rows of a file.

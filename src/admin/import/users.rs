@@ -14,7 +14,7 @@ use super::format::ImportFormat;
 use super::rows::{Row, Rows};
 use crate::admin::installation::Installation;
 use crate::admin::progress::{Phase, Progress};
-use crate::app::{self, Surroundings};
+use crate::app::{self, Environment};
 use crate::domain::Domain;
 use crate::domain::imports::BATCH;
 
@@ -71,7 +71,7 @@ pub async fn import_users(
     on_event: impl FnMut(ImportEvent),
 ) -> Result<ImportReport, ImportError> {
     let config = installation.config();
-    let domain = app::open_existing(config, Surroundings::real(config)).await?;
+    let domain = app::open_existing(config, Environment::real(config)).await?;
     let imported = import_into(&domain, file, options, on_event).await;
     domain.close_store().await;
     imported

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::core::clock::{Clock, MAX_CLOCK_DIFFERENCE, Timestamp, mins};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::interval::LogLimiter;
 use crate::core::secret::random_bytes;
@@ -151,7 +151,7 @@ impl AuditLog {
     }
 
     /// Back to the others: they could not be written.
-    fn put_back(&self, rows: Vec<EventRow>, fault: &Fault) {
+    fn put_back(&self, rows: Vec<EventRow>, fault: &InternalError) {
         let mut waiting = self.waiting();
         let behind = std::mem::replace(&mut waiting.rows, rows);
         for row in behind {
@@ -163,7 +163,7 @@ impl AuditLog {
     }
 
     /// Writes what waits; what cannot be written waits on.
-    pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), Fault> {
+    pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), InternalError> {
         let _writing = self.writing.lock().await;
         loop {
             let rows = Arc::new(self.take(now));

@@ -1,7 +1,7 @@
 //! Which security events a database knows.
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::domain::audit::event::{Event, first_id};
 use crate::store::{EventRange, NamedEventRow, Store};
@@ -19,7 +19,7 @@ pub struct Question {
 }
 
 /// The events that a database knows, the oldest first.
-pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, Fault> {
+pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, InternalError> {
     const PAGE: i64 = 1000; // some hundred kilobytes
     let mut found = Vec::new();
     let account = question.account.as_ref().map(AccountId::as_str);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::core::clock::{Timestamp, days, mins};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::audit::event::first_id;
 use crate::store::Store;
 
@@ -43,7 +43,7 @@ impl Retention {
         store: &Store,
         now: Timestamp,
         batches: Batches,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), InternalError> {
         let trimmed_at = Timestamp::from_millis(self.trimmed_at.load(Ordering::Relaxed));
         let since = trimmed_at.min(now).before(WRITTEN_WITHIN);
         for quota in QUOTAS {
@@ -71,7 +71,7 @@ async fn remove_excess(
     since: Timestamp,
     quota: Quota,
     batches: Batches,
-) -> Result<(), Fault> {
+) -> Result<(), InternalError> {
     for account in store.accounts_with_events(&first_id(since)).await? {
         let Quota { refusal, of_an_account, .. } = quota;
         let over = store.event_of_account_behind(&account, refusal, of_an_account).await?;
@@ -90,7 +90,7 @@ async fn remove_old(
     now: Timestamp,
     quota: Quota,
     batches: Batches,
-) -> Result<(), Fault> {
+) -> Result<(), InternalError> {
     let old = first_id(now.before(KEEP));
     let over = store.event_behind(quota.refusal, quota.in_all).await?;
     let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));

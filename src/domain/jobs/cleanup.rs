@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use crate::core::clock::days;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
 use crate::domain::Domain;
 use crate::domain::audit::retention::Batches;
@@ -30,21 +30,21 @@ pub async fn clear_away(domain: Weak<Domain>, every: Duration) {
 /// Removes every session that ended a while ago, every invite that has expired, every user name that
 /// is no longer held, every ending that all have heard of, every try that holds nobody up any more,
 /// and old events.
-pub async fn remove_ended(domain: &Domain) -> Result<(), Fault> {
+pub async fn remove_ended(domain: &Domain) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {
         let now = domain.clock.now();
         let (now, idle) = (now.millis(), domain.sessions.idle_since(now));
         let accounts = domain.store.remove_ended(now, idle, keep, BATCH).await?;
         for account in &accounts {
-            domain.recognition.ended(&account.clone().into());
+            domain.session_cache.ended(&account.clone().into());
         }
         if accounts.is_empty() {
             break;
         }
         tokio::time::sleep(PAUSE).await;
     }
-    domain.recognition.forget_ended();
+    domain.session_cache.forget_ended();
     let until = domain.clock.now().before(RECORDED).millis();
     while domain.store.remove_ended_tokens(until, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;

@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
 use crate::core::secret::PasswordHash;
 use crate::domain::Domain;
@@ -26,7 +26,7 @@ pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
 /// Sets the pace at which passwords are compared, so that the time does not reveal whose hash came
 /// from elsewhere or was made at another price: what the dearest one takes, if they differ. Prices
 /// are estimates, so one hash of each is timed, once.
-async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), Fault> {
+async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), InternalError> {
     let mut hashes = hashes_by_price(domain).await?;
     let own = domain.hasher.cost();
     if hashes.iter().all(|(price, _)| *price == own) {
@@ -55,7 +55,9 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
 }
 
 /// One hash of each price that there is, the dearest first.
-async fn hashes_by_price(domain: &Domain) -> Result<Vec<(i64, Option<PasswordHash>)>, Fault> {
+async fn hashes_by_price(
+    domain: &Domain,
+) -> Result<Vec<(i64, Option<PasswordHash>)>, InternalError> {
     let (mut hashes, mut below) = (Vec::new(), i64::MAX);
     for _ in 0..MOST_PRICES {
         let Some((price, hash)) = domain.store.hash_priced_below(below).await? else { break };

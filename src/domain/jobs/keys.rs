@@ -50,7 +50,7 @@ async fn reload_key_folder(domain: &Domain) -> [Vec<String>; 3] {
 fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
     let (has_changed, errors) = domain.keys.reload()?;
     if has_changed {
-        domain.recognition.all_changed();
+        domain.session_cache.all_changed();
         domain.audit.outside_requests().record(Event::KeysChanged);
     }
     Ok(errors)

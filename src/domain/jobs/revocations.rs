@@ -38,18 +38,18 @@ fn apply(domain: &Domain, heard: Update, began: Instant) -> Duration {
     let is_all = match heard {
         // what was filed before may have ended since, elsewhere and unheard: it does not count
         Update::Reset => {
-            domain.recognition.all_changed();
+            domain.session_cache.all_changed();
             true
         }
         Update::Revoked { accounts, is_all } => {
             for account in accounts {
-                domain.recognition.ended(&account.into());
+                domain.session_cache.ended(&account.into());
             }
             is_all
         }
     };
     if is_all {
-        domain.recognition.heard(began);
+        domain.session_cache.heard(began);
         FOLLOW_INTERVAL
     } else {
         Duration::ZERO

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{Pepper, random_id};
 use crate::domain::keys::files;
 use crate::domain::keys::files::KeyError;
@@ -46,7 +46,7 @@ pub enum PepperError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("{0}; `cloakroom doctor` says what is wrong")]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
     #[error(
         "the pepper {id} is gone from {}, and {passwords} of the passwords cannot be checked without it; \
          restore its file from a backup, or, if it is lost, take these passwords away by `cloakroom pepper \
@@ -60,7 +60,7 @@ pub enum PepperError {
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
     #[error("the pepper {0} is there, in {1}: the passwords that need it can be checked")]
     IsThere(String, PathBuf),
     #[error("no password needs a pepper {0}; `cloakroom pepper list` has those that are needed")]
@@ -140,7 +140,7 @@ impl Peppers {
     }
 
     /// Those that are there, the oldest first, and those that are missing.
-    pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, Fault> {
+    pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, InternalError> {
         let mut known = Vec::new();
         for (n, file) in self.0.files.iter().enumerate() {
             known.push(KnownPepper {

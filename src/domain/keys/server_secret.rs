@@ -11,7 +11,7 @@ use std::sync::{Arc, RwLock};
 use aws_lc_rs::{hkdf, hmac};
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
 use crate::core::usernames::Username;
 use crate::domain::keys::files::KeyError;
@@ -104,7 +104,7 @@ pub enum ServerSecretError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("{0}; `cloakroom doctor` says what is wrong")]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
     #[error(
         "the server secret {id} is missing from {}, and without it held user names cannot be recognized \
          (there are {held_usernames}); restore its file from a backup, or, if it is lost, run `cloakroom \
@@ -125,7 +125,7 @@ pub enum ForgetSecretError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
     #[error("the server secret {0} is not lost, its file is {1}: what needs it can be recognized")]
     NotLost(String, PathBuf),
     #[error(

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_bytes, random_id};
 use crate::domain::keys::claims::{AccessClaims, Claims, DeviceClaims, VerifiedToken};
@@ -154,12 +154,12 @@ impl Keys {
     }
 
     /// An error of the moment if there is no key that signs.
-    pub fn require_signing_key(&self) -> Result<(), Fault> {
+    pub fn require_signing_key(&self) -> Result<(), InternalError> {
         if self.can_sign() {
             return Ok(());
         }
         let folder = self.set().folder.folder().to_owned();
-        Err(Fault::passing("signing a token", KeyError::Gone(folder)))
+        Err(InternalError::transient("signing a token", KeyError::Gone(folder)))
     }
 
     /// The public halves, the oldest first.

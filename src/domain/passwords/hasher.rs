@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{Password, PasswordHash};
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::passwords::argon2id::Argon2id;
@@ -35,9 +35,9 @@ pub enum Verdict {
     /// It is the right one, and new hashes cost something else: here it is again, to be hashed anew.
     Outdated(NewPassword),
     /// What is stored is no hash, or costs more than any may.
-    Unusable(Fault),
+    Unusable(InternalError),
     /// The hash needs a pepper that is not here.
-    Unpeppered(Fault),
+    Unpeppered(InternalError),
 }
 
 /// A slot in the queue of what is to be hashed.
@@ -158,7 +158,7 @@ impl Hasher {
     }
 
     /// What a row holds of a password, and the pepper that it needs.
-    fn stored(&self, hash: &PasswordHash) -> Result<Stored, Fault> {
+    fn stored(&self, hash: &PasswordHash) -> Result<Stored, InternalError> {
         Stored::parse(hash.expose(), &self.peppers()) // parsed for what it says of itself
     }
 

@@ -1,6 +1,6 @@
 //! What the row of an account holds of a password.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::passwords::argon2id::Argon2id;
 use crate::domain::passwords::imported::ForeignHash;
@@ -14,15 +14,16 @@ pub(super) enum Stored {
     Foreign(ForeignHash),
     Nothing,
     /// One of ours with a pepper that is not here.
-    Unpeppered(Fault),
+    Unpeppered(InternalError),
 }
 
 impl Stored {
-    pub fn parse(text: &str, peppers: &Peppers) -> Result<Self, Fault> {
+    pub fn parse(text: &str, peppers: &Peppers) -> Result<Self, InternalError> {
         let doing = "reading a stored password hash";
-        let unusable = |why| Fault::new(doing, why);
+        let unusable = |why| InternalError::new(doing, why);
         // a mounted secret may be on its way
-        let missing = |id: &str| Fault::passing(doing, format!("its pepper {id} is not here"));
+        let missing =
+            |id: &str| InternalError::transient(doing, format!("its pepper {id} is not here"));
         if text == NO_PASSWORD {
             return Ok(Self::Nothing);
         }

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use crate::core::ids::AccountId;
 use crate::core::secret::{TokenHash, TokenHasher};
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 
 /// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
 const MOST: usize = 65_536;
@@ -25,7 +25,7 @@ const DEAF: Duration = Duration::from_secs(1);
 
 /// What is kept of verified tokens.
 #[derive(Debug)]
-pub struct Recognition {
+pub struct SessionCache {
     kept: Cache<TokenHash, Kept>,
     tokens: TokenHasher,
     /// Chooses the slot of an account.
@@ -40,7 +40,7 @@ pub struct Recognition {
 
 #[derive(Debug, Clone)]
 struct Kept {
-    who: Arc<SignedInAs>,
+    who: Arc<AuthenticatedSession>,
     seen: Counts,
 }
 
@@ -53,14 +53,14 @@ pub struct Counts {
     at: usize,
 }
 
-impl Recognition {
+impl SessionCache {
     /// The name under which this token is kept.
     pub fn hash(&self, token: &str) -> TokenHash {
         self.tokens.hash(token)
     }
 
     /// Who holds this token, if that is known and nothing has ended since.
-    pub fn get(&self, token: &TokenHash) -> Option<Arc<SignedInAs>> {
+    pub fn get(&self, token: &TokenHash) -> Option<Arc<AuthenticatedSession>> {
         if self.is_deaf() {
             return None;
         }
@@ -92,7 +92,7 @@ impl Recognition {
     }
 
     /// Keeps what was read after `seen` was counted.
-    pub fn file(&self, token: TokenHash, who: Arc<SignedInAs>, seen: Counts) {
+    pub fn file(&self, token: TokenHash, who: Arc<AuthenticatedSession>, seen: Counts) {
         self.kept.insert(token, Kept { who, seen });
     }
 
@@ -133,7 +133,7 @@ impl Recognition {
     }
 }
 
-impl Default for Recognition {
+impl Default for SessionCache {
     fn default() -> Self {
         Self {
             kept: Cache::new(MOST),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::{Clock, Timestamp};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{DeviceToken, Sid, SidDigest, random_id};
 use crate::core::usernames::Username;
@@ -15,11 +15,11 @@ use crate::domain::audit::journal::{AuditLog, Recorder};
 use crate::domain::counters::Counters;
 use crate::domain::keys::claims::Claims;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::sessions::cache::Recognition;
-use crate::domain::sessions::shared_lookups::{LookedUp, SharedLookups};
+use crate::domain::sessions::cache::SessionCache;
+use crate::domain::sessions::shared_lookups::{LookupResult, SharedLookups};
 use crate::domain::sessions::{
-    Cursor, Lifetimes, Origin, Remember, Session, SessionPage, SessionRules, SignedInAs, Ticket,
-    Wishes,
+    AuthenticatedSession, ClientInfo, Cursor, IssuedSession, Lifetimes, LoginContext, Remember,
+    Session, SessionPage, SessionRules,
 };
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
@@ -34,11 +34,11 @@ pub struct Sessions {
     pub(crate) clock: Clock,
     pub(crate) rules: SessionRules,
     pub(crate) keys: Arc<Keys>,
-    pub(crate) cache: Arc<Recognition>,
+    pub(crate) cache: Arc<SessionCache>,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) counters: Arc<Counters>,
-    pub lookups: Arc<SharedLookups<LookedUp>>,
+    pub lookups: Arc<SharedLookups<LookupResult>>,
     pub(crate) shutdown: Arc<Shutdown>,
 }
 
@@ -62,34 +62,34 @@ pub enum RevokeError {
     TooManyAttempts {
         wait: Duration,
     },
-    Fault(Fault),
+    Internal(InternalError),
 }
 
-impl From<Fault> for RevokeError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<InternalError> for RevokeError {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
     }
 }
 
 impl Sessions {
     /// A session that begins now. It counts when its row is written; then it is issued.
-    pub(crate) fn begin(&self, account: &AccountId, wishes: Wishes) -> NewSession {
+    pub(crate) fn begin(&self, account: &AccountId, login_context: LoginContext) -> NewSession {
         let now = self.clock.now();
         let row = SessionRow {
             id: random_id(),
             account_id: account.as_str().to_owned(),
-            remember: i64::from(wishes.remember == Remember::Yes),
+            remember: i64::from(login_context.remember == Remember::Yes),
             created_at: now.millis(),
             last_seen_at: now.millis(),
-            expires_at: now.plus(self.lifetimes(wishes.remember).absolute).millis(),
-            address: wishes.origin.address,
-            browser: wishes.origin.browser,
+            expires_at: now.plus(self.lifetimes(login_context.remember).absolute).millis(),
+            address: login_context.client.address,
+            browser: login_context.client.browser,
         };
         NewSession { sid: Sid::random(), row }
     }
 
     /// Issues a session whose row is written: its token, and that of the device.
-    pub(crate) fn issue(&self, new: NewSession, device: DeviceToken) -> Ticket {
+    pub(crate) fn issue(&self, new: NewSession, device: DeviceToken) -> IssuedSession {
         let account = AccountId::from(new.row.account_id.clone());
         let session = self.session(new.row);
         let (issued_at, expires_at) = (session.created_at, session.expires_at);
@@ -98,11 +98,15 @@ impl Sessions {
             Remember::Yes => Some(self.lifetimes(Remember::Yes).absolute),
             Remember::No => None,
         };
-        Ticket { session, token, keep_for, device: Some(device) }
+        IssuedSession { session, token, keep_for, device: Some(device) }
     }
 
     /// Ends the session that this token stands for. A token that is none of ours ends nothing.
-    pub async fn log_out(&self, token: &str, context: &RequestContext) -> Result<(), Fault> {
+    pub async fn log_out(
+        &self,
+        token: &str,
+        context: &RequestContext,
+    ) -> Result<(), InternalError> {
         let now = self.clock.now();
         let Some(claims) = self.keys.verify(token, now).signed_here() else { return Ok(()) };
         if self.end(claims.sid.digest(), &claims.account, now).await? {
@@ -117,7 +121,7 @@ impl Sessions {
         digest: SidDigest,
         account: &AccountId,
         now: Timestamp,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         let ended = self.store.end_session(digest, now.millis()).await?;
         self.cache.ended(account);
         Ok(ended)
@@ -129,7 +133,7 @@ impl Sessions {
         account: &AccountId,
         behind: Option<&Cursor>,
         limit: usize,
-    ) -> Result<SessionPage, Fault> {
+    ) -> Result<SessionPage, InternalError> {
         let now = self.clock.now();
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let idle = self.idle_since(now);
@@ -161,7 +165,7 @@ impl Sessions {
     }
 
     /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
-    pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, Fault> {
+    pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, InternalError> {
         if !SessionId::is_valid(id) {
             return Ok(false);
         }
@@ -191,7 +195,7 @@ impl Sessions {
     }
 
     /// Ends every session of the account: the operator's way. How many those were.
-    pub async fn end_all(&self, account: &AccountId) -> Result<u64, Fault> {
+    pub async fn end_all(&self, account: &AccountId) -> Result<u64, InternalError> {
         let now = self.clock.now().millis();
         let keep = ""; // the id of none
         let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
@@ -268,18 +272,18 @@ impl Sessions {
             last_seen_at,
             idle_at: expires_at.min(last_seen_at.plus(self.lifetimes(remember).idle)),
             expires_at,
-            origin: Origin { address: row.address, browser: row.browser },
+            client: ClientInfo { address: row.address, browser: row.browser },
         }
     }
 
-    pub(super) fn signed_in_as(&self, row: FoundSessionRow) -> SignedInAs {
+    pub(super) fn signed_in_as(&self, row: FoundSessionRow) -> AuthenticatedSession {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
         };
-        SignedInAs { account, session: self.session(row.session) }
+        AuthenticatedSession { account, session: self.session(row.session) }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::ids::SessionId;
 use crate::core::secret::{DeviceToken, SessionToken};
 use crate::domain::accounts::Account;
-use crate::domain::requester::Caller;
+use crate::domain::requester::Requester;
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -64,12 +64,12 @@ pub struct Session {
     pub idle_at: Timestamp,
     /// When it ends however much it is used.
     pub expires_at: Timestamp,
-    pub origin: Origin,
+    pub client: ClientInfo,
 }
 
 /// Where a session began: what a person recognises it by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientInfo {
     /// The address of the client.
     pub address: Option<String>,
     /// The browser in words.
@@ -78,10 +78,10 @@ pub struct Origin {
 
 /// What a sign-in asks for in addition to a session.
 #[derive(Debug)]
-pub struct Wishes {
+pub struct LoginContext {
     pub remember: Remember,
-    pub origin: Origin,
-    pub caller: Caller,
+    pub client: ClientInfo,
+    pub requester: Requester,
 }
 
 /// Where the next page of a list of sessions begins: after this session.
@@ -101,7 +101,7 @@ pub struct SessionPage {
 
 /// What a good login gives: the session and its token.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct IssuedSession {
     pub session: Session,
     pub token: SessionToken,
     /// How long a browser shall keep it; `None` says until it is closed.
@@ -112,7 +112,7 @@ pub struct Ticket {
 
 /// Who calls, by which session.
 #[derive(Debug, Clone)]
-pub struct SignedInAs {
+pub struct AuthenticatedSession {
     pub account: Account,
     pub session: Session,
 }
@@ -120,7 +120,7 @@ pub struct SignedInAs {
 /// What a session token amounts to.
 #[derive(Debug, Clone)]
 pub enum Authentication {
-    SignedIn(Arc<SignedInAs>),
+    SignedIn(Arc<AuthenticatedSession>),
     /// This service has signed the token, and its session is not active.
     Refused(RefusedToken),
     /// Another application's token, or one that cannot be verified.

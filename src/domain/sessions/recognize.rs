@@ -5,17 +5,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::core::clock::Timestamp;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{SessionToken, SidDigest, TokenHash};
 use crate::domain::keys::claims::{Claims, VerifiedToken};
 use crate::domain::sessions::lifecycle::Sessions;
-use crate::domain::sessions::shared_lookups::{LookedUp, Role};
+use crate::domain::sessions::shared_lookups::{LookupResult, Role};
 use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session};
 
 impl Sessions {
     /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
     /// its row.
-    pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, Fault> {
+    pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, InternalError> {
         let hash = self.cache.hash(token);
         let now = self.clock.now();
         let known = self.cache.get(&hash);
@@ -34,12 +34,12 @@ impl Sessions {
         token: &str,
         hash: TokenHash,
         now: Timestamp,
-    ) -> Result<Authentication, Fault> {
+    ) -> Result<Authentication, InternalError> {
         let start = || {
             let (sessions, token) = (Arc::clone(self), SessionToken::new(token.to_owned()));
             async move { sessions.look_up_now(&token, hash).await }.boxed()
         };
-        let is_current = |found: &LookedUp| match &found.outcome {
+        let is_current = |found: &LookupResult| match &found.outcome {
             Ok(Authentication::SignedIn(who)) => {
                 who.session.is_fresh(now) && self.still_counts(found)
             }
@@ -51,21 +51,21 @@ impl Sessions {
             Role::Started => {} // the look-up has counted itself
             Role::Joined => self.counters.count_shared(),
         }
-        found.outcome.map_err(Fault::shared)
+        found.outcome.map_err(InternalError::from_shared)
     }
 
     /// Has nothing ended since the look-up read the database, as far as this node knows?
-    fn still_counts(&self, found: &LookedUp) -> bool {
+    fn still_counts(&self, found: &LookupResult) -> bool {
         found.seen.is_some_and(|seen| self.cache.still_counts(seen))
     }
 
-    async fn look_up_now(&self, token: &SessionToken, hash: TokenHash) -> LookedUp {
+    async fn look_up_now(&self, token: &SessionToken, hash: TokenHash) -> LookupResult {
         // not the time at which the first request began: others that began later may share this
         let now = self.clock.now();
         // the last look-up may have ended between this request's miss and the start of this one
         if let Some(who) = self.cache.get(&hash).filter(|who| who.session.is_fresh(now)) {
             self.counters.count_recognised();
-            return LookedUp { outcome: Ok(Authentication::SignedIn(who)), seen: None };
+            return LookupResult { outcome: Ok(Authentication::SignedIn(who)), seen: None };
         }
         self.counters.count_looked_up();
         let keys = self.cache.keys();
@@ -76,16 +76,20 @@ impl Sessions {
                 if let Ok(Authentication::SignedIn(who)) = &outcome {
                     self.cache.file(hash, Arc::clone(who), seen);
                 }
-                return LookedUp { outcome, seen: Some(seen) };
+                return LookupResult { outcome, seen: Some(seen) };
             }
             VerifiedToken::NotYetValid(_) => Authentication::Refused(RefusedToken::Recent),
             VerifiedToken::NotOurs => Authentication::NotOurs,
         };
-        LookedUp { outcome: Ok(outcome), seen: None }
+        LookupResult { outcome: Ok(outcome), seen: None }
     }
 
     /// What a token with these claims amounts to, by its row.
-    async fn read_session(&self, claims: &Claims, now: Timestamp) -> Result<Authentication, Fault> {
+    async fn read_session(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Authentication, InternalError> {
         let sid = claims.sid.digest();
         let Some(row) = self.store.find_session(sid).await? else {
             let refused = self.refuse_without_session(sid, claims.issued_at, now).await?;
@@ -120,7 +124,7 @@ impl Sessions {
         sid: SidDigest,
         issued_at: Timestamp,
         now: Timestamp,
-    ) -> Result<RefusedToken, Fault> {
+    ) -> Result<RefusedToken, InternalError> {
         if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
             return Ok(RefusedToken::Recent); // and cannot have ended before
         }

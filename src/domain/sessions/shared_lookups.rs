@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::TokenHash;
 use crate::domain::sessions::Authentication;
 use crate::domain::sessions::cache::Counts;
 
 /// What a look-up found, for the requests that share it.
 #[derive(Debug, Clone)]
-pub struct LookedUp {
-    pub(super) outcome: Result<Authentication, Arc<Fault>>,
+pub struct LookupResult {
+    pub(super) outcome: Result<Authentication, Arc<InternalError>>,
     /// The counts before the database was read; `None` if it was not.
     pub(super) seen: Option<Counts>,
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::{Clock, Timestamp};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::usernames::Username;
 use crate::domain::keys::claims::DeviceClaims;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::requester::Caller;
+use crate::domain::requester::Requester;
 use crate::domain::throttle::devices::Devices;
 use crate::domain::throttle::key::Key;
 use crate::domain::throttle::limits::{
@@ -90,12 +90,12 @@ pub(crate) enum NotNow {
     Wait(Duration),
     /// Too many try at once.
     Busy,
-    Fault(Fault),
+    Internal(InternalError),
 }
 
-impl From<Fault> for NotNow {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<InternalError> for NotNow {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
     }
 }
 
@@ -116,12 +116,12 @@ impl Throttle {
         &self,
         username: Option<&Username>,
         account: Option<(&AccountId, i64)>,
-        caller: &Caller,
+        requester: &Requester,
     ) -> Result<Allowed<'_>, NotNow> {
         let now = self.clock.now();
         let (limits, secrets) = (&self.limits, &*self.secrets);
         let name = username.map(|username| Key::Name(username.as_str()).digest(secrets));
-        for known in self.devices.presented(account, caller, now) {
+        for known in self.devices.presented(account, requester, now) {
             let keys = [Key::Device(&known.id), Key::Devices(known.account.as_str())];
             let [device, devices] = keys.map(|key| key.digest(secrets));
             let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
@@ -137,8 +137,9 @@ impl Throttle {
                 return Ok(Allowed { beside, device: Some(known.id), ..allowed });
             }
         }
-        let address =
-            caller.address.map(|address| (Key::Address(address).digest(secrets), limits.address));
+        let address = requester
+            .address
+            .map(|address| (Key::Address(address).digest(secrets), limits.address));
         let name = name.map(|key| (key, &limits.name));
         self.allow(address.into_iter().collect(), name.into_iter().collect()).await
     }
@@ -157,9 +158,12 @@ impl Throttle {
     }
 
     /// Allows an account to be made, or says how long to wait.
-    pub(crate) async fn allow_registration(&self, caller: &Caller) -> Result<Allowed<'_>, NotNow> {
+    pub(crate) async fn allow_registration(
+        &self,
+        requester: &Requester,
+    ) -> Result<Allowed<'_>, NotNow> {
         let mut turns = Vec::new();
-        if let Some(address) = caller.address {
+        if let Some(address) = requester.address {
             let key = Key::Registrations(address).digest(&self.secrets);
             turns.push((key, self.limits.registrations));
         }
@@ -224,7 +228,10 @@ impl Throttle {
     }
 
     /// Distrusts a device; false if it is distrusted already.
-    pub(crate) async fn distrust_device(&self, device: &DeviceClaims) -> Result<bool, Fault> {
+    pub(crate) async fn distrust_device(
+        &self,
+        device: &DeviceClaims,
+    ) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let key = Key::Device(&device.id).digest(&self.secrets);
         let at_once = Staircase(vec![(1, DEVICE)]);
@@ -246,7 +253,7 @@ impl Throttle {
     pub(crate) async fn account_turn(
         &self,
         account: &AccountId,
-    ) -> Result<Result<(GcraRow, NodeTime), Duration>, Fault> {
+    ) -> Result<Result<(GcraRow, NodeTime), Duration>, InternalError> {
         let now = self.clock.now();
         let key = Key::Account(account.as_str()).digest(&self.secrets);
         let wait = self.wait_at(&key, now).await?;
@@ -261,24 +268,24 @@ impl Throttle {
         self.limits.account.every
     }
 
-    async fn wait_at(&self, key: &AttemptKey, now: Timestamp) -> Result<Duration, Fault> {
+    async fn wait_at(&self, key: &AttemptKey, now: Timestamp) -> Result<Duration, InternalError> {
         Ok(self.store.attempts_of(key).await?.wait(now))
     }
 
     /// Forgets the failures at a name: the operator's way. Were there any?
-    pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, Fault> {
+    pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, InternalError> {
         let key = Key::Name(username.as_str()).digest(&self.secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
         Ok(self.store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await? > 0)
     }
 
     /// The try turned out well: its failures are forgotten, and the turn is given back.
-    pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), Fault> {
+    pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), InternalError> {
         self.store.reset_attempts(tried.forgiveness()).await.map(drop)
     }
 
     /// The try came to nothing: it does not count.
-    pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), Fault> {
+    pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), InternalError> {
         let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
         if !turns.is_empty() {
             self.store.reset_attempts(AttemptReset { resets: Vec::new(), turns }).await?;
@@ -290,7 +297,7 @@ impl Throttle {
     }
 
     /// Removes a small batch of what holds nobody up any more; nothing, if there is no more of it.
-    pub(crate) async fn remove_attempts(&self, limit: i64) -> Result<u64, Fault> {
+    pub(crate) async fn remove_attempts(&self, limit: i64) -> Result<u64, InternalError> {
         let now = self.clock.now();
         let yesterday = now.before(FORGOTTEN_AFTER).millis();
         let old = self.store.remove_attempts(yesterday, now.millis(), limit).await?;

@@ -7,7 +7,7 @@ use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, random_id};
 use crate::domain::keys::claims::DeviceClaims;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::requester::Caller;
+use crate::domain::requester::Requester;
 use crate::domain::throttle::limits::DEVICE;
 
 /// Issues device tokens, and verifies them.
@@ -26,11 +26,11 @@ impl Devices {
     pub fn presented(
         &self,
         account: Option<(&AccountId, i64)>,
-        caller: &Caller,
+        requester: &Requester,
         now: Timestamp,
     ) -> Vec<DeviceClaims> {
         let Some((account, version)) = account else { return Vec::new() };
-        let named = caller.devices.iter().filter(|token| Keys::names_account(token, account));
+        let named = requester.devices.iter().filter(|token| Keys::names_account(token, account));
         let claims = named.filter_map(|token| self.keys.verify_device(token, now));
         claims.filter(|device| device.account == *account && device.version == version).collect()
     }

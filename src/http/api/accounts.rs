@@ -218,11 +218,11 @@ impl AccountsApi {
             .change_password(&who.0, current, new_password.0, login_context)
             .await
         {
-            Ok(ticket) => {
-                let set = self.0.session_cookie(&ticket);
+            Ok(issued) => {
+                let set = self.0.session_cookie(&issued);
                 return Ok(WithExtraCookie(
                     ChangeAnswer::Changed(set),
-                    self.0.device_cookie(&ticket),
+                    self.0.device_cookie(&issued),
                 ));
             }
             Err(ChangeError::Unfit(bad)) => {
@@ -240,7 +240,7 @@ impl AccountsApi {
             Err(ChangeError::NotVerified(LogInError::Busy)) => {
                 ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
-            Err(ChangeError::NotVerified(LogInError::Fault(fault))) => return Err(fault.into()),
+            Err(ChangeError::NotVerified(LogInError::Internal(fault))) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))
     }
@@ -263,8 +263,8 @@ impl AccountsApi {
         body: Body<Closing>,
     ) -> Result<CloseAnswer, ApiError> {
         let problem = |code| Json(Problem::of(code));
-        let caller = self.0.caller(request);
-        match self.0.domain.close(&who.0, body.0.current_password.0, &caller).await {
+        let requester = self.0.requester(request);
+        match self.0.domain.close(&who.0, body.0.current_password.0, &requester).await {
             Ok(()) => Ok(CloseAnswer::Closed(self.0.cookie.clear())),
             Err(LogInError::WrongCredentials) => {
                 Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))
@@ -276,7 +276,7 @@ impl AccountsApi {
             Err(LogInError::Busy) => {
                 Ok(CloseAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
             }
-            Err(LogInError::Fault(fault)) => Err(fault.into()),
+            Err(LogInError::Internal(fault)) => Err(fault.into()),
         }
     }
 }

@@ -7,7 +7,7 @@ use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
 
 use super::tags::Tag;
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 use crate::http::problem::ApiError;
 use crate::http::security_scheme::{SCHEME, register_scheme};
 use crate::http::state::AppState;
@@ -22,7 +22,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn of(who: &SignedInAs) -> Self {
+    pub fn of(who: &AuthenticatedSession) -> Self {
         Self {
             user: who.account.username.to_string(),
             user_id: who.account.id.as_str().to_owned(),
@@ -33,7 +33,7 @@ impl Identity {
 
 /// As [`SignedIn`], for an operation that proxies ask: a request without an active session is answered 401.
 #[derive(Debug)]
-pub struct ForwardAuthUser(pub Arc<SignedInAs>);
+pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
 
 impl<'a> ApiExtractor<'a> for ForwardAuthUser {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];

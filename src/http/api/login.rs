@@ -9,7 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::sessions::SessionView;
 use super::tags::Tag;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::Password;
 use crate::domain::login::{BadCredentials, BadLength, Credentials, LogInError};
 use crate::domain::passwords::rules::MOST_TYPED;
@@ -191,14 +191,14 @@ impl LoginApi {
         let login_context = self.0.login_context(request, body.0.remember);
         let credentials = body.0.parsed()?;
         let refused = match self.0.domain.log_in(credentials, login_context).await {
-            Ok(ticket) => {
+            Ok(issued) => {
                 self.0.revoke_presented_sessions(request).await?;
-                let set = self.0.session_cookie(&ticket);
-                let session = SessionView::of(&ticket.session, &ticket.session.id);
+                let set = self.0.session_cookie(&issued);
+                let session = SessionView::of(&issued.session, &issued.session.id);
                 let body = Json(LoggedIn { ok: true, session });
                 return Ok(WithExtraCookie(
                     LoginAnswer::SignedIn(body, set),
-                    self.0.device_cookie(&ticket),
+                    self.0.device_cookie(&issued),
                 ));
             }
             Err(LogInError::WrongCredentials) => {
@@ -211,7 +211,7 @@ impl LoginApi {
             Err(LogInError::Busy) => {
                 LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER)
             }
-            Err(LogInError::Fault(fault)) => return Err(fault.into()),
+            Err(LogInError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))
     }
@@ -243,7 +243,7 @@ impl AppState {
         &self,
         request: &Request,
         options: LogoutOptions,
-    ) -> Result<Option<ExtraCookie>, Fault> {
+    ) -> Result<Option<ExtraCookie>, InternalError> {
         self.revoke_presented_sessions(request).await?;
         if !options.forget_device {
             return Ok(None);

@@ -153,12 +153,12 @@ impl RegistrationApi {
         let login_context = self.0.login_context(request, body.0.remember);
         let application = body.0.parsed();
         let refused = match self.0.domain.register(application, login_context).await {
-            Ok((account, ticket)) => {
+            Ok((account, issued)) => {
                 self.0.revoke_presented_sessions(request).await?;
-                let set = self.0.session_cookie(&ticket);
+                let set = self.0.session_cookie(&issued);
                 let body = Json(AccountView::from(&account));
                 let answer = RegisterAnswer::Registered(body, set);
-                return Ok(WithExtraCookie(answer, self.0.device_cookie(&ticket)));
+                return Ok(WithExtraCookie(answer, self.0.device_cookie(&issued)));
             }
             Err(RegisterError::Closed) => {
                 RegisterAnswer::Refused(problem(Code::RegistrationClosed))
@@ -179,7 +179,7 @@ impl RegistrationApi {
             Err(RegisterError::Busy) => {
                 RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
-            Err(RegisterError::Fault(fault)) => return Err(fault.into()),
+            Err(RegisterError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))
     }

@@ -61,8 +61,8 @@ impl SessionView {
             last_seen_at: date_time(session.last_seen_at),
             idle_expires_at: date_time(session.idle_at),
             expires_at: date_time(session.expires_at),
-            address: session.origin.address.clone(),
-            browser: session.origin.browser.clone(),
+            address: session.client.address.clone(),
+            browser: session.client.browser.clone(),
         }
     }
 }
@@ -201,7 +201,7 @@ impl SessionsApi {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 Ok(RevokeOthersAnswer::TooManyAttempts(Json(problem), seconds))
             }
-            Err(RevokeError::Fault(fault)) => Err(fault.into()),
+            Err(RevokeError::Internal(fault)) => Err(fault.into()),
         }
     }
 
@@ -230,7 +230,7 @@ impl SessionsApi {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 Ok(RevokeAnswer::TooManyAttempts(Json(problem), seconds))
             }
-            Err(RevokeError::Fault(fault)) => Err(fault.into()),
+            Err(RevokeError::Internal(fault)) => Err(fault.into()),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::http::problem::{ApiError, Problem};
 use crate::http::request::context::request_context;
@@ -67,7 +67,11 @@ struct Shown<'a> {
     problem: Option<&'a Problem>,
 }
 
-async fn show_account(state: &AppState, who: &SignedInAs, what: Shown<'_>) -> Result<Response> {
+async fn show_account(
+    state: &AppState,
+    who: &AuthenticatedSession,
+    what: Shown<'_>,
+) -> Result<Response> {
     let account = &who.account;
     let listed = state.domain.sessions.list_sessions(&account.id, None, MOST_SHOWN).await;
     let sessions = listed.map_err(ApiError::from)?.sessions;
@@ -141,7 +145,7 @@ pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 Ok(response)
             }
-            Err(RevokeError::Fault(fault)) => Err(ApiError::from(fault).into()),
+            Err(RevokeError::Internal(fault)) => Err(ApiError::from(fault).into()),
         }
     })
 }

@@ -14,7 +14,7 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::require_session;
 use crate::domain::login::LogInError;
-use crate::domain::sessions::SignedInAs;
+use crate::domain::sessions::AuthenticatedSession;
 use crate::http::api::accounts::Closing;
 use crate::http::problem::Problem;
 use crate::http::request::body::read;
@@ -52,9 +52,9 @@ pub fn close_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             Ok(view) => view,
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
-        let caller = state.caller(&request);
+        let requester = state.requester(&request);
         let closed: Result<(), LogInError> =
-            state.domain.close(&who, current_password.0, &caller).await;
+            state.domain.close(&who, current_password.0, &requester).await;
         if let Err(error) = closed {
             return Ok(again.after(error));
         }
@@ -65,7 +65,7 @@ pub fn close_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-fn show_close(state: &AppState, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+fn show_close(state: &AppState, who: &AuthenticatedSession, problem: Option<&Problem>) -> Response {
     let page = ClosePage {
         site: &state.site,
         username: who.account.username.as_str(),

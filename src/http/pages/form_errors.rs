@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem::Response;
 use poem::http::{StatusCode, header};
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::domain::login::LogInError;
 use crate::http::problem::{ApiError, Code, FieldError, Problem, RETRY_AFTER};
 
@@ -103,7 +103,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
             LogInError::WrongCredentials => self.of(Code::InvalidCredentials),
             LogInError::TooManyAttempts { wait } => self.later(wait),
             LogInError::Busy => self.of(Code::Overloaded),
-            LogInError::Fault(fault) => self.broken(fault),
+            LogInError::Internal(fault) => self.broken(fault),
         }
     }
 
@@ -116,7 +116,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
     }
 
     /// When something broke here.
-    pub fn broken(&self, fault: Fault) -> Response {
+    pub fn broken(&self, fault: InternalError) -> Response {
         let failure = ApiError::from(fault);
         let mut response = self.with(&failure.problem);
         failure.attach_cause(&mut response);

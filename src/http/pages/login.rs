@@ -81,7 +81,7 @@ pub fn login_posted(state: &Arc<AppState>) -> Shared {
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
         match state.domain.log_in(credentials, login_context).await {
-            Ok(ticket) => signed_in(&state, &request, &posted, &ticket).await,
+            Ok(issued) => signed_in(&state, &request, &posted, &issued).await,
             Err(error) => Ok(again.after(error)),
         }
     })

@@ -13,7 +13,7 @@ use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::require_session;
 use crate::domain::credentials::ChangeError;
-use crate::domain::sessions::{Remember, SignedInAs};
+use crate::domain::sessions::{AuthenticatedSession, Remember};
 use crate::http::api::accounts::PasswordChange;
 use crate::http::api::field_errors::about_password;
 use crate::http::problem::{Code, Problem};
@@ -62,9 +62,9 @@ pub fn password_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             .change_password(&who, current_password.0, new_password.0, login_context)
             .await
         {
-            Ok(ticket) => {
+            Ok(issued) => {
                 let mut response = see_other("/account");
-                state.set_session_cookies(&mut response, &ticket);
+                state.set_session_cookies(&mut response, &issued);
                 state.leave_notice(&mut response, Notice::PasswordChanged);
                 Ok(response)
             }
@@ -77,7 +77,11 @@ pub fn password_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-fn show_password(state: &AppState, who: &SignedInAs, problem: Option<&Problem>) -> Response {
+fn show_password(
+    state: &AppState,
+    who: &AuthenticatedSession,
+    problem: Option<&Problem>,
+) -> Response {
     let page = PasswordPage {
         site: &state.site,
         username: who.account.username.as_str(),

@@ -12,7 +12,7 @@ use super::next_step::NextStep;
 use super::problem_page::{ProblemPage, parts};
 use super::render::render;
 use super::signed_out::SignedOutPage;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::http::problem::{Code, Problem};
 use crate::http::session_check::SessionCheck;
 use crate::http::state::AppState;
@@ -175,7 +175,7 @@ impl BrowserRequest {
         })
     }
 
-    async fn check_session(&self, state: &AppState) -> Result<SessionCheck, Fault> {
+    async fn check_session(&self, state: &AppState) -> Result<SessionCheck, InternalError> {
         let mut request = Request::default();
         for cookie in &self.cookies {
             request.headers_mut().append(header::COOKIE, cookie.clone());

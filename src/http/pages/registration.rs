@@ -64,7 +64,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
         match state.domain.register(application, login_context).await {
-            Ok((_, ticket)) => leave_signed_in(&state, &request, &posted, &ticket).await,
+            Ok((_, issued)) => leave_signed_in(&state, &request, &posted, &issued).await,
             Err(RegisterError::Closed) => Ok(show_closed(&state, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
@@ -74,7 +74,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             }
             Err(RegisterError::TooManyAttempts { wait }) => Ok(again.later(wait)),
             Err(RegisterError::Busy) => Ok(again.of(Code::Overloaded)),
-            Err(RegisterError::Fault(fault)) => Ok(again.broken(fault)),
+            Err(RegisterError::Internal(fault)) => Ok(again.broken(fault)),
         }
     })
 }

@@ -50,11 +50,11 @@ impl SessionList {
 
 impl SessionLine {
     fn new(session: &Session, now: Timestamp) -> Self {
-        let browser = session.origin.browser.clone();
+        let browser = session.client.browser.clone();
         Self {
             id: session.id.as_str().to_owned(),
             browser: browser.unwrap_or_else(|| "Unknown browser".to_owned()),
-            address: session.origin.address.clone(),
+            address: session.client.address.clone(),
             signed_in: Moment::ago(session.created_at, now),
             last_used: Moment::ago(session.last_seen_at, now),
         }

@@ -9,7 +9,7 @@ use super::form_errors::FormErrors;
 use super::redirect_targets::RedirectTargets;
 use super::render::{render, see_other};
 use crate::domain::accounts::Registration;
-use crate::domain::sessions::Ticket;
+use crate::domain::sessions::IssuedSession;
 use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::FromFields;
 use crate::http::request::cookie::CookieLookup;
@@ -113,7 +113,7 @@ pub async fn signed_in(
     state: &AppState,
     request: &Request,
     posted: &SubmittedForm,
-    ticket: &Ticket,
+    issued: &IssuedSession,
 ) -> Result<Response> {
     state.revoke_presented_sessions(request).await.map_err(ApiError::from)?;
     let next = posted.next.as_deref().unwrap_or("/account");
@@ -124,7 +124,7 @@ pub async fn signed_in(
         }
         None => see_other(next),
     };
-    state.set_session_cookies(&mut response, ticket);
+    state.set_session_cookies(&mut response, issued);
     Ok(response)
 }
 

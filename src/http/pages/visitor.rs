@@ -6,7 +6,7 @@ use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
 use super::render::see_other;
-use crate::domain::sessions::{RefusedToken, SignedInAs};
+use crate::domain::sessions::{AuthenticatedSession, RefusedToken};
 use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::cookie::CookieLookup;
 use crate::http::session_check::SessionCheck;
@@ -14,7 +14,7 @@ use crate::http::state::AppState;
 
 /// Who looks at a page.
 pub enum Visitor {
-    SignedIn(Arc<SignedInAs>),
+    SignedIn(Arc<AuthenticatedSession>),
     Anonymous(StaleCookie),
 }
 
@@ -91,7 +91,7 @@ pub async fn require_session(
     state: &AppState,
     request: &Request,
     here: &str,
-) -> Result<Result<Arc<SignedInAs>, Response>, ApiError> {
+) -> Result<Result<Arc<AuthenticatedSession>, Response>, ApiError> {
     Ok(match Visitor::of(state, request).await? {
         Visitor::SignedIn(who) => Ok(who),
         Visitor::Anonymous(cookie) => {

@@ -12,7 +12,7 @@ use poem_openapi::types::Type;
 
 use super::Problem;
 use super::codes::Code;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -27,7 +27,7 @@ pub struct ApiError {
     pub problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
     #[source]
-    cause: Option<Fault>,
+    cause: Option<InternalError>,
 }
 
 impl ApiError {
@@ -66,9 +66,9 @@ impl From<Problem> for ApiError {
     }
 }
 
-impl From<Fault> for ApiError {
-    fn from(fault: Fault) -> Self {
-        let failure = if fault.may_pass() {
+impl From<InternalError> for ApiError {
+    fn from(fault: InternalError) -> Self {
+        let failure = if fault.is_transient() {
             Self::of(Code::Unavailable).with_header(header::RETRY_AFTER, RETRY_AFTER.into())
         } else {
             Self::of(Code::InternalError)

@@ -1,6 +1,6 @@
 //! Deletes accounts, together with everything that belongs to them.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::ended_tokens::record_ended_tokens;
 use crate::store::engine::connection::{Connection, Transaction};
@@ -16,7 +16,7 @@ impl Store {
         username: &str,
         held: Option<&HeldUsernameRow>,
         now: i64,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<Option<String>, InternalError> {
         self.transaction(|mut all| async move {
             let account: Option<String> = all
                 .query("select id from accounts where username = $1")
@@ -40,7 +40,7 @@ impl Store {
         (account_id, version): (&str, i64),
         held: Option<&HeldUsernameRow>,
         now: i64,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         self.transaction(|all| remove(all, (account_id, Some(version)), held, now))
             .await
             .map_err(context("closing an account"))

@@ -1,13 +1,13 @@
 //! Finds accounts.
 
 use super::rows::AccountRow;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
     /// Finds the account with this canonical user name.
-    pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, Fault> {
+    pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, InternalError> {
         self.reader()
             .query(
                 "select id, username, password_hash, password_version, created_at, disabled_at
@@ -20,7 +20,7 @@ impl Store {
     }
 
     /// Finds the account with this id.
-    pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, Fault> {
+    pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, InternalError> {
         self.reader()
             .query(
                 "select id, username, password_hash, password_version, created_at, disabled_at
@@ -33,7 +33,11 @@ impl Store {
     }
 
     /// Lists accounts by user name: at most `limit`, starting after the given name.
-    pub async fn accounts_after(&self, name: &str, limit: i64) -> Result<Vec<AccountRow>, Fault> {
+    pub async fn accounts_after(
+        &self,
+        name: &str,
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, InternalError> {
         self.reader()
             .query(
                 "select id, username, password_hash, password_version, created_at, disabled_at
@@ -47,7 +51,7 @@ impl Store {
     }
 
     /// Whether there is any account.
-    pub async fn has_accounts(&self) -> Result<bool, Fault> {
+    pub async fn has_accounts(&self) -> Result<bool, InternalError> {
         self.reader()
             .query("select count(*) from (select 1 from accounts limit 1) a")
             .fetch_value::<i64>()

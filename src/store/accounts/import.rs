@@ -1,7 +1,7 @@
 //! Imports many accounts in one transaction.
 
 use super::rows::ImportRow;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::HeldUsernameDigest;
 use crate::store::Store;
 use crate::store::engine::connection::{Connection, Pool};
@@ -19,7 +19,7 @@ impl Store {
     /// only a fraction of the indexes of many accounts; SQLite would write every page again at each
     /// checkpoint after 4 MB; and it would write the rollback data of long statements to a
     /// temporary file.
-    pub async fn expect_many(&self) -> Result<(), Fault> {
+    pub async fn expect_many(&self) -> Result<(), InternalError> {
         let Pool::Sqlite(pool, _) = self.writer() else { return Ok(()) };
         for pragma in [
             "pragma cache_size = -65536",        // in KiB
@@ -38,7 +38,7 @@ impl Store {
         &self,
         accounts: &[ImportRow<'_>],
         held: &[HeldUsernameDigest],
-    ) -> Result<(u64, u64), Fault> {
+    ) -> Result<(u64, u64), InternalError> {
         self.transaction(|mut all| async move {
             let (mut added, mut released) = (0, 0);
             for rows in accounts.chunks(MAX_ROWS) {

@@ -1,7 +1,7 @@
 //! Inserts accounts.
 
 use super::rows::NewAccountRow;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::{HeldUsernameDigest, InviteDigest};
 use crate::store::Store;
 use crate::store::engine::connection::Connection;
@@ -37,7 +37,7 @@ impl Store {
         &self,
         account: &NewAccountRow<'_>,
         held: &[HeldUsernameDigest],
-    ) -> Result<AddAccountOutcome, Fault> {
+    ) -> Result<AddAccountOutcome, InternalError> {
         self.transaction(|mut all| async move {
             if !insert_account(&mut all, account).await? {
                 return Ok(AddAccountOutcome::NameTaken);
@@ -61,7 +61,7 @@ impl Store {
         held: &[HeldUsernameDigest],
         new: &NewSessionRow<'_>,
         invite: Option<InviteDigest>,
-    ) -> Result<SignUpOutcome, Fault> {
+    ) -> Result<SignUpOutcome, InternalError> {
         self.transaction(|mut all| async move {
             if let Some(invite) = invite
                 && !use_up_invite(&mut all, invite, account.created_at).await?

@@ -1,7 +1,7 @@
 //! Changes passwords.
 
 use super::rows::HashRow;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
@@ -16,7 +16,7 @@ impl Store {
         account_id: &str,
         new: &HashRow,
         now: i64,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         self.transaction(|mut all| async move {
             let set = all
                 .query(
@@ -45,7 +45,7 @@ impl Store {
         account_id: &str,
         version: i64,
         new: &HashRow,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), InternalError> {
         self.writer()
             .query(
                 "update accounts set password_hash = $3, hash_cost = $4, pepper = $5
@@ -71,7 +71,7 @@ impl Store {
         password: &HashRow,
         old: &str,
         new: &NewSessionRow<'_>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, InternalError> {
         let (account_id, now) = (&new.session.account_id, new.session.created_at);
         self.transaction(|mut all| async move {
             let set = all

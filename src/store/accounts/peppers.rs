@@ -1,7 +1,7 @@
 //! Finds the password hashes that are the most expensive to verify, and the peppers that hashes
 //! need.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::PasswordHash;
 use crate::store::Store;
 use crate::store::errors::context;
@@ -9,7 +9,10 @@ use crate::store::errors::context;
 impl Store {
     /// Finds the most expensive hash whose cost is less than this, and its cost: one step in the
     /// index.
-    pub async fn hash_priced_below(&self, cost: i64) -> Result<Option<(i64, PasswordHash)>, Fault> {
+    pub async fn hash_priced_below(
+        &self,
+        cost: i64,
+    ) -> Result<Option<(i64, PasswordHash)>, InternalError> {
         self.reader()
             .query(
                 "select hash_cost, password_hash from accounts
@@ -23,7 +26,7 @@ impl Store {
     }
 
     /// Lists the peppers that password hashes need, with one index step for each.
-    pub async fn peppers_in_use(&self) -> Result<Vec<String>, Fault> {
+    pub async fn peppers_in_use(&self) -> Result<Vec<String>, InternalError> {
         self.reader()
             .query(
                 "with recursive used (id) as (
@@ -40,7 +43,7 @@ impl Store {
     }
 
     /// Counts the accounts whose password needs this pepper.
-    pub async fn count_peppered(&self, pepper: &str) -> Result<i64, Fault> {
+    pub async fn count_peppered(&self, pepper: &str) -> Result<i64, InternalError> {
         self.reader()
             .query("select count(*) from accounts where pepper = $1")
             .bind(pepper)
@@ -50,7 +53,7 @@ impl Store {
     }
 
     /// Counts the accounts whose password needs no pepper, or that have no password.
-    pub async fn count_unpeppered(&self) -> Result<i64, Fault> {
+    pub async fn count_unpeppered(&self) -> Result<i64, InternalError> {
         self.reader()
             .query("select count(*) from accounts where pepper is null")
             .fetch_value()
@@ -59,7 +62,7 @@ impl Store {
     }
 
     /// Lists the user names of the accounts whose password needs this pepper.
-    pub async fn names_peppered(&self, pepper: &str) -> Result<Vec<String>, Fault> {
+    pub async fn names_peppered(&self, pepper: &str) -> Result<Vec<String>, InternalError> {
         self.reader()
             .query("select username from accounts where pepper = $1 order by username")
             .bind(pepper)
@@ -76,7 +79,7 @@ impl Store {
         none: &str,
         hash_cost: i64,
         limit: i64,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, InternalError> {
         self.writer()
             .query(
                 "update accounts set password_hash = $2, hash_cost = $3, pepper = null,

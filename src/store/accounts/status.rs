@@ -1,6 +1,6 @@
 //! Disables and enables accounts.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
@@ -26,7 +26,11 @@ const ID_OF: &str = "select id from accounts where username = $1";
 impl Store {
     /// Disables the account and ends all its sessions, in one transaction. An account that is
     /// already disabled keeps the time at which it was disabled.
-    pub async fn disable_account(&self, username: &str, now: i64) -> Result<AccountChange, Fault> {
+    pub async fn disable_account(
+        &self,
+        username: &str,
+        now: i64,
+    ) -> Result<AccountChange, InternalError> {
         self.transaction(|mut all| async move {
             let account: Option<String> = all
                 .query(
@@ -50,7 +54,7 @@ impl Store {
     }
 
     /// Enables the account if it is disabled.
-    pub async fn enable_account(&self, username: &str) -> Result<AccountChange, Fault> {
+    pub async fn enable_account(&self, username: &str) -> Result<AccountChange, InternalError> {
         let failed = || context("enabling an account");
         let account: Option<String> = self
             .writer()

@@ -1,6 +1,6 @@
 //! The error of a backup.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::open_error::OpenError;
 use crate::store::transfer::MoveError;
 
@@ -23,5 +23,5 @@ pub enum BackupError {
     #[error(transparent)]
     Move(#[from] MoveError),
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
 }

@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::report::DefinitionReport;
 use super::{postgres, sqlite};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::engine::connection::Pool;
 use crate::store::errors::context;
 use crate::store::{BackupError, Store};
@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Compares the definitions in this database with those of the migrations.
-    pub async fn check_definitions(&self) -> Result<Option<DefinitionReport>, Fault> {
+    pub async fn check_definitions(&self) -> Result<Option<DefinitionReport>, InternalError> {
         check(self.reader(), Self::newest_schema())
             .await
             .map_err(context("comparing the tables with the migrations"))

@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::report::{SETUP_EVENTS, SetupEvent};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::Pool;
 use crate::store::errors::context;
@@ -15,7 +15,7 @@ const MAX_SETUP_EVENTS: i64 = 20;
 
 impl Store {
     /// The latest time that is recorded in the database.
-    pub async fn newest_instant(&self) -> Result<Option<i64>, Fault> {
+    pub async fn newest_instant(&self) -> Result<Option<i64>, InternalError> {
         newest_instant(self.reader()).await.map_err(context("looking for the newest instant"))
     }
 }

@@ -1,7 +1,7 @@
 //! Removes sessions that have ended.
 
 use super::rows::IdleSince;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
@@ -41,7 +41,7 @@ impl Store {
         idle: IdleSince,
         keep: i64,
         limit: i64,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<String>, InternalError> {
         self.transaction(|mut all| async move {
             let mut accounts: Vec<String> = all
                 .query(
@@ -86,7 +86,7 @@ impl Store {
     }
 
     /// Removes every session. Returns how many of them were not marked as ended.
-    pub async fn remove_all_sessions(&self) -> Result<u64, Fault> {
+    pub async fn remove_all_sessions(&self) -> Result<u64, InternalError> {
         let failed = || context("removing the sessions");
         let count = self.writer().query("select count(*) from sessions where ended_at is null");
         let live: i64 = count.fetch_value().await.map_err(failed())?;

@@ -1,14 +1,17 @@
 //! Finds sessions.
 
 use super::rows::{FoundSessionRow, IdleSince, SessionRow};
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::errors::context;
 
 impl Store {
     /// Finds the session of a token, also if it has ended but is still recorded.
-    pub async fn find_session(&self, digest: SidDigest) -> Result<Option<FoundSessionRow>, Fault> {
+    pub async fn find_session(
+        &self,
+        digest: SidDigest,
+    ) -> Result<Option<FoundSessionRow>, InternalError> {
         self.reader()
             .query(
                 "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
@@ -32,7 +35,7 @@ impl Store {
         now: i64,
         idle: IdleSince,
         (after, limit): (Option<(i64, &str)>, i64),
-    ) -> Result<Vec<SessionRow>, Fault> {
+    ) -> Result<Vec<SessionRow>, InternalError> {
         let (created_at, id) = after.unwrap_or((i64::MAX, ""));
         self.reader()
             .query(
@@ -57,7 +60,7 @@ impl Store {
     }
 
     /// Counts the active sessions.
-    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, Fault> {
+    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, InternalError> {
         self.reader()
             .query(
                 "select count(*) from sessions
@@ -74,7 +77,7 @@ impl Store {
     }
 
     /// Records that the session was used at `now`, unless a use after `since` is recorded already.
-    pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), Fault> {
+    pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), InternalError> {
         self.writer()
             .query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at <= $3")
             .bind(id)

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::rows::NewSessionRow;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::attempts::{AttemptReset, reset_attempts};
 use crate::store::engine::connection::Connection;
@@ -33,7 +33,7 @@ impl Store {
         version: i64,
         most: i64,
         attempts: AttemptReset,
-    ) -> Result<AddSessionOutcome, Fault> {
+    ) -> Result<AddSessionOutcome, InternalError> {
         let (digest, session) = (new.digest, new.session.clone());
         self.write(RollbackScope::Group, move |mut all| {
             Box::pin(async move {

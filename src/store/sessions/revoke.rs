@@ -1,6 +1,6 @@
 //! Revokes sessions.
 
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::attempts::{GcraRow, NodeTime, take_turn};
@@ -20,7 +20,7 @@ pub enum RevokeOutcome {
 
 impl Store {
     /// Ends the session permanently. Returns false if it has ended already.
-    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, Fault> {
+    pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, InternalError> {
         self.transaction(|mut both| async move {
             let account: Option<String> = both
                 .query(
@@ -48,7 +48,7 @@ impl Store {
         id: &str,
         now: i64,
         turn: Option<(GcraRow, NodeTime)>,
-    ) -> Result<RevokeOutcome, Fault> {
+    ) -> Result<RevokeOutcome, InternalError> {
         let end = "update sessions set ended_at = $3
                    where account_id = $1 and id = $2 and ended_at is null";
         let ended = self.end_sessions_by(end, (account_id, id), now, turn).await;
@@ -63,7 +63,7 @@ impl Store {
         keep: &str,
         now: i64,
         turn: Option<(GcraRow, NodeTime)>,
-    ) -> Result<RevokeOutcome, Fault> {
+    ) -> Result<RevokeOutcome, InternalError> {
         let end = "update sessions set ended_at = $3
                    where account_id = $1 and id <> $2 and ended_at is null";
         let ended = self.end_sessions_by(end, (account_id, keep), now, turn).await;

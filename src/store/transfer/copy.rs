@@ -6,7 +6,7 @@ use tokio::sync::mpsc::channel;
 
 use super::end::TransferEnd;
 use super::tables::TABLES;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::errors::context;
 
 /// The number of batches that are read in advance, so that neither side waits for the other.
@@ -22,7 +22,7 @@ pub enum MoveError {
     )]
     Differs(&'static str),
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Internal(#[from] InternalError),
 }
 
 /// The progress of a transfer.
@@ -39,7 +39,7 @@ pub async fn copy(
     source: &mut impl TransferEnd,
     target: &mut impl TransferEnd,
     tell: &mut impl FnMut(Progress),
-) -> Result<(), Fault> {
+) -> Result<(), InternalError> {
     let dropped = target.drop_indexes().await.map_err(context("beginning to copy"))?;
     let (rows, taken) = channel(AHEAD);
     let read = async {

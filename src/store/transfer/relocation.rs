@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::copy::{MoveError, Progress, compare, copy};
 use super::end::TransferEnd;
 use super::tables::TABLES;
-use crate::core::error::Fault;
+use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::{Pool, Transaction};
 use crate::store::engine::query::Statement;
@@ -13,7 +13,7 @@ use crate::store::errors::context;
 
 impl Store {
     /// Counts the rows to transfer.
-    pub async fn count_rows(&self) -> Result<u64, Fault> {
+    pub async fn count_rows(&self) -> Result<u64, InternalError> {
         let mut all = 0;
         for table in TABLES {
             let count = self.reader().query(Statement::Generated(table.count_sql()));
@@ -66,7 +66,7 @@ impl Store {
     }
 
     /// Begins a snapshot of everything that is committed.
-    async fn begin_snapshot(&self) -> Result<Transaction, Fault> {
+    async fn begin_snapshot(&self) -> Result<Transaction, InternalError> {
         self.check_files().await?;
         let mut here = self.reader().begin().await.map_err(context("reading rows"))?;
         here.begin_snapshot().await.map_err(context("reading rows"))?;
@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Fails if a file of the database is not the one that was opened.
-    async fn check_files(&self) -> Result<(), Fault> {
+    async fn check_files(&self) -> Result<(), InternalError> {
         let checked = match self.reader() {
             Pool::Sqlite(_, files) => files.check().await,
             Pool::Postgres(_) => Ok(()),
