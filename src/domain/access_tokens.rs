@@ -1,7 +1,8 @@
-//! Access tokens: short proofs of who is signed in, for services that verify them offline.
+//! Access tokens: short-lived tokens that tell other services which user is signed in, and that
+//! these verify offline.
 //!
-//! Nobody can take one back, and so it ends soon. It opens nothing here: its type is another one
-//! than a session token's.
+//! An access token cannot be revoked, so its lifetime is short. It is not accepted by Cloakroom
+//! itself, because its type differs from that of a session token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use crate::domain::keys::claims::AccessClaims;
 use crate::domain::keys::tokens::Keys;
 use crate::domain::sessions::AuthenticatedSession;
 
-/// How long a service that verifies offline may go on believing in a session that has ended.
+/// How long a service that verifies offline may accept a session that has ended.
 const LIFETIME: Duration = mins(5);
 
-/// An access token, and how long it is good.
+/// An access token and its lifetime.
 #[derive(Debug)]
 pub struct Issued {
     pub token: AccessToken,
@@ -26,7 +27,7 @@ pub struct Issued {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownAudience;
 
-/// Issues access tokens to the services that the operator named.
+/// Issues access tokens for the audiences that the operator has allowed.
 #[derive(Debug)]
 pub struct AccessTokens {
     keys: Arc<Keys>,
@@ -39,8 +40,8 @@ impl AccessTokens {
         Self { keys, clock, audiences }
     }
 
-    /// A token that says to one of the services that the operator named who is signed in. It does
-    /// not outlive the session.
+    /// Issues a token that tells the service `audience` which user is signed in. The token does not
+    /// outlive the session.
     pub fn issue_token(
         &self,
         who: &AuthenticatedSession,

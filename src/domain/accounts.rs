@@ -1,4 +1,4 @@
-//! Accounts: who may sign in.
+//! Accounts: users that can sign in.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::core::usernames::Username;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::store::{AccountRow, HashRow, HeldUsernameRow, NewAccountRow};
 
-/// Who may make an account.
+/// Who may create an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// Anybody.
+    /// Anyone.
     Open,
-    /// Whoever has an invite.
+    /// Users with an invite code.
     Invite,
-    /// Nobody but the operator, by the command line.
+    /// Only the operator, with the command line.
     Closed,
 }
 
-/// An account as its owner may see it.
+/// An account, without its password hash.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub id: AccountId,
@@ -30,12 +30,12 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account that is made now.
+    /// A new account with a random id.
     pub(crate) fn new(username: Username, created_at: Timestamp) -> Self {
         Self { id: random_id().into(), username, created_at, disabled_at: None }
     }
 
-    /// Takes the password off the row: its hash goes its own way, towards the hasher.
+    /// Separates the account from its password hash, which only the hasher receives.
     pub(crate) fn from_row(row: AccountRow) -> (Self, StoredPassword) {
         let account = Self {
             id: row.id.into(),
@@ -56,15 +56,16 @@ impl Account {
     }
 }
 
-/// What the row of an account holds of its password.
+/// The columns about the password in the row of an account.
 #[derive(Debug)]
 pub(crate) struct StoredPassword {
     pub hash: PasswordHash,
-    /// Counts the passwords of the account.
+    /// Increases with every change of the password.
     pub version: i64,
 }
 
-/// The row that holds the user name of an account that is removed now, if names are held.
+/// The row that reserves the user name of an account that is being removed. `None` if names are not
+/// reserved.
 pub(crate) fn hold_username(
     secrets: &ServerSecrets,
     hold: Duration,

@@ -1,4 +1,4 @@
-//! What operators do with accounts.
+//! The operator's changes to accounts.
 
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
@@ -10,16 +10,16 @@ use crate::domain::passwords::rules::NewPassword;
 use crate::domain::registration::RegisterError;
 use crate::store::{AccountChange, AddAccountOutcome};
 
-/// What came of changing an account: the operator's way.
+/// The outcome of a change to an account by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     NoSuchAccount,
-    /// It was so already, and nothing was written.
+    /// The account had that state already, and nothing was written.
     Unchanged,
     Done,
 }
 
-/// Why a password was not reset.
+/// The error of a password reset.
 #[derive(Debug)]
 pub enum ResetError {
     NoSuchAccount,
@@ -28,8 +28,8 @@ pub enum ResetError {
 }
 
 impl Domain {
-    /// Makes an account, whoever may register: the operator's way. A user name that is held is
-    /// released by it.
+    /// Adds an account for the operator, even if registration is closed. If the user name is
+    /// reserved, it is released.
     pub async fn add_account(
         &self,
         username: Username,
@@ -49,7 +49,8 @@ impl Domain {
         Ok(account)
     }
 
-    /// Lets a registration get a user name that is held: the operator's way. False if it is not held.
+    /// Releases a reserved user name for the operator, so that it can be registered. Returns false
+    /// if it is not reserved.
     pub async fn release_username(&self, username: &Username) -> Result<bool, InternalError> {
         let held = self.server_secrets.held_digests(username);
         let is_released = self.store.release_username(&held).await?;
@@ -59,7 +60,7 @@ impl Domain {
         Ok(is_released)
     }
 
-    /// The account of this name, if there is one.
+    /// Finds the account with this user name.
     pub async fn account_named(
         &self,
         username: &Username,
@@ -68,14 +69,14 @@ impl Domain {
         Ok(row.map(|row| Account::from_row(row).0))
     }
 
-    /// A page of the accounts in the order of their names, after the name `after`.
+    /// Lists a page of accounts in the order of their user names, starting after `after`.
     pub async fn accounts_after(&self, after: &str) -> Result<Vec<Account>, InternalError> {
-        const PAGE: i64 = 500; // a few hundred kilobytes at the most
+        const PAGE: i64 = 500; // a few hundred kilobytes at most
         let rows = self.store.accounts_after(after, PAGE).await?;
         Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
     }
 
-    /// Disables an account and ends all its sessions: the operator's way.
+    /// Disables an account for the operator, and ends all its sessions.
     pub async fn disable(&self, username: &Username) -> Result<Change, InternalError> {
         let now = self.clock.now().millis();
         match self.store.disable_account(username.as_str(), now).await? {
@@ -88,7 +89,7 @@ impl Domain {
         }
     }
 
-    /// Enables an account again, and lifts the wait at its name.
+    /// Enables an account for the operator, and clears the lockout of its user name.
     pub async fn enable(&self, username: &Username) -> Result<Change, InternalError> {
         let (account, was_disabled) = match self.store.enable_account(username.as_str()).await? {
             AccountChange::NoSuchAccount => return Ok(Change::NoSuchAccount),
@@ -103,8 +104,8 @@ impl Domain {
         Ok(Change::Done)
     }
 
-    /// Removes an account and all its sessions, and holds its user name: the operator's way. False if
-    /// there is none.
+    /// Deletes an account and all its sessions for the operator, and reserves its user name.
+    /// Returns false if there is no such account.
     pub async fn delete(&self, username: &Username) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let held = hold_username(&self.server_secrets, self.rules.username_hold, username, now);
@@ -113,7 +114,8 @@ impl Domain {
         Ok(self.forgotten(account, Event::UserDeleted))
     }
 
-    /// Recognises no session of this account any more; was there one?
+    /// Removes the account's sessions from the cache and records the event. Returns false if there
+    /// is no account.
     fn forgotten(&self, account: Option<String>, event: Event) -> bool {
         let Some(account) = account.map(AccountId::from) else { return false };
         self.session_cache.ended(&account);
@@ -121,7 +123,7 @@ impl Domain {
         true
     }
 
-    /// Gives an account a new password and ends all its sessions: the operator's way.
+    /// Sets the password of an account for the operator, and ends all its sessions.
     pub async fn reset_password(
         &self,
         username: &Username,

@@ -1,20 +1,20 @@
-//! Whether the clock is behind what was written before, as after a power cut on a machine whose clock has no
-//! battery.
+//! Detects a clock that is behind the database, for example after a power cut on a machine without
+//! a clock battery.
 
 use std::time::Duration;
 
 use crate::core::clock::{Timestamp, mins};
 
-/// An instant of the database may be this far ahead of the clock, when several nodes write it.
+/// How far a time in the database may be ahead of the clock, because several nodes write to it.
 const MAX_AHEAD: Duration = mins(1);
 
-/// Is the clock behind the newest instant of the database? Sessions that began more than a minute ahead of
-/// it are refused then.
+/// Whether the clock is behind the newest time in the database. Sessions that began more than a
+/// minute in its future are refused then.
 pub fn is_behind(now: Timestamp, newest: Timestamp) -> bool {
     newest.since(now) > MAX_AHEAD
 }
 
-/// What an operator is told when the clock is behind.
+/// Describes a clock that is behind, for the operator.
 pub fn describe_lag(now: Timestamp, newest: Timestamp) -> String {
     format!(
         "it is {} here, but the database has something from {}: this clock went back, or one was ahead; \

@@ -1,8 +1,8 @@
-//! What is counted for the metrics. Nothing is decided by it.
+//! Counters for the metrics. No decision depends on them.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// What came of a sign-in.
+/// The outcome of a login, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginOutcome {
     Succeeded,
@@ -12,7 +12,7 @@ pub enum LoginOutcome {
     Failed,
 }
 
-/// Counts since the start; each is one atomic.
+/// Counters since startup, each a single atomic.
 #[derive(Debug, Default)]
 pub struct Counters {
     succeeded: AtomicU64,
@@ -61,14 +61,14 @@ impl Counters {
         }
     }
 
-    /// What is wrong with the files of keys that the service follows, by kind.
+    /// The number of problems with key files, by kind.
     pub fn key_errors(&self) -> [(&'static str, i64); 3] {
         let [keys, peppers, secrets] =
             self.key_errors.each_ref().map(|counter| counter.load(Ordering::Relaxed));
         [("signing_key", keys), ("pepper", peppers), ("server_secret", secrets)]
     }
 
-    /// Sign-ins by what came of them.
+    /// The number of logins by outcome.
     pub fn logins(&self) -> [(&'static str, u64); 5] {
         let counters = [
             ("succeeded", &self.succeeded),
@@ -80,15 +80,15 @@ impl Counters {
         counters.map(|(outcome, counter)| (outcome, counter.load(Ordering::Relaxed)))
     }
 
-    /// Requests whose token was known from memory, that looked its signature and row up, and that shared the
-    /// look-up of another request.
+    /// The number of session checks: answered from the cache, looked up in the database, or
+    /// answered by the look-up of a concurrent request.
     pub fn recognitions(&self) -> [(&'static str, u64); 3] {
         let counters =
             [("hit", &self.recognised), ("miss", &self.looked_up), ("shared", &self.shared)];
         counters.map(|(result, counter)| (result, counter.load(Ordering::Relaxed)))
     }
 
-    /// Sessions in force, half a minute ago at the most.
+    /// The number of active sessions, at most half a minute old.
     pub fn sessions(&self) -> i64 {
         self.sessions.load(Ordering::Relaxed)
     }

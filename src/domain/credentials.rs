@@ -1,4 +1,4 @@
-//! What users change about their own accounts, for which they confirm their password.
+//! Changes that users make to their own accounts, which require their current password.
 
 use crate::core::secret::Password;
 use crate::domain::Domain;
@@ -9,12 +9,12 @@ use crate::domain::passwords::rules::BadPassword;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::{AuthenticatedSession, IssuedSession, LoginContext};
 
-/// Why a password was not changed.
+/// The error of a password change.
 #[derive(Debug)]
 pub enum ChangeError {
-    /// The current password is wrong, hashing is busy, or something broke.
+    /// The current password is wrong, the hashing queue is full, or an internal error occurred.
     NotVerified(LogInError),
-    /// The new password breaks a rule.
+    /// The new password violates a rule.
     Unfit(BadPassword),
 }
 
@@ -31,7 +31,7 @@ impl From<BadPassword> for ChangeError {
 }
 
 impl Domain {
-    /// Changes the password of who is signed in. Every session ends, and one begins.
+    /// Changes the password of the signed-in user. All sessions end, and a new one begins.
     pub async fn change_password(
         &self,
         who: &AuthenticatedSession,
@@ -69,7 +69,7 @@ impl Domain {
         Ok(issued)
     }
 
-    /// Closes the account of who is signed in: it is gone, and its sessions with it.
+    /// Closes the account of the signed-in user: deletes it and its sessions.
     pub async fn close(
         &self,
         who: &AuthenticatedSession,
@@ -89,7 +89,7 @@ impl Domain {
         Ok(())
     }
 
-    /// The account of who is signed in, once more by its password.
+    /// Verifies the current password of the signed-in user.
     async fn confirmed(
         &self,
         who: &AuthenticatedSession,
@@ -98,7 +98,7 @@ impl Domain {
     ) -> Result<Verified, LogInError> {
         let audit = self.audit.during(&requester.context);
         let share = requester.share(Some(&who.account.username));
-        self.hasher.check_capacity(&share)?; // a flood costs no look-up
+        self.hasher.check_capacity(&share)?; // a flood causes no query
         let note = |error: &LogInError| {
             let event = match error {
                 LogInError::WrongCredentials => Event::PasswordRefused,

@@ -1,4 +1,4 @@
-//! The demo users, whose passwords everybody knows.
+//! The demo users, whose passwords are public.
 
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
@@ -7,14 +7,14 @@ use crate::domain::login::{Credentials, LogInError};
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::registration::RegisterError;
 
-/// The users of the snippet that Cloakroom grew from, short passwords and all.
+/// The users of the code snippet that Cloakroom grew from, including their short passwords.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
 
-/// Is there a user who still has the password that everybody knows?
+/// Whether a demo user still has the public password.
 pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
     for (username, password) in DEMO_USERS {
         if domain.store.account_named(username).await?.is_none() {
-            continue; // no hash is computed for a name that is not there
+            continue; // do not hash for a user that does not exist
         }
         let credentials = Credentials::parse(username, Password::new(password.to_owned()));
         if domain.knows(credentials.expect("a name and a password")).await? {
@@ -24,7 +24,7 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
     Ok(false)
 }
 
-/// Adds the demo users that are not there yet.
+/// Adds the demo users that do not exist yet.
 pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
     let as_short_as_they_are = PasswordRules { fewest_chars: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {

@@ -1,4 +1,4 @@
-//! People who come from elsewhere, with the hashes of their passwords.
+//! Imports users from another system, with their password hashes.
 
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
@@ -10,27 +10,28 @@ use crate::domain::passwords::imported::{BadHash, ForeignHash};
 use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::store::{HashRow, ImportRow};
 
-/// As many are added in one transaction: a fifth of a second of the one writer. The indexes of a
-/// million users are written all over by a few thousand, so that fewer would write them more often.
+/// The number of users in a transaction, which occupies the writer for 0.2 seconds. A few thousand
+/// users already touch all pages of the indexes of a million users, so smaller batches would write
+/// these pages more often.
 pub const BATCH: usize = 10_000;
 
-/// Somebody who had an account elsewhere.
+/// A user from another system.
 #[derive(Debug)]
 pub struct ImportedUser {
     pub username: Username,
     pub password: ImportedPassword,
-    /// `None` says now.
+    /// `None` means the time of the import.
     pub created_at: Option<Timestamp>,
     pub is_disabled: bool,
 }
 
-/// The hash that another system made of a password, if there is one.
+/// A password hash from another system, or the mark of an account without a password.
 #[derive(Debug)]
 pub struct ImportedPassword(HashRow);
 
 impl ImportedPassword {
-    /// Reads a hash. An empty one, and one with which Django says so, is that of an account without
-    /// a password: nobody signs in to it until it is given one.
+    /// Parses a hash. An empty one, or one that Django marks as unusable, is that of an account
+    /// without a password, whose user cannot sign in before a password is set.
     pub fn parse(text: &str) -> Result<Self, BadHash> {
         if text.is_empty() || text.starts_with('!') {
             return Ok(Self(HashRow {
@@ -49,18 +50,18 @@ impl ImportedPassword {
 }
 
 fn is_none(hash: &PasswordHash) -> bool {
-    hash.expose() == NO_PASSWORD // the one that is none
+    hash.expose() == NO_PASSWORD // to compare it with the mark
 }
 
 impl Domain {
-    /// Makes ready for batch after batch.
+    /// Prepares the database for many batches.
     pub async fn expect_many(&self) -> Result<(), InternalError> {
         self.store.expect_many().await
     }
 
-    /// Adds those whose names nobody has, all of them or none; how many those were. Held names are
-    /// released. Who is there
-    /// already stays as they are, so that it does not matter how often somebody is imported.
+    /// Adds the users whose names are free, in one transaction, and returns how many there were.
+    /// Reserved user names are released. Existing users are left unchanged, so importing a file
+    /// twice is safe.
     pub async fn import(&self, users: &[ImportedUser]) -> Result<u64, InternalError> {
         let now = self.clock.now();
         let own = self.hasher.cost();
@@ -72,13 +73,13 @@ impl Domain {
                 id,
                 username: user.username.as_str(),
                 password_hash: &user.password.0.hash,
-                // no hash is compared where there is none, but the decoy is
+                // For an account without a password, the decoy is verified.
                 hash_cost: if user.password.is_none() { own } else { user.password.0.cost },
                 created_at: user.created_at.unwrap_or(now).millis(),
                 disabled_at: user.is_disabled.then_some(now.millis()),
             })
             .collect();
-        // a million digests cost a second, so they are made only where there is something to release
+        // A million digests take a second, so they are computed only if any name is reserved.
         let held: Vec<_> = if self.store.holds_usernames().await? {
             let names = users.iter().map(|user| &user.username);
             names.flat_map(|name| self.server_secrets.held_digests(name)).collect()

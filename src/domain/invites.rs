@@ -1,4 +1,4 @@
-//! Invites: one-time codes that let somebody register.
+//! Invites: one-time codes for a registration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::store::{InviteRow, Store};
 
-/// An invite as the operator may see it: without its code.
+/// An invite without its code.
 #[derive(Debug, Clone)]
 pub struct Invite {
     pub id: String,
@@ -28,7 +28,7 @@ impl From<InviteRow> for Invite {
     }
 }
 
-/// The invites in the database.
+/// Manages the invites in the database.
 #[derive(Debug)]
 pub struct Invites {
     store: Arc<Store>,
@@ -41,7 +41,7 @@ impl Invites {
         Self { store, clock, audit }
     }
 
-    /// Makes an invite that is good for one account. Its code is told this once.
+    /// Creates an invite for one account. Its code is only available here.
     pub async fn invite(&self, good_for: Duration) -> Result<(InviteCode, Invite), InternalError> {
         let code = InviteCode::random();
         let now = self.clock.now();
@@ -55,18 +55,18 @@ impl Invites {
         Ok((code, row.into()))
     }
 
-    /// A page of the invites in force, the next to expire first, behind a given one.
+    /// Lists a page of the valid invites, the first to expire first, starting after a given one.
     pub async fn invites_behind(
         &self,
         behind: Option<&Invite>,
     ) -> Result<Vec<Invite>, InternalError> {
-        const PAGE: i64 = 500; // some tens of kilobytes
+        const PAGE: i64 = 500; // a few tens of kilobytes
         let behind = behind.map_or((0, ""), |last| (last.expires_at.millis(), last.id.as_str()));
         let rows = self.store.invites_behind(self.clock.now().millis(), behind, PAGE).await?;
         Ok(rows.into_iter().map(Invite::from).collect())
     }
 
-    /// Takes an invite back; false if nobody could have used it any more.
+    /// Revokes an invite. Returns false if it was used, expired or never existed.
     pub async fn withdraw_invite(&self, id: &str) -> Result<bool, InternalError> {
         let removed = self.store.remove_invite(id).await?;
         if removed {
@@ -75,7 +75,7 @@ impl Invites {
         Ok(removed)
     }
 
-    /// The invite again, if somebody could register by it now.
+    /// Returns the digest of the invite if it is valid now.
     pub(crate) async fn in_force(
         &self,
         invite: Option<InviteDigest>,

@@ -1,4 +1,4 @@
-//! Signing in: checking a name and a password, and opening a session.
+//! Login: verifies a user name and password, and creates a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::{NotNow, Try};
 use crate::store::{AccountRow, AddSessionOutcome};
 
-/// As many sessions an account may have; the oldest go first. No user has more browsers.
+/// The maximum number of sessions of an account; the oldest end first. No user has more browsers.
 const MOST_SESSIONS: i64 = 100;
 
-/// A name and a password as they were typed, within the sizes that are looked at.
+/// A user name and password from a client, within the limits of their lengths.
 #[derive(Debug)]
 pub struct Credentials {
     username: Option<Username>,
     password: Password,
 }
 
-/// The most characters that a login reads of a user name.
+/// The maximum length of the user name in a login request.
 pub const LONGEST_LOGIN_NAME: usize = 256;
 
-/// Which of the two is empty or longer than anything that could be right.
+/// Which of the two is empty or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadCredentials {
     pub username: Option<BadLength>,
@@ -56,16 +56,17 @@ impl BadLength {
 }
 
 impl Credentials {
-    /// A name that no account can have is kept as such: it fails like any wrong one.
+    /// Parses the credentials. An invalid user name is accepted here, and fails later like a wrong
+    /// one.
     pub fn parse(username: &str, password: Password) -> Result<Self, BadCredentials> {
         let bad = BadCredentials {
             username: BadLength::of(username, LONGEST_LOGIN_NAME),
-            password: BadLength::of(password.expose(), MOST_TYPED), // its length is looked at
+            password: BadLength::of(password.expose(), MOST_TYPED), // to check its length
         };
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
         }
-        // keyboards of phones add a space; a password is taken as it was typed
+        // Phone keyboards append a space to the user name. The password is used exactly as typed.
         Ok(Self { username: Username::parse(username.trim()).ok(), password })
     }
 }
@@ -74,18 +75,18 @@ impl Credentials {
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub account: Account,
-    /// Whatever follows holds only while the account has this password.
+    /// Later writes require that the account still has this password version.
     pub version: i64,
-    /// The password again, if its hash is not as new ones are.
+    /// The password, if its hash should be replaced by one with the current parameters.
     pub outdated: Option<NewPassword>,
 }
 
-/// Why a sign-in failed.
+/// The error of a login.
 #[derive(Debug)]
 pub enum LogInError {
-    /// Wrong password, unknown or disabled user: which of these is not said.
+    /// Wrong password, unknown user or disabled user. The response does not say which.
     WrongCredentials,
-    /// Nothing was checked.
+    /// The limit is exceeded; nothing was verified.
     TooManyAttempts {
         wait: Duration,
     },
@@ -116,7 +117,7 @@ impl From<QueueFull> for LogInError {
 }
 
 impl Domain {
-    /// Takes a name and a password and gives a ticket. The work is the same for unknown names.
+    /// Logs a user in and issues a session. Unknown user names take the same work.
     pub async fn log_in(
         self: &Arc<Self>,
         credentials: Credentials,
@@ -141,7 +142,7 @@ impl Domain {
         let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
         let username = credentials.username.as_ref();
-        self.hasher.check_capacity(&login_context.requester.share(username))?; // a flood costs no look-up
+        self.hasher.check_capacity(&login_context.requester.share(username))?; // a flood causes no query
         self.keys.require_signing_key()?;
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
@@ -173,8 +174,8 @@ impl Domain {
         Ok(issued)
     }
 
-    /// The account, if the password is its own. Only a wrong one counts as a try; it is the
-    /// caller's to forgive a right one.
+    /// Verifies the password of an account. A wrong password stays counted as a failed attempt; the
+    /// attempt is undone after other errors. After a correct password the caller resets it.
     pub(crate) async fn proved(
         &self,
         row: Option<AccountRow>,
@@ -192,8 +193,8 @@ impl Domain {
         }
     }
 
-    /// Hashes the password again if no request waits for the hasher; no request waits for this either. It
-    /// is the same password, so that no session ends.
+    /// Hashes the verified password with the current parameters, unless requests wait for the
+    /// hasher. No request waits for this. The password is unchanged, so no session ends.
     fn renew_hash(self: &Arc<Self>, account: AccountId, version: i64, password: NewPassword) {
         let domain = Arc::clone(self);
         tokio::spawn(async move {
@@ -205,7 +206,7 @@ impl Domain {
         });
     }
 
-    /// Are the name and password those of an account? Opens no session.
+    /// Whether the credentials are valid. Creates no session.
     pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
         let row = self.account_of(&credentials).await?;
         Ok(self.verified(row, credentials.password, None).await?.is_some())
@@ -221,7 +222,7 @@ impl Domain {
         }
     }
 
-    /// The account if the password is its own and it is not disabled.
+    /// Verifies the password, and that the account is not disabled.
     pub(crate) async fn verified(
         &self,
         row: Option<AccountRow>,
@@ -249,8 +250,8 @@ impl Domain {
         Ok(Some(Verified { account, version: stored.version, outdated }))
     }
 
-    /// Opens a session for the account, provided that its password is still the one checked, and
-    /// forgives the try.
+    /// Creates a session for the account, provided that its password is still the verified one, and
+    /// resets the attempts.
     async fn open_session(
         &self,
         account: &Account,
@@ -269,8 +270,8 @@ impl Domain {
         Ok(self.sessions.issue(new, device))
     }
 
-    /// Distrusts devices, as after too many failures: they are like any other client from now on, also
-    /// where a copy of the cookie is left. A token that is none of ours does nothing.
+    /// Distrusts devices, for example at a logout: they have to pass the limits of unknown clients
+    /// from now on, even with a copy of the cookie. Invalid tokens are ignored.
     pub async fn distrust_devices(
         &self,
         devices: &[DeviceToken],

@@ -1,7 +1,7 @@
-//! The rules. No JSON, no SQL, no clock of its own.
+//! The rules of the service. No JSON, no SQL, and no clock except the injected one.
 //!
-//! [`Domain`] wires what the use cases need; each use case stands in a file of its own (`login`,
-//! `registration`, `credentials`, `administration`, …), and `jobs` is what goes on in the background.
+//! [`Domain`] wires the collaborators of the use cases. Each use case has its own file (`login`,
+//! `registration`, `credentials`, `administration`, …), and `jobs` runs in the background.
 
 pub mod access_tokens;
 pub mod accounts;
@@ -49,7 +49,7 @@ use crate::domain::throttle::devices::Devices;
 use crate::domain::throttle::limits::Limits;
 use crate::store::Store;
 
-/// What the use cases work with.
+/// The collaborators of the use cases.
 #[derive(Debug)]
 pub struct Domain {
     pub store: Arc<Store>,
@@ -71,7 +71,7 @@ pub struct Domain {
     pub shutdown: Arc<Shutdown>,
 }
 
-/// What is opened before, and the rules.
+/// The parts that are opened before the domain, and the rules.
 #[derive(Debug)]
 pub struct Parts {
     pub store: Store,
@@ -83,15 +83,15 @@ pub struct Parts {
     pub limits: Limits,
 }
 
-/// What the settings decide.
+/// The rules that the settings define.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub sessions: SessionRules,
     pub passwords: PasswordRules,
     pub registration: Registration,
-    /// For this long no registration gets the user name of a closed or deleted account.
+    /// No registration gets the user name of a closed or deleted account for this long.
     pub username_hold: Duration,
-    /// The services for which access tokens are issued, as these tokens name them.
+    /// The audiences for which access tokens are issued.
     pub audiences: Vec<String>,
 }
 
@@ -150,19 +150,19 @@ impl Domain {
         }
     }
 
-    /// Everything that answering needs is there, and will be.
+    /// Whether the service can answer requests and is not shutting down.
     pub async fn is_ready(&self) -> Result<bool, InternalError> {
         self.store.ping().await?;
         self.store.check_writable().await?;
         Ok(!self.shutdown.is_leaving() && self.keys.can_sign())
     }
 
-    /// From now on others are to be asked; what is asked nevertheless is answered.
+    /// Begins the shutdown: `/readyz` fails from now on, while requests are still answered.
     pub fn leave(&self) {
         self.shutdown.leave();
     }
 
-    /// Writes down what waits and what was counted, and closes the database: the end.
+    /// Writes all buffered events and closes the database, at the end of the shutdown.
     pub async fn close_store(&self) {
         self.shutdown.begin_closing();
         self.audit.write_all(&self.store).await;

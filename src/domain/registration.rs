@@ -1,4 +1,4 @@
-//! Registration: how people make accounts for themselves.
+//! Registration: users create their own accounts.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::NotNow;
 use crate::store::SignUpOutcome;
 
-/// What a client sends to create an account.
+/// A request to create an account.
 #[derive(Debug)]
 pub struct Application {
     pub username: Result<Username, BadUsername>,
     pub password: Password,
-    /// The code of an invite. It is ignored where none is needed.
+    /// The code of an invite. It is ignored if none is needed.
     pub invite: Option<InviteCode>,
 }
 
-/// The first password of an account has this number: the column's default.
+/// The password version of a new account, which is the column's default.
 const FIRST_VERSION: i64 = 1;
 
-/// Why no account was made.
+/// The error of a registration.
 #[derive(Debug)]
 pub enum RegisterError {
     Closed,
-    /// There is no invite, or none in force: which of these is not said.
+    /// The invite code is missing or not valid. The response does not say which.
     NotInvited,
-    /// The name, the password or both break a rule.
+    /// The user name, the password or both violate a rule.
     Unfit {
         username: Option<BadUsername>,
         password: Option<BadPassword>,
     },
     UsernameTaken,
-    /// Nothing was tried.
+    /// The limit is exceeded; nothing was done.
     TooManyAttempts {
         wait: Duration,
     },
@@ -62,8 +62,8 @@ impl From<NotNow> for RegisterError {
 }
 
 impl Domain {
-    /// Makes an account for whoever asks, if that is open to all or they are invited, and signs them
-    /// in.
+    /// Creates an account and signs its user in, if registration is open or the request has a valid
+    /// invite.
     pub async fn register(
         &self,
         application: Application,
@@ -72,13 +72,14 @@ impl Domain {
         self.keys.require_signing_key()?;
         let share = login_context.requester.share(application.username.as_ref().ok());
         if self.rules.registration != Registration::Closed {
-            // a flood costs no look-up
+            // a flood of requests causes no query
             self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Busy)?;
         }
         let invite = match self.rules.registration {
             Registration::Open => None,
             Registration::Invite => {
-                // looked up first, so that strangers neither learn names nor keep the hasher busy
+                // The invite is checked first, so that clients without one can neither probe user
+                // names nor occupy the hasher.
                 let digest = application.invite.as_ref().map(InviteCode::digest);
                 Some(self.invites.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
             }
@@ -100,7 +101,7 @@ impl Domain {
         let hash = self.hasher.hash_at(&slot, password).await;
         drop(slot);
         let Ok(hash) = hash else {
-            self.throttle.never_mind(&tried).await?; // nothing was made
+            self.throttle.never_mind(&tried).await?; // no account was created
             return Err(RegisterError::Busy);
         };
         let account = Account::new(username, self.clock.now());
@@ -125,7 +126,7 @@ impl Domain {
         }
     }
 
-    /// The name and the password, if they keep to the rules.
+    /// Checks the user name and the password against the rules.
     fn validate(
         &self,
         username: Result<Username, BadUsername>,

@@ -1,4 +1,4 @@
-//! The client that sends a request, as far as limits and queues count it.
+//! The client of a request, for rate limits and the hashing queue.
 
 use std::net::IpAddr;
 
@@ -7,19 +7,19 @@ use crate::core::usernames::Username;
 use crate::domain::audit::context::RequestContext;
 use crate::domain::passwords::queue::Share;
 
-/// Who asks, as far as that is known.
+/// What is known about the client of a request.
 #[derive(Debug, Default)]
 pub struct Requester {
-    /// `None`: it came by no address, or by one that everybody has.
+    /// `None` if the request has no address, or one that all clients share.
     pub address: Option<IpAddr>,
-    /// As which it says it has signed in before.
+    /// The device tokens that the client presents.
     pub devices: Vec<DeviceToken>,
-    /// What security events say of the request.
+    /// The request context for security events.
     pub context: RequestContext,
 }
 
 impl Requester {
-    /// Whose share of the hash queue its request takes: that of its address and of a user name.
+    /// The share of the hashing queue: by address and user name.
     pub(crate) fn share(&self, username: Option<&Username>) -> Share {
         Share::new(self.address, username.map(Username::as_str))
     }

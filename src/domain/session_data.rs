@@ -1,5 +1,5 @@
-//! What a service keeps for a session beside who is signed in: texts under names, gone when the
-//! session is.
+//! Session data: text that an embedding service stores for a session, under a name. It is deleted
+//! with the session.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use crate::core::error::InternalError;
 use crate::core::ids::SessionId;
 use crate::store::{DataPlace, DataRow, Store};
 
-/// As large as what is kept under a name may be: a cart or a draft, and no archive. An account has a
-/// hundred sessions at the most.
+/// The maximum size of a value in bytes: enough for a cart or a draft. An account has at most a
+/// hundred sessions.
 pub const LARGEST: usize = 64 * 1024;
 
-/// As often a change is tried again because another one came first. Each time one of those who try at
-/// once is done, so this many may.
+/// The maximum number of retries after a conflicting change. In each round, one of the concurrent
+/// changes succeeds, so this many may run at the same time.
 const MOST_TRIES: usize = 256;
 
-/// Why something was not kept or read.
+/// The error of reading or writing session data.
 #[derive(Debug)]
 pub enum DataError {
-    /// The session has ended since the request began.
+    /// The session has ended since the request started.
     Ended,
-    /// It has so many bytes.
+    /// The value has this many bytes.
     TooLarge(usize),
     Internal(InternalError),
 }
@@ -32,7 +32,7 @@ impl From<InternalError> for DataError {
     }
 }
 
-/// What is kept for sessions.
+/// Reads and writes session data.
 #[derive(Debug)]
 pub struct SessionData {
     store: Arc<Store>,
@@ -44,7 +44,7 @@ impl SessionData {
         Self { store, clock }
     }
 
-    /// What is kept for a session under a name.
+    /// Reads the value of this name.
     pub async fn kept(&self, session: &SessionId, name: &str) -> Result<Option<String>, DataError> {
         Ok(self.kept_row(session, name).await?.map(|row| row.value))
     }
@@ -58,7 +58,7 @@ impl SessionData {
         kept.ok_or(DataError::Ended)
     }
 
-    /// Keeps a text for a session under a name.
+    /// Writes the value of this name.
     pub async fn keep(
         &self,
         session: &SessionId,
@@ -70,8 +70,7 @@ impl SessionData {
         is_kept.then_some(()).ok_or(DataError::Ended)
     }
 
-    /// Makes another text of what is kept; of those who do so at once each sees what the one before
-    /// made.
+    /// Changes the value of this name. Concurrent changes are applied one after the other.
     pub async fn change_kept<E: From<DataError>>(
         &self,
         session: &SessionId,

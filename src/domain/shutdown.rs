@@ -1,4 +1,4 @@
-//! Whether the service is about to end.
+//! The state of the service's shutdown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,14 +6,14 @@ use crate::core::error::InternalError;
 
 #[derive(Debug, Default)]
 pub struct Shutdown {
-    /// Has it been told to end?
+    /// Whether the shutdown has begun.
     is_leaving: AtomicBool,
-    /// Is the database closed, or about to be, because this is the end?
+    /// Whether the database is closed, or about to be closed.
     is_closing: AtomicBool,
 }
 
 impl Shutdown {
-    /// From now on other nodes are to be asked; what is asked nevertheless is answered.
+    /// Begins the shutdown: `/readyz` fails from now on, while requests are still answered.
     pub fn leave(&self) {
         self.is_leaving.store(true, Ordering::Relaxed);
     }
@@ -22,17 +22,17 @@ impl Shutdown {
         self.is_leaving.load(Ordering::Relaxed)
     }
 
-    /// The database is about to be closed.
+    /// Records that the database is about to be closed.
     pub fn begin_closing(&self) {
         self.is_closing.store(true, Ordering::Relaxed);
     }
 
-    /// Is this the end? Then what goes on in the background ends, too.
+    /// Whether the database is about to be closed. Then background jobs end.
     pub fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Relaxed)
     }
 
-    /// Logs what failed in the background, unless it failed because the database was closed at the end.
+    /// Logs the error of a background job, unless the database was closed by the shutdown.
     pub fn warn(&self, fault: &InternalError) {
         if !self.is_closing() {
             tracing::warn!("{fault}");

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// Where an event comes from. The default stands for what happens outside of a request: commands of
-/// operators, and background jobs.
+/// The origin of an event. The default is for events outside of requests: commands of operators,
+/// and background jobs.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
     /// The address of the client.

@@ -1,13 +1,13 @@
-//! Security events: one line of the log each, by a name that the README lists, and a row for
-//! `cloakroom audit`.
+//! Security events: each is a line in the log with a documented name, and a row for `cloakroom
+//! audit`.
 //!
-//! A line never holds what somebody typed. A user name is no exception: people type their password
-//! there. A failed sign-in names the account, if there is one: that says to readers of the log who
-//! exists, which its other lines say anyway, and to nobody else.
+//! A line never contains text that a client sent, not even a user name, because users type their
+//! password into the wrong field. The event of a failed login names the account if it exists. This
+//! reveals the existence of the account to readers of the log, who see it in other lines anyway.
 
 use crate::core::clock::Timestamp;
 
-/// What happened.
+/// The kind of a security event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     LoginSucceeded,
@@ -139,7 +139,7 @@ impl Event {
         Self::ALL.into_iter().find(|event| event.name() == name)
     }
 
-    /// Can anybody make it happen, as often as they like?
+    /// Whether any client can cause this event as often as it likes.
     pub fn is_refusal(self) -> bool {
         match self {
             Self::LoginFailed
@@ -185,13 +185,13 @@ impl Event {
 }
 
 impl Event {
-    /// Logs what happened to something that has no account, by its id.
+    /// Logs an event about something that is not an account, with its id.
     pub fn log(self, id: &str) {
         tracing::info!(target: "audit", event = self.name(), id);
     }
 }
 
-/// The first id that an event of this instant may have.
+/// The smallest id of events at this time.
 pub fn first_id(at: Timestamp) -> Vec<u8> {
     at.millis().clamp(0, 0xffff_ffff_ffff).to_be_bytes()[2..].to_vec()
 }

@@ -1,4 +1,4 @@
-//! What the tests of the audit log share.
+//! Fixtures for the tests of the audit log.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub fn record_of(event: Event, account: &AccountId) -> AuditRecord<'_> {
     AuditRecord { account: Some(account), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) }
 }
 
-/// All events that are written, the oldest first.
+/// All events in the database, oldest first.
 pub async fn rows(store: &Store) -> Vec<EventRow> {
     let question = Question {
         account: None,
@@ -32,7 +32,7 @@ pub async fn rows(store: &Store) -> Vec<EventRow> {
     rows.into_iter().map(|row| row.event).collect()
 }
 
-/// The names of all events that are written, with their counts.
+/// The names and counts of all events in the database.
 pub async fn names_and_counts(store: &Store) -> Vec<(String, i64)> {
     rows(store).await.into_iter().map(|row| (row.event, row.count)).collect()
 }

@@ -1,8 +1,9 @@
-//! Security events on their way into the database: written a little later, in batches, so that no answer
-//! waits for them, and none fails when they cannot be written.
+//! Buffers security events and writes them to the database in batches, so that no response waits
+//! for them or fails because of them.
 //!
-//! What anybody can make happen as often as they like is written down once, and then once a minute with a
-//! count, for each account and address: a flood of tries does not fill the disk.
+//! Events that any client can cause without limit are aggregated: for each account and address, the
+//! first one is written immediately, and then one row a minute with a count. So a flood of login
+//! attempts does not fill the disk.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,16 +18,18 @@ use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::{Event, first_id};
 use crate::store::{EventRow, Store};
 
-/// Events that wait at the most, some two megabytes: more than a minute of logins on two cores.
+/// The maximum number of buffered events, about two megabytes: more than a minute of logins on two
+/// cores.
 const MOST_WAITING: usize = 8192;
-/// Events of one transaction: some milliseconds of the one writer.
+/// The number of events in a transaction, which occupies the writer for a few milliseconds.
 const BATCH: usize = 500;
-/// How long the same refusals are counted before they are written again.
+/// How long equal refusals are counted before a row is written.
 const WINDOW: Duration = mins(1);
-/// Accounts and addresses whose refusals are counted apart; those of others are counted together.
+/// The maximum number of accounts and addresses whose refusals are counted separately. All others
+/// are counted together.
 const MOST_WINDOWS: usize = 4096;
 
-/// What happened, and to whom or what, as far as that is known.
+/// An event with the account, session or id that it concerns, as far as these are known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AuditRecord<'a> {
     pub event: Event,
@@ -37,19 +40,20 @@ pub(crate) struct AuditRecord<'a> {
     pub context: &'a RequestContext,
 }
 
-/// Records events of one request.
+/// Records the events of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Recorder<'a> {
     log: &'a AuditLog,
     context: &'a RequestContext,
 }
 
-/// Events that wait to be written.
+/// The buffer of events that are not written yet.
 #[derive(Debug)]
 pub struct AuditLog {
     clock: Clock,
     waiting: Mutex<Waiting>,
-    /// One writes at a time: when the last one is done, no other holds events that are not written.
+    /// Held while a batch is written: the task that acquires it next knows that no other one holds
+    /// unwritten events.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -57,16 +61,16 @@ pub struct AuditLog {
 struct Waiting {
     rows: Vec<EventRow>,
     windows: HashMap<Same, Window>,
-    /// How many found no room.
+    /// The number of events that did not fit into the buffer.
     lost: u64,
     limiter: LogLimiter,
 }
 
-/// What operators and background jobs do has no request.
+/// Commands of operators and background jobs have no request.
 pub(super) static OUTSIDE_REQUESTS: RequestContext =
     RequestContext { address: None, request_id: None };
 
-/// What is the same of refusals that are counted together.
+/// The key by which refusals are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Same {
     event: Event,
@@ -77,13 +81,13 @@ struct Same {
 #[derive(Debug)]
 struct Window {
     ends: Timestamp,
-    /// How many there were after the first.
+    /// The number of refusals after the first one.
     more: i64,
 }
 
 impl Window {
-    /// Has it ended, or was the clock set back since? Requests that are answered at once read the
-    /// clock one after the other, and come here in any order: a little earlier is no clock set back.
+    /// Whether the window has ended, or the clock was set back. Concurrent requests read the clock
+    /// one after the other and arrive here in any order, so a slightly earlier time is normal.
     fn is_over(&self, now: Timestamp) -> bool {
         self.ends <= now || self.ends.since(now) > WINDOW + MAX_CLOCK_DIFFERENCE
     }
@@ -94,24 +98,24 @@ impl AuditLog {
         Self { clock, waiting: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
-    /// Records what happens during a request.
+    /// A recorder for the events of a request.
     pub fn during<'a>(&'a self, context: &'a RequestContext) -> Recorder<'a> {
         Recorder { log: self, context }
     }
 
-    /// Records what operators and background jobs do.
+    /// A recorder for commands of operators and background jobs.
     pub fn outside_requests(&self) -> Recorder<'_> {
         self.during(&OUTSIDE_REQUESTS)
     }
 
-    /// Writes what waits and what was counted: at the end.
+    /// Writes all buffered events and counts, at shutdown.
     pub async fn write_all(&self, store: &Store) {
         let now = self.clock.now();
         self.waiting().close_windows(now, |_| true);
-        let _ = self.write(store, now).await; // it was logged
+        let _ = self.write(store, now).await; // the error was logged
     }
 
-    /// Notes what happened. False if it is only counted, with others of its kind a moment ago.
+    /// Buffers an event. Returns false if it was only added to the count of a window.
     pub(crate) fn note(&self, at: Timestamp, happened: AuditRecord<'_>) -> bool {
         let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
         let row = EventRow {
@@ -130,7 +134,7 @@ impl AuditLog {
         is_noted
     }
 
-    /// Notes what happened outside of a request to something that has no account, by its id.
+    /// Buffers an event outside of requests about something that is not an account, with its id.
     pub fn note_thing(&self, at: Timestamp, event: Event, id: &str) {
         self.note(
             at,
@@ -138,7 +142,7 @@ impl AuditLog {
         );
     }
 
-    /// Events that nobody has written yet, the oldest first.
+    /// Takes a batch of buffered events, oldest first.
     fn take(&self, now: Timestamp) -> Vec<EventRow> {
         let mut waiting = self.waiting();
         waiting.close_windows(now, |window| window.is_over(now));
@@ -150,7 +154,7 @@ impl AuditLog {
         waiting.rows.drain(..most).collect()
     }
 
-    /// Back to the others: they could not be written.
+    /// Puts events back that could not be written, in front of the others.
     fn put_back(&self, rows: Vec<EventRow>, fault: &InternalError) {
         let mut waiting = self.waiting();
         let behind = std::mem::replace(&mut waiting.rows, rows);
@@ -162,7 +166,7 @@ impl AuditLog {
         waiting.limiter.log(Instant::now(), say);
     }
 
-    /// Writes what waits; what cannot be written waits on.
+    /// Writes the buffered events. If that fails, they stay in the buffer.
     pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), InternalError> {
         let _writing = self.writing.lock().await;
         loop {
@@ -189,17 +193,17 @@ impl<'a> AuditRecord<'a> {
 }
 
 impl Recorder<'_> {
-    /// Records what concerns no account, or none that is known.
+    /// Records an event that concerns no account, or an unknown one.
     pub fn record(&self, event: Event) {
         self.record_session(event, None, None);
     }
 
-    /// Records what happened to an account.
+    /// Records an event about an account.
     pub fn record_for(&self, event: Event, account: &AccountId) {
         self.record_session(event, Some(account), None);
     }
 
-    /// Records what happened to an account and one of its sessions, as far as these are known.
+    /// Records an event about an account and one of its sessions, as far as these are known.
     pub fn record_session(
         &self,
         event: Event,
@@ -211,8 +215,8 @@ impl Recorder<'_> {
         tracing::info!(target: "audit", event = event.name(), account, session);
     }
 
-    /// Records that an account asks for changes faster than it may. A client that goes on costs a line a
-    /// minute.
+    /// Records that an account exceeds its rate limit for changes. A client that continues causes
+    /// one line a minute.
     pub fn record_throttled(&self, account: &AccountId) {
         let event = Event::AccountThrottled;
         let account = Some(account);
@@ -222,13 +226,13 @@ impl Recorder<'_> {
         }
     }
 
-    /// Records what happened to something that has no account, by its id.
+    /// Records an event about something that is not an account, with its id.
     pub fn record_for_id(&self, event: Event, id: &str) {
         self.note(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });
         event.log(id);
     }
 
-    /// Records what happened to so many at once.
+    /// Records an event that happened `count` times.
     pub fn record_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
         self.note(AuditRecord { account, count, ..AuditRecord::new(event, self.context) });
         let account = account.map(AccountId::as_str);
@@ -249,12 +253,12 @@ impl Waiting {
         }
     }
 
-    /// Is it the first of its kind for a while? Else it is counted.
+    /// Whether this refusal is the first of its key for a while. Otherwise it is counted.
     fn is_first(&mut self, now: Timestamp, event: Event, row: &EventRow) -> bool {
         let (account, address) = (row.account_id.clone(), row.address.clone());
         let mut same = Same { event, account, address };
         if self.windows.len() >= MOST_WINDOWS && !self.windows.contains_key(&same) {
-            same = Same { event, account: None, address: None }; // with all others
+            same = Same { event, account: None, address: None }; // count it with all others
         }
         if let Some(window) = self.windows.get_mut(&same).filter(|window| !window.is_over(now)) {
             window.more += row.count;
@@ -267,7 +271,7 @@ impl Waiting {
         true
     }
 
-    /// Writes down what was counted in windows.
+    /// Adds a row for each window that is selected by `which`, with its count.
     fn close_windows(&mut self, now: Timestamp, which: impl Fn(&Window) -> bool) {
         let closed: Vec<_> = self.windows.extract_if(|_, window| which(window)).collect();
         for (same, window) in closed {
@@ -367,7 +371,7 @@ mod tests {
             assert!(waiting.rows.len() <= MOST_WAITING);
         }
         let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };
-        events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // once more
+        events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // a second one
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let rows = names_and_counts(&store).await;
         assert!(rows.len() < MOST_WAITING, "{}", rows.len());

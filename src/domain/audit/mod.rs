@@ -1,4 +1,4 @@
-//! Security events: what happened, how it is written down, found again and removed.
+//! Security events: recording, queries and retention.
 
 pub mod context;
 pub mod event;

@@ -1,4 +1,4 @@
-//! Which security events a database knows.
+//! Queries security events.
 
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
@@ -6,21 +6,21 @@ use crate::core::ids::AccountId;
 use crate::domain::audit::event::{Event, first_id};
 use crate::store::{EventRange, NamedEventRow, Store};
 
-/// Which events to look at.
+/// The filter of a query.
 #[derive(Debug, Clone)]
 pub struct Question {
     pub account: Option<AccountId>,
     pub since: Timestamp,
     pub until: Timestamp,
-    /// No other ones; all, if it is empty.
+    /// Only these kinds of events, or all if it is empty.
     pub events: Vec<Event>,
-    /// The newest so many.
+    /// The maximum number of events. The newest are returned.
     pub limit: usize,
 }
 
-/// The events that a database knows, the oldest first.
+/// Queries the events in the database. The result is ordered from oldest to newest.
 pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, InternalError> {
-    const PAGE: i64 = 1000; // some hundred kilobytes
+    const PAGE: i64 = 1000; // a few hundred kilobytes
     let mut found = Vec::new();
     let account = question.account.as_ref().map(AccountId::as_str);
     let (from, before) = (first_id(question.since), first_id(question.until));

@@ -1,4 +1,4 @@
-//! How long security events are kept, and how many.
+//! The retention of security events, by age and by number.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -8,20 +8,20 @@ use crate::core::error::InternalError;
 use crate::domain::audit::event::first_id;
 use crate::store::Store;
 
-/// How long events are kept: long enough to look back on what was noticed late.
+/// How long events are kept: long enough to investigate incidents that are detected late.
 const KEEP: Duration = days(90);
-/// Rows that are kept: some 300 MB. Of those that anybody can make happen there are fewer, so that they
-/// drive nothing else out.
+/// The maximum numbers of rows, about 300 MB. Refusals, which any client can cause, have a separate
+/// limit, so that they displace no other events.
 const QUOTAS: [Quota; 2] = [
     Quota { refusal: false, in_all: 1_000_000, of_an_account: 10_000 },
     Quota { refusal: true, in_all: 200_000, of_an_account: 2_000 },
 ];
-/// Events are written up to this much after they have their ids, unless the database is away; an
-/// account whose events came later is looked at when its next one comes.
+/// Events are written at most this long after their id is created, unless the database is
+/// unavailable. Events that arrive later are trimmed with the account's next event.
 const WRITTEN_WITHIN: Duration = mins(1);
 
-/// How many rows of a kind are kept. That an account has a bound of its own keeps those of others:
-/// whatever one account does as often as it can, it displaces its own events only.
+/// The maximum numbers of rows of one kind. The limit for each account protects other accounts: an
+/// account that causes many events displaces only its own.
 #[derive(Debug, Clone, Copy)]
 struct Quota {
     refusal: bool,
@@ -29,15 +29,16 @@ struct Quota {
     of_an_account: i64,
 }
 
-/// Removes old events, and remembers when it last looked.
+/// Removes old events, and remembers the time of its last run.
 #[derive(Debug, Default)]
 pub struct Retention {
-    /// When it was looked which accounts have too many rows, in milliseconds; 0 if it was not yet.
+    /// The time of the last search for accounts with too many rows, in milliseconds; 0 before the
+    /// first one.
     trimmed_at: AtomicI64,
 }
 
 impl Retention {
-    /// Removes the events that are too old, or too many.
+    /// Removes events that are too old, or that exceed the maximum numbers.
     pub async fn remove_old_events(
         &self,
         store: &Store,
@@ -57,15 +58,15 @@ impl Retention {
     }
 }
 
-/// How many rows are removed at once, and how long the writer is free for others then.
+/// The size of a batch, and the pause after it, in which the writer is free for others.
 #[derive(Debug, Clone, Copy)]
 pub struct Batches {
     pub limit: i64,
     pub pause: Duration,
 }
 
-/// Removes what accounts have beyond their bound. Only those are looked at that have had an event
-/// since: no other has more than before.
+/// Removes the events of accounts that exceed their limit. It checks only accounts with an event
+/// since the last run, because the others cannot have more rows than before.
 async fn remove_excess(
     store: &Store,
     since: Timestamp,

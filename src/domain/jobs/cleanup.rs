@@ -1,4 +1,4 @@
-//! Removing what has ended or is too old.
+//! Removes ended sessions and other expired rows.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -11,25 +11,26 @@ use crate::domain::audit::retention::Batches;
 use crate::domain::jobs::rounds::next_until_closing;
 use crate::domain::sessions::RECORDED;
 
-/// Rows a statement removes at once: some milliseconds of the one writer.
+/// The number of rows that a statement removes, which occupies the writer for a few milliseconds.
 const BATCH: i64 = 500;
-/// The writer is free for others in between.
+/// The pause between batches, in which the writer is free for others.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes what has ended every so often, but not at once, until the domain is gone.
+/// Runs the cleanup at an interval until the domain is dropped. The first run is after one
+/// interval.
 pub async fn clear_away(domain: Weak<Domain>, every: Duration) {
     let mut rounds = Periodic::every(every, domain);
     rounds.skip_first();
     while let Some(domain) = next_until_closing(&mut rounds).await {
         if let Err(fault) = remove_ended(&domain).await {
-            domain.shutdown.warn(&fault); // the next round tries again
+            domain.shutdown.warn(&fault); // the next run tries again
         }
     }
 }
 
-/// Removes every session that ended a while ago, every invite that has expired, every user name that
-/// is no longer held, every ending that all have heard of, every try that holds nobody up any more,
-/// and old events.
+/// Removes sessions that ended a while ago, expired invites, user names that are no longer
+/// reserved, revocations that all nodes have read, attempts that no longer delay a client, and old
+/// events.
 pub async fn remove_ended(domain: &Domain) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {

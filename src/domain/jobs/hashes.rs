@@ -1,4 +1,4 @@
-//! Keeping the time of every comparison of passwords the same.
+//! Calibrates the minimum time of password verifications, so that all take the same time.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -9,23 +9,24 @@ use crate::core::secret::PasswordHash;
 use crate::domain::Domain;
 use crate::domain::jobs::rounds::next_until_closing;
 
-/// As many different prices of hashes are told apart; systems that people come from have one or two.
+/// The maximum number of different hash costs that are timed. Systems from which users are imported
+/// have one or two.
 const MOST_PRICES: usize = 8;
 
-/// Keeps the pace of comparing passwords until the domain is gone.
+/// Calibrates the minimum verification time at an interval, until the domain is dropped.
 pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
     let mut timed = Vec::new();
     let mut rounds = Periodic::every(every, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
         if let Err(fault) = calibrate(&domain, &mut timed).await {
-            tracing::debug!("{fault}"); // the pace stays; listening says it aloud
+            tracing::debug!("{fault}"); // the time stays as it is; the revocation feed logs database errors
         }
     }
 }
 
-/// Sets the pace at which passwords are compared, so that the time does not reveal whose hash came
-/// from elsewhere or was made at another price: what the dearest one takes, if they differ. Prices
-/// are estimates, so one hash of each is timed, once.
+/// Sets the minimum time of password verifications to that of the most expensive hash, if costs
+/// differ. So the response time does not reveal which accounts have an imported hash or one with
+/// other parameters. Costs are estimates, so one hash of each cost is timed once.
 async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), InternalError> {
     let mut hashes = hashes_by_price(domain).await?;
     let own = domain.hasher.cost();
@@ -35,13 +36,13 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
         return Ok(());
     }
     if hashes.iter().all(|(price, _)| *price != own) {
-        hashes.push((own, None)); // unknown names cost as much
+        hashes.push((own, None)); // unknown user names are verified against a hash with this cost
     }
     timed.retain(|(price, _)| hashes.iter().any(|(present, _)| present == price));
     let is_timed = |price: &i64| timed.iter().any(|(known, _)| known == price);
     hashes.retain(|(price, _)| !is_timed(price));
     let known = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
-    // as far as it can be told at once, until it is measured
+    // The estimate applies until the measurement is done.
     let dearest = hashes.iter().map(|(price, _)| *price).max().unwrap_or_default();
     let estimate = Duration::from_micros(u64::try_from(dearest).unwrap_or_default());
     domain.hasher.set_pace(known.max(estimate));
@@ -54,7 +55,7 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
     Ok(())
 }
 
-/// One hash of each price that there is, the dearest first.
+/// One hash for each cost, the most expensive first.
 async fn hashes_by_price(
     domain: &Domain,
 ) -> Result<Vec<(i64, Option<PasswordHash>)>, InternalError> {

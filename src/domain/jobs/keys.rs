@@ -1,4 +1,4 @@
-//! Following the folder of the keys.
+//! Follows changes in the key folder.
 
 use std::sync::Weak;
 use std::time::Instant;
@@ -11,15 +11,14 @@ use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
 
-/// Takes up new keys, peppers and server secrets and lets go of removed ones until the domain is
-/// gone.
+/// Reloads signing keys, peppers and server secrets at an interval, until the domain is dropped.
 pub async fn watch_keys(domain: Weak<Domain>) {
     let mut limiters = <[LogLimiter; 3]>::default();
     let mut rounds = Periodic::every(FOLLOW_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
         let errors = reload_key_folder(&domain).await;
         if domain.shutdown.is_closing() {
-            continue; // then the database's errors say nothing
+            continue; // the database is closed, so its errors mean nothing
         }
         domain.counters.note_key_errors(errors.each_ref().map(Vec::len));
         for (limiter, errors) in limiters.iter_mut().zip(errors) {
@@ -31,14 +30,14 @@ pub async fn watch_keys(domain: Weak<Domain>) {
     }
 }
 
-/// Takes up new keys, peppers and server secrets at once, as at SIGHUP, and says what is wrong.
+/// Reloads signing keys, peppers and server secrets immediately, for SIGHUP, and logs problems.
 pub async fn reload_keys(domain: &Domain) {
     let errors = reload_key_folder(domain).await;
     errors.iter().flatten().for_each(|error| tracing::error!("{error}"));
 }
 
-/// Takes up what has changed in the folder of the keys. What is wrong comes back: of signing keys, of
-/// peppers, and of server secrets.
+/// Reloads what has changed in the key folder. Returns the problems with signing keys, peppers and
+/// server secrets.
 async fn reload_key_folder(domain: &Domain) -> [Vec<String>; 3] {
     let keys = reload_signing_keys(domain).unwrap_or_else(|error| vec![error]);
     let peppers = reload_peppers(domain).await.unwrap_or_else(|error| vec![error]);
@@ -46,7 +45,7 @@ async fn reload_key_folder(domain: &Domain) -> [Vec<String>; 3] {
     [sentences(&keys), sentences(&peppers), sentences(&secrets)]
 }
 
-/// Uses new signing keys, and no longer those that were removed. What is wrong comes back.
+/// Uses added signing keys, and stops using removed ones. Returns the problems.
 fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
     let (has_changed, errors) = domain.keys.reload()?;
     if has_changed {
@@ -56,8 +55,8 @@ fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
     Ok(errors)
 }
 
-/// Uses new peppers, and no longer those that were removed, unless a password needs them. What is wrong
-/// comes back.
+/// Uses added peppers, and stops using removed ones unless a password needs them. Returns the
+/// problems.
 async fn reload_peppers(domain: &Domain) -> Result<Vec<PepperError>, PepperError> {
     let (changed, errors) = domain.hasher.peppers().reread(&domain.store).await?;
     if let Some(peppers) = changed {
@@ -67,8 +66,8 @@ async fn reload_peppers(domain: &Domain) -> Result<Vec<PepperError>, PepperError
     Ok(errors)
 }
 
-/// Uses new server secrets, and no longer those that were removed, unless a row needs them. What cannot
-/// be done comes back.
+/// Uses added server secrets, and stops using removed ones unless a row needs them. Returns the
+/// problems.
 async fn reload_server_secrets(
     domain: &Domain,
 ) -> Result<Vec<ServerSecretError>, ServerSecretError> {

@@ -1,4 +1,4 @@
-//! What goes on in the background, until the service ends.
+//! The background jobs of the service.
 
 pub mod cleanup;
 pub mod hashes;
@@ -15,16 +15,16 @@ use crate::domain::Domain;
 use crate::domain::clock_check::{describe_lag, is_behind};
 use crate::domain::jobs::rounds::next_until_closing;
 
-/// How often it is looked whether hashes of another price have come or gone.
+/// The interval between checks for hashes with another cost.
 const CALIBRATION_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the sessions in force are counted: some milliseconds of one reader.
+/// The interval between counts of active sessions. A count takes a few milliseconds of one reader.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
-/// How often what has ended is cleared away.
+/// The interval of the cleanup.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(30);
-/// How often events are written: a query shows what happened a second ago.
+/// The interval at which events are written: a query shows what happened a second ago.
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Starts what goes on in the background until the domain is dropped.
+/// Starts the background jobs, which run until the domain is dropped.
 pub fn start(domain: &Arc<Domain>) {
     tokio::spawn(keys::watch_keys(Arc::downgrade(domain)));
     tokio::spawn(warn_of_clock(Arc::downgrade(domain)));
@@ -35,19 +35,19 @@ pub fn start(domain: &Arc<Domain>) {
     tokio::spawn(record(Arc::downgrade(domain)));
 }
 
-/// Counts the active sessions for the metrics, until the domain is gone.
+/// Counts the active sessions for the metrics, until the domain is dropped.
 pub async fn count_sessions(domain: Weak<Domain>) {
     let mut rounds = Periodic::every(COUNT_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
         let now = domain.clock.now();
         match domain.store.count_sessions(now.millis(), domain.sessions.idle_since(now)).await {
             Ok(live) => domain.counters.note_sessions(live),
-            Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
+            Err(fault) => tracing::debug!("{fault}"), // the revocation feed logs database errors
         }
     }
 }
 
-/// Warns if the clock is behind the database. A service looks at its start.
+/// Warns at startup if the clock is behind the database.
 pub async fn warn_of_clock(domain: Weak<Domain>) {
     let Some(domain) = domain.upgrade() else { return };
     let now = domain.clock.now();
@@ -59,15 +59,15 @@ pub async fn warn_of_clock(domain: Weak<Domain>) {
             );
         }
         Ok(_) => {}
-        Err(fault) => tracing::debug!("{fault}"), // listening says it aloud
+        Err(fault) => tracing::debug!("{fault}"), // the revocation feed logs database errors
     }
 }
 
-/// Writes events down until the domain is gone.
+/// Writes buffered events at an interval, until the domain is dropped.
 pub async fn record(domain: Weak<Domain>) {
     let mut rounds = Periodic::every(WRITE_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
-        // what could not be written was logged, and waits
+        // Events that could not be written were logged, and stay in the buffer.
         let _ = domain.audit.write(&domain.store, domain.clock.now()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Hearing of sessions that were ended by other processes.
+//! Follows the revocation feed, so that sessions that other processes end disappear from the cache.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::domain::Domain;
 use crate::domain::jobs::rounds::FOLLOW_INTERVAL;
 use crate::store::Update;
 
-/// Hears of endings until the domain is gone.
+/// Follows the revocation feed until the domain is dropped.
 pub async fn listen(domain: Weak<Domain>) {
     let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
     let mut limiter = LogLimiter::default();
@@ -22,7 +22,7 @@ pub async fn listen(domain: Weak<Domain>) {
                 limiter = LogLimiter::default();
                 apply(&domain, heard, began)
             }
-            // meanwhile the database is asked each time
+            // Meanwhile the cache becomes stale, and every request reads the database.
             Err(fault) => {
                 limiter.log(Instant::now(), || tracing::warn!("{fault}"));
                 FOLLOW_INTERVAL
@@ -33,10 +33,10 @@ pub async fn listen(domain: Weak<Domain>) {
     }
 }
 
-/// Lets go of whom the feed names; how long to wait for more.
+/// Invalidates the accounts that the feed names. Returns how long to wait before the next reading.
 fn apply(domain: &Domain, heard: Update, began: Instant) -> Duration {
     let is_all = match heard {
-        // what was filed before may have ended since, elsewhere and unheard: it does not count
+        // The feed may have missed revocations, so earlier cache entries are invalid.
         Update::Reset => {
             domain.session_cache.all_changed();
             true

@@ -1,4 +1,4 @@
-//! The rounds in which background work is done.
+//! The rounds of the background jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::core::interval::Periodic;
 use crate::domain::Domain;
 
-/// How often the feed is read, and the keys are looked at: an ending elsewhere is heard of within this
-/// and a little, and at once where the database wakes who listens.
+/// The interval at which the revocation feed is read and the key folder is checked. Revocations of
+/// other nodes arrive within a little more than this, or immediately if the database notifies the
+/// feed.
 pub(super) const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The next round, until the end, when the database is closed.
+/// Waits for the next round. Returns `None` when the service shuts down and the database is closed.
 pub(super) async fn next_until_closing(rounds: &mut Periodic<Domain>) -> Option<Arc<Domain>> {
     rounds.next().await.filter(|domain| !domain.shutdown.is_closing())
 }

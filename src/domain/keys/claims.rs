@@ -1,10 +1,10 @@
-//! What tokens say.
+//! The claims of all kinds of tokens.
 
 use crate::core::clock::Timestamp;
 use crate::core::ids::AccountId;
 use crate::core::secret::Sid;
 
-/// What a session token says.
+/// The claims of a session token.
 #[derive(Debug)]
 pub struct Claims {
     pub account: AccountId,
@@ -13,19 +13,20 @@ pub struct Claims {
     pub expires_at: Timestamp,
 }
 
-/// What verifying a session token finds. Whether its session is active, its row decides.
+/// The result of verifying a session token. Whether the session is active depends on its row.
 #[derive(Debug)]
 pub enum VerifiedToken {
     Valid(Claims),
-    /// This service has signed it, and it was issued more than a minute ahead of this clock, which
-    /// was set back.
+    /// This service has signed the token, but it was issued more than a minute in the future of
+    /// this clock, which was set back.
     NotYetValid(Claims),
-    /// Another application's, or none that can be verified. Why is not said.
+    /// The token of another application, or one that cannot be verified. The reason is not
+    /// disclosed.
     NotOurs,
 }
 
 impl VerifiedToken {
-    /// What it says, if it is valid now.
+    /// The claims, if the token is valid now.
     pub fn valid(self) -> Option<Claims> {
         match self {
             Self::Valid(claims) => Some(claims),
@@ -33,7 +34,7 @@ impl VerifiedToken {
         }
     }
 
-    /// What it says, if this service has signed it.
+    /// The claims, if this service has signed the token.
     pub fn signed_here(self) -> Option<Claims> {
         match self {
             Self::Valid(claims) | Self::NotYetValid(claims) => Some(claims),
@@ -42,24 +43,24 @@ impl VerifiedToken {
     }
 }
 
-/// What a device token says: that this client has signed in to the account.
+/// The claims of a device token: this client has signed in to the account before.
 #[derive(Debug)]
 pub struct DeviceClaims {
     pub account: AccountId,
-    /// The password of the account that it is good with.
+    /// The password version of the account for which it is valid.
     pub version: i64,
-    /// 128 random bits that name the device.
+    /// The id of the device: 128 random bits.
     pub id: String,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Debug)]
 pub struct AccessClaims {
     pub account: AccountId,
     pub audience: String,
-    /// 128 random bits that name the token.
+    /// The id of the token: 128 random bits.
     pub id: String,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,

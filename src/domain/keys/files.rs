@@ -1,4 +1,5 @@
-//! The files of secrets that no setting and no database holds: who may read them, and how one is made.
+//! Reads and writes the files of secrets, which are neither in a setting nor in the database, and
+//! checks their permissions.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::core::ownership::{self, WrongOwner};
 
-/// What the names of the files end in.
+/// The file extensions of secrets.
 const ENDINGS: [&str; 3] = [PEM, PEPPER, SERVER_SECRET];
 pub(crate) const PEM: &str = "pem";
 pub(crate) const PEPPER: &str = "pepper";
 pub(crate) const SERVER_SECRET: &str = "key";
 
-/// Why the files cannot be used; each says what to do.
+/// Why a file of a secret cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("cannot read the keys in {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
@@ -74,13 +75,13 @@ pub enum KeyError {
     Gone(PathBuf),
 }
 
-/// Is a file of this name a signing key, a pepper or a server secret?
+/// Whether this is the file name of a signing key, a pepper or a server secret.
 pub fn is_named_as_one(path: &Path) -> bool {
     path.extension().is_some_and(|own| ENDINGS.iter().any(|ending| own == *ending))
 }
 
-/// Waits until nobody else reads or makes the keys of the folder; for as long as the file is held.
-/// Where nobody can make any there is nothing to wait for.
+/// Locks the key folder against other processes that read or create keys, for as long as the
+/// returned file is open. A read-only folder needs no lock.
 pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
     let path = folder.join("lock");
     match ownership::open_private(&path).and_then(|file| file.lock().map(|()| file)) {
@@ -90,8 +91,8 @@ pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
     }
 }
 
-/// What the file of this name holds, and where it is, if nobody else can read it or put another there.
-/// What is no file is `not_one`.
+/// Reads the file of this name and returns its path and content, provided that no other user can
+/// read or replace it. `not_one` is the error for something that is not a file.
 pub(crate) fn read(
     folder: &Path,
     name: &Path,
@@ -119,8 +120,8 @@ pub(crate) fn read(
     Ok((path, bytes))
 }
 
-/// The file that holds the key: no link, or what it leads to if nobody else can turn it elsewhere. A
-/// mounted secret (Kubernetes) is made of links within its folder.
+/// The path of the file itself. A link is followed only if no other user can redirect it, because a
+/// mounted secret of Kubernetes consists of links within its folder.
 fn file_of(folder: &Path, path: &Path) -> Result<PathBuf, KeyError> {
     let unreadable = |error| KeyError::Unreadable(path.to_owned(), error);
     if !fs::symlink_metadata(path).map_err(unreadable)?.is_symlink() {
@@ -144,22 +145,23 @@ fn is_ours_or_roots(meta: &fs::Metadata) -> bool {
     is_trusted(meta.uid(), rustix::process::geteuid().as_raw())
 }
 
-/// Can nobody who sees this mount write to it?
+/// Whether the file system is mounted read-only.
 pub fn is_read_only(path: &Path) -> bool {
     use rustix::fs::{StatVfsMountFlags, statvfs};
     statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// Is it this process's own file, or, for the superuser, that of the folder's owner?
+/// Whether the file belongs to this process's user or, for the superuser, to the owner of the
+/// folder.
 fn is_own(meta: &fs::Metadata, folder: &Path) -> bool {
     let me = rustix::process::geteuid();
     let is_folders = || fs::metadata(folder).is_ok_and(|of| of.uid() == meta.uid());
     meta.uid() == me.as_raw() || (me.is_root() && is_folders())
 }
 
-/// Can others read this key? The group of one's own may: a volume of Kubernetes gives it to a group, and
-/// the next start takes that away. The group of one that is mounted for reading is that of those whom it
-/// was mounted for, if root put it there.
+/// Whether others can read this key. The group may read a key of this user, because a Kubernetes
+/// volume gives its files to a group; the next start removes that access. A key in a read-only
+/// mount that belongs to root may be readable by its group, for which it was mounted.
 fn is_open(meta: &fs::Metadata, is_mounted: bool, is_own: bool) -> bool {
     meta.mode() & forbidden_bits(meta.uid(), is_mounted, is_own) != 0
 }
@@ -172,12 +174,13 @@ fn forbidden_bits(owner: u32, is_mounted: bool, is_own: bool) -> u32 {
     }
 }
 
-/// May this owner's key be used here? Root can put any key anywhere.
+/// Whether a key of this owner is trusted. Root can put a key anywhere anyway.
 fn is_trusted(owner: u32, me: u32) -> bool {
     owner == 0 || owner == me
 }
 
-/// Makes a file for a command: readable by its owner alone, and on the disk when this returns.
+/// Writes a secret to a new file that only its owner can read. When this returns, the file is on
+/// the disk.
 pub(crate) fn write(
     folder: &Path,
     path: &Path,
@@ -191,7 +194,7 @@ pub(crate) fn write(
 }
 
 fn written(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
-    // complete before it has its name, so that nobody ever reads half a key
+    // The file gets its name when it is complete, so that no other process reads half a key.
     let unnamed = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
     file.write_all(text.as_bytes())?;
@@ -275,7 +278,7 @@ mod tests {
         let key = folder.path().join("a.pem");
         write(folder.path(), &key, "text", "key rotate").unwrap();
         assert_eq!(read(folder.path(), &key, KeyError::NotAKey).unwrap().1[..], *b"text");
-        // only root can give a file away
+        // Only root can give files away.
         if std::os::unix::fs::chown(&key, Some(65_534), None).is_ok() {
             let read = read(folder.path(), &key, KeyError::NotAKey).map(drop);
             assert!(matches!(read, Err(KeyError::WrongOwner(_))));

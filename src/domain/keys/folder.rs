@@ -1,8 +1,8 @@
-//! The secrets of one kind in a folder, one a file: reading them, and following what changes.
+//! Reads the secrets of one kind in a folder, one per file, and follows changes.
 //!
-//! A file that is removed, or that holds something else, is no longer used as soon as that is seen,
-//! whatever else is wrong in the folder: removing a file is how an operator ends the trust in a key.
-//! Only what is added can fail; it is refused alone, and the caller reports it.
+//! When a file is removed, or its content changes, its secret is no longer used, whatever else is
+//! wrong in the folder: operators end the trust in a key by removing its file. Only added files can
+//! fail. They are refused one by one, and the caller reports them.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use crate::domain::keys::files::KeyError;
 
-/// What the files of one kind hold.
+/// The content of the files of one kind.
 pub(crate) trait KeyFileContent: Sized {
-    /// Is this the name of such a file?
+    /// Whether this is the name of such a file.
     fn is_named(name: &Path) -> bool;
 
-    /// Reads the file of this name in the folder; also where it is, if the name is that of a link.
+    /// Reads the file of this name in the folder. Returns the path of the file itself, which
+    /// differs from the name if that is a link.
     fn read(folder: &Path, name: &Path) -> Result<(PathBuf, Self), KeyError>;
 }
 
@@ -26,28 +27,28 @@ pub(crate) trait KeyFileContent: Sized {
 pub(crate) struct KeyFile<T> {
     name: PathBuf,
     stamp: Stamp,
-    /// Where it is: not the name, if that is a link's.
+    /// The path of the file itself, if the name is that of a link.
     pub path: PathBuf,
     pub content: T,
 }
 
-/// The files of one kind in a folder, in the order of their names, as they were when they were read.
+/// The files of one kind in a folder, ordered by name, as they were when they were read.
 #[derive(Debug)]
 pub(crate) struct KeyFolder<T> {
     folder: PathBuf,
     pub files: Vec<Arc<KeyFile<T>>>,
 }
 
-/// What became of a folder.
+/// The result of reading a folder again.
 #[derive(Debug)]
 pub(crate) struct Reread<T> {
     /// The folder, if files were added, removed or changed.
     pub changed: Option<KeyFolder<T>>,
-    /// Why files that are there are not used.
+    /// Why some of the files are not used.
     pub refused: Vec<KeyError>,
 }
 
-/// What tells that a file, or what it holds, has changed.
+/// The metadata that reveals whether a file or its content has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: (u64, u64),
@@ -66,15 +67,15 @@ impl Stamp {
         }
     }
 
-    /// Does the file hold what it held, whoever owns it and may read it by now?
+    /// Whether the content is the same, regardless of the owner and the permissions.
     fn has_same_content(&self, other: &Self) -> bool {
         let content = |stamp: &Self| (stamp.inode, stamp.size, stamp.modified);
         content(self) == content(other)
     }
 }
 
-/// The names of the files of a kind in their order, and what tells their state; a folder that is not
-/// there has none.
+/// Lists the files of a kind, ordered by name, with their metadata. A folder that does not exist
+/// has none.
 fn list<T: KeyFileContent>(folder: &Path) -> Result<Vec<(PathBuf, io::Result<Stamp>)>, KeyError> {
     let unreadable = |error| KeyError::Unreadable(folder.to_owned(), error);
     let entries = match fs::read_dir(folder) {
@@ -86,7 +87,7 @@ fn list<T: KeyFileContent>(folder: &Path) -> Result<Vec<(PathBuf, io::Result<Sta
     for entry in entries {
         let name = entry.map_err(unreadable)?.path();
         if T::is_named(&name) {
-            let stamp = fs::metadata(&name).map(|meta| Stamp::of(&meta)); // of a link's target
+            let stamp = fs::metadata(&name).map(|meta| Stamp::of(&meta)); // follows links
             found.push((name, stamp));
         }
     }
@@ -94,7 +95,7 @@ fn list<T: KeyFileContent>(folder: &Path) -> Result<Vec<(PathBuf, io::Result<Sta
     Ok(found)
 }
 
-/// Are there any such files in the folder, whatever they hold?
+/// Whether the folder has any file of this kind, valid or not.
 pub(crate) fn has_any<T: KeyFileContent>(folder: &Path) -> Result<bool, KeyError> {
     Ok(!list::<T>(folder)?.is_empty())
 }
@@ -116,7 +117,7 @@ impl<T> Default for KeyFolder<T> {
 }
 
 impl<T: KeyFileContent> KeyFolder<T> {
-    /// Reads every file of the kind; one that cannot be used is an error.
+    /// Reads all files of the kind. It is an error if one cannot be used.
     pub fn read(folder: &Path) -> Result<Self, KeyError> {
         let listed = list::<T>(folder)?.into_iter();
         let files = listed.map(|(name, stamp)| read_file(folder, name, stamp));
@@ -127,8 +128,8 @@ impl<T: KeyFileContent> KeyFolder<T> {
         &self.folder
     }
 
-    /// Reads what has changed since. An error says that it cannot be known what is there; then
-    /// everything stays as it is.
+    /// Reads the changes since. An error means that the present state is unknown; then everything
+    /// stays as it is.
     pub fn reread(&self) -> Result<Reread<T>, KeyError> {
         let (mut files, mut refused) = (Vec::new(), Vec::new());
         for (name, stamp) in list::<T>(&self.folder)? {
@@ -141,7 +142,7 @@ impl<T: KeyFileContent> KeyFolder<T> {
             let known = of_name().next();
             let is_unchanged = match (known, &stamp) {
                 (Some(known), Ok(stamp)) => known.stamp.has_same_content(stamp),
-                // a link that leads nowhere: what it led to was removed
+                // A broken link: its target was removed.
                 (Some(_), Err(error)) => error.kind() != io::ErrorKind::NotFound,
                 (None, _) => false,
             };
@@ -159,7 +160,7 @@ impl<T: KeyFileContent> KeyFolder<T> {
         Ok(Reread { changed, refused })
     }
 
-    /// Keeps what is needed of the files of before: what is no longer there, or was changed.
+    /// Keeps files of `before` that were removed or changed, if they are still needed.
     pub fn keep(&mut self, before: &Self, is_needed: impl Fn(&T) -> bool) {
         let is_gone = |file: &Arc<_>| !self.files.iter().any(|own| Arc::ptr_eq(own, file));
         let gone = before.files.iter().filter(|file| is_gone(file) && is_needed(&file.content));
@@ -168,7 +169,7 @@ impl<T: KeyFileContent> KeyFolder<T> {
         self.files.sort_by(|one, other| one.name.cmp(&other.name));
     }
 
-    /// Does it hold the very same files?
+    /// Whether both have the same files.
     pub fn is_same(&self, other: &Self) -> bool {
         self.files.len() == other.files.len()
             && self.files.iter().zip(&other.files).all(|(one, other)| Arc::ptr_eq(one, other))

@@ -1,4 +1,5 @@
-//! The secrets that stand in files and in no database: keys that sign tokens, peppers and server secrets.
+//! The secrets that are stored in files and never in the database: signing keys, peppers and server
+//! secrets.
 
 pub mod claims;
 pub mod files;

@@ -1,7 +1,8 @@
-//! Peppers: secrets beside the database, without which nobody can try passwords on its hashes.
+//! Peppers: secrets outside of the database, without which its password hashes cannot be attacked.
 //!
-//! Argon2 has a place for one (RFC 9106, section 3.1, the secret value K). Each is a file in the folder
-//! of the keys; the last one by name goes into new hashes, and a hash names the one that it needs.
+//! Argon2 supports a pepper as the secret value K (RFC 9106, section 3.1). Each pepper is a file in
+//! the key folder. The last one by name is used for new hashes, and each hash contains the id of
+//! its pepper.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
 use crate::store::Store;
 
-/// How the names of the files end.
+/// The file extension.
 const ENDING: &str = files::PEPPER;
 
-/// The peppers of a folder, as it was when it was read; of a running service those, too, whose files
-/// are gone and which passwords need.
+/// The peppers of a folder when it was read. In a running service, these include removed peppers
+/// that passwords still need.
 #[derive(Debug, Default)]
 pub struct Peppers(KeyFolder<KnownPepperFile>);
 
@@ -28,19 +29,19 @@ struct KnownPepperFile {
     pepper: Arc<Pepper>,
 }
 
-/// A pepper as the operator may see it.
+/// A pepper in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPepper {
     pub id: String,
-    /// Where it is, if it is there.
+    /// The path of its file, or `None` if it is missing.
     pub path: Option<PathBuf>,
-    /// Does it go into new hashes?
+    /// Whether it is used for new hashes.
     pub is_current: bool,
-    /// How many accounts have a password that is checked with it.
+    /// The number of accounts whose password needs it.
     pub passwords: i64,
 }
 
-/// Why the peppers cannot be used; each says what to do.
+/// Why the peppers cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PepperError {
     #[error(transparent)]
@@ -56,7 +57,7 @@ pub enum PepperError {
     Gone { id: String, folder: PathBuf, passwords: i64 },
 }
 
-/// Why a pepper is not forgotten.
+/// Why a pepper cannot be forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     #[error(transparent)]
@@ -68,13 +69,13 @@ pub enum ForgetError {
 }
 
 impl Peppers {
-    /// Reads every file of a pepper in the folder. One that is not there has none.
+    /// Reads all peppers of the folder. A folder that does not exist has none.
     pub fn read(folder: &Path) -> Result<Self, KeyError> {
         KeyFolder::read(folder).map(Self)
     }
 
-    /// Makes a pepper, which goes into new hashes from now on: readable by its owner alone, and on the
-    /// disk when this returns. Running services take it up within a second.
+    /// Creates a pepper for new hashes. Only its owner can read the file, which is on the disk when
+    /// this returns. Running services use it within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<(String, PathBuf), KeyError> {
         let pepper = Pepper::random();
         let name = format!("pepper-{:015}-{}.{ENDING}", now.millis(), random_id());
@@ -83,7 +84,7 @@ impl Peppers {
         Ok((pepper.id(), path))
     }
 
-    /// Is every one there that a password needs?
+    /// Checks that no pepper is missing that a password needs.
     pub async fn check(&self, store: &Store) -> Result<(), PepperError> {
         for id in store.peppers_in_use().await? {
             if self.named(&id).is_none() {
@@ -94,17 +95,17 @@ impl Peppers {
         Ok(())
     }
 
-    /// That one is missing which so many passwords need.
+    /// The error for a missing pepper that this many passwords need.
     pub fn gone(&self, id: String, passwords: i64) -> PepperError {
         PepperError::Gone { id, folder: self.0.folder().to_owned(), passwords }
     }
 
-    /// The one that goes into new hashes.
+    /// The pepper for new hashes.
     pub fn current(&self) -> Option<&Arc<Pepper>> {
         self.0.files.last().map(|file| &file.content.pepper)
     }
 
-    /// The one of this id.
+    /// The pepper with this id.
     pub fn named(&self, id: &str) -> Option<&Arc<Pepper>> {
         self.file_of(id).map(|file| &file.content.pepper)
     }
@@ -113,13 +114,13 @@ impl Peppers {
         self.0.files.iter().find(|file| file.content.id == id).map(|file| &**file)
     }
 
-    /// Where they are.
+    /// The paths of the files.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.files.iter().map(|file| &*file.path)
     }
 
-    /// Reads what has changed in the folder; `None` if nothing has. Peppers that passwords need stay even
-    /// if their files are gone. What is wrong comes back.
+    /// Reads the changes in the folder. Returns the new peppers, or `None` if nothing has changed,
+    /// and the problems. Removed peppers that passwords need are kept.
     pub async fn reread(
         &self,
         store: &Store,
@@ -139,7 +140,7 @@ impl Peppers {
         Ok((has_changed.then_some(peppers), errors))
     }
 
-    /// Those that are there, the oldest first, and those that are missing.
+    /// Lists the available peppers, oldest first, and the missing ones.
     pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, InternalError> {
         let mut known = Vec::new();
         for (n, file) in self.0.files.iter().enumerate() {
@@ -159,7 +160,7 @@ impl Peppers {
         Ok(known)
     }
 
-    /// Whose passwords need a pepper that is lost, by name.
+    /// Lists the user names of accounts whose password needs this lost pepper.
     pub async fn left_without(&self, id: &str, store: &Store) -> Result<Vec<String>, ForgetError> {
         if let Some(file) = self.file_of(id) {
             return Err(ForgetError::IsThere(id.to_owned(), file.path.clone()));

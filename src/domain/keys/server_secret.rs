@@ -1,9 +1,8 @@
-//! The server secret: 256 random bits that no database holds, from which the service derives a key for
-//! each purpose by HKDF-SHA-256 (RFC 5869), with a label of its own.
+//! The server secret: 256 random bits outside of the database, from which the service derives a key
+//! for each purpose by HKDF-SHA-256 (RFC 5869), each with its own label.
 //!
-//! It is a file in the folder of the signing keys, made at the first start and shared by all nodes.
-//! The last one by name is current: it makes what is new. Older ones are still recognized, for as long
-//! as rows need them.
+//! It is a file in the key folder, created at the first start and shared by all nodes. The last one
+//! by name is current and used for new rows. Older ones are still used to recognize existing rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -21,13 +20,13 @@ use crate::store::{HeldUsernameRow, Store};
 
 const PREFIX: &str = "server-secret-";
 const EXTENSION: &str = files::SERVER_SECRET;
-/// What the keys are for. A label is never used for anything else, nor changed.
+/// The labels of the derived keys. A label is never reused or changed.
 const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
 const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
-/// Rows that a statement removes at once: some milliseconds of the one writer.
+/// The number of rows that a statement removes, which occupies the writer for a few milliseconds.
 const BATCH: i64 = 500;
 
-/// The keys that are derived from one secret, which itself is not kept in memory.
+/// The keys that are derived from one secret. The secret itself is not kept in memory.
 pub(crate) struct DerivedKeys {
     id: String,
     throttle: hmac::Key,
@@ -36,7 +35,7 @@ pub(crate) struct DerivedKeys {
 
 impl DerivedKeys {
     fn new(secret: &ServerSecret) -> Self {
-        // the secret is uniformly random, so no salt is needed (RFC 5869, section 3.1)
+        // The secret is uniformly random, so no salt is needed (RFC 5869, section 3.1).
         let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.expose());
         let derive = |label: &[u8]| {
             let labels = [label];
@@ -80,25 +79,25 @@ impl KeyFileContent for DerivedKeys {
     }
 }
 
-/// The server secrets of a folder: at least one.
+/// The server secrets of a folder, at least one.
 #[derive(Debug)]
 pub struct ServerSecrets {
     set: RwLock<Arc<KeyFolder<DerivedKeys>>>,
 }
 
-/// A server secret as the operator may see it.
+/// A server secret in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownServerSecret {
     pub id: String,
-    /// Where its file is, if it is there.
+    /// The path of its file, or `None` if it is missing.
     pub path: Option<PathBuf>,
-    /// Is it used for what is new?
+    /// Whether it is used for new rows.
     pub is_current: bool,
-    /// How many held user names cannot be recognized without it.
+    /// The number of reserved user names that cannot be recognized without it.
     pub held_usernames: i64,
 }
 
-/// Why the server secrets cannot be used; each says what to do.
+/// Why the server secrets cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerSecretError {
     #[error(transparent)]
@@ -119,7 +118,7 @@ pub enum ServerSecretError {
     NoneLeft(PathBuf),
 }
 
-/// Why a server secret is not forgotten.
+/// Why a server secret cannot be forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetSecretError {
     #[error(transparent)]
@@ -135,20 +134,20 @@ pub enum ForgetSecretError {
 }
 
 impl ServerSecrets {
-    /// Are there any in the folder, whatever they hold?
+    /// Whether the folder has any server secrets, valid or not.
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
         folder::has_any::<DerivedKeys>(folder)
     }
 
-    /// Reads every server secret of the folder. `None` if there is none.
+    /// Reads all server secrets of the folder. Returns `None` if there are none.
     pub fn read(folder: &Path) -> Result<Option<Self>, KeyError> {
         let set = KeyFolder::<DerivedKeys>::read(folder)?;
         let has_one = !set.files.is_empty();
         Ok(has_one.then(|| Self { set: RwLock::new(Arc::new(set)) }))
     }
 
-    /// Makes a server secret, which is current from now on: readable by its owner alone, and on the
-    /// disk when this returns. Running services use it within a second.
+    /// Creates a server secret, which is current from now on. Only its owner can read the file,
+    /// which is on the disk when this returns. Running services use it within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<(String, PathBuf), KeyError> {
         let secret = ServerSecret::random();
         let name = format!("{PREFIX}{:015}-{}.{EXTENSION}", now.millis(), random_id());
@@ -157,12 +156,12 @@ impl ServerSecrets {
         Ok((secret.id(), path))
     }
 
-    /// The current secret's id.
+    /// The id of the current secret.
     pub fn current_id(&self) -> String {
         current(&self.set()).id.clone()
     }
 
-    /// Is the secret of this id there?
+    /// Whether the secret with this id is available.
     pub fn has(&self, id: &str) -> bool {
         self.set().has(id)
     }
@@ -171,14 +170,14 @@ impl ServerSecrets {
         self.set().files.iter().map(|file| file.path.clone()).collect()
     }
 
-    /// Half of an HMAC-SHA-256 of what is throttled: what a client typed as a user name, which can be
-    /// a password, cannot be guessed from it by a reader of the database.
+    /// Half of the HMAC-SHA-256 of a throttle key. A client may have typed a password as its user
+    /// name; a reader of the database cannot guess it from the digest.
     pub(crate) fn throttle_digest(&self, text: &str) -> [u8; 16] {
         let mac = hmac::sign(&current(&self.set()).throttle, text.as_bytes());
         mac.as_ref()[..16].try_into().expect("HMAC-SHA-256 has 32 bytes")
     }
 
-    /// The row that holds a user name.
+    /// The row that reserves a user name.
     pub(crate) fn hold(&self, username: &Username, until: Timestamp) -> HeldUsernameRow {
         let set = self.set();
         let keys = current(&set);
@@ -189,13 +188,13 @@ impl ServerSecrets {
         }
     }
 
-    /// By which a user name is found if it is held, whichever of the secrets was current then.
+    /// The digests by which a reserved user name is found, one for each secret.
     pub(crate) fn held_digests(&self, username: &Username) -> Vec<HeldUsernameDigest> {
         self.set().files.iter().map(|file| file.content.digest_of(username)).collect()
     }
 
-    /// Uses new server secrets, and no longer those that were removed, unless a row needs them. True if
-    /// secrets came or went; and what cannot be done.
+    /// Uses added server secrets, and stops using removed ones unless a row needs them. Returns
+    /// whether secrets were added or removed, and the problems.
     pub async fn reload(
         &self,
         store: &Store,
@@ -225,12 +224,12 @@ impl ServerSecrets {
     }
 }
 
-/// The secret that makes what is new.
+/// The secret for new rows.
 fn current(set: &KeyFolder<DerivedKeys>) -> &DerivedKeys {
     &set.files.last().expect("there is at least one").content
 }
 
-/// The secrets that are there, the oldest first, and those that are missing.
+/// Lists the available secrets, oldest first, and the missing ones.
 pub async fn known(
     folder: &Path,
     store: &Store,
@@ -258,8 +257,8 @@ pub async fn known(
     Ok(known)
 }
 
-/// Forgets a server secret that is lost: what needs it is removed. How many user names are no longer
-/// held.
+/// Forgets a lost server secret: removes the rows that need it. Returns the number of user names
+/// that are no longer reserved.
 pub async fn forget(folder: &Path, id: &str, store: &Store) -> Result<u64, ForgetSecretError> {
     let set = KeyFolder::<DerivedKeys>::read(folder)?;
     if let Some(file) = set.files.iter().find(|file| file.content.id == id) {
@@ -276,7 +275,7 @@ pub async fn forget(folder: &Path, id: &str, store: &Store) -> Result<u64, Forge
     if released == 0 { Err(ForgetSecretError::NotNeeded(id.to_owned())) } else { Ok(released) }
 }
 
-/// An error if a secret that rows need is not there.
+/// Returns an error if a secret is missing that rows need.
 pub fn check(
     folder: &Path,
     secrets: Option<&ServerSecrets>,

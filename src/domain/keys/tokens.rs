@@ -1,7 +1,8 @@
-//! Signing keys and claims: the only place that names jsonwebtoken.
+//! Signs and verifies tokens. No other module names jsonwebtoken.
 //!
-//! A session token is a JWT (RFC 7519) signed with Ed25519. The library checks the signature;
-//! every other rule is checked here, by our clock, because its defaults forgive too much.
+//! A session token is a JWT (RFC 7519) that is signed with Ed25519. The library verifies the
+//! signature. All other rules are checked here, with our clock, because the library's defaults are
+//! too lenient.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,32 +29,33 @@ use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
 use crate::domain::keys::{files, folder};
 
-/// The type in a session token's header: no token of another kind passes for one (RFC 8725, 3.11).
+/// The type in the header of a session token. It prevents that a token of another kind is accepted
+/// as one (RFC 8725, section 3.11).
 const SESSION: &str = "session+jwt";
 const DEVICE: &str = "device+jwt";
-/// An access token (RFC 9068, section 2.1). Nothing here ever takes one.
+/// The type of an access token (RFC 9068, section 2.1). Cloakroom itself never accepts one.
 const ACCESS: &str = "at+jwt";
-/// By as much a token's `iat` may lie ahead: the clocks of two nodes differ. Whether its session is
-/// active is decided by the session's row.
+/// How far the `iat` of a token may be in the future, because the clocks of nodes differ. Whether
+/// the session is active depends on its row.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// A token is 400 bytes or so; the contract promises at most this many.
+/// The maximum length of a token, which the API contract promises. A token has about 400 bytes.
 const LONGEST: usize = 1024;
-/// The label of a PKCS#8 key (RFC 7468, section 10).
+/// The PEM label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
-/// How the names of the files end.
+/// The file extension.
 const ENDING: &str = files::PEM;
 
-/// The folder of the keys that sign and verify session tokens, as it was last read.
+/// The signing keys of a folder when it was last read.
 pub struct Keys {
     issuer: String,
     set: RwLock<Arc<KeySet>>,
 }
 
-/// The keys of a folder, which verify.
+/// The keys of a folder, all of which verify tokens.
 struct KeySet {
     folder: KeyFolder<Key>,
-    /// The last one by name signs. When all were removed it is the last one that there was: nothing
-    /// verifies what it signs, and `can_sign` says so beforehand.
+    /// The key that signs: the last one by name. If all keys were removed, it is the last one that
+    /// existed; then no token that it signs would verify, and `can_sign` returns false.
     signing: Arc<KeyFile<Key>>,
 }
 
@@ -64,7 +66,7 @@ struct Key {
     verifying: DecodingKey,
 }
 
-/// A key as anybody may see it.
+/// A public key.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
     pub kid: String,
@@ -105,7 +107,7 @@ struct WireDevice {
     exp: i64,
 }
 
-/// RFC 9068, section 2.2.
+/// The claims of RFC 9068, section 2.2.
 #[derive(Serialize)]
 struct WireAccess {
     iss: String,
@@ -118,12 +120,12 @@ struct WireAccess {
 }
 
 impl Keys {
-    /// Are there any in the folder, whatever they are good for?
+    /// Whether the folder has any signing keys, valid or not.
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
         folder::has_any::<Key>(folder)
     }
 
-    /// Reads every `*.pem` of the folder. `None` if there is none.
+    /// Reads all `*.pem` files of the folder. Returns `None` if there are none.
     pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
         let folder = KeyFolder::<Key>::read(folder)?;
         let Some(signing) = folder.files.last().map(Arc::clone) else { return Ok(None) };
@@ -131,8 +133,8 @@ impl Keys {
         Ok(Some(Self { issuer: issuer.to_owned(), set }))
     }
 
-    /// Reads what has changed in the folder: a key whose file was removed is no longer trusted, and one
-    /// that was added is, unless it cannot be used. True if keys came or went; and what is wrong.
+    /// Reads the changes in the folder: removed keys are no longer trusted, and added ones are, if
+    /// they are valid. Returns whether keys were added or removed, and the problems.
     pub fn reload(&self) -> Result<(bool, Vec<KeyError>), KeyError> {
         let before = self.set();
         let Reread { changed, mut refused } = before.folder.reread()?;
@@ -148,12 +150,13 @@ impl Keys {
         Ok((has_changed, refused))
     }
 
-    /// Is there a key? A service whose keys were all removed trusts no token and signs none.
+    /// Whether there is a key. A service whose keys were all removed accepts no token and signs
+    /// none.
     pub fn can_sign(&self) -> bool {
         !self.set().folder.files.is_empty()
     }
 
-    /// An error of the moment if there is no key that signs.
+    /// Returns a transient error if there is no signing key.
     pub fn require_signing_key(&self) -> Result<(), InternalError> {
         if self.can_sign() {
             return Ok(());
@@ -162,7 +165,7 @@ impl Keys {
         Err(InternalError::transient("signing a token", KeyError::Gone(folder)))
     }
 
-    /// The public halves, the oldest first.
+    /// The public keys, oldest first.
     pub fn public(&self) -> Vec<PublicKey> {
         let set = self.set();
         let keys = set.folder.files.iter().map(|file| PublicKey {
@@ -178,8 +181,8 @@ impl Keys {
         Arc::clone(&self.set.read().expect("nobody panics while writing"))
     }
 
-    /// Makes a key, which signs from now on: readable by its owner alone, and on the disk when this
-    /// returns. Running services take it up within a second.
+    /// Creates a signing key, which is used from now on. Only its owner can read the file, which is
+    /// on the disk when this returns. Running services use it within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<PathBuf, KeyError> {
         let path = folder.join(format!("session-{:015}-{}.{ENDING}", now.millis(), random_id()));
         let text =
@@ -188,20 +191,20 @@ impl Keys {
         Ok(path)
     }
 
-    /// Signs a token for the session.
+    /// Signs a session token.
     pub fn sign(&self, claims: &Claims) -> SessionToken {
         let claims = WireClaims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
             sub: claims.account.as_str().to_owned(),
-            sid: claims.sid.expose(), // the token is where the sid lives
+            sid: claims.sid.expose(), // only the token contains the sid
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
         SessionToken::new(self.signed(SESSION, &claims))
     }
 
-    /// Verifies a session token; not whether its session is active.
+    /// Verifies a session token. It does not check whether the session is active.
     pub fn verify(&self, token: &str, now: Timestamp) -> VerifiedToken {
         match self.read_claims(token) {
             Some(claims) if is_ahead(claims.issued_at, now) => VerifiedToken::NotYetValid(claims),
@@ -223,7 +226,7 @@ impl Keys {
         })
     }
 
-    /// Signs a token for the device.
+    /// Signs a device token.
     pub fn sign_device(&self, claims: &DeviceClaims) -> DeviceToken {
         let claims = WireDevice {
             iss: self.issuer.clone(),
@@ -237,7 +240,7 @@ impl Keys {
         DeviceToken::new(self.signed(DEVICE, &claims))
     }
 
-    /// What the device token says, if it is one of ours and in force.
+    /// Verifies a device token. Returns its claims if this service has signed it and it is valid.
     pub fn verify_device(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
         let claims: WireDevice = self.opened(DEVICE, token.expose())?; // to verify it
         let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
@@ -254,14 +257,15 @@ impl Keys {
         })
     }
 
-    /// Does this token say that it is a device of the account? Nothing of it is verified: this is for
-    /// whom a client sends many, most of them planted, and a signature takes 50 times as long.
+    /// Whether this token claims to be a device of the account. Nothing is verified: a client may
+    /// send many tokens, most of them planted by others, and verifying a signature takes 50 times
+    /// as long.
     pub fn names_account(token: &DeviceToken, account: &AccountId) -> bool {
         #[derive(Deserialize)]
         struct Subject {
             sub: String,
         }
-        let token = token.expose(); // to read it
+        let token = token.expose(); // to read the claims
         if token.len() > LONGEST {
             return false;
         }
@@ -269,8 +273,8 @@ impl Keys {
         subject.is_some_and(|claims| claims.sub == account.as_str())
     }
 
-    /// Signs an access token. Its `client_id` is this service: people sign in here, and no other
-    /// client is registered that a token could be issued to.
+    /// Signs an access token. Its `client_id` is this service, because users sign in here, and
+    /// there are no other registered clients.
     pub fn sign_access(&self, claims: &AccessClaims) -> AccessToken {
         let claims = WireAccess {
             iss: self.issuer.clone(),
@@ -293,7 +297,7 @@ impl Keys {
         jsonwebtoken::encode(&header, claims, &key.signing).expect("a key that was read can sign")
     }
 
-    /// The claims of a token that one of our keys signed, as a token of this type.
+    /// Verifies the signature and type of a token, and returns its claims.
     fn opened<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         if token.len() > LONGEST {
             return None;
@@ -334,12 +338,12 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Was it issued later than any clock of this service's nodes can be?
+/// Whether the token was issued later than any clock of this service's nodes can be.
 fn is_ahead(issued_at: Timestamp, now: Timestamp) -> bool {
     issued_at > now.plus(MAX_CLOCK_SKEW)
 }
 
-/// One part of a JWT as JSON; serde refuses repeated and unknown members.
+/// Decodes one part of a JWT as JSON. serde refuses repeated and unknown members.
 fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     serde_json::from_slice(&json).ok()
@@ -369,9 +373,10 @@ fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
     Ok((path, key))
 }
 
-/// A new key in PEM form.
+/// Generates a key in PEM format.
 fn made() -> Result<Zeroizing<String>, &'static str> {
-    // the system's random bytes: the library would first spend 40 ms on a generator of its own
+    // The seed comes from the operating system: the library would first spend 40 ms on initializing
+    // its own generator.
     let seed = Zeroizing::new(random_bytes::<32>());
     let refused = "the system makes no key";
     let pkcs8 = Ed25519KeyPair::from_seed_unchecked(&seed[..]).map_err(|_| refused)?;
@@ -380,7 +385,7 @@ fn made() -> Result<Zeroizing<String>, &'static str> {
     Ok(Zeroizing::new(pem.map_err(|_| refused)?))
 }
 
-/// The key's name: its JWK thumbprint (RFC 7638, with the members of RFC 8037).
+/// The key id: the JWK thumbprint (RFC 7638, with the members of RFC 8037).
 fn thumbprint(public: &[u8]) -> String {
     let x = BASE64_URL_SAFE_NO_PAD.encode(public);
     let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);

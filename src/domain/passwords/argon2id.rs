@@ -1,4 +1,4 @@
-//! Argon2id: the hashes that Cloakroom makes (RFC 9106), in PHC string form.
+//! Argon2id, the algorithm of Cloakroom's own hashes (RFC 9106), in PHC string format.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::domain::passwords::cost::HashCost;
 use crate::domain::passwords::memory::Memory;
 use crate::store::HashRow;
 
-/// The parameter of a PHC string that names the pepper.
+/// The parameter of a PHC string that contains the id of the pepper.
 const KEY_ID: &str = "keyid";
-/// 256 bits of hash and 128 of salt, as RFC 9106 recommends.
+/// 256 bits of output and 128 of salt, as RFC 9106 recommends.
 pub(super) const OUTPUT: usize = 32;
 const SALT: usize = 16;
-/// The most bytes of a salt that a PHC string holds.
+/// The maximum length of a salt in a PHC string, in bytes.
 const MOST_SALT: usize = 64;
 
-/// A hash of ours, taken apart.
+/// The parts of one of our hashes.
 pub(super) struct Argon2id {
     pub cost: HashCost,
     params: Params,
@@ -28,19 +28,19 @@ pub(super) struct Argon2id {
 }
 
 impl Argon2id {
-    /// One that is to be made.
+    /// A hash that is to be computed, with a random salt.
     pub fn new(cost: HashCost, pepper: Option<Arc<Pepper>>) -> Self {
         let output = Output::new(&[0; OUTPUT]).expect("32 bytes are an output");
         let params = params(cost).expect("our own parameters are within bounds");
         Self { cost, params, pepper, salt: random_bytes::<SALT>().to_vec(), output }
     }
 
-    /// What an unknown name is compared with: as much work, and never equal.
+    /// The decoy for unknown users: the same work, and never a match.
     pub fn decoy(cost: HashCost) -> Self {
         Self::new(cost, None)
     }
 
-    /// Reads a hash, and the name of the pepper that it needs.
+    /// Parses a hash. Returns it with the id of the pepper that it needs.
     pub fn read(text: &str) -> Option<(Self, Option<String>)> {
         let hash = phc::PasswordHash::new(text).ok()?;
         let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(0x13);
@@ -57,29 +57,29 @@ impl Argon2id {
         is_salt.then_some((read, pepper))
     }
 
-    /// Hashes a password as this one was.
+    /// Hashes a password with the parameters, salt and pepper of this hash.
     pub fn output_of(&self, password: &Password, memory: &mut Memory) -> Output {
         let (version, params) = (Version::V0x13, self.params.clone());
         let argon2 = match &self.pepper {
             None => Argon2::new(Algorithm::Argon2id, version, params),
-            // this is the hashing with it
+            // computes the hash
             Some(pepper) => {
                 Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, version, params)
                     .expect("a pepper is short")
             }
         };
         let mut output = [0; OUTPUT];
-        memory.hash(&argon2, password.expose(), &self.salt, &mut output); // this is the hashing
+        memory.hash(&argon2, password.expose(), &self.salt, &mut output); // computes the hash
         Output::new(&output).expect("32 bytes are an output")
     }
 
-    /// Is it what new hashes are made with?
+    /// Whether it uses the current pepper, or none if there is no current one.
     pub fn is_peppered_by(&self, current: Option<&Arc<Pepper>>) -> bool {
         let id = |pepper: Option<&Arc<Pepper>>| pepper.map(|pepper| pepper.id());
         id(self.pepper.as_ref()) == id(current)
     }
 
-    /// The row of this hash, when its output is that.
+    /// The row of this hash, with the given output.
     pub fn row(&self, output: &Output) -> HashRow {
         let HashCost { memory_kib, passes, lanes } = self.cost;
         let salt = Salt::new(&self.salt).expect("16 bytes are a salt");
@@ -91,7 +91,7 @@ impl Argon2id {
     }
 }
 
-/// The parameters of this cost, if it is within what a stored hash may cost.
+/// The Argon2 parameters for this cost, if it is within the limits for stored hashes.
 fn params(cost: HashCost) -> Option<Params> {
     let HashCost { memory_kib, passes, lanes } = cost;
     let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT)).ok()?;
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_peppered_hash_is_argon2s_own_with_a_secret() {
-        // by libargon2's `argon2id_ctx` with `secret` and `secretlen`
+        // Computed by libargon2's `argon2id_ctx` with `secret` and `secretlen`.
         let pepper = Pepper::parse("0123456789abcdef".repeat(4).as_bytes()).unwrap();
         let own = Argon2id {
             cost: CHEAP,

@@ -1,20 +1,22 @@
-//! What is guessed before anything else: names that belong to the place, repetitions, runs of the
-//! keyboard, and what many people chose (NIST SP 800-63B-4, section 3.1.1.2; ASVS 6.2.4 and 6.2.11).
+//! Finds passwords that attackers guess first: names of the service, repetitions, keyboard
+//! sequences, and common passwords (NIST SP 800-63B-4, section 3.1.1.2; ASVS 6.2.4 and 6.2.11).
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::domain::passwords::common_passwords;
 
-/// A pattern of so many characters says little however often; six can be a word.
+/// The longest repeated pattern. A pattern of up to five characters adds little however often it is
+/// repeated; six can be a word.
 const LONGEST_PATTERN: usize = 5;
-/// Names shorter than this say nothing: "al" is part of too much.
+/// Shorter names are ignored: "al" is part of too many words.
 const SHORTEST_NAME: usize = 3;
-/// In words about every character starts a new run, in "qwe123asd456" every third.
+/// The minimum average length of runs. In words almost every character starts a new run, in
+/// "qwe123asd456" every third.
 const CHARS_A_RUN: usize = 3;
 
-/// Characters that follow each other, round and round: digits, alphabets, and the rows and columns
-/// of keyboards in the United States, Germany, France and Russia.
+/// Cyclic sequences of characters: digits, alphabets, and the rows and columns of keyboards in the
+/// United States, Germany, France and Russia.
 const TRACKS: [&str; 26] = [
     "0123456789",
     "abcdefghijklmnopqrstuvwxyz",
@@ -44,7 +46,7 @@ const TRACKS: [&str; 26] = [
     "ячсмитьбю",
 ];
 
-/// Why a password is guessed early.
+/// Why a password is easy to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guessable {
     NameBased,
@@ -53,8 +55,9 @@ pub enum Guessable {
     Common,
 }
 
-/// Why a guesser would come to this password early, if so. `own` names whoever will have it, and
-/// `place` the service; what is left beside these names must have `fewest` characters.
+/// Whether a password is easy to guess, and why. `own` is the user name of its owner, `place` the
+/// names of the service. If the password contains such names, the rest must have at least `fewest`
+/// characters.
 pub(crate) fn guessable(
     password: &str,
     own: Option<&str>,
@@ -77,19 +80,20 @@ pub(crate) fn guessable(
     }
 }
 
-/// The form in which passwords are compared: capitals and fancy letters are no secret.
+/// The form in which passwords are compared with lists: NFKC and lower case, because case and
+/// letter variants are easy to guess.
 fn folded(text: &str) -> Zeroizing<String> {
     let mut folded = Zeroizing::new(String::with_capacity(2 * text.len()));
     folded.extend(text.nfkc().flat_map(char::to_lowercase));
     folded
 }
 
-/// Is it names of the place, forwards or backwards, once or often, and beside them only digits and
-/// signs, too few to do by themselves?
+/// Whether it consists of these names, forwards or backwards, and a rest of digits and signs that
+/// is shorter than `fewest`.
 fn is_little_but<'a>(names: impl Iterator<Item = &'a str>, folded: &str, fewest: usize) -> bool {
     let mut rest = Zeroizing::new(folded.to_owned());
     let mut words: Vec<String> = names.flat_map(words_of).collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.len())); // the whole before its parts
+    words.sort_by_key(|word| std::cmp::Reverse(word.len())); // a whole name before its parts
     let mut has_name = false;
     for word in words {
         while let Some(start) = rest.find(&word) {
@@ -100,7 +104,7 @@ fn is_little_but<'a>(names: impl Iterator<Item = &'a str>, folded: &str, fewest:
     has_name && rest.chars().count() < fewest && !rest.chars().any(char::is_alphabetic)
 }
 
-/// A name, the words it is made of, and each of them backwards.
+/// A name, the words in it, and the reverse of each.
 fn words_of(name: &str) -> Vec<String> {
     let name = folded(name);
     let parts = name.split(|c: char| !c.is_alphanumeric());
@@ -110,12 +114,12 @@ fn words_of(name: &str) -> Vec<String> {
     words.flat_map(|word| [word.chars().rev().collect(), word]).collect()
 }
 
-/// Does it say the same `length` characters again and again?
+/// Whether it repeats the same `length` characters.
 fn is_repeated(chars: &[char], length: usize) -> bool {
     chars.len() >= 2 * length && chars[length..] == chars[..chars.len() - length]
 }
 
-/// Is it on the list, once or said again and again?
+/// Whether it is an entry of the list, or a repetition of one.
 fn is_a_common_one(folded: &str) -> bool {
     let bytes = folded.as_bytes();
     let pieces = common_passwords::MIN_LENGTH..=bytes.len();
@@ -125,7 +129,7 @@ fn is_a_common_one(folded: &str) -> bool {
     })
 }
 
-/// Is it made of runs of the tracks, long ones on the average?
+/// Whether it consists of runs that are long on average.
 fn is_run(chars: &[char]) -> bool {
     let (mut rest, mut runs) = (chars, 0);
     while !rest.is_empty() {
@@ -135,7 +139,7 @@ fn is_run(chars: &[char]) -> bool {
     runs * CHARS_A_RUN <= chars.len()
 }
 
-/// Is it two runs that take turns, as in "q1w2e3"?
+/// Whether it interleaves two runs, as in "q1w2e3".
 fn is_two_runs(chars: &[char]) -> bool {
     let every_other = |first: usize| -> Zeroizing<Vec<char>> {
         Zeroizing::new(chars.iter().copied().skip(first).step_by(2).collect())
@@ -143,7 +147,8 @@ fn is_two_runs(chars: &[char]) -> bool {
     is_run(&every_other(0)) && is_run(&every_other(1))
 }
 
-/// How many characters from the first one on are one run: on a track, back on it, or the same one.
+/// The length of the longest run at the start: forwards or backwards on a track, or the same
+/// character.
 fn longest_run(chars: &[char]) -> usize {
     let same = chars.iter().take_while(|c| **c == chars[0]).count();
     let on_tracks = TRACKS.iter().filter(|track| track.contains(chars[0])).map(|track| {
@@ -239,8 +244,8 @@ mod tests {
             "eine rose ist eine rose",
             "j839201748392017",
             "a3b8d1q7z5t2m9x4",
-            "cloakroom839201748372019", // what is left is fifteen characters by itself
-            "akbxcqdzemfwgjhu",         // every other character only follows the alphabet
+            "cloakroom839201748372019", // the rest alone has fifteen characters
+            "akbxcqdzemfwgjhu",         // only every other character follows the alphabet
         ] {
             assert_eq!(verdict(password), None, "{password}");
         }

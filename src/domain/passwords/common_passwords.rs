@@ -1,21 +1,21 @@
-//! The passwords that many people chose, in a list that is read where it lies in the program.
+//! The list of common passwords, which is compiled into the program and read in place.
 //!
-//! `common_passwords/README.md` says where the list is from and how it is laid out.
+//! `common_passwords/README.md` describes the source and the format of the list.
 
 use std::cmp::Ordering;
 
-/// The list has no shorter entries, in bytes: no setting allows shorter passwords.
+/// The minimum length of an entry in bytes: no setting allows shorter passwords.
 pub(crate) const MIN_LENGTH: usize = 8;
 
 static LIST: &[u8] = include_bytes!("common_passwords/list");
 
-/// Is this on the list? Its letters have been made small.
+/// Whether the list contains this password. It must be in lower case.
 pub(crate) fn contain(folded: &str) -> bool {
     let wanted = folded.as_bytes();
     let index = index();
     let before = index.partition_point(|start| {
         let first = Entries::of(&LIST[at(*start)..]).step().map(|first| first <= wanted);
-        first.unwrap_or(false) // nothing starts where the last one ends
+        first.unwrap_or(false) // the end of the last block
     });
     let Some(block) = before.checked_sub(1) else { return false };
     let mut entries = Entries::of(&LIST[at(index[block])..at(index[block + 1])]);
@@ -29,17 +29,17 @@ pub(crate) fn contain(folded: &str) -> bool {
     false
 }
 
-/// Where each block starts, and where the last one ends.
+/// The offsets of the blocks, and of the end of the last one.
 fn index() -> &'static [[u8; 4]] {
     let (offsets, _) = LIST.as_chunks();
-    &offsets[..at(offsets[0]) / 4] // the first block starts behind the index
+    &offsets[..at(offsets[0]) / 4] // the first block starts after the index
 }
 
 fn at(offset: [u8; 4]) -> usize {
     u32::from_le_bytes(offset) as usize
 }
 
-/// The entries of a block, one after the other.
+/// Decodes the entries of a block in their order.
 struct Entries {
     rest: &'static [u8],
     entry: Vec<u8>,
@@ -50,7 +50,7 @@ impl Entries {
         Self { rest, entry: Vec::new() }
     }
 
-    /// The next entry: what it shares with the one before, and its own end.
+    /// The next entry: a prefix of the previous one, followed by its own suffix.
     fn step(&mut self) -> Option<&[u8]> {
         let (&shared, rest) = self.rest.split_first()?;
         let last = rest.iter().position(|byte| byte & 0x80 != 0)?;

@@ -1,8 +1,8 @@
-//! What hashing a password costs, and what it may cost.
+//! The cost of a password hash, and its limits.
 
 use serde::Serialize;
 
-/// What one hash costs.
+/// The Argon2 parameters that determine the cost of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct HashCost {
     pub memory_kib: u32,
@@ -10,22 +10,24 @@ pub struct HashCost {
     pub lanes: u32,
 }
 
-/// Why a price is none that new hashes may have.
+/// Why a cost is not allowed for new hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadCost {
-    /// More than this, or nothing.
+    /// A parameter exceeds this maximum, or is zero.
     AboveMost(HashCost),
-    /// Less than this, which is the least for as many passes.
+    /// The memory is below this minimum for the number of passes.
     BelowLeast(HashCost),
 }
 
 impl HashCost {
     /// OWASP's first choice for Argon2id, about 23 ms of one core.
     pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// A hash may cost up to this, about 2 seconds; more is refused before memory is taken.
+    /// The maximum for any hash, about 2 seconds. A higher cost is refused before memory is
+    /// allocated.
     const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
-    /// OWASP's Password Storage Cheat Sheet calls these equally strong; each is a floor for as many
-    /// passes or more. Lanes do not count: they cost an attacker nothing.
+    /// The minimums of OWASP's Password Storage Cheat Sheet, which are equally strong. Each is the
+    /// minimum memory for that many passes or more. Lanes do not matter: they cost an attacker
+    /// nothing.
     const LEAST: [Self; 5] = [
         Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
         Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
@@ -34,7 +36,7 @@ impl HashCost {
         Self { memory_kib: 7 * 1024, passes: 5, lanes: 1 },
     ];
 
-    /// May new hashes cost this?
+    /// Checks that the cost is allowed for new hashes.
     pub fn check(self) -> Result<(), BadCost> {
         if !self.is_bounded() {
             return Err(BadCost::AboveMost(Self::MOST));
@@ -46,7 +48,7 @@ impl HashCost {
         }
     }
 
-    /// Is it within what a stored hash may cost?
+    /// Whether the cost is within the limits for stored hashes.
     pub(crate) fn is_bounded(self) -> bool {
         let most = Self::MOST;
         (1..=most.memory_kib).contains(&self.memory_kib)
@@ -54,7 +56,7 @@ impl HashCost {
             && (1..=most.lanes).contains(&self.lanes)
     }
 
-    /// About as many microseconds of one core.
+    /// The estimated time on one core, in microseconds.
     pub(crate) fn micros(self) -> i64 {
         i64::from(self.memory_kib) * i64::from(self.passes) * 3 / 5
     }

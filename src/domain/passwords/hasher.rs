@@ -1,4 +1,4 @@
-//! Hashing on threads of its own, so that it never holds up a request.
+//! Hashes passwords on dedicated threads, so that hashing never blocks a request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -17,30 +17,32 @@ use crate::domain::passwords::rules::{NewPassword, prepare};
 use crate::domain::passwords::stored::Stored;
 use crate::store::HashRow;
 
-/// Hashes on threads of its own, at the lowest priority, so that readers never wait for it.
+/// Hashes passwords on dedicated threads with the lowest priority, so that other requests are not
+/// delayed.
 #[derive(Debug)]
 pub struct Hasher {
     queue: Arc<HashQueue<Memory>>,
-    /// The microseconds that a comparison is answered after at the soonest.
+    /// The minimum time of a verification, in microseconds.
     pace: AtomicU64,
     cost: HashCost,
     peppers: RwLock<Arc<Peppers>>,
 }
 
-/// What comparing a password with a hash says. Each takes as long.
+/// The result of verifying a password. All results take the same time.
 #[derive(Debug)]
 pub enum Verdict {
     Wrong,
     Right,
-    /// It is the right one, and new hashes cost something else: here it is again, to be hashed anew.
+    /// The password is correct, but its hash has other parameters than new ones. Contains the
+    /// password, which should be hashed again.
     Outdated(NewPassword),
-    /// What is stored is no hash, or costs more than any may.
+    /// The stored text is not a valid hash, or exceeds the cost limits.
     Unusable(InternalError),
-    /// The hash needs a pepper that is not here.
+    /// The hash needs a pepper that is missing.
     Unpeppered(InternalError),
 }
 
-/// A slot in the queue of what is to be hashed.
+/// A slot in the hashing queue.
 pub type HashSlot = Slot<Memory>;
 
 impl Drop for Hasher {
@@ -67,37 +69,37 @@ impl Hasher {
         Self { queue, pace: AtomicU64::new(0), cost, peppers: RwLock::default() }
     }
 
-    /// What hashes are made and compared with.
+    /// The current peppers.
     pub fn peppers(&self) -> Arc<Peppers> {
         Arc::clone(&self.peppers.read().expect("nobody panics while writing"))
     }
 
-    /// From now on hashes are made and compared with these.
+    /// Replaces the peppers for all further hashes and verifications.
     pub fn set_peppers(&self, peppers: Peppers) {
         *self.peppers.write().expect("nobody panics while writing") = Arc::new(peppers);
     }
 
-    /// Would this request get a slot? One that would not is refused before anything is looked up.
+    /// Checks that a slot is available, so that a request is refused before it causes a query.
     pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
         self.queue.check_capacity(share)
     }
 
-    /// A slot for a request that has something to do before it is its turn.
+    /// Reserves a slot for a request that has other work to do before it hashes.
     pub fn reserve_slot(&self, share: &Share) -> Result<HashSlot, QueueFull> {
         self.queue.reserve_slot(share)
     }
 
-    /// How many passwords wait for a thread.
+    /// The number of passwords that wait for a thread.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
     }
 
-    /// How many were refused since the start.
+    /// The number of refused requests since startup.
     pub fn refused(&self) -> u64 {
         self.queue.refused()
     }
 
-    /// Hashes a new password with a fresh salt, for no client.
+    /// Hashes a new password with a fresh salt, outside of a client's request.
     pub async fn hash(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
         self.hash_at(&self.reserve_slot(&Share::default())?, password).await
     }
@@ -112,7 +114,7 @@ impl Hasher {
         slot.run(move |memory| new.row(&new.output_of(password.password(), memory))).await
     }
 
-    /// Hashes what can wait, unless somebody waits already.
+    /// Hashes a password unless requests are waiting, for work without urgency.
     pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
         if self.waiting() > 0 {
             return Err(QueueFull);
@@ -120,7 +122,7 @@ impl Hasher {
         self.hash(password).await
     }
 
-    /// Is it the password behind this hash? Works as long when there is none.
+    /// Verifies a password. Without a hash, it takes the same work.
     pub async fn verify(
         &self,
         password: Password,
@@ -129,14 +131,14 @@ impl Hasher {
         self.verify_at(self.reserve_slot(&Share::default())?, password, hash).await
     }
 
-    /// [`Self::verify`] for a request that has a slot, which is given back when the work is done.
+    /// [`Self::verify`] for a request that has a slot. The slot is released when the work is done.
     pub async fn verify_at(
         &self,
         slot: HashSlot,
         password: Password,
         hash: Option<&PasswordHash>,
     ) -> Result<Verdict, QueueFull> {
-        // parsed here for its salt, its parameters and the output to compare with
+        // parsed for its salt, its parameters and its output
         let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.stored(hash));
         let decoy = || Argon2id::decoy(self.cost);
         let (begun, verdict) = match stored {
@@ -152,17 +154,17 @@ impl Hasher {
                 (self.compared(&slot, password, decoy()).await?.0, Verdict::Unusable(fault))
             }
         };
-        drop(slot); // waiting takes nobody's
+        drop(slot); // the wait below occupies no slot
         self.keep_pace(begun).await;
         Ok(verdict)
     }
 
-    /// What a row holds of a password, and the pepper that it needs.
+    /// Parses a stored hash and finds its pepper.
     fn stored(&self, hash: &PasswordHash) -> Result<Stored, InternalError> {
-        Stored::parse(hash.expose(), &self.peppers()) // parsed for what it says of itself
+        Stored::parse(hash.expose(), &self.peppers()) // parsed for its parameters
     }
 
-    /// Compares with a hash of ours; when a thread began to.
+    /// Verifies a password against one of our hashes. Also returns when a thread started the work.
     async fn compared(
         &self,
         slot: &HashSlot,
@@ -174,7 +176,7 @@ impl Hasher {
             let begun = Instant::now();
             let prepared = prepare(&password).unwrap_or(password);
             let output = stored.output_of(&prepared, memory);
-            // `Output` compares in constant time
+            // `Output` compares in constant time.
             let verdict = match output == stored.output {
                 false => Verdict::Wrong,
                 true if stored.cost == cost && stored.is_peppered_by(peppers.current()) => {
@@ -187,7 +189,8 @@ impl Hasher {
         .await
     }
 
-    /// Compares with a hash that another system made of the password as it was typed.
+    /// Verifies a password against an imported hash, in the form in which it was typed. Also
+    /// returns when a thread started the work.
     async fn compared_abroad(
         &self,
         slot: &HashSlot,
@@ -209,8 +212,8 @@ impl Hasher {
         .await
     }
 
-    /// Waits until as much time has passed since a comparison began as the dearest one takes. No
-    /// thread waits, and no core works.
+    /// Waits until the minimum time has passed since the verification started. This occupies
+    /// neither a thread nor a core.
     async fn keep_pace(&self, begun: Instant) {
         let pace = self.pace();
         if !pace.is_zero() {
@@ -218,12 +221,12 @@ impl Hasher {
         }
     }
 
-    /// What verifying a new hash costs.
+    /// The cost of verifying a new hash, in microseconds.
     pub fn cost(&self) -> i64 {
         self.cost.micros()
     }
 
-    /// From now on no comparison is answered sooner than this.
+    /// Sets the minimum time of a verification.
     pub fn set_pace(&self, pace: Duration) {
         let micros = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
         self.pace.store(micros, Ordering::Relaxed);
@@ -233,8 +236,8 @@ impl Hasher {
         Duration::from_micros(self.pace.load(Ordering::Relaxed))
     }
 
-    /// How long comparing with this hash takes here when nothing disturbs it, and half as much again,
-    /// since the cores have other work, too; with a new hash, if there is none.
+    /// Measures the time of a verification against this hash, or against a new hash if there is
+    /// none. Adds 50 percent, because the cores have other work, too.
     pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, QueueFull> {
         let mut fastest = Duration::MAX;
         let slot = self.reserve_slot(&Share::default())?;
@@ -257,7 +260,7 @@ impl Hasher {
     }
 }
 
-/// Half as much again.
+/// Adds 50 percent.
 fn with_reserve(time: Duration) -> Duration {
     time + time / 2
 }
@@ -399,7 +402,7 @@ mod tests {
     async fn what_another_system_hashed_is_known_as_it_was_typed_and_comes_back_to_be_hashed_anew()
     {
         let hasher = Hasher::start(CHEAP, 1);
-        // PBKDF2 of a decomposed password, by Python's hashlib
+        // PBKDF2 of a decomposed password, computed by Python's hashlib.
         let hash = ForeignHash::stored(
             "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
         );
@@ -418,7 +421,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_bcrypt_did_not_read_to_its_end_is_not_hashed_anew() {
         let hasher = Hasher::start(CHEAP, 1);
-        // of eighty bytes, of which bcrypt reads 72
+        // Of eighty bytes, of which bcrypt reads 72.
         let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
         let hash = ForeignHash::stored(hash);
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();

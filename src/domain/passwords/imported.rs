@@ -1,7 +1,7 @@
-//! Hashes that other systems made: read once, bounded before they take memory or time, and gone
-//! after the first good login.
+//! Password hashes from other systems: parsed and checked against limits before they take memory or
+//! time, and replaced after the first successful login.
 //!
-//! What they hash is the password as it was typed there, so it is compared as it is typed here.
+//! These systems hash the password as it was typed, so it is verified without normalization.
 
 use std::num::NonZeroU32;
 
@@ -19,32 +19,33 @@ use crate::core::secret::{Password, PasswordHash};
 use crate::domain::passwords::cost::HashCost;
 use crate::domain::passwords::memory::Memory;
 
-/// A hash may take as much of one core to verify: a thread of ours is not held up for longer.
+/// The maximum time to verify a hash on one core, in microseconds, so that a thread is not occupied
+/// for longer.
 const MOST_MICROS: i64 = 1_000_000;
-/// And as much memory; more is refused before it is taken.
+/// The maximum memory to verify a hash, in bytes. More is refused before it is allocated.
 const MOST_MEMORY: u64 = 256 << 20;
-/// The sizes of what is compared; shorter ones are guessed, longer ones nobody makes.
+/// The valid lengths of the output. Shorter ones could be guessed, and no system produces longer
+/// ones.
 const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
-/// The most bytes of a salt.
+/// The maximum length of a salt, in bytes.
 const MOST_SALT: usize = 256;
 
-/// What stands before a hash of another system in its row: it is read by the rules of this file, and
-/// a hash of ours never is.
+/// The prefix of imported hashes in the database, which keeps them apart from our own hashes.
 const IMPORTED: &str = "imported:";
 
-/// A hash that another system made, within the bounds.
+/// A hash from another system that is within the limits.
 #[derive(Debug)]
 pub struct ForeignHash {
     kind: Kind,
     micros: i64,
 }
 
-/// Why a text is no hash that may be imported.
+/// Why a text cannot be imported as a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadHash {
-    /// It is in none of the formats.
+    /// It has none of the supported formats.
     Unknown,
-    /// It begins like one of them, and goes on otherwise.
+    /// It starts like one of the formats, but is not valid.
     Malformed,
     /// Verifying it would take too much time or memory.
     TooDear,
@@ -57,7 +58,7 @@ enum Kind {
     Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8>, form: Form },
 }
 
-/// What bcrypt is given: it reads 72 bytes and no more, so some give it a digest.
+/// The input of bcrypt. It reads only 72 bytes, so some systems hash a digest.
 #[derive(Debug, Clone, Copy)]
 enum BcryptOf {
     Typed,
@@ -65,7 +66,7 @@ enum BcryptOf {
     Sha256,
 }
 
-/// The form in which a password is hashed.
+/// The Unicode normalization before hashing.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     Typed,
@@ -84,7 +85,7 @@ impl std::fmt::Debug for Kind {
 }
 
 impl ForeignHash {
-    /// Reads a hash by the format that it begins with.
+    /// Parses a hash by its prefix.
     ///
     /// | made by | begins with |
     /// |---|---|
@@ -110,26 +111,27 @@ impl ForeignHash {
         Ok(Self { kind, micros })
     }
 
-    /// About as many microseconds of one core as verifying takes.
+    /// The estimated time to verify it on one core, in microseconds.
     pub fn micros(&self) -> i64 {
         self.micros
     }
 
-    /// How its text is stored: no hash of ours begins so.
+    /// The form in which it is stored. None of our own hashes starts like this.
     pub fn stored(text: &str) -> PasswordHash {
         format!("{IMPORTED}{text}").into()
     }
 
-    /// The text of a hash that is stored as imported.
+    /// The original text of a hash that is stored as imported.
     pub(crate) fn text_of(stored: &str) -> Option<&str> {
         stored.strip_prefix(IMPORTED)
     }
 
-    /// Does all of the password count? bcrypt looks at its first 72 bytes: who mistypes behind them
-    /// gets in, but must not have the mistake for a password from then on.
+    /// Whether the hash covers the whole password. bcrypt reads only the first 72 bytes: a user
+    /// with a typing error after them is signed in, but the mistyped password must not become the
+    /// new one.
     pub(crate) fn reads_all_of(&self, password: &Password) -> bool {
         match &self.kind {
-            Kind::Bcrypt { of: BcryptOf::Typed, .. } => password.expose().len() <= 72, // its length
+            Kind::Bcrypt { of: BcryptOf::Typed, .. } => password.expose().len() <= 72, // for its length
             Kind::Bcrypt { of: BcryptOf::Sha256, .. }
             | Kind::Argon2 { .. }
             | Kind::Pbkdf2 { .. }
@@ -137,9 +139,9 @@ impl ForeignHash {
         }
     }
 
-    /// Is it the hash of this password?
+    /// Whether it is the hash of this password.
     pub(crate) fn is_of(&self, password: &Password, memory: &mut Memory) -> bool {
-        let typed = password.expose(); // this is the hashing
+        let typed = password.expose(); // computes the hash
         match &self.kind {
             Kind::Argon2 { argon2, salt, output } => {
                 let mut computed = vec![0; output.len()];
@@ -178,7 +180,7 @@ fn hex_digest(text: &str) -> Zeroizing<Vec<u8>> {
 
 type Read = Result<(Kind, i64), BadHash>;
 
-/// A hash that begins with a dollar sign: modular crypt format, or PHC.
+/// Parses a hash that starts with a dollar sign: modular crypt format or PHC.
 fn modular(text: &str) -> Read {
     let parts: Vec<&str> = text.split('$').collect();
     match parts[..] {
@@ -196,7 +198,7 @@ fn modular(text: &str) -> Read {
                 "pbkdf2-sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
                 _ => return Err(BadHash::Unknown),
             };
-            // passlib writes the number alone
+            // passlib writes only the number.
             let iterations = match number(parameters) {
                 Some(iterations) => Some(iterations),
                 None => numbers(parameters, ["i", "l"])?[0],
@@ -226,7 +228,7 @@ fn argon2_phc(text: &str) -> Read {
     let salt = hash.salt.ok_or(BadHash::Malformed)?.as_ref().to_vec();
     let output = hash.hash.ok_or(BadHash::Malformed)?.as_bytes().to_vec();
     if !OUTPUT_BYTES.contains(&output.len()) {
-        return Err(BadHash::Malformed); // that the salt is long enough PHC's own reader says
+        return Err(BadHash::Malformed); // the PHC parser checks the length of the salt
     }
     if !cost.is_bounded() {
         return Err(BadHash::TooDear);
@@ -241,7 +243,7 @@ fn bcrypt_text(text: &str, of: BcryptOf) -> Read {
     let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start));
     let parts: bcrypt::HashParts = text.parse().map_err(|_| BadHash::Malformed)?;
     if !is_known {
-        return Err(BadHash::Malformed); // its reader takes `$2x$`, too
+        return Err(BadHash::Malformed); // the parser also accepts `$2x$`
     }
     match parts.get_cost() {
         cost @ 4..=31 => Ok((Kind::Bcrypt { hash: text.to_owned(), of }, 64 << cost)),
@@ -264,7 +266,7 @@ fn pbkdf2_hash(
 ) -> Read {
     let iterations = iterations.and_then(NonZeroU32::new).ok_or(BadHash::Malformed)?;
     are_sized(&salt, &output)?;
-    // bytes that an iteration gives, and nanoseconds that it takes
+    // The bytes that an iteration produces, and the nanoseconds that it takes.
     let (block, nanos) = if algorithm == pbkdf2::PBKDF2_HMAC_SHA512 {
         (64, 700)
     } else if algorithm == pbkdf2::PBKDF2_HMAC_SHA256 {
@@ -286,7 +288,7 @@ fn django_scrypt(rest: &str) -> Read {
     scrypt_hash(params, salt.as_bytes().to_vec(), output, Form::Typed)
 }
 
-/// Better Auth hashes with the salt's hexadecimal digits, not with the bytes that they stand for.
+/// Better Auth uses the salt's hexadecimal digits as the salt, not the decoded bytes.
 fn better_auth(text: &str) -> Read {
     let (salt, output) = text.split_once(':').ok_or(BadHash::Unknown)?;
     let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -308,7 +310,7 @@ fn scrypt_hash(
         return Err(BadHash::Malformed);
     };
     are_sized(&salt, &output)?;
-    // 2^21 blocks are all the memory there may be; neither product can overflow within these
+    // 2^21 blocks are the maximum memory. Within these limits, neither product can overflow.
     if log_n > 21 || r > 1024 || p > 1024 {
         return Err(BadHash::TooDear);
     }
@@ -327,12 +329,12 @@ fn are_sized(salt: &[u8], output: &[u8]) -> Result<(), BadHash> {
     are.then_some(()).ok_or(BadHash::Malformed)
 }
 
-/// A number in its canonical spelling.
+/// Parses a number in its canonical notation.
 fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number: &u32| number.to_string() == text)
 }
 
-/// The values of `name=value` pairs by their names; a name that is not known is an error.
+/// Parses `name=value` pairs. An unknown name is an error.
 fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[Option<u32>; N], BadHash> {
     let mut found = [None; N];
     for pair in text.split(',') {
@@ -346,7 +348,7 @@ fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[Option<u32>;
     Ok(found)
 }
 
-/// Base64 without padding; passlib writes a dot for a plus.
+/// Base64 without padding. passlib writes a dot instead of a plus.
 fn bytes(text: &str) -> Result<Vec<u8>, BadHash> {
     BASE64_STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| BadHash::Malformed)
 }
@@ -357,8 +359,8 @@ mod tests {
 
     use crate::domain::passwords::imported::*;
 
-    /// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of
-    /// this password, at parameters that cost little where they let one choose.
+    /// Hashes of this password by Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python
+    /// and Better Auth, with cheap parameters where they can be chosen.
     const PASSWORD: &str = "Pässwörter sind 15+ lang";
     const HASHES: [&str; 18] = [
         "pbkdf2_sha256$1000$seasalt2$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=",
@@ -464,7 +466,7 @@ mod tests {
         for (most, more) in [
             // a million microseconds, and one more
             (format!("pbkdf2_sha256$2857143${django}"), format!("pbkdf2_sha256$2857146${django}")),
-            // 2^21 blocks of 128 bytes; half as many again take less than a second
+            // 2^21 blocks of 128 bytes, and 1.5 times as many, which would take less than a second
             (format!("$scrypt$ln=18,r=8,p=1${phc}"), format!("$scrypt$ln=20,r=3,p=1${phc}")),
             (format!("$scrypt$ln=21,r=1,p=1${phc}"), format!("$scrypt$ln=22,r=1,p=1${phc}")),
             (format!("$scrypt$ln=21,r=1,p=1${phc}"), format!("$scrypt$ln=64,r=1,p=1${phc}")),
@@ -556,7 +558,7 @@ mod tests {
                 BadHash::Malformed,
             ),
             ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI", BadHash::Malformed),
-            // a salt of seven bytes, and an output of ten
+            // A salt of seven bytes, and an output of ten.
             (
                 "$argon2id$v=19$m=512,t=2,p=1$c2Vhc2Fsdw$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
                 BadHash::Malformed,

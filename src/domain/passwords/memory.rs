@@ -1,4 +1,4 @@
-//! The memory that a hashing thread works in.
+//! The memory of a hashing thread.
 
 use std::fmt;
 
@@ -7,33 +7,34 @@ use argon2::{Argon2, Block};
 use crate::domain::passwords::cost::HashCost;
 use crate::domain::passwords::queue::ReleaseMemory;
 
-/// An allocation of more than 32 MiB always has a mapping of its own in glibc's malloc, which goes back to
-/// the system when it is freed. A smaller one that was freed once comes from the heap of its thread the next
-/// time, which keeps what is freed (`mallopt(3)`, `M_MMAP_THRESHOLD`). Memory that is never written to takes
-/// none of the system.
+/// glibc's malloc maps allocations of more than 32 MiB separately, and unmaps them when they are
+/// freed. A smaller allocation is served from the heap of its thread after it was freed once, and
+/// the heap keeps freed memory (`mallopt(3)`, `M_MMAP_THRESHOLD`). Memory that is never written to
+/// takes no physical memory.
 const MIN_MAPPED_KIB: usize = 32 * 1024 + 64;
 
-/// The memory a thread hashes in, kept from one password to the next while they follow each other.
+/// The memory in which a thread hashes. It is reused for the next password while the thread is
+/// busy.
 pub struct Memory {
     /// One kibibyte each.
     blocks: Vec<Block>,
-    /// As many as a new hash takes.
+    /// The number of blocks that a new hash takes.
     keep: usize,
 }
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…") // it may hold what a password left
+        f.write_str("…") // it may contain traces of a password
     }
 }
 
 impl Memory {
-    /// As much as a hash of this price takes is kept.
+    /// Keeps as much memory as a hash of this cost takes.
     pub(crate) fn kept(cost: HashCost) -> Self {
         Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
     }
 
-    /// Fills `output`, whose length and the salt's are within Argon2's bounds.
+    /// Fills `output`. Its length and that of the salt must be within Argon2's limits.
     pub(crate) fn hash(&mut self, argon2: &Argon2<'_>, text: &str, salt: &[u8], output: &mut [u8]) {
         let needed = argon2.params().block_count();
         let capacity = needed.max(MIN_MAPPED_KIB);
@@ -43,7 +44,7 @@ impl Memory {
         argon2
             .hash_password_into_with_memory(text.as_bytes(), salt, output, blocks)
             .expect("sizes were looked at when the hash was read");
-        // a rare expensive hash does not keep its memory
+        // The memory of a rare expensive hash is not kept.
         self.blocks.truncate(self.keep);
         self.blocks.shrink_to(MIN_MAPPED_KIB);
     }

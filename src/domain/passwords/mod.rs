@@ -1,4 +1,4 @@
-//! Passwords: the rules for new ones, and hashing that never holds up a request.
+//! Passwords: the rules for new ones, and hashing that never blocks a request.
 
 mod argon2id;
 pub mod blocklist;

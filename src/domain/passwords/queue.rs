@@ -1,9 +1,9 @@
-//! The queue of what waits to be hashed, shared fairly: by address first, then by account. One client
-//! that asks for more than its share takes no place of another one.
+//! The hashing queue, which is shared fairly: by client address first, then by account. A client
+//! that sends many requests cannot displace others.
 //!
-//! Threads serve the addresses in turn, and within an address its accounts in turn. When all slots are
-//! taken, a request of a smaller share takes the youngest slot of the largest one that no thread has
-//! begun. At most 64 requests wait, so everything is found by looking at each of them.
+//! Threads serve the addresses in turn, and within an address its accounts in turn. If all slots
+//! are taken, a request with a smaller share takes the youngest waiting slot of the largest share.
+//! At most 64 requests wait, so linear searches are fast enough.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,24 +13,24 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// So many requests have a slot at the most.
+/// The maximum number of slots.
 pub const MAX_SLOTS: usize = 64;
-/// A request gets a slot if it is expected to wait no longer than this. So long that 24 sign-ins at the
-/// same moment all succeed where two threads take 160 ms for each.
+/// A request gets a slot if its expected wait does not exceed this. The value lets 24 simultaneous
+/// logins succeed on two threads that take 160 ms for each.
 const MAX_EXPECTED_WAIT: Duration = Duration::from_secs(2);
-/// What has waited this long all the same is refused.
+/// Work that has waited this long is refused.
 const MAX_WAIT: Duration = Duration::from_secs(3);
-/// A thread without work for this long frees its memory. The next job pays some milliseconds of page
-/// faults for it.
+/// A thread frees its memory after this long without work. The next job then spends some
+/// milliseconds on page faults.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// What a thread works in.
+/// The working memory of a thread.
 pub trait ReleaseMemory {
-    /// Frees what the next job can allocate again.
+    /// Frees the memory. The next job allocates it again.
     fn release_memory(&mut self);
 }
 
-/// Whose request it is.
+/// The client address and account that a request is counted for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
     address: Option<IpAddr>,
@@ -38,8 +38,8 @@ pub struct Share {
 }
 
 impl Share {
-    /// `None` is an address of its own: that of all requests over loopback without a trusted proxy.
-    /// The account is the user name as it was typed, so that nothing has to be looked up.
+    /// `None` is the common address of all requests over loopback without a trusted proxy. The
+    /// account is the user name as it was typed, so that no query is needed.
     pub fn new(address: Option<IpAddr>, account: Option<&str>) -> Self {
         Self { address: address.map(network), account: account.map(str::to_owned) }
     }
@@ -56,17 +56,17 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// All slots are taken: try again in a second.
+/// All slots are taken. The client should retry after a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// Work returns what tells its request the outcome: this is done when the slot is free again, so that a
-/// request that follows the answer finds the slot.
+/// The work returns the function that sends its result. It is called after the slot is free again,
+/// so that a client that sends another request after the response finds the slot.
 type Work<M> = Box<dyn FnOnce(&mut M) -> Answer + Send>;
 type Answer = Box<dyn FnOnce() + Send>;
 
 enum State<M> {
-    /// Its request has something to do before.
+    /// The request does other work before it hashes.
     Reserved,
     Queued {
         since: Instant,
@@ -79,11 +79,11 @@ struct Entry<M> {
     id: u64,
     share: Share,
     state: State<M>,
-    /// When its address was last served, or when it came: the smallest is next.
+    /// When its address was last served, or when the entry was added. The smallest is next.
     address_turn: u64,
-    /// The same of its account.
+    /// The same for its account.
     account_turn: u64,
-    /// Does its request wait for it still?
+    /// Whether the request still holds the slot.
     is_held: bool,
 }
 
@@ -93,19 +93,19 @@ struct Inner<M> {
     is_closed: bool,
 }
 
-/// The queue, for threads that work with an `M`.
+/// The queue for threads with the working memory `M`.
 pub struct HashQueue<M> {
     inner: Mutex<Inner<M>>,
     wake: Condvar,
     threads: usize,
-    /// A thread frees its memory after as much time without work.
+    /// How long a thread without work keeps its memory.
     max_idle_time: Duration,
-    /// The microseconds that a job took lately.
+    /// The average duration of recent jobs, in microseconds.
     took: AtomicU64,
     refused: AtomicU64,
 }
 
-/// A slot of the queue. Dropped, it is free, or as soon as the thread that works for it is done.
+/// A slot in the queue. Dropping it releases it, or as soon as the thread has finished its work.
 pub struct Slot<M: 'static> {
     queue: Arc<HashQueue<M>>,
     id: u64,
@@ -136,14 +136,14 @@ impl<M: 'static> HashQueue<M> {
         }
     }
 
-    /// Would this request get a slot? One that would not is refused before anything is looked up.
+    /// Checks that a slot is available, so that a request is refused before it causes a query.
     pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
         let is_free = self.inner().place_for(share, self.capacity()).is_some();
         if is_free { Ok(()) } else { Err(self.refuse()) }
     }
 
-    /// A slot for a request that has something to do before its work is queued. It may lose it to a
-    /// request of a smaller share until then.
+    /// Reserves a slot for a request that does other work before it queues its job. Until then, a
+    /// request with a smaller share may take the slot.
     pub fn reserve_slot(self: &Arc<Self>, share: &Share) -> Result<Slot<M>, QueueFull> {
         let mut inner = self.inner();
         let place = inner.place_for(share, self.capacity());
@@ -168,8 +168,8 @@ impl<M: 'static> HashQueue<M> {
         QueueFull
     }
 
-    /// As many slots as are expected to be served in time: a refusal at once is better than after
-    /// seconds.
+    /// The number of slots that are expected to be served in time: an immediate refusal is better
+    /// than one after seconds.
     fn capacity(&self) -> usize {
         let took = Duration::from_micros(self.took.load(Ordering::Relaxed).max(1));
         let in_time = MAX_EXPECTED_WAIT.as_micros() / took.as_micros() * self.threads as u128;
@@ -180,24 +180,24 @@ impl<M: 'static> HashQueue<M> {
         self.inner.lock().expect("nothing panics while it holds the queue")
     }
 
-    /// How many requests wait for a thread.
+    /// The number of requests that wait for a thread.
     pub fn waiting(&self) -> usize {
         let inner = self.inner();
         inner.entries.iter().filter(|entry| matches!(entry.state, State::Queued { .. })).count()
     }
 
-    /// How many were refused since the start.
+    /// The number of refused requests since startup.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// No work is taken any more, and the threads end.
+    /// Stops the threads. No more work is accepted.
     pub fn close(&self) {
         self.inner().is_closed = true;
         self.wake.notify_all();
     }
 
-    /// What a hashing thread does until the queue is closed.
+    /// The main loop of a hashing thread, which ends when the queue is closed.
     pub fn work_loop(&self, memory: &mut M)
     where
         M: ReleaseMemory,
@@ -213,7 +213,7 @@ impl<M: 'static> HashQueue<M> {
         }
     }
 
-    /// Waits for work. None is left when the queue is closed.
+    /// Waits for work. Returns `None` when the queue is closed.
     fn next(&self, memory: &mut M) -> Option<(u64, Work<M>)>
     where
         M: ReleaseMemory,
@@ -247,7 +247,8 @@ impl<M: 'static> HashQueue<M> {
 }
 
 impl<M: 'static> Slot<M> {
-    /// Queues work and waits for it. A client that goes away leaves no work that was not begun.
+    /// Queues work and waits for its result. If the client disconnects, work that has not started
+    /// is removed.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut M) -> T + Send + 'static,
@@ -255,11 +256,11 @@ impl<M: 'static> Slot<M> {
         let (answer, answered) = oneshot::channel();
         let work = Box::new(move |memory: &mut M| -> Answer {
             let outcome = work(memory);
-            Box::new(move || drop(answer.send(outcome))) // its request may be gone
+            Box::new(move || drop(answer.send(outcome))) // the request may have been canceled
         });
         self.queue.inner().queue(self.id, work);
         self.queue.wake.notify_one();
-        // another request has the slot by now, or it took too long
+        // The slot was taken by another request, or the work waited too long.
         answered.await.map_err(|_dropped| self.queue.refuse())
     }
 }
@@ -277,10 +278,10 @@ impl<M> Drop for Slot<M> {
     }
 }
 
-/// Where a new request finds a slot.
+/// Where a new request gets its slot.
 enum Place {
     Free,
-    /// That of the entry at this index, which loses it.
+    /// From the entry at this index, which loses it.
     Of(usize),
 }
 
@@ -300,7 +301,7 @@ impl<M> Inner<M> {
         let of_share =
             |share: &Share| self.entries.iter().filter(|entry| entry.share == *share).count();
         let waiting = self.entries.iter().enumerate().filter(|(_, entry)| !entry.is_running());
-        // the youngest entry of the largest account of the largest address
+        // The youngest entry of the largest account of the largest address.
         let (index, largest) = waiting.max_by_key(|(_, entry)| {
             (of_address(&entry.share.address), of_share(&entry.share), entry.id)
         })?;
@@ -327,7 +328,8 @@ impl<M> Inner<M> {
         self.entries.retain(|entry| !is_overdue(entry));
     }
 
-    /// Begins the work whose address, and within it whose account, was served longest ago.
+    /// Starts the work of the address that was served longest ago, and within it of the account
+    /// that was served longest ago.
     fn begin_next(&mut self) -> Option<(u64, Work<M>)> {
         let is_queued = |entry: &&Entry<M>| matches!(entry.state, State::Queued { .. });
         let queued = self.entries.iter().filter(is_queued);
@@ -364,7 +366,7 @@ impl<M> Entry<M> {
     }
 }
 
-/// How long jobs took lately: a sixteenth of it is the last one.
+/// An exponential moving average of job durations, in which the last job has a weight of 1/16.
 fn update_average(lately: u64, now: u64) -> u64 {
     match lately {
         0 => now,
@@ -387,7 +389,7 @@ mod tests {
         }
     }
 
-    /// A queue whose work a test does by hand.
+    /// A queue without threads, whose work the test runs.
     fn queue() -> Queue {
         Arc::new(HashQueue::new(1))
     }
@@ -396,7 +398,7 @@ mod tests {
         Share::new(Some([192, 0, 2, address].into()), Some(account))
     }
 
-    /// Queues work that notes a number.
+    /// Queues work that records a number.
     fn add(queue: &Queue, share: &Share, number: u32) -> Slot<Vec<u32>> {
         let slot = queue.reserve_slot(share).unwrap();
         queue.inner().queue(
@@ -409,7 +411,7 @@ mod tests {
         slot
     }
 
-    /// Does all that is queued, in the order in which a thread would.
+    /// Runs all queued work in the order of a thread.
     fn work_off(queue: &Queue) -> Vec<u32> {
         let mut done = Vec::new();
         loop {
@@ -552,7 +554,7 @@ mod tests {
         let worker = Arc::clone(&queue);
         let worker = thread::spawn(move || worker.work_loop(&mut Vec::new()));
         for _ in 0..1000 {
-            queue.took.store(9_000_000, Ordering::Relaxed); // there is one slot
+            queue.took.store(9_000_000, Ordering::Relaxed); // now there is one slot
             queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
         }
         queue.close();
@@ -561,7 +563,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_without_work_frees_its_memory_and_works_on() {
-        /// Counts how often it was freed.
+        /// Reports each release.
         struct Counted(mpsc::Sender<()>);
         impl ReleaseMemory for Counted {
             fn release_memory(&mut self) {

@@ -1,4 +1,4 @@
-//! What a new password must keep to.
+//! The rules for new passwords.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -8,34 +8,37 @@ use crate::core::secret::Password;
 use crate::core::usernames::Username;
 use crate::domain::passwords::blocklist::{Guessable, guessable};
 
-/// The most characters of a password: at four bytes each they make 1,024 bytes.
+/// The maximum length of a password. With four bytes for each character, it has at most 1,024
+/// bytes.
 pub const MOST_CHARS: usize = 256;
-/// The most characters that are read of one to compare: some keyboards type a letter and its marks
-/// one by one.
+/// The maximum length of a password that is read in order to verify it. Some keyboards type a
+/// letter and its marks as separate characters.
 pub const MOST_TYPED: usize = 4 * MOST_CHARS;
-/// The fewest characters while a password is all there is (NIST SP 800-63B-4, section 3.1.1.2).
+/// The default minimum length, for passwords without a second factor (NIST SP 800-63B-4, section
+/// 3.1.1.2).
 pub const FEWEST_CHARS: usize = 15;
-/// No setting allows fewer (the same section): eight do only with a second factor.
+/// The lowest minimum length that can be set (same section). Eight characters are enough only with
+/// a second factor.
 pub const LEAST_CHARS: usize = 8;
 
-/// What a new password must keep to.
+/// The rules for new passwords.
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
-    /// The fewest characters.
+    /// The minimum length in characters.
     pub fewest_chars: usize,
-    /// The names of the service: attackers try them here.
+    /// The names of the service, which attackers try here.
     pub names: Vec<String>,
 }
 
-/// Why a text may not become a password, and what to do.
+/// Why a password is refused, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
-    /// Fewer characters than this.
+    /// It has fewer characters than this.
     #[error("The password must have at least {0} characters. A few words work well.")]
     TooShort(usize),
     #[error("The password must have at most {MOST_CHARS} characters.")]
     TooLong,
-    /// A control character, or one that Unicode has not assigned.
+    /// It has a control character, or one that Unicode has not assigned.
     #[error(
         "The password contains a character that cannot be typed reliably. Leave out control \
          characters."
@@ -70,12 +73,13 @@ impl From<Guessable> for BadPassword {
     }
 }
 
-/// A password that keeps to the rules, in the form in which it is hashed.
+/// A password that meets the rules, in the form in which it is hashed.
 #[derive(Debug)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Takes the right password again, in the form in which it is hashed, however old its rules are.
+    /// Accepts a verified password, in the form in which it is hashed, even if it does not meet the
+    /// present rules.
     pub(super) fn from_verified(prepared: Password) -> Self {
         Self(prepared)
     }
@@ -85,21 +89,21 @@ impl NewPassword {
         &self.0
     }
 
-    /// Is it the password that was typed?
+    /// Whether it is the typed password.
     pub fn is(&self, typed: &Password) -> bool {
-        // both were typed by the same person, a moment ago
+        // The same user typed both, a moment ago, so a timing attack reveals nothing.
         prepare(typed).is_some_and(|typed| typed.expose() == self.0.expose())
     }
 }
 
 impl PasswordRules {
-    /// May this become the password of the account with that name?
+    /// Checks a new password for the account with that user name.
     pub fn check(
         &self,
         typed: &Password,
         owner: Option<&Username>,
     ) -> Result<NewPassword, BadPassword> {
-        // counted in the form that gets hashed, which is the same from every keyboard
+        // The length counts in the normalized form, which does not depend on the keyboard.
         let prepared = prepare(typed).ok_or(BadPassword::NotAllowed)?;
         let chars = prepared.expose().chars().count();
         if chars < self.fewest_chars {
@@ -109,7 +113,7 @@ impl PasswordRules {
             return Err(BadPassword::TooLong);
         }
         let owner = owner.map(Username::as_str);
-        // compared with what guessers try first
+        // for comparison with what attackers guess first
         match guessable(prepared.expose(), owner, &self.names, self.fewest_chars) {
             Some(why) => Err(why.into()),
             None => Ok(NewPassword(prepared)),
@@ -117,13 +121,14 @@ impl PasswordRules {
     }
 }
 
-/// RFC 8265, `OpaqueString`: the same password from every keyboard. Every space becomes U+0020,
-/// and letters are composed (NFC); nothing is cut off and no case is changed.
+/// Normalizes a password by RFC 8265, `OpaqueString`, so that it is the same from every keyboard.
+/// Every space becomes U+0020, and letters are composed (NFC). Nothing is cut off, and the case is
+/// kept.
 ///
-/// The RFC's table of characters is that of Unicode 6.3, which would refuse most emoji. Here the
-/// current one decides, and refuses only what a user cannot type again reliably.
+/// The RFC's table of characters is that of Unicode 6.3, which would refuse most emoji. We use the
+/// current table, and refuse only what a user cannot type again reliably.
 pub(super) fn prepare(typed: &Password) -> Option<Password> {
-    // what is hashed is this form
+    // this form is hashed
     let prepared: Zeroizing<String> =
         Zeroizing::new(typed.expose().nfc().map(plain_space).collect());
     prepared.chars().all(is_typable).then(|| Password::new(prepared.to_string()))

@@ -1,19 +1,19 @@
-//! What the row of an account holds of a password.
+//! The password column of an account.
 
 use crate::core::error::InternalError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::passwords::argon2id::Argon2id;
 use crate::domain::passwords::imported::ForeignHash;
 
-/// What the row of an account holds that has no password.
+/// The mark of an account without a password.
 pub(crate) const NO_PASSWORD: &str = "!";
 
-/// What a row holds of a password.
+/// A parsed password column.
 pub(super) enum Stored {
     Ours(Argon2id),
     Foreign(ForeignHash),
     Nothing,
-    /// One of ours with a pepper that is not here.
+    /// One of our hashes, whose pepper is missing.
     Unpeppered(InternalError),
 }
 
@@ -21,7 +21,7 @@ impl Stored {
     pub fn parse(text: &str, peppers: &Peppers) -> Result<Self, InternalError> {
         let doing = "reading a stored password hash";
         let unusable = |why| InternalError::new(doing, why);
-        // a mounted secret may be on its way
+        // This is transient, because a mounted secret may appear later.
         let missing =
             |id: &str| InternalError::transient(doing, format!("its pepper {id} is not here"));
         if text == NO_PASSWORD {

@@ -1,9 +1,9 @@
-//! Tokens that were verified a moment ago, recognised from memory.
+//! The session cache: tokens that were verified recently.
 //!
-//! Each account belongs to one of many slots, and each slot counts the endings of sessions. What is
-//! filed carries the count that was read *before* the database was asked; it is good for as long as
-//! the count stays. So an ending that was answered is seen by every request that begins after it,
-//! whatever was being read and filed meanwhile.
+//! Accounts are distributed over many shards, and each shard counts the revocations of its
+//! accounts. A cache entry carries the count that was read *before* the database was queried, and
+//! it is valid as long as the count is the same. So every request that starts after a revocation
+//! was acknowledged sees it, even if another request inserted an entry concurrently.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -16,25 +16,28 @@ use crate::core::ids::AccountId;
 use crate::core::secret::{TokenHash, TokenHasher};
 use crate::domain::sessions::AuthenticatedSession;
 
-/// As many sessions are kept in memory; some 300 bytes each make 20 MB at the most.
+/// The maximum number of entries. With about 300 bytes each, they take at most 20 MB.
 const MOST: usize = 65_536;
-/// Two accounts of one slot disturb each other once an ending; they are looked up again then.
+/// A revocation of one account invalidates the entries of all accounts of its shard, which are then
+/// read again.
 const SLOTS: usize = 4096;
-/// Whoever has not heard of other processes' endings for this long asks the database.
+/// After this long without reading the revocation feed, the cache is stale and all requests read
+/// the database.
 const DEAF: Duration = Duration::from_secs(1);
 
-/// What is kept of verified tokens.
+/// The cache of verified session tokens.
 #[derive(Debug)]
 pub struct SessionCache {
     kept: Cache<TokenHash, Kept>,
     tokens: TokenHasher,
-    /// Chooses the slot of an account.
+    /// Chooses the shard of an account.
     hasher: RandomState,
     slots: Vec<AtomicU64>,
-    /// Counts what concerns all accounts, as a change of the keys does.
+    /// Counts changes that concern all accounts, such as a change of the signing keys.
     keys: AtomicU64,
     born: Instant,
-    /// Milliseconds from `born` until the feed of endings must have been heard again.
+    /// The time in milliseconds after `born` at which the cache becomes stale, unless the feed is
+    /// read again.
     deaf_at: AtomicU64,
 }
 
@@ -49,17 +52,17 @@ struct Kept {
 pub struct Counts {
     keys: u64,
     slot: u64,
-    /// The slot of the account: a hit does not hash its id again.
+    /// The shard of the account, so that a hit does not hash the account id again.
     at: usize,
 }
 
 impl SessionCache {
-    /// The name under which this token is kept.
+    /// The cache key of this token.
     pub fn hash(&self, token: &str) -> TokenHash {
         self.tokens.hash(token)
     }
 
-    /// Who holds this token, if that is known and nothing has ended since.
+    /// The session of this token, if it is cached and has not been invalidated.
     pub fn get(&self, token: &TokenHash) -> Option<Arc<AuthenticatedSession>> {
         if self.is_deaf() {
             return None;
@@ -68,7 +71,7 @@ impl SessionCache {
         self.has_not_changed(kept.seen).then_some(kept.who)
     }
 
-    /// Has nothing ended since these counts were read, and are endings at other nodes heard of?
+    /// Whether nothing was revoked since these counts were read, and the cache is not stale.
     pub fn still_counts(&self, seen: Counts) -> bool {
         !self.is_deaf() && self.has_not_changed(seen)
     }
@@ -77,12 +80,12 @@ impl SessionCache {
         seen == self.counts_at(seen.at, self.keys())
     }
 
-    /// The count of key changes: to be read before a signature is checked.
+    /// The count of key changes. Read it before verifying a signature.
     pub fn keys(&self) -> u64 {
         self.keys.load(Ordering::SeqCst)
     }
 
-    /// The counts that concern an account: to be read before the database is asked.
+    /// The counts that concern an account. Read them before querying the database.
     pub fn counts(&self, account: &AccountId, keys: u64) -> Counts {
         self.counts_at(self.slot_of(account), keys)
     }
@@ -91,38 +94,38 @@ impl SessionCache {
         Counts { keys, slot: self.slots[at].load(Ordering::SeqCst), at }
     }
 
-    /// Keeps what was read after `seen` was counted.
+    /// Inserts an entry that was read after `seen`.
     pub fn file(&self, token: TokenHash, who: Arc<AuthenticatedSession>, seen: Counts) {
         self.kept.insert(token, Kept { who, seen });
     }
 
-    /// Lets go of what does not count any more: whose session has ended does not come again.
+    /// Removes invalidated entries, which would otherwise stay until they are displaced.
     pub fn forget_ended(&self) {
         self.kept.retain(|_, kept| self.has_not_changed(kept.seen));
     }
 
-    /// How many are kept, whether they still count or not.
+    /// The number of entries, including invalidated ones.
     pub fn kept(&self) -> usize {
         self.kept.len()
     }
 
-    /// A session of the account has ended. To be called before that is answered.
+    /// Invalidates the entries of an account. Call this before the revocation is acknowledged.
     pub fn ended(&self, account: &AccountId) {
         self.slots[self.slot_of(account)].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Nothing that was filed counts any more: the keys have changed, or endings went unheard.
+    /// Invalidates all entries, because the keys have changed or revocations may have been missed.
     pub fn all_changed(&self) {
         self.keys.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The feed of endings was read to its end, and that reading began at `began`.
+    /// Records that the revocation feed was read to its end, by a reading that began at `began`.
     pub fn heard(&self, began: Instant) {
         let until = began.saturating_duration_since(self.born) + DEAF;
         self.deaf_at.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Has it been too long since the feed was heard?
+    /// Whether the revocation feed has not been read for too long.
     fn is_deaf(&self) -> bool {
         self.born.elapsed() >= Duration::from_millis(self.deaf_at.load(Ordering::Relaxed))
     }

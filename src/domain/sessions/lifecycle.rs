@@ -1,4 +1,4 @@
-//! How sessions are issued, listed and ended.
+//! Issues, lists and ends sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Sessions {
     pub(crate) shutdown: Arc<Shutdown>,
 }
 
-/// A session that is to be written, together with what belongs into its transaction.
+/// A new session that is still to be written, in a transaction with other changes.
 #[derive(Debug)]
 pub(crate) struct NewSession {
     sid: Sid,
@@ -55,10 +55,10 @@ impl NewSession {
     }
 }
 
-/// Why no session was ended.
+/// The error of revoking sessions.
 #[derive(Debug)]
 pub enum RevokeError {
-    /// The account has changed too much lately; nothing was tried.
+    /// The account exceeds its rate limit for changes; nothing was done.
     TooManyAttempts {
         wait: Duration,
     },
@@ -72,7 +72,7 @@ impl From<InternalError> for RevokeError {
 }
 
 impl Sessions {
-    /// A session that begins now. It counts when its row is written; then it is issued.
+    /// Prepares a new session. It becomes active when its row is written; then it can be issued.
     pub(crate) fn begin(&self, account: &AccountId, login_context: LoginContext) -> NewSession {
         let now = self.clock.now();
         let row = SessionRow {
@@ -88,7 +88,7 @@ impl Sessions {
         NewSession { sid: Sid::random(), row }
     }
 
-    /// Issues a session whose row is written: its token, and that of the device.
+    /// Issues a session whose row is written: signs its token, and adds the device token.
     pub(crate) fn issue(&self, new: NewSession, device: DeviceToken) -> IssuedSession {
         let account = AccountId::from(new.row.account_id.clone());
         let session = self.session(new.row);
@@ -101,7 +101,7 @@ impl Sessions {
         IssuedSession { session, token, keep_for, device: Some(device) }
     }
 
-    /// Ends the session that this token stands for. A token that is none of ours ends nothing.
+    /// Ends the session of this token. A token that this service has not signed is ignored.
     pub async fn log_out(
         &self,
         token: &str,
@@ -115,7 +115,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends a session; false if it has ended already.
+    /// Ends a session. Returns false if it has ended already.
     pub(super) async fn end(
         &self,
         digest: SidDigest,
@@ -127,7 +127,7 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// The account's sessions in force, the newest first.
+    /// Lists the account's active sessions, newest first.
     pub async fn list_sessions(
         &self,
         account: &AccountId,
@@ -146,7 +146,7 @@ impl Sessions {
         Ok(SessionPage { sessions: rows.into_iter().map(|row| self.session(row)).collect(), next })
     }
 
-    /// Ends one of the account's sessions, for its owner; false if it has none of this name.
+    /// Ends one of the account's sessions for its owner. Returns false if there is no such session.
     pub async fn revoke_own(
         &self,
         account: &AccountId,
@@ -164,7 +164,8 @@ impl Sessions {
         Ok(note_revoked(audit, account, id, ended))
     }
 
-    /// Ends one of the account's sessions: the operator's way. False if it has none of this name.
+    /// Ends one of the account's sessions for the operator. Returns false if there is no such
+    /// session.
     pub async fn revoke(&self, account: &AccountId, id: &str) -> Result<bool, InternalError> {
         if !SessionId::is_valid(id) {
             return Ok(false);
@@ -175,7 +176,7 @@ impl Sessions {
         Ok(note_revoked(self.audit.outside_requests(), account, id, ended))
     }
 
-    /// Ends every session of the account but this one, for its owner; how many those were.
+    /// Ends every session of the account except this one, for its owner. Returns how many ended.
     pub async fn end_others(
         &self,
         account: &AccountId,
@@ -194,10 +195,10 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends every session of the account: the operator's way. How many those were.
+    /// Ends every session of the account for the operator. Returns how many ended.
     pub async fn end_all(&self, account: &AccountId) -> Result<u64, InternalError> {
         let now = self.clock.now().millis();
-        let keep = ""; // the id of none
+        let keep = ""; // no session has this id
         let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
         let ended = self.count_ended(account, ended).unwrap_or_default();
         if ended > 0 {
@@ -229,12 +230,13 @@ impl Sessions {
         audit: Recorder<'_>,
     ) -> Result<u64, RevokeError> {
         self.count_ended(account, ended).ok_or_else(|| {
-            audit.record_throttled(account); // requests at the same moment took the last turn
+            audit.record_throttled(account); // concurrent requests used up the limit
             RevokeError::TooManyAttempts { wait: self.throttle.account_wait() }
         })
     }
 
-    /// How many sessions have ended, which are recognised no more; `None` if the account had no turn.
+    /// Invalidates the cache and returns the number of ended sessions, or `None` if the rate limit
+    /// is exceeded.
     fn count_ended(&self, account: &AccountId, ended: RevokeOutcome) -> Option<u64> {
         match ended {
             RevokeOutcome::None => Some(0),
@@ -253,7 +255,8 @@ impl Sessions {
         }
     }
 
-    /// Sessions not seen since have ended.
+    /// The instants of the inactivity timeout: sessions that were last used at or before them have
+    /// expired.
     pub(crate) fn idle_since(&self, now: Timestamp) -> IdleSince {
         IdleSince {
             short: now.before(self.lifetimes(Remember::No).idle).millis(),
@@ -287,7 +290,7 @@ impl Sessions {
     }
 }
 
-/// Records that a session was revoked, if one has ended. Has one?
+/// Records that a session was revoked, if one has ended. Returns whether one has.
 fn note_revoked(audit: Recorder<'_>, account: &AccountId, id: &str, ended: u64) -> bool {
     if ended > 0 {
         let session = SessionId::from(id.to_owned());

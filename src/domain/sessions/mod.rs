@@ -1,4 +1,4 @@
-//! Sessions: how they begin, are recognised, and end.
+//! Sessions: their types, and how they begin, are authenticated, and end.
 
 pub mod cache;
 pub mod lifecycle;
@@ -14,15 +14,15 @@ use crate::core::secret::{DeviceToken, SessionToken};
 use crate::domain::accounts::Account;
 use crate::domain::requester::Requester;
 
-/// How long sessions last.
+/// The lifetimes of sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionRules {
     pub short: Lifetimes,
-    /// For who asked to stay signed in.
+    /// For users who chose to stay signed in.
     pub remembered: Lifetimes,
 }
 
-/// The two ends of a session: of not being used, and of age.
+/// The inactivity timeout and the maximum age of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
     pub idle: Duration,
@@ -33,50 +33,51 @@ impl Default for SessionRules {
     fn default() -> Self {
         Self {
             short: Lifetimes { idle: hours(8), absolute: hours(24) }, // a working day; once a day
-            remembered: Lifetimes { idle: days(14), absolute: days(30) }, // a holiday; once a month
+            remembered: Lifetimes { idle: days(14), absolute: days(30) }, // a vacation; once a month
         }
     }
 }
 
-/// How often it is written down that a session is in use: often enough for an idle time of hours.
+/// The interval at which the use of a session is recorded. It is short enough for an inactivity
+/// timeout of hours.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
-/// For so long at least it stays recorded when a session ended or its token was replaced. A client that
-/// presents the token within this time may have got another cookie meanwhile: one request was on its
-/// way when another one changed the password.
+/// How long the end of a session, or the replacement of its token, stays recorded. A client that
+/// presents the token within this time may have received another cookie meanwhile: one request was
+/// on its way when another one changed the password.
 pub const RECORDED: Duration = mins(1);
 
-/// Did they ask to stay signed in?
+/// Whether the user chose to stay signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remember {
     Yes,
     No,
 }
 
-/// A session as its owner may see it.
+/// A session as its owner sees it.
 #[derive(Debug, Clone)]
 pub struct Session {
     pub id: SessionId,
     pub remember: Remember,
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
-    /// When it ends if it is not used before.
+    /// When it expires if it is not used before.
     pub idle_at: Timestamp,
-    /// When it ends however much it is used.
+    /// When it expires in any case.
     pub expires_at: Timestamp,
     pub client: ClientInfo,
 }
 
-/// Where a session began: what a person recognises it by.
+/// The client that created a session, by which its owner recognizes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientInfo {
     /// The address of the client.
     pub address: Option<String>,
-    /// The browser in words.
+    /// The name of the browser.
     pub browser: Option<String>,
 }
 
-/// What a sign-in asks for in addition to a session.
+/// The context of a login: the options and the client.
 #[derive(Debug)]
 pub struct LoginContext {
     pub remember: Remember,
@@ -84,7 +85,7 @@ pub struct LoginContext {
     pub requester: Requester,
 }
 
-/// Where the next page of a list of sessions begins: after this session.
+/// The start of the next page of a list of sessions: after this session.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     pub created_at: i64,
@@ -95,45 +96,46 @@ pub struct Cursor {
 #[derive(Debug)]
 pub struct SessionPage {
     pub sessions: Vec<Session>,
-    /// The last one, if there are more behind it.
+    /// The last session of the page, if there are more.
     pub next: Option<Cursor>,
 }
 
-/// What a good login gives: the session and its token.
+/// The result of a successful login: the session and its token.
 #[derive(Debug)]
 pub struct IssuedSession {
     pub session: Session,
     pub token: SessionToken,
-    /// How long a browser shall keep it; `None` says until it is closed.
+    /// How long the browser keeps the cookie. `None` means until it is closed.
     pub keep_for: Option<Duration>,
-    /// By this the client is known at its next sign-in; `None` if that has not changed.
+    /// The device token, which identifies the client at its next login. `None` if it has not
+    /// changed.
     pub device: Option<DeviceToken>,
 }
 
-/// Who calls, by which session.
+/// The authenticated account and session of a request.
 #[derive(Debug, Clone)]
 pub struct AuthenticatedSession {
     pub account: Account,
     pub session: Session,
 }
 
-/// What a session token amounts to.
+/// The result of authenticating a session token.
 #[derive(Debug, Clone)]
 pub enum Authentication {
     SignedIn(Arc<AuthenticatedSession>),
-    /// This service has signed the token, and its session is not active.
+    /// This service has signed the token, but its session is not active.
     Refused(RefusedToken),
-    /// Another application's token, or one that cannot be verified.
+    /// A token of another application, or one that cannot be verified.
     NotOurs,
 }
 
-/// A token that this service has signed and refuses. A client forgets it only if it never counts again
-/// and has not been replaced a moment ago.
+/// A token that this service has signed, but refuses. The client should delete it only if it can
+/// never become valid, and was not replaced a moment ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedToken {
     /// Its session ended at least a minute ago.
     Ended,
-    /// Its session ended within the last minute, or it is not valid yet.
+    /// Its session ended within the last minute, or the token is not valid yet.
     Recent,
 }
 
@@ -145,11 +147,11 @@ impl RefusedToken {
 
 impl Session {
     pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
-        now < self.idle_at // which is not after `expires_at`
+        now < self.idle_at // which is never after `expires_at`
     }
 
-    /// Is it in force, and need not be noted again? Once a minute its row is looked at, so that
-    /// not even a change by the operator's own SQL goes unnoticed for longer.
+    /// Whether the session is active and its use was recorded recently. The row is read once a
+    /// minute, so that even a change by the operator's own SQL takes effect within that time.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.is_in_force(now) && now.since(self.last_seen_at) < SEEN_EVERY
     }

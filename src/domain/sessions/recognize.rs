@@ -1,4 +1,4 @@
-//! How sessions are recognized from their tokens.
+//! Authenticates session tokens.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::domain::sessions::shared_lookups::{LookupResult, Role};
 use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session};
 
 impl Sessions {
-    /// What this token amounts to: from memory if it was seen a moment ago, else by its signature and
-    /// its row.
+    /// Authenticates a session token: from the cache if it was seen recently, else by its signature
+    /// and its row.
     pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, InternalError> {
         let hash = self.cache.hash(token);
         let now = self.clock.now();
@@ -23,11 +23,11 @@ impl Sessions {
             self.counters.count_recognised();
             return Ok(Authentication::SignedIn(who));
         }
-        // boxed, so that the common case does not move the room for a query about
+        // Boxed, so that the common case does not reserve stack space for a query.
         Box::pin(self.look_up(token, hash, now)).await
     }
 
-    /// What this token amounts to, by its signature and its row. Requests that present it at the same time
+    /// Authenticates a token by its signature and its row. Concurrent requests with the same token
     /// share one look-up.
     async fn look_up(
         self: &Arc<Self>,
@@ -44,7 +44,7 @@ impl Sessions {
                 who.session.is_fresh(now) && self.still_counts(found)
             }
             Ok(Authentication::Refused(_) | Authentication::NotOurs) => self.still_counts(found),
-            Err(_) => true, // the database would not answer the next one either
+            Err(_) => true, // a repeated query would fail as well
         };
         let (found, role) = self.lookups.look_up(hash, start, is_current).await;
         match role {
@@ -54,15 +54,17 @@ impl Sessions {
         found.outcome.map_err(InternalError::from_shared)
     }
 
-    /// Has nothing ended since the look-up read the database, as far as this node knows?
+    /// Whether nothing was revoked since the look-up read the database, as far as this node knows.
     fn still_counts(&self, found: &LookupResult) -> bool {
         found.seen.is_some_and(|seen| self.cache.still_counts(seen))
     }
 
     async fn look_up_now(&self, token: &SessionToken, hash: TokenHash) -> LookupResult {
-        // not the time at which the first request began: others that began later may share this
+        // The present time, not the start of the first request, because requests that started later
+        // may share this look-up.
         let now = self.clock.now();
-        // the last look-up may have ended between this request's miss and the start of this one
+        // Another look-up may have finished between this request's miss and the start of this
+        // look-up.
         if let Some(who) = self.cache.get(&hash).filter(|who| who.session.is_fresh(now)) {
             self.counters.count_recognised();
             return LookupResult { outcome: Ok(Authentication::SignedIn(who)), seen: None };
@@ -84,7 +86,7 @@ impl Sessions {
         LookupResult { outcome: Ok(outcome), seen: None }
     }
 
-    /// What a token with these claims amounts to, by its row.
+    /// Authenticates a token with these claims by its row.
     async fn read_session(
         &self,
         claims: &Claims,
@@ -103,10 +105,10 @@ impl Sessions {
             return Ok(Authentication::Refused(refused));
         }
         if who.account.id != claims.account || who.account.disabled_at.is_some() {
-            return Ok(Authentication::Refused(RefusedToken::Recent)); // its session has not ended
+            return Ok(Authentication::Refused(RefusedToken::Recent)); // it has not ended
         }
         if now >= ends_by_itself_at {
-            // ended for good, so that a clock set back does not revive it
+            // End it permanently, so that it does not revive if the clock is set back.
             self.end(sid, &who.account.id, now).await?;
             let refused = RefusedToken::since(ends_by_itself_at, now);
             return Ok(Authentication::Refused(refused));
@@ -117,8 +119,8 @@ impl Sessions {
         Ok(Authentication::SignedIn(Arc::new(who)))
     }
 
-    /// How a token is refused whose session is not there. Without a record of its end, the time at which
-    /// it was issued decides.
+    /// Classifies a token whose session row does not exist. If its end is not recorded, the time at
+    /// which it was issued decides.
     async fn refuse_without_session(
         &self,
         sid: SidDigest,
@@ -126,13 +128,13 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<RefusedToken, InternalError> {
         if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
-            return Ok(RefusedToken::Recent); // and cannot have ended before
+            return Ok(RefusedToken::Recent); // it cannot have ended earlier
         }
         let ended_at = self.store.find_ended_token(sid).await?.map(Timestamp::from_millis);
         Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
     }
 
-    /// Marks the session as seen now, and records that; no request waits for it.
+    /// Records that the session is in use. No request waits for the write.
     fn note_seen(&self, session: &mut Session, now: Timestamp) {
         session.last_seen_at = now;
         session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
@@ -140,7 +142,7 @@ impl Sessions {
         let (id, since) = (session.id.clone(), now.before(SEEN_EVERY).millis());
         tokio::spawn(async move {
             if let Err(fault) = store.session_seen(id.as_str(), now.millis(), since).await {
-                shutdown.warn(&fault); // the next minute tries again
+                shutdown.warn(&fault); // tried again after a minute
             }
         });
     }

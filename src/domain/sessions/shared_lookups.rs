@@ -1,7 +1,7 @@
-//! One look-up for all requests that present the same session token at the same time.
+//! One look-up for all concurrent requests with the same session token.
 //!
-//! A browser tab can send hundreds of requests at once. When the session cache does not know their token, each of
-//! them would verify its signature, read its row and record that the session was seen.
+//! A browser tab can send hundreds of requests at once. If their token is not in the session cache,
+//! each of them would verify its signature, read its row and record that the session was seen.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,44 +15,44 @@ use crate::core::secret::TokenHash;
 use crate::domain::sessions::Authentication;
 use crate::domain::sessions::cache::Counts;
 
-/// What a look-up found, for the requests that share it.
+/// The result of a look-up, for the requests that share it.
 #[derive(Debug, Clone)]
 pub struct LookupResult {
     pub(super) outcome: Result<Authentication, Arc<InternalError>>,
-    /// The counts before the database was read; `None` if it was not.
+    /// The counts before the database was read, or `None` if it was not read.
     pub(super) seen: Option<Counts>,
 }
 
 type Lookup<T> = BoxFuture<'static, T>;
 
-/// The look-ups in progress. A finished one leaves nothing here, and neither does one whose last request was
-/// canceled: the map is never larger than the number of requests.
+/// The look-ups in progress. Finished ones are removed, and so are those whose last request was
+/// canceled, so the map is never larger than the number of requests.
 pub struct SharedLookups<T> {
     running: Mutex<Running<T>>,
 }
 
 struct Running<T> {
     by_token: HashMap<TokenHash, (u64, WeakShared<Lookup<T>>)>,
-    /// How many look-ups were started: the number of the next one.
+    /// The number of look-ups that were started, which numbers the next one.
     started: u64,
 }
 
-/// What a request had to do with the look-up that answers it.
+/// The part that a request had in the look-up that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The request started the look-up.
     Started,
-    /// Another request had started it.
+    /// Another request had started the look-up.
     Joined,
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
-    /// The result of the look-up of this token that is in progress, or of a new one. Requests that share a
-    /// look-up drive it together, so canceling one of them does not disturb the others.
+    /// The result of the look-up of this token that is in progress, or of a new one. Requests that
+    /// share a look-up drive it together, so canceling one of them does not disturb the others.
     ///
-    /// A look-up in progress may have read the database before this request began. `is_current` decides whether
-    /// its result is good for this request all the same. If it is not, the next look-up answers: it can only start
-    /// when the first one has ended, so whatever it reads is new enough.
+    /// A look-up in progress may have read the database before this request started. `is_current`
+    /// decides whether its result is still valid for this request. If it is not, the next look-up
+    /// answers: it can start only after the first one has ended, so its result is new enough.
     pub async fn look_up(
         self: &Arc<Self>,
         token: TokenHash,
@@ -85,7 +85,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         let entry = RunningEntry { lookups: Arc::clone(self), token, number };
         let lookup = start();
         let lookup = async move {
-            let _until_the_end = entry; // of the look-up: when it is finished, panics or is dropped
+            let _until_the_end = entry; // until the look-up is finished, panics or is dropped
             lookup.await
         };
         let lookup = lookup.boxed().shared();
@@ -94,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         (lookup, Role::Started)
     }
 
-    /// How many look-ups are in progress.
+    /// The number of look-ups in progress.
     pub fn count(&self) -> usize {
         self.running().by_token.len()
     }
@@ -116,7 +116,7 @@ struct RunningEntry<T> {
 impl<T> Drop for RunningEntry<T> {
     fn drop(&mut self) {
         let mut running = self.lookups.running();
-        // a look-up that was dropped unfinished may have a successor already
+        // A look-up that was dropped before its end may already have a successor.
         let is_own = |(number, _): &(u64, _)| *number == self.number;
         if running.by_token.get(&self.token).is_some_and(is_own) {
             running.by_token.remove(&self.token);

@@ -1,4 +1,4 @@
-//! Counts tries, and says how long to wait.
+//! Counts attempts, and computes how long a client has to wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::domain::throttle::limits::{
 };
 use crate::store::{AttemptKey, AttemptReset, BackoffRow, GcraRow, NodeTime, ResetRow, Store};
 
-/// Others counted at the same key at the same moment: look again, this often.
+/// The maximum number of retries after concurrent requests changed the same key.
 const LOOKS: usize = 64;
 
-/// Counts tries in the database.
+/// Rate limits and backoff, counted in the database.
 #[derive(Debug)]
 pub struct Throttle {
     store: Arc<Store>,
@@ -30,8 +30,8 @@ pub struct Throttle {
     limits: Limits,
 }
 
-/// A try that may be made now, and is not counted yet. What it needs besides, such as a place in the queue of
-/// the hasher, is taken before it is counted.
+/// An attempt that is allowed but not counted yet. Its request reserves a slot of the hashing queue
+/// before it is counted.
 #[derive(Debug)]
 pub(crate) struct Allowed<'a> {
     steady: Vec<(AttemptKey, Steady)>,
@@ -39,11 +39,12 @@ pub(crate) struct Allowed<'a> {
     counts: Counts,
     beside: Option<ResetRow>,
     device: Option<String>,
-    /// Does a good end give the turns back, or only one that came to nothing?
+    /// Whether a success keeps the requests counted by GCRA. If not, it gives them back. An attempt
+    /// that is undone always gives them back.
     keeps_turns: bool,
 }
 
-/// What is to be counted, as the rows were at this time.
+/// The counts to write, computed from the rows at this time.
 #[derive(Debug)]
 struct Counts {
     now: Timestamp,
@@ -51,44 +52,45 @@ struct Counts {
     steps: Vec<BackoffRow>,
 }
 
-/// A try that was let in and counted: as a failure, until it turns out well.
+/// An attempt that was counted as a failure, until it succeeds.
 #[derive(Debug)]
 pub(crate) struct Try {
-    /// Turns that a good end gives back.
+    /// Requests counted by GCRA that a success gives back.
     turns: Vec<GcraRow>,
-    /// Turns that only a try which came to nothing gives back.
+    /// Requests counted by GCRA that only an undone attempt gives back.
     kept_turns: Vec<GcraRow>,
     steps: Vec<BackoffRow>,
-    /// What else a good end makes forgotten.
+    /// Another key that a success resets.
     beside: Option<ResetRow>,
     device: Option<String>,
 }
 
 impl Try {
-    /// The name of the device that tried, if it is known.
+    /// The id of the device, if a known device made the attempt.
     pub(crate) fn device(&self) -> Option<String> {
         self.device.clone()
     }
 
-    /// Was this a known device's, and is the device like any other client if it fails?
+    /// Whether this was the last attempt of a known device: if it fails, the device is treated like
+    /// any other client.
     pub(crate) fn was_the_last_of_a_device(&self) -> bool {
         let holds_up = |step: &BackoffRow| step.to.free_at > step.to.last_at;
         self.device.is_some() && self.steps.first().is_some_and(holds_up)
     }
 
-    /// What is forgotten and given back if it turns out well.
+    /// What is reset and given back after a success.
     pub(crate) fn forgiveness(&self) -> AttemptReset {
         let own = self.steps.iter().map(|step| ResetRow { key: step.key, up_to: step.to.counted });
         AttemptReset { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
     }
 }
 
-/// Why nothing may be tried at the moment.
+/// Why an attempt is not allowed.
 #[derive(Debug)]
 pub(crate) enum NotNow {
-    /// This was tried too often.
+    /// The limit is exceeded, for this long.
     Wait(Duration),
-    /// Too many try at once.
+    /// There are too many concurrent attempts.
     Busy,
     Internal(InternalError),
 }
@@ -110,8 +112,8 @@ impl Throttle {
         Self { store, clock, secrets, devices, limits }
     }
 
-    /// Allows a sign-in to this name, or says how long to wait. A device that has signed in to the
-    /// account before has a count of its own, and all devices of an account have one.
+    /// Allows a login with this user name, or says how long to wait. A device that has signed in to
+    /// the account before has its own count, and all devices of an account have a common one.
     pub(crate) async fn allow_login(
         &self,
         username: Option<&Username>,
@@ -144,8 +146,7 @@ impl Throttle {
         self.allow(address.into_iter().collect(), name.into_iter().collect()).await
     }
 
-    /// Allows the current password of a session to be tried, to change something of the account, or says
-    /// how long to wait.
+    /// Allows an attempt to confirm the current password in a session, or says how long to wait.
     pub(crate) async fn allow_confirmation(
         &self,
         account: &AccountId,
@@ -157,7 +158,7 @@ impl Throttle {
         Ok(Allowed { keeps_turns: true, ..allowed })
     }
 
-    /// Allows an account to be made, or says how long to wait.
+    /// Allows a registration, or says how long to wait.
     pub(crate) async fn allow_registration(
         &self,
         requester: &Requester,
@@ -181,7 +182,7 @@ impl Throttle {
         Ok(Allowed { steady, staircases, counts, beside: None, device: None, keeps_turns: false })
     }
 
-    /// What one more try counts at every key, or when the last of them is free.
+    /// Computes the new counts of every key, or the longest wait.
     async fn counts(
         &self,
         steady: &[(AttemptKey, Steady)],
@@ -207,7 +208,7 @@ impl Throttle {
         }
     }
 
-    /// Counts the try, or says how long to wait if others were counted since.
+    /// Counts the attempt, or says how long to wait if concurrent attempts used up the limit.
     pub(crate) async fn record_attempt(&self, allowed: Allowed<'_>) -> Result<Try, NotNow> {
         let Allowed { steady, staircases, mut counts, beside, device, keeps_turns } = allowed;
         for look in 0..LOOKS {
@@ -227,7 +228,7 @@ impl Throttle {
         Err(NotNow::Busy)
     }
 
-    /// Distrusts a device; false if it is distrusted already.
+    /// Distrusts a device. Returns false if it is distrusted already.
     pub(crate) async fn distrust_device(
         &self,
         device: &DeviceClaims,
@@ -245,11 +246,11 @@ impl Throttle {
                 return Ok(true);
             }
         }
-        Ok(false) // others count failures of it at this moment, in whose number it ends
+        Ok(false) // concurrent failures of the device are being counted, which have the same effect
     }
 
-    /// The turn that changing something of an account takes, and the time to take it at; or how long
-    /// to wait for it.
+    /// The request to count for a change to an account, with the time of this node; or how long to
+    /// wait.
     pub(crate) async fn account_turn(
         &self,
         account: &AccountId,
@@ -263,7 +264,7 @@ impl Throttle {
         Ok(Ok((self.limits.account.turn(key), node_time(now))))
     }
 
-    /// How long an account waits whose requests at the same moment took the last turn.
+    /// How long an account has to wait if concurrent requests used up its limit.
     pub(crate) fn account_wait(&self) -> Duration {
         self.limits.account.every
     }
@@ -272,19 +273,19 @@ impl Throttle {
         Ok(self.store.attempts_of(key).await?.wait(now))
     }
 
-    /// Forgets the failures at a name: the operator's way. Were there any?
+    /// Clears the lockout of a user name for the operator. Returns whether there was one.
     pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, InternalError> {
         let key = Key::Name(username.as_str()).digest(&self.secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
         Ok(self.store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await? > 0)
     }
 
-    /// The try turned out well: its failures are forgotten, and the turn is given back.
+    /// Resets the counts after a successful attempt.
     pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), InternalError> {
         self.store.reset_attempts(tried.forgiveness()).await.map(drop)
     }
 
-    /// The try came to nothing: it does not count.
+    /// Undoes the counts of an attempt that was neither a success nor a failure.
     pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), InternalError> {
         let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
         if !turns.is_empty() {
@@ -296,7 +297,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// Removes a small batch of what holds nobody up any more; nothing, if there is no more of it.
+    /// Removes a batch of keys that no longer delay any client. Returns 0 if there are none left.
     pub(crate) async fn remove_attempts(&self, limit: i64) -> Result<u64, InternalError> {
         let now = self.clock.now();
         let yesterday = now.before(FORGOTTEN_AFTER).millis();

@@ -1,4 +1,5 @@
-//! Devices that have signed in before, which are not held up by what others do (OWASP's device cookies).
+//! Device tokens: a client that has signed in before is not delayed by the failures of others
+//! (OWASP's device cookies).
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::domain::keys::tokens::Keys;
 use crate::domain::requester::Requester;
 use crate::domain::throttle::limits::DEVICE;
 
-/// Issues device tokens, and verifies them.
+/// Issues and verifies device tokens.
 #[derive(Debug)]
 pub struct Devices {
     keys: Arc<Keys>,
@@ -22,7 +23,7 @@ impl Devices {
         Self { keys, clock }
     }
 
-    /// The devices that a caller presents and that have signed in to the account before.
+    /// The devices that a client presents and that have signed in to the account before.
     pub fn presented(
         &self,
         account: Option<(&AccountId, i64)>,
@@ -35,12 +36,12 @@ impl Devices {
         claims.filter(|device| device.account == *account && device.version == version).collect()
     }
 
-    /// What a token says, if it is one of ours and valid.
+    /// The claims of a device token, if it is valid.
     pub fn verify(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
         self.keys.verify_device(token, now)
     }
 
-    /// By this the client is known again at its next sign-in to the account, for as long as the
+    /// Issues the token that identifies a client at its next login to the account, as long as the
     /// account has this password.
     pub fn issue(&self, account: &AccountId, version: i64, known: Option<String>) -> DeviceToken {
         let now = self.clock.now();

@@ -1,11 +1,11 @@
-//! What is counted, each under a digest.
+//! The keys of counts, which are stored as digests.
 
 use std::net::IpAddr;
 
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::store::AttemptKey;
 
-/// What is counted.
+/// The key of a count.
 pub(super) enum Key<'a> {
     Name(&'a str),
     Device(&'a str),
@@ -18,8 +18,8 @@ pub(super) enum Key<'a> {
 }
 
 impl Key<'_> {
-    /// A digest under the server secret: what was typed as a name may be anything, and is written down
-    /// nowhere. Another current secret makes other digests, so the counters begin again.
+    /// A digest under the server secret: a client may type anything as a user name, and it must not
+    /// be stored. Another current secret yields other digests, so all counts start again.
     pub fn digest(&self, secrets: &ServerSecrets) -> AttemptKey {
         let (kind, who) = match self {
             Self::Name(name) => ("name", (*name).to_owned()),
@@ -35,7 +35,7 @@ impl Key<'_> {
     }
 }
 
-/// Who has one address of a network can have all of them: in IPv6 that is a /64 (RFC 6177).
+/// A client with one address of a network can use all of them. In IPv6 that is a /64 (RFC 6177).
 fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),

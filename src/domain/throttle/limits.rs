@@ -1,58 +1,59 @@
-//! How often may be tried, and how what was counted before decides.
+//! The limits of attempts, and how earlier attempts decide.
 
 use std::time::Duration;
 
 use crate::core::clock::{MAX_CLOCK_DIFFERENCE, Timestamp, days, hours, mins};
 use crate::store::{AttemptKey, AttemptRow, GcraRow, NodeTime};
 
-/// How often who may try.
+/// The limits of all kinds of attempts.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// A name, for clients that nobody knows.
+    /// Failed logins with a user name, by unknown clients.
     pub name: Staircase,
-    /// A device that has signed in to this account before.
+    /// Failed logins of a device that has signed in to this account before.
     pub device: Staircase,
-    /// All devices that have signed in to an account before.
+    /// Failed logins of all devices that have signed in to an account before.
     pub devices: Staircase,
-    /// The current password, typed in a session.
+    /// Failed confirmations of the current password in a session.
     pub session: Staircase,
-    /// What an account changes that is written down in the audit.
+    /// Changes to an account that are recorded in the audit log.
     pub account: Steady,
-    /// Failed sign-ins from an address.
+    /// Failed logins from an address.
     pub address: Steady,
     /// Registrations from an address.
     pub registrations: Steady,
     /// All registrations.
     pub all_registrations: Steady,
-    /// As many names, addresses and devices are remembered; the oldest that hold nobody up go first.
+    /// The maximum number of keys. The oldest that delay no client are removed first.
     pub keys: i64,
 }
 
-/// Waits that grow with the failures in a row: from so many failures on, so long.
+/// A backoff schedule: from this many consecutive failures on, the client waits this long.
 #[derive(Debug, Clone)]
 pub struct Staircase(pub Vec<(i64, Duration)>);
 
-/// A number of turns at once, and then one at a time.
+/// A rate limit by GCRA: a burst of requests, and then one in each interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Steady {
     pub burst: i64,
     pub every: Duration,
 }
 
-/// What is not used for this long is forgotten, and so are the failures that made a client wait for
-/// as long, once it has waited.
+/// Keys that were not used for this long are removed. A lockout of this length also resets its
+/// failures.
 pub(super) const FORGOTTEN_AFTER: Duration = hours(24);
-/// Numbers of failures for each millisecond, so that a key that is counted for the first time again
-/// has greater ones than before.
+/// The number of failure numbers for each millisecond, so that a key that is counted again after
+/// its removal gets greater numbers than before.
 const NUMBERS_PER_MILLI: i64 = 1024;
-/// A device is known for this long after its last good sign-in; browsers keep no cookie for longer
+/// How long a device is known after its last successful login. Browsers keep no cookie for longer
 /// than 400 days.
 pub const DEVICE: Duration = days(90);
 impl Limits {
     pub fn production() -> Self {
         let second = Duration::from_secs;
-        // five typing errors are free; ten tries in a quarter of an hour; a hundred failures in a
-        // row (NIST SP 800-63B-4, section 3.2.2) close the name to clients that nobody knows
+        // Five typing errors are free; ten attempts in 15 minutes are allowed; a hundred
+        // consecutive failures (NIST SP 800-63B-4, section 3.2.2) lock the user name for unknown
+        // clients.
         let name = vec![
             (5, second(1)),
             (6, second(2)),
@@ -65,18 +66,18 @@ impl Limits {
         Self {
             session: Staircase(name.clone()),
             name: Staircase(name),
-            device: Staircase(vec![(10, DEVICE)]), // it is like any other client from then on
-            devices: Staircase(vec![(20, mins(15)), (100, hours(24))]), // whoever collects them
+            device: Staircase(vec![(10, DEVICE)]), // then it counts as an unknown client
+            devices: Staircase(vec![(20, mins(15)), (100, hours(24))]), // against stolen device cookies
             account: Steady { burst: 30, every: second(2) },
-            // at most twenty failures in any ten minutes
+            // At most twenty failures in any ten minutes.
             address: Steady { burst: 10, every: mins(1) },
             registrations: Steady { burst: 10, every: mins(1) },
             all_registrations: Steady { burst: 1000, every: second(1) },
-            keys: 1_000_000, // some 100 MB on disk
+            keys: 1_000_000, // about 100 MB on disk
         }
     }
 
-    /// For a bench that measures something else.
+    /// No limits, for benchmarks of something else.
     pub fn none() -> Self {
         let free = Staircase(Vec::new());
         let steady = Steady { burst: 1, every: Duration::ZERO };
@@ -95,7 +96,7 @@ impl Limits {
 }
 
 impl Steady {
-    /// The row of one more turn.
+    /// The row of one more request.
     pub(super) fn turn(self, key: AttemptKey) -> GcraRow {
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
         GcraRow { key, burst: every.saturating_mul(self.burst - 1), every }
@@ -103,7 +104,7 @@ impl Steady {
 }
 
 impl Staircase {
-    /// One failure more.
+    /// The counts after one more failure.
     pub(super) fn step(&self, row: AttemptRow, now: Timestamp) -> AttemptRow {
         let at = row.present(now);
         let (before, forgiven) = if self.is_forgotten(row, now) {
@@ -121,8 +122,8 @@ impl Staircase {
         AttemptRow { failures, free_at, last_at: at.millis(), counted, forgiven }
     }
 
-    /// Do its failures count no more? After a day without one, and after the longest wait: else one
-    /// attempt a day would close a name for good.
+    /// Whether its failures no longer count: after a day without one, or after the longest lockout.
+    /// Otherwise one attempt a day would lock a user name forever.
     fn is_forgotten(&self, row: AttemptRow, now: Timestamp) -> bool {
         let at = row.present(now);
         let is_unused = row.last_at < at.before(FORGOTTEN_AFTER).millis();
@@ -136,24 +137,24 @@ impl Staircase {
     }
 }
 
-/// The time of this node, for what is counted within a statement.
+/// The time of this node, for counts that a statement computes.
 pub(crate) fn node_time(now: Timestamp) -> NodeTime {
     NodeTime { now: now.millis(), trusted_until: now.plus(MAX_CLOCK_DIFFERENCE).millis() }
 }
 
 impl AttemptRow {
-    /// Was it written by a clock that this one can agree with?
+    /// Whether the row was written with a plausible clock.
     fn is_trusted(&self, now: Timestamp) -> bool {
         self.last_at <= now.plus(MAX_CLOCK_DIFFERENCE).millis()
     }
 
-    /// The present as far as the row knows: its time never goes back, whichever node counts.
+    /// The present time for this row. It never goes back, whichever node counts.
     fn present(&self, now: Timestamp) -> Timestamp {
         if self.is_trusted(now) { now.max(Timestamp::from_millis(self.last_at)) } else { now }
     }
 
-    /// How long until the next try. A row that a wrong clock has written says how many failures there
-    /// were, and not how long to wait.
+    /// How long until the next attempt is allowed. A row that was written with a wrong clock keeps
+    /// its failures, but causes no wait.
     pub(super) fn wait(&self, now: Timestamp) -> Duration {
         let is_free = self.free_at <= self.present(now).millis();
         if is_free || !self.is_trusted(now) {

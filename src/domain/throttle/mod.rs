@@ -1,14 +1,17 @@
-//! How often may one try. Who tries too often waits, and is told how long.
+//! Rate limits and backoff: a client that exceeds a limit has to wait, and the response says how
+//! long.
 //!
-//! A try is counted before anything is hashed, so that no number of tries at once gets past a
-//! limit, and it is counted in the database, so that a restart and a second node change nothing.
-//! What counts is what was typed, not what exists: unknown names are throttled like any other.
+//! An attempt is counted before anything is hashed, so that concurrent attempts cannot bypass a
+//! limit. It is counted in the database, so that restarts and several nodes make no difference. The
+//! typed user name is counted whether it exists or not, so unknown names are throttled like any
+//! other.
 //!
-//! Three things are counted for a sign-in (OWASP's device cookies):
-//! - the name, for clients that nobody knows;
-//! - the address, for the same clients: a list of names from one place is held up, too;
-//! - the device, for a client that has signed in to this account before. Such a one is not held up
-//!   by what others do, so nobody can lock an owner out.
+//! A login counts for three keys (OWASP's device cookies):
+//! - the user name, for unknown clients;
+//! - the address, for unknown clients, which also delays an attacker who tries many names from one
+//!   place;
+//! - the device, for a client that has signed in to this account before. The failures of other
+//!   clients do not delay it, so an attacker cannot lock the owner out.
 
 pub mod attempts;
 pub mod devices;
