@@ -1,4 +1,5 @@
-//! Rebuilds when a migration is added: `sqlx::migrate!` embeds the folders and cannot tell.
+//! Rebuilds when a migration is added, because `sqlx::migrate!` embeds the folders but does not
+//! notice new files.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -1,7 +1,7 @@
-//! What Prometheus reads: counts that the floors below keep, written down when it asks.
+//! The metrics endpoint for Prometheus, which reads the counters of other layers at each scrape.
 //!
-//! The official client writes the text; it keeps no count itself, so that nothing here costs a
-//! request anything. Labels are names of ours: no user, no address, no path.
+//! The official client library writes the text format. It stores no counters itself, so that
+//! requests cost nothing here. Labels contain only names of ours: no user, no address, no path.
 
 use std::fmt;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::http::{BOUNDS, Hosts, Requests};
 use crate::server::ConnectionGauge;
 use crate::store::Waited;
 
-/// Everything that is watched.
+/// The sources of the metrics.
 #[derive(Debug)]
 pub struct Watched {
     pub domain: Arc<Domain>,
@@ -32,8 +32,8 @@ pub struct Watched {
     pub started_at: Timestamp,
 }
 
-/// `GET /metrics`, for a listener of its own that answers under these names. A page whose name was
-/// rebound to this address would read it otherwise.
+/// `GET /metrics`, for a separate listener that accepts these hosts. Without the check, a web page
+/// could read the metrics by DNS rebinding.
 pub fn route(watched: Watched, hosts: Hosts) -> BoxEndpoint<'static, Response> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(watched));
@@ -109,7 +109,7 @@ impl Collector for Watched {
         page.gauge("process_start_time_seconds", "When the process started", started_at)?;
         match resident_bytes() {
             Some(bytes) => page.gauge("process_resident_memory_bytes", "Resident memory", bytes),
-            None => Ok(()), // only Linux says
+            None => Ok(()), // only Linux provides it
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The data folder: made, kept from the group, and never created again in place of one that is gone.
+//! The data folder: creates it, removes the access of its group, and never replaces a missing
+//! database by a new one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -12,7 +13,8 @@ use crate::domain::keys::files;
 use crate::domain::keys::tokens::Keys;
 use crate::store::Store;
 
-/// Makes the data folder, which only its owner may enter, and the folder of the keys in it.
+/// Creates the data folder and the key folder in it, with access only for their owner. Returns the
+/// key folder.
 pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
     let keys = config.key_folder();
     for folder in [&config.data_dir, &keys] {
@@ -24,7 +26,8 @@ pub fn make_folders(config: &Config) -> Result<PathBuf, StartError> {
     Ok(keys)
 }
 
-/// Makes a folder, which only its owner may enter, and its parents; one that exists stays as it is.
+/// Creates a folder and its parents, with access only for their owner. An existing folder stays as
+/// it is.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => Ok(()),
@@ -41,19 +44,20 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Has the disk keep the names in a folder: what is acknowledged is lost with the name of its folder.
+/// Syncs a folder, so that the names in it survive a power cut: without its folder, an acknowledged
+/// write would be lost.
 fn sync_dir(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 
-/// Refuses to go on without a database, and says where it was looked for.
+/// Returns an error that says where the database was searched, if there is none.
 pub async fn require_database(config: &Config) -> Result<(), StartError> {
-    // the driver connects by it
+    // to find its file or server
     if Store::exists(config.database_url.expose()).await? {
         return Ok(());
     }
-    refuse_missing_database(config, &config.key_folder())?; // it is gone
+    refuse_missing_database(config, &config.key_folder())?; // another message if it existed before
     let database = match Store::file_of(config.database_url.expose())? {
         Some(file) => file.display().to_string(),
         None => config.database_url.to_string(),
@@ -61,8 +65,8 @@ pub async fn require_database(config: &Config) -> Result<(), StartError> {
     Err(StartError::NoDatabase { database, settings: config.source() })
 }
 
-/// Takes from the group what a volume with `fsGroup` lets it do with the data folder, the keys and the
-/// database. What is not there yet, or cannot be changed, is passed over.
+/// Removes the group's access to the data folder, the keys and the database, which a volume with
+/// `fsGroup` grants. Files that do not exist yet or cannot be changed are skipped.
 pub(super) fn remove_group_access(config: &Config) -> Result<(), StartError> {
     let mut changed = Vec::new();
     if let Ok(data) = File::open(&config.data_dir) {
@@ -108,10 +112,10 @@ fn remove_group(path: &Path, changed: &mut Vec<PathBuf>) {
     }
 }
 
-/// Makes no new database in place of one that is gone. A first start makes its keys last, so where there are
-/// some there was a database.
+/// Refuses to create a new database in place of a missing one. The first start creates its keys
+/// last, so if there are keys, there was a database.
 pub(super) fn refuse_missing_database(config: &Config, folder: &Path) -> Result<(), StartError> {
-    let has_keys = Keys::are_in(folder)?; // looked at first: others may start at the same time
+    let has_keys = Keys::are_in(folder)?; // checked first, because another process may be starting
     let Some(file) = Store::file_of(config.database_url.expose())? else { return Ok(()) };
     let is_there = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
     if is_there || !has_keys {

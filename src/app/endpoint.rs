@@ -1,4 +1,4 @@
-//! The endpoint: everything that the settings say of it, and the operations of the program or of an embedder.
+//! Builds the endpoint from the settings, with the operations of the program or of an embedder.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::http::{
     RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
 };
 
-/// The program's own service as one endpoint, which counts its requests, and the tasks that run in parallel until the
-/// endpoint is dropped.
+/// The program's own service as one endpoint, which counts its requests. Also starts the background
+/// jobs, which run until the endpoint is dropped.
 pub fn start_endpoint(
     config: &Config,
     domain: Arc<Domain>,
@@ -27,7 +27,7 @@ pub fn start_endpoint(
     build_endpoint(config, domain, is_demo, requests)
 }
 
-/// The same without the tasks of [`watch`], which a measurement of single requests must not count.
+/// The same without the background jobs of [`watch`], for measurements of single requests.
 pub fn build_endpoint(
     config: &Config,
     domain: Arc<Domain>,
@@ -38,7 +38,7 @@ pub fn build_endpoint(
     built.expect("the program's own operations fit").0
 }
 
-/// A service with an embedder's operations in it as one endpoint, and its document.
+/// A service with an embedder's operations as one endpoint, and its document.
 pub fn build_endpoint_with<T: OpenApi + 'static>(
     config: &Config,
     domain: Arc<Domain>,
@@ -75,20 +75,20 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
     route(Arc::new(front), guest)
 }
 
-/// How the pages look.
+/// The branding of the pages.
 fn site(config: &Config) -> Site {
     let config::Site { name, color, logo } = config.site.clone();
     let logo = logo.map(|logo| Logo { kind: logo.kind, bytes: logo.bytes });
     Site { name, color: Color(color.0), logo }
 }
 
-/// Where users reach it, and the names that the operator added.
+/// The host of `public_url`, and the names that the operator added.
 fn known_hosts(config: &Config) -> Vec<String> {
     let own = config.public_url.host().to_ascii_lowercase();
     config.allowed_hosts.iter().cloned().chain([own]).collect()
 }
 
-/// Those under which metrics are answered.
+/// The hosts that the metrics listener accepts.
 pub fn metrics_hosts(config: &Config) -> Hosts {
     Hosts::new("localhost".to_owned(), config.allowed_hosts.clone())
 }

@@ -1,4 +1,4 @@
-//! Why the service does not start.
+//! The error of a start.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
 use crate::store::OpenError;
 
-/// Why the service does not start; each says what to do.
+/// Why the service cannot start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot make the folder {0}: {1}")]

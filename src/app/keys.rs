@@ -1,4 +1,5 @@
-//! The signing keys and the server secrets of the data folder; the first one of each is made here.
+//! Loads the signing keys and the server secrets of the data folder, and creates the first one of
+//! each.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,8 +14,9 @@ use crate::domain::keys::tokens::Keys;
 use crate::domain::keys::{files, server_secret};
 use crate::store::Store;
 
-/// Reads the signing keys and the server secrets, and makes the first one of each. One process at a
-/// time does so: two first keys would sign everybody out, and two first secrets would count twice.
+/// Reads the signing keys and the server secrets, and creates the first one of each. The lock
+/// prevents that two processes do so at the same time: with two first keys, sessions would be
+/// refused, and with two first secrets, attempts would be counted twice.
 pub(super) async fn load_keys(
     folder: &Path,
     config: &Config,
@@ -26,7 +28,7 @@ pub(super) async fn load_keys(
     Ok((keys, load_server_secrets(folder, store, clock).await?))
 }
 
-/// Waits until no other process reads or makes the keys of the folder.
+/// Waits for the lock of the key folder.
 pub async fn lock_keys(folder: &Path) -> Result<Option<File>, StartError> {
     let folder = folder.to_owned();
     let waited = tokio::task::spawn_blocking(move || files::hold(&folder)).await;
@@ -50,8 +52,8 @@ async fn load_signing_keys(
     Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
 }
 
-/// An installation that is older than server secrets gets one here, as a new one does. One that is
-/// lost is not replaced while something needs it.
+/// Reads the server secrets. A new installation gets one here, and so does one that is older than
+/// server secrets. A lost secret is not replaced while rows need it.
 pub(super) async fn load_server_secrets(
     folder: &Path,
     store: &Store,

@@ -1,4 +1,4 @@
-//! From settings to a domain: the store is opened, the keys are read, and the background work starts.
+//! Opens the store and reads the keys according to the settings, and builds the domain.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::domain::throttle::limits::Limits;
 use crate::domain::{Domain, Parts, Rules, accounts};
 use crate::store::Store;
 
-/// What the settings cannot say: tests turn the clock and hash cheaply.
+/// The parts that the settings do not define. Tests set the clock and use cheap hashes.
 #[derive(Debug, Clone)]
 pub struct Environment {
     pub clock: Clock,
@@ -31,14 +31,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The system's clock, the price of a hash that the settings name, and every limit in force.
+    /// The system's clock, the hash parameters of the settings, and the limits of production.
     pub fn real(config: &Config) -> Self {
         let limits = Limits::production();
         Self { clock: Clock::System, hash_cost: config.passwords.cost, limits }
     }
 }
 
-/// Opens everything that the domain needs; what is missing is made.
+/// Opens all parts of the domain, and creates what does not exist yet.
 pub async fn open(config: &Config, environment: Environment) -> Result<Domain, StartError> {
     let folder = make_folders(config)?;
     refuse_missing_database(config, &folder)?;
@@ -48,7 +48,7 @@ pub async fn open(config: &Config, environment: Environment) -> Result<Domain, S
     build_domain(config, environment, store, keys).await
 }
 
-/// Opens a database and keys that exist, for commands: nothing is made.
+/// Opens an existing database and existing keys, for commands. Creates neither.
 pub async fn open_existing(
     config: &Config,
     environment: Environment,
@@ -64,7 +64,7 @@ pub async fn open_existing(
         }
         return Err(StartError::NoKeys { folder, settings: config.source() });
     };
-    // an installation that is older than server secrets gets one, as by a start
+    // An installation that is older than server secrets gets one, as at a start of the service.
     let held = lock_keys(&folder).await?;
     let secrets = load_server_secrets(&folder, &store, &environment.clock).await?;
     drop(held);
@@ -73,7 +73,7 @@ pub async fn open_existing(
 
 async fn open_store(config: &Config) -> Result<Store, StartError> {
     remove_group_access(config)?;
-    // the driver connects with it
+    // for the driver that connects
     let store = Store::open_with(config.database_url.expose(), config.database_connections);
     Ok(store.await?)
 }
@@ -116,7 +116,7 @@ async fn build_domain(
     }))
 }
 
-/// Starts the background work, which goes on until the domain is dropped.
+/// Starts the background jobs, which run until the domain is dropped.
 pub fn watch(domain: &Arc<Domain>) {
     jobs::start(domain);
 }

@@ -1,4 +1,4 @@
-//! Cloakroom, open.
+//! An open Cloakroom instance.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::domain::Domain;
 use crate::store::Database;
 
-/// Cloakroom, open: its accounts, sessions and keys, ready to be mounted with operations.
+/// An open Cloakroom instance with its accounts, sessions and keys, to which you mount your
+/// operations.
 ///
 /// ```no_run
 /// use cloakroom::{Cloakroom, Settings, SignedIn};
@@ -40,8 +41,8 @@ pub struct Cloakroom {
 }
 
 impl Cloakroom {
-    /// Opens everything it needs; what is missing is made: the data folder, the signing key, the
-    /// database and its tables. Wants a tokio runtime, and keeps on working in it.
+    /// Opens the data folder, the signing keys and the database, and creates what does not exist
+    /// yet. Must be called in a tokio runtime, in which it starts background jobs.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -59,7 +60,8 @@ impl Cloakroom {
         Self::among(config, environment, false).await
     }
 
-    /// What only the program and its tests say of the surroundings. No part of the API.
+    /// Opens Cloakroom with another clock or other limits, for the program and its tests. Not part
+    /// of the API.
     #[doc(hidden)]
     pub async fn among(
         config: Config,
@@ -71,13 +73,13 @@ impl Cloakroom {
         Ok(Self { config: Arc::new(config), domain, is_demo })
     }
 
-    /// The domain, for the program and its tests. No part of the API.
+    /// The domain, for the program and its tests. Not part of the API.
     #[doc(hidden)]
     pub fn domain(&self) -> &Arc<Domain> {
         &self.domain
     }
 
-    /// Connections to Cloakroom's database, for tables of your own in it.
+    /// Connections to Cloakroom's database, for your own tables in it.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

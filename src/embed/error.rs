@@ -1,4 +1,4 @@
-//! Why something does not start.
+//! The error type of the library.
 
 use crate::app::StartError;
 use crate::config::ConfigError;
@@ -10,8 +10,8 @@ use crate::http::MountError;
 use crate::server::TlsError;
 use crate::store::{BackupError, MoveError, OpenError, StorageFailure};
 
-/// Why something about to start does not, in one sentence that says what to do: a setting, the
-/// database, the keys, an address that is taken, or an operation that does not fit.
+/// Why Cloakroom cannot start or serve, in one sentence that says what to do: a setting, the
+/// database, the keys, an address that is in use, or an operation that conflicts with Cloakroom's.
 ///
 /// ```
 /// let error = cloakroom::Settings::from_toml("sight.name = \"Notes\"").unwrap_err();
@@ -76,7 +76,7 @@ from_cause!(
 );
 
 impl Error {
-    /// One that only serving knows, in a sentence.
+    /// An error of serving, in a sentence.
     pub(super) fn serving(sentence: impl Into<String>) -> Self {
         Self(Cause::Serve(sentence.into()))
     }

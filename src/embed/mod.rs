@@ -1,5 +1,5 @@
-//! The library for programs that embed Cloakroom in a poem-openapi service of their own: open, mount, serve.
-//! The program itself goes through it, too.
+//! The library for programs that embed Cloakroom in their own poem-openapi service: open, mount,
+//! serve. The program itself uses it, too.
 
 mod cloakroom;
 mod error;

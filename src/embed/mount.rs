@@ -1,4 +1,4 @@
-//! Operations next to Cloakroom's.
+//! Mounts operations next to Cloakroom's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::mounted::Mounted;
 use crate::app;
 use crate::http::{DocumentInfo, EmbeddedApi, Requests};
 
-/// The most bytes of a body of an embedder's operation, unless they say otherwise: enough for any
-/// JSON that a person writes.
+/// The default maximum size of a body of an embedder's operation in bytes: enough for any JSON that
+/// a person writes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 impl Cloakroom {
-    /// Puts operations of your own next to Cloakroom's: into one document with this title and version,
-    /// behind the same guard, checks and limits. `api` is what `poem_openapi::OpenApiService::new`
-    /// takes: an `#[OpenApi]` impl, or a tuple of them.
+    /// Adds your own operations to Cloakroom's: in one document with this title and version, with
+    /// the same guard, checks and limits. `api` has the type that
+    /// `poem_openapi::OpenApiService::new` accepts: an `#[OpenApi]` impl, or a tuple of them.
     pub fn mount<T: OpenApi + 'static>(
         &self,
         api: T,
@@ -35,7 +35,7 @@ impl Cloakroom {
     }
 }
 
-/// Operations to mount next to Cloakroom's. Each setting has a default.
+/// Operations to mount next to Cloakroom's. Each option has a default.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -52,7 +52,7 @@ impl Cloakroom {
 ///
 /// let mounted = cloakroom
 ///     .mount((), "Notes", "1.0")
-///     .description("Notes of one's own.")
+///     .description("Personal notes.")
 ///     .contact(ContactObject::new().email("notes@example.org"))
 ///     .scheme("notesSession")
 ///     .body_limit(64 * 1024)
@@ -75,43 +75,43 @@ impl<T> fmt::Debug for Mount<T> {
 }
 
 impl<T: OpenApi + 'static> Mount<T> {
-    /// What the document says first of the service, in Markdown. What it says of sessions comes
-    /// behind it.
+    /// The description of your service in the document, in Markdown. Cloakroom's section about
+    /// sessions follows it.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.guest.about.description = Some(text.into());
         self
     }
 
-    /// The contact that the document names. By default there is none.
+    /// The contact in the document. By default there is none.
     pub fn contact(mut self, contact: ContactObject) -> Self {
         self.guest.about.contact = Some(contact);
         self
     }
 
-    /// The licence of the API. Without it, none.
+    /// The license of the API in the document. By default there is none.
     pub fn license(mut self, license: impl Into<LicenseObject>) -> Self {
         self.guest.about.license = Some(license.into());
         self
     }
 
-    /// What the security scheme is called in the document; `session` unless this says otherwise.
+    /// The name of the security scheme in the document. The default is `session`.
     pub fn scheme(mut self, name: impl Into<String>) -> Self {
         self.guest.about.scheme = name.into();
         self
     }
 
-    /// The most bytes that a body of your operations may have: 1 MiB unless this says otherwise.
-    /// A larger body is answered 413. Cloakroom's own operations take 16 KiB.
+    /// The maximum size of a body of your operations in bytes. The default is 1 MiB. A larger body
+    /// is answered with 413. The limit of Cloakroom's own operations is 16 KiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.guest.body_limit = bytes;
         self
     }
 
-    /// A page, or a file that belongs to one: what `GET` of this path answers, and the document does
-    /// not show. At `/` it takes the place of Cloakroom's, which only leads to signing in.
+    /// Adds a page, or a file of one: the response to `GET` of this path, which is not in the
+    /// document. A page at `/` replaces Cloakroom's, which only links to the sign-in page.
     ///
-    /// Answers that do not say otherwise forbid scripts, styles and everything else that a page may
-    /// load: give yours a `Content-Security-Policy`.
+    /// Responses without a `Content-Security-Policy` get one that forbids scripts, styles and
+    /// everything else that a page may load, so set one on your pages.
     pub fn page<E>(mut self, path: impl Into<String>, page: E) -> Self
     where
         E: IntoEndpoint,
@@ -122,7 +122,7 @@ impl<T: OpenApi + 'static> Mount<T> {
         self
     }
 
-    /// Puts it all together, and says what does not fit.
+    /// Builds the endpoint. Fails if an operation or a page conflicts with Cloakroom's.
     pub fn endpoint(self) -> Result<Mounted, Error> {
         let Self { cloakroom, guest } = self;
         let requests = Arc::new(Requests::of::<T>());
@@ -136,7 +136,7 @@ impl<T: OpenApi + 'static> Mount<T> {
         Ok(Mounted { cloakroom, endpoint, document, requests })
     }
 
-    /// Serves it where the settings say, until SIGTERM or Ctrl-C: [`Mount::endpoint`], then
+    /// Serves at the address in the settings, until SIGTERM or Ctrl-C: [`Mount::endpoint`], then
     /// [`Mounted::serve`].
     pub async fn serve(self) -> Result<(), Error> {
         self.endpoint()?.serve().await

@@ -1,4 +1,4 @@
-//! The whole service.
+//! The complete service as an endpoint.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use poem::{Endpoint, Request, Response};
 use super::cloakroom::Cloakroom;
 use crate::http::Requests;
 
-/// The whole service: your operations, Cloakroom's, the pages, Swagger UI at `/docs` and the document
-/// at `/openapi.json`. It is a poem endpoint that always answers, for a route, a server or a test of
-/// yours.
+/// The complete service: your operations, Cloakroom's, the pages, Swagger UI at `/docs` and the
+/// document at `/openapi.json`. It is a poem endpoint that never fails, for your route, server or
+/// tests.
 ///
-/// A request that does not come over a socket needs the header `Host`, as in a test; poem's
-/// `TestClient` has `default_header` for that.
+/// A request that does not come from a socket, for example in a test, needs the header `Host`;
+/// poem's `TestClient` has `default_header` for that.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -42,7 +42,7 @@ impl fmt::Debug for Mounted {
 }
 
 impl Mounted {
-    /// The OpenAPI document that it serves, as JSON: to be committed and compared, say.
+    /// The OpenAPI document that it serves, as JSON, for example to commit and compare it.
     pub fn document(&self) -> &str {
         &self.document
     }

@@ -1,4 +1,4 @@
-//! Serves what was mounted: sockets, limits, metrics, and an end that drops nobody.
+//! Serves the mounted endpoint: sockets, limits, metrics, and a graceful shutdown.
 
 use std::future::pending;
 use std::io;
@@ -20,13 +20,14 @@ use crate::domain::{Domain, demo_users};
 use crate::metrics::{self, Watched};
 use crate::server::{self, ConnectionLimits, Edge, Tls};
 
-/// So many who come at once wait to be let in, and fewer if the system keeps fewer
-/// (`net.core.somaxconn`, 4096 since Linux 5.4). Who finds no room there asks again after a second.
+/// The length of the accept queue, unless the system limits it further (`net.core.somaxconn`, 4096
+/// since Linux 5.4). A client that finds the queue full retries after a second.
 const BACKLOG: u32 = 4096;
-/// Files that are no connections: the database's, the keys', a folder that is read.
+/// The number of files that are not connections: those of the database and the keys, and a folder
+/// that is being read.
 const OWN_FILES: usize = 128;
 
-/// The addresses that a service listens on, taken, and what whoever connects may take.
+/// The bound addresses of a service, and the limits of its connections.
 #[derive(Debug)]
 pub struct Sockets {
     listener: TcpListener,
@@ -35,7 +36,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Takes the addresses that the settings name, and reads the certificate.
+    /// Binds the addresses in the settings, and reads the certificate.
     pub fn open(config: &Config) -> Result<Self, Error> {
         let edge = edge(config)?;
         let listener = listen(config.listen)?;
@@ -48,16 +49,17 @@ impl Sockets {
 }
 
 impl Mounted {
-    /// Serves where the settings say, until SIGTERM or Ctrl-C: with Cloakroom's own accept loop, which
-    /// has limits and deadlines, TLS if the settings name a certificate, the metrics at an address of
-    /// their own. In the end it lets the answers under way finish, and closes the database.
+    /// Serves at the address in the settings, until SIGTERM or Ctrl-C. This uses Cloakroom's own
+    /// accept loop with limits and deadlines, TLS if the settings name a certificate, and a
+    /// separate address for the metrics. At the end it completes the responses in progress, and
+    /// closes the database.
     pub async fn serve(self) -> Result<(), Error> {
         let sockets = Sockets::open(&self.cloakroom.config)?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
         self.serve_on(sockets, Signals::listen()).await
     }
 
-    /// Serves until it is told to stop, or until the disk does not keep what is written.
+    /// Serves until a stop signal, or until the disk fails to keep data.
     pub(crate) async fn serve_on(self, sockets: Sockets, signals: Signals) -> Result<(), Error> {
         let Self { cloakroom, endpoint, requests, document: _ } = self;
         let (config, domain) = (&cloakroom.config, cloakroom.domain);
@@ -101,7 +103,7 @@ impl Mounted {
     }
 }
 
-/// What whoever connects may take.
+/// The limits and the certificate of the listener.
 fn edge(config: &Config) -> Result<Edge, Error> {
     let mut edge = Edge::default();
     if let Some(files) = &config.tls {
@@ -113,8 +115,9 @@ fn edge(config: &Config) -> Result<Edge, Error> {
     Ok(edge)
 }
 
-/// As many connections as the process may have open; the database and the keys need the rest.
-/// Systems start a process with a soft limit for old programs and let it ask for more.
+/// The number of connections that the process may have open, in addition to the files of the
+/// database and the keys. Systems start a process with a low soft limit, for old programs, and let
+/// it raise the limit.
 fn room_for_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let asked = Rlimit { current: limit.maximum, ..limit };
@@ -144,17 +147,17 @@ fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
 
 fn bind(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?; // what the last process leaves behind holds up no new one
+    socket.set_reuseaddr(true)?; // sockets of the previous process do not block the address
     socket.bind(at)?;
     socket.listen(BACKLOG)
 }
 
-/// Can anybody but this machine reach it, directly or by a proxy?
+/// Whether other machines can reach the service, directly or through a proxy.
 pub fn faces_a_network(config: &Config) -> bool {
     !config.listen.ip().is_loopback() || !config.public_url.is_loopback()
 }
 
-/// A data folder that was used for a demonstration must not face a network.
+/// Refuses to start on a network with demo users, and warns about them otherwise.
 pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
     let found = demo_users::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
@@ -177,7 +180,7 @@ pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), 
     Ok(())
 }
 
-/// Says what a proxy on this machine that nobody has named costs.
+/// Warns about a proxy on this machine that is not in `trusted_proxies`.
 fn warn_of_unnamed_proxy(config: &Config) {
     let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
     if is_behind_one && config.trusted_proxies.is_empty() {
@@ -188,14 +191,14 @@ fn warn_of_unnamed_proxy(config: &Config) {
     }
 }
 
-/// Warns that anyone who registers gets into the apps.
+/// Warns that everyone who registers gets access to the apps.
 fn warn_of_open_apps(config: &Config) {
     if config.opens_apps_to_all() {
         tracing::warn!("registration is {}", config.who_may_register());
     }
 }
 
-/// Says that clients will refuse the certificate under the name that users reach it by.
+/// Warns that clients will refuse the certificate for the host of `public_url`.
 fn warn_of_other_names(config: &Config, tls: &Tls) {
     let host = config.public_url.host();
     if !tls.names(&host) {

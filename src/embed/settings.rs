@@ -1,4 +1,4 @@
-//! Settings for whoever embeds: the program's own, or said in code.
+//! The settings for embedders: those of the program, or set in code.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use crate::config::{self, Config, DatabaseUrl};
 
-/// Settings: those of the program, by their names in its settings file. What is not set has the
-/// default that the README lists; nothing needs to be.
+/// The settings, with the names of the program's settings file. All of them are optional; the
+/// README lists the defaults.
 ///
 /// ```
 /// use cloakroom::Settings;
 ///
-/// // in code, by the names of the settings file …
+/// // in code, with the names of the settings file …
 /// let settings = Settings::from_toml(
 ///     r#"
 ///     registration = "closed"
 ///     site.name = "Notes"
 ///     "#,
 /// )?;
-/// // … and what a program knows only when it runs
+/// // … and values that are only known at run time
 /// let settings = settings.listen(([127, 0, 0, 1], 8001).into()).data_dir("notes-data");
 /// # Ok::<_, cloakroom::Error>(())
 /// ```
@@ -27,8 +27,8 @@ use crate::config::{self, Config, DatabaseUrl};
 pub struct Settings(config::Settings);
 
 impl Settings {
-    /// As the program reads them: from `cloakroom.toml` in the working folder, if it is there, then
-    /// from the environment (`CLOAKROOM_LISTEN`, …, and `DATABASE_URL`).
+    /// Reads the settings like the program: from `cloakroom.toml` in the working folder if it
+    /// exists, then from the environment (`CLOAKROOM_LISTEN`, …, and `DATABASE_URL`).
     ///
     /// ```
     /// let settings = cloakroom::Settings::load()?;
@@ -38,7 +38,7 @@ impl Settings {
         Ok(Self(config::Settings::load(None)?))
     }
 
-    /// As [`Settings::load`], from a file of another name, which must be there.
+    /// Like [`Settings::load`], but from a file with another name, which must exist.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -52,19 +52,19 @@ impl Settings {
         Ok(Self(config::Settings::load(Some(file.as_ref()))?))
     }
 
-    /// From a text that has the form of the settings file, and nothing else.
+    /// Reads the settings only from a string in the format of the settings file.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         Ok(Self(config::Settings::from_toml(text)?))
     }
 
-    /// Where to listen. Users reach it there, unless `public_url` says otherwise.
+    /// The address to listen on. Users reach the service there, unless `public_url` is set.
     #[must_use]
     pub fn listen(mut self, at: SocketAddr) -> Self {
         self.0.listen = Some(at);
         self
     }
 
-    /// Where users reach the service: an http or https origin.
+    /// The URL at which users reach the service: an http or https origin.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.0.public_url = Some(url.into());
@@ -78,7 +78,7 @@ impl Settings {
         self
     }
 
-    /// The folder of the signing keys, and of the database unless `database_url` says otherwise.
+    /// The folder of the signing keys, and of the database unless `database_url` is set.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.data_dir = Some(folder.into());

@@ -1,5 +1,5 @@
-//! What the process does at signals: it stops at SIGTERM and Ctrl-C, reads again what it can at
-//! SIGHUP, and goes on at SIGUSR1 and SIGUSR2. Each of them ends a process that does not listen.
+//! The signals of the process: it stops at SIGTERM and Ctrl-C, reloads keys and certificates at
+//! SIGHUP, and ignores SIGUSR1 and SIGUSR2. Each of them would end a process without a handler.
 
 use std::sync::{Arc, Weak};
 
@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::domain::Domain;
 use crate::domain::jobs;
 
-/// The signals that a service knows.
+/// The signals that a service handles.
 #[derive(Debug)]
 pub struct Signals {
     pub(super) stop: StopSignals,
@@ -22,7 +22,7 @@ pub(super) struct StopSignals {
     interrupt: Signal,
 }
 
-/// The signals at which a service goes on.
+/// The signals after which a service continues.
 #[derive(Debug)]
 pub struct ReloadSignals {
     hangup: Signal,
@@ -35,7 +35,7 @@ fn listen(kind: SignalKind) -> Signal {
 }
 
 impl Signals {
-    /// Listens from now on: a client that knows the service runs may ask it to stop.
+    /// Installs the handlers. Call this before clients can learn that the service runs.
     pub fn listen() -> Self {
         let terminate = listen(SignalKind::terminate());
         let interrupt = listen(SignalKind::interrupt());
@@ -51,7 +51,8 @@ impl StopSignals {
         }
     }
 
-    /// Done at the first one, when it is no longer ready. A second one ends the process at once.
+    /// Resolves at the first signal, after the service has stopped being ready. A second signal
+    /// ends the process immediately.
     pub(super) async fn asked_to_stop(mut self, domain: Arc<Domain>) {
         self.next().await;
         domain.leave();
@@ -64,7 +65,8 @@ impl StopSignals {
 }
 
 impl ReloadSignals {
-    /// Listens from now on. The process no longer ends by them, even when this is dropped.
+    /// Installs the handlers. From now on these signals do not end the process, even after this is
+    /// dropped.
     pub fn listen() -> Self {
         Self {
             hangup: listen(SignalKind::hangup()),
@@ -73,7 +75,7 @@ impl ReloadSignals {
         }
     }
 
-    /// Answers them until the domain is gone. The certificate listens for SIGHUP itself, see
+    /// Handles the signals until the domain is dropped. The certificate handles SIGHUP itself, see
     /// `Tls::watch`.
     pub(super) async fn follow(mut self, domain: Weak<Domain>) {
         loop {

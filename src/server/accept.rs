@@ -1,4 +1,4 @@
-//! The accept loop, and how it ends.
+//! The accept loop, and the graceful shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +18,17 @@ use super::connection_limiter::ConnectionLimiter;
 use super::context::{ServerContext, ShutdownPhase};
 use super::drive::spawn_connection;
 
-/// Out of file descriptors: look again after this, instead of spinning.
+/// The pause after running out of file descriptors, which avoids a busy loop.
 const BACK_OFF: Duration = Duration::from_millis(50);
-/// As long as connections cannot be accepted, the log says so this often.
+/// The minimum time between log lines about connections that cannot be accepted.
 const SAID_EVERY: Duration = Duration::from_secs(1);
-/// A client may have sent its next request before it can know of the end: it has this long to
-/// arrive, and is answered. Then whoever sends nothing is closed.
+/// How long new requests are still answered during the shutdown, because a client may have sent its
+/// request before it learned of the shutdown. After that, idle connections are closed.
 const GRACE_PERIOD: Duration = Duration::from_secs(1);
-/// Whoever is being answered after that has this long.
+/// How long the responses in progress may take after the grace period.
 const DRAIN: Duration = Duration::from_secs(7);
 
-/// Serves until `stop` is done, then lets the answers under way finish.
+/// Serves until `stop` resolves, then finishes the responses in progress.
 pub async fn serve(
     listener: TcpListener,
     route: BoxEndpoint<'static, Response>,
@@ -69,8 +69,8 @@ pub async fn serve(
     context.is_closing.store(true, Ordering::Relaxed);
     announce.send_replace(ShutdownPhase::Draining);
     let over = Instant::now() + GRACE_PERIOD;
-    // whoever is in the system's queue may have sent a request already; when it is over, who still
-    // waits for a place is let in no more
+    // Clients in the system's accept queue may have sent a request already. After the grace period,
+    // clients that wait for a permit are no longer accepted.
     let queue = async {
         let Ok(listener) = listener.into_std() else { return };
         while let Ok((stream, remote)) = listener.accept() {
@@ -91,7 +91,8 @@ pub async fn serve(
     }
 }
 
-/// Did one client go before it was let in, while others can be?
+/// Whether a single client disconnected before it was accepted, so that others can still be
+/// accepted.
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)

@@ -1,4 +1,4 @@
-//! The bodies of a request and its answer, which tell how they get on.
+//! The bodies of requests and responses, which report their progress to the timer.
 
 use std::io;
 use std::pin::Pin;
@@ -12,18 +12,19 @@ use super::connection_timer::ConnectionTimer;
 use super::deadlines::IoObserver;
 use super::http2::StreamGuard;
 
-/// As much of an answer is handed over to HTTP/2 at once: a frame.
+/// The size of the chunks of a response on HTTP/2: one frame.
 const PIECE: usize = 16 * 1024;
 
-/// hyper reads into a buffer of 8 KiB, which a piece of a body keeps alive as a whole. Smaller pieces are
-/// copied: a client that sends its body byte by byte would take 8 KiB for each.
+/// hyper reads into a buffer of 8 KiB, and a chunk of a body keeps its whole buffer alive. Smaller
+/// chunks are copied: otherwise a client that sends its body byte by byte would occupy 8 KiB for
+/// each byte.
 const COPIED: usize = 4 * 1024;
 
-/// A request's body that tells when it is complete, or given up.
+/// A request body that reports when it is complete or was dropped.
 pub struct ObservedBody {
     body: BoxBody<Bytes, io::Error>,
     timer: Arc<ConnectionTimer>,
-    /// Are its bytes counted here? In HTTP/1.1 they are those of the connection.
+    /// Whether it counts its bytes. On HTTP/1.1 the stream of the connection counts them.
     counts: bool,
     is_complete: bool,
 }
@@ -61,7 +62,7 @@ impl Body for ObservedBody {
     }
 }
 
-/// The same bytes, without the buffer they came in if they are few.
+/// The same bytes, copied out of their buffer if they are few.
 fn unshared(bytes: Bytes) -> Bytes {
     if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
@@ -72,7 +73,7 @@ impl Drop for ObservedBody {
     }
 }
 
-/// An answer's body in HTTP/1.1 that tells when all of it is handed over.
+/// A response body on HTTP/1.1 that reports when all of it was handed to hyper.
 pub struct FinishedBody {
     body: BoxBody<Bytes, io::Error>,
     timer: Arc<ConnectionTimer>,
@@ -110,12 +111,13 @@ impl Drop for FinishedBody {
     }
 }
 
-/// An answer's body in HTTP/2, whose request is under way until all of it is handed over.
+/// A response body on HTTP/2. Its request counts as in progress until all of the body was handed to
+/// h2.
 ///
-/// That is done in pieces: h2 takes in whatever it is given, however little the client wants of it.
+/// It is handed over in chunks, because h2 buffers all it gets, however little the client reads.
 pub struct ChunkedBody {
     body: BoxBody<Bytes, io::Error>,
-    /// What came of the body and is not handed over.
+    /// The part of the body that was not handed over yet.
     ready: Bytes,
     stream: StreamGuard,
 }
@@ -130,7 +132,7 @@ impl Body for ChunkedBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    /// Asked for more as soon as the client has room for it.
+    /// Polled for more when the client has room for it.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use super::connection_timer::ConnectionTimer;
 use super::context::ServerContext;
 
-/// What of an answer waits in the system for a client that does not take it in. It would give each up
-/// to 4 MiB, which are then copied and kept for as many connections as an attacker likes.
+/// The socket's send buffer, which holds a response for a client that does not read. By default the
+/// kernel buffers up to 4 MiB for each connection, and an attacker may open many.
 const SEND_BYTES: usize = 64 * 1024;
 
 /// A connection, as its requests see it.
@@ -43,7 +43,7 @@ impl Connection<ConnectionTimer> {
 }
 
 impl<W> Connection<W> {
-    /// The same, observed by this one.
+    /// The same connection with another observer.
     pub fn with_observer<V>(self, observer: Arc<V>) -> Connection<V> {
         let Self { context, observer: _, local, remote } = self;
         Connection { context, observer, local, remote }

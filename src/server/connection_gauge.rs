@@ -1,9 +1,9 @@
-//! How many connections are open.
+//! Counts the open connections for the metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Counts the connections that are open.
+/// The number of open connections.
 #[derive(Debug, Default)]
 pub struct ConnectionGauge(AtomicI64);
 

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address.
+//! Limits the number of connections, in total and per address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,30 +8,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::core::net::TrustedProxies;
 
-/// How many connections are open at once.
+/// The maximum numbers of open connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
-    /// In all; more wait in the system's queue.
+    /// The total. Further connections wait in the system's accept queue.
     pub connections: usize,
-    /// From one address; more are closed at once. Loopback addresses and trusted proxies are not
-    /// counted: everybody comes from theirs.
+    /// Per address. Further connections are closed immediately. Loopback addresses and trusted
+    /// proxies are not limited, because many clients share them.
     pub per_address: u32,
     pub proxies: TrustedProxies,
 }
 
 impl ConnectionLimits {
-    /// Over TLS an idle connection takes some 32 KiB, in HTTP/2 39: not much more in all.
+    /// An idle connection over TLS takes about 32 KiB, or 39 on HTTP/2, so this limit keeps the
+    /// total near that of clear text.
     pub const OVER_TLS: usize = 6 * 1024;
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        // a connection takes some 17 KiB, and 4 once it is idle: 280 MiB in all
+        // A connection takes about 17 KiB, and 4 KiB when it is idle: 280 MiB in total.
         Self { connections: 16 * 1024, per_address: 256, proxies: TrustedProxies::default() }
     }
 }
 
-/// Counts the connections that are open, and how many there are from each address.
+/// Counts the open connections, in total and per address.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
     free: Arc<Semaphore>,
@@ -41,7 +42,7 @@ pub struct ConnectionLimiter {
 
 type Taken = Mutex<HashMap<IpAddr, u32>>;
 
-/// A connection's place. It is given back when it is dropped.
+/// The permit for a connection. Dropping it releases it.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     address: Option<IpAddr>,
@@ -55,13 +56,13 @@ impl ConnectionLimiter {
         Self { free, limits, taken: Arc::default() }
     }
 
-    /// Waits until there is a place for anybody.
+    /// Waits until the total limit allows another connection.
     pub async fn free(&self) -> OwnedSemaphorePermit {
         let permit = Arc::clone(&self.free).acquire_owned().await;
         permit.expect("nobody closes it")
     }
 
-    /// Gives it to whoever came, unless the address has its share already.
+    /// Turns the permit into one for this client, unless its address has reached its limit.
     pub fn take(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
         let peer = peer.to_canonical();
         let is_counted = !peer.is_loopback() && !self.limits.proxies.trust(peer);
@@ -94,7 +95,7 @@ fn lock(taken: &Taken) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
     taken.lock().expect("nobody panics while holding it")
 }
 
-/// A customer has a whole /64 of IPv6.
+/// An IPv6 customer has a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

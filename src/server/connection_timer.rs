@@ -1,4 +1,4 @@
-//! What a connection is doing, and since when.
+//! The state of a connection, and the deadline of that state.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::deadlines::{Deadlines, IoObserver};
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// A head is awaited or read.
+    /// Waiting for the head of a request, or reading it.
     Head {
         since: Instant,
         has_begun: bool,
     },
-    /// The service waits for a body.
+    /// The service is waiting for the body.
     Body {
         since: Instant,
         bytes: u32,
@@ -22,7 +22,8 @@ enum Phase {
     Answering {
         since: Instant,
     },
-    /// The answer is on its way; `since` something of it was taken in.
+    /// The response is being written. `since` is the last time at which the client accepted some of
+    /// it.
     Writing {
         since: Instant,
     },
@@ -35,19 +36,19 @@ enum Phase {
     },
 }
 
-/// What a connection is doing, one request after the other; in HTTP/2, what one request is. Told by
-/// its stream and its service, asked by its task.
+/// The state of an HTTP/1.1 connection, or of a request on HTTP/2. The stream and the service
+/// update it, and the task of the connection checks it.
 #[derive(Debug)]
 pub struct ConnectionTimer(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Has the client sent something of its next request before it had this answer?
+    /// Whether the client has sent a part of its next request before it received this response.
     is_ahead: bool,
-    /// Was a body left unread?
+    /// Whether a body was left unread.
     has_rest: bool,
-    /// Was all of the answer handed over to be written?
+    /// Whether all of the response was handed over to be written.
     is_sent: bool,
 }
 
@@ -61,7 +62,7 @@ impl ConnectionTimer {
         self.0.lock().expect("nobody panics while holding it")
     }
 
-    /// Bytes came in.
+    /// Records that bytes were read.
     pub fn has_read(&self, count: usize) {
         let mut state = self.state();
         match &mut state.phase {
@@ -77,7 +78,7 @@ impl ConnectionTimer {
         }
     }
 
-    /// A head is complete, and the service looks at it.
+    /// Records that a head is complete, and that the service handles the request.
     pub fn has_asked(&self, has_body: bool) {
         let since = Instant::now();
         let mut state = self.state();
@@ -86,7 +87,7 @@ impl ConnectionTimer {
             if has_body { Phase::Body { since, bytes: 0 } } else { Phase::Answering { since } };
     }
 
-    /// The body is complete, or the service wants no more of it.
+    /// Records that the body is complete, or that the service does not need the rest of it.
     pub fn has_body(&self, is_complete: bool) {
         let mut state = self.state();
         state.has_rest |= !is_complete;
@@ -95,27 +96,28 @@ impl ConnectionTimer {
         }
     }
 
-    /// Was a body left unread? Then nothing behind it can be found, and the connection ends.
+    /// Whether a body was left unread. Then the next request cannot be found, and the connection is
+    /// closed.
     pub fn has_rest(&self) -> bool {
         self.state().has_rest
     }
 
-    /// The service has an answer.
+    /// Records that the service has a response.
     pub fn has_answer(&self) {
         self.state().phase = Phase::Writing { since: Instant::now() };
     }
 
-    /// All of the answer was handed over to be written.
+    /// Records that all of the response was handed over to be written.
     pub fn has_sent(&self) {
         let mut state = self.state();
         state.is_sent = true;
-        // what was handed over last is not flushed yet
+        // The last part may not be flushed yet.
         if matches!(state.phase, Phase::Idle { .. }) {
             state.phase = Phase::Writing { since: Instant::now() };
         }
     }
 
-    /// The buffers of the idle connection are released.
+    /// Records that the buffers of the idle connection were released.
     pub fn release_buffers(&self) {
         if let Phase::Idle { has_buffers, .. } = &mut self.state().phase {
             *has_buffers = false;
@@ -135,7 +137,7 @@ impl IoObserver for ConnectionTimer {
         }
     }
 
-    fn is_held_up(&self) {} // it has been writing since it wrote last
+    fn is_held_up(&self) {} // the time counts from the last write
 
     fn has_flushed(&self) {
         let mut state = self.state();
@@ -181,7 +183,7 @@ impl IoObserver for ConnectionTimer {
     }
 
     fn says_goodbye(&self) -> bool {
-        false // HTTP/1.1 has no word for it
+        false // HTTP/1.1 has no such message
     }
 }
 
@@ -193,7 +195,7 @@ mod tests {
         timer.due(&Deadlines::default())
     }
 
-    /// Seconds until the connection is closed.
+    /// The seconds until the connection is closed.
     fn left(timer: &ConnectionTimer) -> f64 {
         (due(timer) - Instant::now()).as_secs_f64().round()
     }

@@ -1,4 +1,4 @@
-//! What the connections of one listener share.
+//! The state that the connections of one listener share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,21 +9,21 @@ use poem::endpoint::BoxEndpoint;
 use super::deadlines::Deadlines;
 use super::tls::Tls;
 
-/// What the connections of one listener share.
+/// The state that the connections of one listener share.
 pub struct ServerContext {
     pub route: BoxEndpoint<'static, Response>,
     pub deadlines: Deadlines,
     pub tls: Option<Arc<Tls>>,
-    /// Every answer is the last one of its connection.
+    /// Whether every response is the last one of its connection.
     pub is_closing: AtomicBool,
 }
 
-/// How far the end has come.
+/// The phase of the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShutdownPhase {
     Running,
-    /// HTTP/2 has a way to agree on the last request.
+    /// HTTP/2 connections are told by GOAWAY that no further request is accepted.
     Draining,
-    /// A connection that sends nothing is closed.
+    /// Idle connections are closed.
     Closing,
 }

@@ -1,34 +1,36 @@
-//! What a connection is doing, and until when it may: one clock a connection, none a request.
+//! The deadlines of connections: one timer for each connection, none for each request.
 //!
-//! The times are those that slow clients are measured by (OWASP ASVS 5.0, section 15.2): whoever
-//! sends or takes in too slowly is closed, and cannot hold a place for longer than this.
+//! OWASP ASVS 5.0, section 15.2, asks for them: a client that sends or reads too slowly is
+//! disconnected, so it cannot occupy a connection for longer.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a connection may take for what.
+/// The maximum time of each state of a connection.
 #[derive(Debug, Clone)]
 pub struct Deadlines {
-    /// From the connection to the end of the TLS handshake; the time for the head runs meanwhile.
+    /// From the connection to the end of the TLS handshake. The deadline for the head runs at the
+    /// same time.
     pub handshake: Duration,
     /// From the connection, or from the first byte of a later request, to the end of the head.
     pub head: Duration,
     /// From the end of the head to the end of the body.
     pub body: Duration,
-    /// A body is not measured by its rate before this.
+    /// How long a body may be slower than the minimum rate.
     pub grace: Duration,
-    /// Bytes a second of a body, from its beginning.
+    /// The minimum rate of a body in bytes per second, on average since its start.
     pub least_rate: u32,
-    /// From the end of the request to its answer.
+    /// From the end of the request to its response.
     pub answer: Duration,
-    /// While an answer is sent and the client takes nothing of it in.
+    /// While a response is sent and the client reads nothing.
     pub stall: Duration,
-    /// Between an answer and the next request.
+    /// Between a response and the next request.
     pub idle: Duration,
-    /// An idle connection keeps its buffers as long, and waits for the next request without them.
+    /// How long an idle connection keeps its buffers. It then waits for the next request without
+    /// them.
     pub idle_buffers: Duration,
-    /// Reading on after a refusal, so that the client gets to read it.
+    /// How long the rest of a refused request is read, so that the client can read the response.
     pub linger: Duration,
 }
 
@@ -41,31 +43,32 @@ impl Default for Deadlines {
             body: seconds(20),
             grace: seconds(5),
             least_rate: 500,
-            answer: seconds(30), // the longest wait of ours is 2 s
+            answer: seconds(30), // our longest wait is 2 s
             stall: seconds(20),
-            idle: seconds(75), // proxies keep theirs for 60 s: they are to close first
+            idle: seconds(75), // proxies close theirs after 60 s, and should be the first to close
             idle_buffers: Duration::from_millis(100),
             linger: seconds(2),
         }
     }
 }
 
-/// Who hears how a connection gets on, and knows until when it may.
+/// Observes a connection, and knows its deadline.
 pub trait IoObserver: Send + Sync + 'static {
-    /// These bytes came in.
+    /// These bytes were read.
     fn has_read(&self, bytes: &[u8]);
-    /// The client has room for more of an answer.
+    /// The client accepted more of a response.
     fn has_written(&self);
-    /// The client has no room for more.
+    /// The client does not accept more.
     fn is_held_up(&self);
-    /// Nothing is left to write.
+    /// Everything is written.
     fn has_flushed(&self);
-    /// The connection is about to be closed. May the client still be sending?
+    /// The connection is being closed. Returns whether the client may still be sending.
     fn closes(&self) -> bool;
-    /// Is nothing under way for which the connection needs its buffers?
+    /// Whether the connection is idle, so that its buffers can be released.
     fn can_release_buffers(&self) -> bool;
-    /// When the connection is closed or its buffers are released, unless it does something else by then.
+    /// When the connection is closed or its buffers are released, unless its state changes before.
     fn due(&self, deadlines: &Deadlines) -> Instant;
-    /// It is overdue. Is the client told first, and given a moment?
+    /// The deadline has passed. Returns whether the client is told first, and gets a moment to
+    /// react.
     fn says_goodbye(&self) -> bool;
 }

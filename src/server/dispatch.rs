@@ -1,4 +1,4 @@
-//! One request and its answer: the same in HTTP/1.1 and HTTP/2, as far as the service can tell.
+//! Handles a request in the same way for HTTP/1.1 and HTTP/2.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,8 +19,9 @@ use super::connection::Connection;
 use super::connection_timer::ConnectionTimer;
 use super::http2::{Http2Connection, StreamGuard};
 
-/// What the service answers; `counts` the bytes of the body. The request is handed on before anything is
-/// awaited: it is large, and each future that holds it would be copied with it.
+/// Calls the service. `counts` says whether the bytes of the body are counted. The request is
+/// passed on before anything is awaited, because it is large and would be copied with each future
+/// that contains it.
 fn answer<'c, W>(
     connection: &'c Connection<W>,
     timer: &Arc<ConnectionTimer>,
@@ -41,7 +42,7 @@ fn answer<'c, W>(
 
 type Answer = hyper::Response<BoxBody<Bytes, io::Error>>;
 
-/// Answers one request of HTTP/1.1.
+/// Handles a request on HTTP/1.1.
 pub async fn handle_http1(
     connection: Arc<Connection<ConnectionTimer>>,
     request: hyper::Request<Incoming>,
@@ -49,8 +50,8 @@ pub async fn handle_http1(
     let timer = &connection.observer;
     timer.has_asked(!request.body().is_end_stream());
     let mut response = answer(&connection, timer, request, false).await;
-    // hyper closes after a body that was not read to its end, which may be endless: a proxy that is
-    // not told would lose the next request on this connection
+    // hyper closes the connection after a body that was not read to its end, which may be endless.
+    // A proxy that does not know this would lose its next request on this connection.
     if connection.context.is_closing.load(Ordering::Relaxed) || timer.has_rest() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -58,7 +59,7 @@ pub async fn handle_http1(
     Ok(Answer::from(response).map(|body| FinishedBody::new(body, Arc::clone(timer))))
 }
 
-/// Answers one request of HTTP/2 among others.
+/// Handles a request on HTTP/2, concurrently with others.
 pub async fn handle_http2(
     connection: Arc<Connection<Http2Connection>>,
     stream: StreamGuard,
@@ -80,9 +81,9 @@ pub async fn handle_http2(
     Ok(Answer::from_parts(head, BoxBody::new(ChunkedBody::new(body, stream))))
 }
 
-/// What names the host of a request stands in `:authority`; the service reads it in `Host`, as if a
-/// proxy had turned it into HTTP/1.1 (RFC 9113, section 8.3.1). If both are there and differ, there
-/// are two.
+/// Copies `:authority` to the header `Host`, where the service reads it, as a proxy does that
+/// converts to HTTP/1.1 (RFC 9113, section 8.3.1). If the request has a different `Host` too, both
+/// remain.
 fn name_host(request: &mut hyper::Request<Incoming>) {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     if let Some(authority) = &parts.authority

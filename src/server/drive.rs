@@ -1,4 +1,4 @@
-//! A connection from its first byte to its last.
+//! Drives a connection from its first byte to its last.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -27,40 +27,42 @@ use super::http2::Http2Connection;
 use super::stream::ObservedStream;
 use super::tls::Tls;
 
-/// A head is no larger than this in all, and has no more fields. HTTP/2 counts 32 bytes more for
-/// each field instead (RFC 9113, section 6.5.2): browsers send each cookie in one of its own.
+/// The maximum size of a head, and of its number of fields. HTTP/2 counts 32 bytes more for each
+/// field instead (RFC 9113, section 6.5.2), because browsers send each cookie in a separate field.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_LIST: u32 = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
-/// Requests of one HTTP/2 connection that are under way at once; more are refused unlooked at.
+/// The maximum number of concurrent requests on an HTTP/2 connection. Further ones are refused
+/// unread.
 const STREAMS: u32 = 64;
-/// What a client may send ahead of a body that is not being read: a body, and the least there is.
+/// How much of unread bodies a client may send in advance: one body for each stream, and the
+/// minimum for the connection.
 const STREAM_WINDOW: u32 = 32 * 1024;
 const CONNECTION_WINDOW: u32 = 64 * 1024;
-/// What is kept of an answer while the client has no room for it.
+/// How much of a response is buffered while the client does not read.
 const SENT_AHEAD: usize = 16 * 1024;
-/// Requests that were reset before they were handled.
+/// The maximum number of requests that were reset before they were handled.
 const TAKEN_BACK: usize = 20;
-/// Requests that were refused as malformed or too many; clients that know the limit only after
-/// their first answer send some.
+/// The maximum number of requests that were refused as malformed or too many. Clients that learn
+/// the limit with their first response send some.
 const REFUSED: usize = 256;
-/// Is a client that says nothing still there? It is asked after this, and has as long to answer.
+/// An HTTP/2 client that is silent for this long is pinged, and has as long to answer.
 const PING: Duration = Duration::from_secs(20);
 
-/// What a connection holds as long as it is open.
+/// Held as long as the connection is open.
 pub type ConnectionGuards = (ConnectionPermit, CountedConnection);
 
-/// Answers on one connection for as long as it lasts.
+/// Starts the task that serves a connection.
 pub fn spawn_connection(
     context: &Arc<ServerContext>,
     stream: TcpStream,
     remote: SocketAddr,
     (guards, end): (ConnectionGuards, watch::Receiver<ShutdownPhase>),
 ) {
-    let timer = Arc::new(ConnectionTimer::new()); // its time has begun
+    let timer = Arc::new(ConnectionTimer::new()); // the deadline starts now
     let Ok(connection) = Connection::new(context, &stream, remote, timer) else { return };
     tokio::spawn(async move {
-        let _guards = guards; // given back when the connection ends
+        let _guards = guards; // released when the connection ends
         match connection.context.tls.clone() {
             None => serve_http1(connection, stream, end).await,
             Some(tls) => Box::pin(over_tls(&tls, connection, stream, end)).await,
@@ -68,7 +70,7 @@ pub fn spawn_connection(
     });
 }
 
-/// Shakes hands first.
+/// Serves a connection after its TLS handshake.
 async fn over_tls(
     tls: &Tls,
     connection: Connection<ConnectionTimer>,
@@ -96,11 +98,11 @@ async fn serve_http1<S>(
     let mut stream = ObservedStream::new(stream, Arc::clone(&connection.observer));
     loop {
         let asked = Arc::clone(&connection);
-        // hyper keeps room for this future as long as the connection is open, idle or not
+        // Boxed, because hyper reserves space for this future as long as the connection is open.
         let service =
             service_fn(move |request| Box::pin(handle_http1(Arc::clone(&asked), request)));
         let mut http = http1::Builder::new()
-            .header_read_timeout(None) // the connection timer does it instead
+            .header_read_timeout(None) // the connection timer does this
             .max_buf_size(HEAD_BYTES)
             .max_headers(HEAD_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
@@ -117,15 +119,15 @@ async fn serve_http1<S>(
                 return;
             }
         } else {
-            // part of the next request came with the one before
+            // A part of the next request was read together with the previous one.
             connection.observer.has_read(parts.read_buf.len());
             stream.put_back(parts.read_buf);
         }
     }
 }
 
-/// Waits for the next request of an idle connection that has no buffers any more. False if the connection
-/// is over.
+/// Waits for the next request of an idle connection whose buffers were released. Returns false if
+/// the connection is over.
 async fn has_next_request<S>(
     stream: &mut ObservedStream<S, ConnectionTimer>,
     connection: &Connection<ConnectionTimer>,
@@ -151,7 +153,7 @@ where
     false
 }
 
-/// HTTP/2: many requests at once.
+/// HTTP/2: many concurrent requests.
 async fn serve_http2<S>(
     connection: Connection<Http2Connection>,
     stream: S,
@@ -164,7 +166,7 @@ async fn serve_http2<S>(
     let asked = Arc::clone(&connection);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let stream = asked.observer.enter(!request.body().is_end_stream());
-        // what answering took is given back before the answer is sent
+        // Boxed, so that the memory of the handler is freed before the response is sent.
         Box::pin(handle_http2(Arc::clone(&asked), stream, request))
     });
     let http = http2::Builder::new(TokioExecutor::new())
@@ -186,15 +188,15 @@ async fn serve_http2<S>(
     }
 }
 
-/// What became of a connection that was attended to.
+/// Why a connection is no longer driven.
 enum Outcome {
     Ended,
-    /// Nothing is under way, and its buffers are of no use for now.
+    /// It is idle, and its buffers can be released.
     Idle,
 }
 
-/// Lets a connection go on until it ends, is idle or overdue, or the service ends. `finish` lets what is
-/// under way on it end, and takes no more.
+/// Drives a connection until it ends, is idle or overdue, or the service shuts down. `finish`
+/// completes the requests in progress and accepts no more.
 async fn drive<C, W: IoObserver>(
     mut http: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
@@ -236,7 +238,7 @@ where
     .await
 }
 
-/// Ready when what the connection does has taken too long.
+/// Resolves when the deadline of the connection's state has passed.
 fn overdue(
     mut timer: Pin<&mut Sleep>,
     observer: &impl IoObserver,
@@ -252,6 +254,6 @@ fn overdue(
         if due <= timer.deadline() {
             return Poll::Ready(());
         }
-        timer.as_mut().reset(due); // it has done something since
+        timer.as_mut().reset(due); // the state has changed since
     }
 }

@@ -1,7 +1,7 @@
-//! Where the heads begin and end in the bytes of an HTTP/2 client (RFC 9113, sections 3.4, 4.1 and
-//! 6.10). h2 reads the frames; this only tells when somebody leaves one unfinished.
+//! Finds the start and end of request heads in the bytes of an HTTP/2 client (RFC 9113, sections
+//! 3.4, 4.1 and 6.10). h2 parses the frames; this only detects an unfinished head.
 
-/// What a client says first.
+/// The length of the connection preface.
 const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 const HEADERS: u8 = 1;
@@ -10,22 +10,22 @@ const END_HEADERS: u8 = 4;
 
 #[derive(Debug)]
 pub struct Frames {
-    /// As much of a frame's own head as there is.
+    /// The bytes of a frame header that were read so far.
     head: [u8; FRAME_HEAD],
     length: usize,
-    /// Bytes of its payload to come.
+    /// The number of payload bytes that are still to come.
     left: usize,
     is_in_head: bool,
-    /// Does the request's head end with this frame?
+    /// Whether the request's head ends with this frame.
     ends_head: bool,
 }
 
-/// What came of some bytes.
+/// The result of reading some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Read {
-    /// Did the head of a request end?
+    /// Whether the head of a request ended.
     pub has_ended: bool,
-    /// Is one unfinished?
+    /// Whether a head is unfinished.
     pub is_in_head: bool,
 }
 
@@ -35,7 +35,7 @@ impl Frames {
         Self { head, length: 0, left: PREFACE, is_in_head: false, ends_head: false }
     }
 
-    /// Goes on with these bytes.
+    /// Reads more bytes.
     pub fn read(&mut self, mut bytes: &[u8]) -> Read {
         let mut has_ended = false;
         while !bytes.is_empty() {
@@ -59,7 +59,7 @@ impl Frames {
         Read { has_ended, is_in_head: self.is_in_head }
     }
 
-    /// A frame's own head is complete.
+    /// Evaluates a complete frame header.
     fn begin(&mut self) {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.length = 0;
@@ -75,7 +75,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, length: u8) -> Vec<u8> {
         let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, 1];
-        frame.extend((0..length).map(|_| HEADERS)); // what a payload says is no frame
+        frame.extend((0..length).map(|_| HEADERS)); // payload that looks like a frame header
         frame
     }
 

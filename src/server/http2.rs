@@ -1,7 +1,7 @@
-//! What the requests of an HTTP/2 connection are doing, which are many at once.
+//! The state of an HTTP/2 connection with concurrent requests.
 //!
-//! Each has the times that a connection has in HTTP/1.1. When one of them is overdue, the client is
-//! told by GOAWAY that no more is taken, and has a moment for what else is under way.
+//! Each request has the same deadlines as on HTTP/1.1. If one is overdue, the client is told by
+//! GOAWAY that no more requests are accepted, and has a moment to finish the others.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,25 +11,25 @@ use super::connection_timer::ConnectionTimer;
 use super::deadlines::{Deadlines, IoObserver};
 use super::frames::{Frames, Read};
 
-/// A connection with the requests that are under way on it.
+/// A connection with its requests in progress.
 #[derive(Debug)]
 pub struct Http2Connection(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     frames: Frames,
-    /// A head is awaited or read since; the first one from the beginning.
+    /// Since when a head is expected or unfinished. The first one is expected from the start.
     head: Option<Instant>,
-    /// Nothing has been under way since.
+    /// Since when no request is in progress.
     idle: Instant,
-    /// The client has taken nothing in since.
+    /// Since when the client reads nothing.
     held_up: Option<Instant>,
-    /// The client was told to go, or went.
+    /// When the client was told to leave, or disconnected.
     leaving: Option<Instant>,
     streams: Vec<Arc<ConnectionTimer>>,
 }
 
-/// A request that is under way until this is dropped.
+/// A request that is in progress until this is dropped.
 #[derive(Debug)]
 pub struct StreamGuard {
     connection: Arc<Http2Connection>,
@@ -53,7 +53,7 @@ impl Http2Connection {
         self.0.lock().expect("nobody panics while holding it")
     }
 
-    /// A head is complete, and the service looks at it.
+    /// Records that a head is complete, and that the service handles the request.
     pub fn enter(self: &Arc<Self>, has_body: bool) -> StreamGuard {
         let timer = Arc::new(ConnectionTimer::new());
         timer.has_asked(has_body);
@@ -98,11 +98,11 @@ impl IoObserver for Http2Connection {
 
     fn closes(&self) -> bool {
         self.state().leaving.get_or_insert_with(Instant::now);
-        true // it may be sending at any time
+        true // it may send at any time
     }
 
     fn can_release_buffers(&self) -> bool {
-        false // the two sides have agreed on what they have of each other
+        false // the buffers contain the state of HPACK and of flow control
     }
 
     fn due(&self, deadlines: &Deadlines) -> Instant {
@@ -126,7 +126,7 @@ impl IoObserver for Http2Connection {
 mod tests {
     use super::*;
 
-    /// Seconds until the client is told to go.
+    /// The seconds until the client is told to leave.
     fn left(connection: &Http2Connection) -> f64 {
         (connection.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
     }

@@ -1,10 +1,10 @@
-//! The accept loop: deadlines, limits, and an end that drops nobody who was let in.
+//! The HTTP server: accept loop, TLS, deadlines, limits, and a shutdown that completes every
+//! accepted request.
 //!
-//! `poem::Server` has none of these; hyper does the HTTP, poem's route the answers. In clear text
-//! HTTP/1.1 (and 1.0) is all that is spoken: what begins as HTTP/2 is refused, and `Upgrade: h2c` is
-//! answered as if it were not there. Over TLS, clients that ask for HTTP/2 get it. hyper refuses a
-//! malformed head with a bare 400, one that is too large with 431, and closes the connection after
-//! both.
+//! `poem::Server` has none of these. hyper implements HTTP, and poem's route handles the requests.
+//! Clear text supports HTTP/1.1 and 1.0 only: HTTP/2 by prior knowledge is refused, and `Upgrade:
+//! h2c` is ignored. Over TLS, clients can negotiate HTTP/2. hyper refuses a malformed head with a
+//! bare 400, and one that is too large with 431, and closes the connection after both.
 
 mod accept;
 mod body;
@@ -31,13 +31,13 @@ pub use self::deadlines::Deadlines;
 pub use self::probe::connect_insecure;
 pub use self::tls::{Tls, TlsError};
 
-/// What whoever connects may take: places and time.
+/// The limits, deadlines and certificate of a listener.
 #[derive(Debug, Clone, Default)]
 pub struct Edge {
     pub limits: ConnectionLimits,
     pub deadlines: Deadlines,
-    /// Counts those that are open.
+    /// Counts the open connections.
     pub connections: Arc<ConnectionGauge>,
-    /// Without it, it is spoken in clear text.
+    /// Without it, the listener accepts clear text.
     pub tls: Option<Arc<Tls>>,
 }

@@ -1,4 +1,4 @@
-//! TLS from the other side, for whoever asks a service on the same machine how it is.
+//! A TLS client for the health check of a service on the same machine.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Shakes hands with whoever is there. The certificate names the host that users know and not this
-/// address; nothing is told to it, and whoever could answer in its stead could do so in clear text.
+/// Performs a TLS handshake without verifying the certificate, which names the public host and not
+/// this address. The client sends nothing secret, and whoever could impersonate the server could do
+/// so without TLS as well.
 pub async fn connect_insecure(
     at: SocketAddr,
     stream: TcpStream,
@@ -28,7 +29,7 @@ pub async fn connect_insecure(
     TlsConnector::from(Arc::new(config)).connect(ServerName::from(at.ip()), stream).await
 }
 
-/// Takes every certificate whose key is there.
+/// Accepts every certificate whose private key the server has.
 #[derive(Debug)]
 struct AcceptAnyCert(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! A connection's bytes, which tell how they get on.
+//! The stream of a connection, which reports its progress.
 
 use std::io;
 use std::pin::Pin;
@@ -10,20 +10,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::deadlines::IoObserver;
 
-/// After a refusal no more of what the client still sends is read.
+/// The maximum number of bytes that are read and discarded after a refusal.
 const REST: usize = 64 * 1024;
-/// A socket that tells how it gets on.
+/// A socket that reports its progress.
 ///
-/// A socket that is closed with bytes unread resets the connection, and the client may lose the
-/// answer (RFC 9112, section 9.6): after a refusal it is read on for a while, and what comes is
-/// thrown away.
+/// If a socket is closed with unread bytes, the connection is reset and the client may lose the
+/// response (RFC 9112, section 9.6). So after a refusal, the rest of the request is read for a
+/// while and discarded.
 #[derive(Debug)]
 pub struct ObservedStream<S, W> {
     stream: S,
     observer: Arc<W>,
-    /// What was read already and is to be read again.
+    /// Bytes that were read already and are to be read again.
     ahead: Bytes,
-    /// Bytes that may still be thrown away, once it is being closed.
+    /// How many more bytes may be discarded, once the stream is being closed.
     rest: Option<usize>,
 }
 
@@ -32,7 +32,7 @@ impl<S, W> ObservedStream<S, W> {
         Self { stream, observer, ahead: Bytes::new(), rest: None }
     }
 
-    /// Whatever reads next gets these bytes first.
+    /// Returns these bytes to the stream: the next read gets them first.
     pub fn put_back(&mut self, bytes: Bytes) {
         self.ahead = bytes;
     }
@@ -59,7 +59,7 @@ impl<S: AsyncRead + Unpin, W: IoObserver> AsyncRead for ObservedStream<S, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: IoObserver> ObservedStream<S, W> {
-    /// Tells what came of a write.
+    /// Reports the result of a write.
     fn told<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &written {
             Poll::Ready(Ok(_)) => self.observer.has_written(),
@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: IoObserver> AsyncWrite for ObservedSt
             let mut buffer = ReadBuf::new(&mut thrown_away[..most]);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => rest -= buffer.filled().len(),
-                Ok(()) | Err(_) => break, // the client has closed, too
+                Ok(()) | Err(_) => break, // the client has closed the connection, too
             }
         }
         self.rest = Some(0);

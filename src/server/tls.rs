@@ -1,4 +1,4 @@
-//! TLS: a certificate and its key from two PEM files, which may be renewed while they are in use.
+//! TLS with a certificate and key from two PEM files, which are reloaded when they change.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -24,15 +24,15 @@ use zeroize::Zeroizing;
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::ownership;
 
-/// What is spoken, the preferred first (RFC 7301).
+/// The ALPN protocols, preferred first (RFC 7301).
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
-/// How often it is looked whether the files have changed.
+/// The interval between checks for changed files.
 const LOOK: Duration = Duration::from_secs(1);
-/// A client that takes nothing in holds up as much of an answer here, at the most.
+/// How much of a response is buffered while the client does not read.
 const SENT_AHEAD: usize = 16 * 1024;
 
-/// Why a certificate or its key cannot be used; each says what to do.
+/// Why a certificate or its key cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
@@ -60,7 +60,7 @@ pub enum TlsError {
 /// The certificate of a listener.
 pub struct Tls {
     files: Files,
-    /// The files as they were when it began.
+    /// The state of the files at startup.
     looks: Looks,
     clock: Clock,
     provider: Arc<CryptoProvider>,
@@ -72,14 +72,14 @@ pub struct Tls {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    /// Which user may own the key, besides root.
+    /// The user who may own the key, in addition to root.
     user: u32,
 }
 
-/// Of each file what changes with it; `None` as long as it cannot be found.
+/// For each file the metadata that changes with it, or `None` if it does not exist.
 type Looks = [Option<(u64, u64, i64, i64)>; 2];
 
-/// What new connections get.
+/// The certificate and key for new connections.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -100,7 +100,7 @@ impl Current {
 }
 
 impl Tls {
-    /// Reads the pair, which is good now.
+    /// Reads the certificate and key, and checks that they are valid.
     pub fn open(certificate: &Path, key: &Path, clock: Clock) -> Result<Self, TlsError> {
         Self::open_for(rustix::process::geteuid().as_raw(), certificate, key, clock)
     }
@@ -123,7 +123,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&current) as _);
         config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-        // clients keep their sessions themselves, under a key that changes every six hours
+        // Sessions are resumed with tickets, encrypted under a key that changes every six hours.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
             config.ticketer = ticketer;
@@ -132,7 +132,7 @@ impl Tls {
         Ok(Self { files, looks, clock, provider, current, acceptor })
     }
 
-    /// Does the certificate name this host?
+    /// Whether the certificate is valid for this host.
     pub fn names(&self, host: &str) -> bool {
         let pair = self.current.pair();
         let named = pair.end_entity_cert().ok().and_then(|der| {
@@ -142,7 +142,7 @@ impl Tls {
         named.is_some()
     }
 
-    /// Shakes hands. Is HTTP/2 what the client wants to speak?
+    /// Performs the handshake. Also returns whether the client negotiated HTTP/2.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
@@ -154,8 +154,8 @@ impl Tls {
         Ok((stream, is_http_2))
     }
 
-    /// Takes up what the files hold when they have changed, and at SIGHUP, for as long as it runs.
-    /// Connections that are open go on with what they began with.
+    /// Reloads the files when they have changed, and at SIGHUP. Open connections keep their
+    /// certificate.
     pub async fn watch(&self) {
         let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
         let mut ticks = interval(LOOK);
@@ -167,7 +167,7 @@ impl Tls {
                 _ = hangups.recv() => true,
             };
             let looks = self.files.looks();
-            // one may still be being written, or the other one be written after it
+            // A file may still be incomplete, or the other one may be written after it.
             let is_complete = looks == before;
             before = looks;
             if is_asked || (is_complete && looks != known) {
@@ -214,7 +214,7 @@ impl Files {
     }
 }
 
-/// The certificates of a file, the server's own first; there is one.
+/// The certificates of a file, the server's own first. There is at least one.
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = fs::read(path).map_err(|error| TlsError::Unreadable(path.to_owned(), error))?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
@@ -222,8 +222,8 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     chain.ok_or_else(|| TlsError::NotACertificate(path.to_owned()))
 }
 
-/// Is it one for servers that is good now? Who made it is for clients to judge; with nobody to
-/// trust, what depends on nobody is looked at first.
+/// Checks that the certificate is for servers and valid now. Clients judge the issuer: there are no
+/// trust anchors here, but the other checks come first.
 fn check(der: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), TlsError> {
     use webpki::Error::{
         CertExpired, CertNotValidYet, InvalidCertValidity, RequiredEkuNotFoundContext,
@@ -241,8 +241,8 @@ fn check(der: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), Tl
     }
 }
 
-/// Whoever renews certificates puts links in their place, so links are followed; and a key of root's
-/// may be read by a group, as Kubernetes and Debian hand it on.
+/// Reads the key. Tools that renew certificates replace links, so links are followed. A key that
+/// belongs to root may be readable by a group, as Kubernetes and Debian provide it.
 fn read_key(path: &Path, user: u32) -> Result<PrivateKeyDer<'static>, TlsError> {
     let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
     let meta = fs::metadata(path).map_err(unreadable)?;
