@@ -1,17 +1,17 @@
-//! The warning that a browser sends two different session cookies.
+//! The warning about a browser that sends two different session cookies.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lets the warning through once an hour: any client can cause it with every request.
+/// Limits the warning to one an hour, because any client can cause it with every request.
 #[derive(Debug, Default)]
 pub struct ConflictLog(Mutex<Option<Instant>>);
 
-/// How long the warning is not repeated.
+/// The minimum time between two warnings.
 const REPEATED_AFTER: Duration = Duration::from_hours(1);
 
 impl ConflictLog {
-    /// Warns of two cookies of this name.
+    /// Warns about two different cookies of this name.
     pub fn warn(&self, name: &str) {
         if self.is_due(Instant::now()) {
             tracing::warn!(

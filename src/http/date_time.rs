@@ -1,10 +1,10 @@
-//! Instants as the API writes them.
+//! Times in API responses.
 
 use time::OffsetDateTime;
 
 use crate::core::clock::Timestamp;
 
-/// An instant as RFC 3339 writes it, to the second.
+/// A time in the format of RFC 3339, to the second.
 pub fn date_time(at: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

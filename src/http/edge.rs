@@ -29,34 +29,35 @@ use super::setup_warnings::SetupWarnings;
 use super::state::AppState;
 use crate::domain::audit::context::RequestContext;
 
-/// What happens around every request: where it comes from, and the headers of every answer.
+/// Wraps the router: checks the host and the origin of each request, and adds the headers of each
+/// response.
 pub struct OuterEndpoint {
     state: Arc<AppState>,
     router: Router,
     ids: RequestIds,
-    /// What every answer carries, unless it says otherwise itself.
+    /// The default headers of every response.
     headers: HeaderMap,
     preflight: Preflight,
     warnings: SetupWarnings,
 }
 
-/// What of a request is needed when it is answered.
+/// The parts of a request that are needed when it is answered.
 struct RequestSummary {
     begun: Instant,
     id: HeaderValue,
     parent: Option<HeaderValue>,
-    /// The method and path, if all answers are logged for developers.
+    /// The method and path, if all responses are logged for debugging.
     line: Option<String>,
     logged: Option<LoggedRequest>,
-    /// The other origin that may read the answer.
+    /// The allowed origin that may read the response.
     reader: Option<HeaderValue>,
     browser: Option<BrowserRequest>,
-    /// Does a browser on this machine show it?
+    /// Whether a browser on this machine shows the response.
     opens_on_loopback: bool,
     span: Span,
 }
 
-/// An answer that is there, or that an operation has begun to give.
+/// A response that is ready, or the future of an operation.
 enum Answer<'a> {
     Ready(Response),
     Begun(BoxFuture<'a, Result<Response>>),
@@ -72,7 +73,7 @@ impl Answer<'_> {
 }
 
 impl OuterEndpoint {
-    /// Before the routes of a table; `T` has the operations of the embedding service.
+    /// Wraps the routes of a table. `T` contains the operations of the embedding service.
     pub fn new<T: OpenApi>(state: Arc<AppState>, table: RouteTable) -> Result<Self, BadPath> {
         Ok(Self {
             headers: common_headers(&state),
@@ -85,8 +86,8 @@ impl OuterEndpoint {
     }
 }
 
-/// As an endpoint that is boxed already: what is boxed does not hold the request, which is large, but only what is
-/// needed when it is answered.
+/// Implements the boxed form of an endpoint, so that the box does not contain the request, which is
+/// large, but only what is needed for the response.
 impl DynEndpoint for OuterEndpoint {
     type Output = Response;
 
@@ -114,7 +115,7 @@ impl DynEndpoint for OuterEndpoint {
             opens_on_loopback,
             span,
         };
-        // nothing that a safe method does is worth a line, unless all is
+        // A safe request is not logged, unless all requests are.
         if request.method().is_safe() && asked.line.is_none() {
             let answer = self.begin(request, asked.reader.is_some());
             return Box::pin(async move { Ok(self.complete(asked, answer.wait().await).await) });
@@ -137,7 +138,7 @@ impl DynEndpoint for OuterEndpoint {
 }
 
 impl OuterEndpoint {
-    /// The answer, before what every one carries.
+    /// Starts the response, without the common headers.
     fn begin(&self, mut request: Request, may_read: bool) -> Answer<'_> {
         if let Some(failure) = self.refusal(&request) {
             return Answer::Ready(failure.as_response());
@@ -150,7 +151,8 @@ impl OuterEndpoint {
         Answer::Begun(self.router.call(request))
     }
 
-    /// The answer with what every one carries; it is counted, and logged if that is asked for.
+    /// Completes the response: adds the common headers, counts the request, and logs it if that is
+    /// enabled.
     async fn complete(&self, asked: RequestSummary, mut response: Response) -> Response {
         let RequestSummary {
             begun,
@@ -165,7 +167,7 @@ impl OuterEndpoint {
         } = asked;
         if let Some(browser) = browser.filter(|_| response.status().as_u16() >= 400) {
             let id = id.to_str().unwrap_or_default();
-            response = Box::pin(self.page_of(&browser, id, response)).await; // seldom, and large
+            response = Box::pin(self.page_of(&browser, id, response)).await; // rare, and large
         }
         let status = response.status().as_u16();
         if let Some(ErrorCause(cause)) = response.data() {
@@ -195,7 +197,7 @@ impl OuterEndpoint {
         response
     }
 
-    /// Adds the headers of every answer, where it has no other value itself.
+    /// Adds the common headers, unless the response has its own value.
     fn add_headers(&self, own: &mut HeaderMap, id: HeaderValue) {
         let has_type = own.contains_key(header::CONTENT_TYPE);
         let mut headers = self.headers.clone();
@@ -207,7 +209,7 @@ impl OuterEndpoint {
         }
     }
 
-    /// What a browser gets in the place of a refusal.
+    /// The page for a browser instead of a problem.
     async fn page_of(&self, browser: &BrowserRequest, id: &str, refusal: Response) -> Response {
         let is_there = |path: &str| self.router.has_get(path);
         if refusal.status() == StatusCode::NOT_FOUND
@@ -218,7 +220,7 @@ impl OuterEndpoint {
         browser.show(&self.state, id, refusal).await
     }
 
-    /// Why the request is not even looked at, if it is not.
+    /// Refuses a request with an unknown host or a foreign origin.
     fn refusal(&self, request: &Request) -> Option<ApiError> {
         if let Some(refusal) = self.state.hosts.refusal(request) {
             return Some(refusal);

@@ -5,11 +5,12 @@ use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 
-/// A second cookie for an answer: poem-openapi would overwrite the first one, so the edge adds it.
+/// A second cookie for a response. poem-openapi would overwrite the first `Set-Cookie`, so the
+/// outer endpoint adds this one.
 #[derive(Debug, Clone)]
 pub struct ExtraCookie(pub HeaderValue);
 
-/// An answer that may set a second cookie.
+/// A response that may set a second cookie.
 #[derive(Debug)]
 pub struct WithExtraCookie<T>(pub T, pub Option<ExtraCookie>);
 

@@ -1,4 +1,4 @@
-//! The guards: arguments of operations that need a session, or take one.
+//! The guards: arguments of operations that require or accept a session.
 
 use std::sync::Arc;
 

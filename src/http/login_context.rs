@@ -1,4 +1,4 @@
-//! Where a request comes from, in the words of whoever reads a list of sessions.
+//! Collects what a request says about its client: address, browser and device tokens.
 
 use poem::Request;
 use poem::http::header;
@@ -10,13 +10,13 @@ use super::state::AppState;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::{ClientInfo, LoginContext, Remember};
 
-/// More of a `User-Agent` is not read.
+/// The maximum length of a `User-Agent` that is parsed.
 const MAX_USER_AGENT_LENGTH: usize = 512;
-/// The most characters of a browser's name in words.
+/// The maximum length of a browser's name.
 const MAX_NAME_LENGTH: usize = 64;
 
 impl AppState {
-    /// Whom limits and the shares of the hash queue count.
+    /// The client of the request, for rate limits and the hashing queue.
     pub fn requester(&self, request: &Request) -> Requester {
         Requester {
             address: counted_address(&self.proxies, request),
@@ -25,7 +25,7 @@ impl AppState {
         }
     }
 
-    /// The wishes of somebody who signs in by this request.
+    /// The login context of the request.
     pub fn login_context(&self, request: &Request, remember: bool) -> LoginContext {
         let remember = if remember { Remember::Yes } else { Remember::No };
         let requester = self.requester(request);
@@ -35,7 +35,7 @@ impl AppState {
     }
 }
 
-/// `Firefox on Linux`; for a program its own name.
+/// `Firefox on Linux` for a browser, or the name of a program.
 fn browser(user_agent: &str) -> Option<String> {
     let read: String = user_agent.chars().take(MAX_USER_AGENT_LENGTH).collect();
     let known = Parser::new().parse(&read).filter(|known| known.category != "misc");

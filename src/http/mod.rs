@@ -1,4 +1,4 @@
-//! JSON, cookies, statuses. This floor, `app` and `server` are the only ones that name poem.
+//! JSON, cookies and statuses. Only this layer, `embed`, `app`, `server` and `metrics` name poem.
 
 mod api;
 mod conflict_log;
@@ -51,7 +51,7 @@ pub use self::session_data::{Session, SessionDataError};
 pub use self::set_cookie::{DeviceCookie, SessionCookie};
 pub use self::state::AppState;
 
-/// What the fuzz targets look at from close by, see `fuzz/`. No other build has it.
+/// Functions for the fuzz targets in `fuzz/`. No other build contains them.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use super::api::login::CredentialsView;
@@ -61,7 +61,7 @@ pub mod fuzzing {
     pub use super::request::cookie::CookieLookup;
     pub use super::request::fields::Fields;
 
-    /// A refusal as a client reads it.
+    /// The problem of an error as JSON.
     pub fn problem(failure: &ApiError) -> serde_json::Value {
         use poem_openapi::types::ToJSON;
 
@@ -69,7 +69,7 @@ pub mod fuzzing {
     }
 }
 
-/// The whole service as one endpoint that always answers, and its document.
+/// The complete service as one endpoint that never fails, and its document.
 pub fn route<T: OpenApi + 'static>(
     state: Arc<AppState>,
     guest: EmbeddedApi<T>,

@@ -1,7 +1,7 @@
-//! Requests by operation and status, and how long they took, for whoever watches.
+//! Counts requests by operation and status, and measures how long they take.
 //!
-//! Every place is there from the start, so that a request costs two looks at the clock, one look-up
-//! and three atomics.
+//! All counters exist from the start, so that a request costs two clock reads, one hash look-up and
+//! three atomic operations.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -11,15 +11,16 @@ use std::time::Duration;
 use poem::Response;
 use poem_openapi::OperationId;
 
-/// The upper bounds of the histograms in seconds: from a read answered from memory to the end of
-/// anybody's patience.
+/// The upper bounds of the histograms in seconds: from a read that the cache answers to the longest
+/// wait that users accept.
 pub const BOUNDS: [f64; 14] =
     [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// What is no operation: pages, Swagger UI, unknown paths, and what is refused at the door.
+/// Everything that is not an operation: pages, Swagger UI, unknown paths, and requests that the
+/// outer endpoint refuses.
 const OTHER: &str = "other";
 const STATUSES: std::ops::Range<u16> = 100..600;
 
-/// The requests of this process since it started.
+/// The requests of this process since its start.
 #[derive(Debug)]
 pub struct Requests {
     operations: HashMap<&'static str, Tally>,
@@ -28,27 +29,27 @@ pub struct Requests {
 
 #[derive(Debug)]
 struct Tally {
-    /// A place for each status.
+    /// A counter for each status.
     statuses: Vec<AtomicU64>,
-    /// A place for each bound, and one for what took longer.
+    /// A counter for each bound, and one for longer requests.
     took: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
 }
 
-/// What was counted of one operation.
+/// The counts of one operation.
 #[derive(Debug)]
 pub struct Counted {
     pub operation: &'static str,
     pub statuses: BTreeMap<u16, u64>,
-    /// How many took at most as long as each bound, and longer than the one before; what took
-    /// longer than all of them stands last.
+    /// The number of requests for each bound: up to it, and longer than the previous one. The last
+    /// number is that of longer requests.
     pub took: Vec<u64>,
-    /// How long all of them took together.
+    /// The sum of all durations.
     pub seconds: f64,
 }
 
 impl Requests {
-    /// Places for operations of these ids.
+    /// Creates counters for operations with these ids.
     pub(super) fn for_operations(ids: impl Iterator<Item = &'static str>) -> Self {
         Self { operations: ids.map(|id| (id, Tally::new())).collect(), other: Tally::new() }
     }
@@ -59,7 +60,7 @@ impl Requests {
         tally.count(response.status().as_u16(), took);
     }
 
-    /// Every operation that was asked for, by name.
+    /// The counts of all operations that were requested, by name.
     pub fn counted(&self) -> Vec<Counted> {
         let all = self.operations.iter().map(|(id, tally)| (*id, tally));
         let all = all.chain([(OTHER, &self.other)]).map(|(id, tally)| tally.counted(id));

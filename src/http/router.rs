@@ -1,4 +1,4 @@
-//! What answers at which path.
+//! Routes requests to the endpoints of paths and methods.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::ready;
@@ -10,10 +10,10 @@ use poem::{Endpoint, Request, Response, Result, Route};
 
 use super::problem::{ApiError, Code};
 
-/// Router, their methods, and what answers.
+/// Paths, their methods, and the endpoints.
 pub type RouteTable = HashMap<String, HashMap<Method, BoxEndpoint<'static>>>;
 
-/// What answers at which path. Most paths have no parameter, and are found by one look-up.
+/// Finds the endpoint of a path. Most paths have no parameters, and take one hash look-up.
 pub struct Router {
     plain: HashMap<String, MethodRouter>,
     with_parameters: Route,
@@ -50,13 +50,13 @@ impl Router {
         }
     }
 
-    /// Does a path without parameters have a GET?
+    /// Whether a path without parameters supports GET.
     pub fn has_get(&self, path: &str) -> bool {
         self.plain.get(path).is_some_and(MethodRouter::has_get)
     }
 }
 
-/// The methods of one path. A method that is not there is refused with `Allow`.
+/// The methods of one path. Other methods are refused with `Allow`.
 struct MethodRouter {
     endpoints: Vec<(Method, BoxEndpoint<'static>)>,
     allow: HeaderValue,
@@ -78,7 +78,8 @@ impl MethodRouter {
     }
 }
 
-/// As an endpoint that is boxed already, so that the request, which is large, is handed on and not kept.
+/// Implements the boxed form of an endpoint, so that the request, which is large, is passed on and
+/// not stored.
 impl DynEndpoint for MethodRouter {
     type Output = Response;
 
@@ -90,6 +91,6 @@ impl DynEndpoint for MethodRouter {
             let refusal = refusal.with_header(header::ALLOW, self.allow.clone());
             return Box::pin(ready(Err(refusal.into())));
         };
-        DynEndpoint::call(&**endpoint, request) // hyper leaves out the body that answers HEAD
+        DynEndpoint::call(&**endpoint, request) // hyper omits the body of a response to HEAD
     }
 }

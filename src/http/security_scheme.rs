@@ -18,7 +18,7 @@ pub fn register_scheme(registry: &mut Registry) {
     let scheme = MetaSecurityScheme {
         ty: "apiKey",
         description: Some(DESCRIPTION),
-        name: Some("session"), // `document()` puts the name in force here
+        name: Some("session"), // `document()` replaces it by the actual name
         key_in: Some("cookie"),
         scheme: None,
         bearer_format: None,

@@ -1,4 +1,4 @@
-//! What the session cookie of a request amounts to, and the refusals of a guard.
+//! Checks the session cookie of a request, and defines the errors of the guards.
 
 use std::sync::Arc;
 
@@ -11,23 +11,24 @@ use super::state::AppState;
 use crate::core::error::InternalError;
 use crate::domain::sessions::{AuthenticatedSession, Authentication, RefusedToken};
 
-/// What the session cookie of a request amounts to.
+/// The result of checking the session cookie of a request.
 #[derive(Debug)]
 pub enum SessionCheck {
     SignedIn(Arc<AuthenticatedSession>),
-    /// There is none.
+    /// The request has no session cookie.
     Missing,
-    /// Another application's, or one that cannot be verified.
+    /// A cookie of another application, or one that cannot be verified.
     NotOurs,
-    /// This service's, and its session is not active.
+    /// This service issued the cookie, but its session is not active.
     Refused(RefusedToken),
-    /// Two that differ.
+    /// Two different session cookies.
     Conflicting,
 }
 
 impl AppState {
-    /// What the operations stand on. An operation that was never mounted has nothing to stand on:
-    /// every request is refused, and the log says why here, since no other layer is around it.
+    /// The state that the outer endpoint attached to the request. If an operation was never
+    /// mounted, there is none: every request fails, and the reason is logged here, because the
+    /// outer endpoint is missing.
     pub(super) fn of(request: &Request) -> Result<&Arc<Self>, ApiError> {
         request.data::<Arc<Self>>().ok_or_else(|| {
             tracing::error!("an operation asks who is signed in and is not under Cloakroom::mount");
@@ -35,7 +36,7 @@ impl AppState {
         })
     }
 
-    /// Who calls, or 401: a cookie that is not valid counts as none.
+    /// The session of the request. Otherwise 401, even for an invalid cookie.
     pub async fn forward_auth_user(
         &self,
         request: &Request,
@@ -46,7 +47,7 @@ impl AppState {
         })
     }
 
-    /// Who calls, or the refusal: 401 without a cookie, 403 with one that does not count.
+    /// The session of the request. Otherwise 401 without a cookie, 403 with an invalid one.
     pub async fn signed_in(
         &self,
         request: &Request,
@@ -56,13 +57,13 @@ impl AppState {
             SessionCheck::Missing => Err(self.not_authenticated()),
             SessionCheck::Refused(token) => Err(self.session_refused(token)),
             SessionCheck::NotOurs | SessionCheck::Conflicting => {
-                Err(ApiError::of(Code::SessionRefused)) // and the cookie is not ours to delete
+                Err(ApiError::of(Code::SessionRefused)) // the cookie is not ours to delete
             }
         }
     }
 
-    /// The session cookie of a request. Two that differ are worth a line in the log: the operator can
-    /// give the cookie another name.
+    /// The session cookie of a request. Two different ones are logged, because the operator can
+    /// rename the cookie.
     pub fn presented<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
         let presented = self.cookie.of(request);
         if presented == CookieLookup::Conflicting {
@@ -71,7 +72,7 @@ impl AppState {
         presented
     }
 
-    /// What the session cookie of a request amounts to.
+    /// Checks the session cookie of a request.
     pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, InternalError> {
         let token = match self.presented(request) {
             CookieLookup::Missing => return Ok(SessionCheck::Missing),
@@ -93,8 +94,8 @@ impl AppState {
         ApiError::of(Code::NotAuthenticated).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
-    /// Refuses a token of ours. The client forgets it only if its session ended at least a minute ago:
-    /// an answer that comes late must not delete the cookie of another session.
+    /// The error for a refused token. The client's cookie is deleted only if its session ended at
+    /// least a minute ago: a late response must not delete the cookie of another session.
     pub fn session_refused(&self, token: RefusedToken) -> ApiError {
         let refused = ApiError::of(Code::SessionRefused);
         match token {

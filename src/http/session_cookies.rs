@@ -1,4 +1,4 @@
-//! The cookies of a session that begins, and the end of those that a request brings.
+//! Sets the cookies of a new session, and ends the sessions of the request's cookies.
 
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
@@ -13,8 +13,8 @@ use crate::domain::throttle::limits::DEVICE;
 use crate::http::date_time::date_time;
 
 impl AppState {
-    /// Ends every session whose cookie came with the request: a planted cookie next to the real one
-    /// does not keep that alive.
+    /// Ends every session whose cookie came with the request, so that a planted cookie next to the
+    /// real one does not keep the real session alive.
     pub async fn revoke_presented_sessions(&self, request: &Request) -> Result<(), InternalError> {
         let context = request_context(request);
         for token in self.cookie.all(request) {
@@ -23,20 +23,20 @@ impl AppState {
         Ok(())
     }
 
-    /// `Set-Cookie` for a ticket.
+    /// The `Set-Cookie` of a new session.
     pub fn session_cookie(&self, issued: &IssuedSession) -> String {
         let until = date_time(issued.session.expires_at);
         self.cookie.set(&issued.token, issued.keep_for.map(|time| CookieLifetime { time, until }))
     }
 
-    /// The cookie by which the client is known the next time.
+    /// The cookie that identifies the client at its next login.
     pub fn device_cookie(&self, issued: &IssuedSession) -> Option<ExtraCookie> {
         let until = date_time(issued.session.created_at.plus(DEVICE));
         let keep = CookieLifetime { time: DEVICE, until };
         issued.device.as_ref().map(|token| ExtraCookie(self.device.set(token, keep)))
     }
 
-    /// Sets the cookies of a ticket.
+    /// Sets the cookies of a new session.
     pub fn set_session_cookies(&self, response: &mut Response, issued: &IssuedSession) {
         let set =
             HeaderValue::try_from(self.session_cookie(issued)).expect("a token makes a header");

@@ -1,4 +1,4 @@
-//! What an operation keeps for a session: a value of a type of its own.
+//! Session data: a typed value that an operation stores for a session.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,23 +20,23 @@ use super::state::AppState;
 use crate::core::error::InternalError;
 use crate::domain::session_data::{DataError, LARGEST};
 
-/// A guard, and a value of type `T` that is kept for the session: read it, write it, or change what
-/// is there. It is gone when the session is, and what nobody has written yet is `T::default()`.
+/// A guard with a value of type `T` that is stored for the session. Operations can read it, write
+/// it, or update it. It is deleted with the session, and it is `T::default()` until it is written.
 ///
-/// It is kept in Cloakroom's database as JSON of at most 64 KiB, under the name of the type in the
-/// document: each type has a value of its own, and two types of one name are an error when they are
-/// mounted. A request that does not touch it costs no query.
-/// A new field of the type needs `#[oai(default)]`, or what was kept before no longer fits it
+/// The value is stored in Cloakroom's database as JSON of at most 64 KiB, under the name of the
+/// type in the document. So each type has its own value, and mounting two types with the same name
+/// is an error. A request that does not use the value costs no query. A new field of the type needs
+/// `#[oai(default)]`; otherwise older values no longer match the type
 /// ([`SessionDataError::DoesNotFit`]).
 ///
 /// ```
 /// use cloakroom::Session;
 /// use poem_openapi::{Object, OpenApi, payload::Json};
 ///
-/// /// What somebody is about to buy.
+/// /// The items that a user wants to buy.
 /// #[derive(Object, Default)]
 /// struct Cart {
-///     /// How many.
+///     /// The number of items.
 ///     items: u32,
 /// }
 ///
@@ -44,13 +44,13 @@ use crate::domain::session_data::{DataError, LARGEST};
 ///
 /// #[OpenApi]
 /// impl Shop {
-///     /// See my cart
+///     /// Get the cart
 ///     #[oai(path = "/cart", method = "get", operation_id = "getCart")]
 ///     async fn get(&self, cart: Session<Cart>) -> poem::Result<Json<Cart>> {
 ///         Ok(Json(cart.read().await?))
 ///     }
 ///
-///     /// Put one more into my cart
+///     /// Add an item to the cart
 ///     #[oai(path = "/cart", method = "post", operation_id = "addToCart")]
 ///     async fn add(&self, cart: Session<Cart>) -> poem::Result<Json<u32>> {
 ///         let items = cart.update(|cart| {
@@ -73,20 +73,21 @@ impl<T> fmt::Debug for Session<T> {
     }
 }
 
-/// Why a value was not read or kept. By `?` it is an answer that the document has already.
+/// Why session data was not read or written. With `?` it becomes a response that the document
+/// contains already.
 ///
 /// ```
 /// use cloakroom::{Session, SessionDataError};
 /// use poem_openapi::Object;
 ///
-/// /// What somebody is about to buy.
+/// /// The items that a user wants to buy.
 /// #[derive(Object, Default)]
 /// struct Cart {
-///     /// How many.
+///     /// The number of items.
 ///     items: u32,
 /// }
 ///
-/// /// What is in the cart; one of an earlier version of this service is as good as empty.
+/// /// The number of items. A cart of an earlier version of this service counts as empty.
 /// async fn items(cart: &Session<Cart>) -> Result<u32, SessionDataError> {
 ///     match cart.read().await {
 ///         Ok(cart) => Ok(cart.items),
@@ -98,23 +99,23 @@ impl<T> fmt::Debug for Session<T> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionDataError {
-    /// The session has ended since the request began. By `?`: 403 `session_refused`.
+    /// The session has ended since the request started. With `?`: 403 `session_refused`.
     #[error("the session has ended")]
     Ended,
-    /// As JSON it is larger than 64 KiB. Nothing was kept. By `?`: 500.
+    /// The value is larger than 64 KiB as JSON. Nothing was written. With `?`: 500.
     #[error("{bytes} bytes are more than the {LARGEST} that are kept for a session")]
     TooLarge {
-        /// As many bytes.
+        /// The size of the value as JSON.
         bytes: usize,
     },
-    /// What was kept, by an earlier version of the service, is none of the type's values. It stays
-    /// until something else is written. By `?`: 500.
+    /// The stored value, written by an earlier version of the service, does not match the type. It
+    /// stays until another value is written. With `?`: 500.
     #[error("what is kept for the session is no {name}")]
     DoesNotFit {
-        /// The type.
+        /// The name of the type in the document.
         name: String,
     },
-    /// The database fails, or is busy. By `?`: 503, or 500.
+    /// The database failed or is busy. With `?`: 503, or 500.
     #[error(transparent)]
     Database(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -157,19 +158,19 @@ impl SessionDataError {
 }
 
 impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
-    /// What is kept.
+    /// Reads the value.
     pub async fn read(&self) -> Result<T, SessionDataError> {
         let kept = self.state.domain.session_data.kept(self.id(), &T::name()).await?;
         Self::parse(kept.as_deref())
     }
 
-    /// Keeps this from now on, whatever was kept before.
+    /// Writes the value, whatever the present one is.
     pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
         Ok(self.state.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
     }
 
-    /// Changes what is kept. Of requests that do so at once, each sees what the one before made of
-    /// it: `change` is called again when another one came first, and so does nothing else.
+    /// Updates the value. Concurrent updates are applied one after the other: if another one was
+    /// first, `change` is called again with the new value. So `change` must have no side effects.
     pub async fn update<R>(
         &self,
         mut change: impl FnMut(&mut T) -> R,
@@ -197,7 +198,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
 }
 
 impl<T> Session<T> {
-    /// Whose session it is.
+    /// The signed-in user of the session.
     pub fn who(&self) -> &SignedIn {
         &self.who
     }
@@ -207,12 +208,12 @@ impl<T> Session<T> {
     }
 }
 
-/// What the name of a schema begins with that stands for a type of a session's data. The document has
-/// none of these: no operation refers to it.
+/// The prefix of schema names that record the types of session data. The document does not contain
+/// these schemas, because no operation refers to them.
 const DATA_TYPE: &str = "session data: ";
 
-/// Two types of a session's data that would have one value, since the document calls them the same: their
-/// name, and both types.
+/// Finds two types of session data that would share a value, because they have the same name in the
+/// document. Returns the name and both types.
 pub fn shared_name(registry: &Registry) -> Option<(String, &'static str, &'static str)> {
     let mut known: BTreeMap<&str, &'static str> = BTreeMap::new();
     for (key, schema) in &registry.schemas {

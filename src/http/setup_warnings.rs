@@ -1,5 +1,5 @@
-//! What requests show of a wrong set-up: said in the log, and written down for `cloakroom doctor`, which
-//! runs apart from the service and reads the events of the database.
+//! Warnings about a wrong setup that requests reveal. They are logged, and recorded for `cloakroom
+//! doctor`, which runs separately from the service and reads the events of the database.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,14 +12,15 @@ use crate::core::clock::hours;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::Recorder;
 
-/// As many are told apart, and then one more a minute takes the place of the oldest: clients choose what
-/// they send, which must neither fill the log nor keep out of it what is wrong.
+/// The maximum number of different warnings. After that, at most one a minute replaces the oldest.
+/// Clients choose what they send: they must neither fill the log nor prevent real warnings.
 const MAX_KNOWN: usize = 16;
 const REPLACE_INTERVAL: Duration = Duration::from_mins(1);
-/// How often the same is written down again, so that `doctor` sees whether it goes on.
+/// The interval at which the same warning is recorded again, so that `doctor` sees whether it
+/// persists.
 const RECORD_INTERVAL: Duration = hours(1);
 
-/// What was said already.
+/// The warnings that were logged already.
 #[derive(Debug, Default)]
 pub struct SetupWarnings {
     public_urls: Seen<String>,
@@ -28,8 +29,8 @@ pub struct SetupWarnings {
 }
 
 impl SetupWarnings {
-    /// Records a refusal for where a request comes from: each is an event, and what may be a wrong
-    /// setting is said once in the log.
+    /// Records the refusal of a request's origin: each is an event, and a possible wrong setting is
+    /// logged once.
     pub fn record_cross_origin(&self, audit: Recorder<'_>, why: &CrossOrigin, refusal: &ApiError) {
         audit.record(Event::CrossOriginRefused);
         let sighting = match why {
@@ -39,7 +40,7 @@ impl SetupWarnings {
                 })
             }
             CrossOrigin::Loopback { origin } => self.other_origins.see(origin.clone()),
-            CrossOrigin::Foreign { .. } => None, // the settings are right to keep it out
+            CrossOrigin::Foreign { .. } => None, // the settings are right to refuse it
         };
         if let Some(Sighting::First) = sighting {
             tracing::warn!(
@@ -49,7 +50,8 @@ impl SetupWarnings {
         }
     }
 
-    /// Records that a trusted proxy sends `Forwarded`, which is not read, instead of `X-Forwarded-For`.
+    /// Records that a trusted proxy sends `Forwarded`, which is not read, instead of
+    /// `X-Forwarded-For`.
     pub fn record_forwarded(&self, audit: Recorder<'_>, proxy: IpAddr) {
         let sighting = self.proxies.see(proxy).inspect(|_| {
             audit.record_for_id(Event::ForwardedIgnored, &proxy.to_string());
@@ -66,11 +68,11 @@ impl SetupWarnings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sighting {
     First,
-    /// After a while.
+    /// Again, after an interval.
     Again,
 }
 
-/// What was seen, and when it was written down.
+/// What was seen, and when it was recorded.
 #[derive(Debug)]
 struct Seen<K>(Mutex<BTreeMap<K, Instant>>);
 
@@ -85,7 +87,7 @@ impl<K: Ord> Seen<K> {
         self.see_at(key, Instant::now())
     }
 
-    /// `None` for what is to be passed over in silence.
+    /// `None` for a repetition that is not reported.
     fn see_at(&self, key: K, now: Instant) -> Option<Sighting> {
         let mut known = self.0.lock().expect("nobody panics while looking");
         if let Some(recorded) = known.get_mut(&key) {

@@ -1,4 +1,4 @@
-//! What the endpoints share: the domain, and what settings say of HTTP.
+//! The state that the endpoints share: the domain, and the settings about HTTP.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::set_cookie::{DeviceCookie, SessionCookie};
 use crate::core::net::TrustedProxies;
 use crate::domain::Domain;
 
-/// What the operations stand on.
+/// The state that all operations share.
 #[derive(Debug)]
 pub struct AppState {
     pub domain: Arc<Domain>,
@@ -23,14 +23,14 @@ pub struct AppState {
     pub apps: RedirectTargets,
     pub site: Site,
     pub proxies: TrustedProxies,
-    /// Is the public address https?
+    /// Whether `public_url` is https.
     pub is_secure: bool,
-    /// Is Swagger UI there?
+    /// Whether Swagger UI is served.
     pub has_docs: bool,
-    /// Are the demo users there?
+    /// Whether the demo users exist.
     pub is_demo: bool,
     pub request_log: RequestLog,
     pub requests: Arc<Requests>,
-    /// Warns of browsers that send two session cookies.
+    /// Warns about browsers that send two different session cookies.
     pub conflict_log: ConflictLog,
 }

@@ -1,4 +1,4 @@
-//! `getMe`, `changePassword` and `closeAccount`.
+//! The operations `getMe`, `changePassword` and `closeAccount`.
 
 use std::sync::Arc;
 

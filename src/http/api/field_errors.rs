@@ -1,10 +1,10 @@
-//! What breaks a rule of user names or passwords, field by field, in sentences that help.
+//! Field errors for user names and passwords that violate a rule.
 
 use crate::core::usernames::BadUsername;
 use crate::domain::passwords::rules::BadPassword;
 use crate::http::problem::{FieldCode, FieldError};
 
-/// What breaks a rule, field by field, in sentences that help.
+/// The field errors for a user name and a password that violate a rule.
 pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Vec<FieldError> {
     let username = username.map(|bad| match bad {
         BadUsername::Empty => {
@@ -29,7 +29,7 @@ pub fn unfit(username: Option<BadUsername>, password: Option<BadPassword>) -> Ve
     [username, password].into_iter().flatten().collect()
 }
 
-/// What is wrong with the new password in a field.
+/// The error of the field `field`, which contains a new password.
 pub fn about_password(field: &str, bad: BadPassword) -> FieldError {
     let code = match bad {
         BadPassword::TooShort(_) => FieldCode::TooShort,

@@ -1,4 +1,4 @@
-//! `forwardAuth`: who is signed in, for the proxy in front of an app.
+//! The operation `forwardAuth`: authenticates requests for the proxy in front of an app.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::http::state::AppState;
 
 pub struct ForwardAuthApi;
 
-/// The headers by which an app behind a proxy knows who asks.
+/// The values of the headers that tell an app behind a proxy which user is signed in.
 pub struct Identity {
     pub user: String,
     pub user_id: String,
@@ -31,7 +31,8 @@ impl Identity {
     }
 }
 
-/// As [`SignedIn`], for an operation that proxies ask: a request without an active session is answered 401.
+/// Like [`SignedIn`], for an operation that proxies call: a request without an active session gets
+/// 401.
 #[derive(Debug)]
 pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
 

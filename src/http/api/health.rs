@@ -1,4 +1,4 @@
-//! `getLiveness` and `getReadiness`, as Kubernetes asks for them.
+//! The operations `getLiveness` and `getReadiness`, which Kubernetes calls as probes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `login` and `logout`.
+//! The operations `login` and `logout`.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl FromFields for CredentialsView {
 }
 
 impl CredentialsView {
-    /// Within the documented sizes, or 400.
+    /// Checks the documented lengths. The error is a 400.
     pub fn parsed(self) -> Result<Credentials, ApiError> {
         match Credentials::parse(&self.username, self.password.0) {
             Ok(credentials) => Ok(credentials),
@@ -237,8 +237,8 @@ impl LoginApi {
 }
 
 impl AppState {
-    /// Ends the sessions that came with the request, and distrusts its devices if that is asked for. Then
-    /// the answer is to delete the cookie of the device.
+    /// Ends the sessions whose cookies came with the request, and distrusts its devices if the
+    /// options say so. In that case it returns the header that deletes the device cookie.
     pub async fn log_out(
         &self,
         request: &Request,

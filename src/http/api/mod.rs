@@ -1,4 +1,4 @@
-//! The operations, one file a resource.
+//! The operations of the API, one file for each resource.
 
 pub mod accounts;
 pub mod field_errors;
@@ -26,11 +26,11 @@ use self::tokens::TokensApi;
 use super::request_metrics::Requests;
 use super::state::AppState;
 
-/// Every operation; `T` has those of the embedding service. The document sorts them by their tags.
+/// All operations. `T` contains those of the embedding service. The document sorts them by tag.
 pub type Operations<T> =
     (LoginApi, RegistrationApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
 
-/// The operations that are there wherever this is mounted.
+/// The operations that every service has.
 pub fn operations(state: &Arc<AppState>) -> Operations<()> {
     (
         LoginApi(Arc::clone(state)),
@@ -45,12 +45,12 @@ pub fn operations(state: &Arc<AppState>) -> Operations<()> {
 }
 
 impl Requests {
-    /// Places for the operations of the program's own service.
+    /// Counters for the operations of the program's own service.
     pub fn new() -> Self {
         Self::of::<PrivateApi>()
     }
 
-    /// Places for our operations and for those of `T`.
+    /// Counters for Cloakroom's operations and for those of `T`.
     pub fn of<T: OpenApi>() -> Self {
         let apis = Operations::<T>::meta();
         let paths = apis.iter().flat_map(|api| &api.paths);

@@ -1,4 +1,4 @@
-//! `readPrivate`: the guarded read that shows that a session works.
+//! The operation `readPrivate`: a guarded read that shows whether a session works.
 
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};

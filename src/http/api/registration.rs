@@ -1,4 +1,4 @@
-//! `register`.
+//! The operation `register`.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub struct NewAccountView {
     pub invite: Option<String>,
 }
 
-/// The most characters that are read of an invite's code, which has half as many.
+/// The maximum length of an invite code in a request. A valid code has half of it.
 const MAX_INVITE_LENGTH: usize = 64;
 
 impl Example for NewAccountView {
@@ -78,7 +78,8 @@ impl FromFields for NewAccountView {
 
 impl NewAccountView {
     pub fn parsed(self) -> Application {
-        // keyboards of phones add a space; the documented length is that of what is sent
+        // Phone keyboards append a space. The documented limit applies to the text before it is
+        // trimmed.
         let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
             Err(BadUsername::TooLong)
         } else {

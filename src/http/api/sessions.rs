@@ -1,4 +1,5 @@
-//! `getSession`, `listSessions`, `revokeSession`, `revokeOtherSessions`; a session as the API shows it.
+//! The operations `getSession`, `listSessions`, `revokeSession` and `revokeOtherSessions`, and the
+//! view of a session.
 
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// A session for a request of the session `current`.
+    /// The view of a session, for a request that belongs to the session `current`.
     pub fn of(session: &Session, current: &SessionId) -> Self {
         Self {
             id: session.id.as_str().to_owned(),
@@ -239,7 +240,8 @@ fn fifty() -> u32 {
     50
 }
 
-/// Clients hand a cursor back as it is: the instant and the id of the last session of a page.
+/// The cursor: the creation time and the id of the last session of a page. Clients return it
+/// unchanged.
 fn cursor_behind(last: &Cursor) -> String {
     format!("{}.{}", last.created_at, last.id)
 }

@@ -1,11 +1,11 @@
-//! The groups of the document, in the order in which a newcomer tries them.
+//! The tags of the document, in the order in which a new user tries the operations.
 
 use std::collections::BTreeSet;
 
 use poem_openapi::Tags;
 use serde_json::{Map, Value, json};
 
-/// Our groups, in the order of the document.
+/// Cloakroom's tags, in the order of the document.
 #[derive(Tags)]
 pub enum Tag {
     /// Start here: sign in, or create an account. Both set the session cookie, which every
@@ -35,15 +35,15 @@ pub enum Tag {
 const ORDER: [&str; 7] =
     ["Login", "Private", "Sessions", "Accounts", "Tokens", "Proxies", "Health"];
 
-/// Where a group stands. Those of an embedding service stand where `Private` does: they are what
-/// its users sign in for.
+/// The position of a tag. Those of an embedding service come at the position of `Private`: they are
+/// why its users sign in.
 fn position(tag: &str) -> usize {
     let place = |wanted: &str| ORDER.iter().position(|name| *name == wanted);
     place(tag).or_else(|| place("Private")).unwrap_or(ORDER.len())
 }
 
-/// Puts an operation without a tag into a group that is called like the service. Swagger UI would
-/// show it below everything else, in a group called `default`.
+/// Gives an operation without a tag the title of the service as its tag. Swagger UI would otherwise
+/// show it at the end, under `default`.
 pub fn add_missing(operation: &mut Value, title: &str) {
     let tags = operation.get("tags").and_then(Value::as_array);
     if tags.is_none_or(Vec::is_empty) {
@@ -51,7 +51,7 @@ pub fn add_missing(operation: &mut Value, title: &str) {
     }
 }
 
-/// Sorts the groups and the paths, and leaves out the groups that no operation is in.
+/// Sorts the tags and the paths, and removes tags that no operation has.
 pub fn sort(document: &mut Value, title: &str) {
     let used = used_tags(document);
     let mut tags = document["tags"].take().as_array().cloned().unwrap_or_default();
@@ -64,7 +64,7 @@ pub fn sort(document: &mut Value, title: &str) {
     if let Some(paths) = document["paths"].as_object_mut() {
         let mut sorted: Vec<_> = std::mem::take(paths).into_iter().collect();
         sorted.sort_by_key(|(_, operations)| {
-            tags_of(operations).next().map_or(ORDER.len(), position) // a stable sort
+            tags_of(operations).next().map_or(ORDER.len(), position) // the sort is stable
         });
         *paths = Map::from_iter(sorted);
     }

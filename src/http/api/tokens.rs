@@ -1,4 +1,4 @@
-//! `issueToken`, and `getJwks`: the public halves of the signing keys.
+//! The operations `issueToken`, and `getJwks` for the public keys.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub struct AccessTokenView {
 impl From<&Issued> for AccessTokenView {
     fn from(issued: &Issued) -> Self {
         Self {
-            access_token: issued.token.expose().to_owned(), // it was asked for
+            access_token: issued.token.expose().to_owned(), // the client requested it
             token_type: "Bearer".to_owned(),
             expires_in: i64::try_from(issued.expires_in.as_secs()).unwrap_or(0),
         }

@@ -1,6 +1,6 @@
-//! Swagger UI and the document, as static files.
+//! Serves Swagger UI and the document as static files.
 //!
-//! The files of Swagger UI are vendored, compressed; see `README.md` next to this file.
+//! The files of Swagger UI are vendored and compressed; see `README.md` next to this file.
 
 mod static_file;
 
@@ -17,13 +17,13 @@ use super::pages;
 use super::router::RouteTable;
 use super::state::AppState;
 
-/// What the page may load: its own files, and the little pictures that Swagger UI writes inline.
+/// The page may load its own files, and the small images that Swagger UI embeds as `data:` URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
-/// The page's own scripts.
+/// The scripts of the page, in addition to Swagger UI.
 const SCRIPTS: [(&str, &str); 5] = [
     ("/docs/accessibility.js", include_str!("accessibility.js")),
     ("/docs/init.js", include_str!("init.js")),
@@ -38,13 +38,13 @@ const ICON: &[u8] = include_bytes!("favicon.png");
 struct Page<'a> {
     title: &'a str,
     demo: bool,
-    /// The user name of the session; empty if there is none.
+    /// The user name of the session, or an empty string if there is none.
     username: &'a str,
-    /// The name of the session cookie, by which the scripts know its security scheme.
+    /// The name of the session cookie, by which the scripts find its security scheme.
     cookie: &'a str,
 }
 
-/// The page, for who asks.
+/// The page, with the user name of the session if the request has one.
 async fn page(state: &AppState, title: &str, request: &Request) -> Result<Response> {
     let who = match state.signed_in(request).await {
         Ok(who) => Some(who),
@@ -60,7 +60,7 @@ async fn page(state: &AppState, title: &str, request: &Request) -> Result<Respon
         .body(page.render().expect("the page needs nothing else to render")))
 }
 
-/// Adds the page, its files and the document of this title.
+/// Adds the page, its files and the document to the route table.
 pub fn add(state: &Arc<AppState>, title: &str, json: &str, table: &mut RouteTable) {
     let json = Bytes::from(json.to_owned());
     let as_yaml = {

@@ -1,4 +1,4 @@
-//! A file as an endpoint, compressed for clients that take it so, with a tag for their caches.
+//! A static file as an endpoint, with compression and an `ETag`.
 
 use std::io::Read;
 use std::sync::{LazyLock, OnceLock};
@@ -11,13 +11,13 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Result};
 use sha2::{Digest, Sha256};
 
-/// A browser may use its copy when the tag, which is made of what the file holds, still fits.
+/// A browser may use its cached copy if the `ETag`, a digest of the content, is still the same.
 const REVALIDATE: &str = "no-cache";
 
-/// A file as it is sent. What only some are asked for is made when the first client asks.
+/// A static file. Its variants are created on first use.
 pub struct File {
     kind: &'static str,
-    /// As it is.
+    /// The uncompressed content.
     plain: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
     packed: Option<&'static [u8]>,
     digest: OnceLock<String>,
@@ -47,7 +47,7 @@ impl File {
         Self { kind, plain: LazyLock::new(Box::new(plain)), packed, digest: OnceLock::new() }
     }
 
-    /// What tells one content from another: a third of the SHA-256 of what is kept of it.
+    /// A digest of the content: the first 12 bytes of the SHA-256 of the stored variant.
     fn digest(&self) -> &str {
         self.digest.get_or_init(|| {
             let kept = self.packed.unwrap_or_else(|| &self.plain);
@@ -60,13 +60,14 @@ impl Endpoint for File {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        // documents may differ from one setting to the next: only files have a tag
+        // The documents depend on the settings, so they have no `ETag`.
         let is_file = !self.kind.starts_with("application/");
         let packed = self.packed.filter(|_| takes_gzip(request.headers()));
         let mut response =
             Response::builder().content_type(self.kind).header(header::CACHE_CONTROL, REVALIDATE);
         if is_file {
-            // what is sent compressed is not byte for byte the same (RFC 9110, section 8.8.3.3)
+            // The compressed variant needs a different `ETag`, because its bytes differ (RFC 9110,
+            // section 8.8.3.3).
             let coding = if packed.is_some() { "-gzip" } else { "" };
             let tag = format!("\"{}{coding}\"", self.digest());
             response = response.header(header::ETAG, &tag).header(header::VARY, "Accept-Encoding");
@@ -84,7 +85,7 @@ impl Endpoint for File {
     }
 }
 
-/// RFC 9110, section 12.5.3, as far as one coding needs it: what is said of gzip, else of the rest.
+/// Whether the client accepts gzip: the weight of `gzip`, else of `*` (RFC 9110, section 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let codings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let weight = |wanted: &str| {
@@ -98,7 +99,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
 }
 
-/// RFC 9110, section 13.1.2: does the client have it already?
+/// Whether the client has this version in its cache (RFC 9110, section 13.1.2).
 fn is_known(request: &Request, tag: &str) -> bool {
     request.header(header::IF_NONE_MATCH).is_some_and(|tags| {
         tags.split(',')

@@ -1,4 +1,4 @@
-//! Do the operations of an embedder fit into one document with ours?
+//! Checks whether an embedder's operations fit into one document with Cloakroom's.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::http::api::Operations;
 use crate::http::security_scheme::SCHEME;
 use crate::http::session_data;
 
-/// Do the operations of `T` fit into one document with ours, in which the scheme is called so?
+/// Checks whether the operations of `T` fit into one document with Cloakroom's, whose security
+/// scheme has this name.
 pub fn check<T: OpenApi>(scheme: &str) -> Result<(), MountError> {
     let ours = described_by(Operations::<()>::register);
     let theirs = described_by(T::register);
@@ -39,7 +40,7 @@ fn described_by(register: impl FnOnce(&mut Registry)) -> Registry {
     registry
 }
 
-/// Are they of one Rust type?
+/// Whether both schemas come from the same Rust type.
 fn is_same(one: &MetaSchema, other: &MetaSchema) -> bool {
     one.rust_typename == other.rust_typename
 }

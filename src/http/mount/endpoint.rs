@@ -14,12 +14,12 @@ use poem_openapi::error::{ContentTypeError, ParsePathError};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::request::limit::LimitedBody;
 
-/// An operation of the embedding service. What is beyond the limit of its body fails when it is read, so
-/// that the guard comes first.
+/// An operation of the embedding service. A body beyond the limit fails when it is read, so that
+/// the guard runs first.
 pub struct EmbeddedEndpoint {
     pub endpoint: BoxEndpoint<'static>,
     pub limit: usize,
-    /// What its path calls its parameters; poem-openapi counts them.
+    /// The names of the path parameters, for error messages; poem-openapi numbers them.
     pub parameters: Arc<[String]>,
     /// The media types of its body.
     pub accept: Option<HeaderValue>,
@@ -40,8 +40,8 @@ impl DynEndpoint for EmbeddedEndpoint {
 }
 
 impl EmbeddedEndpoint {
-    /// An error about a part of the path, told of by the part's own name, and one about the type of
-    /// the body with those that there are.
+    /// Improves an error: one about a path parameter gets the parameter's name, and one about the
+    /// media type of the body gets the supported types.
     fn named(&self, error: Error) -> Error {
         if let (true, Some(accept)) = (error.is::<ContentTypeError>(), &self.accept) {
             let refusal = ApiError::from(Problem::of_no_documented_media_type());
@@ -56,7 +56,7 @@ impl EmbeddedEndpoint {
     }
 }
 
-/// The error in the place of another one.
+/// Replaces an error, and keeps its operation id.
 fn of_same_operation(mut error: Error, other: &Error) -> Error {
     if let Some(id) = other.data::<OperationId>() {
         error.set_data(*id);

@@ -1,4 +1,4 @@
-//! Why operations of an embedder do not fit.
+//! The error of mounting an embedder's operations.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use poem::http::Method;
 
 use crate::http::router::BadPath;
 
-/// Why operations cannot be mounted next to Cloakroom's; each says what to do.
+/// Why operations cannot be mounted next to Cloakroom's. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     #[error(

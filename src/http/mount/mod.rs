@@ -1,7 +1,7 @@
-//! The operations and pages that an embedder mounts next to those of this layer.
+//! Mounts the operations and pages of an embedder next to Cloakroom's.
 //!
-//! poem-openapi merges in silence what two operations say of one path, and panics when two types
-//! have one name; here each has an error that says what to do.
+//! poem-openapi silently merges two operations of one path, and panics when two types have the same
+//! name. Here each conflict is an error that says what to do.
 
 pub mod check;
 mod endpoint;
@@ -23,11 +23,11 @@ use super::openapi::about::DocumentInfo;
 use super::request::limit::MAX_BODY_BYTES;
 use super::router::RouteTable;
 
-/// The operations and pages of an embedder's service.
+/// The operations and pages of an embedding service.
 pub struct EmbeddedApi<T> {
     pub api: T,
     pub about: DocumentInfo,
-    /// The most bytes that a body of theirs may have.
+    /// The maximum size of a body of its operations in bytes.
     pub body_limit: usize,
     pub pages: Vec<(String, BoxEndpoint<'static>)>,
 }
@@ -39,7 +39,7 @@ impl<T> fmt::Debug for EmbeddedApi<T> {
 }
 
 impl EmbeddedApi<PrivateApi> {
-    /// What the program itself puts beside them.
+    /// The operations that the program itself mounts.
     pub fn cloakroom() -> Self {
         Self {
             api: PrivateApi,
@@ -50,7 +50,7 @@ impl EmbeddedApi<PrivateApi> {
     }
 }
 
-/// Adds operations and pages to a table that has everything else.
+/// Adds operations and pages to a table that contains everything else.
 pub fn add<T: OpenApi>(
     api: T,
     body_limit: usize,
@@ -77,7 +77,7 @@ pub fn add<T: OpenApi>(
         if !path.starts_with('/') {
             return Err(MountError::bad_path(path, &"it must begin with /"));
         }
-        // the first page is of whoever's house it is
+        // An embedder may replace the start page.
         if path != "/" {
             taken.take(&path, &Method::GET)?;
         }

@@ -1,4 +1,4 @@
-//! The paths of operations, as the router sees them.
+//! The paths of operations, as the router matches them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ pub fn paths(apis: &[MetaApi]) -> impl Iterator<Item = &MetaPath> {
     apis.iter().flat_map(|api| &api.paths)
 }
 
-/// A path as the router sees it: whatever its parameters are called.
+/// A path as the router matches it, without the names of its parameters.
 pub fn shape(path: &str) -> String {
     let segment = |segment: &str| match segment.chars().next() {
         Some(':' | '{' | '<') => ":".to_owned(),
@@ -31,16 +31,16 @@ pub fn parameters(path: &str) -> Vec<String> {
     path.split('/').filter_map(name).collect()
 }
 
-/// The media types that an operation's body may have, for the header `Accept` of its refusal.
+/// The media types of an operation's body, for the header `Accept` of a 415.
 pub fn media_types(path: &MetaPath, method: &Method) -> Option<HeaderValue> {
     let operation = path.operations.iter().find(|operation| operation.method == *method)?;
     let kinds = operation.request.as_ref()?.content.iter().map(|media| {
-        media.content_type.split(';').next().unwrap_or_default().trim() // JSON has no character set
+        media.content_type.split(';').next().unwrap_or_default().trim() // JSON has no charset
     });
     HeaderValue::try_from(kinds.collect::<Vec<_>>().join(", ")).ok()
 }
 
-/// The methods of each shape of a path that are somebody's, and how that one wrote it.
+/// For each shape of a path, its first spelling and the methods that are taken.
 pub struct Taken(BTreeMap<String, (String, BTreeSet<String>)>);
 
 impl Taken {

@@ -1,10 +1,10 @@
-//! What the document says about the service as a whole.
+//! The description of the service as a whole in the document.
 
 use poem_openapi::{ContactObject, LicenseObject};
 
 use crate::http::security_scheme::SCHEME;
 
-/// The part that is about sessions, whatever the service is.
+/// The part about sessions, which is the same for every service.
 pub const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` verifies a user name and a password and sets a \
 session cookie. Every operation with a padlock identifies the user by this cookie.
@@ -34,16 +34,16 @@ browsers send neither and are not affected. Pages of allowed origins send the co
 **Every response** has the header `X-Request-Id`, whose value is also in the log of the service, and \
 `Cache-Control: no-store`. Every path that supports `GET` also supports `HEAD`.";
 
-/// What a document says of the service as a whole.
+/// The description of the service as a whole.
 #[derive(Debug)]
 pub struct DocumentInfo {
     pub title: String,
     pub version: String,
-    /// What stands before the words on sessions.
+    /// The text before the part about sessions.
     pub description: Option<String>,
     pub contact: Option<ContactObject>,
     pub license: Option<LicenseObject>,
-    /// What the security scheme is called.
+    /// The name of the security scheme.
     pub scheme: String,
 }
 
@@ -59,7 +59,7 @@ impl DocumentInfo {
         }
     }
 
-    /// The program's own.
+    /// The description of the program's own service.
     pub fn cloakroom() -> Self {
         let license =
             LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://spdx.org/licenses/");

@@ -1,7 +1,7 @@
-//! The OpenAPI document, made of the operations alone: no setting, no database.
+//! Builds the OpenAPI document from the operations alone, without settings or a database.
 //!
-//! poem-openapi prints what the operations say of themselves. Added is what all of them answer in
-//! common, and repaired what generators trip over.
+//! poem-openapi prints the operations. This module adds the responses that all operations have in
+//! common, and repairs what breaks generators.
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -21,12 +21,12 @@ use crate::http::problem::{Code, FieldCode};
 use crate::http::request::limit::MAX_BODY_BYTES;
 use crate::http::router::RouteTable;
 
-/// The document as it is committed in `openapi/openapi.json`.
+/// The document as committed in `openapi/openapi.json`.
 pub fn document() -> String {
     pretty(&build::<PrivateApi>(DocumentInfo::cloakroom(), MAX_BODY_BYTES))
 }
 
-/// The same document in YAML.
+/// Converts the document to YAML.
 pub fn yaml(document: &[u8]) -> String {
     let document: Value = serde_json::from_slice(document).expect("the document is JSON");
     serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
@@ -36,7 +36,7 @@ pub fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).expect("a value can be printed") + "\n"
 }
 
-/// What operations say of themselves, without anything to run them on.
+/// The metadata of operations, without a state to run them on.
 struct Described<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Described<T> {
@@ -51,7 +51,7 @@ impl<T: OpenApi> OpenApi for Described<T> {
     fn add_routes(self, _: &mut RouteTable) {}
 }
 
-/// The document of our operations and those of `T`.
+/// The document of Cloakroom's operations and those of `T`.
 pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     let operations = Described::<Operations<T>>(PhantomData);
     let description = match about.description {
@@ -61,7 +61,7 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     let title = about.title.clone();
     let mut service = OpenApiService::new(operations, about.title, about.version)
         .description(description)
-        .server("/"); // relative: the page works under every name of the host
+        .server("/"); // relative, so that the page works under every name of the host
     if let Some(contact) = about.contact {
         service = service.contact(contact);
     }
@@ -86,7 +86,7 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
         for (_, property) in members_in(schema, "properties") {
             mend_format(property);
         }
-        // poem-openapi refuses unknown fields where it is told to, and does not print it
+        // poem-openapi refuses unknown fields if it is told to, but does not print that.
         if REQUESTS.contains(&name.as_str()) {
             schema["additionalProperties"] = false.into();
             mark_optional_as_nullable(schema);
@@ -100,7 +100,7 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     document
 }
 
-/// The schemas of bodies that clients send.
+/// The schemas of request bodies.
 const REQUESTS: [&str; 6] =
     ["Credentials", "LogoutOptions", "Registration", "PasswordChange", "Closing", "TokenRequest"];
 

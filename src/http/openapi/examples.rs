@@ -1,4 +1,4 @@
-//! The examples of refusals: one for each code that a description names.
+//! The examples of problem responses: one for each code that a description names.
 
 use poem::http::StatusCode;
 use poem_openapi::types::ToJSON;
@@ -8,12 +8,12 @@ use super::operation::Owner;
 use crate::domain::passwords::rules::BadPassword;
 use crate::http::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
 
-/// Gives a refusal one example for each code that its description names. The code of an
-/// embedder's own problem is the first word of it in backticks.
+/// Adds an example for each code that the description of a problem response names. The code of an
+/// embedder's own problem is the first word in backticks.
 pub fn add_examples(status: &str, response: &mut Value, has_body: bool, owner: Owner) {
     let description = response["description"].as_str().unwrap_or_default();
     let Some(media) = response.get("content").and_then(|content| content.get(PROBLEM_JSON)) else {
-        return; // it is no problem
+        return; // not a problem
     };
     if media.get("examples").is_some() {
         return;

@@ -1,4 +1,4 @@
-//! The members of JSON objects, in place.
+//! Access to the members of JSON objects.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ pub fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)>
     value.as_object_mut().into_iter().flatten()
 }
 
-/// The members of a member, if it is there.
+/// The members of a member, if it exists.
 pub fn members_in<'a>(
     value: &'a mut Value,
     name: &str,

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the operations say, completed and repaired.
+//! The OpenAPI document: built from the operations, completed and repaired.
 
 pub mod about;
 pub mod document;

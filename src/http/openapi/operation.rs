@@ -1,21 +1,21 @@
-//! What an operation is, as far as its common responses depend on it.
+//! The properties of an operation that determine its common responses.
 
 use poem_openapi::registry::MetaApi;
 use serde_json::{Value, json};
 
 use crate::http::security_scheme::SCHEME;
 
-/// Who wrote an operation.
+/// The origin of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     Cloakroom,
-    /// The service that Cloakroom is embedded in; its bodies have at most so many bytes.
+    /// The service that embeds Cloakroom, with the maximum size of its bodies in bytes.
     Embedder {
         body_limit: usize,
     },
 }
 
-/// What is true of an operation.
+/// The properties of an operation.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "common responses depend on each of these facts alone"
@@ -23,19 +23,19 @@ pub enum Owner {
 pub struct Traits {
     pub owner: Owner,
     pub needs_session: bool,
-    /// Takes a session, or needs one.
+    /// Whether it accepts or requires a session.
     pub is_guarded: bool,
-    /// Asked by proxies, which read 401 as "sign in".
+    /// Whether proxies call it, which treat 401 as "sign in".
     pub is_for_proxies: bool,
     pub has_body: bool,
     pub has_parameters: bool,
-    /// Of a method that may change something.
+    /// Whether its method may change something.
     pub is_unsafe: bool,
     pub reads_store: bool,
 }
 
 impl Traits {
-    /// Reads them off what poem-openapi printed.
+    /// Derives the properties from what poem-openapi printed.
     pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
         let Guarded { is_guarded, is_optional } = guarded(operation);
         let id = operation["operationId"].as_str().unwrap_or_default();
@@ -56,13 +56,13 @@ impl Traits {
     }
 }
 
-/// Does an operation need a session, or take one?
+/// Whether an operation accepts or requires a session.
 struct Guarded {
     is_guarded: bool,
     is_optional: bool,
 }
 
-/// An operation that has the guard twice says so once.
+/// Reads the guards of an operation, and removes duplicates.
 fn guarded(operation: &mut Value) -> Guarded {
     let needed = operation.get_mut("security").and_then(Value::as_array_mut);
     let Some(needed) = needed else { return Guarded { is_guarded: false, is_optional: false } };

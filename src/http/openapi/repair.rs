@@ -1,4 +1,4 @@
-//! Repairs what poem-openapi prints and what generators of clients trip over.
+//! Repairs details of poem-openapi's output that break client generators.
 
 use poem::http::StatusCode;
 use serde_json::Value;
@@ -7,8 +7,9 @@ use super::members::members_in;
 use super::schemas::seconds;
 use crate::http::request::media_type::JSON;
 
-/// JSON as every generator knows it: poem-openapi names a character set, which JSON does not have
-/// (RFC 8259, section 11). And an answer without a word says its status.
+/// Changes the media type of JSON to `application/json`: poem-openapi adds a charset, which JSON
+/// does not have (RFC 8259, section 11). A response without a description gets the reason phrase of
+/// its status.
 pub fn plain_json(operation: &mut Value) {
     let plain = |body: &mut Value| {
         let Some(Value::Object(content)) = body.get_mut("content") else { return };
@@ -30,7 +31,7 @@ pub fn plain_json(operation: &mut Value) {
     }
 }
 
-/// Says of each field that may be left out that it may be null, too, which counts as left out.
+/// Marks optional fields as nullable, because `null` counts as absent.
 pub fn mark_optional_as_nullable(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     for (name, property) in members_in(schema, "properties") {
@@ -40,7 +41,7 @@ pub fn mark_optional_as_nullable(schema: &mut Value) {
     }
 }
 
-/// Header names as everybody writes them, and seconds as seconds.
+/// Writes header names in the usual case, and describes `Retry-After` as seconds.
 pub fn mend_headers(response: &mut Value) {
     let Some(Value::Object(headers)) = response.get_mut("headers") else { return };
     for (name, mut header) in std::mem::take(headers) {
@@ -57,7 +58,7 @@ fn capitalize(word: &str) -> String {
     first.to_uppercase() + &rest.to_lowercase()
 }
 
-/// OpenAPI knows signed integers only.
+/// Replaces unsigned integer formats, which OpenAPI does not have.
 pub fn mend_format(property: &mut Value) {
     let format = match property.get("format").and_then(Value::as_str) {
         Some("uint8" | "uint16") => "int32",

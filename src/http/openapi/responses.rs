@@ -1,6 +1,7 @@
-//! What operations answer in common: the guard's refusals, those of the outer endpoint, and failures.
+//! The responses that operations have in common: refusals of the guard and of the outer endpoint,
+//! and internal errors.
 //!
-//! A row of [`COMMON_RESPONSES`] says which operations may answer a code, and in which words.
+//! Each row of [`COMMON_RESPONSES`] says which operations have a response, and describes it.
 
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -14,11 +15,11 @@ use crate::http::pages;
 use crate::http::problem::{Code, PROBLEM_JSON};
 use crate::http::request::limit::{MAX_BODY_BYTES, format_bytes};
 
-/// A response that is the same for all operations that may answer it.
+/// A response that is the same for all operations that have it.
 struct CommonResponse {
     code: Code,
     is_of: fn(&Traits) -> bool,
-    /// `{limit}` stands for the most bytes of a body.
+    /// `{limit}` is replaced by the maximum size of a body.
     sentence: &'static str,
     header: Option<Header>,
 }
@@ -30,7 +31,7 @@ struct Header {
     schema: fn() -> Value,
 }
 
-/// In the order in which their sentences stand in a description.
+/// In the order of their sentences in a description.
 const COMMON_RESPONSES: [CommonResponse; 13] = [
     CommonResponse {
         code: Code::InvalidRequest,
@@ -134,11 +135,11 @@ const WWW_AUTHENTICATE: Header = Header {
     schema: string,
 };
 
-/// Adds to an operation what it answers in common with others.
+/// Adds the common responses to an operation.
 pub fn add_common_responses(path: &str, method: &str, operation: &mut Value, owner: Owner) {
     let traits = Traits::read(method, operation, owner);
     if operation.get("security").is_none() {
-        operation["security"] = json!([]); // said, not left out
+        operation["security"] = json!([]); // an explicit empty list
     }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
@@ -162,7 +163,7 @@ pub fn add_common_responses(path: &str, method: &str, operation: &mut Value, own
     finish_refusals(responses, &traits);
 }
 
-/// Puts the responses in order, and adds to the refusals what all of one status have.
+/// Sorts the responses, and adds headers and examples to the problem responses.
 fn finish_refusals(responses: &mut Value, operation: &Traits) {
     members_of(responses).sort_keys();
     for (status, response) in members(responses) {
@@ -175,7 +176,7 @@ fn finish_refusals(responses: &mut Value, operation: &Traits) {
     }
 }
 
-/// Adds a refusal, or its sentence to what has the same status already.
+/// Adds a response, or adds its sentence to a response with the same status.
 fn add(responses: &mut Value, common: &CommonResponse, sentence: &str) {
     let code = common.code;
     let status = code.status().as_str().to_owned();
@@ -186,7 +187,7 @@ fn add(responses: &mut Value, common: &CommonResponse, sentence: &str) {
         *response = json!({ "description": sentence, "content": { PROBLEM_JSON: problem } });
     } else {
         if response["content"].get(PROBLEM_JSON).is_none() {
-            // an embedder's operation refuses in a form of its own
+            // An embedder's operation has its own error format for this status.
             response["content"][PROBLEM_JSON] =
                 json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         }
@@ -201,14 +202,14 @@ fn add(responses: &mut Value, common: &CommonResponse, sentence: &str) {
             json!({ "description": description, "required": is_required, "schema": schema() });
     }
     if !is_new && response.get("headers").is_some() {
-        // answered by some of the codes, not by all
+        // Not all codes of this status have the header.
         for (_, header) in members(&mut response["headers"]) {
             header["required"] = (status == "503").into();
         }
     }
 }
 
-/// The headers of a 415: which types are read, and behind `Accept-Encoding` which coding.
+/// The headers of a 415: the supported media types and, in `Accept-Encoding`, the supported coding.
 fn accepted_headers(owner: Owner) -> Map<String, Value> {
     let header = |description: &str| json!({ "description": description, "required": false, "schema": string() });
     let accept = header(
@@ -224,7 +225,7 @@ fn accepted_headers(owner: Owner) -> Map<String, Value> {
     headers
 }
 
-/// The answer to a browser's form post.
+/// The response to a form that a browser submitted.
 fn form_posted() -> Value {
     json!({
         "description": "The response to a form that a browser submitted. It redirects to the next \

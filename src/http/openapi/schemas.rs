@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Any text.
+/// A string.
 pub fn string() -> Value {
     json!({ "type": "string" })
 }

@@ -1,4 +1,4 @@
-//! The document of a running service: with its cookie, its audiences and its password length.
+//! Adapts the document to the settings of a running service.
 
 use poem_openapi::OpenApi;
 use serde_json::Value;
@@ -9,8 +9,8 @@ use super::members::{members, members_in, members_of};
 use crate::http::security_scheme::SCHEME;
 use crate::http::state::AppState;
 
-/// The document of a running service: it names the cookie as the settings do, asks for as many
-/// characters of a new password, and has an audience in its example that there is.
+/// The document of a running service, with the name of its cookie, its minimum password length, and
+/// one of its audiences as the example.
 pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usize) -> String {
     let rules = &state.domain.rules;
     let fewest_chars = rules.passwords.fewest_chars;
@@ -19,7 +19,7 @@ pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usi
     document["components"]["securitySchemes"][SCHEME]["name"] = state.cookie.name().into();
     for (schema, field) in NEW_PASSWORDS {
         let schema = document.pointer_mut(&format!("/components/schemas/{schema}"));
-        let schema = schema.expect("it is one of the document's"); // an index would make it up
+        let schema = schema.expect("it is one of the document's"); // indexing would create it
         schema["properties"][field]["minLength"] = fewest_chars.into();
         let example = schema["example"][field].as_str().unwrap_or_default();
         schema["example"][field] = lengthened(example, fewest_chars).into();
@@ -32,7 +32,7 @@ pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usi
     pretty(&document)
 }
 
-/// Calls the security scheme so, wherever it is named.
+/// Renames the security scheme in the whole document.
 fn rename_scheme(document: &mut Value, name: &str) {
     if name == SCHEME {
         return;
@@ -55,7 +55,7 @@ fn rename_scheme(document: &mut Value, name: &str) {
     *description = words.replace("scheme `session`", &format!("scheme `{name}`")).into();
 }
 
-/// The password of an example, in as many words as it takes.
+/// Lengthens the password of an example to the minimum length.
 fn lengthened(example: &str, fewest_chars: usize) -> String {
     let mut words = example.to_owned();
     while words.chars().count() < fewest_chars {
@@ -64,6 +64,6 @@ fn lengthened(example: &str, fewest_chars: usize) -> String {
     words
 }
 
-/// The fields that take a new password, by their schema.
+/// The fields for a new password, with their schemas.
 const NEW_PASSWORDS: [(&str, &str); 2] =
     [("Registration", "password"), ("PasswordChange", "new_password")];

@@ -1,4 +1,4 @@
-//! The page `/account`, and its list of sessions.
+//! The page `/account` with its list of sessions.
 
 use std::sync::Arc;
 
@@ -23,25 +23,25 @@ use crate::http::request::fields::Fields;
 use crate::http::request::query::query;
 use crate::http::state::AppState;
 
-/// As many sessions are shown as an account may have.
+/// The maximum number of sessions of an account.
 const MOST_SHOWN: usize = 100;
 #[derive(Template)]
 #[template(path = "pages/account.html")]
 struct AccountPage<'a> {
     site: &'a Site,
     username: &'a str,
-    /// The first letter of the name, in place of a picture.
+    /// The first letter of the user name, instead of a picture.
     initial: String,
     created: Moment,
     sessions: SessionList,
-    /// What was just done, in words.
+    /// A message about what was just done.
     done: Option<&'static str>,
-    /// Why it was not done, in words.
+    /// A message about why it was not done.
     problem: Option<&'a str>,
     has_docs: bool,
 }
 
-/// `GET /account`: who is signed in, where else, and what to do about it.
+/// `GET /account`: the account, its sessions, and the actions on them.
 pub fn account_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let who = match require_session(&state, &request, "/account").await? {
@@ -57,11 +57,11 @@ pub fn account_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-/// What the page of the account shows beside the account itself.
+/// What the account page shows in addition to the account.
 struct Shown<'a> {
-    /// The page of the list of sessions.
+    /// The page number of the list of sessions.
     page: usize,
-    /// What was just done, in words.
+    /// A message about what was just done.
     done: Option<&'static str>,
     /// Why it was not done.
     problem: Option<&'a Problem>,
@@ -99,16 +99,16 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
         Notice::SignedOut
         | Notice::SignedOutAndForgotten
         | Notice::Forgotten
-        | Notice::AccountClosed => None, // and signed in again since
+        | Notice::AccountClosed => None, // a new session has begun since then
     }
 }
 
-/// The number of a page, of the first one if it is none.
+/// Parses a page number. The default is 1.
 fn page_number(text: &str) -> usize {
     text.parse().unwrap_or(1)
 }
 
-/// `POST /account/sessions`: ends one by its id, or `others`.
+/// `POST /account/sessions`: ends the session with an id, or all `others`.
 pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
         let who = match require_session(&state, &request, "/account").await? {
@@ -125,7 +125,7 @@ pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             let ended = sessions.end_others(account, &who.session.id, &context).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
-            // one that is not there has ended as well
+            // A session that does not exist counts as ended.
             let ended = sessions.revoke_own(account, &session, &context).await.map(drop);
             (ended, Notice::SessionRevoked)
         };

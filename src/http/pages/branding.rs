@@ -1,35 +1,35 @@
-//! How the pages look to the people of a place: its name, its colour, its logo.
+//! The branding of the pages: name, color and logo.
 
 use super::color::Color;
 
-/// The name, the colour and the logo of the place whose pages these are.
+/// The name, the color and the logo of the service.
 #[derive(Debug, Clone)]
 pub struct Site {
     pub name: String,
-    /// Of buttons and links.
+    /// The color of buttons and links.
     pub color: Color,
-    /// `None` for the one that the program brings with it.
+    /// `None` means the default logo.
     pub logo: Option<Logo>,
 }
 
-/// A picture, as it is sent.
+/// An image with its media type.
 #[derive(Debug, Clone)]
 pub struct Logo {
     pub kind: &'static str,
     pub bytes: Vec<u8>,
 }
 
-/// The logo of who brings none, in the colour of the place.
+/// The default logo, whose colors are replaced.
 const LOGO: &str = include_str!("logo.svg");
 const SVG: &str = "image/svg+xml";
 const STYLE: &str = include_str!("page.css");
 
-/// What text stands on, as `page.css` has it.
+/// The background colors in `page.css`.
 const LIGHT: [Color; 2] = [Color([0xf4, 0xf4, 0xf0]), Color([0xff, 0xff, 0xff])];
 const DARK: [Color; 2] = [Color([0x12, 0x15, 0x18]), Color([0x1d, 0x21, 0x25])];
 
 impl Site {
-    /// The logo's media type and its bytes.
+    /// The media type and the bytes of the logo.
     pub fn logo(&self) -> (&'static str, Vec<u8>) {
         if let Some(logo) = &self.logo {
             return (logo.kind, logo.bytes.clone());
@@ -39,7 +39,7 @@ impl Site {
         (SVG, svg.into_bytes())
     }
 
-    /// The style of the pages: the colours, and what never changes.
+    /// The stylesheet of the pages: the colors, followed by the constant part.
     pub fn style(&self) -> String {
         let light = Self::colors(self.color, self.color.dark_enough_for(&LIGHT));
         let bright = self.color.bright_enough_for(&DARK);

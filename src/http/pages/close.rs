@@ -27,7 +27,7 @@ const SECONDS_A_DAY: u64 = 86_400;
 struct ClosePage<'a> {
     site: &'a Site,
     username: &'a str,
-    /// For how many days the user name cannot be registered again.
+    /// The number of days for which the user name stays reserved.
     username_hold: u64,
     errors: FormErrors<'a>,
 }
@@ -40,7 +40,7 @@ pub fn close_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-/// `POST /account/close`: what `closeAccount` does.
+/// `POST /account/close`: the same as `closeAccount`.
 pub fn close_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
         let who = match require_session(&state, &request, "/account/close").await? {

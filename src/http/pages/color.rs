@@ -1,9 +1,9 @@
-//! A colour of the pages: whatever the operator chooses, what is written in it or on it can be read
+//! The color of the pages. Text in any color that the operator chooses, or on it, stays readable
 //! (WCAG 2.2, 1.4.3).
 
 use std::fmt;
 
-/// A colour in sRGB.
+/// A color in sRGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color(pub [u8; 3]);
 
@@ -11,10 +11,10 @@ impl Color {
     const WHITE: Self = Self([0xff; 3]);
     const BLACK: Self = Self([0; 3]);
 
-    /// The contrast that text of any size needs.
+    /// The minimum contrast for text of any size.
     const READABLE: f64 = 4.5;
 
-    /// How bright it is, from 0 to 1 (WCAG 2.2, relative luminance).
+    /// The relative luminance, from 0 to 1 (WCAG 2.2).
     fn luminance(self) -> f64 {
         let linear = self.0.map(|part| {
             let part = f64::from(part) / 255.0;
@@ -23,13 +23,13 @@ impl Color {
         0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     }
 
-    /// From 1 to 21 (WCAG 2.2, contrast ratio).
+    /// The contrast ratio, from 1 to 21 (WCAG 2.2).
     fn contrast(self, other: Self) -> f64 {
         let (one, two) = (self.luminance(), other.luminance());
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// So many twentieths of the way to another colour.
+    /// Mixes the color with another one, in steps of a twentieth.
     fn toward(self, other: Self, twentieths: u16) -> Self {
         let mut mixed = self.0;
         for (part, goal) in mixed.iter_mut().zip(other.0) {
@@ -39,7 +39,7 @@ impl Color {
         Self(mixed)
     }
 
-    /// The same colour as bright as it gets.
+    /// The brightest color of the same hue.
     fn at_its_brightest(self) -> Self {
         let most = self.0.into_iter().max().unwrap_or_default();
         if most == 0 {
@@ -49,19 +49,20 @@ impl Color {
         Self(self.0.map(|part| u8::try_from(scaled(part)).expect("no part exceeds the most")))
     }
 
-    /// The nearest darker colour that can be read on all of these.
+    /// The nearest darker color that is readable on all these backgrounds.
     #[must_use]
     pub fn dark_enough_for(self, papers: &[Self]) -> Self {
         self.first_readable(papers, &[Self::BLACK])
     }
 
-    /// The nearest brighter colour that can be read on all of these: vivid first, and then pale.
+    /// The nearest brighter color that is readable on all these backgrounds: first a more vivid
+    /// one, then a paler one.
     #[must_use]
     pub fn bright_enough_for(self, papers: &[Self]) -> Self {
         self.first_readable(papers, &[self.at_its_brightest(), Self::WHITE])
     }
 
-    /// The first colour on the way along these stops.
+    /// The first readable color on the way through these colors.
     fn first_readable(self, papers: &[Self], stops: &[Self]) -> Self {
         let reads = |color: &Self| papers.iter().all(|on| color.contrast(*on) >= Self::READABLE);
         let mut here = self;
@@ -74,7 +75,7 @@ impl Color {
         here
     }
 
-    /// The colour of what is written on this one.
+    /// The color of text on this color: white or black.
     #[must_use]
     pub fn ink(self) -> Self {
         let white = self.contrast(Self::WHITE);

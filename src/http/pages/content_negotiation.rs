@@ -1,8 +1,8 @@
-//! Does the client want a page rather than JSON? (RFC 9110, section 12.5.1)
+//! Content negotiation: whether the client prefers HTML to JSON (RFC 9110, section 12.5.1).
 
-/// `text/html` is asked for by name, and for nothing less than JSON is.
+/// Whether `text/html` is listed explicitly, with at least the weight of JSON.
 pub fn prefers_html(accept: &str) -> bool {
-    // every request is asked: a program's ends here, without a copy
+    // This runs for every request. For programs it returns here, without a copy.
     let Some(html) = quality(accept, |kind| kind.eq_ignore_ascii_case("text/html")) else {
         return false;
     };
@@ -13,7 +13,7 @@ pub fn prefers_html(accept: &str) -> bool {
     html > 0.0 && json.is_none_or(|json| html >= json)
 }
 
-/// The highest weight that a media type for which `is_it` holds is given.
+/// The highest weight of the media types for which `is_it` returns true.
 fn quality(accept: &str, is_it: impl Fn(&str) -> bool) -> Option<f32> {
     accept
         .split(',')

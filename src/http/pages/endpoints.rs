@@ -1,4 +1,4 @@
-//! Endpoints that show pages and take forms.
+//! Endpoints that show pages or accept forms.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use poem::{EndpointExt, Request, RequestBody, Response, Result, endpoint};
 
 use crate::http::state::AppState;
 
-/// An endpoint that a fork shares among requests.
+/// An endpoint that all requests of a fork share.
 pub type Shared = Arc<dyn DynEndpoint<Output = Response>>;
 
 /// An endpoint that shows a page.
@@ -21,7 +21,7 @@ where
     form(state, move |state, request, _| show(state, request))
 }
 
-/// An endpoint that takes a form and shows a page.
+/// An endpoint that accepts a form and shows a page.
 pub fn form<Fut>(
     state: &Arc<AppState>,
     take: impl Fn(Arc<AppState>, Request, RequestBody) -> Fut + Send + Sync + 'static,
@@ -37,7 +37,7 @@ where
     taken.boxed()
 }
 
-/// The same, for a fork.
+/// The same as [`form`], for a fork.
 pub fn shared<Fut>(
     state: &Arc<AppState>,
     take: impl Fn(Arc<AppState>, Request, RequestBody) -> Fut + Send + Sync + 'static,

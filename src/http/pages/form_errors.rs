@@ -1,4 +1,4 @@
-//! What a form says when it comes back: in general, and beside its fields.
+//! The errors of a submitted form: a general message, and messages next to the fields.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::core::error::InternalError;
 use crate::domain::login::LogInError;
 use crate::http::problem::{ApiError, Code, FieldError, Problem, RETRY_AFTER};
 
-/// Problems that are about one field, where the form has it.
+/// Problem codes that concern a single field, if the form has it.
 const ABOUT_ONE_FIELD: [(Code, &str); 3] = [
     (Code::InvalidCredentials, "current_password"),
     (Code::InviteRefused, "invite"),
     (Code::UsernameTaken, "username"),
 ];
 
-/// What is wrong with what was posted, if something was, for a form with these fields.
+/// The errors of a submitted form with these fields, if there are any.
 #[derive(Clone, Copy)]
 pub struct FormErrors<'a> {
     pub problem: Option<&'a Problem>,
-    /// The fields with a place of their own on the page, in their order.
+    /// The fields on the page that can show an error, in their order.
     pub fields: &'static [&'static str],
 }
 
 impl FormErrors<'_> {
-    /// What is wrong with a field, if it is stated for a field.
+    /// The error of a field, if it has one.
     pub fn wrong(&self, field: &str) -> Option<&str> {
         if let Some((_, words)) = self.about_field().filter(|(about, _)| *about == field) {
             return Some(words);
@@ -44,18 +44,18 @@ impl FormErrors<'_> {
         })
     }
 
-    /// What is wrong with a field that has no place of its own on the page.
+    /// The errors of fields that the page does not show.
     pub fn other_errors(&self) -> Vec<&FieldError> {
         let has_no_place = |error: &&FieldError| !self.fields.contains(&&*error.field);
         self.errors().iter().filter(has_no_place).collect()
     }
 
-    /// The first field that something is wrong with.
+    /// The first field with an error.
     pub fn first_wrong(&self) -> Option<&'static str> {
         self.fields.iter().copied().find(|field| self.wrong(field).is_some())
     }
 
-    /// The status of the page that says it.
+    /// The status of the page with this problem.
     pub fn status(problem: Option<&Problem>) -> StatusCode {
         problem.map_or(StatusCode::OK, |problem| {
             StatusCode::from_u16(problem.status).expect("a problem's status is one")
@@ -66,8 +66,7 @@ impl FormErrors<'_> {
         self.problem.and_then(|problem| problem.errors.as_deref()).unwrap_or_default()
     }
 
-    /// The field that the problem as a whole is about, if it has a place on the page, and what is
-    /// wrong with it.
+    /// The field that the whole problem is about, if the page shows it, and the message.
     fn about_field(&self) -> Option<(&'static str, &str)> {
         let problem = self.problem?;
         let (_, field) = ABOUT_ONE_FIELD
@@ -81,7 +80,7 @@ impl FormErrors<'_> {
     }
 }
 
-/// The form once more, for what came of posting it.
+/// Shows the form again after it was submitted.
 pub struct FormResponder<F>(pub F);
 
 impl<F: Fn(&Problem) -> Response> FormResponder<F> {
@@ -97,7 +96,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
         self.with(&Problem::of(code))
     }
 
-    /// When no password was found right.
+    /// The response if the password could not be verified.
     pub fn after(&self, error: LogInError) -> Response {
         match error {
             LogInError::WrongCredentials => self.of(Code::InvalidCredentials),
@@ -107,7 +106,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
         }
     }
 
-    /// When it was posted too often.
+    /// The response if a rate limit is exceeded.
     pub fn later(&self, wait: Duration) -> Response {
         let (problem, seconds) = Problem::too_many_attempts(wait);
         let mut response = self.with(&problem);
@@ -115,7 +114,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
         response
     }
 
-    /// When something broke here.
+    /// The response to an internal error.
     pub fn broken(&self, fault: InternalError) -> Response {
         let failure = ApiError::from(fault);
         let mut response = self.with(&failure.problem);

@@ -1,5 +1,5 @@
-//! `GET /forward-auth/redirect`: what `forwardAuth` answers, for proxies that pass any answer on to the
-//! browser (Caddy, Traefik). It is not in the document.
+//! The page `GET /forward-auth/redirect`: like `forwardAuth`, for proxies that pass every response
+//! on to the browser (Caddy, Traefik). It is not in the document.
 
 use std::sync::Arc;
 
@@ -25,13 +25,14 @@ pub fn endpoint(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     ask.boxed()
 }
 
-/// 200 with the identity; else a person is led to the sign-in page, and a program gets 401. A browser
-/// with two session cookies is told so: the sign-in page could not let it in either.
+/// The identity with 200. Otherwise a browser is redirected to the sign-in page, and a program gets
+/// 401. A browser with two different session cookies gets a page about them, because it could not
+/// sign in either.
 async fn answer(state: &AppState, request: &Request) -> Result<Response> {
     if is_a_person(request)
         && let Err(conflict) = refuse_conflicting_cookies(state, request)
     {
-        // the browser is at the app's address: the way on is here
+        // The browser shows the app's address, so the link must be absolute.
         let next_step = NextStep { href: state.apps.sign_in(None), label: "Sign in" };
         let page = ProblemPage::of(&state.site, &conflict.problem);
         let page = ProblemPage { next_step: Some(next_step), ..page };

@@ -18,7 +18,7 @@ use crate::http::problem::Problem;
 use crate::http::request::query::query;
 use crate::http::state::AppState;
 
-/// For who is signed in already and came from an app.
+/// The page for users who are already signed in and came from an app.
 #[derive(Template)]
 #[template(path = "pages/go_on.html")]
 struct GoOnPage<'a> {
@@ -28,7 +28,7 @@ struct GoOnPage<'a> {
     app: &'a str,
 }
 
-/// `GET /`: leads to the account, or to the way in.
+/// `GET /`: redirects to the account or to the sign-in page.
 pub fn home(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         Ok(match Visitor::of(&state, &request).await? {
@@ -38,8 +38,8 @@ pub fn home(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-/// `GET /login`. Who is signed in already goes on at once; but to an app by a link, since one that
-/// cannot read the session would send everybody back for ever.
+/// `GET /login`. Users who are already signed in are redirected, but to an app only by a link: an
+/// app that cannot read the session would cause an endless redirect.
 pub fn login_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let next = query(&request, "next").and_then(|next| state.apps.next(&next));

@@ -1,4 +1,5 @@
-//! The HTML pages. They work without JavaScript and say what the operations say.
+//! The HTML pages. They work without JavaScript, and use the same domain functions as the
+//! operations.
 
 mod account;
 mod branding;
@@ -39,15 +40,15 @@ use super::request::media_type::BodyType;
 use super::router::RouteTable;
 use super::state::AppState;
 
-/// What the pages gain by a script.
+/// The script that enhances the pages.
 pub const SCRIPT: &str = include_str!("page.js");
 
-/// Does this operation answer a browser's form post with a page?
+/// Whether this operation answers a browser's form with a page.
 pub fn takes_forms(path: &str) -> bool {
     matches!(path, "/login" | "/register" | "/logout")
 }
 
-/// Adds the pages, and lets browsers' form posts to the operations go to them.
+/// Adds the pages, and forwards forms that browsers post to an operation to the page's handler.
 pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     let mut page = |method: Method, path: &str, endpoint| {
         table.entry(path.to_owned()).or_default().insert(method, endpoint);
@@ -81,7 +82,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         let methods = table.get_mut(path).expect("these operations are there");
         let operation = Arc::new(methods.remove(&Method::POST).expect("and take POST"));
         let fork = endpoint::make(move |request: Request| {
-            // both sides are shared by all requests
+            // Both endpoints are shared by all requests.
             let (posted, operation) = (Arc::clone(&posted), Arc::clone(&operation));
             async move {
                 if is_a_browsers_form(&request) {
@@ -95,15 +96,15 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     }
 }
 
-/// A form that a browser posts for a person, who wants to see a page.
+/// Whether a browser submits a form and expects a page.
 fn is_a_browsers_form(request: &Request) -> bool {
     let is_form =
         request.header(header::CONTENT_TYPE).is_none() || BodyType::of(request) == BodyType::Form;
     is_form && request.header(header::ACCEPT).is_some_and(content_negotiation::prefers_html)
 }
 
-/// Where password managers lead, whatever the page is called (W3C, A Well-Known URL for Changing
-/// Passwords).
+/// The well-known URL by which password managers find the page for changing the password (W3C, A
+/// Well-Known URL for Changing Passwords).
 fn change_password(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |_, _| async move { Ok(see_other("/account/password")) })
 }

@@ -1,13 +1,13 @@
-//! Instants as a page shows them: in words, with the exact time behind them.
+//! Times on a page: in words, with the exact time as a tooltip.
 
 use time::OffsetDateTime;
 
 use crate::core::clock::Timestamp;
 use crate::http::date_time::date_time;
 
-/// An instant, for browsers and for people.
+/// A time in several formats.
 pub struct Moment {
-    /// As HTML's attribute `datetime` has it.
+    /// The value of HTML's attribute `datetime`.
     pub machine: String,
     pub words: String,
     /// To the minute, in UTC.
@@ -15,12 +15,12 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// How long before `now` it was: "3 hours ago".
+    /// The age of the time: "3 hours ago".
     pub fn ago(at: Timestamp, now: Timestamp) -> Self {
         Self::new(at, age_in_words(now.since(at).as_secs()))
     }
 
-    /// On which day it was: "January 1, 2026".
+    /// The day: "January 1, 2026".
     pub fn day(at: Timestamp) -> Self {
         Self::new(at, day_in_words(date_time(at)))
     }

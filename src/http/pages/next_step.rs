@@ -1,4 +1,4 @@
-//! The button of a page that has nothing else to offer.
+//! The button of a page that has no other action.
 
 use url::form_urlencoded::Serializer;
 
@@ -11,7 +11,7 @@ pub struct NextStep {
 }
 
 impl NextStep {
-    /// The sign-in page, which leads back to `next`.
+    /// Leads to the sign-in page, which leads back to `next`.
     pub fn sign_in(next: Option<&str>) -> Self {
         let href = match next {
             Some(next) => {
@@ -27,13 +27,13 @@ impl NextStep {
         Self { href: "/account".to_owned(), label: "Go to your account" }
     }
 
-    /// The same address once more.
+    /// Leads to the same address again.
     pub fn try_again(address: String) -> Self {
         Self { href: address, label: "Try again" }
     }
 
-    /// The service itself, for a page of another origin. An http service is at the address that was
-    /// opened, whatever its settings say.
+    /// Leads to the service itself, from a page of another origin. An http service is reached at
+    /// the present address, whatever its `public_url` is.
     pub fn service(origins: &Origins) -> Self {
         let origin = if origins.is_secure() { origins.public_url() } else { "" };
         Self { href: format!("{origin}/"), label: "Open this service" }

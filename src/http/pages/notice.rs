@@ -1,6 +1,6 @@
-//! What a page says once about what was just done ("Your password was changed."). The form's answer
-//! leaves it in a cookie, and the next page takes it from there; nothing in an address chooses such a
-//! sentence, so that no link can make a page say what is not true.
+//! One-time messages about what was just done ("Your password was changed."). The response to the
+//! form sets the message in a cookie, and the next page shows and deletes it. No URL can select a
+//! message, so that a link cannot make a page claim something false.
 
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
@@ -8,16 +8,16 @@ use poem::{Request, Response};
 use crate::http::request::cookie::all;
 use crate::http::state::AppState;
 
-/// In seconds: the next page is asked for at once.
+/// In seconds. The browser requests the next page immediately.
 const MAX_AGE: u64 = 60;
 
 /// What was just done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     SignedOut,
-    /// And the device cookie is gone.
+    /// The device cookie was deleted, too.
     SignedOutAndForgotten,
-    /// The device cookie is gone; there was no session.
+    /// The device cookie was deleted; there was no session.
     Forgotten,
     AccountClosed,
     PasswordChanged,
@@ -55,21 +55,21 @@ impl Notice {
 }
 
 impl AppState {
-    /// Leaves a notice for the next page.
+    /// Sets a notice for the next page.
     pub fn leave_notice(&self, response: &mut Response, notice: Notice) {
         self.set_notice(response, notice.name(), MAX_AGE);
     }
 
-    /// The notice that was left for this page, if one was.
+    /// The notice for this page, if there is one.
     pub fn notice(&self, request: &Request) -> Option<Notice> {
         let values = all(self.notice_cookie(), request.headers());
         match values.as_slice() {
             [name] => Notice::named(name),
-            _ => None, // a sibling host planted one: neither counts
+            _ => None, // a sibling host planted one, so none counts
         }
     }
 
-    /// Takes a notice away that a page has shown, or will not show.
+    /// Deletes a notice that this page shows or ignores.
     pub fn clear_notice(&self, response: &mut Response, notice: Option<Notice>) {
         if notice.is_some() {
             self.set_notice(response, "", 0);

@@ -43,7 +43,7 @@ pub fn password_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     })
 }
 
-/// `POST /account/password`: what `changePassword` does.
+/// `POST /account/password`: the same as `changePassword`.
 pub fn password_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
         let who = match require_session(&state, &request, "/account/password").await? {

@@ -1,4 +1,4 @@
-//! A problem as a page, and the page that explains a problem code.
+//! A problem as a page, and the pages that explain problem codes.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ pub struct ProblemPage<'a> {
     pub title: &'a str,
     pub detail: Vec<Part<'a>>,
     pub status: u16,
-    /// For developers; for everybody else it would say nothing.
+    /// The code, for developers. Pages for other users omit it.
     pub name: Option<&'static str>,
     pub next_step: Option<NextStep>,
 }
 
 impl<'a> ProblemPage<'a> {
-    /// A refusal, in words.
+    /// A page for a problem.
     pub fn of(site: &'a Site, problem: &'a Problem) -> Self {
         let Problem { title, detail, status, .. } = problem;
         Self { site, title, detail: parts(detail), status: *status, name: None, next_step: None }
@@ -41,14 +41,14 @@ pub struct Part<'a> {
     pub text: &'a str,
 }
 
-/// The parts of a sentence in their order.
+/// Splits a sentence into its parts.
 pub fn parts(sentence: &str) -> Vec<Part<'_>> {
     let pieces = sentence.split('`').enumerate();
     let parts = pieces.map(|(n, text)| Part { is_code: n % 2 == 1, text });
     parts.filter(|part| !part.text.is_empty()).collect()
 }
 
-/// What a problem's `type` leads to.
+/// The page that the `type` of a problem links to.
 pub fn explanation(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;

@@ -1,38 +1,37 @@
-//! Where to go after signing in: a path of this service, an address of one of the apps behind it, or
-//! nowhere.
+//! The targets of redirects after a login: a path of this service, or a URL of one of the apps
+//! behind it.
 
 use poem::Request;
 use poem::http::Method;
 use url::{Url, form_urlencoded};
 
-/// The most characters of an address to go on at.
+/// The maximum length of a target.
 const LONGEST: usize = 2048;
 
-/// This service, and the apps that it guards.
+/// This service, and the apps that it protects.
 #[derive(Debug, Clone)]
 pub struct RedirectTargets {
-    /// The origin at which people sign in.
+    /// The origin of this service.
     here: Url,
-    /// The origins of the apps, as they stand in the header `Origin`.
+    /// The origins of the apps, as in the header `Origin`.
     apps: Vec<String>,
 }
 
 impl RedirectTargets {
-    /// Origins, as settings have checked them.
+    /// Creates the targets from origins that the settings have checked.
     pub fn new(here: &str, apps: Vec<String>) -> Self {
         Self { here: Url::parse(here).expect("a checked origin is a URL"), apps }
     }
 
-    /// Where to go on, if `next` is a path of this very origin, or an address of an app; `None` for
-    /// whatever else.
+    /// The target `next`, if it is a path of this origin or a URL of an app. Otherwise `None`.
     pub fn next(&self, next: &str) -> Option<String> {
-        // anything but plain characters is read differently by different browsers
+        // Browsers differ in how they parse other characters.
         let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         if !is_plain || next.len() > LONGEST {
             return None;
         }
         let there = if next.starts_with('/') { self.path(next) } else { self.address(next) };
-        there.filter(|there| there.len() <= LONGEST) // what is spelled as a URL may be longer
+        there.filter(|there| there.len() <= LONGEST) // a normalized URL may be longer
     }
 
     /// A path of this service.
@@ -42,13 +41,13 @@ impl RedirectTargets {
         }
         let there = self.here.join(next).ok()?;
         let is_here = there.origin() == self.here.origin() && !there.path().starts_with("//");
-        // percent-encoded slashes and dots at the front are decoded by some proxies
+        // Some proxies decode percent-encoded slashes and backslashes at the start.
         let start = there.path().get(1..4).unwrap_or_default();
         let looks_away = start.eq_ignore_ascii_case("%2f") || start.eq_ignore_ascii_case("%5c");
         (is_here && !looks_away).then(|| there[url::Position::BeforePath..].to_owned())
     }
 
-    /// An address of an app, spelled as browsers read it.
+    /// A URL of an app, normalized as browsers do.
     fn address(&self, next: &str) -> Option<String> {
         let there = Url::parse(next).ok()?;
         let has_user = !there.username().is_empty() || there.password().is_some();
@@ -56,18 +55,18 @@ impl RedirectTargets {
     }
 
     fn knows(&self, address: &Url) -> bool {
-        // a blob has the origin of whoever made it
+        // A `blob:` URL has the origin of the page that created it.
         let is_web = matches!(address.scheme(), "http" | "https");
         is_web && self.apps.contains(&address.origin().ascii_serialization())
     }
 
-    /// The host of the app that `next`, as [`Self::next`] gave it, leads to; a path has none.
+    /// The host of the app, if `next` (a result of [`Self::next`]) is a URL of an app.
     pub fn host_of(next: &str) -> Option<String> {
         Url::parse(next).ok()?.host_str().map(str::to_owned)
     }
 
-    /// The address that a proxy was asked for, if it is one of an app. Whoever posted something goes
-    /// on at the app's front page: what was posted is gone.
+    /// The URL that the proxy was asked for, if it is a URL of an app. For an unsafe method it is
+    /// the app's start page, because the body is lost.
     pub fn asked_for(&self, request: &Request) -> Option<String> {
         let proto = request.header("x-forwarded-proto")?;
         let host = request.header("x-forwarded-host")?;
@@ -82,7 +81,7 @@ impl RedirectTargets {
         self.next(&format!("{origin}{}", if is_safe { uri } else { "/" }))
     }
 
-    /// The address of the sign-in page, from which one goes on there.
+    /// The URL of the sign-in page, which redirects to `next` after the login.
     pub fn sign_in(&self, next: Option<&str>) -> String {
         let mut address = self.here.join("/login").expect("a constant path");
         if let Some(next) = next {

@@ -1,4 +1,4 @@
-//! Refusals as pages, for a browser that shows a person what it gets. Programs get `problem+json`.
+//! Shows problems as pages to browsers. Programs get `problem+json`.
 
 use std::borrow::Cow;
 
@@ -17,31 +17,32 @@ use crate::http::problem::{Code, Problem};
 use crate::http::session_check::SessionCheck;
 use crate::http::state::AppState;
 
-/// What a browser asked for, to answer it with a page.
+/// The parts of a browser's request that are needed to show a page.
 #[derive(Debug)]
 pub struct BrowserRequest {
     method: Method,
     uri: Uri,
-    /// `Cookie`, as it was sent: what a page offers next depends on the session.
+    /// The header `Cookie`, because the page's next step depends on the session.
     cookies: Vec<HeaderValue>,
 }
 
-/// Where a browser that opens the address of an operation can post.
+/// A page with a button, for a browser that opens the URL of the operation `logout`.
 #[derive(Template)]
 #[template(path = "pages/sign_out.html")]
 struct SignOutPage<'a> {
     site: &'a Site,
 }
 
-/// A refusal in the words of a page. The `detail` of some is for programs, and names what no browser
-/// shows, such as a header.
+/// The title and text of a page. The `detail` of some problems is for programs, and names things
+/// that browsers do not show, such as headers.
 struct Wording {
     title: Cow<'static, str>,
     detail: String,
 }
 
 impl BrowserRequest {
-    /// `None` for a program, which wants JSON, and for a proxy that asks with its client's headers.
+    /// `None` for a program, which expects JSON, and for a proxy that forwards its client's
+    /// headers.
     pub fn of(request: &Request) -> Option<Self> {
         let wants_page =
             request.header(header::ACCEPT).is_some_and(content_negotiation::prefers_html);
@@ -54,7 +55,7 @@ impl BrowserRequest {
         Some(Self { method: method.clone(), uri: uri.clone(), cookies })
     }
 
-    /// The path without the slash at its end, if this may be asked for there instead.
+    /// The path without its trailing slash, if the request can be redirected there.
     pub fn without_slash(&self) -> Option<&str> {
         let is_safe = matches!(self.method, Method::GET | Method::HEAD);
         self.uri
@@ -63,7 +64,8 @@ impl BrowserRequest {
             .filter(|path| is_safe && !path.ends_with('/') && !path.is_empty())
     }
 
-    /// Leads to the path without the slash, relative to this one: a proxy may have another prefix.
+    /// Redirects to the path without the slash. The URL is relative, because a proxy may add a
+    /// prefix.
     pub fn redirect_without_slash(&self) -> Response {
         let path = self.without_slash().unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -75,7 +77,8 @@ impl BrowserRequest {
             .finish()
     }
 
-    /// The refusal as a page, with its status and headers. Any other answer stays as it is.
+    /// Replaces a problem by a page with the same status and headers. Other responses stay as they
+    /// are.
     pub async fn show(&self, state: &AppState, id: &str, mut response: Response) -> Response {
         let Some(problem) = response.data::<Problem>().cloned() else { return response };
         let page = if problem.is(Code::MethodNotAllowed) && self.uri.path() == "/logout" {
@@ -99,8 +102,8 @@ impl BrowserRequest {
         response
     }
 
-    /// The button that ends the session; without one there is nothing to end. Two cookies that differ
-    /// may both stand for a session, and so may one while the database is away.
+    /// Shows the button that ends the session, if there may be a session. Each of two different
+    /// cookies may belong to a session, and so may a cookie while the database is unavailable.
     async fn show_sign_out(&self, state: &AppState, status: StatusCode) -> Response {
         match self.check_session(state).await {
             Ok(SessionCheck::Missing | SessionCheck::NotOurs | SessionCheck::Refused(_)) => {
@@ -144,10 +147,10 @@ impl BrowserRequest {
         Wording { title: title.into(), detail }
     }
 
-    /// Where to go from a refusal.
+    /// The button that a page about a problem offers.
     async fn next_step(&self, state: &AppState, problem: &Problem) -> Option<NextStep> {
         if problem.is(Code::UnknownHost) {
-            return None; // every page under this name is refused
+            return None; // every page under this host is refused
         }
         if problem.is(Code::CrossOrigin) {
             return Some(NextStep::service(&state.origins));
@@ -156,7 +159,7 @@ impl BrowserRequest {
             return Some(NextStep::sign_in(self.address(state).as_deref()));
         }
         if problem.is(Code::SessionRefused) {
-            return Some(NextStep::try_again("/".to_owned())); // two cookies, of which one has to go first
+            return Some(NextStep::try_again("/".to_owned())); // one cookie has to go first
         }
         if problem.status >= 500
             && let Some(address) = self.address(state)
@@ -183,7 +186,7 @@ impl BrowserRequest {
         state.check_session(&request).await
     }
 
-    /// Where to come back to, if the browser only asked for something.
+    /// The URL to return to, if the request was a `GET`.
     fn address(&self, state: &AppState) -> Option<String> {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         state.apps.next(path).filter(|_| self.method == Method::GET)
@@ -195,7 +198,8 @@ impl Problem {
         self.code.0 == code.name()
     }
 
-    /// Two session cookies, which have a title of their own, are refused at the sign-in page, too.
+    /// Whether the session has ended. Two different session cookies have the same code, but another
+    /// title, and the sign-in page refuses them, too.
     fn is_ended_session(&self) -> bool {
         self.is(Code::SessionRefused) && self.title == Code::SessionRefused.title()
     }

@@ -24,7 +24,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::request::query::query;
 use crate::http::state::AppState;
 
-/// `GET /register`. A user who is signed in already is told so, and may still create another account.
+/// `GET /register`. A signed-in user sees a hint, and may still create another account.
 pub fn register_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let visitor = Visitor::of(&state, &request).await?;
@@ -79,7 +79,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
     })
 }
 
-/// Instead of a form that cannot be sent.
+/// Shown instead of the form, because submitting it would fail.
 fn show_closed(state: &AppState, signed_in: Option<&str>) -> Response {
     let closed = Problem::of(Code::RegistrationClosed);
     let next_step = Some(match signed_in {

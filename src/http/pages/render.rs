@@ -1,12 +1,12 @@
-//! A page or a redirect as a response.
+//! Renders pages and redirects as responses.
 
 use askama::Template;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::web::Html;
 use poem::{IntoResponse, Response};
 
-/// What a page may load: its own files. Forms go nowhere but here; browsers ask this policy at every
-/// redirect that answers a form, so no form of a page is answered by one to another origin.
+/// A page may load only its own files, and submit forms only to this service. Browsers apply this
+/// policy to redirects after a form, too, so no form of a page may redirect to another origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
@@ -19,7 +19,7 @@ pub fn render(status: StatusCode, page: &impl Template) -> Response {
     response
 }
 
-/// Go on there, by GET.
+/// A redirect with GET.
 pub fn see_other(path: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
 }

@@ -1,21 +1,22 @@
-//! The sessions of an account as its page lists them: the current one first, then one page of the
-//! others, the last used first.
+//! The list of sessions on the account page: the current session, and one page of the others, most
+//! recently used first.
 
 use super::moment::Moment;
 use crate::core::clock::Timestamp;
 use crate::domain::sessions::Session;
 
-/// An account may have a hundred sessions, most of which look alike: more than these are a wall.
+/// An account may have a hundred sessions, most of which look alike; a longer list would be hard to
+/// read.
 const SESSIONS_PER_PAGE: usize = 10;
 
 /// One page of the list.
 pub struct SessionList {
     pub current: SessionLine,
-    /// Those of this page.
+    /// The sessions on this page.
     pub others: Vec<SessionLine>,
-    /// How many there are on all pages.
+    /// The number of sessions on all pages.
     pub others_count: usize,
-    /// From 1.
+    /// The page number, starting at 1.
     pub page: usize,
     pub last_page: usize,
 }
@@ -30,7 +31,8 @@ pub struct SessionLine {
 }
 
 impl SessionList {
-    /// The page of that number, or the nearest there is. `all` may hold the current one, too.
+    /// Creates the page with this number, or the nearest one. `all` may contain the current
+    /// session.
     pub fn new(current: &Session, all: Vec<Session>, page: usize, now: Timestamp) -> Self {
         let is_other = |session: &Session| session.id != current.id;
         let mut others: Vec<Session> = all.into_iter().filter(is_other).collect();

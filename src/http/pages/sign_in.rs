@@ -1,4 +1,4 @@
-//! The form of `/login` and `/register`: how it is shown, read, and left.
+//! The form of `/login` and `/register`: shows it, reads it, and redirects after it.
 
 use askama::Template;
 use poem::http::{StatusCode, header};
@@ -22,19 +22,19 @@ use crate::http::state::AppState;
 pub struct SignInPage<'a> {
     pub site: &'a Site,
     pub is_registration: bool,
-    /// Who may make an account: the page offers no way that is closed.
+    /// Who may register, so that the page does not offer a closed registration.
     pub registration: Registration,
     pub next: Option<&'a str>,
     /// The host of the app that `next` leads to.
     pub app: Option<String>,
-    /// The user name of the session that registering would end.
+    /// The user name of the session that a registration would end.
     pub signed_in: Option<&'a str>,
     pub username: &'a str,
     pub remember: bool,
-    /// The code of the invite that the form asks for, if it does.
+    /// The invite code, if the form has a field for it.
     pub invite: Option<&'a str>,
     pub errors: FormErrors<'a>,
-    /// Of a new password.
+    /// The minimum length of a new password.
     pub fewest_chars: usize,
 }
 
@@ -57,7 +57,7 @@ impl<'a> SignInPage<'a> {
         }
     }
 
-    /// Is this where one goes on typing: at what is wrong, or at what is empty?
+    /// Whether the field gets the focus: the first wrong field, or the first empty one.
     fn is_focused(&self, field: &str) -> bool {
         let empty = match (self.invite, self.username) {
             (Some(""), _) => "invite",
@@ -68,9 +68,9 @@ impl<'a> SignInPage<'a> {
     }
 }
 
-/// Leads on to an app after a form was posted. A redirect would not do: browsers hold every redirect
-/// that answers a form against `form-action`, those of the app included, and an app may redirect to
-/// any origin.
+/// Leads to an app after a form was submitted. A redirect is not possible: browsers apply
+/// `form-action` to every redirect after a form, including those of the app, and an app may
+/// redirect to any origin.
 #[derive(Template)]
 #[template(path = "pages/lead_on.html")]
 struct LeadOnPage<'a> {
@@ -79,20 +79,21 @@ struct LeadOnPage<'a> {
     app: &'a str,
 }
 
-/// What was posted, beside the fields of the operation.
+/// The fields of a submitted form in addition to those of the operation.
 #[derive(Default)]
 pub struct SubmittedForm {
     pub next: Option<String>,
     pub username: String,
     pub remember: bool,
     pub invite: String,
-    /// Is it a form of this service's page, which sets a cookie to find out whether that comes back?
+    /// Whether the form comes from this service's page, which sets a cookie to test whether the
+    /// browser returns it.
     pub checks_cookies: bool,
 }
 
 impl SubmittedForm {
-    /// Does the browser keep cookies, as far as can be told? A browser that keeps none would have a
-    /// session that it cannot use, and land on an empty form without a word.
+    /// Whether the browser keeps cookies, as far as the service can tell. A browser without cookies
+    /// could not use its session, and would see the empty form again.
     pub fn has_working_cookies(&self, state: &AppState, request: &Request) -> bool {
         !self.checks_cookies
             || state.cookie.is_checked(request)
@@ -100,7 +101,7 @@ impl SubmittedForm {
     }
 }
 
-/// The message to a browser that did not send back the cookie of the form.
+/// The message to a browser that did not return the form's cookie.
 pub fn cookies_blocked() -> Problem {
     let detail = "Your browser did not keep the cookie that this page set, and signing in needs cookies. \
                   Your user name and password were not checked. Allow cookies for this site in the \
@@ -108,7 +109,8 @@ pub fn cookies_blocked() -> Problem {
     Problem { detail: detail.to_owned(), ..Problem::of(Code::InvalidRequest) }
 }
 
-/// Sets the cookie and goes on: to a path of this service by a redirect, to an app by a page.
+/// Sets the cookies and continues: with a redirect to a path of this service, or with a page that
+/// leads to an app.
 pub async fn signed_in(
     state: &AppState,
     request: &Request,
@@ -129,7 +131,7 @@ pub async fn signed_in(
 }
 
 impl AppState {
-    /// Sets the cookie by which a form that signs in finds out whether the browser keeps cookies.
+    /// Sets the cookie with which the form tests whether the browser keeps cookies.
     pub fn check_cookies(&self, request: &Request, mut response: Response) -> Response {
         if !self.cookie.is_checked(request) {
             response.headers_mut().append(header::SET_COOKIE, self.cookie.set_check());
@@ -138,7 +140,7 @@ impl AppState {
     }
 }
 
-/// The form once more, with what was wrong and what was typed; not the password.
+/// Shows the form again, with the errors and the values except the password.
 pub fn show_again(empty: SignInPage<'_>, posted: &SubmittedForm, problem: &Problem) -> Response {
     let page = SignInPage {
         username: &posted.username,
@@ -150,7 +152,7 @@ pub fn show_again(empty: SignInPage<'_>, posted: &SubmittedForm, problem: &Probl
     render(FormErrors::status(Some(problem)), &page)
 }
 
-/// Reads a form: what the page shows again, and the fields of the operation.
+/// Reads a form: the values that the page shows again, and the fields of the operation.
 pub async fn read_submitted<T: FromFields>(
     apps: &RedirectTargets,
     request: &Request,
@@ -170,7 +172,7 @@ pub async fn read_submitted<T: FromFields>(
     (posted, fields.finish().map(|()| view))
 }
 
-/// A text as it was typed, as far as a page shows it again.
+/// Cuts a text to the length that a page shows again.
 pub fn shortened(text: &str) -> String {
     text.chars().take(256).collect()
 }

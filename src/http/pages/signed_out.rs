@@ -1,4 +1,4 @@
-//! Signing out by a form, and the page `/signed-out` that it leads to.
+//! The form that signs out, and the page `/signed-out` after it.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ use crate::http::state::AppState;
 #[template(path = "pages/signed_out.html")]
 pub struct SignedOutPage<'a> {
     pub site: &'a Site,
-    /// What was just done here; a user who follows a link to this page has done nothing.
+    /// What was just done. `None` if the user followed a link to this page.
     pub done: Option<Done>,
 }
 
 impl<'a> SignedOutPage<'a> {
-    /// Says that there is no session.
+    /// A page that says that there is no session.
     pub fn not_signed_in(site: &'a Site) -> Self {
         Self { site, done: None }
     }
 }
 
-/// What leads to [`SignedOutPage`].
+/// The actions that lead to [`SignedOutPage`].
 pub enum Done {
     SignedOut,
     SignedOutAndForgotten,
@@ -40,7 +40,7 @@ pub enum Done {
     AccountClosed,
 }
 
-/// What the page says that a notice was left for.
+/// The action of a notice, if it belongs to this page.
 fn what_was_done(notice: Notice) -> Option<Done> {
     match notice {
         Notice::SignedOut => Some(Done::SignedOut),
@@ -51,7 +51,7 @@ fn what_was_done(notice: Notice) -> Option<Done> {
     }
 }
 
-/// `GET /signed-out`: where signing out leads.
+/// `GET /signed-out`: the page after signing out.
 pub fn signed_out_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let cookie = match Visitor::of(&state, &request).await? {

@@ -1,4 +1,4 @@
-//! Who looks at a page, and the page for a browser that sends two session cookies.
+//! The visitor of a page, and the page for a browser that sends two different session cookies.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::http::request::cookie::CookieLookup;
 use crate::http::session_check::SessionCheck;
 use crate::http::state::AppState;
 
-/// Who looks at a page.
+/// The visitor of a page.
 pub enum Visitor {
     SignedIn(Arc<AuthenticatedSession>),
     Anonymous(StaleCookie),
 }
 
-/// The header that makes a browser forget the cookie of a session that ended at least a minute ago, if
-/// it sent one.
+/// The header that deletes the cookie of a session that ended at least a minute ago, if the browser
+/// sent one.
 pub struct StaleCookie(Option<HeaderValue>);
 
 impl StaleCookie {
@@ -47,8 +47,8 @@ impl Visitor {
         }
     }
 
-    /// The error is the answer: to a browser that sends two different session cookies a page that says
-    /// so, since a redirect to the sign-in page would lead back here.
+    /// Authenticates the visitor. The error is a page for a browser that sends two different
+    /// session cookies: a redirect to the sign-in page would lead back here.
     pub async fn of(state: &AppState, request: &Request) -> Result<Self, ApiError> {
         Ok(match state.check_session(request).await? {
             SessionCheck::SignedIn(who) => Self::SignedIn(who),
@@ -63,8 +63,8 @@ impl Visitor {
     }
 }
 
-/// Refuses a form that would set a session cookie next to two others: the next page could not tell
-/// which one counts.
+/// Refuses a form from a browser that already sends two different session cookies: with a third,
+/// the next page could not tell which one counts.
 pub fn refuse_conflicting_cookies(state: &AppState, request: &Request) -> Result<(), ApiError> {
     match state.presented(request) {
         CookieLookup::Conflicting => Err(conflicting_cookies(state)),
@@ -86,7 +86,7 @@ pub fn conflicting_cookies(state: &AppState) -> ApiError {
     Problem { title, detail, ..Problem::of(Code::SessionRefused) }.into()
 }
 
-/// Who is signed in; for everybody else the way to the sign-in page, which leads back `here`.
+/// The session of the visitor, or a redirect to the sign-in page, which leads back to `here`.
 pub async fn require_session(
     state: &AppState,
     request: &Request,

@@ -1,4 +1,4 @@
-//! The catcher: turns every error that leaves an operation into a problem.
+//! The catcher: turns every error and panic of an operation into a problem.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,7 +16,7 @@ use crate::http::request::embedder_errors;
 use crate::http::request::limit::TooLarge;
 use crate::http::session_data::SessionDataError;
 
-/// The answer, with every error and panic turned into a problem.
+/// Waits for the response, and turns errors and panics into problems.
 pub async fn catch_panic(answer: impl Future<Output = Result<Response>>) -> Response {
     match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
@@ -28,12 +28,12 @@ pub async fn catch_panic(answer: impl Future<Output = Result<Response>>) -> Resp
             }
             response
         }
-        Err(_panic) => panic_answer(), // the hook of std has printed where
+        Err(_panic) => panic_answer(), // std's panic hook has logged it
     }
 }
 
-/// Turns what failed into a problem: what we refuse, what poem does, and what somebody's operation
-/// gives a status. An answer that is an error stays as it is.
+/// Turns an error into a problem: our own errors, poem's, and those of an embedder's operation. An
+/// error that contains a response stays as it is.
 fn catch(error: Error) -> Response {
     if let Some(failure) = error.downcast_ref::<ApiError>() {
         return failure.as_response();
@@ -76,7 +76,8 @@ fn body_not_read(error: &ReadBodyError) -> Problem {
     }
 }
 
-/// A status and a sentence of an embedder's operation. That of a 400 may be a library's own.
+/// The problem for a client error with a status and a sentence. The sentence of a 400 may come from
+/// a library, so it is not used.
 fn from_client_error(error: &Error) -> Problem {
     let (status, sentence) = (error.status(), error.to_string());
     let problem = Problem::of_status(status);
@@ -92,7 +93,7 @@ fn internal_error(status: StatusCode, what: String) -> Response {
     response
 }
 
-/// What a client gets when an operation panics; the panic itself is in the log.
+/// The response after a panic. The panic itself is in the log.
 fn panic_answer() -> Response {
     internal_error(StatusCode::INTERNAL_SERVER_ERROR, "an operation panicked".to_owned())
 }

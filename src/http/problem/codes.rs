@@ -1,4 +1,4 @@
-//! The problem codes: the name, status, title and sentence of each. A new code goes here.
+//! The problem codes, with name, status, title and detail of each. Add new codes here.
 
 use poem::http::StatusCode;
 
@@ -26,7 +26,7 @@ pub enum Code {
     Unavailable,
 }
 
-/// Of codes whose `detail` is as short as in the contract.
+/// Longer explanations of codes whose `detail` the contract keeps short.
 const EXPLANATIONS: [(Code, &str); 3] = [
     (
         Code::NotAuthenticated,
@@ -44,7 +44,7 @@ const EXPLANATIONS: [(Code, &str); 3] = [
     ),
 ];
 
-/// What the contract says of a code: its name, its status, its title, its sentence.
+/// The contract of a code: its name, status, title and detail.
 struct Entry {
     name: &'static str,
     status: u16,
@@ -137,7 +137,7 @@ impl Code {
         self.entry().detail
     }
 
-    /// The same for the page that `type` names, where three words are not enough.
+    /// The text for the page of the problem's `type`, where the detail is too short.
     pub fn explanation(self) -> &'static str {
         let found = EXPLANATIONS.iter().find(|(code, _)| *code == self);
         found.map_or(self.detail(), |(_, explanation)| explanation)

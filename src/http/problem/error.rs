@@ -1,4 +1,4 @@
-//! A refusal or a failure on its way to the catcher, and what the log says about its cause.
+//! An error on its way to the catcher, with its cause for the log.
 
 use std::error::Error as StdError;
 
@@ -14,13 +14,13 @@ use super::Problem;
 use super::codes::Code;
 use crate::core::error::InternalError;
 
-/// The media type of every refusal.
+/// The media type of all errors.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Who was told that something is busy or broken may ask again after this many seconds.
+/// The `Retry-After` of transient errors, in seconds.
 pub const RETRY_AFTER: u64 = 1;
 
-/// A refusal that any operation may meet, on its way to the catcher.
+/// An error that any operation may return, on its way to the catcher.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .problem.detail)]
 pub struct ApiError {
@@ -35,12 +35,12 @@ impl ApiError {
         Self::from(Problem::of(code))
     }
 
-    /// A request that is malformed; the sentence says how.
+    /// A 400 for a malformed request. The sentence says what is wrong.
     pub fn invalid_request(detail: impl Into<String>) -> Self {
         Problem { detail: detail.into(), ..Problem::of(Code::InvalidRequest) }.into()
     }
 
-    /// Lets the cause travel with an answer, for the log.
+    /// Attaches the cause to a response, for the log.
     pub fn attach_cause(&self, response: &mut Response) {
         let Some(fault) = &self.cause else { return };
         let mut chain = fault.to_string();
@@ -52,7 +52,7 @@ impl ApiError {
         response.set_data(ErrorCause(chain));
     }
 
-    /// The header comes beside the others of the answer.
+    /// Adds a header to the response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -91,12 +91,12 @@ impl ResponseError for ApiError {
             headers.append(name, value.clone());
         }
         self.attach_cause(&mut response);
-        response.set_data(Problem::clone(&self.problem)); // for a browser, it becomes a page
+        response.set_data(Problem::clone(&self.problem)); // used if a browser gets a page instead
         response
     }
 }
 
-/// What any operation may answer is added by `document()`: here is nothing to say.
+/// The document's common responses cover this error, so it adds none here.
 impl ApiResponse for ApiError {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
@@ -107,6 +107,6 @@ impl ApiResponse for ApiError {
     }
 }
 
-/// What broke behind an answer: for the log alone.
+/// The cause of an error response, for the log only.
 #[derive(Debug, Clone)]
 pub struct ErrorCause(pub String);

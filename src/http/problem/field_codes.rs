@@ -1,4 +1,4 @@
-//! What can be wrong with one field of a body.
+//! The codes of field errors.
 
 /// What is wrong with a field. The strings are part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! Every refusal has one body: problem details (RFC 9457). The catcher at the outer endpoint turns
-//! every error into such a body. The cause of a failure travels with the answer to where the
-//! request's id is known, and is logged there, once.
+//! Problem details (RFC 9457), the format of all errors. The catcher at the outer endpoint turns
+//! every error into this format. The cause of an internal error travels with the response to the
+//! place where the request id is known, and is logged there once.
 
 pub mod catch;
 pub mod codes;
@@ -55,15 +55,15 @@ pub struct FieldError {
 
 impl FieldError {
     pub fn new(field: &str, code: FieldCode, detail: impl Into<String>) -> Self {
-        let field = field.chars().take(64).collect(); // a client's own key can be any length
+        let field = field.chars().take(64).collect(); // clients choose unknown names
         Self { field, code: FieldCodeName(code.name().to_owned()), detail: detail.into() }
     }
 }
 
 impl Problem {
-    /// A problem of a service's own: a status, a `code` of small letters and `_`, and what is wrong
-    /// and what to do. Named in backticks at the start of the answer's description, followed by a
-    /// colon, the code has an example in the document.
+    /// A problem of the embedding service: a status, a `code` of lower-case letters and `_`, and a
+    /// sentence that says what is wrong and what to do. If the description of the response starts
+    /// with the code in backticks and a colon, the document gets an example.
     ///
     /// ```
     /// use cloakroom::Problem;
@@ -91,7 +91,7 @@ impl Problem {
         }
     }
 
-    /// The problem of a status that is all that is known; its name is its code.
+    /// The problem for a status without further information.
     pub(super) fn of_status(status: StatusCode) -> Self {
         let code = match status {
             StatusCode::BAD_REQUEST => Code::InvalidRequest,
@@ -111,7 +111,7 @@ impl Problem {
         Self::of(code)
     }
 
-    /// A parameter is not what the document says.
+    /// The problem for a parameter that does not match the document.
     pub(super) fn not_as_documented(parameter: &str) -> Self {
         let wrong = FieldError::new(
             parameter,
@@ -121,19 +121,19 @@ impl Problem {
         Self::of(Code::InvalidRequest).with_errors(vec![wrong])
     }
 
-    /// A body is larger than so many bytes.
+    /// The problem for a body that is larger than `limit` bytes.
     pub(super) fn larger_than(limit: usize) -> Self {
         let detail = format!("The body is larger than {}.", format_bytes(limit));
         Self { detail, ..Self::of(Code::PayloadTooLarge) }
     }
 
-    /// A body is of a media type that an operation of somebody's does not take.
+    /// The problem for a media type that an embedder's operation does not support.
     pub(super) fn of_no_documented_media_type() -> Self {
         let detail = "Send the body in a documented media type, and name this type in the header `Content-Type`.";
         Self { detail: detail.to_owned(), ..Self::of(Code::UnsupportedMediaType) }
     }
 
-    /// The problem as the contract words it.
+    /// The problem of a code, with the texts of the contract.
     pub(crate) fn of(code: Code) -> Self {
         Self {
             kind: format!("/problems/{}", code.name()),
@@ -145,7 +145,7 @@ impl Problem {
         }
     }
 
-    /// For who tried too often, and the seconds of `Retry-After`.
+    /// The problem for an exceeded rate limit, and the seconds for `Retry-After`.
     pub(crate) fn too_many_attempts(wait: Duration) -> (Self, u64) {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         let in_words = match seconds {

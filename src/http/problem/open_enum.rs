@@ -1,4 +1,4 @@
-//! Codes as the document describes them: strings of a list that may grow.
+//! The schemas of codes: strings from a list that may grow.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,9 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-/// A string of a known list that may grow: an enum in prose, so that no generated client breaks
-/// when it meets a new one. `document()` writes the list beside it.
+/// A string type whose known values may grow. The values are only described, not an enum in the
+/// schema, so that generated clients do not fail on a new value. `document()` adds the list as an
+/// extension.
 macro_rules! open_enum {
     ($name:ident, $title:literal, $description:literal) => {
         #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! A request's body: JSON or a form with the same fields under the same rules.
+//! Reads a request body: JSON, or a form with the same fields and rules.
 //!
-//! Only JSON is documented: two media types break a third of the client generators.
+//! Only JSON is documented, because a second media type breaks a third of the client generators.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -14,13 +14,13 @@ use crate::http::problem::ApiError;
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// A body that may be left out.
+/// An optional body.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub Option<T>);
 
-// `poem_openapi::types::Type` stays out of scope here: its `is_empty` says false of every `&&str`.
+// Do not import `poem_openapi::types::Type` here: its `is_empty` returns false for every `&&str`.
 
-/// Takes its fields out of a body. What is missing or wrong, `fields` remembers.
+/// Reads its fields from a body. `fields` collects the errors.
 pub trait FromFields: poem_openapi::types::Type + Sized {
     fn from_fields(fields: &mut Fields) -> Self;
 }
@@ -77,8 +77,8 @@ pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> R
     fields.finish().map(|()| value)
 }
 
-/// Reads a body that may be left out: an empty one is none, whatever its media type, and so is `null`,
-/// which clients in Go send for what was not given.
+/// Reads an optional body. An empty body counts as absent, whatever its media type, and so does
+/// `null`, which clients in Go send for an absent value.
 pub async fn read_optional<T: FromFields>(
     request: &Request,
     body: &mut RequestBody,

@@ -1,4 +1,4 @@
-//! Where a request comes from: the socket says, or a proxy whose word is taken.
+//! The address of the client: that of the socket, or the one that a trusted proxy forwards.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,13 +9,13 @@ use crate::core::net::TrustedProxies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of the client, if it came by one.
+/// The address of the client, if it has one.
 pub fn client_address(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
     Some(address_behind(proxies, peer(request)?, request.headers()))
 }
 
-/// The address that limits count. Whoever comes over loopback by no proxy that was named has the
-/// same one as everybody: that is no reason to hold everybody up.
+/// The address that rate limits count. Requests over loopback without a trusted proxy have none,
+/// because all of them share the same address.
 pub fn counted_address(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
     let peer = peer(request)?;
     let is_everybodys = peer.is_loopback() && !proxies.trust(peer);
@@ -23,8 +23,8 @@ pub fn counted_address(proxies: &TrustedProxies, request: &Request) -> Option<Ip
 }
 
 /// The trusted proxy that sent this request with `Forwarded`, which is not read, and without
-/// `X-Forwarded-For`. Two headers that say the same are one too many: a proxy sets one of them, and
-/// passes on what the client wrote as the other.
+/// `X-Forwarded-For`. Reading both headers would be unsafe: a proxy sets one of them and passes on
+/// the client's value of the other.
 pub fn proxy_with_forwarded(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
     let peer = peer(request)?;
     let headers = request.headers();
@@ -34,7 +34,8 @@ pub fn proxy_with_forwarded(proxies: &TrustedProxies, request: &Request) -> Opti
     is_it.then_some(peer)
 }
 
-/// The right-most address that is no trusted proxy's. Any client can write what stands left of it.
+/// The right-most address that is not a trusted proxy's. A client can write anything to the left of
+/// it.
 fn address_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     if !proxies.trust(peer) {
         return peer;
@@ -42,9 +43,10 @@ fn address_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -
     right_most(proxies, headers).unwrap_or(peer)
 }
 
-/// `None` if there is no hop, or one before the first stranger that cannot be read.
+/// `None` if there is no hop, or if a hop before the client's address cannot be parsed.
 fn right_most(proxies: &TrustedProxies, headers: &HeaderMap) -> Option<IpAddr> {
-    // what a client wrote left of the proxy's own word may be anything, and spoils nothing
+    // A client may write anything to the left of the proxy's own entry, so invalid text there is
+    // ignored.
     let fields = headers.get_all(X_FORWARDED_FOR);
     let hops: Vec<&[u8]> =
         fields.iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).collect();
@@ -59,7 +61,7 @@ fn right_most(proxies: &TrustedProxies, headers: &HeaderMap) -> Option<IpAddr> {
     last
 }
 
-/// The other end of the connection, if it has an address.
+/// The peer of the connection, if it has an address.
 fn peer(request: &Request) -> Option<IpAddr> {
     match &request.remote_addr().0 {
         Addr::SocketAddr(peer) => Some(peer.ip().to_canonical()),
@@ -67,7 +69,7 @@ fn peer(request: &Request) -> Option<IpAddr> {
     }
 }
 
-/// An address, perhaps with a port. `unknown` and `_hidden` are none.
+/// Parses an address, possibly with a port. `unknown` and `_hidden` are not addresses.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -83,7 +85,7 @@ mod tests {
 
     const PEER: &str = "10.0.0.9";
 
-    /// Who a service behind 10.0.0.0/8 takes for the client.
+    /// The client address for a service behind 10.0.0.0/8.
     fn client(fields: &[(&str, &str)]) -> String {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
         let mut headers = HeaderMap::new();

@@ -3,22 +3,22 @@
 use memchr::memchr_iter;
 use poem::http::{HeaderMap, HeaderValue, header};
 
-/// What a request says about its session.
+/// The session cookie of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CookieLookup<'a> {
-    /// No cookie of our name, or an empty one.
+    /// No session cookie, or an empty one.
     Missing,
-    /// This token, once or more often.
+    /// This token, once or several times.
     Found(&'a str),
-    /// Two tokens that differ: one of them was planted.
+    /// Two different tokens: one of them was planted.
     Conflicting,
 }
 
-/// Reads the raw header: names are compared to the letter, values are not decoded.
+/// Finds a cookie in the raw header. Names are case-sensitive, and values are not decoded.
 pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> CookieLookup<'a> {
     let mut found = CookieLookup::Missing;
     for field in headers.get_all(header::COOKIE) {
-        // what is not ASCII cannot hold a token of ours, but may hold other cookies
+        // A field that is not ASCII cannot contain our token, but it may contain other cookies.
         for pair in pairs(field) {
             let Some(token) = token(name, pair.trim_ascii()) else { continue };
             found = match found {
@@ -33,7 +33,7 @@ pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> CookieLookup<'a> {
     found
 }
 
-/// Every different value of a cookie.
+/// All different values of a cookie.
 pub fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(pairs);
     let mut tokens: Vec<_> = pairs.filter_map(|pair| token(name, pair.trim_ascii())).collect();
@@ -42,16 +42,16 @@ pub fn all<'a>(name: &str, headers: &'a HeaderMap) -> Vec<&'a str> {
     tokens
 }
 
-/// The value of a cookie of this name. An empty one is as good as none.
+/// The value of a cookie with this name. An empty value counts as absent.
 fn token<'a>(name: &str, pair: &'a [u8]) -> Option<&'a str> {
     let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
     (!value.is_empty()).then(|| std::str::from_utf8(value).unwrap_or(NOT_UTF8))
 }
 
-/// Stands for a value that is not UTF-8: it is no token, and so it is refused.
+/// Replaces a value that is not UTF-8. It is not a valid token, so it is refused.
 const NOT_UTF8: &str = "?";
 
-/// The parts of one `Cookie` field.
+/// The parts of a `Cookie` field.
 fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let bytes = field.as_bytes();
     let ends = memchr_iter(b';', bytes).chain([bytes.len()]);

@@ -1,4 +1,5 @@
-//! Pages of the origins that the operator allows may call with the cookie, and read the answer (CORS).
+//! CORS: pages of the origins that the operator allows may send requests with the cookie, and read
+//! the responses.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,14 +10,13 @@ use poem_openapi::registry::MetaParamIn;
 
 use crate::http::router::RouteTable;
 
-/// Does a browser ask whether it may send what it would send from an allowed origin?
+/// Whether this is a CORS preflight request.
 pub fn is_preflight(request: &Request) -> bool {
     *request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// What a browser may send from an allowed origin: what the operations take (the Fetch standard,
-/// section 3.3).
+/// The methods and headers that allowed origins may use (Fetch standard, section 3.3).
 #[derive(Debug)]
 pub struct Preflight {
     methods: HeaderValue,
@@ -24,7 +24,7 @@ pub struct Preflight {
 }
 
 impl Preflight {
-    /// What the table's methods and the parameters of somebody's operations ask for.
+    /// Collects the methods of the table, and the header parameters of the embedder's operations.
     pub fn of<T: OpenApi>(table: &RouteTable) -> Self {
         let named = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
         let mut methods: Vec<&Method> = named.iter().collect();
@@ -45,7 +45,7 @@ impl Preflight {
         Self { methods: header(methods), headers: header(headers) }
     }
 
-    /// The browser need not ask again for ten minutes.
+    /// The response to a preflight, which the browser may cache for ten minutes.
     pub fn answer(&self) -> Response {
         Response::builder()
             .status(StatusCode::NO_CONTENT)
@@ -56,7 +56,7 @@ impl Preflight {
     }
 }
 
-/// Lets the page of an allowed origin read the answer to a request with the cookie.
+/// Allows the page of an allowed origin to read the response to a request with the cookie.
 pub fn allow_reading(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
@@ -64,5 +64,5 @@ pub fn allow_reading(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, more);
 }
 
-/// The refusal depends on these: a cache must know.
+/// The headers on which the check of the origin depends, for caches.
 pub const VARY: &str = "Sec-Fetch-Site, Origin";

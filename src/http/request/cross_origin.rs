@@ -1,12 +1,12 @@
-//! Unsafe requests that a browser sent from another origin are refused, and the origins that the
-//! operator allows may call with the cookie (CORS).
+//! Refuses unsafe requests from pages of other origins, unless the operator allows the origin.
 //!
-//! `Origin`, when there is one, decides: a browser writes it, and no page can change it. Without one
-//! `Sec-Fetch-Site` decides, as in Go 1.25's `http.CrossOriginProtection`. Programs send neither.
+//! If there is an `Origin`, it decides, because browsers set it and pages cannot change it.
+//! Otherwise `Sec-Fetch-Site` decides, as in Go 1.25's `http.CrossOriginProtection`. Programs send
+//! neither.
 //!
-//! A browser that calls another `Origin` than ours `same-origin` shows that the setting `public_url` is
-//! not where users reach the service: behind a proxy that terminates TLS, the cookie would lack
-//! `Secure`. That request is refused, too, and the refusal names the setting.
+//! If a browser reports `same-origin` for an `Origin` that is not ours, the setting `public_url` is
+//! wrong: behind a proxy that terminates TLS, the cookie would lack `Secure`. Such a request is
+//! refused, too, and the problem names the setting.
 
 use poem::Request;
 use poem::http::uri::Authority;
@@ -15,10 +15,10 @@ use url::{Host, Url};
 
 use crate::http::problem::{ApiError, Code, Problem};
 
-/// The most characters of an origin that a refusal repeats: a name has at most 253.
+/// The maximum length of an origin that a problem repeats. A host name has at most 253 characters.
 const MAX_ORIGIN_LENGTH: usize = 300;
 
-/// The origins that this service counts as its own, and others that may call with the cookie.
+/// The service's own origins, and other origins that may send requests with the cookie.
 #[derive(Debug, Clone)]
 pub struct Origins {
     /// The origin of `public_url`, and its other names on loopback.
@@ -26,21 +26,23 @@ pub struct Origins {
     pub allowed: Vec<String>,
 }
 
-/// Why a request is refused for where it comes from.
+/// Why the origin of a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrossOrigin {
-    /// The browser sees the page and this service at one place, which is not `public_url`.
+    /// According to the browser, the page and this service have the same origin, but it is not
+    /// `public_url`.
     OtherPublicUrl { origin: String },
-    /// A page of a program on the same machine, such as a development server.
+    /// A page of another program on the same machine, such as a development server.
     Loopback { origin: String },
-    /// A page at another place; which one, if the browser says it.
+    /// A page of another origin, if the browser sends it.
     Foreign { origin: Option<String> },
-    /// A page at another place, or this service behind a proxy: an older browser does not tell.
+    /// A page of another origin, or this service behind a proxy: an older browser does not tell.
     Unknown { origin: String },
 }
 
 impl Origins {
-    /// May this request change something, by where it comes from? `Host` has passed the host check.
+    /// Checks whether the origin of this request may change something. `Host` has been checked
+    /// before.
     pub fn check(&self, request: &Request) -> Result<(), CrossOrigin> {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(()); // safe methods change nothing (RFC 9110, section 9.2.1)
@@ -68,23 +70,23 @@ impl Origins {
             || (!self.is_secure() && is_at_host(origin, headers, "http"))
     }
 
-    /// Is `public_url` https?
+    /// Whether `public_url` is https.
     pub fn is_secure(&self) -> bool {
         self.public_url().starts_with("https:")
     }
 
-    /// Where users reach the service.
+    /// The origin of `public_url`.
     pub fn public_url(&self) -> &str {
         self.own.first().map_or("", String::as_str)
     }
 
-    /// The origin of the request, if it is another one that may read the answer.
+    /// The origin of the request, if it is an allowed one that may read the response.
     pub fn allowed_origin(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
         is_among(&self.allowed, origin).then(|| origin.clone())
     }
 
-    /// The refusal, which names both origins and the setting to change.
+    /// The problem, which names both origins and the setting to change.
     pub fn refusal(&self, why: &CrossOrigin) -> ApiError {
         let here = self.public_url();
         let detail = match why {
@@ -118,7 +120,7 @@ impl Origins {
     }
 }
 
-/// Why an origin that is not accepted is refused.
+/// Explains why an origin is refused.
 fn explain(origin: &HeaderValue, site: Option<&[u8]>, headers: &HeaderMap) -> CrossOrigin {
     let Some(url) = readable(origin) else { return CrossOrigin::Foreign { origin: None } };
     let name = url.origin().ascii_serialization();
@@ -132,7 +134,7 @@ fn explain(origin: &HeaderValue, site: Option<&[u8]>, headers: &HeaderMap) -> Cr
     }
 }
 
-/// An origin as browsers write it; anything else is not repeated.
+/// Parses an origin in the format of browsers. Anything else is not repeated in a problem.
 fn readable(origin: &HeaderValue) -> Option<Url> {
     let text = origin.to_str().ok().filter(|text| text.len() <= MAX_ORIGIN_LENGTH)?;
     let url = Url::parse(text).ok()?;
@@ -149,11 +151,12 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Is it this scheme and the `Host` of the request?
+/// Whether the origin consists of this scheme and the `Host` of the request.
 fn is_at_host(origin: &HeaderValue, headers: &HeaderMap, scheme: &str) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
-    // a browser leaves out the scheme's own port in both, a program or a proxy perhaps in one
+    // A browser omits the default port in both headers, but a program or a proxy may include it in
+    // one.
     let here = Url::parse(&format!("{scheme}://{host}")).ok().filter(Url::has_host);
     here.is_some_and(|url| url.origin().ascii_serialization().as_bytes() == origin.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! A JSON object or a form as a list of names and values, repeated ones included.
+//! Decodes a JSON object or a form to a list of names and values, including repeated ones.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,7 +26,7 @@ pub fn json(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
     Ok(members.0)
 }
 
-/// The members of a JSON object as they stand, repeated ones included.
+/// The members of a JSON object in their order, including repeated ones.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -53,7 +53,8 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// The pairs of a form: <https://url.spec.whatwg.org/#urlencoded-parsing>, but what is not UTF-8 is refused.
+/// The pairs of a form: <https://url.spec.whatwg.org/#urlencoded-parsing>, except that text that is
+/// not UTF-8 is refused.
 pub fn form(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
     let not_utf8 = || ApiError::invalid_request("The form is not in UTF-8.");
     let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;

@@ -1,11 +1,12 @@
-//! What was wrong with the body of somebody else's operation, which poem-openapi has read.
+//! Translates poem-openapi's errors about the body of an embedder's operation.
 //!
-//! It says so in a sentence that names Rust types and repeats what was sent. Told on is what a client
-//! can use: the place in the JSON, or the field and the documented rule that it breaks.
+//! poem-openapi's sentences name Rust types and repeat the sent values. The problem contains only
+//! what a client can use: the position in the JSON, or the field and the documented rule that it
+//! violates.
 
 use crate::http::problem::{Code, FieldCode, FieldError, Problem};
 
-/// The refusal of a body that was not as documented.
+/// The problem for a body that does not match the document.
 pub fn parse_failed(reason: &str) -> Problem {
     let invalid = Problem::of(Code::InvalidRequest);
     if let Some((line, column)) = place(reason) {
@@ -20,14 +21,14 @@ pub fn parse_failed(reason: &str) -> Problem {
     invalid.with_errors(wrong.into_iter().collect())
 }
 
-/// `… at line 1 column 5`, as serde has it.
+/// `… at line 1 column 5`, in serde's format.
 fn place(reason: &str) -> Option<(u32, u32)> {
     let (_, place) = reason.rsplit_once(" at line ")?;
     let (line, column) = place.split_once(" column ")?;
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// ``field `title` verification failed. maxLength(100)``
+/// Parses ``field `title` verification failed. maxLength(100)``.
 fn broken_rule(reason: &str) -> Option<FieldError> {
     let (_, said) = reason.split_once("field `")?;
     let (field, rule) = said.split_once("` verification failed. ")?;
@@ -41,7 +42,7 @@ fn broken_rule(reason: &str) -> Option<FieldError> {
     Some(FieldError::new(field, code, format!("It breaks the documented rule {rule}.")))
 }
 
-/// ``unknown field `colour`.``
+/// Parses ``unknown field `color`.``.
 fn unknown_field(reason: &str) -> Option<FieldError> {
     let (_, said) = reason.split_once("unknown field `")?;
     let (field, _) = said.split_once('`')?;

@@ -1,4 +1,4 @@
-//! The fields of a body, read one by one, and everything that is wrong with them.
+//! The fields of a body, which are read one by one while errors are collected.
 
 use std::pin::pin;
 
@@ -14,13 +14,14 @@ use super::media_type::is_form;
 use crate::core::secret::Password;
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
 
-/// Memory for a body is taken ahead up to this; a client may declare more than it sends.
+/// The maximum memory that is reserved for a body in advance: a client may declare more than it
+/// sends.
 const MAX_EXPECTED_BYTES: usize = 1024;
 
-/// The most fields of a body; no operation has a quarter of them.
+/// The maximum number of fields in a body. No operation has a quarter of it.
 const MAX_FIELDS: usize = 32;
 
-/// The fields of a body, and everything found wrong with them.
+/// The fields of a body, and the errors that were found.
 #[derive(Default)]
 pub struct Fields {
     rest: Vec<(String, Value)>,
@@ -29,7 +30,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the body by its media type.
+    /// Reads the body according to its media type.
     pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, ApiError> {
         let is_form = is_form(request)?;
         Self::parse(is_form, &read_bytes(request, body).await?)
@@ -60,7 +61,7 @@ impl Fields {
         self.rest.push((name, value));
     }
 
-    /// A text that must be there.
+    /// A required string.
     pub fn text(&mut self, name: &str) -> String {
         match self.take(name) {
             Some(Value::String(text)) => return text,
@@ -70,12 +71,12 @@ impl Fields {
         String::new()
     }
 
-    /// A password that must be there.
+    /// A required password.
     pub fn password(&mut self, name: &str) -> Password {
         Password::new(self.text(name))
     }
 
-    /// A text of at most so many characters that may be left out.
+    /// An optional string with a maximum length.
     pub fn optional_text(&mut self, name: &str, most: usize) -> Option<String> {
         match self.take_unless_null(name)? {
             Value::String(text) if text.chars().count() <= most => return Some(text),
@@ -88,7 +89,7 @@ impl Fields {
         None
     }
 
-    /// A yes or no that may be left out. A form says yes by `true` or `on`.
+    /// An optional boolean. In a form it is `true` or `on`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.take_unless_null(name) {
             None => return false,
@@ -104,7 +105,7 @@ impl Fields {
         false
     }
 
-    /// A text of a form alone, which no program sends.
+    /// A string that only forms have.
     pub fn form_only(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) if self.is_form => Some(text),
@@ -112,12 +113,12 @@ impl Fields {
         }
     }
 
-    /// A text as it was sent, to be shown again.
+    /// A string as it was sent, to be shown again.
     pub fn peek(&self, name: &str) -> Option<&str> {
         self.rest.iter().find(|(known, _)| known == name)?.1.as_str()
     }
 
-    /// Fails if anything was wrong, or if there is an unknown field.
+    /// Fails if there were errors, or if there are unknown fields.
     pub fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.rest) {
             self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");
@@ -134,7 +135,7 @@ impl Fields {
         Some(self.rest.swap_remove(at).1)
     }
 
-    /// A field that may be left out: `null` says that it is.
+    /// An optional field: `null` counts as absent.
     fn take_unless_null(&mut self, name: &str) -> Option<Value> {
         self.take(name).filter(|value| !value.is_null())
     }
@@ -153,10 +154,10 @@ pub async fn read_bytes(
         return Err(ApiError::of(Code::PayloadTooLarge));
     }
     let body = body.take().map_err(|_| ApiError::invalid_request("The body was read before."))?;
-    // poem's own reader keeps a buffer of 4 KiB in the future of the operation
+    // poem's own reader would keep a buffer of 4 KiB in the operation's future.
     let mut chunks = pin!(body.into_bytes_stream());
     let expected = declared.unwrap_or_default().min(MAX_EXPECTED_BYTES);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(expected)); // it may hold a password
+    let mut bytes = Zeroizing::new(Vec::with_capacity(expected)); // it may contain a password
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk
             .map_err(|_| ApiError::invalid_request("The body ended before it was complete."))?;

@@ -1,8 +1,9 @@
-//! The names under which this service answers.
+//! Checks the host of a request against the names of this service.
 //!
-//! A page of `evil.example` whose name suddenly means 127.0.0.1 (DNS rebinding) is the same origin
-//! to its browser, cookies aside; its requests name `evil.example`, and are refused by that. An
-//! address cannot be rebound: whoever names one, as probes and proxies do, means this machine.
+//! A page of `evil.example` whose name was changed to resolve to 127.0.0.1 (DNS rebinding) has the
+//! same origin as the service for its browser, apart from cookies. Its requests have `evil.example`
+//! as their host, and are refused. IP addresses cannot be rebound, so requests to an address, as
+//! probes and proxies send them, are accepted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,24 +13,24 @@ use poem::http::{Version, header};
 
 use crate::http::problem::{ApiError, Code, Problem};
 
-/// The names of this service; its addresses need not be told.
+/// The names of this service. All IP addresses are accepted, too.
 #[derive(Debug, Clone)]
 pub struct Hosts {
-    /// What is asked for most, as it stands in `Host`.
+    /// The most frequent value of `Host`.
     own: String,
-    /// In small letters. One that begins with a dot stands for all names that end with it.
+    /// In lower case. A name that starts with a dot covers all names that end with it.
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// `own` with its port, `names` without.
+    /// `own` includes the port, `names` do not.
     pub fn new(own: String, names: Vec<String>) -> Self {
         Self { own, names }
     }
 
-    /// Why a request is not for this service, if it is not.
+    /// The problem, if the request is not for this service.
     pub fn refusal(&self, request: &Request) -> Option<ApiError> {
-        // RFC 9112, section 3.2: before HTTP/1.1 there may be none
+        // Before HTTP/1.1, the header is optional (RFC 9112, section 3.2).
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host.to_str().ok(),
@@ -40,13 +41,13 @@ impl Hosts {
             let detail = "Send exactly one `Host`.".to_owned();
             return Some(Problem { detail, ..Problem::of(Code::InvalidRequest) }.into());
         };
-        let target = request.uri().authority(); // it would count instead of `Host`
+        let target = request.uri().authority(); // it takes precedence over `Host`
         let is_known = is_known && target.is_none_or(|target| self.know_name(target.host()));
         (!is_known && !is_page_asset(request)).then(|| ApiError::of(Code::UnknownHost))
     }
 
-    /// Is it one of ours? `None` if it is no name or address, and perhaps a port (RFC 3986, section
-    /// 3.2, without a user).
+    /// Whether the host is one of ours. `None` if it is not a name or an address with an optional
+    /// port (RFC 3986, section 3.2, without a user).
     fn know(&self, host: &str) -> Option<bool> {
         if host == self.own {
             return Some(true);
@@ -68,19 +69,19 @@ impl Hosts {
     }
 }
 
-/// Is it the style, the script or the logo of the pages? They are the same for every client, and without them the
-/// page of the refusal itself would be bare.
+/// Whether the request is for the style, the script or the logo of the pages. They are the same for
+/// every client, and the page about the refusal needs them.
 fn is_page_asset(request: &Request) -> bool {
     request.uri().path().starts_with("/assets/")
 }
 
-/// Did the client name this machine? Browsers trust such an origin over http, too (W3C, Secure Contexts,
-/// section 3.1).
+/// Whether the host is this machine. Browsers trust such an origin also with http (W3C, Secure
+/// Contexts, section 3.1).
 pub fn is_loopback(request: &Request) -> bool {
     request.header(header::HOST).is_some_and(is_loopback_host)
 }
 
-/// Reads `Host` without a copy, since every page is asked for it.
+/// Parses `Host` without a copy, because this runs for every page.
 fn is_loopback_host(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next(),

@@ -1,4 +1,4 @@
-//! The header by which a request is found in the log.
+//! The request id, by which a request is found in the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,9 +8,10 @@ use crate::core::secret::random_bytes;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names for requests: 64 random bits of this process, and a count, both in hexadecimal digits.
+/// Generates request ids: 64 random bits of this process, and a counter, both as hexadecimal
+/// digits.
 pub struct RequestIds {
-    /// The bits, and a hyphen.
+    /// The random bits, and a hyphen.
     prefix: [u8; PREFIX],
     count: AtomicU64,
 }
@@ -24,7 +25,8 @@ impl RequestIds {
         Self { prefix, count: AtomicU64::new(0) }
     }
 
-    /// By hand, since every request has one: `format!` takes several times as many instructions.
+    /// Written by hand, because it runs for every request, and `format!` takes several times as
+    /// many instructions.
     pub fn next(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let digits = 1 + count.checked_ilog2().unwrap_or_default() as usize / 4;
@@ -35,7 +37,7 @@ impl RequestIds {
     }
 }
 
-/// The last hexadecimal digits of a number, as many as there is room for.
+/// Writes the last hexadecimal digits of a number, as many as fit.
 fn write_hex(room: &mut [u8], mut number: u64) {
     for digit in room.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];

@@ -1,4 +1,4 @@
-//! How large a body may be, and a body that ends in an error there.
+//! The size limits of bodies, and a body that fails at its limit.
 
 use std::io;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 
-/// The most bytes of a body of one of our operations; `Code::PayloadTooLarge` states it, too.
+/// The maximum size of a body of our operations in bytes. `Code::PayloadTooLarge` states it, too.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// A body that ends in an error at its limit.
+/// A body that fails when it exceeds its limit.
 pub struct LimitedBody {
     body: BoxBody<Bytes, io::Error>,
     left: u64,
@@ -32,7 +32,7 @@ impl HttpBody for LimitedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let too_large = |limit| Poll::Ready(Some(Err(io::Error::other(TooLarge(limit)))));
-        // a client that says how much it sends is not read at all
+        // A body that declares a larger size is not read at all.
         if self.body.size_hint().lower() > self.left {
             return too_large(self.limit);
         }
@@ -56,13 +56,13 @@ impl HttpBody for LimitedBody {
     }
 }
 
-/// The body is larger than so many bytes.
+/// The body is larger than this many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is larger than {0} bytes")]
 pub struct TooLarge(pub usize);
 
 impl TooLarge {
-    /// The limit that a body met while it was read, if that is why reading it failed.
+    /// The limit, if it is the reason why reading the body failed.
     pub fn met(error: &io::Error) -> Option<Self> {
         let cause = error.get_ref()?;
         let within = || cause.downcast_ref::<io::Error>().and_then(Self::met);
@@ -70,7 +70,7 @@ impl TooLarge {
     }
 }
 
-/// A number of bytes as a person writes it: `16 KiB`.
+/// A number of bytes for people: `16 KiB`.
 pub fn format_bytes(bytes: usize) -> String {
     const KIB: usize = 1024;
     const MIB: usize = 1024 * KIB;

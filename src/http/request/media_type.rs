@@ -1,4 +1,4 @@
-//! The media types, character sets and codings of a body that are read.
+//! The media types, charsets and content codings of bodies.
 
 use poem::Request;
 use poem::http::{HeaderValue, header};
@@ -8,25 +8,25 @@ use crate::http::problem::{ApiError, Code, Problem};
 pub const JSON: &str = "application/json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What a body is, by the header of its request.
+/// The type of a body, according to the request's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyType {
     Json,
     Form,
-    /// Of another media type, or of none.
+    /// Another media type, or none.
     Other,
     /// A form that is neither in UTF-8 nor in ASCII.
     OtherCharset,
-    /// Compressed, say.
+    /// With a content coding, for example compressed.
     Encoded,
 }
 
-/// The media types that are read, for the header `Accept` of a refusal (RFC 9110, section 15.5.16).
+/// The supported media types, for the header `Accept` of a 415 (RFC 9110, section 15.5.16).
 pub const ACCEPT: &str = "application/json, application/x-www-form-urlencoded";
-/// The one coding that is read, for `Accept-Encoding` of a refusal (RFC 7694, section 3).
+/// The only supported coding, for the header `Accept-Encoding` of a 415 (RFC 7694, section 3).
 pub const ACCEPT_ENCODING: &str = "identity";
 
-/// The labels of UTF-8 (WHATWG, Encoding, section 4.2) and of ASCII (IANA), which is a part of it.
+/// The labels of UTF-8 (WHATWG, Encoding, section 4.2) and of ASCII (IANA), which is a subset.
 const CHARSETS: [&str; 17] = [
     "ansi_x3.4-1968",
     "ansi_x3.4-1986",
@@ -58,7 +58,7 @@ impl BodyType {
         let mut parts = content_type.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
         if kind.eq_ignore_ascii_case(JSON) {
-            return Self::Json; // JSON is in UTF-8, whatever a parameter says (RFC 8259, section 11)
+            return Self::Json; // always UTF-8, even with a charset (RFC 8259, section 11)
         }
         if !kind.eq_ignore_ascii_case(FORM) {
             return Self::Other;
@@ -70,7 +70,7 @@ impl BodyType {
         if charsets.all(is_read_charset) { Self::Form } else { Self::OtherCharset }
     }
 
-    /// Why a body of this type is not read, and what is.
+    /// The problem for a body of an unsupported type, with the supported types.
     fn refusal(self) -> ApiError {
         let (detail, name, value) = match self {
             Self::Json | Self::Form | Self::Other => {
@@ -92,19 +92,19 @@ impl BodyType {
     }
 }
 
-/// Does it say that nothing was done to the body?
+/// Whether there is no content coding.
 fn is_identity(codings: &[u8]) -> bool {
     let mut codings = codings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// Is it a label of UTF-8 or of a part of it? Some programs put it into quotes.
+/// Whether the charset is UTF-8 or a subset. Some programs put it in quotes.
 fn is_read_charset(value: &str) -> bool {
     let label = value.trim().trim_matches(['"', '\'']).trim();
     label.is_empty() || CHARSETS.iter().any(|known| label.eq_ignore_ascii_case(known))
 }
 
-/// Is the body a form? It is JSON otherwise, or it is refused.
+/// Whether the body is a form. Otherwise it is JSON, or an error.
 pub fn is_form(request: &Request) -> Result<bool, ApiError> {
     match BodyType::of(request) {
         BodyType::Json => Ok(false),

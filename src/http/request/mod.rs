@@ -1,4 +1,4 @@
-//! What a request is: where it comes from, which host it names, what its body holds.
+//! The parts of a request: address, host, origin, cookies and body.
 
 pub mod body;
 pub mod client_address;

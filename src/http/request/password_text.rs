@@ -1,4 +1,4 @@
-//! A password as bodies hold it and as the document describes it.
+//! A password field, with its schema for the document.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::core::secret::Password;
 
-/// A password in a body: documented with its limits, gone from memory when it is dropped.
+/// A password in a body. Its length limits are documented, and its memory is overwritten when it is
+/// dropped.
 pub struct PasswordText<const FEWEST: usize, const MOST: usize>(pub Password);
 
 impl<const FEWEST: usize, const MOST: usize> Type for PasswordText<FEWEST, MOST> {
@@ -37,14 +38,14 @@ impl<const FEWEST: usize, const MOST: usize> Type for PasswordText<FEWEST, MOST>
     }
 }
 
-/// For the examples of the document; no operation answers with a password.
+/// Only for the examples of the document. No operation returns a password.
 impl<const FEWEST: usize, const MOST: usize> ToJSON for PasswordText<FEWEST, MOST> {
     fn to_json(&self) -> Option<Value> {
-        Some(Value::String(self.0.expose().to_owned())) // an example is no secret
+        Some(Value::String(self.0.expose().to_owned())) // an example is not secret
     }
 }
 
-/// Bodies are read by [`FromFields`]; poem-openapi's `Object` asks for this one, too.
+/// [`FromFields`] reads bodies, but poem-openapi's `Object` requires this trait, too.
 impl<const FEWEST: usize, const MOST: usize> ParseFromJSON for PasswordText<FEWEST, MOST> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {

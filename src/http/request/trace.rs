@@ -1,4 +1,4 @@
-//! Which request a line of the log is about.
+//! The identification of requests in the log.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use tracing::Span;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The client's own name for the trace that the request is part of (W3C Trace Context, section 3.2),
-/// if it is of the form of version 00.
+/// The client's trace parent (W3C Trace Context, section 3.2), if it has the format of version 00.
 pub fn parent(request: &Request) -> Option<HeaderValue> {
     let mut values = request.headers().get_all(TRACEPARENT).iter();
     let value = values.next().filter(|value| is_parent(value.as_bytes()))?;
@@ -30,20 +29,21 @@ fn is_parent(value: &[u8]) -> bool {
         && value[53..].iter().all(hex)
 }
 
-/// The method and the path, with what is not ASCII or steers a terminal in percent.
+/// The method and the path. Characters that are not ASCII or could control a terminal are
+/// percent-encoded.
 pub fn asked(request: &Request) -> String {
     let path = utf8_percent_encode(request.uri().path(), CONTROLS);
     format!("{} {path}", request.method())
 }
 
-/// Does each request have a line in the log?
+/// Whether each request is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestLog {
     Off,
     On,
 }
 
-/// A request as its line in the log has it: without the query, which may hold what is nobody else's.
+/// A request for the request log. The query is omitted, because it may contain private data.
 pub struct LoggedRequest {
     method: Method,
     path: String,
@@ -55,7 +55,7 @@ impl LoggedRequest {
         Self { method: request.method().clone(), path }
     }
 
-    /// `POST /login 200 23 ms`, and the same as fields for programs.
+    /// Logs `POST /login 200 23 ms`, and the same as fields for programs.
     pub fn log(&self, status: u16, took: Duration) {
         let Self { method, path } = self;
         let ms = took.as_secs_f64() * 1000.0;
@@ -73,8 +73,8 @@ impl LoggedRequest {
     }
 }
 
-/// What every line about the request carries. It is of the target of audit lines, so that it is there
-/// whenever these are.
+/// The span of a request, whose fields appear in every log line about it. It has the target of
+/// audit lines, so that it is enabled whenever these are.
 pub fn span(id: &HeaderValue, parent: Option<&HeaderValue>, address: Option<IpAddr>) -> Span {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     tracing::error_span!(
