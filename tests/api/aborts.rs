@@ -48,7 +48,7 @@ async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write(
     assert_eq!(house.count(stays).await, 30);
     if house.is_on_postgres() {
         // what is written beside the requests is between two statements now and then
-        assert!(house.soon(async || house.count(OPEN).await == 0).await, "one stays open");
+        assert!(house.eventually(async || house.count(OPEN).await == 0).await, "one stays open");
     }
     for client in stayed {
         assert_eq!(client.get("/private").await.status, 200);

@@ -63,7 +63,7 @@ async fn each_event_of_a_request_has_the_address_of_its_client_and_the_request_i
     house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
     let kinds = "select count(distinct event) from events";
     assert!(
-        house.soon(async || house.count(kinds).await == 11).await,
+        house.eventually(async || house.count(kinds).await == 11).await,
         "{}",
         house.count(kinds).await
     );

@@ -53,11 +53,15 @@ async fn sessions_in_force_are_counted() {
     house.signed_in("bob").await.post_nothing("/logout").await;
     house.signed_in_again("bob").await;
     house.restarted().await; // it counts at the start, and each half minute
-    assert!(house.soon(async || house.metrics().await.contains("cloakroom_sessions 2\n")).await);
+    assert!(
+        house.eventually(async || house.metrics().await.contains("cloakroom_sessions 2\n")).await
+    );
     house.wait(Duration::from_hours(8));
     house.signed_in_again("ann").await;
     house.restarted().await;
-    assert!(house.soon(async || house.metrics().await.contains("cloakroom_sessions 1\n")).await);
+    assert!(
+        house.eventually(async || house.metrics().await.contains("cloakroom_sessions 1\n")).await
+    );
 }
 
 #[tokio::test]

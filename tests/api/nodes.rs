@@ -90,7 +90,7 @@ async fn r_15_an_ending_is_heard_within_a_second_behind_ten_thousand_others() {
     let there = here.next_door().await;
     let ann = here.signed_in("ann").await;
     let cookie = ann.cookie().unwrap();
-    assert!(there.soon(async || remembers(&there, &cookie).await).await);
+    assert!(there.eventually(async || remembers(&there, &cookie).await).await);
     let others = if here.is_on_postgres() {
         "insert into endings (account_id, at) select 'x', i from generate_series(1, 10000) i"
     } else {
@@ -188,9 +188,9 @@ async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out
             let cookie = signing.signed_in_again("ann").await.cookie().unwrap();
             // the other may learn of the key a moment later; then it asks for it
             kid(cookie.clone()) != old
-                && verifying.soon(async || is_known(verifying, &cookie).await).await
+                && verifying.eventually(async || is_known(verifying, &cookie).await).await
         };
-        assert!(signing.soon(is_new).await);
+        assert!(signing.eventually(is_new).await);
         assert!(is_known(verifying, &ann.cookie().unwrap()).await, "nobody is logged out");
     }
 }
@@ -209,7 +209,7 @@ async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
     assert!(!is_known(&house, &cookie).await, "its memory is not trusted");
     drop(held);
     let cookie = house.signed_in_again("ann").await.cookie().unwrap();
-    assert!(house.soon(async || remembers(&house, &cookie).await).await, "it hears again");
+    assert!(house.eventually(async || remembers(&house, &cookie).await).await, "it hears again");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ fn add(house: &House, nth: u64) -> (String, PathBuf) {
 /// Has the house taken up this pepper, or let go of all?
 async fn takes_up(house: &House, id: Option<&str>) -> bool {
     let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
-    house.soon(async || current().as_deref() == id).await
+    house.eventually(async || current().as_deref() == id).await
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
         house.signed_in_again("ann").await;
         house.count(AGREE).await == 2
     };
-    assert!(house.in_time(is_renewed).await, "who signs in");
+    assert!(house.eventually(is_renewed).await, "who signs in");
     assert_eq!(ann.get("/private").await.status, 200, "no session ended");
 
     let (second, _) = add(&house, 2);
@@ -63,16 +63,16 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
         house.signed_in_again("bob").await;
         named(&first).await.passwords == 0
     };
-    assert!(house.in_time(is_free).await, "who signs in again");
+    assert!(house.eventually(is_free).await, "who signs in again");
     fs::remove_file(path).unwrap();
-    assert!(house.soon(async || house.domain.hasher.peppers().named(&first).is_none()).await);
+    assert!(house.eventually(async || house.domain.hasher.peppers().named(&first).is_none()).await);
     assert_eq!(start_again(&house).await, Ok(()), "no password needs the first one any more");
     house.signed_in_again("bob").await;
     let is_told = async || {
         house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
         house.count("select count(*) from events where event = 'peppers_changed'").await >= 3
     };
-    assert!(house.soon(is_told).await, "each change");
+    assert!(house.eventually(is_told).await, "each change");
 }
 
 #[tokio::test]

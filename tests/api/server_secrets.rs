@@ -35,7 +35,7 @@ fn add(house: &House, nth: u64) -> (String, PathBuf) {
 }
 
 async fn is_current(house: &House, id: &str) -> bool {
-    house.soon(async || house.domain.server_secrets.current_id() == id).await
+    house.eventually(async || house.domain.server_secrets.current_id() == id).await
 }
 
 async fn close(house: &House, username: &str) {
@@ -198,6 +198,9 @@ async fn a_running_service_keeps_a_secret_that_held_names_need_and_uses_new_ones
     assert!(is_current(&house, &third).await);
     assert_eq!(register(&house, "ann").await.status, 409, "the removed one is kept in memory");
     fs::remove_file(second_path).unwrap();
-    assert!(house.soon(async || !house.domain.server_secrets.has(&second)).await, "not needed");
+    assert!(
+        house.eventually(async || !house.domain.server_secrets.has(&second)).await,
+        "not needed"
+    );
     assert!(start_again(&house).await.unwrap_err().contains(&*bad.to_string_lossy()));
 }

@@ -309,7 +309,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
         house.wait(Duration::from_mins(1)); // so long it stays recorded
-        assert!(house.soon(async || rows().await == 0).await);
+        assert!(house.eventually(async || rows().await == 0).await);
         assert!(began.elapsed() >= every * round);
         tokio::time::sleep(every / 2).await; // it looks again whether there is more, and is done
         ann.log_in("ann", PASSWORD).await;
@@ -352,7 +352,7 @@ async fn what_happened_is_forgotten_after_ninety_days() {
     house.signed_in("ann").await;
     let events = async || house.count("select count(*) from events").await;
     house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
-    assert!(house.soon(async || events().await == 1).await);
+    assert!(house.eventually(async || events().await == 1).await);
     for (time, left) in [(days(90), 1), (Duration::from_millis(1), 0)] {
         house.wait(time);
         cleanup::remove_ended(&house.domain).await.unwrap();
@@ -421,7 +421,7 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
     let [old] = pems().try_into().unwrap();
     let later = START.plus(Duration::from_secs(1));
     cloakroom::domain::keys::tokens::Keys::create(&folder, later).unwrap();
-    assert!(house.soon(async || keys(&house).await.len() == 2).await);
+    assert!(house.eventually(async || keys(&house).await.len() == 2).await);
     let after = house.signed_in_again("ann").await;
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
     assert_ne!(kid(before.cookie().unwrap()), kid(after.cookie().unwrap()));
@@ -430,7 +430,9 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
 
     std::fs::remove_file(old).unwrap();
     let copy = before.cookie().unwrap();
-    assert!(house.soon(async || house.send(private_with(&[&copy])).await.status == 403).await);
+    assert!(
+        house.eventually(async || house.send(private_with(&[&copy])).await.status == 403).await
+    );
     assert_eq!(after.get("/private").await.status, 200);
     assert_eq!(keys(&house).await.len(), 1);
 }

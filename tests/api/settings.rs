@@ -45,7 +45,7 @@ async fn key_01_keys_that_are_gone_are_not_made_anew_while_there_are_accounts() 
     let house = House::new().await;
     fs::remove_file(key(&house)).unwrap();
     assert_eq!(start_again(&house).await, Ok(()), "nobody loses a session");
-    assert!(house.soon(async || house.domain.keys.can_sign()).await, "it has the new key");
+    assert!(house.eventually(async || house.domain.keys.can_sign()).await, "it has the new key");
     house.signed_in("ann").await;
     fs::remove_file(key(&house)).unwrap();
     let error = start_again(&house).await.unwrap_err();

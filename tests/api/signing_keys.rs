@@ -30,7 +30,7 @@ fn put(path: &Path, text: &[u8]) {
 }
 
 async fn trusts(house: &House, count: usize) -> bool {
-    house.soon(async || house.domain.keys.public().len() == count).await
+    house.eventually(async || house.domain.keys.public().len() == count).await
 }
 
 #[tokio::test]
@@ -47,14 +47,14 @@ async fn att_17_04_a_removed_key_is_not_trusted_whatever_else_is_in_the_folder()
     fs::set_permissions(open, Permissions::from_mode(0o644)).unwrap();
     assert_eq!(ann.get("/private").await.status, 200);
     fs::remove_file(old).unwrap();
-    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     assert_eq!(bob.get("/private").await.status, 200, "the other key is there still");
 
     // what can be used is added; what cannot is counted, and the log says it
     add(&house, 3);
     assert!(trusts(&house, 2).await);
     let counted = "cloakroom_key_errors{kind=\"signing_key\"} 3";
-    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+    assert!(house.eventually(async || house.metrics().await.contains(counted)).await);
 }
 
 #[tokio::test]
@@ -67,11 +67,11 @@ async fn att_17_04_a_key_whose_file_was_changed_in_place_is_not_trusted() {
     assert!(trusts(&house, 2).await);
     // another key in the same file
     fs::write(&first, fs::read(&second).unwrap()).unwrap();
-    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     fs::write(&first, &text).unwrap();
     let kids = || house.domain.keys.public().into_iter().map(|key| key.kid);
     let differ = async || kids().collect::<std::collections::HashSet<_>>().len() == 2;
-    assert!(house.soon(differ).await, "it is back");
+    assert!(house.eventually(differ).await, "it is back");
     // what is no key
     fs::write(&first, "x".repeat(text.len())).unwrap();
     assert!(trusts(&house, 1).await);
@@ -88,7 +88,7 @@ async fn att_17_04_without_the_newest_key_the_one_before_signs() {
     assert!(trusts(&house, 2).await);
     let ann = house.signed_in("ann").await;
     fs::remove_file(newest).unwrap();
-    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     let again = house.signed_in_again("ann").await;
     assert_eq!(again.get("/private").await.status, 200);
 }
@@ -100,7 +100,7 @@ async fn att_17_04_without_any_key_no_token_is_trusted_or_made_until_there_is_on
     let key = files(&house).remove(0);
     let aside = house.data("aside");
     fs::rename(&key, &aside).unwrap();
-    assert!(house.soon(async || ann.get("/private").await.status == 403).await);
+    assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     assert_eq!(house.stranger().get("/readyz").await.status, 503);
     let sessions = house.count("select count(*) from sessions").await;
     let answer = house.stranger().log_in("ann", PASSWORD).await;
@@ -124,12 +124,12 @@ async fn a_folder_that_cannot_be_read_says_nothing_about_its_keys() {
     fs::rename(&folder, &aside).unwrap();
     fs::write(&folder, "").unwrap();
     let counted = "cloakroom_key_errors{kind=\"signing_key\"} 1";
-    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+    assert!(house.eventually(async || house.metrics().await.contains(counted)).await);
     assert_eq!(ann.get("/private").await.status, 200);
     fs::remove_file(&folder).unwrap();
     fs::rename(&aside, &folder).unwrap();
     let counted = "cloakroom_key_errors{kind=\"signing_key\"} 0";
-    assert!(house.soon(async || house.metrics().await.contains(counted)).await);
+    assert!(house.eventually(async || house.metrics().await.contains(counted)).await);
 }
 
 #[tokio::test]
@@ -141,15 +141,15 @@ async fn att_17_04_a_new_pepper_is_used_while_another_file_is_none() {
     let add = |nth| Peppers::create(&keys, START.plus(Duration::from_millis(nth))).unwrap();
     let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
     let (first, path) = add(1);
-    assert!(house.soon(async || current().as_ref() == Some(&first)).await);
+    assert!(house.eventually(async || current().as_ref() == Some(&first)).await);
     fs::remove_file(path).unwrap();
-    assert!(house.soon(async || current().is_none()).await, "no password needs it");
+    assert!(house.eventually(async || current().is_none()).await, "no password needs it");
     // a removed one that passwords need is kept, and does not keep a new one out
     let (second, path) = add(2);
-    assert!(house.soon(async || current().as_ref() == Some(&second)).await);
+    assert!(house.eventually(async || current().as_ref() == Some(&second)).await);
     house.signed_in("ann").await;
     fs::remove_file(path).unwrap();
     let (third, _) = add(3);
-    assert!(house.soon(async || current().as_ref() == Some(&third)).await);
+    assert!(house.eventually(async || current().as_ref() == Some(&third)).await);
     house.signed_in_again("ann").await;
 }
