@@ -7,7 +7,7 @@
 //! twentieth more. `--rows 1000000` puts as
 //! many accounts and sessions into the database first. With `TEST_DATABASE_URL` the same is measured
 //! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both;
-//! exit 1 if the guarded read there costs more than [`BOUND`] of the one on SQLite. `tests/engines`
+//! exit 1 if the guarded read there costs more than [`BOUND`] of the one on SQLite. `tests/perf/engines`
 //! starts a PostgreSQL for it.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]

@@ -752,7 +752,7 @@ fn metric(at: SocketAddr, name: &str) -> u64 {
 #[test]
 fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let aborts = figure("ABORTS", 600);
-    // beside other tests a rate says nothing: `tests/figures` asks for it, alone
+    // beside other tests a rate says nothing: `tests/perf/figures` asks for it, alone
     let is_alone = std::env::var_os("ABORTS").is_some();
     // a short look is a rough one
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };

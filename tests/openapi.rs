@@ -224,21 +224,21 @@ fn answers_have_no_closed_sets_of_values() {
     }
 }
 
-/// The README in `openapi/` shows files of `tests/sdk`, each behind a comment with its path.
+/// The README in `openapi/` shows files of `tests/e2e/sdk`, each behind a comment with its path.
 #[test]
 fn the_readme_shows_the_programs_that_are_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(folder.join("openapi/README.md")).unwrap();
     let mut shown = Vec::new();
-    for part in readme.split("<!-- tests/sdk/").skip(1) {
+    for part in readme.split("<!-- tests/e2e/sdk/").skip(1) {
         let (path, text) = part.split_once(" -->\n```").unwrap();
         let (_language, text) = text.split_once('\n').unwrap();
         let (text, _) = text.split_once("```\n").unwrap();
-        let file = fs::read_to_string(folder.join("tests/sdk").join(path)).unwrap();
-        assert!(text == file, "openapi/README.md shows tests/sdk/{path} as it is not");
+        let file = fs::read_to_string(folder.join("tests/e2e/sdk").join(path)).unwrap();
+        assert!(text == file, "openapi/README.md shows tests/e2e/sdk/{path} as it is not");
         shown.push(path.split_once('/').unwrap());
     }
-    for client in fs::read_dir(folder.join("tests/sdk")).unwrap() {
+    for client in fs::read_dir(folder.join("tests/e2e/sdk")).unwrap() {
         let client = client.unwrap();
         if !client.file_type().unwrap().is_dir() {
             continue;

@@ -1,4 +1,4 @@
-//! What a proxy in front of an app is told. With the real proxies: `tests/forward-auth`.
+//! What a proxy in front of an app is told. With the real proxies: `tests/e2e/forward-auth`.
 
 use cloakroom::config::{CommaList, Registration, Settings};
 use poem::Request;
@@ -267,7 +267,7 @@ async fn what_traefik_sends_is_enough() {
 }
 
 /// A preflight has no cookie: each file sends it to the app, and no identity with it. What nginx and
-/// Caddy do is tried in `tests/forward-auth/run`; Traefik is held to its rules.
+/// Caddy do is tried in `tests/e2e/forward-auth/run`; Traefik is held to its rules.
 #[test]
 fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity() {
     let guide: serde_json::Value =

@@ -29,7 +29,7 @@ fn back_up(folder: &Path) -> Backup {
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn r_12_and_sta_12_a_backup_under_load_is_whole_and_has_all_that_was_acknowledged_before() {
     let wanted = super::asked("BACKUPS", 6);
     let folder = tempfile::tempdir().unwrap();

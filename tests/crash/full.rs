@@ -51,7 +51,7 @@ impl Drop for Disk {
 }
 
 #[test]
-#[ignore = "wants root: tests/crash/run"]
+#[ignore = "wants root: tests/e2e/crash"]
 fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used_again() {
     let disk = Disk::of("8m");
     let aside = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used
 }
 
 #[test]
-#[ignore = "wants root: tests/crash/run"]
+#[ignore = "wants root: tests/e2e/crash"]
 fn sta_07_a_disk_that_cannot_be_written_to_is_refused_at_start() {
     let disk = Disk::of("8m");
     Service::start(disk.path()).kill();

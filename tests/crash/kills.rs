@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 const START: usize = 60;
 
 #[test]
-#[ignore = "takes minutes: tests/crash/run"]
+#[ignore = "takes minutes: tests/e2e/crash"]
 fn r_01_killed_at_any_time_it_loses_nothing_and_does_nothing_by_halves() {
     let folder = tempfile::tempdir().unwrap();
     let (data, aside) = (folder.path().join("cloakroom-data"), folder.path().join("aside"));

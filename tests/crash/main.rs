@@ -1,6 +1,6 @@
 //! What must not be lost: when the service is killed, when the power is cut, when the disk is full or
 //! fails. Real processes and real files; what takes long, or needs strace or root, runs by
-//! `tests/crash/run`.
+//! `tests/e2e/crash`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]

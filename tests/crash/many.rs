@@ -36,7 +36,7 @@ fn sql(file: &Path, statements: &[String]) -> i64 {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/crash/run"]
+#[ignore = "takes minutes: tests/e2e/crash"]
 fn r_17_many_rows_hold_up_neither_the_start_nor_who_reads_while_they_are_cleared_away() {
     let rows = super::asked("ROWS", 20_000);
     let folder = tempfile::tempdir().unwrap();

@@ -82,7 +82,7 @@ fn compared(file: &Path, old: &Path) -> Vec<i64> {
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn r_11_and_sta_10_a_migration_that_is_killed_is_done_or_not_and_then_goes_on() {
     let users = super::asked("USERS", 100_000);
     let kills = super::asked("MIGRATIONS", 6);

@@ -36,7 +36,7 @@ fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "wants strace: tests/crash/run"]
+#[ignore = "wants strace: tests/e2e/crash"]
 fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
     let writes = usize::try_from(super::asked("WRITES", 400)).unwrap();
     let cuts = usize::try_from(super::asked("CUTS", 600)).unwrap();

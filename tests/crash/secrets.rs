@@ -66,7 +66,7 @@ fn key_07_a_crash_leaves_no_core() {
 }
 
 #[test]
-#[ignore = "wants root: tests/crash/run"]
+#[ignore = "wants root: tests/e2e/crash"]
 fn key_07_other_programs_of_the_same_user_cannot_read_its_memory() {
     assert!(rustix::process::geteuid().is_root(), "only root can start it as somebody else");
     let folder = tempfile::tempdir().unwrap();

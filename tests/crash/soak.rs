@@ -67,7 +67,7 @@ fn work_and_rest(service: &Service, crowd: Crowd, time: Duration) -> (Crowd, Loo
 }
 
 #[test]
-#[ignore = "takes minutes: tests/crash/run r_13"]
+#[ignore = "takes minutes: tests/e2e/crash r_13"]
 fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
     let time = Duration::from_secs(super::asked("SOAK", 300));
     let folder = tempfile::tempdir().unwrap();

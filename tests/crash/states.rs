@@ -120,7 +120,7 @@ impl Scene {
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn sta_06_while_another_program_holds_the_database_reads_go_on_and_writes_are_refused_in_time() {
     let mut scene = Scene::new();
     let file = scene.data().join("cloakroom.db");
@@ -169,7 +169,7 @@ fn aside(file: &Path) -> PathBuf {
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn sta_08_a_database_that_is_gone_or_another_one_takes_no_write_and_is_not_made_anew() {
     for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
         for replaced in [false, true] {
@@ -192,7 +192,7 @@ fn sta_08_a_database_that_is_gone_or_another_one_takes_no_write_and_is_not_made_
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn sta_08_a_database_that_was_cut_off_takes_no_write_any_more() {
     for name in ["cloakroom.db", "cloakroom.db-wal"] {
         for kept in [0, 1, 2] {
@@ -259,7 +259,7 @@ fn sta_09_a_corrupt_database_is_refused_at_start_and_left_as_it_is() {
 }
 
 #[test]
-#[ignore = "takes seconds: tests/crash/run"]
+#[ignore = "takes seconds: tests/e2e/crash"]
 fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
     let folder = tempfile::tempdir().unwrap();
     let (data, aside) = (folder.path().join("cloakroom-data"), folder.path().join("aside"));

@@ -171,7 +171,7 @@ fn is_unsynced(folder: &Path) -> bool {
 }
 
 #[test]
-#[ignore = "wants strace: tests/crash/run"]
+#[ignore = "wants strace: tests/e2e/crash"]
 fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
     let made = made();
     let all = std::env::var_os("SWEEP").is_some();

@@ -44,7 +44,7 @@ fn request(at: SocketAddr, n: usize, cookie: &str) -> String {
 }
 
 #[test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let aborts = usize::try_from(asked("ABORTS", 600)).unwrap();
     // a short look is a rough one

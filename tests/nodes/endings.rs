@@ -154,7 +154,7 @@ fn end(house: &House, clients: &[Client], round: usize, person: &Person) -> (Way
 }
 
 #[tokio::test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 async fn r_15_what_ends_at_a_node_is_refused_at_the_others() {
     let rounds = usize::try_from(asked("ROUNDS", 600)).unwrap();
     let server = Server::start();

@@ -1,5 +1,5 @@
 //! Three nodes as processes, on a PostgreSQL of their own. They want Debian's packages: run them by
-//! `tests/nodes/run`.
+//! `tests/e2e/nodes`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -35,7 +35,7 @@ fn address(server: &Server) -> String {
 }
 
 #[test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
     let server = Server::start();
     let house = House::of_three(&address(&server));
@@ -72,7 +72,7 @@ fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
 }
 
 #[test]
-#[ignore = "wants PostgreSQL and nginx: tests/nodes/run"]
+#[ignore = "wants PostgreSQL and nginx: tests/e2e/nodes"]
 fn a_rolling_restart_under_load_fails_no_request() {
     const CLIENTS: usize = 20;
     const EACH: Duration = Duration::from_millis(40); // together 500 a second
@@ -236,7 +236,7 @@ fn recovered(house: &House, probe: &str) -> Duration {
 }
 
 #[test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
     let server = Server::start();
     let mut house = House::of_three(&address(&server));
@@ -280,7 +280,7 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
 }
 
 #[test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
     let primary = Server::start();
     let standby = primary.standby();

@@ -56,7 +56,7 @@ async fn shapes(server: &Server) -> BTreeMap<i64, String> {
 }
 
 #[tokio::test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_the_new() {
     let rounds = asked("KILLS", 8);
     let server = Server::start();
@@ -146,7 +146,7 @@ async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_th
 }
 
 #[test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn att_19_20_two_nodes_that_start_at_once_on_an_empty_database_both_become_ready() {
     let server = Server::start();
     let at = format!("postgres://{}/round", server.host());

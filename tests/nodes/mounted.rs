@@ -74,7 +74,7 @@ fn refused(output: &Output) -> String {
 }
 
 #[test]
-#[ignore = "wants to mount: tests/nodes/run"]
+#[ignore = "wants to mount: tests/e2e/nodes"]
 fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let [data, made] = folders.each_ref().map(tempfile::TempDir::path);

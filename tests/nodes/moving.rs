@@ -70,7 +70,7 @@ async fn differences(db: &mut SqliteConnection, table: &str) -> i64 {
 }
 
 #[tokio::test]
-#[ignore = "wants PostgreSQL: tests/nodes/run"]
+#[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 async fn a_million_accounts_with_their_sessions_move_there_and_back_in_time() {
     let rows = asked("ROWS", 20_000);
     let server = Server::durable();

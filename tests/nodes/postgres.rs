@@ -92,7 +92,7 @@ impl Server {
 
     /// Runs one of PostgreSQL's programs, which refuse to run as root: then as its package's user.
     fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let programs = std::env::var("POSTGRES_PROGRAMS").expect("tests/nodes/run says where");
+        let programs = std::env::var("POSTGRES_PROGRAMS").expect("tests/e2e/nodes says where");
         let program = Path::new(&programs).join(program);
         let mut command = if rustix::process::geteuid().is_root() {
             let mut command = Command::new("setpriv");

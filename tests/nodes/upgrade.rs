@@ -1,4 +1,4 @@
-//! The previous release and this one on one database: `tests/upgrade/run` builds the previous one and
+//! The previous release and this one on one database: `tests/e2e/upgrade/run` builds the previous one and
 //! says in `PREVIOUS` where it is.
 
 use std::sync::Arc;
@@ -124,7 +124,7 @@ fn migrations(house: &House, database: &str) -> usize {
 
 /// Goes from the previous release to this one, node by node, under load or not.
 fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
-    let previous = std::env::var("PREVIOUS").expect("tests/upgrade/run says where");
+    let previous = std::env::var("PREVIOUS").expect("tests/e2e/upgrade/run says where");
     let mut house = House::of_program(&previous, 3, database);
     let is_newer = {
         let old = migrations(&house, elsewhere[0]);
@@ -170,7 +170,7 @@ fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
 }
 
 #[test]
-#[ignore = "wants the previous release: tests/upgrade/run"]
+#[ignore = "wants the previous release: tests/e2e/upgrade/run"]
 fn upgrade_from_the_previous_release_node_by_node_fails_no_request() {
     let server = Server::start();
     for name in ["old", "new"] {
@@ -183,7 +183,7 @@ fn upgrade_from_the_previous_release_node_by_node_fails_no_request() {
 }
 
 #[test]
-#[ignore = "wants the previous release: tests/upgrade/run"]
+#[ignore = "wants the previous release: tests/e2e/upgrade/run"]
 fn upgrade_of_processes_on_one_sqlite_file_goes_process_by_process() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| format!("sqlite://{}/{name}.db", folder.path().display());

@@ -5,7 +5,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 tools=$root/target/tools # what tests/tools/install put there
 modules=$root/tests/tools/node_modules
 
-# The browser of tests/browser.
+# The browser of tests/e2e/browser.
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 
 PATH=$tools/venv/bin:$tools/bin:$modules/.bin:$PATH:/usr/sbin # nginx is there

@@ -1,0 +1,46 @@
+// Passes every request on to the service, and changes its answers on the way back:
+//
+//   node tests/e2e/sdk/between.mjs http://127.0.0.1:8000 later     prints where it listens
+//
+// later        the service as a later version may be, as the contract allows: a refusal has a `code`
+//              that nobody has seen, and every object of every answer has a field more
+// one-cookie   only the session's cookie: `redocly respect` sees no more than the last Set-Cookie
+//              of an answer, which is not the session's where there are two
+import { createServer, request } from 'node:http';
+
+const [, , service, change] = process.argv;
+const changed = { later: { body: grown }, 'one-cookie': { cookies: sessionsAlone } }[change];
+
+const NEW = { invalid_credentials: 'wrong_in_a_new_way' };
+
+function grown(value) {
+  if (Array.isArray(value)) return value.map(grown);
+  if (value === null || typeof value !== 'object') return value;
+  const members = Object.entries(value).map(([name, member]) => [name, grown(member)]);
+  return { ...Object.fromEntries(members), code: NEW[value.code] ?? value.code, new_since: '9.9' };
+}
+
+function sessionsAlone(cookies) {
+  return cookies.filter((cookie) => cookie.startsWith('session='));
+}
+
+createServer((incoming, outgoing) => {
+  const { method, url } = incoming;
+  const headers = { ...incoming.headers, host: new URL(service).host };
+  const onward = request(new URL(url, service), { method, headers });
+  onward.on('response', async (answer) => {
+    const { statusCode, headers } = answer;
+    let body = Buffer.concat(await Array.fromAsync(answer));
+    if (changed.body && /json/.test(headers['content-type'])) {
+      body = Buffer.from(JSON.stringify(changed.body(JSON.parse(body))));
+      headers['content-length'] = body.length;
+    }
+    if (changed.cookies && headers['set-cookie'])
+      headers['set-cookie'] = changed.cookies(headers['set-cookie']);
+    outgoing.writeHead(statusCode, headers).end(body);
+  });
+  onward.on('error', (error) => outgoing.destroy(error));
+  incoming.pipe(onward);
+}).listen(0, '127.0.0.1', function () {
+  console.log(`http://127.0.0.1:${this.address().port}`);
+});

@@ -1,0 +1,88 @@
+//! Counts the instructions that the server executes in user mode for one request of each kind, and compares
+//! them with the committed figures. `tests/perf/instructions/run` builds and starts it:
+//!
+//! - `cloakroom-instructions FIGURES` compares; exit code 1 if a figure is exceeded by more than 5 %
+//! - `cloakroom-instructions FIGURES renew` writes the figures
+//!
+//! CPU time depends on the machine and on what else runs there. Instructions do not: valgrind presents the same
+//! CPU on every x86-64 machine with AVX2, and the server does nothing besides answering (see `service`).
+
+mod callgrind;
+mod client;
+mod figures;
+mod service;
+
+use crate::callgrind::Server;
+use crate::client::{Connection, get, login, registration};
+use crate::figures::Figures;
+
+/// The least of this many batches counts: whatever else happens in the process only adds to a batch.
+const BATCHES: usize = 5;
+
+/// Requests of one kind, and how many of them are a batch.
+struct Kind<'a> {
+    name: &'static str,
+    batch: usize,
+    address: &'a str,
+    /// The requests, one after the other.
+    requests: Box<dyn Iterator<Item = String>>,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--serve", folder] => service::serve(folder),
+        [file] => {
+            if !Figures::read(file).compare(&measure()) {
+                std::process::exit(1);
+            }
+        }
+        [file, "renew"] => Figures::write(file, &measure()),
+        _ => panic!("cloakroom-instructions FIGURES [renew]"),
+    }
+}
+
+/// The instructions of one request of each kind.
+fn measure() -> Vec<(&'static str, u64)> {
+    let server = Server::start();
+    let at = server.service.as_str();
+    let mut setup = Connection::to(at);
+    let mut sign_up = |user: &str| setup.ask(&registration(at, user)).session_cookie();
+    let [reader, _, _] = ["reader", "many", "signer"].map(&mut sign_up);
+    // each of these cookies is sent once
+    let fresh = (0..10 * (BATCHES + 1)).map(|_| setup.ask(&login(at, "many")).session_cookie());
+    let fresh: Vec<String> = fresh.map(|cookie| get(at, "/private", &cookie)).collect();
+    let hello = server.hello.as_str();
+    let kinds = [
+        Kind::repeat("hello", 200, hello, get(hello, "/", "")),
+        Kind::repeat("livez", 200, at, get(at, "/livez", "")),
+        Kind::repeat("private_hit", 200, at, get(at, "/private", &reader)),
+        Kind {
+            requests: Box::new(fresh.into_iter()),
+            ..Kind::repeat("private_miss", 10, at, String::new())
+        },
+        Kind::repeat("login", 10, at, login(at, "signer")),
+    ];
+    kinds.map(|kind| (kind.name, kind.measure(&server))).into()
+}
+
+impl<'a> Kind<'a> {
+    /// The same request again and again.
+    fn repeat(name: &'static str, batch: usize, address: &'a str, request: String) -> Self {
+        Self { name, batch, address, requests: Box::new(std::iter::repeat(request)) }
+    }
+
+    /// The instructions of one request, on average over the batch that took the least. The first batch is not
+    /// counted: it fills caches and lets buffers grow.
+    fn measure(mut self, server: &Server) -> u64 {
+        let mut connection = Connection::to(self.address);
+        let batches = (0..=BATCHES).map(|_| {
+            server.reset();
+            for request in self.requests.by_ref().take(self.batch) {
+                connection.ask(&request);
+            }
+            server.read_instructions() / u64::try_from(self.batch).expect("a small number")
+        });
+        batches.skip(1).min().expect("there are batches")
+    }
+}
