@@ -1,4 +1,4 @@
-//! Backups: the database and the keys in a folder, made while the service runs.
+//! Backups: a folder with the database and the keys, created while the service runs.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -21,30 +21,31 @@ use crate::domain::keys::tokens::Keys;
 use crate::embed::Error;
 use crate::store::{BackupError as CopyError, Contents, Store};
 
-/// What a backup holds, and where it goes.
+/// The destination and the contents of a backup.
 #[derive(Debug, Clone, Default)]
 pub struct BackupOptions {
-    /// The folder in which the backup is made, with missing folders on the way to it; without it, the
-    /// current folder.
+    /// The folder in which the backup is created. It is created with its parents if it does not
+    /// exist. The default is the current folder.
     pub folder: Option<PathBuf>,
-    /// Leave out the signing keys, the peppers and the server secrets.
+    /// Whether to omit the signing keys, the peppers and the server secrets.
     pub without_keys: bool,
 }
 
-/// A backup that was made.
+/// The result of creating a backup.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Backup {
-    /// Its folder, with the time in its name.
+    /// The folder of the backup, with the time in its name.
     pub path: PathBuf,
     pub manifest: Manifest,
-    /// What else than Cloakroom changed in the database, for which [`restore_backup`] refuses this backup.
+    /// Changes to the database that Cloakroom did not make, because of which [`restore_backup`]
+    /// refuses this backup.
     ///
     /// [`restore_backup`]: super::restore_backup
     pub foreign_changes: Option<String>,
 }
 
-/// Why there is no backup.
+/// The error of creating a backup.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
@@ -74,9 +75,9 @@ impl<E: Into<Error>> From<E> for BackupError {
     }
 }
 
-/// Makes a backup: everything that was answered before this was called, as it is at one instant. It is
-/// checked before it gets its name, and replaces nothing. The database is not migrated. A PostgreSQL is copied
-/// to an SQLite file, too, so that either can be restored to either.
+/// Creates a backup: a snapshot of the database with every acknowledged write, and the keys. The
+/// backup is checked before it gets its name, and replaces nothing. The database is not migrated.
+/// PostgreSQL is copied to an SQLite file, too, so that a backup can be restored to either engine.
 pub async fn create_backup(
     installation: &Installation,
     options: &BackupOptions,
@@ -90,13 +91,13 @@ pub async fn create_backup(
     let partial = folder_of(&path).join(format!(".{name}.{}.partial", random_id()));
     let partial = TempArtifact::create_folder(partial.clone())
         .map_err(|error| BackupError::MakeFolder(partial, error))?;
-    find_keys(config, options)?; // before anything is copied for nothing
+    find_keys(config, options)?; // fails before the database is copied
     let database = partial.path.join(DATABASE);
     let copied = copy_database(config, &database, on_progress).await?;
     let mut manifest = Manifest::new(began.to_rfc3339(), copied.engine, copied.contents.schema);
     let rows = copied.contents.rows.iter();
     manifest.rows = rows.map(|(table, rows)| ((*table).to_owned(), *rows)).collect();
-    // after the database: whatever a hash in it needs is there by now
+    // After the database, so that every hash in the copy finds its pepper.
     let keys = find_keys(config, options)?;
     if !keys.is_empty() {
         copy_keys(&keys, &partial.path.join(KEYS), &mut manifest)?;
@@ -107,7 +108,7 @@ pub async fn create_backup(
     Ok(Backup { path, manifest, foreign_changes: copied.foreign_changes })
 }
 
-/// Where the backup goes: into a folder, which is made with its parents.
+/// The path of the new backup. Its parent folder is created if it does not exist.
 fn choose_folder(to: Option<&Path>, now: Timestamp) -> Result<PathBuf, BackupError> {
     let name = format!("cloakroom-{}", format_stamp(now));
     let Some(to) = to else { return Ok(PathBuf::from(name)) };
@@ -121,14 +122,14 @@ fn choose_folder(to: Option<&Path>, now: Timestamp) -> Result<PathBuf, BackupErr
     Ok(to.join(name))
 }
 
-/// A time that names a file and sorts: 2026-11-28T004124.123Z.
+/// A time for file names, which sorts by time: 2026-11-28T004124.123Z.
 fn format_stamp(now: Timestamp) -> String {
     let millis = now.millis().rem_euclid(1000);
     let text = now.to_rfc3339().replace(':', "");
     format!("{}.{millis:03}Z", text.trim_end_matches('Z'))
 }
 
-/// The files of the keys to take along.
+/// The key files that belong to the backup.
 fn find_keys(config: &Config, options: &BackupOptions) -> Result<Vec<PathBuf>, BackupError> {
     if options.without_keys {
         return Ok(Vec::new());
@@ -150,7 +151,7 @@ struct Copied {
     foreign_changes: Option<String>,
 }
 
-/// Copies the database to a file, and checks every page and reference of it.
+/// Copies the database to a file, and checks every page and reference of the copy.
 async fn copy_database(
     config: &Config,
     to: &Path,
@@ -160,7 +161,7 @@ async fn copy_database(
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     let made = made.and_then(|file| ownership::give_to_folder_owner(&file, to));
     made.map_err(write_error)?;
-    let address = config.database_url.expose(); // the driver connects by it
+    let address = config.database_url.expose(); // for the driver that connects
     let (mut done, mut total) = (0, 0);
     let copied = Store::back_up(address, to, |now, all| {
         (done, total) = (now, all);
@@ -184,7 +185,7 @@ fn copy_keys(keys: &[PathBuf], to: &Path, manifest: &mut Manifest) -> Result<(),
         let name = key.file_name().unwrap_or_default();
         let copy = to.join(name);
         copy_file(key, &copy).map_err(|error| BackupError::Write(copy.clone(), error))?;
-        let name = format!("{KEYS}/{}", name.to_string_lossy()); // as the manifest has it
+        let name = format!("{KEYS}/{}", name.to_string_lossy()); // the name in the manifest
         manifest.files.insert(name, read_entry(&copy)?);
     }
     File::open(to).and_then(|folder| folder.sync_all()).map_err(write_error)
@@ -194,7 +195,7 @@ fn read_entry(path: &Path) -> Result<FileEntry, BackupError> {
     FileEntry::read(path, |_| ()).map_err(|error| BackupError::Read(path.to_owned(), error))
 }
 
-/// Writes the manifest, and has the disk keep the folder.
+/// Writes the manifest, and syncs the folder.
 fn write_manifest(manifest: &Manifest, folder: &Path) -> Result<(), BackupError> {
     let path = folder.join(MANIFEST);
     let text = serde_json::to_string_pretty(manifest).expect("strings and numbers make JSON");

@@ -1,9 +1,10 @@
-//! Which installation an operation is about.
+//! The installation that an operation works on.
 
 use crate::config::Config;
 use crate::embed::{Error, Settings};
 
-/// An installation: the settings that name its database and its data folder. Nothing of it is open.
+/// An installation: the settings with its database and data folder. Creating this value opens
+/// nothing.
 #[derive(Debug, Clone)]
 pub struct Installation {
     config: Config,

@@ -1,4 +1,4 @@
-//! Keys that an operator makes, and the events that say so.
+//! Creates keys for operators, and records events about them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,8 @@ use crate::domain::keys::tokens::Keys;
 use crate::embed::Error;
 use crate::store::Store;
 
-/// The folder of the keys for a command that adds one. A first one is made only in a folder that
-/// `--data-dir` names: elsewhere it would be a key that no service reads.
+/// The key folder for a command that adds a key. The first key is only created in a folder that
+/// `--data-dir` names: elsewhere no service might ever read it.
 pub(crate) fn folder_for_new_key(
     config: &Config,
     named: Option<&Path>,
@@ -31,8 +31,8 @@ pub(crate) fn folder_for_new_key(
     Err(StartError::UnnamedFolder { folder, data_dir, command, settings: config.source() })
 }
 
-/// Makes the first signing key and the first server secret, as a start does: not in place of lost ones,
-/// nor where none can be made.
+/// Creates the first signing key and the first server secret, like a start of the service. It does
+/// not replace lost ones, and does nothing in a read-only folder.
 pub(crate) async fn make_first_keys(config: &Config, store: &Store) -> Result<(), StartError> {
     let folder = app::make_folders(config)?;
     let _held = lock_keys(&folder).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn make_first_keys(config: &Config, store: &Store) -> Result<()
     Ok(())
 }
 
-/// Logs what was done to a key, and writes it to the database, if there is one that is used already.
+/// Logs an event about a key, and writes it to the database if there is one with accounts.
 pub(crate) async fn record_key_event(
     config: &Config,
     event: Event,
@@ -57,9 +57,9 @@ pub(crate) async fn record_key_event(
     now: Timestamp,
 ) -> Result<(), Error> {
     event.log(id);
-    let address = config.database_url.expose(); // the driver connects with it
+    let address = config.database_url.expose(); // for the driver that connects
     if !Store::exists(address).await? {
-        return Ok(()); // none is made
+        return Ok(()); // creates no database
     }
     let store = Store::open(address).await?;
     let written = write_key_event(&store, event, id, now).await;

@@ -1,5 +1,5 @@
-//! What a backup is: a folder with the database as one SQLite file, the signing keys, and a list of
-//! both by which every byte can be checked.
+//! The format of a backup: a folder with the database as one SQLite file, the keys, and a manifest
+//! with the digest of each file.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,49 +11,50 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The list, which makes a folder a backup.
+/// The manifest, which makes a folder a backup.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The copy of the database.
 pub(crate) const DATABASE: &str = "cloakroom.db";
 /// The folder of the signing keys, peppers and server secrets.
 pub(super) const KEYS: &str = "keys";
-/// What a folder of this form is understood by.
+/// The version of this format.
 const FORMAT: u32 = 1;
-/// A manifest of any size that makes sense: some hundred bytes a key.
+/// The maximum size of a manifest in bytes. A key takes about a hundred.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// Bytes read at once.
+/// The number of bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// What a backup says of itself: its `manifest.json`.
+/// The manifest of a backup: its `manifest.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The form of the folder.
+    /// The version of the format.
     pub format: u32,
-    /// The program that made it.
+    /// The version of the program that created the backup.
     pub version: String,
-    /// When the copy of the database was begun: everything that was answered before is in it.
+    /// When the copy of the database began. The backup contains every write that was acknowledged
+    /// before.
     pub made_at: String,
-    /// Where it comes from: `sqlite` or `postgres`. Either can be restored to either.
+    /// The engine of the database: `sqlite` or `postgres`. A backup can be restored to either.
     pub engine: String,
-    /// The last migration of the database.
+    /// The version of the newest migration in the database.
     pub schema: i64,
-    /// How many rows each table has.
+    /// The number of rows in each table.
     pub rows: BTreeMap<String, u64>,
-    /// By their paths within the folder.
+    /// The files by their paths in the folder.
     pub files: BTreeMap<String, FileEntry>,
 }
 
 /// A file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its size.
+    /// The size.
     pub bytes: u64,
-    /// Its SHA-256 in hexadecimal digits.
+    /// The SHA-256 in hexadecimal digits.
     pub sha256: String,
 }
 
-/// Why a folder is no backup, or a damaged one.
+/// Why a folder is not a backup, or is a damaged one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -92,7 +93,7 @@ impl Manifest {
         }
     }
 
-    /// Reads what a backup says of itself; its files are not looked at.
+    /// Reads the manifest of a backup, without checking its files.
     pub fn read(folder: &Path) -> Result<Self, ManifestError> {
         let path = folder.join(MANIFEST);
         let unreadable = |error: io::Error| not_a_backup(folder, error);
@@ -100,7 +101,7 @@ impl Manifest {
         let mut text = Vec::new();
         let file = File::open(&path).map_err(unreadable)?;
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
-        // the form first: what a later one says otherwise cannot be known
+        // The version comes first, because a newer format may differ in any other field.
         let form: Form = serde_json::from_slice(&text).map_err(malformed)?;
         if form.format > FORMAT {
             return Err(ManifestError::NewerForm(folder.to_owned(), form.format));
@@ -108,8 +109,8 @@ impl Manifest {
         serde_json::from_slice(&text).map_err(malformed)
     }
 
-    /// Checks that every file is there as it was when the backup was made. `on_read` gets how many bytes
-    /// were read each time.
+    /// Checks that every file is unchanged since the backup was created. `on_read` receives the
+    /// number of bytes of each read.
     pub(super) fn check(
         &self,
         folder: &Path,
@@ -131,14 +132,14 @@ impl Manifest {
         if self.files.contains_key(DATABASE) { Ok(()) } else { Err(ManifestError::NoDatabase) }
     }
 
-    /// The keys that the backup holds, by their names.
+    /// The names and entries of the keys in the backup.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
         self.files
             .iter()
             .filter_map(|(name, entry)| Some((name.strip_prefix(KEYS)?.strip_prefix('/')?, entry)))
     }
 
-    /// How many bytes its files have.
+    /// The total size of the files.
     pub fn bytes(&self) -> u64 {
         self.files.values().map(|entry| entry.bytes).sum()
     }
@@ -149,7 +150,7 @@ fn not_a_backup(folder: &Path, error: impl Error + Send + Sync + 'static) -> Man
 }
 
 impl FileEntry {
-    /// Reads a file; `on_read` gets how many bytes were read each time.
+    /// Reads a file and computes its digest. `on_read` receives the number of bytes of each read.
     pub(super) fn read(path: &Path, mut on_read: impl FnMut(u64)) -> io::Result<Self> {
         if !fs::symlink_metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
@@ -167,7 +168,7 @@ impl FileEntry {
         }
         let mut sha256 = String::new();
         for byte in digest.finalize() {
-            let _ = write!(sha256, "{byte:02x}"); // a string takes everything
+            let _ = write!(sha256, "{byte:02x}"); // writing to a string cannot fail
         }
         Ok(Self { bytes, sha256 })
     }

@@ -1,9 +1,9 @@
-//! What operators do with an installation, for programs of their own: back it up, restore a backup, look for
-//! what is wrong, import users, and move everything to another database.
+//! Operations on an installation, for programs of operators: create and restore backups, diagnose
+//! problems, import users, and move to another database.
 //!
-//! The commands of `cloakroom` are callers of these functions, which print nothing, ask nothing and end no
-//! process. Each works while the service runs unless it says otherwise, and a future that is dropped
-//! before it is done removes what it has begun.
+//! The commands of `cloakroom` call these functions, which print nothing, ask nothing and never end
+//! the process. Each works while the service runs, unless its documentation says otherwise. If its
+//! future is dropped before it is done, it removes what it has created.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {

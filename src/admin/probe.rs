@@ -1,4 +1,4 @@
-//! Asks the service that should run here how it is.
+//! Checks the health of the service at the address in the settings.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,25 +11,25 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::server;
 
-/// An answer is waited for this long; Docker waits 30 s by default, Kubernetes 1 s.
+/// The timeout of the probe. Docker waits 30 s by default, Kubernetes 1 s.
 const MAX_WAIT: Duration = Duration::from_millis(1800);
 
-/// More bytes than the published keys of any service have.
+/// A limit above the size of any service's published keys, in bytes.
 const MAX_KEYS: u64 = 64 * 1024;
 
-/// What is at the address of the service.
+/// What listens at the address.
 #[derive(Debug)]
 pub enum ProbeResult {
     Ready,
-    /// With another status than 200.
+    /// The service answered with another status than 200.
     Status(u16),
-    /// It does not speak HTTP, or hangs up.
+    /// The answer is not HTTP, or the connection was closed.
     NotHttp(io::Error),
     Silent,
     Refused,
 }
 
-/// Asks the service at the address of the settings whether it is ready.
+/// Asks the service at the address in the settings whether it is ready.
 pub async fn probe_service(config: &Config) -> ProbeResult {
     let at = reachable(config.listen);
     match timeout(MAX_WAIT, read_readiness(at, config.tls.is_some())).await {
@@ -41,8 +41,8 @@ pub async fn probe_service(config: &Config) -> ProbeResult {
     }
 }
 
-/// Does the service that listens there publish one of these keys? Then it is the one of these
-/// settings, and not another one at the same address.
+/// Whether the service at the address publishes one of these keys, which shows that it is the
+/// service of these settings.
 pub async fn publishes_a_key(config: &Config, kids: &[String]) -> bool {
     let at = reachable(config.listen);
     let keys = timeout(MAX_WAIT, read_keys(at, config.tls.is_some())).await;
@@ -50,7 +50,7 @@ pub async fn publishes_a_key(config: &Config, kids: &[String]) -> bool {
     kids.iter().any(|kid| keys.contains(&format!("\"{kid}\"")))
 }
 
-/// The answer to `GET /.well-known/jwks.json`.
+/// The response to `GET /.well-known/jwks.json`.
 async fn read_keys(at: SocketAddr, is_tls: bool) -> io::Result<String> {
     let stream = TcpStream::connect(at).await?;
     if is_tls {
@@ -72,7 +72,7 @@ async fn read_all(
     Ok(answer)
 }
 
-/// The loopback address of one that means every interface.
+/// The loopback address, if the address means every interface.
 pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -96,7 +96,7 @@ async fn read_status(
     at: SocketAddr,
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
 ) -> io::Result<u16> {
-    // an address is always one of its names
+    // The service accepts every IP address as its host.
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut start = *b"HTTP/1.1 200";

@@ -1,16 +1,16 @@
-//! How far an operation is.
+//! The progress of an operation.
 
-/// How far an operation is, told as often as it changes.
+/// The progress of an operation, reported at each change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     pub phase: Phase,
-    /// How much is done, in a unit of the operation's own.
+    /// How much is done, in a unit of the operation.
     pub done: u64,
-    /// Of how much; it may become more while the operation runs.
+    /// The total, which may grow during the operation.
     pub total: u64,
 }
 
-/// What an operation does at the moment.
+/// The present phase of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {

@@ -1,4 +1,4 @@
-//! Restores: the database and the keys of a backup, where none are now.
+//! Restores the database and the keys of a backup to an installation that has none.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -25,51 +25,51 @@ use crate::domain::keys::{files, server_secret};
 use crate::embed::Error;
 use crate::store::{Contents, Store};
 
-/// What of a backup is restored.
+/// The options of a restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RestoreOptions {
-    /// Leave the sessions in force that were when the backup was made, also those that were ended since.
+    /// Whether to keep the sessions of the backup, including those that were revoked after it.
     pub keep_sessions: bool,
-    /// Leave the invites in force, also those that were used since.
+    /// Whether to keep the invites of the backup, including those that were used after it.
     pub keep_invites: bool,
-    /// Restore the database alone, and use the keys that are there.
+    /// Whether to restore only the database, for use with the keys that exist.
     pub without_keys: bool,
 }
 
-/// What was restored. As JSON it is what `cloakroom restore --json` prints.
+/// The result of a restore. `cloakroom restore --json` prints it as JSON.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct RestoreReport {
-    /// When the copy of the database was begun.
+    /// When the copy of the database began.
     pub made_at: String,
-    /// The address of the database, its password masked.
+    /// The database URL with its password masked.
     pub database: String,
     pub accounts: u64,
-    /// How many sessions the backup holds.
+    /// The number of sessions in the backup.
     pub sessions: u64,
     pub sessions_ended: u64,
-    /// How many invites the backup holds.
+    /// The number of invites in the backup.
     pub invites: u64,
     pub invites_taken_back: u64,
-    /// How many files of keys were put into the folder of the keys.
+    /// The number of key files that were restored.
     pub keys: usize,
     #[serde(skip)]
     pub key_folder: PathBuf,
-    /// Without a signing key the service does not start.
+    /// Whether there is a signing key, without which the service cannot start.
     #[serde(skip)]
     pub has_signing_keys: bool,
-    /// Peppers that passwords need and whose files are not there.
+    /// The ids of peppers that passwords need, but whose files are missing.
     #[serde(skip)]
     pub missing_peppers: Vec<String>,
-    /// Why the server secrets do not let the service start, if they do not.
+    /// Why the service cannot start because of its server secrets, if that is the case.
     #[serde(skip)]
     pub missing_server_secret: Option<String>,
-    /// Triggers on tables that are not Cloakroom's, which act in the restored database.
+    /// Triggers on tables that are not Cloakroom's, which are active in the restored database.
     #[serde(skip)]
     pub foreign_triggers: Vec<String>,
 }
 
-/// Why nothing was restored.
+/// The error of a restore.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -96,7 +96,7 @@ pub enum RestoreError {
     Write(PathBuf, io::Error),
     #[error("cannot restore to {path}: {1}", path = .0.display())]
     Rename(PathBuf, io::Error),
-    /// The disk did not keep the copy.
+    /// The disk failed to keep the copy.
     #[error(transparent)]
     Sync(io::Error),
     #[error(transparent)]
@@ -111,11 +111,11 @@ impl<E: Into<Error>> From<E> for RestoreError {
     }
 }
 
-/// Restores a backup to the installation, where none is yet. Every byte is checked before anything is touched,
-/// and nothing that is there is replaced. An older backup is migrated.
+/// Restores a backup to an installation that has no database. Every byte is checked before anything
+/// is written, and nothing is replaced. An older backup is migrated.
 ///
-/// A restore goes back in time: sessions that were ended since would be in force again, and so would invites
-/// that were used. Unless the options say otherwise, all sessions are ended and all invites are taken back.
+/// A restore would revive sessions that were revoked after the backup, and invites that were used
+/// after it. Unless the options say otherwise, it ends all sessions and revokes all invites.
 pub async fn restore_backup(
     installation: &Installation,
     from: &Path,
@@ -126,18 +126,19 @@ pub async fn restore_backup(
     let Checked { manifest, contents, foreign_triggers } =
         check_backup(from, &mut on_progress).await?;
     let keys = if options.without_keys { Vec::new() } else { choose_keys(config, &manifest)? };
-    let file = Store::file_of(config.database_url.expose())?; // the driver connects by it
+    let file = Store::file_of(config.database_url.expose())?; // for the driver that connects
     if let Some(file) = &file {
         require_absence(file)?;
     }
     let key_folder = app::make_folders(config)?;
-    // migrated and cleared under a name of its own, next to its destination
+    // The copy is migrated and prepared under a temporary name next to its destination.
     let place = file.clone().unwrap_or_else(|| config.data_dir.join(DATABASE));
     let path = folder_of(&place).join(format!(".{DATABASE}.{}.restoring", random_id()));
     let copy = TempArtifact::copy_file(&from.join(DATABASE), path.clone())
         .map_err(|error| RestoreError::Write(path, error))?;
     let prepared = prepare_copy(&copy.path, &manifest.made_at, options).await?;
-    // the keys first: alone they are no service, and what is interrupted here can be run again
+    // The keys come first: without a database they make no service, and an interrupted restore can
+    // be run again.
     let lock = files::hold(&key_folder)?;
     for name in &keys {
         restore_key(&from.join(KEYS).join(name), &key_folder.join(name))?;
@@ -172,14 +173,14 @@ pub async fn restore_backup(
     })
 }
 
-/// A backup that may be restored.
+/// A backup that passed all checks.
 struct Checked {
     manifest: Manifest,
     contents: Contents,
     foreign_triggers: Vec<String>,
 }
 
-/// Looks at every byte of the backup, and whether this program may restore it.
+/// Checks every byte of the backup, and whether this program may restore it.
 async fn check_backup(
     from: &Path,
     on_progress: &mut impl FnMut(Progress),
@@ -210,8 +211,8 @@ async fn check_backup(
     Ok(Checked { manifest, contents, foreign_triggers: report.foreign_triggers })
 }
 
-/// The keys to restore: all of them, or those that an interrupted restore has left out. Among others none is
-/// put unasked; it may be one that was removed because it had leaked.
+/// The keys to restore: all of them, or those that an interrupted restore has not restored yet. No
+/// key is added to a folder with other keys, because it may have been removed after a leak.
 fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, RestoreError> {
     let folder = config.key_folder();
     let present = find_present_keys(config, &folder)?;
@@ -224,7 +225,8 @@ fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, Rest
         .filter(|(name, entry)| !is_present(name, entry))
         .map(|(name, _)| name.to_owned())
         .collect();
-    // of a kind of which there are others: a folder that has no server secret yet gets one
+    // This applies to each kind of key separately: a folder without a server secret gets one from
+    // the backup.
     let kind = |name: &Path| -> Option<OsString> { name.extension().map(ToOwned::to_owned) };
     let is_among_others = |name: &String| {
         let kind_of = kind(Path::new(name));
@@ -239,7 +241,7 @@ fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, Rest
     Ok(missing)
 }
 
-/// The files of the keys, peppers and server secrets that are in the folder of the keys.
+/// The files of the keys, peppers and server secrets in the key folder.
 fn find_present_keys(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     let issuer = config.public_url.origin();
     let keys = if folder.exists() { Keys::read(folder, &issuer)? } else { None };
@@ -251,7 +253,7 @@ fn find_present_keys(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, Res
     Ok(keys.chain(secrets.unwrap_or_default()).collect())
 }
 
-/// What the copy holds no more, and what it needs.
+/// What was removed from the copy, and which keys it needs.
 struct Prepared {
     sessions_ended: u64,
     invites_taken_back: u64,
@@ -278,12 +280,12 @@ async fn prepare_copy(
     store.close().await;
     let synced = File::open(copy).and_then(|file| file.sync_all());
     synced.map_err(RestoreError::Sync)?;
-    let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening made this
+    let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening the copy created it
     Ok(Prepared { sessions_ended, invites_taken_back, peppers_in_use, server_secrets_in_use })
 }
 
-/// Refuses to restore over a database, or next to files that one has left: SQLite would take its log for
-/// that of the one that is restored.
+/// Refuses to replace a database, or to restore next to leftovers of one: SQLite would use an old
+/// log for the restored database.
 fn require_absence(file: &Path) -> Result<(), RestoreError> {
     for ending in ["", "-wal", "-shm", "-journal"] {
         let mut path = file.as_os_str().to_owned();
@@ -296,10 +298,10 @@ fn require_absence(file: &Path) -> Result<(), RestoreError> {
     Ok(())
 }
 
-/// Puts a key in its place.
+/// Restores a key file.
 fn restore_key(from: &Path, to: &Path) -> Result<(), RestoreError> {
     let partial = to.with_extension("restoring");
-    let _ = fs::remove_file(&partial); // of a restore that was interrupted
+    let _ = fs::remove_file(&partial); // left by an interrupted restore
     let copied = TempArtifact::copy_file(from, partial).and_then(|copy| copy.finish(to));
     copied.map_err(|error| RestoreError::Write(to.to_owned(), error))
 }

@@ -1,4 +1,4 @@
-//! What is made under a name of its own, and gets its final one when it is whole.
+//! Files and folders that get their final name when they are complete.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use crate::core::ownership;
 
-/// A folder or file under a name of its own, which is removed unless it is given its final one.
+/// A file or folder with a temporary name. It is removed when this is dropped, unless it got its
+/// final name.
 #[derive(Debug)]
 pub(super) struct TempArtifact {
     pub path: PathBuf,
@@ -24,18 +25,18 @@ impl TempArtifact {
         Ok(Self { path, is_done: false })
     }
 
-    /// A copy of a file, which its owner alone may read, and which is on the disk.
+    /// A synced copy of a file, with access only for its owner.
     pub fn copy_file(from: &Path, path: PathBuf) -> io::Result<Self> {
         copy_file(from, &path)?;
         Ok(Self { path, is_done: false })
     }
 
-    /// Gives it its final name, and comes back when that is on the disk. What has that name already
-    /// stays what it is.
+    /// Gives it the final name, and syncs the folder. An existing file of that name is not
+    /// replaced.
     pub fn finish(mut self, to: &Path) -> io::Result<()> {
         let renamed = renameat_with(CWD, &self.path, CWD, to, RenameFlags::NOREPLACE);
         match renamed {
-            // file systems that cannot: there the look and the renaming are two steps
+            // On file systems without `RENAME_NOREPLACE`, the check and the renaming are two steps.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 if fs::symlink_metadata(to).is_ok() {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -54,7 +55,7 @@ impl Drop for TempArtifact {
         if self.is_done {
             return;
         }
-        // the error that led here is what matters
+        // Errors are ignored here, because an earlier error led to this.
         let _ = fs::remove_dir_all(&self.path);
         for ending in ["", ".migrating", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
@@ -64,8 +65,7 @@ impl Drop for TempArtifact {
     }
 }
 
-/// Copies a file to one that is not there yet, which its owner alone may read, and that is on the disk
-/// when this returns.
+/// Copies a file to a new one with access only for its owner, and syncs it.
 pub(super) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
@@ -73,12 +73,12 @@ pub(super) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
         .and_then(|_| ownership::give_to_folder_owner(&target, to))
         .and_then(|()| target.sync_all());
     if copied.is_err() {
-        let _ = fs::remove_file(to); // the error is what matters
+        let _ = fs::remove_file(to); // the copy's error is returned
     }
     copied
 }
 
-/// The folder that a path stands in.
+/// The parent folder of a path.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

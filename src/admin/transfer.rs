@@ -1,4 +1,4 @@
-//! From one database to another.
+//! Transfers all data from one database to another.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use crate::config::DatabaseUrl;
 use crate::embed::Error;
 use crate::store::{DefinitionReport, Progress as Moved, Store};
 
-/// What was moved.
+/// The result of a transfer.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TransferReport {
-    /// Rows that are in the other database now, each of them compared.
+    /// The number of rows that were copied and compared.
     pub rows: u64,
 }
 
-/// Why nothing was moved.
+/// The error of a transfer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// The address, its password masked.
+    /// The database URL with its password masked.
     #[error("{0} is where it is already")]
     SameDatabase(String),
     #[error("there is no database at {path}", path = .0.display())]
@@ -28,7 +28,7 @@ pub enum TransferError {
         "something else than cloakroom changed the database at {address}: {changes}; nothing was moved"
     )]
     ForeignChanges {
-        /// The address, its password masked.
+        /// The database URL with its password masked.
         address: String,
         changes: String,
     },
@@ -42,8 +42,8 @@ impl<E: Into<Error>> From<E> for TransferError {
     }
 }
 
-/// Moves everything from one database to another one that is empty, `sqlite://…` or `postgres://…`, and
-/// compares each row there. The service is stopped before; the old database is not changed, and the keys stay
+/// Copies everything from one database to another, empty one (`sqlite://…` or `postgres://…`), and
+/// compares each row. Stop the service first. The old database is not changed, and the keys stay
 /// where they are.
 pub async fn transfer_database(
     from: &str,
@@ -54,7 +54,7 @@ pub async fn transfer_database(
     if from.expose() == to.expose() {
         return Err(TransferError::SameDatabase(to.to_string()));
     }
-    // the driver connects by these addresses
+    // for the driver that connects
     if let Some(file) = Store::file_of(from.expose())?.filter(|file| !file.exists()) {
         return Err(TransferError::NoDatabase(file));
     }
@@ -69,7 +69,7 @@ pub async fn transfer_database(
     moved.map(|()| TransferReport { rows })
 }
 
-/// Moves an SQLite file that a restore has prepared to an empty database.
+/// Transfers an SQLite file that a restore has prepared to an empty database.
 pub(super) async fn transfer_file(
     copy: &Path,
     to: &DatabaseUrl,
@@ -85,7 +85,7 @@ pub(super) async fn transfer_file(
     moved
 }
 
-/// Each row is copied and compared, and so counts twice.
+/// The progress counts each row twice, because it is copied and compared.
 async fn move_rows(
     source: &Store,
     target: &Store,
@@ -105,8 +105,8 @@ async fn move_rows(
     Ok(moved.await?)
 }
 
-/// Refuses a database whose own tables were changed by other means: what they hold is in doubt, and a
-/// trigger there would act on what is moved.
+/// Refuses a database whose own tables were changed by something else: their content is in doubt,
+/// and a trigger would act on the transferred rows.
 async fn require_own_definitions(
     store: &Store,
     address: &DatabaseUrl,
@@ -123,7 +123,7 @@ async fn require_own_definitions(
     })
 }
 
-/// What a database has that Cloakroom has not made, in words.
+/// Describes changes to the database that Cloakroom did not make.
 pub(super) fn describe_changes(report: &DefinitionReport) -> Option<String> {
     let views = report.views.iter().map(|view| format!("the view {view} reads Cloakroom's tables"));
     let changes = report.differences.iter().map(ToString::to_string).chain(views);
@@ -131,10 +131,10 @@ pub(super) fn describe_changes(report: &DefinitionReport) -> Option<String> {
     (!changes.is_empty()).then(|| changes.join("; "))
 }
 
-/// The address by which the driver connects, without the deadline that PostgreSQL has for requests:
-/// counting millions of rows takes longer.
+/// The database URL without the statement timeout for requests, because counting millions of rows
+/// takes longer.
 fn without_deadline(address: &DatabaseUrl) -> String {
-    let address = address.expose(); // for the driver
+    let address = address.expose(); // for the driver that connects
     if address.starts_with("sqlite:") || address.contains("statement_timeout") {
         return address.to_owned();
     }

@@ -1,4 +1,4 @@
-//! The command line as it is typed: settings, and the commands.
+//! The arguments of the command line: settings and commands.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `cloakroom audit`.
+//! The command `cloakroom audit`.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl Audit {
             Some(text) => Some(account(store, text).await?),
             None => None,
         };
-        // also what clocks that are ahead have written
+        // Includes events of clocks that are ahead.
         let until = now.plus(days(3650));
         let question = Question {
             account,
@@ -131,14 +131,14 @@ impl Audit {
     }
 }
 
-/// The account of this name, or the one that has or had this id.
+/// Finds the account with this user name, or with this id, even if it was deleted.
 async fn account(store: &Store, text: &str) -> Result<AccountId, CliError> {
     if let Ok(username) = Username::parse(text)
         && let Some(row) = store.account_named(username.as_str()).await?
     {
         return Ok(row.id.into());
     }
-    // 128 bits in base64url
+    // 128 bits in base64url.
     let is_id =
         text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if is_id {

@@ -1,4 +1,4 @@
-//! `cloakroom backup`.
+//! The command `cloakroom backup`.
 
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ pub struct Backup {
 
 impl Backup {
     pub async fn run(self, config: &Config) -> Outcome {
-        let interrupted = interrupted(); // from here on, before there is anything to clear away
+        let interrupted = interrupted(); // installed before there is anything to remove
         let installation = Installation::from(config.clone());
         let options = BackupOptions { folder: self.to, without_keys: self.without_keys };
         let bar = Bar::new();

@@ -1,4 +1,4 @@
-//! `cloakroom completions`.
+//! The command `cloakroom completions`.
 
 use clap::{Args, Command};
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `cloakroom config`.
+//! The command `cloakroom config`.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! A question before something is gone for good.
+//! Asks for confirmation before data is deleted permanently.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::output::{CliError, Outcome, exit_with_usage_error};
 
-/// More bytes of an answer are not read.
+/// The maximum length of an answer in bytes.
 const MAX_ANSWER: u64 = 1024;
 
-/// For commands that destroy what no other command brings back. What can be made good again, such as a
-/// disabled user, an ended session or a withdrawn invite, is not asked about.
+/// For commands that delete something that no other command can restore. Commands whose effect can
+/// be undone, such as disabling a user, ending a session or revoking an invite, do not ask.
 #[derive(Debug, Args)]
 pub(super) struct Confirmation {
     /// Do not ask; needed where there is no terminal to ask at
@@ -19,8 +19,8 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Ends the program as for any wrong usage, before anything is opened, if it would have to ask and
-    /// cannot.
+    /// Exits with a usage error, before anything is opened, if confirmation is needed and there is
+    /// no terminal.
     pub(super) fn require_yes_or_terminal(&self, does: &str) {
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         if !self.yes && !can_ask {
@@ -30,7 +30,7 @@ impl Confirmation {
         }
     }
 
-    /// Goes on if the answer is yes, or if nobody is to be asked.
+    /// Returns if the user confirms, or with `--yes`.
     pub(super) fn ask(&self, question: &str) -> Outcome {
         if self.yes {
             return Ok(());

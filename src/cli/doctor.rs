@@ -1,4 +1,4 @@
-//! `cloakroom doctor`: what is wrong, and what to do. It changes nothing.
+//! The command `cloakroom doctor`: finds what is wrong, and says what to do. It changes nothing.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `cloakroom healthcheck`: asks the service that runs here whether it is ready, for containers.
+//! The command `cloakroom healthcheck`: checks whether the service is ready, for containers.
 
 use super::output::{CliError, Outcome};
 use crate::admin::probe::{ProbeResult, probe_service, reachable};

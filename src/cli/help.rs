@@ -1,14 +1,15 @@
-//! The help of each command. The settings stand in that of `cloakroom` alone, and work after every command.
+//! The help texts of the commands. Only the help of `cloakroom` lists the settings, which every
+//! command accepts.
 
 use clap::Command;
 
 const SETTINGS: &str =
     "Settings (--config, --data-dir, …) go with every command: see `cloakroom --help`.";
 
-/// Takes the settings out of the help of each command, and says where they are. What is parsed stays the
-/// same.
+/// Hides the settings in the help of each command, and adds a line that says where they are listed.
+/// Parsing is not affected.
 pub(super) fn with_settings_once(mut command: Command) -> Command {
-    command.build(); // passes the settings on to each command
+    command.build(); // copies the settings to each command
     for inner in command.get_subcommands_mut() {
         *inner = without_settings(std::mem::take(inner));
     }

@@ -1,4 +1,5 @@
-//! `cloakroom user import`: users of another system, from a file of CSV or JSON Lines.
+//! The command `cloakroom user import`: imports users of another system from a CSV or JSON Lines
+//! file.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ impl Import {
         let imported = import_into(domain, &self.file, options, |event| match event {
             ImportEvent::Progress(progress) => bar.show(progress),
             ImportEvent::Refused(row) => bar.suspend(|| {
-                // nobody reads it: the number of them is said at the end
+                // Errors are ignored: the number of refused rows is printed at the end.
                 let _ = writeln!(io::stderr(), "line {}: {}", row.line, row.reason);
             }),
         });

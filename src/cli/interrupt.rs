@@ -1,8 +1,8 @@
-//! Ctrl-C and SIGTERM, for commands that clear away what they have begun.
+//! Handles Ctrl-C and SIGTERM for commands that have to clean up.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ends no more by Ctrl-C or SIGTERM, and waits for them.
+/// Installs handlers for Ctrl-C and SIGTERM, and resolves at the first signal.
 pub(super) fn interrupted() -> impl Future<Output = ()> {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");

@@ -1,4 +1,4 @@
-//! `cloakroom invite`.
+//! The command `cloakroom invite`.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Invite {
     }
 }
 
-/// A time in minutes, hours or days; at most a year, so that no invite is forgotten.
+/// Parses minutes, hours or days, up to a year.
 fn time(text: &str) -> Result<Duration, String> {
     const MOST: Duration = days(366);
     let wrong = || "write minutes, hours or days, as in 30m, 12h or 7d; at most 366d".to_owned();
@@ -109,7 +109,7 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
     let mut table = Table::new(["EXPIRES", "LINK"]);
     for _ in 0..new.count {
         let (code, invite) = domain.invites.invite(new.expires).await?;
-        let code = code.expose(); // for whoever passes the invitation on
+        let code = code.expose(); // for the operator who passes the invite on
         let url = format!("{}/register?invite={code}", config.public_url.origin());
         if new.json {
             let expires_at = rfc3339(invite.expires_at);
@@ -117,7 +117,7 @@ async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
             print_line(&serde_json::to_string(&line)?)?;
         } else {
             let expires = relative(invite.expires_at, domain.clock.now());
-            // at once: what is made is printed, whatever becomes of the next one
+            // Printed immediately, so that it is not lost if the next one fails.
             table.print(&[[expires.into(), url.into()]])?;
         }
     }

@@ -1,4 +1,4 @@
-//! `cloakroom key`.
+//! The command `cloakroom key`.
 
 use std::path::Path;
 
@@ -85,7 +85,7 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     Ok(())
 }
 
-/// Records what was done to a key.
+/// Records an event about a key.
 pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
     if let Err(why) = record_key_event(config, event, id, now).await {
         terminal::warn(&format!("it is done, but the event could not be written down: {why}"));

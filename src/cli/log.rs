@@ -1,4 +1,4 @@
-//! The log: lines for people on a terminal, and JSON, one object a line, for programs.
+//! The log format: lines for people on a terminal, and JSON, one object in each line, for programs.
 
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
@@ -16,8 +16,8 @@ use super::terminal;
 use crate::config::LogFormat;
 use crate::store::PGPASS_TARGET;
 
-/// Logs to the standard error output. `RUST_LOG` chooses how much; audit lines stay unless it says
-/// `audit=off`.
+/// Starts logging to standard error. `RUST_LOG` sets the level. Audit lines are always included,
+/// unless it contains `audit=off`.
 pub(super) fn start(format: LogFormat, usual: &str) {
     let is_terminal = io::stderr().is_terminal();
     let from_environment = EnvFilter::try_from_default_env();
@@ -25,7 +25,7 @@ pub(super) fn start(format: LogFormat, usual: &str) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("audit=info,{chosen}")))
         .with_writer(io::stderr)
-        .log_internal_errors(false); // a log that is full or gone must not stop the service
+        .log_internal_errors(false); // a full or broken log must not stop the service
     let for_people = match format {
         LogFormat::Auto => is_terminal,
         LogFormat::Human => true,
@@ -40,14 +40,15 @@ pub(super) fn start(format: LogFormat, usual: &str) {
     }
 }
 
-/// Is it none of the driver's lines that show a password? It logs a malformed line of a `.pgpass` file as
-/// it stands, whatever `RUST_LOG` says.
+/// Filters out a line of the driver that shows a password: it logs malformed lines of a `.pgpass`
+/// file verbatim, at every level.
 fn is_safe(metadata: &Metadata<'_>) -> bool {
     let is_of_pgpass = metadata.target() == PGPASS_TARGET;
     !(is_of_pgpass && metadata.fields().field("line").is_some())
 }
 
-/// Fields in one line. Those of a request repeat what its message says, and are for programs.
+/// Formats the fields on one line. Those of a request are omitted, because its message contains
+/// them.
 struct ForPeople;
 
 impl<'writer> FormatFields<'writer> for ForPeople {
@@ -65,7 +66,8 @@ struct FieldWriter<'writer> {
 }
 
 impl FieldWriter<'_> {
-    /// A field on one line, whoever wrote it: what would end the line or steer a terminal is escaped.
+    /// Writes a field on one line. Characters that would end the line or control a terminal are
+    /// escaped.
     fn write(&mut self, field: &Field, value: &dyn Debug) -> fmt::Result {
         if !std::mem::take(&mut self.is_first) {
             self.writer.write_char(' ')?;
@@ -85,7 +87,7 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
-/// Writes text without its control characters, and without those that turn a line's direction.
+/// Escapes control characters, and characters that change the direction of text.
 struct OneLine<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for OneLine<'_, '_> {

@@ -1,4 +1,4 @@
-//! `cloakroom migrate`.
+//! The command `cloakroom migrate`.
 
 use clap::Args;
 use serde::Serialize;
@@ -34,11 +34,11 @@ struct MigrationStatus {
 }
 
 impl Migrate {
-    /// Opening the database brings it up to date. Without keys `user add` would have to wait for the
-    /// first start.
+    /// Opening the database migrates it. The first keys are created, too, because `user add` needs
+    /// them.
     pub async fn run(&self, config: &Config) -> Outcome {
         app::make_folders(config)?;
-        let store = Store::open(config.database_url.expose()).await?; // the driver connects with it
+        let store = Store::open(config.database_url.expose()).await?; // for the driver
         make_first_keys(config, &store).await?;
         let versions = store.migrations().await?;
         store.close().await;

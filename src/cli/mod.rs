@@ -1,4 +1,4 @@
-//! The command line: one file a noun. An error is one plain sentence and an exit code.
+//! The command line, with one file for each noun. An error is one plain sentence and an exit code.
 
 mod arguments;
 mod audit;
@@ -44,7 +44,7 @@ use self::output::{CliError, Outcome, print_error};
 use crate::config::{Config, LogSettings, Settings};
 use crate::store::QUIET_SLOW_QUERIES;
 
-/// Runs the program: 0 done, 1 failed, 2 wrong usage.
+/// Runs the program. Exit codes: 0 success, 1 failure, 2 wrong usage.
 pub fn main() -> ExitCode {
     hardening::keep_private();
     let mut matches = help::with_settings_once(Cli::command()).get_matches();
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     let Cli { flags, command } = cli;
     let command = command.unwrap_or(Command::Serve(serve::Serve::default()));
-    // these need no settings
+    // These commands need no settings.
     match command {
         Command::Openapi(openapi) => return openapi.run(),
         Command::Completions(completions) => return completions.run(&mut Cli::command()),
@@ -85,8 +85,8 @@ fn run(cli: Cli) -> Outcome {
     };
     let usual = match &command {
         Command::Serve(_) => "warn,cloakroom=info".to_owned(),
-        // a command may ask for what takes long; who typed it at a terminal sees what it did, and
-        // keeps no log
+        // Commands may run slow queries. On a terminal the operator sees the result, so audit lines
+        // are omitted.
         _ if io::stderr().is_terminal() => format!("warn,{QUIET_SLOW_QUERIES},audit=off"),
         _ => format!("warn,{QUIET_SLOW_QUERIES},cloakroom=info"),
     };
@@ -115,8 +115,8 @@ fn run(cli: Cli) -> Outcome {
     })
 }
 
-/// What runs everything. When there is no thread to be had, tokio panics, and then waits for ever for
-/// those that it has: so a panic ends the process until it is there.
+/// Starts the runtime. If a thread cannot be created, tokio panics and then waits forever for its
+/// other threads. So until it has started, a panic ends the process.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(|panic| {

@@ -1,4 +1,4 @@
-//! `cloakroom openapi`.
+//! The command `cloakroom openapi`.
 
 use clap::{Args, ValueEnum};
 

@@ -1,4 +1,4 @@
-//! What a command prints, and how it fails: one sentence for the operator who typed it.
+//! The output of commands, and their errors: one sentence for the operator.
 
 use std::io::{self, Write};
 
@@ -21,7 +21,7 @@ pub(super) fn print_line(line: &str) -> Outcome {
     print_text(&format!("{line}\n"))
 }
 
-/// Prints a text. When the reader has gone, as `head` does, the program ends quietly.
+/// Prints a text. If the reader has closed the pipe, as `head` does, the program exits quietly.
 pub(super) fn print_text(text: &str) -> Outcome {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -30,14 +30,14 @@ pub(super) fn print_text(text: &str) -> Outcome {
     }
 }
 
-/// Ends the program for a wrong usage that only shows when it runs, as clap ends it for the others.
+/// Exits because of a usage error that only shows at run time, with the same exit code as clap.
 pub(super) fn exit_with_usage_error(sentence: &str) -> ! {
     print_error(sentence);
     std::process::exit(2)
 }
 
-/// Prints the one sentence of a command that failed.
+/// Prints the sentence of a command that failed.
 pub(super) fn print_error(sentence: &str) {
     let name = terminal::paint("cloakroom:", terminal::BAD, terminal::is_error_colored());
-    let _ = writeln!(io::stderr(), "{name} {sentence}"); // the exit code says it, too
+    let _ = writeln!(io::stderr(), "{name} {sentence}"); // the exit code reports it, too
 }

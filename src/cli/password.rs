@@ -1,4 +1,4 @@
-//! Passwords come from a prompt or from standard input, never from an argument.
+//! Reads passwords from a prompt or from standard input, never from an argument.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Read};
@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 use super::output::CliError;
 use crate::core::secret::Password;
 
-/// More bytes are not read; no password is as long.
+/// The maximum number of bytes that are read. No password is that long.
 const LONGEST: u64 = 64 * 1024;
 
-/// Asks twice on a terminal; else takes the first line of the standard input. What breaks a rule is refused
-/// before it is typed again.
+/// Asks twice on a terminal; otherwise reads the first line of standard input. A password that
+/// violates a rule is refused before it has to be repeated.
 pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Result<T, CliError> {
     let check = |typed: &Password| check(typed).map_err(|bad| CliError(bad.to_string()));
     if !io::stdin().is_terminal() {
@@ -31,7 +31,7 @@ pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Res
     let first = ask("New password: ")?;
     let checked = check(&first)?;
     let second = ask("Again, to be sure: ")?;
-    // compared to catch a slip of the finger
+    // compared to detect typing errors
     if first.expose() == second.expose() {
         Ok(checked)
     } else {

@@ -1,4 +1,4 @@
-//! `cloakroom pepper`.
+//! The command `cloakroom pepper`.
 
 use std::path::Path;
 
@@ -98,7 +98,7 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
 
 #[derive(Serialize)]
 struct Line<'a> {
-    /// `null` for the passwords that need none.
+    /// `null` for the passwords without a pepper.
     id: Option<&'a str>,
     state: SecretState,
     passwords: i64,
@@ -135,7 +135,7 @@ fn row(line: Line<'_>) -> [Cell; 4] {
     ]
 }
 
-/// Prints whose passwords will be gone. That comes first: if it cannot be printed, they stay.
+/// Prints the users whose passwords will be removed. If this fails, nothing is removed.
 async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
     for name in Peppers::read(folder)?.left_without(id, store).await? {
         print_line(&name)?;

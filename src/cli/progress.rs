@@ -1,10 +1,10 @@
-//! How far a command is, on a terminal only.
+//! A progress bar, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::admin::{Phase, Progress};
 
-/// A bar that follows an operation, and is gone when it is dropped.
+/// A progress bar, which disappears when it is dropped.
 #[derive(Debug)]
 pub(super) struct Bar(ProgressBar);
 
@@ -29,7 +29,7 @@ impl Bar {
         self.0.set_position(progress.done);
     }
 
-    /// Prints something while the bar is not there.
+    /// Prints something while the bar is hidden.
     pub(super) fn suspend(&self, print: impl FnOnce()) {
         self.0.suspend(print);
     }

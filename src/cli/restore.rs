@@ -1,4 +1,4 @@
-//! `cloakroom restore`.
+//! The command `cloakroom restore`.
 
 use std::path::PathBuf;
 
@@ -118,7 +118,7 @@ impl Restore {
     }
 }
 
-/// Says what is missing, or else worth knowing.
+/// Warns about what is missing or unusual.
 fn warn(report: &RestoreReport) {
     let folder = report.key_folder.display();
     if !report.foreign_triggers.is_empty() {

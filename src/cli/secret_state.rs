@@ -1,4 +1,4 @@
-//! Where the file of a pepper or a server secret stands, as both lists show it.
+//! The state of a pepper or a server secret in a list.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use super::terminal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SecretState {
-    /// Something needs it, and its file is not there.
+    /// It is needed, but its file is missing.
     Missing,
-    /// It is used for what is new.
+    /// It is used for new hashes or rows.
     Current,
     Older,
-    /// None is needed.
+    /// No pepper or secret is needed.
     Without,
 }
 
@@ -39,7 +39,7 @@ impl SecretState {
     }
 }
 
-/// The path of a file as a list shows it.
+/// Formats the path of a file for a list.
 pub(super) fn show_path(path: Option<&PathBuf>) -> Option<String> {
     path.map(|path| path.display().to_string())
 }

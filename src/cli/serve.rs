@@ -1,4 +1,5 @@
-//! `cloakroom serve`, and `cloakroom` alone: the first program that embeds the library.
+//! The command `cloakroom serve`, and `cloakroom` without a command. It uses the library like any
+//! embedder.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -37,7 +38,7 @@ impl Serve {
                 config.public_url.origin()
             )));
         }
-        let _ = ReloadSignals::listen(); // none of them ends a service that is still starting
+        let _ = ReloadSignals::listen(); // must not end a starting service
         let mut config = config.clone();
         config.log.requests.get_or_insert(io::stderr().is_terminal());
         let config = &config;
@@ -65,7 +66,7 @@ impl Serve {
     }
 }
 
-/// Tells whoever started it what to open; it serves on when nobody reads that.
+/// Prints the URLs to open. Errors are ignored, so that the service runs without a reader.
 fn announce(config: &Config, demo: bool) {
     let at = config.public_url.origin();
     let docs = if config.docs { format!("try it      {at}/docs\n  ") } else { String::new() };
@@ -81,7 +82,7 @@ fn announce(config: &Config, demo: bool) {
         config.data_dir.display()
     );
     if let Some(at) = config.metrics_listen {
-        let _ = writeln!(text, "  metrics     http://{at}/metrics"); // a string takes everything
+        let _ = writeln!(text, "  metrics     http://{at}/metrics"); // cannot fail
     }
     if demo {
         text.push_str(
@@ -96,7 +97,7 @@ fn announce(config: &Config, demo: bool) {
             text.push_str(&warning);
         }
         for (username, password) in DEMO_USERS {
-            let _ = writeln!(text, "    {username} / {password}"); // a string takes everything
+            let _ = writeln!(text, "    {username} / {password}"); // cannot fail
         }
     }
     let _ = io::stdout().write_all(text.as_bytes());

@@ -1,4 +1,4 @@
-//! `cloakroom server-secret`.
+//! The command `cloakroom server-secret`.
 
 use std::path::Path;
 
@@ -86,7 +86,7 @@ impl ServerSecret {
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {
-    let lock = files::hold(folder)?; // a service that starts now makes no second one
+    let lock = files::hold(folder)?; // a service that is starting creates no second one
     let now = Clock::System.now();
     let (id, path) = ServerSecrets::create(folder, now)?;
     drop(lock);

@@ -1,4 +1,4 @@
-//! `cloakroom session`.
+//! The command `cloakroom session`.
 
 use clap::Subcommand;
 use serde::Serialize;

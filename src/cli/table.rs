@@ -7,14 +7,14 @@ use anstyle::Style;
 use super::output::{Outcome, print_line};
 use super::terminal;
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
-/// Where a last cell begins that goes below its row.
+/// The indentation of a last cell that continues below its row.
 const INDENT: usize = 4;
-/// A column that is narrower than this breaks a sentence into a ladder.
+/// The minimum width of a column: text in a narrower one is hard to read.
 const MIN_ROOM: usize = 10;
 
-/// What stands in one column of one row.
+/// A cell of a row.
 #[derive(Debug)]
 pub(super) struct Cell {
     text: String,
@@ -37,7 +37,7 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// Prints rows, page by page if there are many, below one header. Without rows it prints nothing.
+/// Prints rows below a header, page by page if there are many. Without rows it prints nothing.
 #[derive(Debug)]
 pub(super) struct Table<const COLUMNS: usize> {
     headers: [&'static str; COLUMNS],
@@ -47,7 +47,7 @@ pub(super) struct Table<const COLUMNS: usize> {
 
 #[derive(Debug)]
 struct Layout<const COLUMNS: usize> {
-    /// Of the widest cells so far.
+    /// The widths of the widest cells so far.
     widths: [usize; COLUMNS],
     max_width: Option<usize>,
     is_colored: bool,
@@ -63,12 +63,12 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Self { headers, layout, has_header: false }
     }
 
-    /// Was no row printed?
+    /// Whether no row was printed.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_header
     }
 
-    /// Prints rows below those that are printed already.
+    /// Prints rows below those that were printed before.
     pub(super) fn print(&mut self, rows: &[[Cell; COLUMNS]]) -> Outcome {
         if rows.is_empty() {
             return Ok(());
@@ -90,7 +90,7 @@ impl<const COLUMNS: usize> Layout<COLUMNS> {
         self.widths = array::from_fn(|column| self.widths[column].max(widest(column)));
     }
 
-    /// A row: a line, and further ones below it for a last cell that finds no room.
+    /// Formats a row: one line, and more below it if the last cell does not fit.
     fn line(&self, row: &[Cell; COLUMNS]) -> String {
         let Some((last, others)) = row.split_last() else { return String::new() };
         let mut line = String::new();
@@ -113,8 +113,8 @@ impl<const COLUMNS: usize> Layout<COLUMNS> {
         line
     }
 
-    /// The lines of a last cell. One with a word that is wider than what is left of the line, such as a
-    /// path, begins below the row instead: it is never broken, so that it can be copied.
+    /// The lines of a last cell. If a word, such as a path, is wider than the rest of the line, the
+    /// cell starts below the row: words are never broken, so that they can be copied.
     fn fold(&self, last: &Cell, indent: &mut usize) -> Vec<String> {
         let Some(max_width) = self.max_width else { return vec![last.text.clone()] };
         if *indent + last.width() <= max_width {
@@ -128,7 +128,7 @@ impl<const COLUMNS: usize> Layout<COLUMNS> {
     }
 }
 
-/// Breaks a text between its words.
+/// Breaks a text between words.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;

@@ -1,4 +1,4 @@
-//! Instants as people and programs read them.
+//! Formats times for people and for programs.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use indicatif::HumanDuration;
 
 use crate::core::clock::Timestamp;
 
-/// As `--json` has it: 2026-11-28T00:41:24Z.
+/// The format of `--json`: 2026-11-28T00:41:24Z.
 pub(super) fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339()
 }
 
-/// As a table has it: `3 hours ago`, `in 23 hours`.
+/// The format of tables: `3 hours ago`, `in 23 hours`.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     const MOMENT: Duration = Duration::from_secs(1);
     let (past, future) = (now.since(at), at.since(now));

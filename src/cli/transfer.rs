@@ -1,4 +1,4 @@
-//! `cloakroom move`: from one database to another.
+//! The command `cloakroom move`: transfers all data from one database to another.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ impl Move {
         let to = self.to.as_ref().unwrap_or(&config.database_url);
         let start = Instant::now();
         let bar = Bar::new();
-        // for the driver, which connects by these addresses
+        // For the driver that connects.
         let (from, target) = (self.from.expose(), to.expose());
         let moved = transfer_database(from, target, |progress| bar.show(progress)).await;
         drop(bar);

@@ -1,4 +1,4 @@
-//! `cloakroom user`.
+//! The command `cloakroom user`.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -119,7 +119,7 @@ impl User {
         outcome
     }
 
-    /// What an operator may want to do after this.
+    /// The hint for the next step after this command.
     fn next_step(&self, config: &Config) -> Option<String> {
         let login = format!("{}/login", config.public_url.origin());
         match self {
@@ -147,7 +147,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     let username =
         Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
     if domain.account_named(&username).await?.is_some() {
-        return Err(CliError(format!("{username} exists already"))); // before anybody types for nothing
+        return Err(CliError(format!("{username} exists already"))); // before the prompt
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
@@ -214,7 +214,7 @@ fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
     [account.username.as_str().into(), relative(account.created_at, now).into(), state]
 }
 
-/// Changes something of the user of this name and says so, or that it was so already.
+/// Changes a user and prints the outcome, also if nothing changed.
 async fn change(
     name: &str,
     [done, already]: [&str; 2],
@@ -230,7 +230,7 @@ async fn change(
 }
 
 async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Outcome {
-    let username = account(domain, name).await?.username; // before anybody is asked for nothing
+    let username = account(domain, name).await?.username; // before the operator is asked
     confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
     if domain.delete(&username).await? {
         print_line(&format!("{username} is deleted"))
@@ -249,7 +249,7 @@ async fn release(domain: &Domain, name: &str) -> Outcome {
     }
 }
 
-/// What is shown of a user.
+/// The output of `user show`.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -259,7 +259,7 @@ struct Shown<'a> {
 
 async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
     let account = account(domain, name).await?;
-    // no account has more
+    // No account has more sessions.
     let sessions = domain.sessions.list_sessions(&account.id, None, 1000).await?.sessions.len();
     let line = Line::of(&account);
     if json {
@@ -275,7 +275,7 @@ async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
     print_line(&format!("sessions    {sessions}"))
 }
 
-/// The account of this name, or that there is none.
+/// Finds the account with this user name. It is an error if there is none.
 pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, CliError> {
     let username =
         Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
@@ -284,7 +284,7 @@ pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, CliE
 }
 
 async fn passwd(domain: &Domain, name: &str) -> Outcome {
-    let username = account(domain, name).await?.username; // before anybody types for nothing
+    let username = account(domain, name).await?.username; // before the prompt
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     match domain.reset_password(&username, password).await {

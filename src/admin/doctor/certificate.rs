@@ -1,4 +1,4 @@
-//! The certificate: is it for the host that users reach, and how long is it good?
+//! Checks that the certificate is valid for the public host, and for how long.
 
 use super::findings::{Diagnosis, Verdict};
 use super::ownership::service_user;
@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::core::clock::{Clock, days};
 use crate::server::{Tls, TlsError};
 
-/// Programs that renew certificates do so a third of their time before, and have had trouble by then.
+/// Renewal tools act when a third of the lifetime is left, so a shorter remaining time means that
+/// renewal fails.
 const RENEW: [(u64, Verdict); 2] = [(7, Verdict::Wrong), (21, Verdict::Note)];
 
 pub(super) fn check_certificate(config: &Config, found: &mut Diagnosis) {

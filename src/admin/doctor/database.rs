@@ -1,4 +1,4 @@
-//! The database: its schema, its tables, and the clock that its rows were written by.
+//! Checks the schema, the tables and the clock of the database.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::core::clock::{Clock, Timestamp};
 use crate::domain::clock_check;
 use crate::store::{DatabaseReport, DefinitionReport, OpenError, Schema, Store};
 
-/// What clocks of machines that are set by a server differ by, and some more.
+/// The difference that is normal between clocks that a time server sets, with some reserve.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &mut Diagnosis) {
@@ -81,7 +81,7 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
     }
 }
 
-/// Are the tables those that the migrations make?
+/// Checks that the tables match the migrations.
 pub(super) fn check_definitions(report: Option<&DefinitionReport>, found: &mut Diagnosis) {
     const ABOUT: &str = "schema";
     let Some(report) = report else {

@@ -1,4 +1,4 @@
-//! Looks at everything.
+//! Runs all checks.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,16 +20,16 @@ use crate::domain::demo_users::DEMO_USERS;
 use crate::domain::keys::tokens::Keys;
 use crate::store::{CheckLevel, DatabaseReport, Store};
 
-/// How thorough the look is.
+/// How thorough the checks are.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DoctorOptions {
-    /// Check every index and reference of an SQLite database, too; a database with millions of rows takes
-    /// minutes.
+    /// Whether to check every index and reference of an SQLite database. With millions of rows this
+    /// takes minutes.
     pub full: bool,
 }
 
-/// Looks for what is wrong with an installation, and says what to do: settings, files, keys, database, clock,
-/// disk, certificate. It changes, makes and migrates nothing.
+/// Checks the settings, files, keys, database, clock, disk and certificate of an installation. Each
+/// finding says what to do. Nothing is changed, created or migrated.
 pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Diagnosis {
     let config = installation.config();
     let mut found = Diagnosis::default();
@@ -62,17 +62,17 @@ pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Di
     found
 }
 
-/// What a database has, and what it needs of the data folder.
+/// The number of accounts in the database, the keys that it needs, and its size.
 #[derive(Default)]
 struct Needs {
     accounts: i64,
     peppers: Vec<(String, i64)>,
     server_secrets: Vec<(String, i64)>,
-    /// Its size, if it is a file.
+    /// The size of the SQLite file, or 0.
     size: u64,
 }
 
-/// Looks at the database, if there is one.
+/// Checks the database, if there is one.
 async fn check_store(
     config: &Config,
     file: Option<&Path>,
@@ -91,7 +91,7 @@ async fn check_store(
     }
     let level = if options.full { CheckLevel::Full } else { CheckLevel::Quick };
     let names = DEMO_USERS.map(|(name, _)| name);
-    let address = config.database_url.expose(); // the driver connects with it
+    let address = config.database_url.expose(); // for the driver that connects
     match Store::inspect_at(address, level, &names, Clock::System.now().millis()).await {
         Ok(report) => {
             check_report(config, &report, found);
@@ -110,7 +110,7 @@ fn check_report(config: &Config, report: &DatabaseReport, found: &mut Diagnosis)
     check_clock(report, found);
 }
 
-/// Why there is no file of the database, and what to do.
+/// Explains that the database file does not exist, and what to do.
 fn describe_absence(config: &Config, file: &Path, is_hidden: bool) -> String {
     let shown = file.display();
     if is_hidden {

@@ -1,5 +1,5 @@
-//! The files of the database and of the keys: whose they are, who may read them, what is left over, and the
-//! room on the disk.
+//! Checks the files of the database and of the keys: owners, permissions, leftovers, and the free
+//! disk space.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,12 +16,13 @@ use super::ownership::{
 use crate::core::ownership::WrongOwner;
 use crate::domain::keys::files;
 
-/// With less the next write may fail: some minutes of a busy service.
+/// The minimum free disk space. Below it, a busy service fills the disk in a few minutes.
 const MIN_ROOM: u64 = 64 * 1024 * 1024;
-/// A log of this size waits for a connection that reads for very long, or for a disk that is full.
+/// A write-ahead log of this size is a sign of a connection that reads for very long, or of a full
+/// disk.
 const LONG_LOG: u64 = 256 * 1024 * 1024;
 
-/// The files of SQLite: whose they are, and who else may read them.
+/// Checks the owners and permissions of the SQLite files.
 pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut Diagnosis) {
     const ABOUT: &str = "database";
     check_folder_is_writable(ABOUT, file, found);
@@ -58,12 +59,12 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
     }
 }
 
-/// What the service needs of the folder of the keys in addition to reading them: the file that is locked while a
-/// key is made, and that root's commands have left nothing that is root's.
+/// Checks the key folder, except for the keys themselves: the lock file must be writable, and no
+/// file may belong to root because a command ran as root.
 pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Diagnosis) {
     const ABOUT: &str = "keys";
     if files::is_read_only(folder) {
-        return; // nothing is made there, and root mounted it
+        return; // no key is created there, and root mounted it
     }
     let lock = folder.join("lock");
     if let Ok(meta) = fs::metadata(&lock) {
@@ -93,7 +94,7 @@ pub(super) fn check_key_files(data_folder: &Path, folder: &Path, found: &mut Dia
     }
 }
 
-/// What an interrupted restore or backup has left.
+/// Finds leftovers of an interrupted restore or backup.
 pub(super) fn check_left_over(folders: [&Path; 2], found: &mut Diagnosis) {
     for folder in folders {
         let Ok(entries) = fs::read_dir(folder) else { continue };

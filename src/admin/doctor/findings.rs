@@ -1,28 +1,28 @@
-//! What a doctor says.
+//! The findings of the doctor.
 
 use serde::Serialize;
 
-/// Whether something is as it should be.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Ok,
-    /// Worth knowing.
+    /// Not wrong, but worth knowing.
     Note,
     Wrong,
 }
 
-/// Something that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// What it is about, in a word or two: `settings`, `database`.
+    /// The subject in one or two words: `settings`, `database`.
     pub about: &'static str,
     pub verdict: Verdict,
-    /// What it is, and what to do.
+    /// The state of the subject, and what to do.
     pub says: String,
 }
 
-/// Everything that was looked at.
+/// The results of all checks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Diagnosis {
     pub findings: Vec<Finding>,
@@ -33,7 +33,7 @@ impl Diagnosis {
         self.findings.push(Finding { about, verdict, says: says.into() });
     }
 
-    /// How many findings have this verdict.
+    /// The number of findings with this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings.iter().filter(|finding| finding.verdict == verdict).count()
     }

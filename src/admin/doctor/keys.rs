@@ -1,4 +1,4 @@
-//! The signing keys, the peppers and the server secrets.
+//! Checks the signing keys, the peppers and the server secrets.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,14 +12,14 @@ use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
 use crate::domain::keys::{files, server_secret};
 
-/// No key, if there is no folder of data; `None` if it cannot be told whether there is any.
+/// An empty list if there is no data folder, or `None` if the folder cannot be accessed.
 pub(super) fn unseen_keys(data_folder: &Path) -> Option<Vec<String>> {
     let seen = fs::metadata(data_folder);
     let is_denied = seen.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     (!is_denied).then(Vec::new)
 }
 
-/// The ids of the signing keys; `None` if they cannot be read.
+/// Checks the signing keys. Returns their ids, or `None` if they cannot be read.
 pub(super) fn check_signing_keys(
     config: &Config,
     accounts: i64,
@@ -53,7 +53,7 @@ pub(super) fn check_signing_keys(
     Some(Vec::new())
 }
 
-/// Are those there that passwords need?
+/// Checks that all peppers exist that passwords need.
 pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: &mut Diagnosis) {
     const ABOUT: &str = "peppers";
     let folder = config.key_folder();
@@ -79,7 +79,7 @@ pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: 
     }
 }
 
-/// Is there one, and those that held user names need?
+/// Checks that there is a server secret, and that all exist that reserved user names need.
 pub(super) fn check_server_secrets(
     config: &Config,
     needed: Vec<(String, i64)>,

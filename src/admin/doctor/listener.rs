@@ -1,4 +1,4 @@
-//! The service that should listen at the address of the settings.
+//! Checks the service at the address in the settings.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use super::findings::{Diagnosis, Verdict};
 use crate::admin::probe::{ProbeResult, probe_service, publishes_a_key};
 use crate::config::Config;
 
-/// Which process listens there: the service, none, or another one?
+/// Checks whether the service, another process or nothing listens at the address.
 pub(super) async fn check_listener(
     config: &Config,
     kids: Option<&[String]>,

@@ -1,4 +1,4 @@
-//! The doctor: what is wrong with an installation, and what to do.
+//! The doctor: finds what is wrong with an installation, and says what to do.
 
 mod certificate;
 mod database;

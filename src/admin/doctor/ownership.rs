@@ -1,4 +1,4 @@
-//! To whom files belong, and whether the user of the service can write them.
+//! Checks the owners of files, and whether the service's user can write them.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use crate::core::ownership;
 pub(super) const NOBODY_SIGNS_IN: &str = "nobody can sign in";
 pub(super) const NO_START: &str = "the service does not start";
 
-/// Is it there, and whose is it?
+/// Checks the data folder's existence, owner and permissions. Returns whether it exists.
 pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
     const ABOUT: &str = "data folder";
     let shown = folder.display();
@@ -67,21 +67,22 @@ pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
     true
 }
 
-/// Whom the service runs as: the owner of the data folder, as far as root can tell, or this user.
+/// The user that the service runs as: for root the owner of the data folder, otherwise the present
+/// user.
 pub(super) fn service_user(data_folder: &Path) -> u32 {
     let me = rustix::process::geteuid();
     let owner = fs::metadata(data_folder).map(|meta| meta.uid());
     owner.ok().filter(|_| me.is_root()).unwrap_or(me.as_raw())
 }
 
-/// Does it belong to the user of the service? Root accepts what belongs to the owner of its folder, too.
+/// Whether the file belongs to the service's user. For root, the owner of its folder is right, too.
 pub(super) fn is_of_service(path: &Path, meta: &Metadata, data_folder: &Path) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     meta.uid() == service_user(data_folder) || (is_root && ownership::is_folder_owners(path, meta))
 }
 
-/// Why its user cannot write what is there. It is tried, and nothing is written; what root may do says
-/// nothing about the user to whom it belongs.
+/// Why the file's owner cannot write it. Nothing is written. For root, the permissions of the file
+/// decide, because root can write anything.
 pub(super) fn find_write_refusal(path: &Path, meta: &Metadata) -> Option<Errno> {
     let wanted = if meta.is_dir() { 0o700 } else { 0o600 };
     match rustix::fs::access(path, Access::WRITE_OK) {
@@ -91,7 +92,7 @@ pub(super) fn find_write_refusal(path: &Path, meta: &Metadata) -> Option<Errno> 
     }
 }
 
-/// Files are made there, such as those of SQLite's log.
+/// Checks that files can be created in the folder, such as SQLite's log.
 pub(super) fn check_folder_is_writable(about: &'static str, file: &Path, found: &mut Diagnosis) {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -105,7 +106,7 @@ pub(super) fn check_folder_is_writable(about: &'static str, file: &Path, found: 
     }
 }
 
-/// What follows from a file that cannot be written although it can be read, and what to do.
+/// Describes the consequence of a file that cannot be written, and what to do.
 pub(super) fn describe_write_refusal(path: &Path, why: Errno, stops: &str, remedy: &str) -> String {
     let shown = path.display();
     if why == Errno::ROFS {

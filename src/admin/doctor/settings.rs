@@ -1,4 +1,4 @@
-//! The settings, and what running services saw of a wrong set-up.
+//! Checks the settings, and reports setup problems that running services recorded.
 
 use super::findings::{Diagnosis, Verdict};
 use crate::config::Config;
@@ -34,7 +34,7 @@ pub(super) fn check_settings(config: &Config, found: &mut Diagnosis) {
     }
 }
 
-/// What running services saw of a wrong set-up, and wrote down as events.
+/// Reports the setup problems that running services recorded as events.
 pub(super) fn report_setup_events(config: &Config, events: &[SetupEvent], found: &mut Diagnosis) {
     const ABOUT: &str = "settings";
     let here = config.public_url.origin();
@@ -48,7 +48,7 @@ pub(super) fn report_setup_events(config: &Config, events: &[SetupEvent], found:
                  `X-Forwarded-For`"
             )
         } else if accepted.contains(thing) {
-            continue; // the setting was mended since
+            continue; // the setting was corrected since
         } else {
             format!(
                 "a page at {thing} was refused (last at {at}), since public_url is {here}: if users \
@@ -59,7 +59,7 @@ pub(super) fn report_setup_events(config: &Config, events: &[SetupEvent], found:
     }
 }
 
-/// Who may register, which decides who gets into the apps.
+/// Reports who may register, which decides who gets access to the apps.
 pub(super) fn check_registration(config: &Config, found: &mut Diagnosis) {
     let verdict = if config.opens_apps_to_all() { Verdict::Note } else { Verdict::Ok };
     found.add("registration", verdict, config.who_may_register());

@@ -1,4 +1,4 @@
-//! Why nothing, or not everything, is imported.
+//! The error of an import.
 
 use std::error;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::embed::Error;
 
-/// Why a file is not imported.
+/// Why a file was not imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -26,10 +26,10 @@ pub enum ImportError {
         "line {0}: a quotation mark is not closed, or a field holds a line break; nothing was imported"
     )]
     UnclosedQuote(u64),
-    /// The file cannot be read on.
+    /// The rest of the file cannot be read.
     #[error(transparent)]
     Malformed(Box<dyn error::Error + Send + Sync>),
-    /// As many rows are refused, and the options do not say to skip them.
+    /// This many rows were refused, and the options do not say to skip them.
     #[error("{} refused, and nothing was imported", count_rows(*.0))]
     Refused(u64),
     #[error("{cause}; {} imported before, run it again to go on", count_users(*.added))]

@@ -1,4 +1,4 @@
-//! What a row says of a user, and what is wrong with it.
+//! Parses the fields of a row.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -10,7 +10,7 @@ use crate::core::usernames::{BadUsername, Username};
 use crate::domain::imports::{ImportedPassword, ImportedUser};
 use crate::domain::passwords::imported::BadHash;
 
-/// What a row says.
+/// The fields of a row.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
@@ -20,12 +20,12 @@ pub(super) struct Fields {
     created_at: Option<String>,
 }
 
-/// The columns of a CSV file; the first two must be there.
+/// The columns of a CSV file. The first two are required.
 const COLUMNS: [&str; 4] = ["username", "password_hash", "disabled", "created_at"];
 
-/// Where the columns of a CSV file are.
+/// The positions of the columns in a CSV file.
 pub(super) struct Columns {
-    /// How many there are.
+    /// The number of columns.
     width: usize,
     username: usize,
     password_hash: usize,
@@ -50,7 +50,7 @@ impl Columns {
         Ok(Self { width: header.len(), username, password_hash, disabled, created_at })
     }
 
-    /// The fields of a record; or what is wrong with it, without the record.
+    /// Parses a record. The error says what is wrong without repeating the record.
     pub(super) fn parse(&self, record: &csv::ByteRecord) -> Result<Fields, String> {
         if record.len() != self.width {
             return Err(format!(
@@ -63,7 +63,7 @@ impl Columns {
             .map_err(|_| "it is not in UTF-8".to_owned())?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
-        // Excel writes TRUE, Python True, PostgreSQL t
+        // Excel writes TRUE, Python True, PostgreSQL t.
         let disabled = some(self.disabled).map(|text| text.to_ascii_lowercase());
         let disabled = match disabled.as_deref() {
             None => None,
@@ -80,7 +80,7 @@ impl Columns {
     }
 }
 
-/// The user that a row describes; or what is wrong with it.
+/// Converts the fields to a user. The error says what is wrong.
 pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let name = &fields.username;
     let username = Username::parse(name).map_err(|bad| describe_bad_username(name, bad))?;
@@ -97,10 +97,10 @@ pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     })
 }
 
-/// What lies before it can be printed again in any zone: four digits of a year.
+/// Times before this have a year with four digits in every time zone, so they can be printed.
 const YEAR_9999: i64 = 253_370_764_800;
 
-/// An instant of RFC 3339, which allows a space for the `T`, as SQL prints it.
+/// Parses a time in RFC 3339, which allows a space instead of the `T`, as SQL prints it.
 pub(super) fn parse_instant(text: &str) -> Result<Timestamp, ()> {
     let text = text.replacen(' ', "T", 1);
     let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(drop)?;
@@ -124,17 +124,17 @@ fn describe_bad_hash(name: &str, bad: BadHash) -> String {
 const NO_USER: &str = "it must be an object with username, password_hash, and nothing else but \
     disabled (true or false) and created_at";
 
-/// The fields of a line of JSON; or what is wrong with it, without the line.
+/// Parses a line of JSON. The error says what is wrong without repeating the line.
 pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
     let fields = serde_json::from_slice(line).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => NO_USER.to_owned(),
         _ => format!("it is no JSON from column {} on", error.column()),
     })?;
-    // serde takes an array of the values for an object, too
+    // serde also accepts an array of the values.
     if line.trim_ascii_start().starts_with(b"{") { Ok(fields) } else { Err(NO_USER.to_owned()) }
 }
 
-/// Why a text is no user name, in a sentence that quotes it.
+/// Explains why a text is not a valid user name, in a sentence that quotes it.
 pub(crate) fn describe_bad_username(name: &str, bad: BadUsername) -> String {
     let rule = match bad {
         BadUsername::Empty => "a user name must not be empty",

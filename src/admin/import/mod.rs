@@ -1,4 +1,4 @@
-//! Users of another system, from a file of CSV or JSON Lines.
+//! Imports users of another system from a CSV or JSON Lines file.
 
 mod error;
 mod fields;
@@ -14,7 +14,7 @@ pub use self::format::ImportFormat;
 pub(crate) use self::users::import_into;
 pub use self::users::{ImportEvent, ImportOptions, ImportReport, RefusedRow, import_users};
 
-/// What a fuzz target reads, see `fuzz/`. No other build has it.
+/// Functions for the fuzz targets in `fuzz/`. No other build contains them.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     use std::path::Path;
@@ -23,10 +23,10 @@ pub mod fuzzing {
     use super::rows::Rows;
     use crate::domain::imports::ImportedUser;
 
-    /// The user, or why the row is refused.
+    /// The user, or the reason why the row is refused.
     pub type Entry = Result<ImportedUser, String>;
 
-    /// The rows of a file with their lines; or why it is no such file.
+    /// The rows of a file with their line numbers, or the reason why the file is refused.
     pub fn import(path: &Path, is_csv: bool) -> Result<Vec<(u64, Entry)>, String> {
         let format = if is_csv { ImportFormat::Csv } else { ImportFormat::Jsonl };
         let rows = Rows::open(path, format).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The rows of a file: CSV with a header, or JSON Lines.
+//! Reads the rows of an import file: CSV with a header, or JSON Lines.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,16 +12,16 @@ use super::format::ImportFormat;
 use crate::core::usernames::Username;
 use crate::domain::imports::ImportedUser;
 
-/// The most bytes of a line of JSON; a user has a few hundred.
+/// The maximum length of a JSON line in bytes. A user takes a few hundred.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// A row that was read: the user, or why it is refused.
+/// A row: the user, or the reason why the row is refused.
 pub(super) struct Row {
     pub line: u64,
     pub user: Result<ImportedUser, String>,
 }
 
-/// The rows of a file.
+/// An iterator over the rows of a file.
 pub(super) struct Rows {
     source: Source,
     names: Names,
@@ -41,7 +41,8 @@ impl Rows {
         let reader = BufReader::new(CountedFile { file, read: 0 });
         let source = match format {
             ImportFormat::Csv => {
-                // a record of whatever length is looked at: a stray quotation mark makes such ones
+                // Records of any length are accepted here: a stray quotation mark produces them,
+                // and the error should name the line.
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let columns = Columns::find(reader.headers().map_err(ImportError::malformed)?)?;
                 Source::Csv { reader, columns, record: csv::ByteRecord::new() }
@@ -51,7 +52,7 @@ impl Rows {
         Ok(Self { source, names: Names::default() })
     }
 
-    /// How many bytes of the file were read.
+    /// The number of bytes that were read.
     pub(super) fn bytes_read(&self) -> u64 {
         match &self.source {
             Source::Csv { reader, .. } => reader.get_ref().get_ref().read,
@@ -60,7 +61,7 @@ impl Rows {
     }
 }
 
-/// A file that counts what is read of it.
+/// A file that counts the bytes that are read.
 struct CountedFile {
     file: File,
     read: u64,
@@ -93,8 +94,8 @@ impl Iterator for Rows {
     }
 }
 
-/// The names of a file: a number for each, of 64 bits under a random key. Among a million names two
-/// have the same one about once in forty million files; the second is refused then.
+/// The user names in the file so far, as keyed 64-bit hashes. In a file with a million names, the
+/// probability of a collision is one in forty million; then the second user is refused.
 #[derive(Default)]
 struct Names {
     hasher: RandomState,
@@ -107,7 +108,7 @@ impl Names {
     }
 }
 
-/// The line of a row, and its fields or what is wrong with it.
+/// The line number of a row, and its fields or what is wrong with them.
 type Entry = (u64, Result<Fields, String>);
 
 impl Source {
@@ -147,12 +148,13 @@ impl Source {
     }
 }
 
-/// Windows programs begin UTF-8 by a byte order mark.
+/// Removes the byte order mark with which Windows programs start UTF-8 files.
 fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
-/// No field of a user has lines: one that has them swallowed rows behind a stray quotation mark.
+/// Whether a field contains a line break. No valid field does: a stray quotation mark has swallowed
+/// rows.
 fn is_unclosed(record: &csv::ByteRecord) -> bool {
     record.as_slice().contains(&b'\n')
 }

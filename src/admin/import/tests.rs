@@ -1,4 +1,4 @@
-//! Which rows of a file are taken, and why others are refused.
+//! Tests which rows of a file are accepted, and why others are refused.
 
 use std::io::Write;
 
@@ -147,7 +147,7 @@ proptest! {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(text).unwrap();
             let rows = Rows::open(file.path(), format);
-            // a quotation mark that is not closed ends the reading
+            // An unclosed quotation mark ends the reading.
             let read = rows.unwrap_or_else(|error| panic!("{error}")).take_while(Result::is_ok);
             prop_assert!(read.count() <= text.len());
         }

@@ -1,7 +1,7 @@
-//! The import: every row is checked before any is added.
+//! Imports users from a file. All rows are checked before any is added.
 //!
-//! The file is read twice: once to check every row, and once to add them, so that memory holds no
-//! more than a batch and a number for each name.
+//! The file is read twice, first to check the rows and then to add them, so that memory contains
+//! only a batch of users and a hash of each name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,30 +18,30 @@ use crate::app::{self, Environment};
 use crate::domain::Domain;
 use crate::domain::imports::BATCH;
 
-/// How a file is read.
+/// The options of an import.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImportOptions {
-    /// Without it, the ending of the file's name says the format.
+    /// The format of the file. By default, the file extension decides.
     pub format: Option<ImportFormat>,
-    /// Import the other rows when some are refused, instead of none.
+    /// Whether to import the other rows if some are refused. By default, nothing is imported then.
     pub skip_refused: bool,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Users who are there now.
+    /// The number of users that were added.
     pub added: u64,
-    /// Users who were there before, and stay as they are.
+    /// The number of users that existed before, which are left unchanged.
     pub existing: u64,
-    /// Rows that were left out.
+    /// The number of refused rows.
     pub refused: u64,
-    /// How many of the users, added or existing, have no password in the file.
+    /// The number of users, added or existing, without a password in the file.
     pub without_password: u64,
 }
 
-/// What is told during an import.
+/// An event during an import.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ImportEvent {
@@ -53,17 +53,17 @@ pub enum ImportEvent {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RefusedRow {
-    /// Its line in the file, from 1 on.
+    /// The line number, starting at 1.
     pub line: u64,
-    /// Why it is refused, in a sentence that holds no hash.
+    /// The reason, in a sentence that contains no password hash.
     pub reason: String,
 }
 
-/// Adds the users of a file, with the password hashes of the system that they come from: Argon2, bcrypt,
-/// scrypt and PBKDF2 as PHC, Django, Devise, `PocketBase` and Better Auth write them.
+/// Adds the users of a file, with the password hashes of their previous system: Argon2, bcrypt,
+/// scrypt and PBKDF2 in the formats of PHC, Django, Devise, `PocketBase` and Better Auth.
 ///
-/// Every row is checked before any is added. Existing users are left unchanged, so importing a file twice is
-/// safe, and an import that was interrupted goes on when it is run again.
+/// All rows are checked before any is added. Existing users are left unchanged, so importing a file
+/// twice is safe, and an interrupted import continues when it is run again.
 pub async fn import_users(
     installation: &Installation,
     file: &Path,
@@ -77,7 +77,7 @@ pub async fn import_users(
     imported
 }
 
-/// The same for a domain that is open.
+/// Like [`import_users`], with an open domain.
 pub(crate) async fn import_into(
     domain: &Domain,
     file: &Path,
@@ -100,7 +100,7 @@ struct UserFile {
     format: ImportFormat,
 }
 
-/// What the rows are.
+/// The numbers of rows by kind.
 #[derive(Default)]
 struct Checked {
     good: u64,
@@ -109,7 +109,7 @@ struct Checked {
 }
 
 impl UserFile {
-    /// Reads the file and tells which rows are refused, and why.
+    /// Checks all rows, and reports those that are refused.
     fn check(&self, on_event: &mut impl FnMut(ImportEvent)) -> Result<Checked, ImportError> {
         let mut checked = Checked::default();
         let total = self.size()?;
@@ -132,7 +132,7 @@ impl UserFile {
         Ok(checked)
     }
 
-    /// Reads the file again and adds the good rows in batches; how many were new.
+    /// Reads the file again and adds the valid rows in batches. Returns the number of new users.
     async fn add(
         &self,
         domain: &Domain,
@@ -161,8 +161,8 @@ impl UserFile {
                 .await
                 .map_err(|fault| ImportError::Interrupted { added, cause: Box::new(fault) })?;
             batch.clear();
-            // a running service waits for the writer in naps that grow with its waiting: a gap of a
-            // quarter of that is not missed
+            // While a running service waits for the writer, it sleeps for increasing intervals. A
+            // pause of a quarter of the batch's time is long enough that it gets its turn.
             sleep(start.elapsed() / 4).await;
         }
     }
