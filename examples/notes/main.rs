@@ -7,10 +7,11 @@ use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response, error::InternalServerError, handler, web::Html};
 use poem_openapi::{ApiResponse, ContactObject, LicenseObject, Object, OpenApi, Tags};
 use poem_openapi::{param::Path, payload::Json};
-use sqlx::SqlitePool;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlStr, SqlitePool};
 
 /// A note.
-#[derive(Object, sqlx::FromRow)]
+#[derive(Object)]
 struct Note {
     /// Its id, which is random.
     id: String,
@@ -64,7 +65,9 @@ impl Notes {
     async fn list(&self, who: SignedIn) -> poem::Result<Json<NoteList>> {
         let sql = "select id, text from notes where account_id = $1 order by rowid desc limit 100";
         let notes = sqlx::query_as(sql).bind(who.account_id()).fetch_all(&self.pool).await;
-        Ok(Json(NoteList { notes: notes.map_err(InternalServerError)? }))
+        let notes = notes.map_err(InternalServerError)?;
+        let notes = notes.into_iter().map(|(id, text)| Note { id, text }).collect();
+        Ok(Json(NoteList { notes }))
     }
 
     /// Write a note
@@ -74,9 +77,9 @@ impl Notes {
     async fn write(&self, draft: Session<Draft>, note: Json<Draft>) -> poem::Result<Json<Note>> {
         let sql = "insert into notes (account_id, text) values ($1, $2) returning id, text";
         let note = sqlx::query_as(sql).bind(draft.who().account_id()).bind(&note.text);
-        let note = note.fetch_one(&self.pool).await.map_err(InternalServerError)?;
+        let (id, text) = note.fetch_one(&self.pool).await.map_err(InternalServerError)?;
         draft.write(&Draft::default()).await?;
-        Ok(Json(note))
+        Ok(Json(Note { id, text }))
     }
 
     /// Remove a note
@@ -138,7 +141,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let cloakroom = Cloakroom::open(Settings::load()?).await?;
     let Database::Sqlite(pool) = cloakroom.database() else { return Err("wants SQLite".into()) };
-    let mut migrations = sqlx::migrate!("examples/notes/migrations");
+    let sql = SqlStr::from_static(include_str!("migrations/0001_notes.sql"));
+    let first = Migration::new(1, "notes".into(), MigrationType::Simple, sql, false);
+    let mut migrations = Migrator::with_migrations(vec![first]);
     migrations.dangerous_set_table_name("_notes_migrations"); // Cloakroom notes its own in sqlx's
     migrations.run(&pool).await?;
     let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0").description("One's own notes.");

@@ -1,9 +1,8 @@
 //! The table of rate limits and backoff: counted attempts.
 
-use sqlx::FromRow;
-
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::from_row::from_row;
 use super::engine::query::Query;
 use super::errors::context;
 use super::group_commit::RollbackScope;
@@ -13,7 +12,7 @@ use crate::core::error::InternalError;
 pub type AttemptKey = [u8; 16];
 
 /// The counts of a key. All fields are zero if the key has no row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttemptRow {
     pub failures: i64,
     pub free_at: i64,
@@ -24,6 +23,8 @@ pub struct AttemptRow {
     /// Failures up to this number were reset.
     pub forgiven: i64,
 }
+
+from_row!(AttemptRow { failures, free_at, last_at, counted, forgiven });
 
 /// The time of the node that counts. `trusted_until` bounds the times in rows of other nodes, whose
 /// clocks differ a little: a row with a later time was written with a wrong clock.

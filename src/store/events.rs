@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlx::FromRow;
-
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::from_row::from_row;
 use super::errors::context;
 use super::group_commit::RollbackScope;
 use crate::core::error::InternalError;
 
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
     /// Starts with the time, so that the newest event has the largest id.
     pub id: Vec<u8>,
@@ -25,13 +24,27 @@ pub struct EventRow {
     pub request_id: Option<String>,
 }
 
+from_row!(EventRow {
+    id,
+    at,
+    event,
+    refusal,
+    account_id,
+    session_id,
+    thing,
+    count,
+    address,
+    request_id
+});
+
 /// An event, with the user name of its account if the account still exists.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct NamedEventRow {
-    #[sqlx(flatten)]
     pub event: EventRow,
     pub username: Option<String>,
 }
+
+from_row!(NamedEventRow { username, ..event });
 
 /// The range of a page of events: `from` is included, `before` is not.
 #[derive(Debug, Clone)]

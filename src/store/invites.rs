@@ -1,20 +1,21 @@
 //! The table `invites`.
 
-use sqlx::FromRow;
-
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::from_row::from_row;
 use super::errors::context;
 use crate::core::error::InternalError;
 use crate::core::secret::InviteDigest;
 
 /// An unused invite.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct InviteRow {
     pub id: String,
     pub created_at: i64,
     pub expires_at: i64,
 }
+
+from_row!(InviteRow { id, created_at, expires_at });
 
 impl Store {
     /// Adds an invite.

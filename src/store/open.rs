@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Store;
-use super::engine::{postgres, sqlite};
+use super::engine::{migrations, postgres, sqlite};
 use super::errors::context;
 use super::file_guard::StorageFailure;
 use super::open_error::OpenError;
@@ -85,8 +84,8 @@ impl Store {
 
     /// The version of the newest migration that this program has.
     pub fn newest_schema() -> i64 {
-        let newest = |known: &Migrator| known.iter().map(|migration| migration.version).max();
-        newest(&sqlite::MIGRATIONS).unwrap_or_default()
+        let versions = migrations::SQLITE.iter().map(|migration| migration.version);
+        versions.max().unwrap_or_default()
     }
 
     /// Checks that the database answers.

@@ -1,20 +1,21 @@
 //! The table `session_data`: application data of sessions, which is deleted together with the
 //! session.
 
-use sqlx::FromRow;
-
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::from_row::from_row;
 use super::errors::context;
 use super::group_commit::RollbackScope;
 use crate::core::error::InternalError;
 
 /// The session data of one type, and the number of its changes.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct DataRow {
     pub value: String,
     pub version: i64,
 }
+
+from_row!(DataRow { value, version });
 
 /// A session, and the name of one type of data in it.
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +39,11 @@ impl Store {
         &self,
         place: DataPlace<'_>,
     ) -> Result<Option<Option<DataRow>>, InternalError> {
-        #[derive(FromRow)]
         struct Found {
             value: Option<String>,
             version: Option<i64>,
         }
+        from_row!(Found { value, version });
         let found: Option<Found> = self
             .reader()
             .query(

@@ -1,20 +1,20 @@
 //! The row types of accounts.
 
-use sqlx::FromRow;
-
 use crate::core::secret::PasswordHash;
+use crate::store::engine::from_row::from_row;
 
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct AccountRow {
     pub id: String,
     pub username: String,
-    #[sqlx(try_from = "String")]
     pub password_hash: PasswordHash,
     /// Increases with every change of the password.
     pub password_version: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
 }
+
+from_row!(AccountRow { id, username, password_hash as String, password_version, created_at, disabled_at });
 
 /// A password hash for its row. `cost` is the time to verify it in microseconds, by which the most
 /// expensive hash is found; `pepper` is the id of the pepper that it needs.

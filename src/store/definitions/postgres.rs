@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::report::{DefinitionReport, Definitions, MIGRATIONS_TABLE, compare};
-use crate::store::engine::postgres;
+use crate::store::engine::migrations;
 
 /// The reference consists of temporary tables, which are created in a transaction that is rolled
 /// back.
@@ -13,7 +13,7 @@ pub async fn check(connection: &mut PgConnection, schema: i64) -> sqlx::Result<D
     let mut all = connection.begin().await?;
     let mut reference = all.begin().await?;
     sqlx::query("set local search_path = pg_temp").execute(&mut *reference).await?;
-    for migration in postgres::MIGRATIONS.iter().filter(|migration| migration.version <= schema) {
+    for migration in migrations::POSTGRES.iter().filter(|migration| migration.version <= schema) {
         sqlx::raw_sql(migration.sql.clone()).execute(&mut *reference).await?;
     }
     let names = "select relname::text from pg_class

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 use super::report::{DefinitionReport, Definitions, MIGRATIONS_TABLE, compare, tables};
-use crate::store::engine::sqlite;
+use crate::store::engine::migrations;
 
 pub async fn check(
     connection: &mut SqliteConnection,
     schema: i64,
 ) -> sqlx::Result<DefinitionReport> {
     let mut reference = SqliteConnection::connect("sqlite::memory:").await?;
-    for migration in sqlite::MIGRATIONS.iter().filter(|migration| migration.version <= schema) {
+    for migration in migrations::SQLITE.iter().filter(|migration| migration.version <= schema) {
         sqlx::raw_sql(migration.sql.clone()).execute(&mut reference).await?;
     }
     let made = read(&mut reference).await?;

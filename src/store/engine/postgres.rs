@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::migrations;
 use super::pg_address::{parse, with_deadlines};
 use super::pg_hosts::{PgHosts, in_one_line, unreachable};
 use crate::store::line_ends;
@@ -15,7 +16,6 @@ use crate::store::open_error::OpenError;
 
 /// How long a request waits for a free connection before it gets 503.
 const ACQUIRE: Duration = Duration::from_secs(1);
-pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// The notification channel by which a revocation wakes the feeds.
 pub const CHANNEL: &str = "cloakroom_endings";
@@ -86,7 +86,7 @@ pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenEr
     let applied =
         applied.map_err(|error| OpenError::from_migration(MigrateError::Execute(error)))?;
     for (version, checksum) in &applied {
-        match MIGRATIONS.iter().find(|migration| migration.version == *version) {
+        match migrations::POSTGRES.iter().find(|migration| migration.version == *version) {
             None => return Err(OpenError::Newer(*version)),
             Some(known) if known.checksum[..] != checksum[..] => {
                 return Err(line_ends::mismatch(known, checksum));
@@ -94,7 +94,7 @@ pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenEr
             Some(_) => {}
         }
     }
-    Ok(applied.len() == MIGRATIONS.iter().count())
+    Ok(applied.len() == migrations::POSTGRES.iter().count())
 }
 
 /// Runs the missing migrations; sqlx holds an advisory lock meanwhile. If none is missing, nothing
@@ -107,7 +107,7 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
     if is_done {
         return Ok(());
     }
-    MIGRATIONS.run(pool).await.map_err(|error| match &error {
+    migrations::POSTGRES.run(pool).await.map_err(|error| match &error {
         MigrateError::Execute(sqlx::Error::Database(cause))
         | MigrateError::ExecuteMigration(sqlx::Error::Database(cause), _)
             if cause.code().as_deref() == Some("42501") =>

@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
+use super::migrations;
 use crate::core::ownership;
 use crate::store::errors::is_damage;
 use crate::store::file_guard::FileGuard;
@@ -41,8 +42,6 @@ const PAGE_CACHE_KIB: u32 = 512;
 /// A connection that was opened while the file was not writable remains read-only, without an error
 /// that says so. So connections are replaced regularly.
 const GUEST_LIFETIME: Duration = Duration::from_mins(1);
-
-pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 #[derive(Debug)]
 pub struct Pools {
@@ -153,12 +152,12 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     let failed = |error| OpenError::from_migration(MigrateError::Execute(error));
     // The pool has only this connection.
     sqlx::query("pragma synchronous = normal").execute(writer).await.map_err(failed)?;
-    match MIGRATIONS.run(writer).await {
+    match migrations::SQLITE.run(writer).await {
         Err(MigrateError::VersionMismatch(version)) => {
             let ran =
                 sqlx::query_scalar("select checksum from _sqlx_migrations where version = $1");
             let ran: Vec<u8> = ran.bind(version).fetch_one(writer).await.map_err(failed)?;
-            let known = MIGRATIONS.iter().find(|migration| migration.version == version);
+            let known = migrations::SQLITE.iter().find(|migration| migration.version == version);
             return Err(
                 known.map_or(OpenError::Changed(version), |known| line_ends::mismatch(known, &ran))
             );

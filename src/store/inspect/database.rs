@@ -15,7 +15,7 @@ use crate::core::ownership;
 use crate::store::Store;
 use crate::store::definitions::{self, DefinitionReport};
 use crate::store::engine::connection::Pool;
-use crate::store::engine::{postgres, sqlite};
+use crate::store::engine::{migrations, postgres, sqlite};
 use crate::store::errors::{context, is_damage};
 use crate::store::file_guard::FileGuard;
 use crate::store::held_usernames::SECRETS_IN_USE;
@@ -39,7 +39,7 @@ impl Store {
             let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
             let pool = pool.connect_lazy_with(options);
             let seen =
-                inspect(Pool::Postgres(&pool), &postgres::MIGRATIONS, level, (demo_users, now))
+                inspect(Pool::Postgres(&pool), &migrations::POSTGRES, level, (demo_users, now))
                     .await;
             pool.close().await;
             return seen
@@ -60,7 +60,7 @@ impl Store {
         let pool = pool.connect_lazy_with(options);
         let files = FileGuard::unwatched();
         let sqlite = Pool::Sqlite(&pool, &files);
-        let seen = inspect(sqlite, &sqlite::MIGRATIONS, level, (demo_users, now)).await;
+        let seen = inspect(sqlite, &migrations::SQLITE, level, (demo_users, now)).await;
         pool.close().await;
         seen.map_err(|error| {
             let is_damaged = is_damage(&error);

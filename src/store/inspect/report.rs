@@ -1,8 +1,7 @@
 //! The report of an inspection.
 
-use sqlx::FromRow;
-
 use crate::store::definitions::DefinitionReport;
+use crate::store::engine::from_row::from_row;
 
 /// The state of a database.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub struct DatabaseReport {
 }
 
 /// An event by which a running service records that a setting or a proxy is wrong.
-#[derive(Debug, PartialEq, Eq, FromRow)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SetupEvent {
     pub event: String,
     /// The origin or the address that is affected.
@@ -42,6 +41,8 @@ pub struct SetupEvent {
     /// The time of the latest such event.
     pub at: i64,
 }
+
+from_row!(SetupEvent { event, thing, at });
 
 /// The events that describe setup problems.
 pub const SETUP_EVENTS: [&str; 2] = ["public_url_mismatch", "forwarded_ignored"];

@@ -1,10 +1,9 @@
 //! The row types of sessions.
 
-use sqlx::FromRow;
-
 use crate::core::secret::SidDigest;
+use crate::store::engine::from_row::from_row;
 
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct SessionRow {
     pub id: String,
     pub account_id: String,
@@ -16,16 +15,34 @@ pub struct SessionRow {
     pub browser: Option<String>,
 }
 
+from_row!(SessionRow {
+    id,
+    account_id,
+    remember,
+    created_at,
+    last_seen_at,
+    expires_at,
+    address,
+    browser
+});
+
 /// A session, whether it has ended or not, and its account.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct FoundSessionRow {
-    #[sqlx(flatten)]
     pub session: SessionRow,
     pub ended_at: Option<i64>,
     pub username: String,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
 }
+
+from_row!(FoundSessionRow {
+    ended_at,
+    username,
+    account_created_at,
+    account_disabled_at,
+    ..session
+});
 
 #[derive(Debug)]
 pub struct NewSessionRow<'a> {
