@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use crate::domain::passwords::cost::{BadCost, HashCost};
 use crate::domain::passwords::rules::{FEWEST_CHARS, LEAST_CHARS};
 
-/// A shorter password is not safe whatever other measures there are, and users do not type a longer
+/// A shorter password is not safe even with other measures, and users do not type a longer
 /// one.
 const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
 

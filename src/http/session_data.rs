@@ -164,7 +164,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
         Self::parse(kept.as_deref())
     }
 
-    /// Writes the value, whatever the present one is.
+    /// Writes the value unconditionally.
     pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
         Ok(self.state.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
     }

@@ -13,8 +13,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Performs a TLS handshake without verifying the certificate, which names the public host and not
-/// this address. The client sends nothing secret, and whoever could impersonate the server could do
-/// so without TLS as well.
+/// this address. The client sends nothing secret, and an attacker who could impersonate the server
+/// could do so without TLS as well.
 pub async fn connect_insecure(
     at: SocketAddr,
     stream: TcpStream,

@@ -1,4 +1,4 @@
-//! Clients that go away in the middle. `ABORTS` makes them as many as one has time for.
+//! Clients that disconnect in the middle of a request. `ABORTS` sets the number of aborts.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const OPEN: &str = "select count(*) from pg_stat_activity
                     where application_name = current_setting('application_name')
                       and state like 'idle in transaction%'";
 
-/// Random enough, and the same each time.
+/// A pseudorandom delay, the same in each run.
 fn patience(n: u64) -> Duration {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     Duration::from_micros(mixed % 20_000)
@@ -39,7 +39,7 @@ async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write(
             }
         };
     }
-    // what is acknowledged now is there, on whichever connection it went
+    // All writes that are acknowledged now persist, on any connection.
     let mut stayed = Vec::new();
     for n in 0..30 {
         stayed.push(house.signed_in(&format!("stays{n}")).await);
@@ -47,7 +47,7 @@ async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write(
     let stays = "select count(*) from accounts where username like 'stays%'";
     assert_eq!(house.count(stays).await, 30);
     if house.is_on_postgres() {
-        // what is written beside the requests is between two statements now and then
+        // A background write may be between two statements.
         assert!(house.eventually(async || house.count(OPEN).await == 0).await, "one stays open");
     }
     for client in stayed {

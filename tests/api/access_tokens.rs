@@ -1,4 +1,5 @@
-//! Tokens for other services: what they say, how they are verified, and that they open nothing here.
+//! Access tokens for other services: their claims, how they are verified, and that Cloakroom itself
+//! refuses them.
 
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ async fn the_published_keys_verify_it_for_its_audience_alone() {
     let key = DecodingKey::from_jwk(&jwk).unwrap();
     let verified = |audience: &str| {
         let mut rules = Validation::new(Algorithm::EdDSA);
-        rules.validate_exp = false; // the clock of the house stands still
+        rules.validate_exp = false; // the test's clock stands still
         rules.set_audience(&[audience]);
         rules.set_issuer(&["http://127.0.0.1:8000"]);
         jsonwebtoken::decode::<Value>(&token, &key, &rules).is_ok()
@@ -95,7 +96,7 @@ async fn only_audiences_of_the_settings_are_served() {
 async fn a_token_does_not_outlive_its_session() {
     let house = house().await;
     let ann = house.signed_in("ann").await;
-    // a minute after START
+    // A minute after START.
     house.sql("update sessions set expires_at = 1767225660000").await;
     house.wait(Duration::from_secs(10));
     let answer = ask(&ann, API).await.json();

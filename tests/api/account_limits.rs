@@ -1,5 +1,5 @@
-//! What one account may change, and how much of the audit is its own (row 3 of the attack note of
-//! 2026-11).
+//! The limits of changes by one account, and of its share of the audit log (row 3 of the attack
+//! note of 2026-11).
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn end(client: &Client<'_>, id: &str) -> Answer {
     client.send(request(Method::DELETE, &format!("/sessions/{id}")).finish()).await
 }
 
-/// Adds this many sessions of ann's, which cost no sign-in.
+/// Adds this many sessions to ann's account, without logins.
 async fn add_sessions(house: &House) {
     house
         .sql(if house.is_on_postgres() {
@@ -42,7 +42,7 @@ async fn add_sessions(house: &House) {
         .await;
 }
 
-/// How many rows there are of what is written when something happens.
+/// The number of rows in each table that changes are recorded in.
 async fn written(house: &House) -> [i64; 3] {
     let mut before = [-1; 3];
     loop {
@@ -56,7 +56,7 @@ async fn written(house: &House) -> [i64; 3] {
             return now;
         }
         before = now;
-        // the service writes events by itself, too: some may be on their way
+        // The service writes events in the background, so some may not be written yet.
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
 }

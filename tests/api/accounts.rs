@@ -1,4 +1,4 @@
-//! Making accounts.
+//! Registration.
 
 use cloakroom::config::{PasswordSettings, Registration, Settings};
 use cloakroom::core::usernames::RESERVED;
@@ -101,7 +101,7 @@ async fn pwd_03_the_length_of_a_password_is_that_of_its_composed_form() {
     let house = House::new().await;
     let body = json!({ "username": "ann", "password": "Åström".repeat(40) });
     assert_eq!(house.stranger().post("/register", &body).await.status, 201);
-    let decomposed = "A\u{30a}stro\u{308}m".repeat(40); // 320 characters as they are typed
+    let decomposed = "A\u{30a}stro\u{308}m".repeat(40); // 320 characters as typed
     assert_eq!(house.stranger().log_in("ann", &decomposed).await.status, 200);
     let eight = json!({ "username": "bob", "password": "e\u{301}".repeat(8) });
     assert_eq!(house.stranger().post("/register", &eight).await.errors()[0].1, "too_short");
@@ -241,7 +241,7 @@ async fn pwd_06_names_that_are_written_otherwise_are_one_account() {
         assert_eq!(unknown.refusal(), (403, "invalid_credentials".into()), "{name}");
     }
     for name in ["fiona", "strasse", "i"] {
-        house.signed_in(name).await; // and they are somebody else's for the asking
+        house.signed_in(name).await; // another user has it now
     }
 }
 
@@ -251,7 +251,7 @@ async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
     for name in [
         "аlice",              // Cyrillic а
         "αlice",              // Greek alpha
-        "алиса",              // an alphabet of its own
+        "алиса",              // another alphabet
         "al\u{200b}ice",      // zero-width space
         "al\u{200d}ice",      // zero-width joiner
         "\u{202e}ecila",      // right to left
@@ -322,7 +322,7 @@ async fn enu_05_ids_are_random_and_tell_nothing() {
     starts.dedup();
     assert!(starts.len() > 20, "all over the alphabet: {starts:?}");
 
-    // somebody else's session and one that never was are the same to who asks
+    // The session of another user and a session that never existed get the same response.
     let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
     let theirs = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
     let mut answers = Vec::new();

@@ -1,5 +1,5 @@
-//! No attempt gets past a limit, whatever the clocks say and however many requests come at once
-//! (row 1 of the attack note of 2026-11), and none is lost to the client that made it.
+//! No attempt bypasses a limit, with clocks that differ and with concurrent requests (row 1 of the
+//! attack note of 2026-11), and no attempt is lost for its client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::house::{House, PASSWORD, START, coming_from, request};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-/// What the clocks of two nodes differ by.
+/// The difference between the clocks of two nodes.
 const SKEW: Duration = Duration::from_millis(300);
 const KEY: AttemptKey = [7; 16];
 
-/// A sign-in with a wrong password; the status.
+/// Logs in with a wrong password, and returns the status.
 async fn fail_from(node: &House, username: &str, address: &str) -> u16 {
     let body = json!({ "username": username, "password": "a wrong password" }).to_string();
     let login = request(Method::POST, "/login").content_type("application/json").body(body);
@@ -73,7 +73,7 @@ async fn att_17_01_forty_requests_at_once_get_no_more_than_the_limit_while_the_c
             checked += u32::from(attempt.await.unwrap());
         }
         assert_eq!(checked, 10, "in round {round}");
-        house.sql("delete from attempts").await; // names have a limit of their own
+        house.sql("delete from attempts").await; // user names have a separate limit
     }
 }
 
@@ -175,7 +175,7 @@ async fn att_17_16_one_attempt_a_day_does_not_keep_a_name_closed() {
         assert_eq!(fail(&house, "ann").await, 403, "one attempt, as soon as it may be");
         assert_eq!(fail(&house, "ann").await, 403);
         assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
-        lock().await; // for that it takes a hundred more
+        lock().await; // that takes a hundred more failures
     }
 }
 
@@ -193,7 +193,7 @@ async fn att_17_16_one_attempt_a_day_does_not_keep_the_devices_of_an_account_clo
         let login = request(Method::POST, "/login").content_type("application/json");
         house.send(login.header(header::COOKIE, device).body(body)).await.status.as_u16()
     };
-    // five failures of each of twenty devices, none of which is a stranger for them
+    // Five failures of each of twenty devices, all of which are known.
     let mut failures = 0;
     'all: for round in 0.. {
         for device in &devices {
@@ -214,7 +214,7 @@ async fn att_17_16_one_attempt_a_day_does_not_keep_the_devices_of_an_account_clo
     assert_eq!(log_in(&devices[1], PASSWORD).await, 200, "and devices do not");
 }
 
-/// What a key becomes by one failure more, without a wait.
+/// The counts of a key after one more failure, without a wait.
 fn step(from: AttemptRow, at: i64) -> BackoffRow {
     let numbered = if from.counted == 0 { at * 1024 } else { from.counted };
     let (failures, counted) = (from.failures + 1, numbered + 1);

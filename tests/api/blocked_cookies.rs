@@ -1,4 +1,4 @@
-//! A browser that keeps no cookies is told so, instead of an empty form without a word.
+//! A browser without cookies gets a message about them, instead of an empty form.
 
 use poem::http::{Method, header};
 
@@ -45,11 +45,12 @@ async fn a_browser_that_sends_the_cookie_of_the_form_back_signs_in() {
     assert!(open(&house, "/login", check).await.header("set-cookie").is_none(), "it is there");
     let answer = submit(&house, "/login", check).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/account")));
-    // the answer that says so sets it, too: whoever allows cookies then signs in at once
+    // The response with the message sets the cookie, too, so that a user who allows cookies then
+    // signs in immediately.
     let told = submit(&house, "/login", "").await;
     let check = told.sets("session-check").unwrap().split(';').next().unwrap().to_owned();
     assert_eq!(submit(&house, "/login", &check).await.status, 303);
-    // and a browser that sends a session cookie keeps cookies
+    // A browser that sends a session cookie keeps cookies.
     assert_eq!(submit(&house, "/login", "session=stale").await.status, 303);
 }
 

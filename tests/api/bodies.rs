@@ -1,4 +1,5 @@
-//! Bad bodies get a documented problem, never a 5xx, never a Rust name; JSON and forms alike.
+//! Invalid bodies, JSON and forms, get a documented problem: never a 5xx, and never the name of a
+//! Rust type.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ async fn post(house: &House, path: &str, kind: &str, body: impl Into<Body>) -> A
     house.send(request(Method::POST, path).content_type(kind).body(body)).await
 }
 
-/// No name of a type, a library or a table shows.
+/// Asserts that no name of a type, a library or a table appears.
 fn tells_nothing(answer: &Answer) {
     for word in ["struct", "serde", "poem", "sqlx", "expected", "View", "::", "accounts"] {
         assert!(!answer.text.contains(word), "{word} in {}", answer.text);
@@ -332,7 +333,7 @@ async fn the_document_says_which_fields_may_be_null() {
 #[tokio::test]
 async fn white_space_around_a_user_name_is_removed_and_none_around_a_password() {
     let house = House::new().await;
-    // as keyboards of phones, spreadsheets and other scripts have it
+    // As phone keyboards, spreadsheets and other scripts produce it.
     for (n, (before, after)) in
         [("", " "), (" ", ""), ("\t", "\r\n"), ("\u{a0}", "\u{3000}"), ("\u{2003}", "\u{85}")]
             .into_iter()

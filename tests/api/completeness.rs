@@ -1,5 +1,5 @@
-//! Everything that the document says an operation may answer is answered here once: a status or a
-//! code that nobody can reach has no place in it.
+//! Every response that the document lists is reached here at least once: a status or a code that no
+//! request can reach must not be documented.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 use crate::contract::{self, DOCUMENT};
 use crate::house::{Answer, Client, House, PASSWORD, coming_from, request};
 
-/// An operation, a status, and the problem's code; no code for what is no problem.
+/// An operation, a status, and the code of the problem, or an empty string.
 type Reached = (String, String, String);
 
-/// What only a panic makes these answer; that one becomes a 500 is tested beside the catcher.
+/// Operations that fail only if they panic. The catcher's own tests check that a panic becomes a
+/// 500.
 const NEVER_BREAK: [&str; 2] = ["getJwks", "getLiveness"];
 
-/// The operations, and what they have answered so far.
+/// The operations, and the responses that were reached.
 #[derive(Default)]
 struct Tour(Mutex<BTreeSet<Reached>>);
 
@@ -41,7 +42,7 @@ impl Tour {
         answer
     }
 
-    /// Sends a request with the cookie of who is signed in.
+    /// Sends a request with the cookie of a signed-in user.
     async fn send_as(&self, client: &Client<'_>, request: Request) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = client.send(request).await;
@@ -50,7 +51,7 @@ impl Tour {
     }
 }
 
-/// Every operation: its method, its path with a made-up id, and what it is.
+/// All operations: method, path with a made-up id, and description.
 fn operations() -> Vec<(Method, String, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, methods)| {
@@ -62,7 +63,7 @@ fn operations() -> Vec<(Method, String, &'static Value)> {
     all.collect()
 }
 
-/// A request that an operation takes: the body is one of the document's examples.
+/// A valid request for an operation: its body is an example of the document.
 fn example(method: &Method, path: &str, operation: &Value) -> Request {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     let Some(schema) = schema.as_str() else { return request(method.clone(), path).finish() };
@@ -113,7 +114,7 @@ async fn every_documented_answer_is_reached_and_no_other() {
     assert!(surprising.is_empty(), "answered, but not documented: {surprising:?}");
 }
 
-/// What does not depend on the operation.
+/// Refusals that do not depend on the operation.
 async fn refusals_at_the_door(tour: &Tour) {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
@@ -229,7 +230,7 @@ async fn too_often(tour: &Tour) {
     }
 }
 
-/// Changes of one account, as fast as it can.
+/// Changes one account as often as its limit allows, and once more.
 async fn too_many_changes(tour: &Tour) {
     let account = Steady { burst: 1, every: Duration::from_secs(2) };
     let house = House::limited(Limits { account, ..Limits::production() }).await;
@@ -245,7 +246,7 @@ async fn too_many_changes(tour: &Tour) {
 async fn too_many_at_once(tour: &Tour) {
     let house = House::new().await;
     let client = house.signed_in("ann").await;
-    // of as many users: a large share would give way to the requests below
+    // Slots of many different users: a single large share would lose slots to the requests below.
     let share = |n| Share::new(None, Some(&format!("nobody{n}")));
     let slots: Vec<_> =
         (0..).map_while(|n| house.domain.hasher.reserve_slot(&share(n)).ok()).collect();
@@ -265,7 +266,7 @@ async fn too_many_at_once(tour: &Tour) {
     }
 }
 
-/// Asks for everything, as somebody whose session nobody has seen yet.
+/// Sends a request to every operation, with a session that is not in the cache.
 async fn ask_for_everything(tour: &Tour, house: &House, client: &Client<'_>) {
     for (method, path, operation) in operations() {
         let mut request = example(&method, &path, operation);

@@ -1,4 +1,5 @@
-//! A browser that sends two different session cookies is told so, on every page and nowhere by a redirect.
+//! A browser that sends two different session cookies gets a message about them on every page, and
+//! is never redirected.
 
 use poem::http::Method;
 
@@ -71,7 +72,7 @@ async fn two_session_cookies_let_no_form_leave_a_session_behind() {
         names_the_cause(&submit(&house, path, &cookies).await, path);
     }
     assert_eq!(sessions().await, 1);
-    // signing out ends the session and deletes the cookie of this service
+    // Signing out ends the session and deletes the cookie of this service.
     let logout = request(Method::POST, "/logout").content_type(FORM).header("accept", "text/html");
     let answer = house.send(logout.header("cookie", &cookies).finish()).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/signed-out")));

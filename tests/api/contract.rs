@@ -1,4 +1,4 @@
-//! Checks every answer against the committed document, so that each behaviour test is a contract
+//! Checks every response against the committed document, so that each behavior test is a contract
 //! test, too.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("the document is JSON")
 });
 
-/// Fails unless the document says that this operation answers so.
+/// Asserts that the document allows this response of the operation.
 pub fn check(method: &Method, path: &str, wants_page: bool, answer: &Answer) {
     let status = answer.status.as_str();
     let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
@@ -56,7 +56,7 @@ pub fn check(method: &Method, path: &str, wants_page: bool, answer: &Answer) {
     }
 }
 
-/// The operation behind a path, if the document has it.
+/// The operation of a path, if the document contains it.
 pub fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let is_it = |template: &str| {
         let (template, path) = (template.split('/'), path.split('/'));
@@ -68,7 +68,7 @@ pub fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     methods.get(method.as_str().to_lowercase())
 }
 
-/// Fails unless the schema of that name holds for this value.
+/// Asserts that the value matches the schema with this name.
 fn matches_schema(name: &str, value: &Value) {
     let errors: Vec<String> = validator(name)
         .iter_errors(value)
@@ -77,14 +77,15 @@ fn matches_schema(name: &str, value: &Value) {
     assert!(errors.is_empty(), "not a {name}: {errors:?} in {value}");
 }
 
-/// Checks the schema of that name. It is made once: that takes longer than many requests.
+/// The validator of the schema with this name. It is built once, because building takes longer than
+/// many requests.
 fn validator(name: &str) -> Arc<Validator> {
     static MADE: Mutex<BTreeMap<String, Arc<Validator>>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = made.get(name) {
         return Arc::clone(known);
     }
-    // OpenAPI 3.0's schemas are those of JSON Schema draft 4, as far as this document uses them.
+    // As far as this document uses them, OpenAPI 3.0's schemas are those of JSON Schema draft 4.
     let schema = json!({
         "$schema": "http://json-schema.org/draft-04/schema#",
         "$ref": format!("#/components/schemas/{name}"),

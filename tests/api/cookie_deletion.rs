@@ -1,5 +1,5 @@
-//! Which cookies a refusal deletes: those of this service whose session ended at least a minute ago, and
-//! no others. ATT-17-15 in `tests/CHECKS.md`.
+//! A refusal deletes the cookies of this service whose session ended at least a minute ago, and no
+//! others. ATT-17-15 in `tests/CHECKS.md`.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ async fn ask(house: &House, cookie: &str) -> Answer {
     answer
 }
 
-/// Refused, and the browser keeps the cookie.
+/// Asserts that the cookie is refused, and not deleted.
 async fn is_kept(house: &House, cookie: &str) {
     assert_eq!(ask(house, cookie).await.header("set-cookie"), None, "{cookie}");
 }
 
-/// Refused, and the browser forgets the cookie.
+/// Asserts that the cookie is refused and deleted.
 async fn is_deleted(house: &House, cookie: &str) {
     assert_eq!(ask(house, cookie).await.header("set-cookie"), Some(CLEARED), "{cookie}");
 }
@@ -34,7 +34,8 @@ async fn change_password(client: &Client<'_>) {
     assert_eq!(client.put("/me/password", &body).await.status, 204);
 }
 
-/// Ends the session of `client` in one of the ways, while `other` is of the same account.
+/// Ends the session of `client` by one of several ways. `other` is another session of the same
+/// account.
 async fn end(house: &House, client: &Client<'_>, other: &Client<'_>, how: &str) {
     let delete = async |path: &str| other.send(request(Method::DELETE, path).finish()).await.status;
     let status = match how {
@@ -79,7 +80,7 @@ async fn att_17_15_cookie_of_an_hours_old_session_stays_for_a_minute_after_its_e
         house.wait(hours(3));
         assert_eq!(house.send(private_with(&[&cookie])).await.status, 200, "{how}");
         end(&house, &client, &other, how).await;
-        // a request that was on its way meanwhile
+        // A request that was on its way meanwhile.
         is_kept(&house, &cookie).await;
         for _ in 0..3 {
             cleanup::remove_ended(&house.domain).await.unwrap();
@@ -107,7 +108,7 @@ async fn att_17_15_a_password_change_signs_nobody_out_whose_requests_are_on_thei
     let late = house.send(private_with(&[&before])).await;
     assert_eq!((late.status.as_u16(), late.header("set-cookie")), (403, None));
     assert_eq!(browser.get("/private").await.status, 200);
-    // the page likewise
+    // The same for the page.
     let page = request(Method::GET, "/account").header("accept", "text/html");
     let page = house.send(page.header("cookie", &before).finish()).await;
     assert_eq!((page.status.as_u16(), page.header("set-cookie")), (303, None));
@@ -167,7 +168,7 @@ async fn att_17_15_cookies_of_other_applications_are_not_deleted() {
     let house = House::new().await;
     let ann = house.signed_in("ann").await.cookie().unwrap();
     let elsewhere = House::new().await;
-    let theirs = elsewhere.signed_in("bob").await.cookie().unwrap(); // of another key
+    let theirs = elsewhere.signed_in("bob").await.cookie().unwrap(); // signed by another key
     let (header, rest) = ann.split_once('.').unwrap();
     let tampered = format!("{header}.A{rest}");
     house.wait(days(400));

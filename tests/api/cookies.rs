@@ -1,4 +1,4 @@
-//! The cookie's form, and which cookies count. The ids are those of the attack list.
+//! The attributes of the cookie, and which cookies are valid. The ids are those of the attack list.
 
 use cloakroom::config::{CookieSettings, Settings};
 
@@ -161,7 +161,7 @@ async fn ses_10_a_token_counts_nowhere_but_in_the_cookie() {
     assert_eq!(house.stranger().get(&query).await.status, 401);
 }
 
-// bytes in a form that shows those of ASCII as they are
+// Bytes in a format that shows ASCII characters.
 const ALL_ROWS: &str = "select (select string_agg(accounts::text, '') from accounts)
      || (select string_agg(sessions::text || encode(digest, 'escape'), '') from sessions)
      || (select string_agg(attempts::text, '') from attempts)";

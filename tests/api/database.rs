@@ -1,4 +1,4 @@
-//! A database for one test: a file, or a schema of the PostgreSQL at `TEST_DATABASE_URL`.
+//! A database for one test: a file, or a schema on the PostgreSQL server at `TEST_DATABASE_URL`.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use cloakroom::config::DatabaseUrl;
 use cloakroom::core::secret::random_id;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-/// It is gone when it is dropped.
+/// The database is deleted when this is dropped.
 #[derive(Debug)]
 pub enum Database {
-    /// In the folder of the house.
+    /// A file in the app's folder.
     Sqlite(String),
     Postgres(Schema),
 }
@@ -20,7 +20,7 @@ pub struct Schema {
     pub name: String,
 }
 
-/// The body runs on a connection to whichever it is.
+/// Runs the body on a connection to either engine.
 macro_rules! connected {
     ($database:expr, |$name:ident| $body:expr) => {
         match $database {
@@ -48,7 +48,7 @@ impl Database {
         }
     }
 
-    /// What the settings are told: nothing for the file that is the default.
+    /// The setting `database_url`: none for the default file.
     pub fn setting(&self) -> Option<DatabaseUrl> {
         match self {
             Self::Sqlite(_) => None,
@@ -60,7 +60,7 @@ impl Database {
         connected!(self, |db| async { sqlx::query(sql).execute(&mut db).await.map(drop) });
     }
 
-    /// Does this in a transaction that stays open for as long as the connection is kept.
+    /// Runs this in a transaction that stays open as long as the connection is kept.
     pub async fn hold(&self, sql: &'static str) -> PgConnection {
         let Self::Postgres(schema) = self else { panic!("there is no need of it in SQLite") };
         let mut connection = PgConnection::connect(&schema.address()).await.unwrap();
@@ -86,7 +86,7 @@ impl Schema {
         schema
     }
 
-    /// Everything that connects by this finds this schema and no other.
+    /// The URL with which every connection uses this schema only.
     pub fn address(&self) -> String {
         let (server, name) = (&self.server, &self.name);
         let and = if server.contains('?') { '&' } else { '?' };
@@ -102,12 +102,12 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        // the test's own runtime may be the one that is being left
+        // A separate thread, because the test's own runtime may be shutting down.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let name = &self.name;
-                // what the test left in the middle of a transaction would hold the schema
+                // A transaction that the test left open would lock the schema.
                 let connected = format!("application_name = '{name}'");
                 runtime.unwrap().block_on(async {
                     self.owner(&format!(

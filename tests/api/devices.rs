@@ -1,4 +1,4 @@
-//! The device cookie: every one that is presented is tried, and signing out forgets it on demand.
+//! The device cookie: all presented ones are checked, and signing out can delete it.
 
 use cloakroom::config::Settings;
 use cloakroom::core::clock::days;
@@ -23,7 +23,7 @@ async fn device_of(house: &House, username: &str) -> String {
     answer.sets("device").unwrap().split(';').next().unwrap().to_owned()
 }
 
-/// Clients without a device of the account wait from now on.
+/// Makes unknown clients of the account wait.
 async fn throttle(house: &House) {
     for _ in 0..5 {
         house.stranger().log_in("ann", "something else entirely").await;
@@ -31,7 +31,7 @@ async fn throttle(house: &House) {
     assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 429);
 }
 
-/// A device token that this service signed, for whichever account.
+/// A device token that this service signed, for any account.
 fn signed_device(house: &House, account: &str, id: &str) -> String {
     let claims = DeviceClaims {
         account: account.to_owned().into(),
@@ -67,7 +67,7 @@ async fn att_17_05_a_header_full_of_planted_devices_hides_no_real_one() {
         let answer = log_in(&house, PASSWORD, &cookies).await;
         assert_eq!(answer.status, 200, "behind {at} planted ones: {}", answer.text);
     }
-    throttle(&house).await; // the good sign-ins have lifted the wait
+    throttle(&house).await; // the successful logins have reset the count
     let only_planted = planted.join("; ");
     assert_eq!(log_in(&house, PASSWORD, &only_planted).await.status, 429);
 }
@@ -99,7 +99,7 @@ async fn att_17_05_behind_https_the_device_cookie_is_bound_to_its_host() {
     let set = answer.sets("__Host-device").unwrap();
     assert!(set.contains("; Path=/; ") && set.contains("; Secure"), "{set}");
     assert!(!set.contains("Domain"), "{set}");
-    // the name of before is not read any more
+    // The previous name of the cookie is no longer read.
     let device = set.split(';').next().unwrap();
     throttle(&house).await;
     let old = device.replace("__Host-device", "__Secure-device");
@@ -107,7 +107,7 @@ async fn att_17_05_behind_https_the_device_cookie_is_bound_to_its_host() {
     assert_eq!(log_in(&house, PASSWORD, device).await.status, 200);
 }
 
-/// Signs out in one of the ways, and gives the answer.
+/// Signs out in one of several ways, and returns the response.
 async fn log_out(house: &House, cookies: &str, body: Option<(&str, &str)>, accept: &str) -> Answer {
     let logout = request(Method::POST, "/logout").header(header::COOKIE, cookies);
     let logout = logout.header(header::ACCEPT, accept);
@@ -154,7 +154,7 @@ async fn att_17_13_signing_out_without_that_keeps_the_device_with_and_without_a_
         None,
         Some(("application/json", "{}")),
         Some(("application/json", "")),
-        Some(("application/json", "null")), // of a client in Go
+        Some(("application/json", "null")), // from a client in Go
         Some((FORM, "")),
         Some(("text/plain", "")),
         Some(("application/json", r#"{"forget_device":false}"#)),

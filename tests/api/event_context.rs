@@ -1,4 +1,4 @@
-//! A security event says from which request it comes.
+//! Security events contain the request that caused them.
 
 use poem::http::{Method, header};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ async fn submit(client: &Client<'_>, path: &str, form: &'static str) -> Answer {
     client.send(coming_from(ADDRESS, request)).await
 }
 
-/// Signs in with the cookie of a new jar; the id of the session.
+/// Signs in with a new cookie jar. Returns the id of the session.
 async fn log_in<'h>(house: &'h House, password: &str) -> (Client<'h>, String) {
     let client = house.stranger();
     let body = json!({ "username": "ann", "password": password });

@@ -1,4 +1,4 @@
-//! No client takes the password hasher from others (row 9 of the attack note of 2026-11).
+//! No client can occupy the whole password hasher (row 9 of the attack note of 2026-11).
 
 use std::iter;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::house::{BusyThreads, House, PASSWORD, coming_from, request};
 
-/// A sign-in from an address; the status.
+/// Logs in from an address, and returns the status.
 async fn log_in(house: &House, username: &str, address: &str) -> u16 {
     let body = json!({ "username": username, "password": PASSWORD }).to_string();
     let login = request(Method::POST, "/login").content_type("application/json");
@@ -44,7 +44,7 @@ async fn att_17_09_sign_ins_succeed_while_sixty_four_from_another_address_are_in
 
 #[tokio::test]
 async fn att_17_09_slots_of_one_account_are_given_up_to_other_users_without_an_address() {
-    let house = House::without_limits().await; // its hashes take no time, so 64 have a slot
+    let house = House::without_limits().await; // its hashes take no time, so 64 fit
     for n in 0..12 {
         house.signed_in(&format!("user{n}")).await;
     }
@@ -69,7 +69,7 @@ async fn att_17_09_slots_of_one_address_are_given_up_to_users_of_other_addresses
     for n in 0..12 {
         house.signed_in(&format!("user{n}")).await;
     }
-    // of as many names
+    // With many different user names.
     let share = |n| Share::new(Some([192, 0, 2, 66].into()), Some(&format!("mallory{n}")));
     let held: Vec<_> =
         (0..).map_while(|n| house.domain.hasher.reserve_slot(&share(n)).ok()).collect();
@@ -80,7 +80,7 @@ async fn att_17_09_slots_of_one_address_are_given_up_to_users_of_other_addresses
     assert_eq!(others.await, [200; 12]);
 }
 
-// The capacity at the full price is a test of the queue itself.
+// The capacity with production hash parameters is tested in the queue itself.
 #[tokio::test]
 async fn att_17_09_users_from_twenty_four_addresses_sign_in_at_the_same_moment() {
     let house = House::without_limits().await;

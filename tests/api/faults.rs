@@ -1,4 +1,4 @@
-//! What breaks is answered as documented and tells nothing.
+//! Errors are answered as documented, and reveal nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
 #[tokio::test]
 async fn an_outage_of_the_database_signs_nobody_out() {
     let house = House::new().await;
-    let ann = house.signed_in("ann").await.cookie().unwrap(); // its session is not in memory
+    let ann = house.signed_in("ann").await.cookie().unwrap(); // its session is not in the cache
     let ended = house.signed_in_again("ann").await;
     let stale = ended.cookie().unwrap();
     ended.post_nothing("/logout").await;
@@ -114,7 +114,7 @@ async fn a_disabled_account_is_refused_like_a_wrong_password_and_its_sessions_en
     let client = house.signed_in("ann").await;
     let unknown = house.stranger().log_in("bob", PASSWORD).await;
     house.sql("update accounts set disabled_at = 1").await;
-    house.wait(std::time::Duration::from_mins(1)); // the operator's own SQL is in no feed
+    house.wait(std::time::Duration::from_mins(1)); // the feed has no changes by other SQL
     let disabled = house.stranger().log_in("ann", PASSWORD).await;
     assert_eq!(disabled.text, unknown.text);
     assert_eq!(client.get("/private").await.refusal(), (403, "session_refused".into()));
@@ -172,8 +172,8 @@ async fn what_goes_on_beside_goes_on_without_a_database_and_ends_with_the_house(
 async fn what_is_left_to_be_done_after_an_answer_may_fail_and_is_done_the_next_time() {
     let mut house = House::new().await;
     let ann = house.signed_in("ann").await.cookie().unwrap();
-    house.restarted_at(HashCost::DEFAULT).await; // each hash is to be made with the new cost
-    house.wait(Duration::from_mins(1)); // and each use of a session is to be written
+    house.restarted_at(HashCost::DEFAULT).await; // each hash is to be renewed
+    house.wait(Duration::from_mins(1)); // each use of a session is to be recorded
     let (refuse, allow) = if house.is_on_postgres() {
         (
             [
@@ -217,7 +217,7 @@ async fn what_is_left_to_be_done_after_an_answer_may_fail_and_is_done_the_next_t
 async fn that_a_session_was_seen_is_noted_a_minute_later_if_it_cannot_be_now() {
     let house = House::new().await;
     if house.is_on_postgres() {
-        return; // it has no such trigger
+        return; // PostgreSQL has no such trigger
     }
     let ann = house.signed_in("ann").await;
     let seen = async || house.count("select last_seen_at from sessions").await;
@@ -239,15 +239,15 @@ async fn that_a_session_was_seen_is_noted_a_minute_later_if_it_cannot_be_now() {
 async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
     let house = House::new().await;
     if house.is_on_postgres() {
-        return; // it has no such triggers
+        return; // PostgreSQL has no such triggers
     }
     let ann = house.signed_in("ann").await;
-    // the password is another one when that of before has been compared
+    // The password changes after the current one was verified.
     house.sql("create trigger another after delete on attempts begin update accounts set password_version = 7; end").await;
     let body = json!({ "current_password": PASSWORD });
     assert_eq!(ann.post("/me/close", &body).await.refusal(), (403, "invalid_credentials".into()));
     assert_eq!(house.count("select password_version from accounts").await, 7);
-    // and the account is gone when its new one has been hashed
+    // The account is deleted after the new password was hashed.
     house
         .sql("create trigger gone before update on accounts begin select raise(ignore); end")
         .await;
@@ -284,7 +284,7 @@ async fn nobody_is_let_in_whose_tries_cannot_be_counted() {
 async fn who_loses_every_race_for_a_try_is_told_to_come_back() {
     let house = House::new().await;
     if house.is_on_postgres() {
-        return; // it has no such trigger
+        return; // PostgreSQL has no such trigger
     }
     house
         .sql("create trigger late before insert on attempts begin select raise(ignore); end")
@@ -325,7 +325,7 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
 #[tokio::test]
 async fn a_service_whose_database_takes_no_writes_is_not_ready() {
     let house = House::new().await;
-    let Store::Sqlite(pools) = &*house.domain.store else { return }; // its answer is the same error
+    let Store::Sqlite(pools) = &*house.domain.store else { return }; // PostgreSQL fails the same way
     let ready = async || house.stranger().get("/readyz").await.status.as_u16();
     assert_eq!(ready().await, 200);
     sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();

@@ -1,4 +1,5 @@
-//! What a proxy in front of an app is told. With the real proxies: `tests/e2e/forward-auth`.
+//! Forward authentication for a proxy in front of an app. `tests/e2e/forward-auth` uses real
+//! proxies.
 
 use cloakroom::config::{CommaList, Registration, Settings};
 use poem::Request;
@@ -184,8 +185,8 @@ async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
     }
 }
 
-/// Chromium holds every redirect that answers a form against `form-action`, and those of the app are
-/// not ours to know: an app that redirects to another origin would never be reached.
+/// Chromium applies `form-action` to every redirect after a form. The redirects of the app are
+/// unknown to us, so an app that redirects to another origin would never be reached.
 #[tokio::test]
 async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_there() {
     let house = house().await;
@@ -215,7 +216,7 @@ async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_t
     }
 }
 
-/// An app that cannot read the session must not send people round in circles.
+/// An app that cannot read the session must not cause an endless redirect.
 #[tokio::test]
 async fn who_is_signed_in_goes_on_to_an_app_by_a_link() {
     let house = house().await;
@@ -228,8 +229,8 @@ async fn who_is_signed_in_goes_on_to_an_app_by_a_link() {
     assert_eq!(ann.get("/login").await.header("location"), Some("/account"));
 }
 
-/// What Traefik sends to `address`: the headers of the client, and those of its documentation of
-/// `forwardAuth`. <https://doc.traefik.io/traefik/middlewares/http/forwardauth/>
+/// The headers that Traefik sends to `address`: those of the client, and those in its documentation
+/// of `forwardAuth`. <https://doc.traefik.io/traefik/middlewares/http/forwardauth/>
 #[tokio::test]
 async fn what_traefik_sends_is_enough() {
     let house = house().await;
@@ -254,7 +255,8 @@ async fn what_traefik_sends_is_enough() {
     assert_eq!((led.status.as_u16(), led.header("location")), (303, Some(page)));
     let let_through = house.send(asked(Some(&cookie))).await;
     assert_eq!(let_through.status, 200);
-    // what `authResponseHeaders` of docs/forward-auth/traefik.yml names, is there
+    // The response has the headers that `authResponseHeaders` in docs/forward-auth/traefik.yml
+    // names.
     let guide: serde_json::Value =
         serde_saphyr::from_str(include_str!("../../docs/forward-auth/traefik.yml")).unwrap();
     let forward_auth = &guide["http"]["middlewares"]["cloakroom"]["forwardAuth"];
@@ -266,8 +268,9 @@ async fn what_traefik_sends_is_enough() {
     }
 }
 
-/// A preflight has no cookie: each file sends it to the app, and no identity with it. What nginx and
-/// Caddy do is tried in `tests/e2e/forward-auth/run`; Traefik is held to its rules.
+/// A preflight has no cookie. Each configuration sends it to the app, without an identity.
+/// `tests/e2e/forward-auth/run` tests this with nginx and Caddy; for Traefik, this test checks the
+/// rules.
 #[test]
 fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity() {
     let guide: serde_json::Value =

@@ -1,4 +1,4 @@
-//! User names of closed and deleted accounts, which no registration gets for a time.
+//! User names of closed and deleted accounts are reserved for a time.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn name(text: &str) -> Username {
     Username::parse(text).unwrap()
 }
 
-/// Adds a user as the operator does.
+/// Adds a user like an operator.
 async fn add(house: &House, username: &str) {
     let username = name(username);
     let password = Password::new(PASSWORD.to_owned());
@@ -40,7 +40,7 @@ async fn add(house: &House, username: &str) {
     house.domain.add_account(username, password).await.unwrap();
 }
 
-/// How many events of this kind were written.
+/// Counts the written events that the SQL selects.
 async fn events(house: &House, sql: &'static str) -> i64 {
     house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
     house.count(sql).await

@@ -1,4 +1,4 @@
-//! The real route on a fresh database, with a clock turned by hand, and clients by who calls.
+//! The test app: the real route on a fresh database with a manual clock, and clients for it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
@@ -26,11 +26,11 @@ use tokio::task::JoinHandle;
 use crate::contract;
 use crate::database::Database;
 
-/// Long enough for every test, and found by a search for what must not be found.
+/// Long enough for every test, and searched for where it must not appear.
 pub const PASSWORD: &str = "canary correct horse battery";
 /// 2026-01-01T00:00:00Z
 pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-/// Production parameters exist once, in the program.
+/// The parameters of production are only defined in the program.
 pub const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
 
 pub struct House {
@@ -53,22 +53,22 @@ impl House {
         Self::furnished(settings, CHEAP, Limits::production()).await
     }
 
-    /// A house where one may try as often as one likes.
+    /// An app without limits of attempts.
     pub async fn without_limits() -> Self {
         Self::limited(Limits::none()).await
     }
 
-    /// A house with limits of its own.
+    /// An app with these limits.
     pub async fn limited(limits: Limits) -> Self {
         Self::furnished(Settings::default(), CHEAP, limits).await
     }
 
-    /// A house whose hashes have their price.
+    /// An app with these hash parameters.
     pub async fn that_hashes_at(hash_cost: HashCost) -> Self {
         Self::furnished(Settings::default(), hash_cost, Limits::none()).await
     }
 
-    /// A house with the system's clock, which runs on while requests are answered.
+    /// An app with the system's clock, which runs while requests are answered.
     pub async fn with_running_clock() -> Self {
         let house = Self::new().await;
         let domain = house.node(Clock::System).await;
@@ -88,24 +88,24 @@ impl House {
         Self { config, clock, domain, limits, route, metrics, folder, database }
     }
 
-    /// The same data in a new process, as far as one process can play that.
+    /// Opens the same data again, like a new process.
     pub async fn restarted(&mut self) {
         self.restarted_at(CHEAP).await;
     }
 
-    /// Restarted with another price of a hash.
+    /// Opens the same data again with other hash parameters.
     pub async fn restarted_at(&mut self, hash_cost: HashCost) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
         let environment = Environment { clock, hash_cost, limits };
         (self.domain, self.route, self.metrics) = furnished(&self.config, environment).await;
     }
 
-    /// Another node: the same database, keys and clock, in what is another process but for that.
+    /// A second node: the same database, keys and clock, but separate memory.
     pub async fn next_door(&self) -> Self {
         self.node(self.clock.clone()).await
     }
 
-    /// Another node with a clock of its own.
+    /// A second node with its own clock.
     pub async fn node(&self, clock: Clock) -> Self {
         let environment =
             Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
@@ -122,7 +122,7 @@ impl House {
         }
     }
 
-    /// Another node, whose clock is ahead.
+    /// A second node whose clock is ahead.
     pub async fn second_node_ahead_by(&self, time: Duration) -> Self {
         let clock = Clock::at(self.clock.now().plus(time));
         let environment =
@@ -140,25 +140,25 @@ impl House {
         }
     }
 
-    /// Changes the database as only its owner can.
+    /// Changes the database directly, as only its owner can.
     pub async fn sql(&self, sql: &'static str) {
         self.database.sql(sql).await;
     }
 
-    /// Does this in a transaction of somebody else's, which stays open.
+    /// Runs this in a separate transaction, which stays open.
     pub async fn hold(&self, sql: &'static str) -> sqlx::PgConnection {
         self.database.hold(sql).await
     }
 
-    /// What is true of one engine only.
+    /// For behavior that differs between the engines.
     pub fn is_on_postgres(&self) -> bool {
         matches!(*self.database, Database::Postgres(_))
     }
 
-    /// Takes the database away under the open connections: puts in the place of the file what is none.
+    /// Corrupts the database under the open connections: overwrites its files with garbage.
     pub async fn ruin_the_database(&self) {
         if self.is_on_postgres() {
-            // what a server does that goes down is tested on one of its own, in tests/nodes
+            // A PostgreSQL server that goes down is tested in tests/nodes.
             return self.domain.store.close().await;
         }
         for name in ["cloakroom.db", "cloakroom.db-wal", "cloakroom.db-shm"] {
@@ -168,17 +168,18 @@ impl House {
         }
     }
 
-    /// Asks the database for a number.
+    /// Queries a number.
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.database.count(sql).await
     }
 
-    /// Asks the database for a text.
+    /// Queries a text.
     pub async fn text(&self, sql: &'static str) -> String {
         self.database.text(sql).await
     }
 
-    /// Does it hold before a minute is over? It mostly does at once; a loaded machine takes its time.
+    /// Waits up to a minute until the condition holds. Usually it holds immediately, but a loaded
+    /// machine may be slow.
     pub async fn eventually(&self, holds: impl AsyncFn() -> bool) -> bool {
         for _ in 0..3_000 {
             if holds().await {
@@ -189,24 +190,24 @@ impl House {
         false
     }
 
-    /// Waits until as many requests for a hash wait for a thread, or were refused.
+    /// Waits until this many requests for a hash have been queued or refused.
     pub async fn hash_requests_arrive(&self, sent: usize) {
         let hasher = &self.domain.hasher;
         let arrived = || hasher.waiting() + usize::try_from(hasher.refused()).unwrap();
         assert!(self.eventually(async || arrived() >= sent).await, "{} of {sent}", arrived());
     }
 
-    /// A file or folder of the house's data.
+    /// A file or folder in the data folder.
     pub fn data(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Somebody who has no session.
+    /// A client without a session.
     pub fn stranger(&self) -> Client<'_> {
         Client { house: self, cookie: Mutex::default(), notice: Mutex::default() }
     }
 
-    /// Somebody who has just made an account.
+    /// A client that has just registered.
     pub async fn signed_in(&self, username: &str) -> Client<'_> {
         let client = self.stranger();
         let account = json!({ "username": username, "password": PASSWORD });
@@ -215,7 +216,7 @@ impl House {
         client
     }
 
-    /// Another browser of somebody who has an account.
+    /// Another browser of a registered user.
     pub async fn signed_in_again(&self, username: &str) -> Client<'_> {
         let client = self.stranger();
         let answer = client.log_in(username, PASSWORD).await;
@@ -223,26 +224,26 @@ impl House {
         client
     }
 
-    /// What Prometheus reads.
+    /// The metrics page.
     pub async fn metrics(&self) -> String {
         let (status, page) = self.metrics_at("127.0.0.1:9100").await;
         assert_eq!(status, StatusCode::OK);
         page
     }
 
-    /// What whoever asks for the metrics under this `Host` gets.
+    /// The status and page of a metrics request with this `Host`.
     pub async fn metrics_at(&self, host: &str) -> (StatusCode, String) {
         let request = request(Method::GET, "/metrics").header(header::HOST, host).finish();
         let answer = self.metrics.get_response(request).await;
         (answer.status(), answer.into_body().into_string().await.unwrap())
     }
 
-    /// Lets the time pass.
+    /// Advances the clock.
     pub fn wait(&self, time: Duration) {
         self.clock.turn(time);
     }
 
-    /// Sends a request as it is, and checks the answer against the document.
+    /// Sends a request without changes, and checks the response against the document.
     pub async fn send(&self, mut request: Request) -> Answer {
         if !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, "127.0.0.1:8000".parse().unwrap());
@@ -256,8 +257,8 @@ impl House {
     }
 }
 
-/// Keeps each hashing thread busy until `release` is dropped, so that what is queued stays queued however fast the
-/// machine is.
+/// Keeps each hashing thread busy until `release` is dropped, so that queued work stays queued on
+/// any machine.
 pub struct BusyThreads {
     release: Vec<mpsc::Sender<()>>,
     jobs: Vec<JoinHandle<()>>,
@@ -284,14 +285,14 @@ impl BusyThreads {
         Self { release, jobs }
     }
 
-    /// Takes the slots that are left but so many, as requests of as many users that come by no address.
+    /// Reserves all free slots except `free`, for as many different users without an address.
     pub fn leave_slots(&self, house: &House, free: usize) -> Vec<HashSlot> {
         let share = |n| Share::new(None, Some(&format!("holder{n}")));
         let slots = MAX_SLOTS - self.jobs.len() - free;
         (0..slots).map(|n| house.domain.hasher.reserve_slot(&share(n)).unwrap()).collect()
     }
 
-    /// Lets the threads go on with what is queued.
+    /// Lets the threads continue with the queued work.
     pub async fn release(self) {
         drop(self.release);
         for job in self.jobs {
@@ -317,7 +318,7 @@ async fn furnished(
     (domain, route, metrics)
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -337,12 +338,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 
-    /// The status and the problem's code.
+    /// The status and the problem code.
     pub fn refusal(&self) -> (u16, String) {
         (self.status.as_u16(), self.json()["code"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// What is wrong with which field, by code.
+    /// The fields with errors, with the code of each.
     pub fn errors(&self) -> Vec<(String, String)> {
         let problem = self.json();
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
@@ -354,13 +355,13 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The `Set-Cookie` of this name.
+    /// The `Set-Cookie` with this name.
     pub fn sets(&self, name: &str) -> Option<&str> {
         let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
         sets.into_iter().find(|set| set.split_once('=').is_some_and(|(set, _)| set == name))
     }
 
-    /// The name and value of the first cookie it sets, notices and checks aside.
+    /// The name and value of the first cookie, except notices and checks.
     pub fn cookie(&self) -> Option<String> {
         let sets = self.headers.get_all("set-cookie").iter().map(|set| set.to_str().unwrap());
         let set =
@@ -369,11 +370,11 @@ impl Answer {
     }
 }
 
-/// Somebody with a cookie jar.
+/// A client with a cookie jar.
 pub struct Client<'a> {
     house: &'a House,
     cookie: Mutex<Option<String>>,
-    /// What a form left for the next page.
+    /// The notice that a form left for the next page.
     notice: Mutex<Option<String>>,
 }
 
@@ -401,7 +402,7 @@ impl Client<'_> {
         self.send(request.body(form(fields))).await
     }
 
-    /// Posts a form as a browser does for a person.
+    /// Submits a form like a browser.
     pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let request = request(Method::POST, path)
             .content_type("application/x-www-form-urlencoded")
@@ -413,7 +414,7 @@ impl Client<'_> {
         self.post("/login", &json!({ "username": username, "password": password })).await
     }
 
-    /// Sends what a test made, with the cookie of the jar.
+    /// Sends a request with the cookies of the jar.
     pub async fn send(&self, mut request: Request) -> Answer {
         if let Some(cookie) = self.cookie() {
             request.headers_mut().append(header::COOKIE, cookie.parse().unwrap());
@@ -443,7 +444,7 @@ pub fn request(method: Method, path: &str) -> poem::RequestBuilder {
     Request::builder().method(method).uri_str(path)
 }
 
-/// The request as if it had come over a socket from this address.
+/// Makes a request look as if it came from a socket with this address.
 pub fn coming_from(address: &str, request: Request) -> Request {
     let (parts, body) = request.into_parts();
     let mut head = poem::http::Request::new(()).into_parts().0;
@@ -453,7 +454,7 @@ pub fn coming_from(address: &str, request: Request) -> Request {
     Request::from_parts((head, LocalAddr::default(), peer, Scheme::HTTP).into(), body)
 }
 
-/// A guarded read with whatever cookies a test made up.
+/// A guarded read with these cookies.
 pub fn private_with(cookies: &[&str]) -> Request {
     let mut request = request(Method::GET, "/private").finish();
     for cookie in cookies {

@@ -1,4 +1,4 @@
-//! People who come from elsewhere: they sign in with the password they have, and look like anybody.
+//! Imported users sign in with their existing password, and cannot be distinguished from others.
 
 use std::iter;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use cloakroom::domain::passwords::queue::Share;
 
 use crate::house::{Answer, CHEAP, House, PASSWORD};
 
-/// What Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and Better Auth made of it.
+/// Hashes of this password by Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and
+/// Better Auth.
 const THEIRS: &str = "Pässwörter sind 15+ lang";
 const HASHES: [(&str, &str); 12] = [
     ("django", "pbkdf2_sha256$1000$seasalt2$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE="),
@@ -82,7 +83,8 @@ async fn each_format_logs_in_and_is_hashed_anew_at_its_first_good_login() {
         assert_eq!(house.count(OURS).await, n - 1, "a wrong password renews nothing");
         let client = house.stranger();
         assert_eq!(client.log_in(name, THEIRS).await.status, 200, "{name}");
-        // a hasher that is busy, as with timing the hashes that are new, leaves it to the next login
+        // If the hasher is busy, for example with timing new hashes, the next login renews the
+        // hash.
         let renewed = async || {
             let is_renewed = house.count(OURS).await == n;
             is_renewed || client.log_in(name, THEIRS).await.status != 200
@@ -159,7 +161,7 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
     let house = House::without_limits().await;
     house.signed_in("ann").await;
     let pace = || house.domain.hasher.pace();
-    // cost 10: some 60 milliseconds, where ours take none
+    // Cost 10 takes about 60 ms, and our own hashes take almost nothing.
     let bcrypt = "$2b$10$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
     house.domain.import(&[user("bob", bcrypt)]).await.unwrap();
     assert!(house.eventually(async || pace() > Duration::from_millis(30)).await, "{:?}", pace());
@@ -167,7 +169,7 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
         let (before, start) = (pace(), Instant::now());
         assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
         let took = start.elapsed();
-        // it changes when the estimate gives way to what was measured
+        // The time changes when the measurement replaces the estimate.
         let least = before.min(pace());
         assert!(took >= least, "{name}: {took:?} of {least:?}");
     }
@@ -179,7 +181,7 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
 async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     let house = House::without_limits().await;
     house.signed_in("ann").await;
-    // another node, where nothing else looks at the hashes
+    // Another node, on which no other job times the hashes.
     let environment = Environment {
         clock: house.clock.clone(),
         hash_cost: CHEAP,
@@ -189,7 +191,7 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     let every = Duration::from_millis(20);
     tokio::spawn(jobs::hashes::watch_hashes(Arc::downgrade(&node), every));
     let pace = || node.hasher.pace();
-    // bcrypt of cost 4 takes a millisecond, and of cost 10 sixty times as long
+    // bcrypt takes a millisecond with cost 4, and sixty times as long with cost 10.
     let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
     house.domain.import(&[user("carl", cheap)]).await.unwrap();
     assert!(house.eventually(async || !pace().is_zero()).await, "{:?}", pace());
@@ -205,11 +207,11 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
 
 #[tokio::test]
 async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_ours() {
-    // dearer than the hash that is imported, which takes a millisecond or less
+    // More expensive than the imported hash, which takes a millisecond or less.
     let price = HashCost { memory_kib: 8192, passes: 1, lanes: 1 };
     let house = House::that_hashes_at(price).await;
     let hasher = &house.domain.hasher;
-    // hashes are timed when the hasher has room for it
+    // Hashes are timed when the queue has a free slot.
     let no_room: Vec<_> = iter::from_fn(|| hasher.reserve_slot(&Share::default()).ok()).collect();
     assert_eq!(no_room.len(), 64);
     tokio::spawn(jobs::hashes::watch_hashes(

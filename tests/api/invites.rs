@@ -1,4 +1,4 @@
-//! Registration by invitation.
+//! Registration with an invite.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Signing in and out, and what a session is good for in between.
+//! Signing in and out, and the sessions in between.
 
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ async fn remember_gives_thirty_days_and_a_lasting_cookie() {
     let body = json!({ "username": "ann", "password": PASSWORD, "remember": true });
     let answer = client.post("/login", &body).await;
     let set = answer.header("set-cookie").unwrap();
-    // Java's CookieManager puts a value in quotes that comes with `Max-Age` and without `Expires`
+    // Java's CookieManager quotes the value of a cookie with `Max-Age` and without `Expires`.
     let lasting = "; Expires=Sat, 31 Jan 2026 00:00:00 GMT; Max-Age=2592000";
     assert!(set.ends_with(lasting), "{set}");
     assert_eq!(answer.json()["session"]["remember"], true);
@@ -199,7 +199,7 @@ async fn a_form_logs_in_under_the_same_rules_as_json() {
     assert_eq!(answer.json()["session"]["remember"], true);
 }
 
-/// Lets what was left to be done after the answer be done: noting when a session was seen.
+/// Waits for the work that continues after a response: recording when a session was seen.
 pub async fn settle() {
     tokio::time::sleep(Duration::from_millis(60)).await;
 }

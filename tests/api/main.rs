@@ -1,4 +1,4 @@
-//! Behaviour, seen from outside: each answer is checked against the committed document.
+//! Behavior from the outside: each response is checked against the committed document.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

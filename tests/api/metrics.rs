@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! The metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::house::{House, PASSWORD, private_with};
 
-/// Each sample of the page, with its labels, checked as a parser of the format would.
+/// All samples of the page with their labels, parsed strictly.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let mut lines: Vec<&str> = page.lines().collect();
     assert_eq!(lines.pop(), Some("# EOF"));
@@ -52,7 +52,7 @@ async fn sessions_in_force_are_counted() {
     house.signed_in("ann").await;
     house.signed_in("bob").await.post_nothing("/logout").await;
     house.signed_in_again("bob").await;
-    house.restarted().await; // it counts at the start, and each half minute
+    house.restarted().await; // counted at startup, and every half minute
     assert!(
         house.eventually(async || house.metrics().await.contains("cloakroom_sessions 2\n")).await
     );
@@ -67,7 +67,7 @@ async fn sessions_in_force_are_counted() {
 #[tokio::test]
 async fn the_counters_say_what_happened() {
     let house = House::new().await;
-    // what nobody listens for yet is looked up each time: a server is connected to first
+    // Until the revocation feed is connected, each token is looked up in the database.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let ann = house.signed_in("ann").await;
     for _ in 0..3 {
@@ -137,7 +137,7 @@ async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_ho
     let house = House::with(settings).await;
     for (host, status) in [
         ("127.0.0.1:9100", 200),
-        ("10.1.2.3:9100", 200), // Prometheus on Kubernetes asks pods by their addresses
+        ("10.1.2.3:9100", 200), // Prometheus on Kubernetes uses the addresses of pods
         ("[::1]:9100", 200),
         ("localhost:9100", 200),
         ("cloakroom:9100", 200),

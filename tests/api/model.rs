@@ -1,4 +1,4 @@
-//! Random lives of sessions against a model of a few lines: the two never differ.
+//! Random sequences of session operations, compared with a simple model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Live {
     }
 }
 
-/// Uses a cookie of the house; what it says must be what the model says.
+/// Uses a cookie of the app. The result must match the model.
 async fn agrees(house: &House, live: &mut BTreeMap<usize, Live>, n: usize, now: u64) -> bool {
     let expected = live.get(&n).is_some_and(|session| session.is_in_force(now));
     if let Some(session) = live.get_mut(&n) {
@@ -147,7 +147,7 @@ async fn live_through(steps: Vec<Step>) {
                 }
             }
             Step::Wait(minutes) => {
-                crate::login::settle().await; // what was seen is written
+                crate::login::settle().await; // the last use is recorded
                 now += minutes;
                 let at = START.plus(Duration::from_millis(now * MINUTE));
                 house.clock.set(Timestamp::from_millis(at.millis()));

@@ -1,5 +1,5 @@
-//! Several nodes on one database. Each of these holds on both engines: in SQLite the nodes are
-//! processes on one machine, in PostgreSQL they may be anywhere.
+//! Several nodes on one database. Each test runs on both engines: on SQLite the nodes are processes
+//! on one machine, on PostgreSQL they may be on different machines.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::house::{House, PASSWORD, START, private_with, request};
 use crate::races::rounds;
 
-/// Within this everybody knows of an ending.
+/// The time within which all nodes know of a revocation.
 const BOUND: Duration = Duration::from_secs(1);
 
 async fn is_known(house: &House, cookie: &str) -> bool {
     house.send(private_with(&[cookie])).await.status == 200
 }
 
-/// Does the node know it from memory?
+/// Whether the node answers from its cache.
 async fn remembers(house: &House, cookie: &str) -> bool {
     let hits = async || {
         let metrics = house.metrics().await;
@@ -28,7 +28,7 @@ async fn remembers(house: &House, cookie: &str) -> bool {
     is_known(house, cookie).await && hits().await > before
 }
 
-/// How long a node goes on accepting what has ended at another.
+/// How long a node accepts a session that was ended at another node.
 async fn stale(node: &House, cookie: &str) -> Duration {
     let ended = Instant::now();
     loop {
@@ -43,7 +43,7 @@ async fn stale(node: &House, cookie: &str) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
-    const AT_ONCE: usize = 4; // they commit in whatever order
+    const AT_ONCE: usize = 4; // they commit in any order
     let here = House::without_limits().await;
     let there = here.next_door().await;
     for n in 0..AT_ONCE {
@@ -186,7 +186,7 @@ async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out
     for (signing, verifying) in [(&here, &there), (&there, &here)] {
         let is_new = async || {
             let cookie = signing.signed_in_again("ann").await.cookie().unwrap();
-            // the other may learn of the key a moment later; then it asks for it
+            // The other node may load the key a moment later.
             kid(cookie.clone()) != old
                 && verifying.eventually(async || is_known(verifying, &cookie).await).await
         };
@@ -199,13 +199,13 @@ async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out
 async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
     let house = House::new().await;
     if !house.is_on_postgres() {
-        return; // SQLite's feed is a file that can be read or cannot
+        return; // SQLite's feed is a file
     }
     let cookie = house.signed_in("ann").await.cookie().unwrap();
     assert!(is_known(&house, &cookie).await);
     let held = house.hold("lock table endings in access exclusive mode").await;
     tokio::time::sleep(BOUND).await;
-    house.sql("update sessions set ended_at = 1").await; // which the feed does not tell
+    house.sql("update sessions set ended_at = 1").await; // the feed does not report this
     assert!(!is_known(&house, &cookie).await, "its memory is not trusted");
     drop(held);
     let cookie = house.signed_in_again("ann").await.cookie().unwrap();

@@ -43,7 +43,7 @@ async fn csrf_02_origin_decides_whatever_sec_fetch_site_says() {
     for site in ["same-origin", "none", "same-site", "cross-site", "nonsense"] {
         for (origin, status) in [
             ("http://127.0.0.1:8000", 200),
-            ("http://localhost:8000", 200), // the same place by another name is another site
+            ("http://localhost:8000", 200), // another name, which is another site
             ("https://evil.example", 403),
             ("http://127.0.0.1:5173", 403),
             ("https://127.0.0.1:8000", 403),
@@ -89,7 +89,7 @@ async fn csrf_10_over_http_the_address_that_was_opened_is_the_own_origin() {
     }
 }
 
-/// What a browser's refused sign-in says, as JSON and on a page.
+/// The refusal of a browser's login, as JSON and as a page.
 async fn refusal_of(house: &House, headers: &[(&str, &str)]) -> String {
     let mut texts = Vec::new();
     for accept in ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8"] {
@@ -117,7 +117,7 @@ async fn att_17_07_a_proxy_that_terminates_tls_in_front_of_default_settings_is_t
     house.signed_in("ann").await;
     let set = "set `public_url = \"https://id.example.org\"`";
     for headers in [
-        // nginx with a bare `proxy_pass`, and an older browser there
+        // nginx with a bare `proxy_pass`, and the same with an older browser.
         vec![("origin", "https://id.example.org"), ("sec-fetch-site", "same-origin")],
         vec![("origin", "https://id.example.org")],
     ] {
@@ -125,7 +125,7 @@ async fn att_17_07_a_proxy_that_terminates_tls_in_front_of_default_settings_is_t
         assert!(detail.contains(set), "{detail}");
         assert!(detail.contains("http://127.0.0.1:8000"), "{detail}");
     }
-    // a proxy that passes `Host` on
+    // A proxy that passes `Host` on.
     let host = request(Method::GET, "/login").header("host", "id.example.org").finish();
     let answer = house.send(host).await;
     assert_eq!(answer.refusal(), (421, "unknown_host".into()));

@@ -1,4 +1,4 @@
-//! The pages, as a browser without scripts sees them.
+//! The pages, as a browser without scripts shows them.
 
 use cloakroom::config::{AccountSettings, Period, Registration, Settings, SiteSettings};
 use cloakroom::core::clock::{hours, mins};
@@ -97,7 +97,7 @@ async fn inj_04_what_was_typed_is_shown_as_text() {
     assert!(!answer.text.contains("<script>"), "{}", answer.text);
     let next = open(&house, "/login?next=/%22%3E%3Cscript%3E").await;
     assert!(!next.text.contains("<script>"), "{}", next.text);
-    // and what is stored: the name of a program is whatever it says it is
+    // Stored values, too: a program chooses its own name.
     let bytes = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
     let register = request(Method::POST, "/register")
         .content_type("application/x-www-form-urlencoded")
@@ -297,7 +297,7 @@ async fn the_pages_have_the_name_the_colour_and_the_logo_of_the_settings() {
     );
 }
 
-/// Sentences that say what was done, and what leads to each of them.
+/// Messages about completed actions.
 const STATEMENTS: [&str; 5] = [
     "Your password was changed",
     "The session was signed out",
@@ -371,7 +371,7 @@ async fn a_notice_of_another_page_is_dropped() {
     let house = House::new().await;
     let ann = house.signed_in("ann").await;
     ann.submit("/account/sessions", &[("session", "others")]).await;
-    ann.submit("/logout", &[]).await; // its notice takes the place of the first one
+    ann.submit("/logout", &[]).await; // its notice replaces the first one
     ann.log_in("ann", PASSWORD).await;
     let page = ann.get("/account").await;
     assert!(!page.text.contains("role=\"status\""), "{}", page.text);
@@ -379,7 +379,7 @@ async fn a_notice_of_another_page_is_dropped() {
     assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
 }
 
-/// `name="…"` of the field that has the focus.
+/// The `name` of the field that has the focus.
 fn focused(page: &Answer) -> &str {
     let (before, _) = page.text.split_once(" autofocus").expect("a field has the focus");
     let (_, field) = before.rsplit_once("name=\"").unwrap();
@@ -449,7 +449,7 @@ async fn att_18_09_many_sessions_are_paged_with_the_current_one_on_each_page() {
     house.wait(hours(3));
     let ann = house.signed_in_again("ann").await;
     house.wait(mins(5));
-    // 25 others: ten on each page, the last used first
+    // 25 other sessions, ten on each page, most recently used first.
     let mut last_used = Vec::new();
     for (page, count) in [(1, 10), (2, 10), (3, 5)] {
         let text = ann.get(&format!("/account?page={page}")).await.text;
@@ -583,7 +583,7 @@ async fn att_18_14_closing_an_account_says_that_its_name_stays_taken() {
     }
 }
 
-/// What people stumbled over, and siblings of it.
+/// Phrases that readers had to read twice, and similar ones.
 const STUMBLED_OVER: [&str; 22] = [
     "Account made",
     "You have an account?",

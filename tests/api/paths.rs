@@ -1,4 +1,4 @@
-//! Paths and methods: what is there, what is not, and the headers of every answer.
+//! Paths and methods: which exist, which do not, and the headers of all responses.
 
 use cloakroom::config::{CommaList, Settings};
 use poem::http::Method;
@@ -144,7 +144,7 @@ async fn every_guarded_operation_refuses_who_has_no_session_and_who_has_a_bad_on
         assert_eq!(answer.refusal(), (401, "not_authenticated".into()), "{path}");
         assert!(answer.header("www-authenticate").is_some());
         let made_up = request(method, &path).header("cookie", "session=made.up.one").finish();
-        // proxies read 401 as "sign in"
+        // Proxies treat 401 as "sign in".
         let refusal = if path == "/forward-auth" {
             (401, "not_authenticated")
         } else {
@@ -191,7 +191,7 @@ async fn every_answer_carries_the_protecting_headers() {
     }
 }
 
-/// ATT-17-12, ASVS 3.4.8. Anywhere else a browser ignores the header, and says so in its console.
+/// ATT-17-12, ASVS 3.4.8. Elsewhere, browsers ignore the header and log an error to the console.
 #[tokio::test]
 async fn pages_send_the_opener_policy_where_browsers_heed_it() {
     let lan = "http://192.168.1.5:8000";

@@ -1,4 +1,4 @@
-//! Secrets beside the database, which the hashes of passwords need.
+//! Peppers: secrets outside of the database that password hashes need.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use serde_json::json;
 use crate::house::{CHEAP, House, PASSWORD, START, request};
 use crate::settings::start_again;
 
-/// The pepper that the row of each account names, and the hash beside it, are the same one.
+/// Accounts whose pepper column and hash name the same pepper.
 const AGREE: &str = "select count(*) from accounts
     where password_hash like '$argon2id$v=19$m=64,t=1,p=1,keyid=' || pepper || '$%'";
 const UNPEPPERED: &str = "select count(*) from accounts
     where pepper is null and password_hash like '$argon2id$v=19$m=64,t=1,p=1$%'";
 
-/// Makes a pepper, as the command does, later than the ones before.
+/// Creates a pepper like the command, later than the previous ones.
 fn add(house: &House, nth: u64) -> (String, PathBuf) {
     let now = START.plus(Duration::from_millis(nth));
     Peppers::create(&house.data("keys"), now).unwrap()
 }
 
-/// Has the house taken up this pepper, or let go of all?
+/// Waits until the app uses this pepper, or none.
 async fn takes_up(house: &House, id: Option<&str>) -> bool {
     let current = || house.domain.hasher.peppers().current().map(|pepper| pepper.id());
     house.eventually(async || current().as_deref() == id).await
@@ -110,9 +110,9 @@ async fn key_08_a_running_service_keeps_a_pepper_that_is_gone_for_as_long_as_a_p
     house.restarted().await;
     house.signed_in("ann").await;
     fs::remove_file(&path).unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await; // three looks at the folder
+    tokio::time::sleep(Duration::from_millis(600)).await; // three checks of the folder
     house.signed_in_again("ann").await;
-    // what is no pepper changes nothing either
+    // An invalid file changes nothing either.
     fs::write(&path, "changeme").unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
     house.signed_in_again("ann").await;
@@ -129,7 +129,7 @@ async fn a_node_without_the_pepper_of_a_hash_says_that_it_cannot_tell_and_counts
     house.restarted().await;
     house.signed_in("ann").await;
     let peppers = Peppers::read(&house.data("keys")).unwrap();
-    house.domain.hasher.set_peppers(Peppers::default()); // its folder has not come yet
+    house.domain.hasher.set_peppers(Peppers::default()); // its folder is not mounted yet
     for _ in 0..8 {
         let answer = house.stranger().log_in("ann", PASSWORD).await;
         assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
@@ -157,7 +157,7 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
         left_without("deadbeef").await.unwrap_err().contains("no password needs a pepper deadbeef")
     );
     assert_eq!(left_without(&id).await.unwrap(), ["ann", "bob"]);
-    house.signed_in_again("ann").await; // what runs has it in memory, and nothing is taken yet
+    house.signed_in_again("ann").await; // the running app has it in memory
     forget::forget_pepper(&id, &house.domain.store, CHEAP).await.unwrap();
     assert_eq!(start_again(&house).await, Ok(()));
     let wrong = (403, "invalid_credentials".to_owned());
@@ -175,7 +175,7 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
 #[tokio::test]
 async fn a_lost_pepper_is_forgotten_however_many_passwords_need_it() {
     let house = House::new().await;
-    // more than one statement changes
+    // More rows than one statement changes.
     house
         .sql(if house.is_on_postgres() {
             "insert into accounts (id, username, password_hash, created_at, pepper)

@@ -1,4 +1,4 @@
-//! What must hold while requests race. `ROUNDS` makes the rounds as many as one has time for.
+//! Invariants under concurrent requests. `ROUNDS` sets the number of rounds.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ pub fn rounds(few: usize) -> usize {
     std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }
 
-/// Uses a cookie until told to stop; how often it was accepted by a request that began after the
-/// ending was answered.
+/// Uses a cookie until it is told to stop. Returns how often it was accepted by a request that
+/// started after the revocation was acknowledged.
 async fn use_it(
     house: Arc<House>,
     cookie: String,
@@ -99,7 +99,7 @@ async fn sta_01_no_session_made_with_the_old_password_survives_its_change() {
             if answer.status == 204 {
                 break;
             }
-            assert_eq!(answer.status, 503, "{}", answer.text); // hands full: again
+            assert_eq!(answer.status, 503, "{}", answer.text); // overloaded: try again
         }
         password = new;
         for cookie in join_all(logins).await {

@@ -1,4 +1,4 @@
-//! What is known from memory, and when it is not believed.
+//! The session cache, and when it must not be used.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use cloakroom::domain::sessions::cache::SessionCache;
 
 use crate::house::House;
 
-/// Whoever has not heard of other processes' endings for this long asks the database.
+/// After this long without reading the revocation feed, the cache is stale.
 const DEAF: Duration = Duration::from_secs(1);
 
 #[tokio::test]

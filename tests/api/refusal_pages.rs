@@ -1,4 +1,4 @@
-//! What a browser gets in the place of `problem+json`: a page, a redirect, or a button.
+//! What a browser gets instead of `problem+json`: a page, a redirect, or a button.
 
 use cloakroom::config::{Registration, Settings};
 use poem::http::Method;
@@ -109,7 +109,7 @@ async fn the_page_of_a_refusal_says_in_a_sentence_what_to_do() {
         assert!(page.text.contains(r#"<a class="button""#), "{}", page.text);
     }
     assert!(pages[0].text.contains("Sign in to see what is at this address."), "{}", pages[0].text);
-    // programs get the words that the contract keeps
+    // Programs get the texts of the contract.
     let json = house.send(request(Method::GET, "/private").finish()).await.json();
     assert_eq!(json["detail"], "Not authenticated");
 }
@@ -169,7 +169,7 @@ async fn without_a_session_logout_says_that_nobody_is_signed_in_and_offers_to_si
         assert!(page.text.contains(r#"href="/login""#), "{}", page.text);
         assert!(!page.text.contains("<form"), "{}", page.text);
     }
-    // two that differ may each stand for a session, which the button ends
+    // Each of two different cookies may belong to a session, which the button ends.
     let asked = request(Method::GET, "/logout").header("accept", BROWSER);
     let page = house.send(asked.header("cookie", "session=a; session=b").finish()).await;
     assert_is_page(&page, "Sign out");
@@ -221,7 +221,7 @@ async fn password_managers_find_the_page_to_change_the_password() {
     let answer = open(&house, Method::GET, "/.well-known/change-password").await;
     assert_eq!(answer.status, 303);
     assert_eq!(answer.header("location"), Some("/account/password"));
-    // by this one they tell whether a server answers everything with 200
+    // With this URL, password managers detect a server that answers everything with 200.
     let probe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200";
     assert_eq!(open(&house, Method::GET, probe).await.status, 404);
 }

@@ -1,4 +1,4 @@
-//! Hashes that are renewed when their owner signs in.
+//! Hashes that are renewed at a login.
 
 use cloakroom::domain::passwords::cost::HashCost;
 use poem::http::Method;
@@ -16,7 +16,7 @@ async fn a_login_renews_a_hash_of_another_price_and_ends_no_session() {
     house.restarted_at(DEARER).await;
     assert_eq!(house.stranger().log_in("ann", "something else entirely").await.status, 403);
     assert!(house.text(HASH).await.contains("$m=64,t=1,p=1$"), "a wrong password renews nothing");
-    // a renewal steps back behind whatever is hashed; the next login tries again
+    // A renewal gives way to all other hashing; the next login tries again.
     let is_renewed = async || {
         house.signed_in_again("ann").await;
         house.text(HASH).await.contains("$m=64,t=2,p=1$")
@@ -35,7 +35,7 @@ async fn a_renewal_never_brings_back_a_password_that_was_changed() {
     let mut password = PASSWORD.to_owned();
     house.signed_in("ann").await;
     for round in 0..20 {
-        // each round the stored hash has the other price
+        // In each round, the stored hash has the other parameters.
         house.restarted_at(if round % 2 == 0 { DEARER } else { CHEAP }).await;
         let ann = house.stranger();
         assert_eq!(ann.log_in("ann", &password).await.status, 200);

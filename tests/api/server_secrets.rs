@@ -1,4 +1,4 @@
-//! The server secret, from which keys for single purposes are derived.
+//! The server secret, from which keys for each purpose are derived.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ use crate::settings::start_again;
 
 const HELD: &str = "select count(*) from held_usernames";
 
-/// The files of the server secrets in their order.
+/// The files of the server secrets, by name.
 fn files(house: &House) -> Vec<PathBuf> {
     let entries = fs::read_dir(house.data("keys")).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
@@ -28,7 +28,7 @@ fn files(house: &House) -> Vec<PathBuf> {
     files
 }
 
-/// Makes a server secret, as the command does, later than the ones before.
+/// Creates a server secret like the command, later than the previous ones.
 fn add(house: &House, nth: u64) -> (String, PathBuf) {
     let now = START.plus(Duration::from_millis(nth));
     ServerSecrets::create(&house.data("keys"), now).unwrap()
@@ -60,7 +60,7 @@ async fn the_first_start_makes_one_server_secret_and_an_older_installation_gets_
     assert_eq!(files(&house), first, "the next start uses it");
     house.signed_in("ann").await;
     fs::remove_file(&first[0]).unwrap();
-    house.restarted().await; // as after an upgrade: there are accounts, and nothing needs one
+    house.restarted().await; // like an upgrade: accounts exist, and no row needs a secret
     assert_eq!(files(&house).len(), 1);
     house.signed_in_again("ann").await;
     let next_door = house.next_door().await;
@@ -70,7 +70,7 @@ async fn the_first_start_makes_one_server_secret_and_an_older_installation_gets_
 
 #[tokio::test]
 async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
-    // the first half of SHA-256("name ann"), as it was stored before
+    // The first half of SHA-256("name ann"), as it was stored previously.
     let unsalted = |house: &House| {
         if house.is_on_postgres() {
             "select count(*) from attempts where key = '\\x51c5be4623ac578793d64dc90d3eb424'::bytea"
@@ -190,7 +190,7 @@ async fn a_running_service_keeps_a_secret_that_held_names_need_and_uses_new_ones
     let (second, second_path) = add(&house, 1);
     assert!(is_current(&house, &second).await);
     fs::remove_file(&first).unwrap();
-    // what is no server secret is refused alone
+    // An invalid file is refused alone.
     let bad = house.data("keys").join("server-secret-0-bad.key");
     fs::write(&bad, "changeme").unwrap();
     fs::set_permissions(&bad, fs::Permissions::from_mode(0o600)).unwrap();

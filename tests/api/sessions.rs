@@ -1,4 +1,4 @@
-//! Sessions that people can see, name and end. The ids are those of the attack list.
+//! The sessions that users can list and end. The ids are those of the attack list.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -268,13 +268,13 @@ async fn a_session_that_was_seen_to_be_over_stays_over_when_the_clock_is_set_bac
     let idle = house.signed_in("ann").await.cookie().unwrap();
     let old = house.signed_in("bob").await.cookie().unwrap();
     let unseen = house.signed_in("eve").await.cookie().unwrap();
-    assert_eq!(house.send(private_with(&[&idle])).await.status, 200); // it is in memory now
+    assert_eq!(house.send(private_with(&[&idle])).await.status, 200); // it is in the cache now
     assert_eq!(house.send(private_with(&[&unseen])).await.status, 200);
     house.clock.set(START.plus(hours(8)));
     assert_eq!(house.send(private_with(&[&idle])).await.status, 403);
     house.clock.set(START.plus(days(2)));
     assert_eq!(house.send(private_with(&[&old])).await.status, 403);
-    cleanup::remove_ended(&house.domain).await.unwrap(); // the cleaner has seen the third
+    cleanup::remove_ended(&house.domain).await.unwrap(); // the cleanup has seen the third
     house.clock.set(START);
     for cookie in [idle, old, unseen] {
         assert_eq!(house.send(private_with(&[&cookie])).await.status, 403);
@@ -308,10 +308,10 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&house.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
-        house.wait(Duration::from_mins(1)); // so long it stays recorded
+        house.wait(Duration::from_mins(1)); // it stays recorded for so long
         assert!(house.eventually(async || rows().await == 0).await);
         assert!(began.elapsed() >= every * round);
-        tokio::time::sleep(every / 2).await; // it looks again whether there is more, and is done
+        tokio::time::sleep(every / 2).await; // it checks once more, and is done
         ann.log_in("ann", PASSWORD).await;
     }
 }
@@ -320,7 +320,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
 async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     let house = House::new().await;
     house.domain.invites.invite(days(7)).await.unwrap();
-    // more than one statement removes: 1,200 each, of which the first expired and ended long ago
+    // More rows than one statement removes: 1,200 each. The first ones expired and ended long ago.
     let (invites, endings) = if house.is_on_postgres() {
         (
             "insert into invites (digest, id, created_at, expires_at)
@@ -393,7 +393,7 @@ async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
             "close" => ann.post("/me/close", &json!({ "current_password": PASSWORD })).await.status,
             _ => {
                 house.sql("update accounts set disabled_at = 1").await;
-                // the operator's own SQL is in no feed: it is noticed within a minute
+                // The feed has no changes by other SQL: they are noticed within a minute.
                 house.wait(Duration::from_mins(1));
                 poem::http::StatusCode::NO_CONTENT
             }

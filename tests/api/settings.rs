@@ -1,4 +1,4 @@
-//! What the folders look like, and what the service refuses to start with.
+//! The folders, and what prevents the service from starting.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use cloakroom::domain::demo_users;
 
 use crate::house::{CHEAP, House, PASSWORD, START};
 
-/// Does another start go well, and if not, why?
+/// Starts again with the same data. Returns the error, if there is one.
 pub async fn start_again(house: &House) -> Result<(), String> {
     let environment = Environment {
         clock: Clock::at(START),
@@ -74,7 +74,7 @@ async fn key_02_what_a_volume_gives_to_a_group_is_taken_away_and_what_leaked_is_
         let database = database.map(|name| house.data(name)).into_iter();
         files.chain(database.filter(|path| path.exists())).collect::<Vec<_>>()
     };
-    // as with fsGroup, and chmod -R g+rw
+    // As with fsGroup, and `chmod -R g+rw`.
     for folder in [house.data(""), keys.clone()] {
         fs::set_permissions(folder, Permissions::from_mode(0o2770)).unwrap();
     }
@@ -115,7 +115,7 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
     let house = House::new().await;
     let key = key(&house);
     let folder = key.parent().unwrap();
-    // as Kubernetes mounts a secret
+    // As Kubernetes mounts a secret.
     let version = folder.join("..2026_11_28");
     let file = version.join(key.file_name().unwrap());
     fs::create_dir(&version).unwrap();
@@ -150,7 +150,7 @@ async fn key_03_what_is_no_ed25519_key_is_refused() {
         let error = start_again(&house).await.unwrap_err();
         assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
     }
-    // PKCS#8 around a seed of zeros
+    // PKCS#8 with a seed of zeros.
     let zeros = "MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let weak = format!("-----BEGIN PRIVATE KEY-----\n{zeros}\n-----END PRIVATE KEY-----\n");
     fs::write(&key, weak).unwrap();
@@ -180,7 +180,7 @@ async fn sta_09_a_corrupt_database_is_refused_and_left_as_it_is() {
 async fn sta_09_no_new_database_is_made_in_place_of_one_that_is_gone() {
     let house = House::new().await;
     if house.is_on_postgres() {
-        return; // a server's is its operator's to make
+        return; // operators create it on a server
     }
     house.domain.store.close().await;
     fs::remove_file(house.data("cloakroom.db")).unwrap();

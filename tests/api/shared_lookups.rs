@@ -1,4 +1,4 @@
-//! Requests that present the same session token at the same time share one look-up.
+//! Concurrent requests with the same session token share one look-up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,11 +20,11 @@ use tokio::task::{JoinHandle, yield_now};
 
 use crate::house::{CHEAP, House};
 
-/// Requests of one browser tab.
+/// The number of requests that one browser tab sends.
 const STORM: usize = 500;
 
-/// A node without jobs in the background, which knows of all revocations for an hour: neither the state of the
-/// feed nor a slow machine makes it look a session up again.
+/// A node without background jobs, whose cache is fresh for an hour: neither the state of the feed
+/// nor a slow machine causes a look-up.
 async fn quiet_node(house: &House) -> Arc<Domain> {
     let (clock, hash_cost, limits) = (house.clock.clone(), CHEAP, Limits::production());
     let environment = Environment { clock, hash_cost, limits };
@@ -33,7 +33,7 @@ async fn quiet_node(house: &House) -> Arc<Domain> {
     Arc::new(node)
 }
 
-/// What many requests at once with this token get.
+/// The results of this many concurrent requests with this token.
 async fn requests_at_once(
     node: &Arc<Domain>,
     token: &str,
@@ -46,8 +46,8 @@ async fn requests_at_once(
     join_all(requests).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// Does a look-up answer several requests at once, and none that comes after it? The database may answer the first
-/// request before the second one is sent, so this tries more than once.
+/// Whether a look-up answers several concurrent requests, and none after them. The database may
+/// answer the first request before the second one is sent, so this tries more than once.
 async fn share_one(
     node: &Arc<Domain>,
     token: &str,
@@ -69,13 +69,13 @@ async fn share_one(
     false
 }
 
-/// Hits, misses and shared look-ups so far.
+/// The hits, misses and shared look-ups since the start.
 fn counts(node: &Domain) -> [u64; 3] {
     node.counters.recognitions().map(|(_, count)| count)
 }
 
-/// Makes every record of when a session was seen count, and leaves the session as it was: so a second record
-/// would count, too.
+/// Counts every record of when a session was seen, and leaves the session unchanged, so that a
+/// second record would be counted, too.
 async fn count_seen_records(house: &House) {
     house.sql("create table seen_records (session text not null)").await;
     if house.is_on_postgres() {
@@ -120,7 +120,7 @@ async fn five_hundred_requests_at_once_share_one_look_up_and_one_record() {
         let records = async || house.count("select count(*) from seen_records").await;
         assert!(house.eventually(async || records().await >= storm.cast_signed()).await);
         assert_eq!(records().await, storm.cast_signed());
-        house.wait(Duration::from_mins(1)); // the cached session is not fresh any more
+        house.wait(Duration::from_mins(1)); // the cached session is no longer fresh
     }
     assert_eq!(node.sessions.lookups.count(), 0);
 }
@@ -147,8 +147,9 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     assert_eq!(node.sessions.lookups.count(), 0);
 }
 
-/// Holds a real look-up that has read the session, revokes the session, and asks again. How often the first request
-/// must be polled until it has read depends on the engine and its pool, so this tries more than once.
+/// Stops a real look-up after it has read the session, revokes the session, and sends another
+/// request. How often the first request must be polled until it has read depends on the engine and
+/// its pool, so this tries more than once.
 #[tokio::test]
 async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it() {
     let house = House::new().await;
@@ -170,13 +171,14 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
         let second = node.sessions.recognise(token).await;
         assert!(matches!(second, Ok(Authentication::Refused(_))), "{second:?}");
         if matches!(first.await, Ok(Authentication::SignedIn(_))) {
-            return; // it had read the session before the revocation, and the second one did not take that over
+            return; // the first had read before the revocation, and the second did not use that
         }
     }
     panic!("no look-up was held between its query and its end");
 }
 
-/// Look-ups that end when the test says so. The result is what was read, and the counts before.
+/// Look-ups that end when the test says so. The result is the number of the look-up, and the counts
+/// before it.
 #[derive(Clone, Default)]
 struct Bench {
     lookups: Arc<SharedLookups<(usize, Counts)>>,
@@ -190,7 +192,8 @@ impl Bench {
         self.cache.hash(token)
     }
 
-    /// A request that has begun to wait. Its result has the number of the look-up that answered it.
+    /// Starts a request and waits until it waits. Its result contains the number of the look-up
+    /// that answered it.
     async fn request(&self, token: TokenHash) -> JoinHandle<(usize, Role)> {
         let bench = self.clone();
         let request = tokio::spawn(async move {
@@ -214,7 +217,7 @@ impl Bench {
         request
     }
 
-    /// The look-up in progress that was started first ends.
+    /// Ends the oldest look-up in progress.
     async fn end_first(&self) {
         let end = self.ends.lock().unwrap().remove(0);
         end.send(()).unwrap();
@@ -229,7 +232,7 @@ async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_lo
     bench.cache.heard(Instant::now() + Duration::from_hours(1));
     let token = bench.token("one");
     let first = bench.request(token).await;
-    bench.cache.ended(&"ann".to_owned().into()); // and the revocation is answered
+    bench.cache.ended(&"ann".to_owned().into()); // and the revocation is acknowledged
     let (second, third) = (bench.request(token).await, bench.request(token).await);
     assert_eq!(bench.started.load(Ordering::SeqCst), 1, "they wait for the look-up in progress");
     bench.end_first().await;
@@ -237,7 +240,7 @@ async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_lo
     assert_eq!(bench.started.load(Ordering::SeqCst), 2);
     bench.cache.ended(&"ann".to_owned().into());
     bench.end_first().await;
-    // the second look-up began after both requests: another revocation makes no third one
+    // The second look-up started after both requests, so another revocation causes no third one.
     let roles = [second.await.unwrap(), third.await.unwrap()];
     assert_eq!(roles, [(2, Role::Started), (2, Role::Joined)]);
     assert_eq!(bench.lookups.count(), 0);
@@ -271,7 +274,7 @@ async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() 
     assert!(alone.await.unwrap_err().is_cancelled());
     assert_eq!(bench.lookups.count(), 0);
     let after = bench.request(token).await;
-    drop(bench.ends.lock().unwrap().remove(0)); // of the request that was canceled
+    drop(bench.ends.lock().unwrap().remove(0)); // that of the canceled request
     bench.end_first().await;
     assert_eq!(after.await.unwrap(), (3, Role::Started));
 }

@@ -1,4 +1,4 @@
-//! The end of a service: what goes on beside the requests ends with it, and complains of nothing.
+//! The shutdown of the service: background jobs end, and log no errors.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tracing::Level;
 
 use crate::house::House;
 
-/// What is logged, as text.
+/// Collects the log as text.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

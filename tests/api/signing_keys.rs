@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::house::{House, PASSWORD, START};
 
-/// The files of the signing keys in their order.
+/// The files of the signing keys, by name.
 fn files(house: &House) -> Vec<PathBuf> {
     let paths = fs::read_dir(house.data("keys")).unwrap().map(|entry| entry.unwrap().path());
     let is_key = |path: &PathBuf| path.extension().is_some_and(|end| end == "pem");
@@ -19,7 +19,7 @@ fn files(house: &House) -> Vec<PathBuf> {
     files
 }
 
-/// Makes a key, as the command does, later than the ones before.
+/// Creates a key like the command, later than the previous ones.
 fn add(house: &House, nth: u64) -> PathBuf {
     Keys::create(&house.data("keys"), START.plus(Duration::from_millis(nth))).unwrap()
 }
@@ -50,7 +50,7 @@ async fn att_17_04_a_removed_key_is_not_trusted_whatever_else_is_in_the_folder()
     assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     assert_eq!(bob.get("/private").await.status, 200, "the other key is there still");
 
-    // what can be used is added; what cannot is counted, and the log says it
+    // Valid keys are added. Invalid ones are counted and logged.
     add(&house, 3);
     assert!(trusts(&house, 2).await);
     let counted = "cloakroom_key_errors{kind=\"signing_key\"} 3";
@@ -65,17 +65,17 @@ async fn att_17_04_a_key_whose_file_was_changed_in_place_is_not_trusted() {
     let ann = house.signed_in("ann").await;
     let second = add(&house, 1);
     assert!(trusts(&house, 2).await);
-    // another key in the same file
+    // Another key in the same file.
     fs::write(&first, fs::read(&second).unwrap()).unwrap();
     assert!(house.eventually(async || ann.get("/private").await.status == 403).await);
     fs::write(&first, &text).unwrap();
     let kids = || house.domain.keys.public().into_iter().map(|key| key.kid);
     let differ = async || kids().collect::<std::collections::HashSet<_>>().len() == 2;
     assert!(house.eventually(differ).await, "it is back");
-    // what is no key
+    // An invalid key.
     fs::write(&first, "x".repeat(text.len())).unwrap();
     assert!(trusts(&house, 1).await);
-    // who may read the file says nothing of what is in it
+    // The permissions of a file say nothing about its content.
     fs::set_permissions(&second, Permissions::from_mode(0o644)).unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(house.domain.keys.public().len(), 1);
@@ -144,7 +144,7 @@ async fn att_17_04_a_new_pepper_is_used_while_another_file_is_none() {
     assert!(house.eventually(async || current().as_ref() == Some(&first)).await);
     fs::remove_file(path).unwrap();
     assert!(house.eventually(async || current().is_none()).await, "no password needs it");
-    // a removed one that passwords need is kept, and does not keep a new one out
+    // A removed pepper that passwords need is kept, and does not prevent the use of a new one.
     let (second, path) = add(2);
     assert!(house.eventually(async || current().as_ref() == Some(&second)).await);
     house.signed_in("ann").await;

@@ -1,4 +1,4 @@
-//! Who tries too often waits. The ids are those of the attack list.
+//! Rate limits and backoff. The ids are those of the attack list.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A sign-in, perhaps from an address, perhaps with a device cookie.
+/// A login, with an optional address and device cookie.
 async fn log_in(
     house: &House,
     (username, password): (&str, &str),
@@ -39,13 +39,13 @@ async fn log_in(
     house.send(login).await
 }
 
-/// Takes every slot of the hash queue, as requests of one user would that come by no address.
+/// Takes every slot of the hashing queue, for a user without an address.
 fn fill_the_queue(house: &House) -> Vec<HashSlot> {
     let share = Share::new(None, Some("ann"));
     std::iter::from_fn(|| house.domain.hasher.reserve_slot(&share).ok()).collect()
 }
 
-/// Fails once; the status, and what `Retry-After` says.
+/// Fails to log in once. Returns the status and the value of `Retry-After`.
 async fn fail(house: &House, username: &str) -> (u16, Option<u64>) {
     answered(&log_in(house, (username, "a wrong password"), None, None).await)
 }
@@ -55,13 +55,13 @@ fn answered(answer: &Answer) -> (u16, Option<u64>) {
     (answer.status.as_u16(), seconds)
 }
 
-/// The device cookie of a good sign-in, as a client sends it back.
+/// The device cookie of a successful login, as a client returns it.
 async fn device_of(house: &House, username: &str) -> String {
     let answer = house.stranger().log_in(username, PASSWORD).await;
     answer.sets("device").unwrap().split_once(';').unwrap().0.to_owned()
 }
 
-/// Nobody gets in here without a device, for a second at least.
+/// Makes clients without a device cookie wait for at least a second.
 async fn throttle(house: &House, username: &str) {
     for _ in 0..5 {
         assert_eq!(fail(house, username).await.0, 403);
@@ -115,7 +115,7 @@ async fn thr_02_the_right_password_tells_nothing_while_throttled_and_is_not_hash
     let house = House::new().await;
     house.signed_in("ann").await;
     throttle(&house, "ann").await;
-    // what had to be hashed would wait for a thread
+    // Requests that hash a password would wait for a thread.
     let threads = BusyThreads::start(&house).await;
     let right = house.stranger().log_in("ann", PASSWORD).await;
     let wrong = house.stranger().log_in("ann", "a wrong password").await;
@@ -531,7 +531,7 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
     house.signed_in("ann").await;
     let threads = BusyThreads::start(&house).await;
     let held = threads.leave_slots(&house, 4);
-    // each finds a free slot when it comes, and is counted before it takes one
+    // Each finds a free slot when it arrives, and is counted before it takes the slot.
     let names: Vec<String> = (0..12).map(|n| format!("user{n}")).collect();
     let crowd = join_all(names.iter().map(|name| log_in(&house, (name, "x"), None, None)));
     let release = async {
@@ -563,7 +563,7 @@ async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
     let all = places().len();
     for _ in 0..5 {
         house.sql("delete from attempts").await;
-        house.domain.hasher.set_pace(HOUR); // until it is looked which there are
+        house.domain.hasher.set_pace(HOUR); // until the hashes are calibrated
         let is_counted = async || house.count("select count(*) from attempts").await > 0;
         let left = house.eventually(async || is_counted().await && places().len() == all);
         tokio::select! {
@@ -584,7 +584,8 @@ async fn a_try_that_no_thread_has_time_for_costs_an_address_no_turn() {
     );
     let release = async {
         house.hash_requests_arrive(2).await;
-        // as many as have a place, each with a share of its own, and one that takes it from the larger share
+        // As many requests as there are slots, each with a separate share, and one more that takes
+        // a slot from the larger share.
         let share = |n| Share::new(Some([198, 51, 100, n].into()), Some("carl"));
         let free = 64 - 2 - house.config.passwords.threads;
         let slots = (10..).take(free + 1).map(|n| house.domain.hasher.reserve_slot(&share(n)));

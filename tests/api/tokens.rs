@@ -1,5 +1,5 @@
-//! Forged tokens, made with the service's own key file where that helps the forger. The ids are
-//! those of the attack list.
+//! Forged tokens, some of them signed with the service's own key. The ids are those of the attack
+//! list.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::house::{House, START, private_with};
 
-/// Somebody who has got hold of the signing key.
+/// An attacker who has the signing key.
 struct Forger {
     key: Ed25519KeyPair,
     header: Value,
@@ -25,7 +25,7 @@ fn encoded(text: &str) -> String {
 }
 
 impl Forger {
-    /// Takes a good token apart.
+    /// Parses a valid token.
     fn new(house: &House, cookie: &str) -> Self {
         let mut files = std::fs::read_dir(house.data("keys")).unwrap().map(|f| f.unwrap().path());
         let pem = files.find(|path| path.extension().is_some_and(|e| e == "pem")).unwrap();
@@ -39,7 +39,7 @@ impl Forger {
         }
     }
 
-    /// A token of these very texts, signed.
+    /// Signs a token of exactly these texts.
     fn signed(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encoded(header), encoded(claims));
         let signature = BASE64_URL_SAFE_NO_PAD.encode(self.key.sign(message.as_bytes()));
@@ -74,7 +74,7 @@ impl Forger {
 async fn refused(house: &House, token: &str) {
     let cookie = format!("session={token}");
     if poem::http::HeaderValue::try_from(&cookie).is_err() {
-        return; // no header can carry it
+        return; // no header can contain it
     }
     let answer = house.send(private_with(&[&cookie])).await;
     assert_eq!(answer.refusal(), (403, "session_refused".into()), "{token}");
@@ -84,7 +84,7 @@ async fn house_and_forger() -> (House, Forger) {
     let house = House::new().await;
     let cookie = house.signed_in("ann").await.cookie().unwrap();
     let forger = Forger::new(&house, &cookie);
-    // what the forger makes counts when nothing is wrong with it
+    // The forger's token is accepted if nothing in it is wrong.
     let honest = forger.signed(&forger.header.to_string(), &forger.claims.to_string());
     let answer = house.send(private_with(&[&format!("session={honest}")])).await;
     assert_eq!(answer.status, 200);
@@ -244,7 +244,7 @@ async fn jwt_10_and_11_a_token_of_more_than_a_minute_ahead_is_refused() {
         refused(&house, &forger.with_claim("iat", iat)).await;
     }
     for ahead in [1, 60] {
-        let token = forger.with_claim("iat", json!(now + ahead)); // by a node whose clock is ahead
+        let token = forger.with_claim("iat", json!(now + ahead)); // from a node whose clock is ahead
         let answer = house.send(private_with(&[&format!("session={token}")])).await;
         assert_eq!(answer.status, 200, "{ahead} s");
     }
@@ -378,7 +378,7 @@ async fn key_04_the_published_keys_are_the_public_halves() {
         (&key["kty"], &key["crv"], &key["alg"]),
         (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"))
     );
-    // what is published verifies what is handed out
+    // The published key verifies the issued tokens.
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(keys["keys"][0].clone()).unwrap();
     let verifying = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
     let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);

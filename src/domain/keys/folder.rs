@@ -1,8 +1,8 @@
 //! Reads the secrets of one kind in a folder, one per file, and follows changes.
 //!
-//! When a file is removed, or its content changes, its secret is no longer used, whatever else is
-//! wrong in the folder: operators end the trust in a key by removing its file. Only added files can
-//! fail. They are refused one by one, and the caller reports them.
+//! When a file is removed, or its content changes, its secret is no longer used, even if something
+//! else is wrong in the folder: operators end the trust in a key by removing its file. Only added
+//! files can fail. They are refused one by one, and the caller reports them.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -33,7 +33,7 @@ impl NextStep {
     }
 
     /// Leads to the service itself, from a page of another origin. An http service is reached at
-    /// the present address, whatever its `public_url` is.
+    /// the present address, even if its `public_url` differs.
     pub fn service(origins: &Origins) -> Self {
         let origin = if origins.is_secure() { origins.public_url() } else { "" };
         Self { href: format!("{origin}/"), label: "Open this service" }

@@ -1,4 +1,4 @@
-//! Inspects a database without changing it, in whatever state it is.
+//! Inspects a database without changing it, even if it is damaged or not migrated.
 
 mod content;
 mod database;
