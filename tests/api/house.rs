@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::contract;
-use crate::database::Database;
+use crate::support::database::Database;
 
 /// Long enough for every test, and searched for where it must not appear.
 pub const PASSWORD: &str = "canary correct horse battery";

@@ -14,7 +14,6 @@ mod conflicting_cookies;
 mod contract;
 mod cookie_deletion;
 mod cookies;
-mod database;
 mod devices;
 mod event_context;
 mod fair_queue;
@@ -42,5 +41,7 @@ mod settings;
 mod shared_lookups;
 mod shutdown;
 mod signing_keys;
+#[path = "../support/mod.rs"]
+mod support;
 mod throttle;
 mod tokens;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::asked;
 use super::postgres::Server;
-use super::rates::{rate, ratio};
 use super::service::{Client, House, PASSWORD};
+use crate::support::rates::{rate, ratio};
 
 /// As many accounts are made afterwards, each by a write that must last.
 const AFTERWARDS: usize = 40;

@@ -9,9 +9,9 @@ mod migrating;
 mod mounted;
 mod moving;
 mod postgres;
-#[path = "../program/rates.rs"]
-mod rates;
 mod service;
+#[path = "../support/mod.rs"]
+mod support;
 mod upgrade;
 
 use std::sync::atomic::{AtomicBool, Ordering};

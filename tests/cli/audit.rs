@@ -1,15 +1,11 @@
 //! `cloakroom audit`: what the operator is told about what happened.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
-mod program;
-
-use program::{
+use crate::support::program::{
     PASSWORD, Service, back_up, is_postgres, refused, refused_unprepared, run, said, text, within,
 };
 

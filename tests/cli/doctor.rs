@@ -1,7 +1,5 @@
 //! `cloakroom doctor`: what it finds, and that it changes nothing.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -14,9 +12,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-mod program;
-
-use program::{
+use crate::support::program::{
     Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text, within,
 };
 
@@ -110,7 +106,7 @@ fn it_changes_nothing_whether_the_service_runs_was_stopped_or_killed() {
     for about in ["settings", "data folder", "database", "clock", "keys", "disk", "service"] {
         assert!(is_well(about), "{about}: {found:?}");
     }
-    assert_eq!(service.log_in("ann", program::PASSWORD).0, 200);
+    assert_eq!(service.log_in("ann", crate::support::program::PASSWORD).0, 200);
     drop(service); // killed
     looks(&[], 0);
     let service = Service::start(folder, &[]);

@@ -1,14 +1,10 @@
 //! A database that is damaged or gone: nothing is begun anew, and what is left stays as it is.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-mod program;
-
-use program::{back_up, is_postgres, refused, said};
+use crate::support::program::{back_up, is_postgres, refused, said};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 

@@ -1,7 +1,5 @@
 //! The whole command line: help that teaches, completions, and JSON where a script would read.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -11,9 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-mod program;
-
-use program::{PASSWORD, Service, object, run, said, text, within};
+use crate::support::program::{PASSWORD, Service, object, run, said, text, within};
 
 /// The commands that a help lists.
 fn commands(folder: &Path, path: &[&str]) -> Vec<String> {
@@ -211,7 +207,7 @@ fn att_17_12_no_output_shows_the_password_of_a_database_in_whatever_form_it_is_g
         for arguments in each.iter().chain(others) {
             let arguments =
                 [&["--database-url", address, "--listen", "127.0.0.1:9"], *arguments].concat();
-            let mut command = program::cloakroom(folder, &arguments);
+            let mut command = crate::support::program::cloakroom(folder, &arguments);
             command.env_remove("DATABASE_URL").env("RUST_LOG", "debug").env("PGPASSFILE", &pgpass);
             let done = command.output().unwrap();
             let all = text(&done.stdout) + &text(&done.stderr);

@@ -1,7 +1,5 @@
 //! The program itself: started, used over a socket, killed and started again.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,9 +11,7 @@ use sqlx::Connection as _;
 
 const PASSWORD: &str = "canary correct horse battery";
 
-mod program;
-
-use program::{cloakroom, schema_of, text, unprepared};
+use crate::support::program::{cloakroom, schema_of, text, unprepared};
 
 /// Runs a command to its end with this on its standard input.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
@@ -702,9 +698,9 @@ fn the_document_is_printed_without_a_database_or_a_setting() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = cloakroom(folder.path(), &["openapi"]);
     let output = command.env("CLOAKROOM_LISTEN", "nonsense").output().unwrap();
-    assert_eq!(text(&output.stdout), include_str!("../openapi/openapi.json"));
+    assert_eq!(text(&output.stdout), include_str!("../../openapi/openapi.json"));
     let yaml = run(folder.path(), &["openapi", "--format", "yaml"], "");
-    assert_eq!(text(&yaml.stdout), include_str!("../openapi/openapi.yaml"));
+    assert_eq!(text(&yaml.stdout), include_str!("../../openapi/openapi.yaml"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

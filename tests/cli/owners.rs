@@ -1,16 +1,12 @@
 //! Commands of the superuser in the folder of another user, and files that a user may not read.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
-mod program;
-
-use program::{Service, copy_program, is_postgres, run, said, text, unprepared};
+use crate::support::program::{Service, copy_program, is_postgres, run, said, text, unprepared};
 
 /// A user who is not the superuser: nobody.
 const OTHER: u32 = 65_534;

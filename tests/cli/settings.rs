@@ -1,13 +1,9 @@
 //! Where settings, the database and the keys are looked up, and which command makes any.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::path::Path;
 
-mod program;
-
-use program::{is_postgres, refused_unprepared, run, said, text, unprepared};
+use crate::support::program::{is_postgres, refused_unprepared, run, said, text, unprepared};
 
 /// Commands that need a database or keys, and make neither.
 const COMMANDS: [&[&str]; 20] = [

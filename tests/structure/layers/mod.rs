@@ -1,8 +1,6 @@
 //! The architecture: which layer may import which one, no import cycles between files, no long files, and
 //! which library is named where.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 mod check_ids;
 mod exceptions;
 mod imports;
@@ -12,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::imports::Arrows;
+use crate::layers::imports::Arrows;
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,7 +1,5 @@
 //! Definitions in a database that the migrations did not make: what `restore`, `move` and `doctor` say.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -10,9 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-mod program;
-
-use program::{
+use crate::support::program::{
     back_up, is_postgres, older_database, refused, refused_unprepared, run, said, schema_of, text,
 };
 

@@ -1,7 +1,5 @@
 //! What operators do, called by a program that embeds Cloakroom instead of typed at a terminal.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::path::Path;
 

@@ -14,7 +14,7 @@ use poem::{Endpoint, Request};
 use poem_openapi::OpenApi;
 use serde_json::{Value, json};
 
-use crate::database::Database;
+use crate::support::database::Database;
 
 pub const PASSWORD: &str = "canary correct horse battery";
 /// 2026-01-01T00:00:00Z

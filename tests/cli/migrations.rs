@@ -1,7 +1,5 @@
 //! Both folders of migrations agree, and databases made by sqlx itself are accepted.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -11,11 +9,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, PgPool};
 
-#[path = "api/database.rs"]
-#[allow(dead_code, reason = "tests/api uses the rest of it")]
-mod database;
-
-use database::{Database, Schema};
+use crate::support::database::{Database, Schema};
 
 fn files(engine: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use crate::sources;
+use crate::layers::sources;
 
 /// The ids of checks at the start of a test's name: `jwt_02_and_04_…` has JWT-02 and JWT-04,
 /// `xff_01_to_03_…` three, `att_17_03_…` has ATT-17-03.

@@ -1,19 +1,14 @@
 //! The edge under clients that mean no good, over raw sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
-#[path = "program/rates.rs"]
-mod rates;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::rates::{rate, ratio};
 use cloakroom::server::{self, Deadlines, Edge};
 use poem::{EndpointExt, Response};
-use rates::{rate, ratio};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -1,19 +1,13 @@
 //! What a person at a terminal sees, and a script does not: questions, colors, hints, a line a request.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::Value;
 
-mod program;
-#[path = "program/terminal.rs"]
-mod terminal;
-
-use program::{PASSWORD, Service, cloakroom, is_postgres, run, said, text};
-use terminal::{Terminal, without_colors};
+use crate::support::program::{PASSWORD, Service, cloakroom, is_postgres, run, said, text};
+use crate::support::terminal::{Terminal, without_colors};
 
 fn type_at(folder: &Path, arguments: &[&str]) -> Terminal {
     Terminal::start(cloakroom(folder, arguments), 100)

@@ -1,7 +1,5 @@
 //! `cloakroom backup` and `cloakroom restore`, beside a service that is used.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +10,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-mod program;
-
-use program::{
+use crate::support::program::{
     PASSWORD, Service, back_up, cloakroom, is_postgres, object, older_database, refused,
     refused_unprepared, run, said, text, unprepared, within,
 };
@@ -142,7 +138,7 @@ fn sta_12_a_restore_revives_no_session_and_no_invite() {
     assert_eq!(register(&service, "eve"), 201);
 }
 
-/// `BACKUPS=100 cargo test --test backups r_12` makes as many as one has time for.
+/// `BACKUPS=100 cargo test --test cli r_12` makes as many as one has time for.
 #[test]
 fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
     let folder = tempfile::tempdir().unwrap();

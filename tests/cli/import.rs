@@ -1,15 +1,11 @@
 //! `cloakroom user import`, as somebody types it.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-mod program;
-
-use program::{cloakroom, text};
+use crate::support::program::{cloakroom, text};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     cloakroom(folder, arguments).output().unwrap()

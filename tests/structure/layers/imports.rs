@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
-use crate::layer;
+use crate::layers::layer;
 
 /// An import may lead through this many re-exports.
 const MAX_REEXPORTS: usize = 16;

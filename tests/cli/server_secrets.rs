@@ -1,14 +1,10 @@
 //! `cloakroom server-secret`, `user release`, and who may register, as an operator sees them.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-mod program;
-
-use program::{Service, object, refused, run, said, text};
+use crate::support::program::{Service, object, refused, run, said, text};
 
 /// What doctor says about something: how bad it is, and the sentence.
 fn doctor(folder: &Path, arguments: &[&str], about: &str) -> (String, String) {
@@ -75,7 +71,8 @@ fn an_operator_lists_rotates_loses_and_forgets_server_secrets() {
 fn without_a_terminal_a_server_secret_is_forgotten_only_with_yes() {
     let folder = tempfile::tempdir().unwrap();
     for input in ["", "y\n"] {
-        let mut command = program::unprepared(folder.path(), &["server-secret", "forget", "x"]);
+        let mut command =
+            crate::support::program::unprepared(folder.path(), &["server-secret", "forget", "x"]);
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it reads none
         let done = child.wait_with_output().unwrap();
@@ -93,7 +90,10 @@ fn att_17_02_a_deleted_users_name_is_held_until_it_is_released_or_given() {
     said(folder, &["user", "delete", "ann", "--yes"]);
     let service = Service::start(folder, &[]);
     let register = || {
-        let body = format!("{{\"username\":\"ann\",\"password\":\"{}\"}}", program::PASSWORD);
+        let body = format!(
+            "{{\"username\":\"ann\",\"password\":\"{}\"}}",
+            crate::support::program::PASSWORD
+        );
         let json = [("Content-Type", "application/json")];
         service.call("POST", "/register", &json, &body).0
     };
@@ -104,7 +104,7 @@ fn att_17_02_a_deleted_users_name_is_held_until_it_is_released_or_given() {
     said(folder, &["user", "delete", "ann", "--yes"]);
     assert_eq!(register(), 409);
     said(folder, &["user", "add", "ann"]);
-    assert_eq!(service.log_in("ann", program::PASSWORD).0, 200);
+    assert_eq!(service.log_in("ann", crate::support::program::PASSWORD).0, 200);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn att_17_02_the_start_and_doctor_say_who_may_register() {
 fn start_and_stop(folder: &Path) -> (String, String) {
     use std::io::{BufRead, BufReader, Read};
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = program::cloakroom(folder, &["--listen", &free.to_string()]);
+    let mut command = crate::support::program::cloakroom(folder, &["--listen", &free.to_string()]);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut banner = String::new();

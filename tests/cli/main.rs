@@ -1,0 +1,19 @@
+//! The program as an operator starts it: its commands, what they print, and what they leave behind.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod admin;
+mod audit;
+mod backups;
+mod command_line;
+mod damage;
+mod definitions;
+mod doctor;
+mod import;
+mod migrations;
+mod owners;
+mod server_secrets;
+mod settings;
+#[path = "../support/mod.rs"]
+mod support;
+mod terminal;

@@ -1,0 +1,8 @@
+//! What the tests of several binaries share: the program as a process, a terminal, databases.
+
+#![allow(dead_code, reason = "each binary uses some of it")]
+
+pub mod database;
+pub mod program;
+pub mod rates;
+pub mod terminal;
