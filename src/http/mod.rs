@@ -38,7 +38,7 @@ pub use self::guard::{MaybeSignedIn, SignedIn};
 pub use self::mount::EmbeddedApi;
 pub use self::mount::error::MountError;
 pub use self::openapi::about::DocumentInfo;
-pub use self::openapi::document::{document, yaml};
+pub use self::openapi::document::{document, in_version_3_1, yaml};
 use self::openapi::served::served;
 pub use self::pages::{Color, Logo, RedirectTargets, Site};
 pub use self::problem::Problem;

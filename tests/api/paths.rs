@@ -130,6 +130,8 @@ async fn the_served_document_is_the_committed_one() {
     let house = House::new().await;
     let served = house.stranger().get("/openapi.json").await;
     assert_eq!(served.text, include_str!("../../openapi/openapi.json"));
+    let in_version_3_1 = house.stranger().get("/openapi-3.1.json").await;
+    assert_eq!(in_version_3_1.text, include_str!("../../openapi/openapi-3.1.json"));
     let yaml = house.stranger().get("/openapi.yaml").await;
     assert_eq!(yaml.text, include_str!("../../openapi/openapi.yaml"));
 }

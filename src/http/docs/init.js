@@ -3,6 +3,7 @@
 
 import { mendAccessibility } from './accessibility.js';
 import { responsesPlugin } from './responses-plugin.js';
+import { samplesPlugin } from './samples-plugin.js';
 import { sessionPlugin } from './session-plugin.js';
 import { focusBar, onChange, showProblem, signOut, whyNotSent } from './session.js';
 
@@ -39,7 +40,7 @@ const scrollPlugin = {
 const ui = SwaggerUIBundle({
   dom_id: '#swagger-ui',
   url: 'openapi.json',
-  plugins: [serverPlugin, scrollPlugin, sessionPlugin, responsesPlugin],
+  plugins: [serverPlugin, scrollPlugin, sessionPlugin, responsesPlugin, samplesPlugin],
   deepLinking: true,
   displayRequestDuration: true,
   docExpansion: 'list',

@@ -12,7 +12,7 @@ use poem::http::{Method, header};
 use poem::{EndpointExt, Request, Response, Result, endpoint};
 
 use self::static_file::File;
-use super::openapi::document::yaml;
+use super::openapi::document::{in_version_3_1, yaml};
 use super::pages;
 use super::router::RouteTable;
 use super::state::AppState;
@@ -24,10 +24,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 /// The scripts of the page, in addition to Swagger UI.
-const SCRIPTS: [(&str, &str); 5] = [
+const SCRIPTS: [(&str, &str); 6] = [
     ("/docs/accessibility.js", include_str!("accessibility.js")),
     ("/docs/init.js", include_str!("init.js")),
     ("/docs/responses-plugin.js", include_str!("responses-plugin.js")),
+    ("/docs/samples-plugin.js", include_str!("samples-plugin.js")),
     ("/docs/session-plugin.js", include_str!("session-plugin.js")),
     ("/docs/session.js", include_str!("session.js")),
 ];
@@ -67,10 +68,15 @@ pub fn add(state: &Arc<AppState>, title: &str, json: &str, table: &mut RouteTabl
         let json = json.clone();
         move || yaml(&json).into()
     };
+    let as_version_3_1 = {
+        let json = json.clone();
+        move || in_version_3_1(&json).into()
+    };
     let (logo_kind, logo) = state.site.logo();
     let document = [
         ("/openapi.json", File::plain("application/json", json)),
         ("/openapi.yaml", File::made("application/yaml", None, as_yaml)),
+        ("/openapi-3.1.json", File::made("application/json", None, as_version_3_1)),
         ("/favicon.ico", File::plain("image/png", ICON)),
         ("/assets/page.css", File::plain(STYLE, state.site.style().into_bytes())),
         ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),

@@ -15,6 +15,8 @@ use super::members::{members, members_in};
 use super::operation::{Owner, paths};
 use super::repair::{mark_optional_as_nullable, mend_format, plain_json};
 use super::responses::add_common_responses;
+use super::samples::add_samples;
+use super::version_3_1::translate;
 use crate::http::api::private::PrivateApi;
 use crate::http::api::{Operations, tags};
 use crate::http::problem::{Code, FieldCode};
@@ -30,6 +32,13 @@ pub fn document() -> String {
 pub fn yaml(document: &[u8]) -> String {
     let document: Value = serde_json::from_slice(document).expect("the document is JSON");
     serde_saphyr::to_string(&document).expect("and what is JSON can be YAML")
+}
+
+/// The same document in OpenAPI 3.1, as JSON.
+pub fn in_version_3_1(document: &[u8]) -> String {
+    let mut document: Value = serde_json::from_slice(document).expect("the document is JSON");
+    translate(&mut document);
+    pretty(&document)
 }
 
 pub fn pretty(document: &Value) -> String {
@@ -78,6 +87,10 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
             if owner != Owner::Cloakroom {
                 tags::add_missing(operation, &title);
                 plain_json(operation);
+            }
+            let is_private = operation["operationId"] == "readPrivate" && path == "/private";
+            if owner == Owner::Cloakroom || is_private {
+                add_samples(operation);
             }
             add_common_responses(path, method, operation, owner);
         }

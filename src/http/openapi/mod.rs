@@ -7,5 +7,7 @@ mod members;
 mod operation;
 mod repair;
 mod responses;
+mod samples;
 mod schemas;
 pub mod served;
+mod version_3_1;

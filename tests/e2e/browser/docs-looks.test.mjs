@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { launch, url } from './browser.mjs';
+import { launch, takePicture, url } from './browser.mjs';
 import { SCREENS, block, documentedOperations, openBlock, openDocs, tryItOut, widthOf } from './docs.mjs';
 
 /** The most that the bar takes of a phone's 667 pixels. */
@@ -66,6 +66,25 @@ for (const [screen, options] of Object.entries(SCREENS)) {
   });
 }
 
+test('every operation shows its code samples, one for each client', async () => {
+  const page = await openDocs(browser);
+  const { paths } = await (await fetch(`${url}/openapi.json`)).json();
+  for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods))) {
+    const box = await openBlock(page, operation.operationId);
+    const samples = box.locator('.code-samples');
+    assert.match(await samples.locator('summary').innerText(), /^Code samples: curl, TypeScript, Python$/);
+    await samples.locator('summary').click();
+    const shown = [];
+    for (const sample of await samples.locator('figure').all())
+      shown.push([await sample.locator('figcaption').innerText(), await sample.locator('code').innerText()]);
+    assert.deepEqual(shown, operation['x-codeSamples'].map(({ label, source }) => [label, source]));
+    assert.equal(shown.length, 3);
+  }
+  await (await openBlock(page, 'listSessions')).scrollIntoViewIfNeeded();
+  await takePicture(page, 'docs-samples');
+  assert.deepEqual(page.complaints, []);
+});
+
 test('refusals that operations share are folded, and have their examples', async () => {
   const page = await openDocs(browser);
   const box = await openBlock(page, 'readPrivate');
@@ -94,7 +113,7 @@ test('every documented refusal of every operation is shown, each once', async ()
     const { responses } = document.paths[path][method.toLowerCase()];
     const codes = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {}));
     const box = await openBlock(page, id);
-    const shown = (await box.locator('details pre code').allTextContents()).map((text) => JSON.parse(text).code);
+    const shown = (await box.locator('details:not(.code-samples) pre code').allTextContents()).map((text) => JSON.parse(text).code);
     assert.deepEqual(shown.toSorted(), codes.toSorted(), id);
     await box.locator('.opblock-summary-control').click();
   }

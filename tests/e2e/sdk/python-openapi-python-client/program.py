@@ -19,6 +19,7 @@ from cloakroom.models import (
     Problem,
     SessionPage,
 )
+from samples import run_samples
 from visit import visit
 
 base_url = os.environ["CLOAKROOM_URL"]
@@ -86,3 +87,6 @@ assert change_password.sync_detailed(client=bob, body=change).status_code == 204
 assert expect(Account, get_me.sync(client=bob)).id == made.id
 assert close_account.sync_detailed(client=bob, body=Closing("a short walk by the sea")).status_code == 204
 assert expect(Problem, get_me.sync(client=bob)).code == "not_authenticated"
+
+# The samples of the document work as they are shown.
+run_samples(base_url, f"py-{secrets.token_hex(6)}")

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import makeFetchCookie from 'fetch-cookie';
 import createClient from 'openapi-fetch';
 import type { paths } from './cloakroom.d.ts';
+import { runSamples } from './samples';
 import { visit } from './visit';
 
 const baseUrl = process.env.CLOAKROOM_URL!;
@@ -63,3 +64,6 @@ assert.equal(change.response.status, 204);
 assert.equal((await bob.GET('/me')).data?.id, made.data?.id);
 await bob.POST('/me/close', { body: { current_password: 'a short walk by the sea' } });
 assert.equal((await bob.GET('/me')).error?.code, 'not_authenticated');
+
+// The samples of the document work as they are shown.
+await runSamples(baseUrl, `ts-${randomBytes(6).toString('hex')}`);
