@@ -23,7 +23,7 @@ use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::registration::Application;
+use cloakroom::domain::registration::RegistrationRequest;
 use cloakroom::domain::requester::Requester;
 use cloakroom::domain::sessions::{ClientInfo, LoginContext, Remember};
 use cloakroom::http::{DocumentInfo, EmbeddedApi, Requests};
@@ -172,14 +172,17 @@ impl Subject {
         let mut cookie = String::new();
         for user in ["signer", "bench"] {
             let typed = Password::new(PASSWORD.to_owned());
-            let application =
-                Application { username: Username::parse(user), password: typed, invite: None };
+            let request = RegistrationRequest {
+                username: Username::parse(user),
+                password: typed,
+                invite: None,
+            };
             let login_context = LoginContext {
                 remember: Remember::No,
                 client: ClientInfo::default(),
                 requester: Requester::default(),
             };
-            let (_, issued) = domain.register(application, login_context).await.unwrap();
+            let (_, issued) = domain.register(request, login_context).await.unwrap();
             cookie = format!("session={}", issued.token.expose()); // sent as a client sends it
         }
         let at = serve(app::start_endpoint(config, domain, false, Arc::default())).await;

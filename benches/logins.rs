@@ -23,7 +23,7 @@ use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 
 use crate::house::reads::{Reads, read};
 use crate::house::{PASSWORD, Service, argument, login, within};
@@ -115,7 +115,7 @@ fn most_hashes(threads: usize) -> f64 {
 /// Does something while as many threads as the service's hash at their priority, in memory that is
 /// used again like theirs; how many hashes a second that made.
 fn while_hashing<T>(threads: usize, meanwhile: impl FnOnce() -> T) -> (f64, T) {
-    let HashCost { memory_kib, passes, lanes } = HashCost::DEFAULT;
+    let Argon2Params { memory_kib, passes, lanes } = Argon2Params::DEFAULT;
     let params = Params::new(memory_kib, passes, lanes, Some(32)).unwrap();
     let (count, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
     let hash = || {

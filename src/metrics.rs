@@ -86,7 +86,7 @@ impl Collector for Watched {
         let waiting = i64::try_from(hasher.waiting()).unwrap_or(i64::MAX);
         page.gauge("cloakroom_hash_queue", "Passwords that wait for a hashing thread", waiting)?;
         let mut refused = page.family("cloakroom_hash_refusals", HASH_REFUSALS, COUNTER)?;
-        counter(&mut refused, hasher.refused())?;
+        counter(&mut refused, hasher.refusals())?;
         let mut errors = page.family("cloakroom_key_errors", KEY_ERRORS, GAUGE)?;
         for (kind, count) in counters.key_errors() {
             errors.encode_family(&[("kind", kind)])?.encode_gauge(&count)?;

@@ -16,7 +16,7 @@ use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, Edge};
 use tokio::runtime::Runtime;
@@ -122,7 +122,7 @@ impl Service {
 
 /// The hash of the password at the price of today, as an import has it.
 fn own_hash() -> String {
-    let HashCost { memory_kib, passes, lanes } = HashCost::DEFAULT;
+    let Argon2Params { memory_kib, passes, lanes } = Argon2Params::DEFAULT;
     let params = Params::new(memory_kib, passes, lanes, Some(32)).unwrap();
     let (salt, mut output) = ([7; 16], [0; 32]);
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -6,13 +6,13 @@
 use std::sync::LazyLock;
 
 use cloakroom::core::secret::Password;
-use cloakroom::domain::passwords::cost::HashCost;
-use cloakroom::domain::passwords::hasher::{Hasher, Verdict};
-use cloakroom::domain::passwords::imported::ForeignHash;
+use cloakroom::domain::passwords::cost::Argon2Params;
+use cloakroom::domain::passwords::hasher::{Hasher, Verification};
+use cloakroom::domain::passwords::imported::ImportedHash;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
-const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
 /// What is dearer is read, and not compared with: a thousand of them a second are tried.
 const DEAR: i64 = 1_000;
 
@@ -27,18 +27,18 @@ fuzz_target!(|text: &str| {
         let password = Password::new("somebody's password, by chance".to_owned());
         runtime.block_on(hasher.verify(password, Some(&stored))).expect("nobody else waits")
     };
-    let read = ForeignHash::parse(text);
+    let read = ImportedHash::parse(text);
     let (stored, micros) = match &read {
         Ok(hash) => {
             assert!((0..=1_000_000).contains(&hash.micros()), "{}", hash.micros());
             assert!(!format!("{hash:?}").contains('$'), "{hash:?}");
-            (ForeignHash::stored(text), hash.micros())
+            (ImportedHash::add_marker(text), hash.micros())
         }
-        Err(_) => (ForeignHash::stored(text), 0),
+        Err(_) => (ImportedHash::add_marker(text), 0),
     };
     if micros <= DEAR {
         // a stored hash is right by guessing its 128 bits
-        assert_eq!(matches!(verdict(stored), Verdict::Wrong), read.is_ok());
+        assert_eq!(matches!(verdict(stored), Verification::Wrong), read.is_ok());
     }
     // as one of ours it counts only if it is one: then it is bounded, too
     if text.starts_with("$argon2id$") && text.contains("m=") {
@@ -46,5 +46,8 @@ fuzz_target!(|text: &str| {
     }
     let plain = verdict(text.to_owned().into());
     let is_none = text == "!" || text.starts_with("imported:");
-    assert!(matches!(plain, Verdict::Unusable(_)) || is_none && matches!(plain, Verdict::Wrong));
+    assert!(
+        matches!(plain, Verification::Unusable(_))
+            || is_none && matches!(plain, Verification::Wrong)
+    );
 });

@@ -4,15 +4,15 @@
 
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::login::{Credentials, LONGEST_LOGIN_NAME};
-use cloakroom::domain::passwords::rules::{FEWEST_CHARS, PasswordRules};
+use cloakroom::domain::login::{Credentials, MAX_LOGIN_NAME_LENGTH};
+use cloakroom::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, PasswordRules};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     // whatever is typed is a wrong name at worst
     let chars = text.chars().count();
     let credentials = Credentials::parse(text, Password::new("a password".to_owned()));
-    assert_eq!(credentials.is_ok(), (1..=LONGEST_LOGIN_NAME).contains(&chars));
+    assert_eq!(credentials.is_ok(), (1..=MAX_LOGIN_NAME_LENGTH).contains(&chars));
 
     let Ok(name) = Username::parse(text) else { return };
     let canonical = name.as_str();
@@ -33,10 +33,11 @@ fuzz_target!(|text: &str| {
     }
 
     // a name is no password, however often it is said
-    let rules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
+    let rules = PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
     let doubled = Password::new(canonical.repeat(2));
     let other: Username = Username::parse("somebody-else").expect("it is a name");
-    if canonical.len() >= FEWEST_CHARS && rules.check(&doubled, Some(&other)).is_ok() {
+    if canonical.len() >= DEFAULT_MIN_PASSWORD_LENGTH && rules.check(&doubled, Some(&other)).is_ok()
+    {
         let bears = canonical.chars().filter(char::is_ascii_alphabetic).count() > 0;
         assert!(!bears || rules.check(&doubled, Some(&name)).is_err(), "{canonical}");
     }

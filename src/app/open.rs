@@ -14,7 +14,7 @@ use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::Keys;
-use crate::domain::passwords::cost::HashCost;
+use crate::domain::passwords::cost::Argon2Params;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::sessions::SessionRules;
@@ -26,7 +26,7 @@ use crate::store::Store;
 #[derive(Debug, Clone)]
 pub struct Environment {
     pub clock: Clock,
-    pub hash_cost: HashCost,
+    pub hash_cost: Argon2Params,
     pub limits: Limits,
 }
 
@@ -94,7 +94,7 @@ async fn build_domain(
         rules: Rules {
             sessions: SessionRules::default(),
             passwords: PasswordRules {
-                fewest_chars: config.passwords.min_length,
+                min_length: config.passwords.min_length,
                 names: vec![
                     env!("CARGO_PKG_NAME").to_owned(),
                     config.public_url.host(),

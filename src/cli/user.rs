@@ -158,9 +158,9 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
         Err(
             error @ (RegisterError::Closed
             | RegisterError::NotInvited
-            | RegisterError::Unfit { .. }
+            | RegisterError::Invalid { .. }
             | RegisterError::TooManyAttempts { .. }
-            | RegisterError::Busy),
+            | RegisterError::Overloaded),
         ) => Err(CliError(format!("cannot add {username}: {error:?}"))),
     }
 }
@@ -292,7 +292,7 @@ async fn passwd(domain: &Domain, name: &str) -> Outcome {
             print_line(&format!("{username} has a new password; all their sessions have ended"))
         }
         Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
-        Err(ResetError::Busy) => Err(CliError("the hashing is busy; try again".to_owned())),
+        Err(ResetError::Overloaded) => Err(CliError("the hashing is busy; try again".to_owned())),
         Err(ResetError::Internal(fault)) => Err(fault.into()),
     }
 }

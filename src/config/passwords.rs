@@ -6,12 +6,12 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
-use crate::domain::passwords::cost::{BadCost, HashCost};
-use crate::domain::passwords::rules::{FEWEST_CHARS, LEAST_CHARS};
+use crate::domain::passwords::cost::{Argon2Params, BadCost};
+use crate::domain::passwords::rules::{ABSOLUTE_MIN_PASSWORD_LENGTH, DEFAULT_MIN_PASSWORD_LENGTH};
 
 /// A shorter password is not safe even with other measures, and users do not type a longer
 /// one.
-const MIN_LENGTHS: RangeInclusive<usize> = LEAST_CHARS..=64;
+const MIN_LENGTHS: RangeInclusive<usize> = ABSOLUTE_MIN_PASSWORD_LENGTH..=64;
 
 /// More threads than a machine has cores. Each thread needs the memory of one hash.
 const MAX_THREADS: usize = 128;
@@ -32,7 +32,7 @@ pub struct Passwords {
     /// The minimum length in characters.
     pub min_length: usize,
     #[serde(flatten)]
-    pub cost: HashCost,
+    pub cost: Argon2Params,
     pub threads: usize,
 }
 
@@ -53,7 +53,7 @@ impl Passwords {
     /// Refuses a length or a cost that is too low to protect a stolen table, and a cost so high
     /// that sign-ins would fail.
     pub(super) fn check(settings: PasswordSettings) -> Result<Self, ConfigError> {
-        let min_length = settings.min_length.unwrap_or(FEWEST_CHARS);
+        let min_length = settings.min_length.unwrap_or(DEFAULT_MIN_PASSWORD_LENGTH);
         if !MIN_LENGTHS.contains(&min_length) {
             return Err(ConfigError::new(format!(
                 "passwords.min_length = {min_length} is out of bounds: ask for {} to {} characters",
@@ -61,13 +61,13 @@ impl Passwords {
                 MIN_LENGTHS.end()
             )));
         }
-        let default = HashCost::DEFAULT;
-        let cost = HashCost {
+        let default = Argon2Params::DEFAULT;
+        let cost = Argon2Params {
             memory_kib: settings.memory_kib.unwrap_or(default.memory_kib),
             passes: settings.passes.unwrap_or(default.passes),
             lanes: settings.lanes.unwrap_or(default.lanes),
         };
-        let HashCost { memory_kib, passes, lanes } = cost;
+        let Argon2Params { memory_kib, passes, lanes } = cost;
         cost.check().map_err(|bad| {
             ConfigError::new(match bad {
                 BadCost::AboveMost(most) => format!(

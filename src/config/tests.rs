@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::sources::find_file;
 use super::{Config, Registration, Settings};
 use crate::core::clock::days;
-use crate::domain::passwords::cost::HashCost;
+use crate::domain::passwords::cost::Argon2Params;
 
 fn checked(toml: &str) -> Result<Config, String> {
     let settings = toml::from_str(toml).map_err(|error| error.to_string())?;
@@ -96,7 +96,7 @@ fn each_price_of_a_hash_that_owasp_names_is_taken() {
     for (memory_kib, passes) in [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)] {
         let toml = format!("[passwords]\nmemory_kib = {memory_kib}\npasses = {passes}");
         let cost = checked(&toml).unwrap().passwords.cost;
-        assert_eq!(cost, HashCost { memory_kib, passes, lanes: 1 });
+        assert_eq!(cost, Argon2Params { memory_kib, passes, lanes: 1 });
     }
     let shown = toml::to_string(&checked("passwords.threads = 3").unwrap()).unwrap();
     let section =

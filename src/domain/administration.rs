@@ -23,7 +23,7 @@ pub enum Change {
 #[derive(Debug)]
 pub enum ResetError {
     NoSuchAccount,
-    Busy,
+    Overloaded,
     Internal(InternalError),
 }
 
@@ -35,7 +35,7 @@ impl Domain {
         username: Username,
         password: NewPassword,
     ) -> Result<Account, RegisterError> {
-        let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Busy)?;
+        let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?;
         let account = Account::new(username, self.clock.now());
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
@@ -96,7 +96,7 @@ impl Domain {
             AccountChange::Unchanged(account) => (account, false),
             AccountChange::Changed(account) => (account, true),
         };
-        let had_failures = self.throttle.let_try_again(username).await?;
+        let had_failures = self.throttle.clear_lockout(username).await?;
         if !was_disabled && !had_failures {
             return Ok(Change::Unchanged);
         }
@@ -132,7 +132,7 @@ impl Domain {
         let row =
             self.store.account_named(username.as_str()).await.map_err(ResetError::Internal)?;
         let row = row.ok_or(ResetError::NoSuchAccount)?;
-        let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Busy)?;
+        let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Overloaded)?;
         let now = self.clock.now().millis();
         let set =
             self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Internal)?;
@@ -140,7 +140,7 @@ impl Domain {
             return Err(ResetError::NoSuchAccount);
         }
         self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.into());
-        self.throttle.let_try_again(username).await.map_err(ResetError::Internal)?;
+        self.throttle.clear_lockout(username).await.map_err(ResetError::Internal)?;
         Ok(())
     }
 }

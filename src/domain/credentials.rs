@@ -4,7 +4,7 @@ use crate::core::secret::Password;
 use crate::domain::Domain;
 use crate::domain::accounts::hold_username;
 use crate::domain::audit::event::Event;
-use crate::domain::login::{LogInError, Verified};
+use crate::domain::login::{LogInError, VerifiedPassword};
 use crate::domain::passwords::rules::BadPassword;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::{AuthenticatedSession, IssuedSession, LoginContext};
@@ -15,7 +15,7 @@ pub enum ChangeError {
     /// The current password is wrong, the hashing queue is full, or an internal error occurred.
     NotVerified(LogInError),
     /// The new password violates a rule.
-    Unfit(BadPassword),
+    Invalid(BadPassword),
 }
 
 impl From<LogInError> for ChangeError {
@@ -26,7 +26,7 @@ impl From<LogInError> for ChangeError {
 
 impl From<BadPassword> for ChangeError {
     fn from(bad: BadPassword) -> Self {
-        Self::Unfit(bad)
+        Self::Invalid(bad)
     }
 }
 
@@ -44,12 +44,13 @@ impl Domain {
             Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
             other => other,
         };
-        let Verified { account, version, .. } =
-            self.confirmed(who, current, &login_context.requester).await?;
+        let VerifiedPassword { account, version, .. } =
+            self.confirm_password(who, current, &login_context.requester).await?;
         let slot =
             self.hasher.reserve_slot(&login_context.requester.share(Some(&account.username)));
-        let slot = slot.map_err(|_full| LogInError::Busy)?;
-        let hash = self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Busy)?;
+        let slot = slot.map_err(|_full| LogInError::Overloaded)?;
+        let hash =
+            self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Overloaded)?;
         drop(slot);
         let context = login_context.requester.context.clone();
         let session = self.sessions.begin(&account.id, login_context);
@@ -76,7 +77,8 @@ impl Domain {
         current: Password,
         requester: &Requester,
     ) -> Result<(), LogInError> {
-        let Verified { account, version, .. } = self.confirmed(who, current, requester).await?;
+        let VerifiedPassword { account, version, .. } =
+            self.confirm_password(who, current, requester).await?;
         let now = self.clock.now();
         let hold_time = self.rules.username_hold;
         let held = hold_username(&self.server_secrets, hold_time, &account.username, now);
@@ -90,12 +92,12 @@ impl Domain {
     }
 
     /// Verifies the current password of the signed-in user.
-    async fn confirmed(
+    async fn confirm_password(
         &self,
         who: &AuthenticatedSession,
         current: Password,
         requester: &Requester,
-    ) -> Result<Verified, LogInError> {
+    ) -> Result<VerifiedPassword, LogInError> {
         let audit = self.audit.during(&requester.context);
         let share = requester.share(Some(&who.account.username));
         self.hasher.check_capacity(&share)?; // a flood causes no query
@@ -103,7 +105,7 @@ impl Domain {
             let event = match error {
                 LogInError::WrongCredentials => Event::PasswordRefused,
                 LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
-                LogInError::Busy | LogInError::Internal(_) => return,
+                LogInError::Overloaded | LogInError::Internal(_) => return,
             };
             audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
         };
@@ -116,11 +118,11 @@ impl Domain {
         let allowed = self.throttle.allow_confirmation(id, session).await;
         let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
         let slot = self.hasher.reserve_slot(&share)?;
-        let tried = self.throttle.record_attempt(allowed).await;
-        let tried = tried.map_err(LogInError::from).inspect_err(note)?;
+        let attempt = self.throttle.record_attempt(allowed).await;
+        let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
         let row = self.store.account(id.as_str()).await?;
-        let proved = self.proved(row, current, &tried, slot).await.inspect_err(note)?;
-        self.throttle.forgive(&tried).await?;
+        let proved = self.verify_attempt(row, current, &attempt, slot).await.inspect_err(note)?;
+        self.throttle.reset_attempts(&attempt).await?;
         Ok(proved)
     }
 }

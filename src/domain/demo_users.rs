@@ -17,7 +17,7 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
             continue; // do not hash for a user that does not exist
         }
         let credentials = Credentials::parse(username, Password::new(password.to_owned()));
-        if domain.knows(credentials.expect("a name and a password")).await? {
+        if domain.check_credentials(credentials.expect("a name and a password")).await? {
             return Ok(true);
         }
     }
@@ -26,7 +26,7 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
 
 /// Adds the demo users that do not exist yet.
 pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
-    let as_short_as_they_are = PasswordRules { fewest_chars: 1, names: Vec::new() };
+    let as_short_as_they_are = PasswordRules { min_length: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {
         let username = Username::parse(username).expect("it is a user name");
         let password = as_short_as_they_are.check(&Password::new(password.to_owned()), None);

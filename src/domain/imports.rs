@@ -6,7 +6,7 @@ use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
 use crate::domain::Domain;
 use crate::domain::audit::event::Event;
-use crate::domain::passwords::imported::{BadHash, ForeignHash};
+use crate::domain::passwords::imported::{BadHash, ImportedHash};
 use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::store::{HashRow, ImportRow};
 
@@ -40,8 +40,8 @@ impl ImportedPassword {
                 pepper: None,
             }));
         }
-        let cost = ForeignHash::parse(text)?.micros();
-        Ok(Self(HashRow { hash: ForeignHash::stored(text), cost, pepper: None }))
+        let cost = ImportedHash::parse(text)?.micros();
+        Ok(Self(HashRow { hash: ImportedHash::add_marker(text), cost, pepper: None }))
     }
 
     pub fn is_none(&self) -> bool {

@@ -12,15 +12,15 @@ use crate::domain::accounts::Account;
 use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
-use crate::domain::passwords::hasher::{HashSlot, Verdict};
+use crate::domain::passwords::hasher::{HashSlot, Verification};
 use crate::domain::passwords::queue::QueueFull;
-use crate::domain::passwords::rules::{MOST_TYPED, NewPassword};
+use crate::domain::passwords::rules::{MAX_PASSWORD_INPUT, NewPassword};
 use crate::domain::sessions::{IssuedSession, LoginContext};
-use crate::domain::throttle::attempts::{NotNow, Try};
+use crate::domain::throttle::attempts::{Attempt, ThrottleError};
 use crate::store::{AccountRow, AddSessionOutcome};
 
 /// The maximum number of sessions of an account; the oldest end first. No user has more browsers.
-const MOST_SESSIONS: i64 = 100;
+const MAX_SESSIONS_PER_ACCOUNT: i64 = 100;
 
 /// A user name and password from a client, within the limits of their lengths.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Credentials {
 }
 
 /// The maximum length of the user name in a login request.
-pub const LONGEST_LOGIN_NAME: usize = 256;
+pub const MAX_LOGIN_NAME_LENGTH: usize = 256;
 
 /// Which of the two is empty or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl Credentials {
     /// one.
     pub fn parse(username: &str, password: Password) -> Result<Self, BadCredentials> {
         let bad = BadCredentials {
-            username: BadLength::of(username, LONGEST_LOGIN_NAME),
-            password: BadLength::of(password.expose(), MOST_TYPED), // to check its length
+            username: BadLength::of(username, MAX_LOGIN_NAME_LENGTH),
+            password: BadLength::of(password.expose(), MAX_PASSWORD_INPUT), // to check its length
         };
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
@@ -73,7 +73,7 @@ impl Credentials {
 
 /// An account whose password was just verified.
 #[derive(Debug)]
-pub(crate) struct Verified {
+pub(crate) struct VerifiedPassword {
     pub account: Account,
     /// Later writes require that the account still has this password version.
     pub version: i64,
@@ -90,7 +90,7 @@ pub enum LogInError {
     TooManyAttempts {
         wait: Duration,
     },
-    Busy,
+    Overloaded,
     Internal(InternalError),
 }
 
@@ -100,19 +100,19 @@ impl From<InternalError> for LogInError {
     }
 }
 
-impl From<NotNow> for LogInError {
-    fn from(not_now: NotNow) -> Self {
-        match not_now {
-            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
-            NotNow::Busy => Self::Busy,
-            NotNow::Internal(fault) => Self::Internal(fault),
+impl From<ThrottleError> for LogInError {
+    fn from(error: ThrottleError) -> Self {
+        match error {
+            ThrottleError::RateLimited(wait) => Self::TooManyAttempts { wait },
+            ThrottleError::Overloaded => Self::Overloaded,
+            ThrottleError::Internal(fault) => Self::Internal(fault),
         }
     }
 }
 
 impl From<QueueFull> for LogInError {
     fn from(_: QueueFull) -> Self {
-        Self::Busy
+        Self::Overloaded
     }
 }
 
@@ -123,18 +123,18 @@ impl Domain {
         credentials: Credentials,
         login_context: LoginContext,
     ) -> Result<IssuedSession, LogInError> {
-        let outcome = self.let_in(credentials, login_context).await;
+        let outcome = self.log_in_inner(credentials, login_context).await;
         self.counters.count_login(match &outcome {
             Ok(_) => LoginOutcome::Succeeded,
             Err(LogInError::WrongCredentials) => LoginOutcome::Refused,
             Err(LogInError::TooManyAttempts { .. }) => LoginOutcome::Throttled,
-            Err(LogInError::Busy) => LoginOutcome::Overloaded,
+            Err(LogInError::Overloaded) => LoginOutcome::Overloaded,
             Err(LogInError::Internal(_)) => LoginOutcome::Failed,
         });
         outcome
     }
 
-    async fn let_in(
+    async fn log_in_inner(
         self: &Arc<Self>,
         credentials: Credentials,
         login_context: LoginContext,
@@ -153,19 +153,20 @@ impl Domain {
             LogInError::TooManyAttempts { .. } => {
                 audit.record_session(Event::LoginThrottled, id, None);
             }
-            LogInError::Busy | LogInError::Internal(_) => {}
+            LogInError::Overloaded | LogInError::Internal(_) => {}
         };
         let allowed = self.throttle.allow_login(username, known, &login_context.requester).await;
         let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
         let slot = self.hasher.reserve_slot(&login_context.requester.share(username))?;
-        let tried = self.throttle.record_attempt(allowed).await;
-        let tried = tried.map_err(LogInError::from).inspect_err(note)?;
-        let proved = self.proved(row, credentials.password, &tried, slot).await.inspect_err(note);
-        if matches!(proved, Err(LogInError::WrongCredentials)) && tried.was_the_last_of_a_device() {
+        let attempt = self.throttle.record_attempt(allowed).await;
+        let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
+        let verified =
+            self.verify_attempt(row, credentials.password, &attempt, slot).await.inspect_err(note);
+        if matches!(verified, Err(LogInError::WrongCredentials)) && attempt.device_just_locked() {
             audit.record_session(Event::DeviceDistrusted, id, None);
         }
-        let Verified { account, version, outdated } = proved?;
-        let opened = self.open_session(&account, version, login_context, &tried).await;
+        let VerifiedPassword { account, version, outdated } = verified?;
+        let opened = self.open_session(&account, version, login_context, &attempt).await;
         let issued = opened.inspect_err(note)?;
         audit.record_session(Event::LoginSucceeded, Some(&account.id), Some(&issued.session.id));
         if let Some(password) = outdated {
@@ -176,18 +177,18 @@ impl Domain {
 
     /// Verifies the password of an account. A wrong password stays counted as a failed attempt; the
     /// attempt is undone after other errors. After a correct password the caller resets it.
-    pub(crate) async fn proved(
+    pub(crate) async fn verify_attempt(
         &self,
         row: Option<AccountRow>,
         password: Password,
-        tried: &Try,
+        attempt: &Attempt,
         slot: HashSlot,
-    ) -> Result<Verified, LogInError> {
-        match self.verified(row, password, Some(slot)).await {
-            Ok(Some(proved)) => Ok(proved),
+    ) -> Result<VerifiedPassword, LogInError> {
+        match self.verify_password(row, password, Some(slot)).await {
+            Ok(Some(verified)) => Ok(verified),
             Ok(None) => Err(LogInError::WrongCredentials),
             Err(error) => {
-                self.throttle.never_mind(tried).await?;
+                self.throttle.undo_attempt(attempt).await?;
                 Err(error)
             }
         }
@@ -207,9 +208,9 @@ impl Domain {
     }
 
     /// Whether the credentials are valid. Creates no session.
-    pub async fn knows(&self, credentials: Credentials) -> Result<bool, LogInError> {
+    pub async fn check_credentials(&self, credentials: Credentials) -> Result<bool, LogInError> {
         let row = self.account_of(&credentials).await?;
-        Ok(self.verified(row, credentials.password, None).await?.is_some())
+        Ok(self.verify_password(row, credentials.password, None).await?.is_some())
     }
 
     async fn account_of(
@@ -223,31 +224,31 @@ impl Domain {
     }
 
     /// Verifies the password, and that the account is not disabled.
-    pub(crate) async fn verified(
+    pub(crate) async fn verify_password(
         &self,
         row: Option<AccountRow>,
         password: Password,
         slot: Option<HashSlot>,
-    ) -> Result<Option<Verified>, LogInError> {
+    ) -> Result<Option<VerifiedPassword>, LogInError> {
         let (account, stored) = row.map(Account::from_row).unzip();
         let hash = stored.as_ref().map(|stored| &stored.hash);
-        let verdict = match slot {
+        let verification = match slot {
             Some(slot) => self.hasher.verify_at(slot, password, hash).await?,
             None => self.hasher.verify(password, hash).await?,
         };
         let account = account.filter(|account| account.disabled_at.is_none());
         let (Some(account), Some(stored)) = (account, stored) else { return Ok(None) };
-        let outdated = match verdict {
-            Verdict::Wrong => return Ok(None),
-            Verdict::Unusable(fault) => {
+        let outdated = match verification {
+            Verification::Wrong => return Ok(None),
+            Verification::Unusable(fault) => {
                 tracing::error!(account = account.id.as_str(), "{fault}");
                 return Ok(None);
             }
-            Verdict::Unpeppered(fault) => return Err(fault.into()),
-            Verdict::Right => None,
-            Verdict::Outdated(password) => Some(password),
+            Verification::Unpeppered(fault) => return Err(fault.into()),
+            Verification::Right => None,
+            Verification::Outdated(password) => Some(password),
         };
-        Ok(Some(Verified { account, version: stored.version, outdated }))
+        Ok(Some(VerifiedPassword { account, version: stored.version, outdated }))
     }
 
     /// Creates a session for the account, provided that its password is still the verified one, and
@@ -257,16 +258,16 @@ impl Domain {
         account: &Account,
         version: i64,
         login_context: LoginContext,
-        tried: &Try,
+        attempt: &Attempt,
     ) -> Result<IssuedSession, LogInError> {
         let new = self.sessions.begin(&account.id, login_context);
-        let forgiveness = tried.forgiveness();
-        match self.store.add_session(&new.row(), version, MOST_SESSIONS, forgiveness).await? {
+        let reset = attempt.reset();
+        match self.store.add_session(&new.row(), version, MAX_SESSIONS_PER_ACCOUNT, reset).await? {
             AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
             AddSessionOutcome::Yes => {}
             AddSessionOutcome::InPlaceOfOlder => self.session_cache.ended(&account.id),
         }
-        let device = self.devices.issue(&account.id, version, tried.device());
+        let device = self.devices.issue(&account.id, version, attempt.device());
         Ok(self.sessions.issue(new, device))
     }
 

@@ -10,12 +10,12 @@ use crate::domain::accounts::{Account, Registration};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::{BadPassword, NewPassword};
 use crate::domain::sessions::{IssuedSession, LoginContext};
-use crate::domain::throttle::attempts::NotNow;
+use crate::domain::throttle::attempts::ThrottleError;
 use crate::store::SignUpOutcome;
 
 /// A request to create an account.
 #[derive(Debug)]
-pub struct Application {
+pub struct RegistrationRequest {
     pub username: Result<Username, BadUsername>,
     pub password: Password,
     /// The code of an invite. It is ignored if none is needed.
@@ -32,7 +32,7 @@ pub enum RegisterError {
     /// The invite code is missing or not valid. The response does not say which.
     NotInvited,
     /// The user name, the password or both violate a rule.
-    Unfit {
+    Invalid {
         username: Option<BadUsername>,
         password: Option<BadPassword>,
     },
@@ -41,7 +41,7 @@ pub enum RegisterError {
     TooManyAttempts {
         wait: Duration,
     },
-    Busy,
+    Overloaded,
     Internal(InternalError),
 }
 
@@ -51,12 +51,12 @@ impl From<InternalError> for RegisterError {
     }
 }
 
-impl From<NotNow> for RegisterError {
-    fn from(not_now: NotNow) -> Self {
-        match not_now {
-            NotNow::Wait(wait) => Self::TooManyAttempts { wait },
-            NotNow::Busy => Self::Busy,
-            NotNow::Internal(fault) => Self::Internal(fault),
+impl From<ThrottleError> for RegisterError {
+    fn from(error: ThrottleError) -> Self {
+        match error {
+            ThrottleError::RateLimited(wait) => Self::TooManyAttempts { wait },
+            ThrottleError::Overloaded => Self::Overloaded,
+            ThrottleError::Internal(fault) => Self::Internal(fault),
         }
     }
 }
@@ -66,43 +66,43 @@ impl Domain {
     /// invite.
     pub async fn register(
         &self,
-        application: Application,
+        request: RegistrationRequest,
         login_context: LoginContext,
     ) -> Result<(Account, IssuedSession), RegisterError> {
         self.keys.require_signing_key()?;
-        let share = login_context.requester.share(application.username.as_ref().ok());
+        let share = login_context.requester.share(request.username.as_ref().ok());
         if self.rules.registration != Registration::Closed {
             // a flood of requests causes no query
-            self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Busy)?;
+            self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Overloaded)?;
         }
         let invite = match self.rules.registration {
             Registration::Open => None,
             Registration::Invite => {
                 // The invite is checked first, so that clients without one can neither probe user
                 // names nor occupy the hasher.
-                let digest = application.invite.as_ref().map(InviteCode::digest);
+                let digest = request.invite.as_ref().map(InviteCode::digest);
                 Some(self.invites.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };
-        let (username, password) = self.validate(application.username, &application.password)?;
+        let (username, password) = self.validate(request.username, &request.password)?;
         let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
-        let note = |not_now: &NotNow| {
-            if let NotNow::Wait(_) = not_now {
+        let note = |error: &ThrottleError| {
+            if let ThrottleError::RateLimited(_) = error {
                 audit.record(Event::RegistrationThrottled);
             }
         };
         let allowed =
             self.throttle.allow_registration(&login_context.requester).await.inspect_err(note)?;
         let slot = self.hasher.reserve_slot(&login_context.requester.share(Some(&username)));
-        let slot = slot.map_err(|_full| RegisterError::Busy)?;
-        let tried = self.throttle.record_attempt(allowed).await.inspect_err(note)?;
+        let slot = slot.map_err(|_full| RegisterError::Overloaded)?;
+        let attempt = self.throttle.record_attempt(allowed).await.inspect_err(note)?;
         let hash = self.hasher.hash_at(&slot, password).await;
         drop(slot);
         let Ok(hash) = hash else {
-            self.throttle.never_mind(&tried).await?; // no account was created
-            return Err(RegisterError::Busy);
+            self.throttle.undo_attempt(&attempt).await?; // no account was created
+            return Err(RegisterError::Overloaded);
         };
         let account = Account::new(username, self.clock.now());
         let new = self.sessions.begin(&account.id, login_context);
@@ -136,7 +136,7 @@ impl Domain {
         match (username.and_then(Username::unless_reserved), password) {
             (Ok(username), Ok(password)) => Ok((username, password)),
             (username, password) => {
-                Err(RegisterError::Unfit { username: username.err(), password: password.err() })
+                Err(RegisterError::Invalid { username: username.err(), password: password.err() })
             }
         }
     }

@@ -8,7 +8,7 @@ use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::login::{Credentials, LogInError};
-use cloakroom::domain::registration::{Application, RegisterError};
+use cloakroom::domain::registration::{RegisterError, RegistrationRequest};
 use cloakroom::domain::requester::Requester;
 use cloakroom::domain::sessions::{ClientInfo, LoginContext, Remember};
 use cloakroom::domain::throttle::limits::Limits;
@@ -86,8 +86,8 @@ async fn att_17_01_forty_registrations_at_once_get_no_more_than_the_limit_while_
                 (Arc::clone(&house.domain), Password::new(PASSWORD.to_owned()));
             tokio::spawn(async move {
                 let username = Username::parse(&format!("user{round}-{n}"));
-                let application = Application { username, password, invite: None };
-                match domain.register(application, login_context_from([192, 0, 2, round])).await {
+                let request = RegistrationRequest { username, password, invite: None };
+                match domain.register(request, login_context_from([192, 0, 2, round])).await {
                     Ok(_) => true,
                     Err(RegisterError::TooManyAttempts { .. }) => false,
                     Err(other) => panic!("{other:?}"),

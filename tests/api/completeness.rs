@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
 use cloakroom::domain::passwords::queue::Share;
-use cloakroom::domain::throttle::limits::{Limits, Steady};
+use cloakroom::domain::throttle::limits::{Gcra, Limits};
 use poem::http::{Method, header};
 use poem::{Request, RequestBuilder};
 use serde_json::{Value, json};
@@ -232,7 +232,7 @@ async fn too_often(tour: &Tour) {
 
 /// Changes one account as often as its limit allows, and once more.
 async fn too_many_changes(tour: &Tour) {
-    let account = Steady { burst: 1, every: Duration::from_secs(2) };
+    let account = Gcra { burst: 1, every: Duration::from_secs(2) };
     let house = House::limited(Limits { account, ..Limits::production() }).await;
     let client = house.signed_in("ann").await;
     for _ in 0..2 {

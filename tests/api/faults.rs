@@ -8,7 +8,7 @@ use cloakroom::core::usernames::Username;
 use cloakroom::domain::administration::ResetError;
 use cloakroom::domain::demo_users;
 use cloakroom::domain::jobs;
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::registration::RegisterError;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::store::Store;
@@ -172,7 +172,7 @@ async fn what_goes_on_beside_goes_on_without_a_database_and_ends_with_the_house(
 async fn what_is_left_to_be_done_after_an_answer_may_fail_and_is_done_the_next_time() {
     let mut house = House::new().await;
     let ann = house.signed_in("ann").await.cookie().unwrap();
-    house.restarted_at(HashCost::DEFAULT).await; // each hash is to be renewed
+    house.restarted_at(Argon2Params::DEFAULT).await; // each hash is to be renewed
     house.wait(Duration::from_mins(1)); // each use of a session is to be recorded
     let (refuse, allow) = if house.is_on_postgres() {
         (

@@ -8,7 +8,7 @@ use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
 use cloakroom::domain::Domain;
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::passwords::hasher::HashSlot;
 use cloakroom::domain::passwords::queue::{MAX_SLOTS, Share};
 use cloakroom::domain::throttle::limits::Limits;
@@ -31,7 +31,7 @@ pub const PASSWORD: &str = "canary correct horse battery";
 /// 2026-01-01T00:00:00Z
 pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// The parameters of production are only defined in the program.
-pub const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+pub const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
 
 pub struct House {
     pub config: Config,
@@ -64,7 +64,7 @@ impl House {
     }
 
     /// An app with these hash parameters.
-    pub async fn that_hashes_at(hash_cost: HashCost) -> Self {
+    pub async fn that_hashes_at(hash_cost: Argon2Params) -> Self {
         Self::furnished(Settings::default(), hash_cost, Limits::none()).await
     }
 
@@ -75,7 +75,7 @@ impl House {
         Self { clock: Clock::System, ..domain }
     }
 
-    async fn furnished(settings: Settings, hash_cost: HashCost, limits: Limits) -> Self {
+    async fn furnished(settings: Settings, hash_cost: Argon2Params, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
         let folder = Arc::new(folder);
@@ -94,7 +94,7 @@ impl House {
     }
 
     /// Opens the same data again with other hash parameters.
-    pub async fn restarted_at(&mut self, hash_cost: HashCost) {
+    pub async fn restarted_at(&mut self, hash_cost: Argon2Params) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
         let environment = Environment { clock, hash_cost, limits };
         (self.domain, self.route, self.metrics) = furnished(&self.config, environment).await;
@@ -193,7 +193,7 @@ impl House {
     /// Waits until this many requests for a hash have been queued or refused.
     pub async fn hash_requests_arrive(&self, sent: usize) {
         let hasher = &self.domain.hasher;
-        let arrived = || hasher.waiting() + usize::try_from(hasher.refused()).unwrap();
+        let arrived = || hasher.waiting() + usize::try_from(hasher.refusals()).unwrap();
         assert!(self.eventually(async || arrived() >= sent).await, "{} of {sent}", arrived());
     }
 

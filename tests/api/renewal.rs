@@ -1,12 +1,12 @@
 //! Hashes that are renewed at a login.
 
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use poem::http::Method;
 use serde_json::json;
 
 use crate::house::{CHEAP, House, PASSWORD, private_with, request};
 
-const DEARER: HashCost = HashCost { passes: 2, ..CHEAP };
+const DEARER: Argon2Params = Argon2Params { passes: 2, ..CHEAP };
 const HASH: &str = "select password_hash from accounts";
 
 #[tokio::test]

@@ -563,7 +563,7 @@ async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
     let all = places().len();
     for _ in 0..5 {
         house.sql("delete from attempts").await;
-        house.domain.hasher.set_pace(HOUR); // until the hashes are calibrated
+        house.domain.hasher.set_min_verify_time(HOUR); // until the hashes are calibrated
         let is_counted = async || house.count("select count(*) from attempts").await > 0;
         let left = house.eventually(async || is_counted().await && places().len() == all);
         tokio::select! {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use cloakroom::app::Environment;
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::{Cloakroom, Mounted};
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -55,7 +55,7 @@ async fn opened(
 ) -> Cloakroom {
     let (data_dir, database_url) = (Some(folder.to_owned()), database.setting());
     let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
-    let hash_cost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+    let hash_cost = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
     let surroundings = Environment { clock: clock.clone(), hash_cost, limits: Limits::none() };
     Cloakroom::among(config, surroundings, false).await.unwrap()
 }

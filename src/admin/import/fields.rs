@@ -116,7 +116,7 @@ fn describe_bad_hash(name: &str, bad: BadHash) -> String {
              Devise, PocketBase or Better Auth write them"
         }
         BadHash::Malformed => "the hash is malformed",
-        BadHash::TooDear => "verifying the hash would take more than a second or 256 MiB",
+        BadHash::TooExpensive => "verifying the hash would take more than a second or 256 MiB",
     };
     format!("{name:?}: {why}")
 }

@@ -20,14 +20,14 @@ use crate::store::{EventRow, Store};
 
 /// The maximum number of buffered events, about two megabytes: more than a minute of logins on two
 /// cores.
-const MOST_WAITING: usize = 8192;
+const MAX_BUFFERED_EVENTS: usize = 8192;
 /// The number of events in a transaction, which occupies the writer for a few milliseconds.
 const BATCH: usize = 500;
 /// How long equal refusals are counted before a row is written.
 const WINDOW: Duration = mins(1);
 /// The maximum number of accounts and addresses whose refusals are counted separately. All others
 /// are counted together.
-const MOST_WINDOWS: usize = 4096;
+const MAX_WINDOWS: usize = 4096;
 
 /// An event with the account, session or id that it concerns, as far as these are known.
 #[derive(Debug, Clone, Copy)]
@@ -246,7 +246,7 @@ impl Recorder<'_> {
 
 impl Waiting {
     fn add(&mut self, row: EventRow) {
-        if self.rows.len() < MOST_WAITING {
+        if self.rows.len() < MAX_BUFFERED_EVENTS {
             self.rows.push(row);
         } else {
             self.lost += u64::try_from(row.count).unwrap_or(1);
@@ -257,7 +257,7 @@ impl Waiting {
     fn is_first(&mut self, now: Timestamp, event: Event, row: &EventRow) -> bool {
         let (account, address) = (row.account_id.clone(), row.address.clone());
         let mut same = Same { event, account, address };
-        if self.windows.len() >= MOST_WINDOWS && !self.windows.contains_key(&same) {
+        if self.windows.len() >= MAX_WINDOWS && !self.windows.contains_key(&same) {
             same = Same { event, account: None, address: None }; // count it with all others
         }
         if let Some(window) = self.windows.get_mut(&same).filter(|window| !window.is_over(now)) {
@@ -367,14 +367,14 @@ mod tests {
         }
         {
             let waiting = events.waiting();
-            assert!(waiting.windows.len() <= MOST_WINDOWS + Event::ALL.len());
-            assert!(waiting.rows.len() <= MOST_WAITING);
+            assert!(waiting.windows.len() <= MAX_WINDOWS + Event::ALL.len());
+            assert!(waiting.rows.len() <= MAX_BUFFERED_EVENTS);
         }
         let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };
         events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // a second one
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let rows = names_and_counts(&store).await;
-        assert!(rows.len() < MOST_WAITING, "{}", rows.len());
+        assert!(rows.len() < MAX_BUFFERED_EVENTS, "{}", rows.len());
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 50_001);
     }
 
@@ -388,7 +388,7 @@ mod tests {
             events.note(NOON, record_of(Event::LoginSucceeded, &account));
         }
         assert!(events.write(&broken, NOON).await.is_err());
-        assert_eq!(events.waiting().rows.len(), MOST_WAITING);
+        assert_eq!(events.waiting().rows.len(), MAX_BUFFERED_EVENTS);
         fs::remove_file(folder.path().join("events.db")).unwrap();
         let whole = open_store(folder.path()).await;
         events.write(&whole, NOON).await.unwrap();
@@ -396,7 +396,7 @@ mod tests {
         let rows = names_and_counts(&whole).await;
         let lost: Vec<_> = rows.iter().filter(|(event, _)| event == "events_lost").collect();
         assert_eq!(lost.iter().map(|(_, count)| count).sum::<i64>(), 10_000 - 8192);
-        assert_eq!(rows.len() - lost.len(), MOST_WAITING);
+        assert_eq!(rows.len() - lost.len(), MAX_BUFFERED_EVENTS);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::domain::jobs::rounds::next_until_closing;
 
 /// The maximum number of different hash costs that are timed. Systems from which users are imported
 /// have one or two.
-const MOST_PRICES: usize = 8;
+const MAX_COSTS: usize = 8;
 
 /// Calibrates the minimum verification time at an interval, until the domain is dropped.
 pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
@@ -32,7 +32,7 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
     let own = domain.hasher.cost();
     if hashes.iter().all(|(price, _)| *price == own) {
         timed.clear();
-        domain.hasher.set_pace(Duration::ZERO);
+        domain.hasher.set_min_verify_time(Duration::ZERO);
         return Ok(());
     }
     if hashes.iter().all(|(price, _)| *price != own) {
@@ -45,13 +45,13 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
     // The estimate applies until the measurement is done.
     let dearest = hashes.iter().map(|(price, _)| *price).max().unwrap_or_default();
     let estimate = Duration::from_micros(u64::try_from(dearest).unwrap_or_default());
-    domain.hasher.set_pace(known.max(estimate));
+    domain.hasher.set_min_verify_time(known.max(estimate));
     for (price, hash) in &hashes {
         let Ok(time) = domain.hasher.time(hash.as_ref()).await else { return Ok(()) };
         timed.push((*price, time));
     }
-    let pace = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
-    domain.hasher.set_pace(pace);
+    let min_verify_time = timed.iter().map(|(_, time)| *time).max().unwrap_or_default();
+    domain.hasher.set_min_verify_time(min_verify_time);
     Ok(())
 }
 
@@ -60,7 +60,7 @@ async fn hashes_by_price(
     domain: &Domain,
 ) -> Result<Vec<(i64, Option<PasswordHash>)>, InternalError> {
     let (mut hashes, mut below) = (Vec::new(), i64::MAX);
-    for _ in 0..MOST_PRICES {
+    for _ in 0..MAX_COSTS {
         let Some((price, hash)) = domain.store.hash_priced_below(below).await? else { break };
         below = price;
         hashes.push((price, Some(hash)));

@@ -8,9 +8,9 @@ use crate::domain::passwords::common_passwords;
 
 /// The longest repeated pattern. A pattern of up to five characters adds little however often it is
 /// repeated; six can be a word.
-const LONGEST_PATTERN: usize = 5;
+const MAX_PATTERN_LENGTH: usize = 5;
 /// Shorter names are ignored: "al" is part of too many words.
-const SHORTEST_NAME: usize = 3;
+const MIN_NAME_LENGTH: usize = 3;
 /// The minimum average length of runs. In words almost every character starts a new run, in
 /// "qwe123asd456" every third.
 const CHARS_A_RUN: usize = 3;
@@ -64,12 +64,12 @@ pub(crate) fn guessable(
     place: &[String],
     fewest: usize,
 ) -> Option<Guessable> {
-    let folded = folded(password);
+    let folded = fold_for_comparison(password);
     let chars = Zeroizing::new(folded.chars().collect::<Vec<char>>());
     let names = own.into_iter().chain(place.iter().map(String::as_str));
     if is_little_but(names, &folded, fewest) {
         Some(Guessable::NameBased)
-    } else if (1..=LONGEST_PATTERN).any(|length| is_repeated(&chars, length)) {
+    } else if (1..=MAX_PATTERN_LENGTH).any(|length| is_repeated(&chars, length)) {
         Some(Guessable::Repetitive)
     } else if is_run(&chars) || is_two_runs(&chars) {
         Some(Guessable::Sequential)
@@ -82,7 +82,7 @@ pub(crate) fn guessable(
 
 /// The form in which passwords are compared with lists: NFKC and lower case, because case and
 /// letter variants are easy to guess.
-fn folded(text: &str) -> Zeroizing<String> {
+fn fold_for_comparison(text: &str) -> Zeroizing<String> {
     let mut folded = Zeroizing::new(String::with_capacity(2 * text.len()));
     folded.extend(text.nfkc().flat_map(char::to_lowercase));
     folded
@@ -106,11 +106,11 @@ fn is_little_but<'a>(names: impl Iterator<Item = &'a str>, folded: &str, fewest:
 
 /// A name, the words in it, and the reverse of each.
 fn words_of(name: &str) -> Vec<String> {
-    let name = folded(name);
+    let name = fold_for_comparison(name);
     let parts = name.split(|c: char| !c.is_alphanumeric());
     let joined: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
     let forwards = parts.map(str::to_owned).chain([joined, name.to_string()]);
-    let words = forwards.filter(|word| word.chars().count() >= SHORTEST_NAME);
+    let words = forwards.filter(|word| word.chars().count() >= MIN_NAME_LENGTH);
     words.flat_map(|word| [word.chars().rev().collect(), word]).collect()
 }
 
@@ -169,7 +169,7 @@ mod tests {
 
     use crate::domain::passwords::blocklist::*;
 
-    fn verdict(password: &str) -> Option<Guessable> {
+    fn verification(password: &str) -> Option<Guessable> {
         let place = ["cloakroom".to_owned(), "id.example.org".to_owned()];
         guessable(password, Some("john.smith"), &place, 15)
     }
@@ -227,7 +227,7 @@ mod tests {
             ),
         ] {
             for password in passwords {
-                assert_eq!(verdict(password), Some(bad), "{password}");
+                assert_eq!(verification(password), Some(bad), "{password}");
             }
         }
     }
@@ -247,7 +247,7 @@ mod tests {
             "cloakroom839201748372019", // the rest alone has fifteen characters
             "akbxcqdzemfwgjhu",         // only every other character follows the alphabet
         ] {
-            assert_eq!(verdict(password), None, "{password}");
+            assert_eq!(verification(password), None, "{password}");
         }
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The Argon2 parameters that determine the cost of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct HashCost {
+pub struct Argon2Params {
     pub memory_kib: u32,
     pub passes: u32,
     pub lanes: u32,
@@ -14,21 +14,21 @@ pub struct HashCost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadCost {
     /// A parameter exceeds this maximum, or is zero.
-    AboveMost(HashCost),
+    AboveMost(Argon2Params),
     /// The memory is below this minimum for the number of passes.
-    BelowLeast(HashCost),
+    BelowLeast(Argon2Params),
 }
 
-impl HashCost {
+impl Argon2Params {
     /// OWASP's first choice for Argon2id, about 23 ms of one core.
     pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
     /// The maximum for any hash, about 2 seconds. A higher cost is refused before memory is
     /// allocated.
-    const MOST: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
+    const MAX: Self = Self { memory_kib: 256 * 1024, passes: 10, lanes: 8 };
     /// The minimums of OWASP's Password Storage Cheat Sheet, which are equally strong. Each is the
     /// minimum memory for that many passes or more. Lanes do not matter: they cost an attacker
     /// nothing.
-    const LEAST: [Self; 5] = [
+    const OWASP_MINIMUMS: [Self; 5] = [
         Self { memory_kib: 46 * 1024, passes: 1, lanes: 1 },
         Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
         Self { memory_kib: 12 * 1024, passes: 3, lanes: 1 },
@@ -39,9 +39,9 @@ impl HashCost {
     /// Checks that the cost is allowed for new hashes.
     pub fn check(self) -> Result<(), BadCost> {
         if !self.is_bounded() {
-            return Err(BadCost::AboveMost(Self::MOST));
+            return Err(BadCost::AboveMost(Self::MAX));
         }
-        let least = Self::LEAST.into_iter().rfind(|least| least.passes <= self.passes);
+        let least = Self::OWASP_MINIMUMS.into_iter().rfind(|least| least.passes <= self.passes);
         match least.filter(|least| self.memory_kib < least.memory_kib) {
             Some(least) => Err(BadCost::BelowLeast(least)),
             None => Ok(()),
@@ -50,7 +50,7 @@ impl HashCost {
 
     /// Whether the cost is within the limits for stored hashes.
     pub(crate) fn is_bounded(self) -> bool {
-        let most = Self::MOST;
+        let most = Self::MAX;
         (1..=most.memory_kib).contains(&self.memory_kib)
             && (1..=most.passes).contains(&self.passes)
             && (1..=most.lanes).contains(&self.lanes)
@@ -69,6 +69,6 @@ mod tests {
     #[test]
     fn the_migration_knew_what_its_hashes_cost() {
         let migration = include_str!("../../../migrations/sqlite/0003_invites.sql");
-        assert!(migration.contains(&format!("default {};", HashCost::DEFAULT.micros())));
+        assert!(migration.contains(&format!("default {};", Argon2Params::DEFAULT.micros())));
     }
 }

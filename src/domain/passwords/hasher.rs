@@ -9,11 +9,11 @@ use crate::core::error::InternalError;
 use crate::core::secret::{Password, PasswordHash};
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::passwords::argon2id::Argon2id;
-use crate::domain::passwords::cost::HashCost;
-use crate::domain::passwords::imported::ForeignHash;
-use crate::domain::passwords::memory::Memory;
+use crate::domain::passwords::cost::Argon2Params;
+use crate::domain::passwords::imported::ImportedHash;
 use crate::domain::passwords::queue::{HashQueue, QueueFull, Share, Slot};
-use crate::domain::passwords::rules::{NewPassword, prepare};
+use crate::domain::passwords::rules::{NewPassword, normalize};
+use crate::domain::passwords::scratch::Scratch;
 use crate::domain::passwords::stored::Stored;
 use crate::store::HashRow;
 
@@ -21,16 +21,16 @@ use crate::store::HashRow;
 /// delayed.
 #[derive(Debug)]
 pub struct Hasher {
-    queue: Arc<HashQueue<Memory>>,
+    queue: Arc<HashQueue<Scratch>>,
     /// The minimum time of a verification, in microseconds.
-    pace: AtomicU64,
-    cost: HashCost,
+    min_verify_time: AtomicU64,
+    cost: Argon2Params,
     peppers: RwLock<Arc<Peppers>>,
 }
 
 /// The result of verifying a password. All results take the same time.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verification {
     Wrong,
     Right,
     /// The password is correct, but its hash has other parameters than new ones. Contains the
@@ -43,7 +43,7 @@ pub enum Verdict {
 }
 
 /// A slot in the hashing queue.
-pub type HashSlot = Slot<Memory>;
+pub type HashSlot = Slot<Scratch>;
 
 impl Drop for Hasher {
     fn drop(&mut self) {
@@ -53,7 +53,7 @@ impl Drop for Hasher {
 
 impl Hasher {
     /// Starts `threads` threads, which end when the hasher is dropped.
-    pub fn start(cost: HashCost, threads: usize) -> Self {
+    pub fn start(cost: Argon2Params, threads: usize) -> Self {
         let threads = threads.max(1);
         let queue = Arc::new(HashQueue::new(threads));
         for n in 0..threads {
@@ -61,12 +61,12 @@ impl Hasher {
             thread::Builder::new()
                 .name(format!("hasher-{n}"))
                 .spawn(move || {
-                    step_back();
-                    queue.work_loop(&mut Memory::kept(cost));
+                    lower_priority();
+                    queue.run_worker(&mut Scratch::for_params(cost));
                 })
                 .expect("the system starts a thread at start-up");
         }
-        Self { queue, pace: AtomicU64::new(0), cost, peppers: RwLock::default() }
+        Self { queue, min_verify_time: AtomicU64::new(0), cost, peppers: RwLock::default() }
     }
 
     /// The current peppers.
@@ -95,8 +95,8 @@ impl Hasher {
     }
 
     /// The number of refused requests since startup.
-    pub fn refused(&self) -> u64 {
-        self.queue.refused()
+    pub fn refusals(&self) -> u64 {
+        self.queue.refusals()
     }
 
     /// Hashes a new password with a fresh salt, outside of a client's request.
@@ -127,7 +127,7 @@ impl Hasher {
         &self,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<Verdict, QueueFull> {
+    ) -> Result<Verification, QueueFull> {
         self.verify_at(self.reserve_slot(&Share::default())?, password, hash).await
     }
 
@@ -137,87 +137,89 @@ impl Hasher {
         slot: HashSlot,
         password: Password,
         hash: Option<&PasswordHash>,
-    ) -> Result<Verdict, QueueFull> {
+    ) -> Result<Verification, QueueFull> {
         // parsed for its salt, its parameters and its output
-        let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.stored(hash));
+        let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.parse_stored(hash));
         let decoy = || Argon2id::decoy(self.cost);
-        let (begun, verdict) = match stored {
-            Ok(Stored::Ours(hash)) => self.compared(&slot, password, hash).await?,
-            Ok(Stored::Foreign(hash)) => self.compared_abroad(&slot, password, hash).await?,
+        let (begun, verification) = match stored {
+            Ok(Stored::Ours(hash)) => self.verify_native(&slot, password, hash).await?,
+            Ok(Stored::Foreign(hash)) => self.verify_imported(&slot, password, hash).await?,
             Ok(Stored::Nothing) => {
-                (self.compared(&slot, password, decoy()).await?.0, Verdict::Wrong)
+                (self.verify_native(&slot, password, decoy()).await?.0, Verification::Wrong)
             }
-            Ok(Stored::Unpeppered(fault)) => {
-                (self.compared(&slot, password, decoy()).await?.0, Verdict::Unpeppered(fault))
-            }
-            Err(fault) => {
-                (self.compared(&slot, password, decoy()).await?.0, Verdict::Unusable(fault))
-            }
+            Ok(Stored::Unpeppered(fault)) => (
+                self.verify_native(&slot, password, decoy()).await?.0,
+                Verification::Unpeppered(fault),
+            ),
+            Err(fault) => (
+                self.verify_native(&slot, password, decoy()).await?.0,
+                Verification::Unusable(fault),
+            ),
         };
         drop(slot); // the wait below occupies no slot
-        self.keep_pace(begun).await;
-        Ok(verdict)
+        self.wait_until_min_time(begun).await;
+        Ok(verification)
     }
 
     /// Parses a stored hash and finds its pepper.
-    fn stored(&self, hash: &PasswordHash) -> Result<Stored, InternalError> {
+    fn parse_stored(&self, hash: &PasswordHash) -> Result<Stored, InternalError> {
         Stored::parse(hash.expose(), &self.peppers()) // parsed for its parameters
     }
 
     /// Verifies a password against one of our hashes. Also returns when a thread started the work.
-    async fn compared(
+    async fn verify_native(
         &self,
         slot: &HashSlot,
         password: Password,
         stored: Argon2id,
-    ) -> Result<(Instant, Verdict), QueueFull> {
+    ) -> Result<(Instant, Verification), QueueFull> {
         let (cost, peppers) = (self.cost, self.peppers());
         slot.run(move |memory| {
             let begun = Instant::now();
-            let prepared = prepare(&password).unwrap_or(password);
-            let output = stored.output_of(&prepared, memory);
+            let normalized = normalize(&password).unwrap_or(password);
+            let output = stored.output_of(&normalized, memory);
             // `Output` compares in constant time.
-            let verdict = match output == stored.output {
-                false => Verdict::Wrong,
+            let verification = match output == stored.output {
+                false => Verification::Wrong,
                 true if stored.cost == cost && stored.is_peppered_by(peppers.current()) => {
-                    Verdict::Right
+                    Verification::Right
                 }
-                true => Verdict::Outdated(NewPassword::from_verified(prepared)),
+                true => Verification::Outdated(NewPassword::from_verified(normalized)),
             };
-            (begun, verdict)
+            (begun, verification)
         })
         .await
     }
 
     /// Verifies a password against an imported hash, in the form in which it was typed. Also
     /// returns when a thread started the work.
-    async fn compared_abroad(
+    async fn verify_imported(
         &self,
         slot: &HashSlot,
         password: Password,
-        stored: ForeignHash,
-    ) -> Result<(Instant, Verdict), QueueFull> {
+        stored: ImportedHash,
+    ) -> Result<(Instant, Verification), QueueFull> {
         slot.run(move |memory| {
             let begun = Instant::now();
-            let verdict = if !stored.is_of(&password, memory) {
-                Verdict::Wrong
-            } else if !stored.reads_all_of(&password) {
-                Verdict::Right
+            let verification = if !stored.matches(&password, memory) {
+                Verification::Wrong
+            } else if !stored.covers_whole_password(&password) {
+                Verification::Right
             } else {
-                let prepared = prepare(&password).unwrap_or(password);
-                Verdict::Outdated(NewPassword::from_verified(prepared))
+                let normalized = normalize(&password).unwrap_or(password);
+                Verification::Outdated(NewPassword::from_verified(normalized))
             };
-            (begun, verdict)
+            (begun, verification)
         })
         .await
     }
 
     /// Waits until the minimum time has passed since the verification started. This occupies
     /// neither a thread nor a core.
-    async fn keep_pace(&self, begun: Instant) {
-        let pace = self.pace();
-        if !pace.is_zero() {
-            tokio::time::sleep_until((begun + pace).into()).await;
+    async fn wait_until_min_time(&self, begun: Instant) {
+        let min_verify_time = self.min_verify_time();
+        if !min_verify_time.is_zero() {
+            tokio::time::sleep_until((begun + min_verify_time).into()).await;
         }
     }
 
@@ -227,13 +229,13 @@ impl Hasher {
     }
 
     /// Sets the minimum time of a verification.
-    pub fn set_pace(&self, pace: Duration) {
-        let micros = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX);
-        self.pace.store(micros, Ordering::Relaxed);
+    pub fn set_min_verify_time(&self, min_verify_time: Duration) {
+        let micros = u64::try_from(min_verify_time.as_micros()).unwrap_or(u64::MAX);
+        self.min_verify_time.store(micros, Ordering::Relaxed);
     }
 
-    pub fn pace(&self) -> Duration {
-        Duration::from_micros(self.pace.load(Ordering::Relaxed))
+    pub fn min_verify_time(&self) -> Duration {
+        Duration::from_micros(self.min_verify_time.load(Ordering::Relaxed))
     }
 
     /// Measures the time of a verification against this hash, or against a new hash if there is
@@ -243,16 +245,18 @@ impl Hasher {
         let slot = self.reserve_slot(&Share::default())?;
         for _ in 0..3 {
             let password = Password::new("nobody's".to_owned());
-            let took = match hash.map(|hash| self.stored(hash)) {
+            let took = match hash.map(|hash| self.parse_stored(hash)) {
                 Some(Ok(Stored::Foreign(hash))) => {
-                    self.compared_abroad(&slot, password, hash).await?.0.elapsed()
+                    self.verify_imported(&slot, password, hash).await?.0.elapsed()
                 }
                 Some(Ok(Stored::Ours(hash))) => {
-                    self.compared(&slot, password, hash).await?.0.elapsed()
+                    self.verify_native(&slot, password, hash).await?.0.elapsed()
                 }
-                Some(Ok(Stored::Nothing | Stored::Unpeppered(_)) | Err(_)) | None => {
-                    self.compared(&slot, password, Argon2id::decoy(self.cost)).await?.0.elapsed()
-                }
+                Some(Ok(Stored::Nothing | Stored::Unpeppered(_)) | Err(_)) | None => self
+                    .verify_native(&slot, password, Argon2id::decoy(self.cost))
+                    .await?
+                    .0
+                    .elapsed(),
             };
             fastest = fastest.min(took);
         }
@@ -266,7 +270,7 @@ fn with_reserve(time: Duration) -> Duration {
 }
 
 /// Gives this thread the lowest priority.
-fn step_back() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         let me = rustix::thread::gettid();
@@ -281,11 +285,12 @@ mod tests {
     use crate::core::clock::Timestamp;
     use crate::domain::passwords::hasher::*;
     use crate::domain::passwords::queue::MAX_SLOTS;
-    use crate::domain::passwords::rules::{FEWEST_CHARS, PasswordRules};
+    use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, PasswordRules};
     use crate::domain::passwords::stored::NO_PASSWORD;
 
-    const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-    const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
+    const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
+    const RULES: PasswordRules =
+        PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
 
     fn typed(text: &str) -> Password {
         Password::new(text.to_owned())
@@ -298,27 +303,29 @@ mod tests {
         let hash = hasher.hash(new).await.unwrap().hash;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-        assert!(matches!(verify("correct horse battery").await, Verdict::Right));
-        assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
-        assert!(matches!(verify("").await, Verdict::Wrong));
+        assert!(matches!(verify("correct horse battery").await, Verification::Right));
+        assert!(matches!(verify("correct horse batterx").await, Verification::Wrong));
+        assert!(matches!(verify("").await, Verification::Wrong));
         let unknown = hasher.verify(typed("correct horse battery"), None).await.unwrap();
-        assert!(matches!(unknown, Verdict::Wrong));
+        assert!(matches!(unknown, Verification::Wrong));
     }
 
     #[tokio::test]
     async fn the_right_password_comes_back_when_its_hash_is_not_as_new_ones_are() {
         let new = RULES.check(&typed("correct horse battery"), None).unwrap();
         let hash = Hasher::start(CHEAP, 1).hash(new).await.unwrap().hash;
-        for cost in [HashCost { passes: 2, ..CHEAP }, HashCost { memory_kib: 32, ..CHEAP }] {
+        for cost in [Argon2Params { passes: 2, ..CHEAP }, Argon2Params { memory_kib: 32, ..CHEAP }]
+        {
             let hasher = Hasher::start(cost, 1);
             let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-            assert!(matches!(verify("correct horse batterx").await, Verdict::Wrong));
-            let Verdict::Outdated(again) = verify("correct horse battery").await else {
+            assert!(matches!(verify("correct horse batterx").await, Verification::Wrong));
+            let Verification::Outdated(again) = verify("correct horse battery").await else {
                 panic!("it is not said to be outdated")
             };
             let hash = hasher.hash(again).await.unwrap().hash;
-            let verdict = hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
-            assert!(matches!(verdict, Verdict::Right));
+            let verification =
+                hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
+            assert!(matches!(verification, Verification::Right));
         }
     }
 
@@ -336,30 +343,30 @@ mod tests {
 
         let (first, _) = Peppers::create(folder.path(), Timestamp::from_millis(1)).unwrap();
         hasher.set_peppers(peppers());
-        assert!(matches!(verify(&plain, "correct horse battery").await, Verdict::Outdated(_)));
+        assert!(matches!(verify(&plain, "correct horse battery").await, Verification::Outdated(_)));
         let hash = hasher.hash(new()).await.unwrap();
         assert_eq!(hash.pepper.as_ref(), Some(&first));
         let names = format!("$argon2id$v=19$m=64,t=1,p=1,keyid={first}$");
         assert!(hash.hash.expose().starts_with(&names), "it names its pepper");
-        assert!(matches!(verify(&hash, "correct horse battery").await, Verdict::Right));
-        assert!(matches!(verify(&hash, "correct horse batterx").await, Verdict::Wrong));
+        assert!(matches!(verify(&hash, "correct horse battery").await, Verification::Right));
+        assert!(matches!(verify(&hash, "correct horse batterx").await, Verification::Wrong));
         let unnamed = hash.hash.expose().replace(&format!(",keyid={first}"), "");
         let unnamed = HashRow { hash: unnamed.into(), cost: 0, pepper: None };
-        let verdict = verify(&unnamed, "correct horse battery").await;
-        assert!(matches!(verdict, Verdict::Wrong), "it was hashed in");
+        let verification = verify(&unnamed, "correct horse battery").await;
+        assert!(matches!(verification, Verification::Wrong), "it was hashed in");
 
         Peppers::create(folder.path(), Timestamp::from_millis(2)).unwrap();
         hasher.set_peppers(peppers());
-        let Verdict::Outdated(again) = verify(&hash, "correct horse battery").await else {
+        let Verification::Outdated(again) = verify(&hash, "correct horse battery").await else {
             panic!("a newer one is there")
         };
         let renewed = hasher.hash(again).await.unwrap();
-        assert!(matches!(verify(&renewed, "correct horse battery").await, Verdict::Right));
+        assert!(matches!(verify(&renewed, "correct horse battery").await, Verification::Right));
         assert_ne!(renewed.pepper, hash.pepper);
 
         hasher.set_peppers(Peppers::default());
         for text in ["correct horse battery", "anything"] {
-            assert!(matches!(verify(&hash, text).await, Verdict::Unpeppered(_)), "{text}");
+            assert!(matches!(verify(&hash, text).await, Verification::Unpeppered(_)), "{text}");
         }
     }
 
@@ -369,13 +376,13 @@ mod tests {
         let new = RULES.check(&typed("Åströmåströmåström"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
-        let verdict = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
-        assert!(matches!(verdict, Verdict::Right));
+        let verification = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
+        assert!(matches!(verification, Verification::Right));
 
         let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
-        let verdict = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
-        assert!(matches!(verdict, Verdict::Right));
+        let verification = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
+        assert!(matches!(verification, Verification::Right));
     }
 
     #[tokio::test]
@@ -393,8 +400,9 @@ mod tests {
             "garbage".to_owned(),
             String::new(),
         ] {
-            let verdict = hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
-            assert!(matches!(verdict, Verdict::Unusable(_)), "{stored}");
+            let verification =
+                hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
+            assert!(matches!(verification, Verification::Unusable(_)), "{stored}");
         }
     }
 
@@ -403,18 +411,18 @@ mod tests {
     {
         let hasher = Hasher::start(CHEAP, 1);
         // PBKDF2 of a decomposed password, computed by Python's hashlib.
-        let hash = ForeignHash::stored(
+        let hash = ImportedHash::add_marker(
             "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
         );
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-        assert!(matches!(verify("caf\u{e9} au lait at noon").await, Verdict::Wrong));
-        let Verdict::Outdated(new) = verify("cafe\u{301} au lait at noon").await else {
+        assert!(matches!(verify("caf\u{e9} au lait at noon").await, Verification::Wrong));
+        let Verification::Outdated(new) = verify("cafe\u{301} au lait at noon").await else {
             panic!("it is not known")
         };
         let hash = hasher.hash(new).await.unwrap().hash;
         for text in ["caf\u{e9} au lait at noon", "cafe\u{301} au lait at noon"] {
-            let verdict = hasher.verify(typed(text), Some(&hash)).await.unwrap();
-            assert!(matches!(verdict, Verdict::Right));
+            let verification = hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            assert!(matches!(verification, Verification::Right));
         }
     }
 
@@ -423,10 +431,10 @@ mod tests {
         let hasher = Hasher::start(CHEAP, 1);
         // Of eighty bytes, of which bcrypt reads 72.
         let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
-        let hash = ForeignHash::stored(hash);
+        let hash = ImportedHash::add_marker(hash);
         let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
-        assert!(matches!(verify(&"ö".repeat(36)).await, Verdict::Outdated(_)));
-        assert!(matches!(verify(&("ö".repeat(36) + "x")).await, Verdict::Right));
+        assert!(matches!(verify(&"ö".repeat(36)).await, Verification::Outdated(_)));
+        assert!(matches!(verify(&("ö".repeat(36) + "x")).await, Verification::Right));
     }
 
     #[tokio::test]
@@ -434,23 +442,23 @@ mod tests {
         let hasher = Hasher::start(CHEAP, 1);
         let bcrypt = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned();
         let password = || typed("Pässwörter sind 15+ lang");
-        let imported = ForeignHash::stored(&bcrypt);
-        let verdict = hasher.verify(password(), Some(&imported)).await.unwrap();
-        assert!(matches!(verdict, Verdict::Outdated(_)));
-        let verdict = hasher.verify(password(), Some(&bcrypt.into())).await.unwrap();
-        assert!(matches!(verdict, Verdict::Unusable(_)));
-        let verdict = hasher.verify(password(), Some(&NO_PASSWORD.to_owned().into())).await;
-        assert!(matches!(verdict, Ok(Verdict::Wrong)));
+        let imported = ImportedHash::add_marker(&bcrypt);
+        let verification = hasher.verify(password(), Some(&imported)).await.unwrap();
+        assert!(matches!(verification, Verification::Outdated(_)));
+        let verification = hasher.verify(password(), Some(&bcrypt.into())).await.unwrap();
+        assert!(matches!(verification, Verification::Unusable(_)));
+        let verification = hasher.verify(password(), Some(&NO_PASSWORD.to_owned().into())).await;
+        assert!(matches!(verification, Ok(Verification::Wrong)));
     }
 
     #[tokio::test]
     async fn no_comparison_is_answered_before_the_pace() {
         let hasher = Hasher::start(CHEAP, 1);
-        hasher.set_pace(Duration::from_millis(50));
+        hasher.set_min_verify_time(Duration::from_millis(50));
         let start = Instant::now();
         hasher.verify(typed("x"), None).await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(50));
-        hasher.set_pace(Duration::ZERO);
+        hasher.set_min_verify_time(Duration::ZERO);
         let time = hasher.time(None).await.unwrap();
         assert!(Duration::ZERO < time && time < Duration::from_millis(50), "{time:?}");
         assert_eq!(with_reserve(Duration::from_millis(20)), Duration::from_millis(30));
@@ -459,7 +467,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_steps_back_behind_everything_else() {
-        let nice = |_: &mut Memory| {
+        let nice = |_: &mut Scratch| {
             rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap()
         };
         let hasher = Hasher::start(CHEAP, 1);
@@ -468,17 +476,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
-        let hasher = Hasher::start(HashCost::DEFAULT, 1);
+        let hasher = Hasher::start(Argon2Params::DEFAULT, 1);
         let verdicts = (0..MAX_SLOTS * 2).map(|_| hasher.verify(typed("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(QueueFull))).count();
         assert!(busy >= MAX_SLOTS - 1, "{busy} were told to come back");
-        assert_eq!(hasher.refused(), busy as u64, "they are counted");
+        assert_eq!(hasher.refusals(), busy as u64, "they are counted");
     }
 
     #[tokio::test]
     async fn what_can_wait_is_not_hashed_while_somebody_waits() {
-        let hasher = Hasher::start(HashCost::DEFAULT, 1);
+        let hasher = Hasher::start(Argon2Params::DEFAULT, 1);
         let new = || RULES.check(&typed("correct horse battery"), None).unwrap();
         let waiting = (0..8).map(|_| hasher.verify(typed("x"), None));
         let idle = async {
@@ -497,6 +505,6 @@ mod tests {
         let new = RULES.check(&typed("correct horse battery"), None).unwrap();
         assert_eq!(hasher.hash(new).await.unwrap().cost, hasher.cost());
         assert_eq!(hasher.cost(), 38, "microseconds, or so");
-        assert_eq!(HashCost::DEFAULT.micros(), 23_347);
+        assert_eq!(Argon2Params::DEFAULT.micros(), 23_347);
     }
 }

@@ -7,7 +7,7 @@ pub mod cost;
 pub mod forget;
 pub mod hasher;
 pub mod imported;
-mod memory;
 pub mod queue;
 pub mod rules;
+mod scratch;
 pub mod stored;

@@ -138,7 +138,7 @@ impl<M: 'static> HashQueue<M> {
 
     /// Checks that a slot is available, so that a request is refused before it causes a query.
     pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
-        let is_free = self.inner().place_for(share, self.capacity()).is_some();
+        let is_free = self.inner().find_slot(share, self.capacity()).is_some();
         if is_free { Ok(()) } else { Err(self.refuse()) }
     }
 
@@ -146,9 +146,9 @@ impl<M: 'static> HashQueue<M> {
     /// request with a smaller share may take the slot.
     pub fn reserve_slot(self: &Arc<Self>, share: &Share) -> Result<Slot<M>, QueueFull> {
         let mut inner = self.inner();
-        let place = inner.place_for(share, self.capacity());
-        let Some(place) = place else { return Err(self.refuse()) };
-        if let Place::Of(index) = place {
+        let slot = inner.find_slot(share, self.capacity());
+        let Some(slot) = slot else { return Err(self.refuse()) };
+        if let FreeSlot::TakenFrom(index) = slot {
             drop(inner.entries.swap_remove(index)); // its request is refused
         }
         let id = inner.take_number();
@@ -187,7 +187,7 @@ impl<M: 'static> HashQueue<M> {
     }
 
     /// The number of refused requests since startup.
-    pub fn refused(&self) -> u64 {
+    pub fn refusals(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
@@ -198,7 +198,7 @@ impl<M: 'static> HashQueue<M> {
     }
 
     /// The main loop of a hashing thread, which ends when the queue is closed.
-    pub fn work_loop(&self, memory: &mut M)
+    pub fn run_worker(&self, memory: &mut M)
     where
         M: ReleaseMemory,
     {
@@ -279,10 +279,10 @@ impl<M> Drop for Slot<M> {
 }
 
 /// Where a new request gets its slot.
-enum Place {
-    Free,
+enum FreeSlot {
+    Unused,
     /// From the entry at this index, which loses it.
-    Of(usize),
+    TakenFrom(usize),
 }
 
 impl<M> Inner<M> {
@@ -291,9 +291,9 @@ impl<M> Inner<M> {
         self.next
     }
 
-    fn place_for(&self, share: &Share, capacity: usize) -> Option<Place> {
+    fn find_slot(&self, share: &Share, capacity: usize) -> Option<FreeSlot> {
         if self.entries.len() < capacity {
-            return Some(Place::Free);
+            return Some(FreeSlot::Unused);
         }
         let of_address = |address: &Option<IpAddr>| {
             self.entries.iter().filter(|entry| entry.share.address == *address).count()
@@ -310,7 +310,7 @@ impl<M> Inner<M> {
         } else {
             (of_address(&share.address), of_address(&largest.share.address))
         };
-        (own + 1 < other).then_some(Place::Of(index))
+        (own + 1 < other).then_some(FreeSlot::TakenFrom(index))
     }
 
     fn queue(&mut self, id: u64, work: Work<M>) {
@@ -459,7 +459,7 @@ mod tests {
         let crowd: Vec<_> = (0..64).map(|n| add(&queue, &from(1, "ann"), n)).collect();
         assert_eq!(queue.check_capacity(&from(1, "ann")), Err(QueueFull));
         assert_eq!(queue.reserve_slot(&from(1, "ann")).err(), Some(QueueFull));
-        assert_eq!(queue.refused(), 2);
+        assert_eq!(queue.refusals(), 2);
         let others: Vec<_> = (2..34).map(|n| add(&queue, &from(n, "ann"), 100)).collect();
         assert_eq!(queue.waiting(), 64);
         let numbers = work_off(&queue);
@@ -545,14 +545,14 @@ mod tests {
         };
         let (first, second, ()) = tokio::join!(slots[0].run(|_| ()), slots[1].run(|_| ()), overdue);
         assert_eq!((first, second), (Err(QueueFull), Ok(())));
-        assert_eq!(queue.refused(), 1);
+        assert_eq!(queue.refusals(), 1);
     }
 
     #[tokio::test]
     async fn a_request_that_follows_an_answer_finds_the_slot_free() {
         let queue = queue();
         let worker = Arc::clone(&queue);
-        let worker = thread::spawn(move || worker.work_loop(&mut Vec::new()));
+        let worker = thread::spawn(move || worker.run_worker(&mut Vec::new()));
         for _ in 0..1000 {
             queue.took.store(9_000_000, Ordering::Relaxed); // now there is one slot
             queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
@@ -574,7 +574,7 @@ mod tests {
         let max_idle_time = Duration::from_millis(1);
         let queue = Arc::new(HashQueue { max_idle_time, ..HashQueue::new(1) });
         let worker = Arc::clone(&queue);
-        let worker = thread::spawn(move || worker.work_loop(&mut Counted(released)));
+        let worker = thread::spawn(move || worker.run_worker(&mut Counted(released)));
         for _ in 0..2 {
             has_released.recv_timeout(Duration::from_secs(10)).unwrap();
             queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
@@ -591,7 +591,7 @@ mod tests {
         let (ended, has_ended) = mpsc::channel();
         let worker = Arc::clone(&queue);
         thread::spawn(move || {
-            worker.work_loop(&mut Vec::new());
+            worker.run_worker(&mut Vec::new());
             ended.send(()).unwrap();
         });
         queue.close();

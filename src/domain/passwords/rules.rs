@@ -10,22 +10,22 @@ use crate::domain::passwords::blocklist::{Guessable, guessable};
 
 /// The maximum length of a password. With four bytes for each character, it has at most 1,024
 /// bytes.
-pub const MOST_CHARS: usize = 256;
+pub const MAX_PASSWORD_LENGTH: usize = 256;
 /// The maximum length of a password that is read in order to verify it. Some keyboards type a
 /// letter and its marks as separate characters.
-pub const MOST_TYPED: usize = 4 * MOST_CHARS;
+pub const MAX_PASSWORD_INPUT: usize = 4 * MAX_PASSWORD_LENGTH;
 /// The default minimum length, for passwords without a second factor (NIST SP 800-63B-4, section
 /// 3.1.1.2).
-pub const FEWEST_CHARS: usize = 15;
+pub const DEFAULT_MIN_PASSWORD_LENGTH: usize = 15;
 /// The lowest minimum length that can be set (same section). Eight characters are enough only with
 /// a second factor.
-pub const LEAST_CHARS: usize = 8;
+pub const ABSOLUTE_MIN_PASSWORD_LENGTH: usize = 8;
 
 /// The rules for new passwords.
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
     /// The minimum length in characters.
-    pub fewest_chars: usize,
+    pub min_length: usize,
     /// The names of the service, which attackers try here.
     pub names: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub enum BadPassword {
     /// It has fewer characters than this.
     #[error("The password must have at least {0} characters. A few words work well.")]
     TooShort(usize),
-    #[error("The password must have at most {MOST_CHARS} characters.")]
+    #[error("The password must have at most {MAX_PASSWORD_LENGTH} characters.")]
     TooLong,
     /// It has a control character, or one that Unicode has not assigned.
     #[error(
@@ -80,8 +80,8 @@ pub struct NewPassword(Password);
 impl NewPassword {
     /// Accepts a verified password, in the form in which it is hashed, even if it does not meet the
     /// present rules.
-    pub(super) fn from_verified(prepared: Password) -> Self {
-        Self(prepared)
+    pub(super) fn from_verified(normalized: Password) -> Self {
+        Self(normalized)
     }
 
     /// For hashing it.
@@ -92,7 +92,7 @@ impl NewPassword {
     /// Whether it is the typed password.
     pub fn is(&self, typed: &Password) -> bool {
         // The same user typed both, a moment ago, so a timing attack reveals nothing.
-        prepare(typed).is_some_and(|typed| typed.expose() == self.0.expose())
+        normalize(typed).is_some_and(|typed| typed.expose() == self.0.expose())
     }
 }
 
@@ -104,19 +104,19 @@ impl PasswordRules {
         owner: Option<&Username>,
     ) -> Result<NewPassword, BadPassword> {
         // The length counts in the normalized form, which does not depend on the keyboard.
-        let prepared = prepare(typed).ok_or(BadPassword::NotAllowed)?;
-        let chars = prepared.expose().chars().count();
-        if chars < self.fewest_chars {
-            return Err(BadPassword::TooShort(self.fewest_chars));
+        let normalized = normalize(typed).ok_or(BadPassword::NotAllowed)?;
+        let chars = normalized.expose().chars().count();
+        if chars < self.min_length {
+            return Err(BadPassword::TooShort(self.min_length));
         }
-        if chars > MOST_CHARS {
+        if chars > MAX_PASSWORD_LENGTH {
             return Err(BadPassword::TooLong);
         }
         let owner = owner.map(Username::as_str);
         // for comparison with what attackers guess first
-        match guessable(prepared.expose(), owner, &self.names, self.fewest_chars) {
+        match guessable(normalized.expose(), owner, &self.names, self.min_length) {
             Some(why) => Err(why.into()),
-            None => Ok(NewPassword(prepared)),
+            None => Ok(NewPassword(normalized)),
         }
     }
 }
@@ -127,11 +127,11 @@ impl PasswordRules {
 ///
 /// The RFC's table of characters is that of Unicode 6.3, which would refuse most emoji. We use the
 /// current table, and refuse only what a user cannot type again reliably.
-pub(super) fn prepare(typed: &Password) -> Option<Password> {
+pub(super) fn normalize(typed: &Password) -> Option<Password> {
     // this form is hashed
-    let prepared: Zeroizing<String> =
+    let normalized: Zeroizing<String> =
         Zeroizing::new(typed.expose().nfc().map(plain_space).collect());
-    prepared.chars().all(is_typable).then(|| Password::new(prepared.to_string()))
+    normalized.chars().all(is_typable).then(|| Password::new(normalized.to_string()))
 }
 
 fn plain_space(c: char) -> char {
@@ -148,7 +148,8 @@ fn is_typable(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const RULES: PasswordRules = PasswordRules { fewest_chars: FEWEST_CHARS, names: Vec::new() };
+    const RULES: PasswordRules =
+        PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
 
     fn typed(text: &str) -> Password {
         Password::new(text.to_owned())

@@ -3,7 +3,7 @@
 use crate::core::error::InternalError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::passwords::argon2id::Argon2id;
-use crate::domain::passwords::imported::ForeignHash;
+use crate::domain::passwords::imported::ImportedHash;
 
 /// The mark of an account without a password.
 pub(crate) const NO_PASSWORD: &str = "!";
@@ -11,7 +11,7 @@ pub(crate) const NO_PASSWORD: &str = "!";
 /// A parsed password column.
 pub(super) enum Stored {
     Ours(Argon2id),
-    Foreign(ForeignHash),
+    Foreign(ImportedHash),
     Nothing,
     /// One of our hashes, whose pepper is missing.
     Unpeppered(InternalError),
@@ -27,8 +27,8 @@ impl Stored {
         if text == NO_PASSWORD {
             return Ok(Self::Nothing);
         }
-        if let Some(text) = ForeignHash::text_of(text) {
-            let hash = ForeignHash::parse(text);
+        if let Some(text) = ImportedHash::strip_marker(text) {
+            let hash = ImportedHash::parse(text);
             return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
         }
         let (mut hash, pepper) =

@@ -11,14 +11,14 @@ use crate::domain::keys::claims::DeviceClaims;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::requester::Requester;
 use crate::domain::throttle::devices::Devices;
-use crate::domain::throttle::key::Key;
+use crate::domain::throttle::key::ThrottleKey;
 use crate::domain::throttle::limits::{
-    DEVICE, FORGOTTEN_AFTER, Limits, Staircase, Steady, node_time,
+    BackoffSchedule, DEVICE, FORGOTTEN_AFTER, Gcra, Limits, node_time,
 };
 use crate::store::{AttemptKey, AttemptReset, BackoffRow, GcraRow, NodeTime, ResetRow, Store};
 
 /// The maximum number of retries after concurrent requests changed the same key.
-const LOOKS: usize = 64;
+const MAX_RETRIES: usize = 64;
 
 /// Rate limits and backoff, counted in the database.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ pub struct Throttle {
 /// An attempt that is allowed but not counted yet. Its request reserves a slot of the hashing queue
 /// before it is counted.
 #[derive(Debug)]
-pub(crate) struct Allowed<'a> {
-    steady: Vec<(AttemptKey, Steady)>,
-    staircases: Vec<(AttemptKey, &'a Staircase)>,
-    counts: Counts,
-    beside: Option<ResetRow>,
+pub(crate) struct AllowedAttempt<'a> {
+    gcra: Vec<(AttemptKey, Gcra)>,
+    schedules: Vec<(AttemptKey, &'a BackoffSchedule)>,
+    rows: AttemptRows,
+    extra_reset: Option<ResetRow>,
     device: Option<String>,
     /// Whether a success keeps the requests counted by GCRA. If not, it gives them back. An attempt
     /// that is undone always gives them back.
@@ -46,7 +46,7 @@ pub(crate) struct Allowed<'a> {
 
 /// The counts to write, computed from the rows at this time.
 #[derive(Debug)]
-struct Counts {
+struct AttemptRows {
     now: Timestamp,
     turns: Vec<GcraRow>,
     steps: Vec<BackoffRow>,
@@ -54,18 +54,18 @@ struct Counts {
 
 /// An attempt that was counted as a failure, until it succeeds.
 #[derive(Debug)]
-pub(crate) struct Try {
+pub(crate) struct Attempt {
     /// Requests counted by GCRA that a success gives back.
     turns: Vec<GcraRow>,
     /// Requests counted by GCRA that only an undone attempt gives back.
     kept_turns: Vec<GcraRow>,
     steps: Vec<BackoffRow>,
     /// Another key that a success resets.
-    beside: Option<ResetRow>,
+    extra_reset: Option<ResetRow>,
     device: Option<String>,
 }
 
-impl Try {
+impl Attempt {
     /// The id of the device, if a known device made the attempt.
     pub(crate) fn device(&self) -> Option<String> {
         self.device.clone()
@@ -73,29 +73,29 @@ impl Try {
 
     /// Whether this was the last attempt of a known device: if it fails, the device is treated like
     /// any other client.
-    pub(crate) fn was_the_last_of_a_device(&self) -> bool {
+    pub(crate) fn device_just_locked(&self) -> bool {
         let holds_up = |step: &BackoffRow| step.to.free_at > step.to.last_at;
         self.device.is_some() && self.steps.first().is_some_and(holds_up)
     }
 
     /// What is reset and given back after a success.
-    pub(crate) fn forgiveness(&self) -> AttemptReset {
+    pub(crate) fn reset(&self) -> AttemptReset {
         let own = self.steps.iter().map(|step| ResetRow { key: step.key, up_to: step.to.counted });
-        AttemptReset { resets: own.chain(self.beside).collect(), turns: self.turns.clone() }
+        AttemptReset { resets: own.chain(self.extra_reset).collect(), turns: self.turns.clone() }
     }
 }
 
 /// Why an attempt is not allowed.
 #[derive(Debug)]
-pub(crate) enum NotNow {
+pub(crate) enum ThrottleError {
     /// The limit is exceeded, for this long.
-    Wait(Duration),
+    RateLimited(Duration),
     /// There are too many concurrent attempts.
-    Busy,
+    Overloaded,
     Internal(InternalError),
 }
 
-impl From<InternalError> for NotNow {
+impl From<InternalError> for ThrottleError {
     fn from(fault: InternalError) -> Self {
         Self::Internal(fault)
     }
@@ -119,29 +119,30 @@ impl Throttle {
         username: Option<&Username>,
         account: Option<(&AccountId, i64)>,
         requester: &Requester,
-    ) -> Result<Allowed<'_>, NotNow> {
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
         let now = self.clock.now();
         let (limits, secrets) = (&self.limits, &*self.secrets);
-        let name = username.map(|username| Key::Name(username.as_str()).digest(secrets));
-        for known in self.devices.presented(account, requester, now) {
-            let keys = [Key::Device(&known.id), Key::Devices(known.account.as_str())];
+        let name = username.map(|username| ThrottleKey::Name(username.as_str()).digest(secrets));
+        for known in self.devices.trusted_devices(account, requester, now) {
+            let keys =
+                [ThrottleKey::Device(&known.id), ThrottleKey::Devices(known.account.as_str())];
             let [device, devices] = keys.map(|key| key.digest(secrets));
             let waits = [self.wait_at(&device, now).await?, self.wait_at(&devices, now).await?];
             if waits == [Duration::ZERO; 2] {
                 let steps = vec![(device, &limits.device), (devices, &limits.devices)];
-                let beside = match name {
+                let extra_reset = match name {
                     Some(key) => Some(self.store.attempts_of(&key).await?)
                         .filter(|row| row.failures > 0)
                         .map(|row| ResetRow { key, up_to: row.counted }),
                     None => None,
                 };
                 let allowed = self.allow(Vec::new(), steps).await?;
-                return Ok(Allowed { beside, device: Some(known.id), ..allowed });
+                return Ok(AllowedAttempt { extra_reset, device: Some(known.id), ..allowed });
             }
         }
         let address = requester
             .address
-            .map(|address| (Key::Address(address).digest(secrets), limits.address));
+            .map(|address| (ThrottleKey::Address(address).digest(secrets), limits.address));
         let name = name.map(|key| (key, &limits.name));
         self.allow(address.into_iter().collect(), name.into_iter().collect()).await
     }
@@ -151,81 +152,94 @@ impl Throttle {
         &self,
         account: &AccountId,
         session: &SessionId,
-    ) -> Result<Allowed<'_>, NotNow> {
-        let account = (Key::Account(account.as_str()).digest(&self.secrets), self.limits.account);
-        let session = (Key::Session(session.as_str()).digest(&self.secrets), &self.limits.session);
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
+        let account =
+            (ThrottleKey::Account(account.as_str()).digest(&self.secrets), self.limits.account);
+        let session =
+            (ThrottleKey::Session(session.as_str()).digest(&self.secrets), &self.limits.session);
         let allowed = self.allow(vec![account], vec![session]).await?;
-        Ok(Allowed { keeps_turns: true, ..allowed })
+        Ok(AllowedAttempt { keeps_turns: true, ..allowed })
     }
 
     /// Allows a registration, or says how long to wait.
     pub(crate) async fn allow_registration(
         &self,
         requester: &Requester,
-    ) -> Result<Allowed<'_>, NotNow> {
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
         let mut turns = Vec::new();
         if let Some(address) = requester.address {
-            let key = Key::Registrations(address).digest(&self.secrets);
+            let key = ThrottleKey::Registrations(address).digest(&self.secrets);
             turns.push((key, self.limits.registrations));
         }
-        let all = Key::AllRegistrations.digest(&self.secrets);
+        let all = ThrottleKey::AllRegistrations.digest(&self.secrets);
         turns.push((all, self.limits.all_registrations));
         self.allow(turns, Vec::new()).await
     }
 
     async fn allow<'a>(
         &self,
-        steady: Vec<(AttemptKey, Steady)>,
-        staircases: Vec<(AttemptKey, &'a Staircase)>,
-    ) -> Result<Allowed<'a>, NotNow> {
-        let counts = self.counts(&steady, &staircases).await?;
-        Ok(Allowed { steady, staircases, counts, beside: None, device: None, keeps_turns: false })
+        gcra: Vec<(AttemptKey, Gcra)>,
+        schedules: Vec<(AttemptKey, &'a BackoffSchedule)>,
+    ) -> Result<AllowedAttempt<'a>, ThrottleError> {
+        let rows = self.read_rows(&gcra, &schedules).await?;
+        Ok(AllowedAttempt {
+            gcra,
+            schedules,
+            rows,
+            extra_reset: None,
+            device: None,
+            keeps_turns: false,
+        })
     }
 
     /// Computes the new counts of every key, or the longest wait.
-    async fn counts(
+    async fn read_rows(
         &self,
-        steady: &[(AttemptKey, Steady)],
-        staircases: &[(AttemptKey, &Staircase)],
-    ) -> Result<Counts, NotNow> {
+        gcra: &[(AttemptKey, Gcra)],
+        schedules: &[(AttemptKey, &BackoffSchedule)],
+    ) -> Result<AttemptRows, ThrottleError> {
         let now = self.clock.now();
         let mut wait = Duration::ZERO;
         let mut turns = Vec::new();
-        for (key, steady) in steady {
+        for (key, gcra) in gcra {
             wait = wait.max(self.wait_at(key, now).await?);
-            turns.push(steady.turn(*key));
+            turns.push(gcra.turn(*key));
         }
         let mut steps = Vec::new();
-        for (key, staircase) in staircases {
+        for (key, schedule) in schedules {
             let from = self.store.attempts_of(key).await?;
             wait = wait.max(from.wait(now));
-            steps.push(BackoffRow { key: *key, from, to: staircase.step(from, now) });
+            steps.push(BackoffRow { key: *key, from, to: schedule.step(from, now) });
         }
         if wait > Duration::ZERO {
-            Err(NotNow::Wait(wait))
+            Err(ThrottleError::RateLimited(wait))
         } else {
-            Ok(Counts { now, turns, steps })
+            Ok(AttemptRows { now, turns, steps })
         }
     }
 
     /// Counts the attempt, or says how long to wait if concurrent attempts used up the limit.
-    pub(crate) async fn record_attempt(&self, allowed: Allowed<'_>) -> Result<Try, NotNow> {
-        let Allowed { steady, staircases, mut counts, beside, device, keeps_turns } = allowed;
-        for look in 0..LOOKS {
-            if look > 0 {
-                counts = self.counts(&steady, &staircases).await?;
+    pub(crate) async fn record_attempt(
+        &self,
+        allowed: AllowedAttempt<'_>,
+    ) -> Result<Attempt, ThrottleError> {
+        let AllowedAttempt { gcra, schedules, mut rows, extra_reset, device, keeps_turns } =
+            allowed;
+        for retry in 0..MAX_RETRIES {
+            if retry > 0 {
+                rows = self.read_rows(&gcra, &schedules).await?;
             }
-            let Counts { now, turns, steps } = &counts;
+            let AttemptRows { now, turns, steps } = &rows;
             let is_counted = turns.is_empty() && steps.is_empty()
                 || self.store.count_attempt(turns, steps, node_time(*now)).await?;
             if is_counted {
-                let Counts { turns, steps, .. } = counts;
+                let AttemptRows { turns, steps, .. } = rows;
                 let (turns, kept_turns) =
                     if keeps_turns { (Vec::new(), turns) } else { (turns, Vec::new()) };
-                return Ok(Try { turns, kept_turns, steps, beside, device });
+                return Ok(Attempt { turns, kept_turns, steps, extra_reset, device });
             }
         }
-        Err(NotNow::Busy)
+        Err(ThrottleError::Overloaded)
     }
 
     /// Distrusts a device. Returns false if it is distrusted already.
@@ -234,9 +248,9 @@ impl Throttle {
         device: &DeviceClaims,
     ) -> Result<bool, InternalError> {
         let now = self.clock.now();
-        let key = Key::Device(&device.id).digest(&self.secrets);
-        let at_once = Staircase(vec![(1, DEVICE)]);
-        for _ in 0..LOOKS {
+        let key = ThrottleKey::Device(&device.id).digest(&self.secrets);
+        let at_once = BackoffSchedule(vec![(1, DEVICE)]);
+        for _ in 0..MAX_RETRIES {
             let from = self.store.attempts_of(&key).await?;
             if from.wait(now) > Duration::ZERO {
                 return Ok(false);
@@ -256,7 +270,7 @@ impl Throttle {
         account: &AccountId,
     ) -> Result<Result<(GcraRow, NodeTime), Duration>, InternalError> {
         let now = self.clock.now();
-        let key = Key::Account(account.as_str()).digest(&self.secrets);
+        let key = ThrottleKey::Account(account.as_str()).digest(&self.secrets);
         let wait = self.wait_at(&key, now).await?;
         if wait > Duration::ZERO {
             return Ok(Err(wait));
@@ -274,24 +288,24 @@ impl Throttle {
     }
 
     /// Clears the lockout of a user name for the operator. Returns whether there was one.
-    pub(crate) async fn let_try_again(&self, username: &Username) -> Result<bool, InternalError> {
-        let key = Key::Name(username.as_str()).digest(&self.secrets);
+    pub(crate) async fn clear_lockout(&self, username: &Username) -> Result<bool, InternalError> {
+        let key = ThrottleKey::Name(username.as_str()).digest(&self.secrets);
         let resets = vec![ResetRow { key, up_to: i64::MAX }];
         Ok(self.store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await? > 0)
     }
 
     /// Resets the counts after a successful attempt.
-    pub(crate) async fn forgive(&self, tried: &Try) -> Result<(), InternalError> {
-        self.store.reset_attempts(tried.forgiveness()).await.map(drop)
+    pub(crate) async fn reset_attempts(&self, attempt: &Attempt) -> Result<(), InternalError> {
+        self.store.reset_attempts(attempt.reset()).await.map(drop)
     }
 
     /// Undoes the counts of an attempt that was neither a success nor a failure.
-    pub(crate) async fn never_mind(&self, tried: &Try) -> Result<(), InternalError> {
-        let turns = [&tried.turns[..], &tried.kept_turns[..]].concat();
+    pub(crate) async fn undo_attempt(&self, attempt: &Attempt) -> Result<(), InternalError> {
+        let turns = [&attempt.turns[..], &attempt.kept_turns[..]].concat();
         if !turns.is_empty() {
             self.store.reset_attempts(AttemptReset { resets: Vec::new(), turns }).await?;
         }
-        for step in &tried.steps {
+        for step in &attempt.steps {
             self.store.undo_step(step).await?;
         }
         Ok(())

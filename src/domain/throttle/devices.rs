@@ -24,7 +24,7 @@ impl Devices {
     }
 
     /// The devices that a client presents and that have signed in to the account before.
-    pub fn presented(
+    pub fn trusted_devices(
         &self,
         account: Option<(&AccountId, i64)>,
         requester: &Requester,

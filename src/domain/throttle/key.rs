@@ -6,7 +6,7 @@ use crate::domain::keys::server_secret::ServerSecrets;
 use crate::store::AttemptKey;
 
 /// The key of a count.
-pub(super) enum Key<'a> {
+pub(super) enum ThrottleKey<'a> {
     Name(&'a str),
     Device(&'a str),
     Devices(&'a str),
@@ -17,7 +17,7 @@ pub(super) enum Key<'a> {
     AllRegistrations,
 }
 
-impl Key<'_> {
+impl ThrottleKey<'_> {
     /// A digest under the server secret: a client may type anything as a user name, and it must not
     /// be stored. Another current secret yields other digests, so all counts start again.
     pub fn digest(&self, secrets: &ServerSecrets) -> AttemptKey {

@@ -9,32 +9,32 @@ use crate::store::{AttemptKey, AttemptRow, GcraRow, NodeTime};
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Failed logins with a user name, by unknown clients.
-    pub name: Staircase,
+    pub name: BackoffSchedule,
     /// Failed logins of a device that has signed in to this account before.
-    pub device: Staircase,
+    pub device: BackoffSchedule,
     /// Failed logins of all devices that have signed in to an account before.
-    pub devices: Staircase,
+    pub devices: BackoffSchedule,
     /// Failed confirmations of the current password in a session.
-    pub session: Staircase,
+    pub session: BackoffSchedule,
     /// Changes to an account that are recorded in the audit log.
-    pub account: Steady,
+    pub account: Gcra,
     /// Failed logins from an address.
-    pub address: Steady,
+    pub address: Gcra,
     /// Registrations from an address.
-    pub registrations: Steady,
+    pub registrations: Gcra,
     /// All registrations.
-    pub all_registrations: Steady,
+    pub all_registrations: Gcra,
     /// The maximum number of keys. The oldest that delay no client are removed first.
     pub keys: i64,
 }
 
 /// A backoff schedule: from this many consecutive failures on, the client waits this long.
 #[derive(Debug, Clone)]
-pub struct Staircase(pub Vec<(i64, Duration)>);
+pub struct BackoffSchedule(pub Vec<(i64, Duration)>);
 
 /// A rate limit by GCRA: a burst of requests, and then one in each interval.
 #[derive(Debug, Clone, Copy)]
-pub struct Steady {
+pub struct Gcra {
     pub burst: i64,
     pub every: Duration,
 }
@@ -64,38 +64,38 @@ impl Limits {
             (100, hours(24)),
         ];
         Self {
-            session: Staircase(name.clone()),
-            name: Staircase(name),
-            device: Staircase(vec![(10, DEVICE)]), // then it counts as an unknown client
-            devices: Staircase(vec![(20, mins(15)), (100, hours(24))]), // against stolen device cookies
-            account: Steady { burst: 30, every: second(2) },
+            session: BackoffSchedule(name.clone()),
+            name: BackoffSchedule(name),
+            device: BackoffSchedule(vec![(10, DEVICE)]), // then it counts as an unknown client
+            devices: BackoffSchedule(vec![(20, mins(15)), (100, hours(24))]), // against stolen device cookies
+            account: Gcra { burst: 30, every: second(2) },
             // At most twenty failures in any ten minutes.
-            address: Steady { burst: 10, every: mins(1) },
-            registrations: Steady { burst: 10, every: mins(1) },
-            all_registrations: Steady { burst: 1000, every: second(1) },
+            address: Gcra { burst: 10, every: mins(1) },
+            registrations: Gcra { burst: 10, every: mins(1) },
+            all_registrations: Gcra { burst: 1000, every: second(1) },
             keys: 1_000_000, // about 100 MB on disk
         }
     }
 
     /// No limits, for benchmarks of something else.
     pub fn none() -> Self {
-        let free = Staircase(Vec::new());
-        let steady = Steady { burst: 1, every: Duration::ZERO };
+        let free = BackoffSchedule(Vec::new());
+        let unlimited = Gcra { burst: 1, every: Duration::ZERO };
         Self {
             name: free.clone(),
             device: free.clone(),
             devices: free.clone(),
             session: free,
-            account: steady,
-            address: steady,
-            registrations: steady,
-            all_registrations: steady,
+            account: unlimited,
+            address: unlimited,
+            registrations: unlimited,
+            all_registrations: unlimited,
             keys: 1_000_000,
         }
     }
 }
 
-impl Steady {
+impl Gcra {
     /// The row of one more request.
     pub(super) fn turn(self, key: AttemptKey) -> GcraRow {
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
@@ -103,7 +103,7 @@ impl Steady {
     }
 }
 
-impl Staircase {
+impl BackoffSchedule {
     /// The counts after one more failure.
     pub(super) fn step(&self, row: AttemptRow, now: Timestamp) -> AttemptRow {
         let at = row.present(now);

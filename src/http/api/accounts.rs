@@ -14,7 +14,9 @@ use crate::core::secret::Password;
 use crate::domain::accounts::Account;
 use crate::domain::credentials::ChangeError;
 use crate::domain::login::LogInError;
-use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS, MOST_TYPED};
+use crate::domain::passwords::rules::{
+    DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_INPUT, MAX_PASSWORD_LENGTH,
+};
 use crate::domain::sessions::Remember;
 use crate::http::date_time::date_time;
 use crate::http::extra_cookie::WithExtraCookie;
@@ -32,11 +34,11 @@ pub struct AccountsApi(pub Arc<AppState>);
 #[oai(deny_unknown_fields, example)]
 pub struct PasswordChange {
     /// The current password of the account.
-    pub current_password: PasswordText<1, MOST_TYPED>,
+    pub current_password: PasswordText<1, MAX_PASSWORD_INPUT>,
     /// All characters are allowed, including spaces, except control characters. A few unrelated
     /// words make a good password. Passwords that are easy to guess are refused: common passwords,
     /// repetitions, sequences, and variations of the user name.
-    pub new_password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
+    pub new_password: PasswordText<DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH>,
 }
 
 impl Example for PasswordChange {
@@ -63,7 +65,7 @@ impl FromFields for PasswordChange {
 #[oai(deny_unknown_fields, example)]
 pub struct Closing {
     /// The current password of the account.
-    pub current_password: PasswordText<1, MOST_TYPED>,
+    pub current_password: PasswordText<1, MAX_PASSWORD_INPUT>,
 }
 
 impl Example for Closing {
@@ -127,7 +129,7 @@ enum ChangeAnswer {
     /// `policy_violation`: the new password violates a rule. `errors` names the rule and says what
     /// to do.
     #[oai(status = 422, content_type = "application/problem+json")]
-    Unfit(Json<Problem>),
+    Invalid(Json<Problem>),
     /// `too_many_attempts`: this session sent a wrong current password too often, or the account
     /// made too many changes. An account can make 30 changes at once, then one every two seconds.
     /// The password was not changed.
@@ -225,10 +227,10 @@ impl AccountsApi {
                     self.0.device_cookie(&issued),
                 ));
             }
-            Err(ChangeError::Unfit(bad)) => {
+            Err(ChangeError::Invalid(bad)) => {
                 let errors = vec![about_password("new_password", bad)];
                 let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                ChangeAnswer::Unfit(Json(problem))
+                ChangeAnswer::Invalid(Json(problem))
             }
             Err(ChangeError::NotVerified(LogInError::WrongCredentials)) => {
                 ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
@@ -237,7 +239,7 @@ impl AccountsApi {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 ChangeAnswer::TooManyAttempts(Json(problem), seconds)
             }
-            Err(ChangeError::NotVerified(LogInError::Busy)) => {
+            Err(ChangeError::NotVerified(LogInError::Overloaded)) => {
                 ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
             Err(ChangeError::NotVerified(LogInError::Internal(fault))) => return Err(fault.into()),
@@ -273,7 +275,7 @@ impl AccountsApi {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 Ok(CloseAnswer::TooManyAttempts(Json(problem), seconds))
             }
-            Err(LogInError::Busy) => {
+            Err(LogInError::Overloaded) => {
                 Ok(CloseAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
             }
             Err(LogInError::Internal(fault)) => Err(fault.into()),

@@ -12,7 +12,7 @@ use super::tags::Tag;
 use crate::core::error::InternalError;
 use crate::core::secret::Password;
 use crate::domain::login::{BadCredentials, BadLength, Credentials, LogInError};
-use crate::domain::passwords::rules::MOST_TYPED;
+use crate::domain::passwords::rules::MAX_PASSWORD_INPUT;
 use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
@@ -32,7 +32,7 @@ pub struct CredentialsView {
     #[oai(validator(min_length = 1, max_length = 256))]
     pub username: String,
     /// The password, including any spaces around it.
-    pub password: PasswordText<1, MOST_TYPED>,
+    pub password: PasswordText<1, MAX_PASSWORD_INPUT>,
     /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
     /// then also keeps the cookie when it closes.
     #[oai(default)]
@@ -208,7 +208,7 @@ impl LoginApi {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 LoginAnswer::TooManyAttempts(Json(problem), seconds)
             }
-            Err(LogInError::Busy) => {
+            Err(LogInError::Overloaded) => {
                 LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER)
             }
             Err(LogInError::Internal(fault)) => return Err(fault.into()),

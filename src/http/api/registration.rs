@@ -12,8 +12,8 @@ use super::field_errors::unfit;
 use super::tags::Tag;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
-use crate::domain::passwords::rules::{FEWEST_CHARS, MOST_CHARS};
-use crate::domain::registration::{Application, RegisterError};
+use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH};
+use crate::domain::registration::{RegisterError, RegistrationRequest};
 use crate::http::extra_cookie::WithExtraCookie;
 use crate::http::problem::{ApiError, Code, Problem, RETRY_AFTER};
 use crate::http::request::body::{Body, FromFields};
@@ -40,7 +40,7 @@ pub struct NewAccountView {
     /// All characters are allowed, including spaces, except control characters. A few unrelated
     /// words make a good password. Passwords that are easy to guess are refused: common passwords,
     /// repetitions, sequences, and variations of the user name.
-    pub password: PasswordText<FEWEST_CHARS, MOST_CHARS>,
+    pub password: PasswordText<DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH>,
     /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
     /// then also keeps the cookie when it closes.
     #[oai(default)]
@@ -77,7 +77,7 @@ impl FromFields for NewAccountView {
 }
 
 impl NewAccountView {
-    pub fn parsed(self) -> Application {
+    pub fn parsed(self) -> RegistrationRequest {
         // Phone keyboards append a space. The documented limit applies to the text before it is
         // trimmed.
         let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
@@ -86,7 +86,7 @@ impl NewAccountView {
             Username::parse(self.username.trim())
         };
         let invite = self.invite.as_deref().map(InviteCode::typed);
-        Application { username, password: self.password.0, invite }
+        RegistrationRequest { username, password: self.password.0, invite }
     }
 }
 
@@ -113,7 +113,7 @@ enum RegisterAnswer {
     /// `policy_violation`: the user name or the password violates a rule. `errors` names the rule
     /// and says what to do.
     #[oai(status = 422, content_type = "application/problem+json")]
-    Unfit(Json<Problem>),
+    Invalid(Json<Problem>),
     /// `too_many_attempts`: too many accounts were created from this IP address or in total. An IP
     /// address can create ten accounts at once, then one a minute. No account was created.
     #[oai(status = 429, content_type = "application/problem+json")]
@@ -168,16 +168,16 @@ impl RegistrationApi {
             Err(RegisterError::UsernameTaken) => {
                 RegisterAnswer::Taken(problem(Code::UsernameTaken))
             }
-            Err(RegisterError::Unfit { username, password }) => {
+            Err(RegisterError::Invalid { username, password }) => {
                 let errors = unfit(username, password);
                 let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
-                RegisterAnswer::Unfit(Json(problem))
+                RegisterAnswer::Invalid(Json(problem))
             }
             Err(RegisterError::TooManyAttempts { wait }) => {
                 let (problem, seconds) = Problem::too_many_attempts(wait);
                 RegisterAnswer::TooManyAttempts(Json(problem), seconds)
             }
-            Err(RegisterError::Busy) => {
+            Err(RegisterError::Overloaded) => {
                 RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
             }
             Err(RegisterError::Internal(fault)) => return Err(fault.into()),

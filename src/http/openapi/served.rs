@@ -13,16 +13,16 @@ use crate::http::state::AppState;
 /// one of its audiences as the example.
 pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usize) -> String {
     let rules = &state.domain.rules;
-    let fewest_chars = rules.passwords.fewest_chars;
+    let min_length = rules.passwords.min_length;
     let padlock = about.scheme.clone();
     let mut document = build::<T>(about, body_limit);
     document["components"]["securitySchemes"][SCHEME]["name"] = state.cookie.name().into();
     for (schema, field) in NEW_PASSWORDS {
         let schema = document.pointer_mut(&format!("/components/schemas/{schema}"));
         let schema = schema.expect("it is one of the document's"); // indexing would create it
-        schema["properties"][field]["minLength"] = fewest_chars.into();
+        schema["properties"][field]["minLength"] = min_length.into();
         let example = schema["example"][field].as_str().unwrap_or_default();
-        schema["example"][field] = lengthened(example, fewest_chars).into();
+        schema["example"][field] = lengthened(example, min_length).into();
     }
     if let Some(audience) = rules.audiences.first() {
         let audience = audience.as_str();
@@ -56,9 +56,9 @@ fn rename_scheme(document: &mut Value, name: &str) {
 }
 
 /// Lengthens the password of an example to the minimum length.
-fn lengthened(example: &str, fewest_chars: usize) -> String {
+fn lengthened(example: &str, min_length: usize) -> String {
     let mut words = example.to_owned();
-    while words.chars().count() < fewest_chars {
+    while words.chars().count() < min_length {
         words.push_str(" and back again");
     }
     words

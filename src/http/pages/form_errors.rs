@@ -101,7 +101,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
         match error {
             LogInError::WrongCredentials => self.of(Code::InvalidCredentials),
             LogInError::TooManyAttempts { wait } => self.later(wait),
-            LogInError::Busy => self.of(Code::Overloaded),
+            LogInError::Overloaded => self.of(Code::Overloaded),
             LogInError::Internal(fault) => self.broken(fault),
         }
     }

@@ -26,7 +26,7 @@ struct PasswordPage<'a> {
     site: &'a Site,
     username: &'a str,
     errors: FormErrors<'a>,
-    fewest_chars: usize,
+    min_length: usize,
 }
 
 impl PasswordPage<'_> {
@@ -68,7 +68,7 @@ pub fn password_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
                 state.leave_notice(&mut response, Notice::PasswordChanged);
                 Ok(response)
             }
-            Err(ChangeError::Unfit(bad)) => {
+            Err(ChangeError::Invalid(bad)) => {
                 let errors = vec![about_password("new_password", bad)];
                 Ok(again.with(&Problem::of(Code::PolicyViolation).with_errors(errors)))
             }
@@ -86,7 +86,7 @@ fn show_password(
         site: &state.site,
         username: who.account.username.as_str(),
         errors: FormErrors { problem, fields: &["current_password", "new_password"] },
-        fewest_chars: state.domain.rules.passwords.fewest_chars,
+        min_length: state.domain.rules.passwords.min_length,
     };
     render(FormErrors::status(problem), &page)
 }

@@ -68,12 +68,12 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             Err(RegisterError::Closed) => Ok(show_closed(&state, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
-            Err(RegisterError::Unfit { username, password }) => {
+            Err(RegisterError::Invalid { username, password }) => {
                 let problem = Problem::of(Code::PolicyViolation);
                 Ok(again.with(&problem.with_errors(unfit(username, password))))
             }
             Err(RegisterError::TooManyAttempts { wait }) => Ok(again.later(wait)),
-            Err(RegisterError::Busy) => Ok(again.of(Code::Overloaded)),
+            Err(RegisterError::Overloaded) => Ok(again.of(Code::Overloaded)),
             Err(RegisterError::Internal(fault)) => Ok(again.broken(fault)),
         }
     })

@@ -35,7 +35,7 @@ pub struct SignInPage<'a> {
     pub invite: Option<&'a str>,
     pub errors: FormErrors<'a>,
     /// The minimum length of a new password.
-    pub fewest_chars: usize,
+    pub min_length: usize,
 }
 
 impl<'a> SignInPage<'a> {
@@ -53,7 +53,7 @@ impl<'a> SignInPage<'a> {
             remember: false,
             invite: takes_invite.then_some(""),
             errors: FormErrors { problem: None, fields: &["invite", "username", "password"] },
-            fewest_chars: state.domain.rules.passwords.fewest_chars,
+            min_length: state.domain.rules.passwords.min_length,
         }
     }
 

@@ -231,7 +231,7 @@ fn each_library_is_named_in_its_layer_only() {
         ![
             "domain/passwords/argon2id.rs",
             "domain/passwords/imported.rs",
-            "domain/passwords/memory.rs",
+            "domain/passwords/scratch.rs",
         ]
         .contains(&file)
     });

@@ -4,7 +4,7 @@ use std::fmt;
 
 use argon2::{Argon2, Block};
 
-use crate::domain::passwords::cost::HashCost;
+use crate::domain::passwords::cost::Argon2Params;
 use crate::domain::passwords::queue::ReleaseMemory;
 
 /// glibc's malloc maps allocations of more than 32 MiB separately, and unmaps them when they are
@@ -15,22 +15,22 @@ const MIN_MAPPED_KIB: usize = 32 * 1024 + 64;
 
 /// The memory in which a thread hashes. It is reused for the next password while the thread is
 /// busy.
-pub struct Memory {
+pub struct Scratch {
     /// One kibibyte each.
     blocks: Vec<Block>,
     /// The number of blocks that a new hash takes.
     keep: usize,
 }
 
-impl fmt::Debug for Memory {
+impl fmt::Debug for Scratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…") // it may contain traces of a password
     }
 }
 
-impl Memory {
+impl Scratch {
     /// Keeps as much memory as a hash of this cost takes.
-    pub(crate) fn kept(cost: HashCost) -> Self {
+    pub(crate) fn for_params(cost: Argon2Params) -> Self {
         Self { blocks: Vec::new(), keep: cost.memory_kib as usize }
     }
 
@@ -50,7 +50,7 @@ impl Memory {
     }
 }
 
-impl ReleaseMemory for Memory {
+impl ReleaseMemory for Scratch {
     fn release_memory(&mut self) {
         self.blocks = Vec::new();
     }
