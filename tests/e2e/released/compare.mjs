@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 
 const RANK = ['none', 'patch', 'minor', 'major'];
 
-/** Every change between two documents: `{ impact, message }`. */
+/** Every change between two documents: `{ impact, message, pointer }`. */
 export function changes(before, after) {
   const [old, now] = [before, after].map((path) => JSON.parse(readFileSync(path, 'utf8')));
   return [...inHttp(before, after), ...inGeneratedCode(old, now)].filter(
@@ -28,6 +28,7 @@ function inHttp(before, after) {
   }
   return JSON.parse(report).changes.map(({ impact, path, property, kind, verdicts = [] }) => ({
     impact,
+    pointer: path,
     message: verdicts[0]?.message ?? `${path}${property ? `/${property}` : ''} ${kind}`,
   }));
 }
