@@ -219,7 +219,8 @@ async fn att_17_15_a_disabled_user_keeps_the_cookie_of_a_session_that_has_not_en
     let house = House::new().await;
     let ann = house.signed_in("ann").await.cookie().unwrap();
     house.wait(mins(5));
-    house.sql("update accounts set disabled_at = 1").await; // the operator's own SQL ends no session
+    // the operator's own SQL ends no session
+    house.sql("update accounts set disabled_at = 1").await;
     is_kept(&house, &ann).await;
     house.sql("update accounts set disabled_at = null").await;
     assert_eq!(house.send(private_with(&[&ann])).await.status, 200);

@@ -325,7 +325,8 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
 #[tokio::test]
 async fn a_service_whose_database_takes_no_writes_is_not_ready() {
     let house = House::new().await;
-    let Store::Sqlite(pools) = &*house.domain.store else { return }; // PostgreSQL fails the same way
+    // PostgreSQL fails the same way
+    let Store::Sqlite(pools) = &*house.domain.store else { return };
     let ready = async || house.stranger().get("/readyz").await.status.as_u16();
     assert_eq!(ready().await, 200);
     sqlx::query("pragma query_only = on").execute(&pools.writer).await.unwrap();

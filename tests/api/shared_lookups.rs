@@ -162,7 +162,8 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
         let mut is_done = false;
         for _ in 0..=attempt % 6 {
             is_done = is_done || (&mut first).now_or_never().is_some();
-            std::thread::sleep(Duration::from_millis(10)); // the database answers meanwhile, and no task runs
+            // the database answers meanwhile, and no task runs
+            std::thread::sleep(Duration::from_millis(10));
         }
         if is_done {
             continue;

@@ -244,7 +244,8 @@ async fn jwt_10_and_11_a_token_of_more_than_a_minute_ahead_is_refused() {
         refused(&house, &forger.with_claim("iat", iat)).await;
     }
     for ahead in [1, 60] {
-        let token = forger.with_claim("iat", json!(now + ahead)); // from a node whose clock is ahead
+        // from a node whose clock is ahead
+        let token = forger.with_claim("iat", json!(now + ahead));
         let answer = house.send(private_with(&[&format!("session={token}")])).await;
         assert_eq!(answer.status, 200, "{ahead} s");
     }

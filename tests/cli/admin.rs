@@ -1,4 +1,5 @@
-//! What operators do, called by a program that embeds Cloakroom instead of typed at a terminal.
+//! Tests of the operators' functions in the library (`cloakroom::admin`), which a program that
+//! embeds Cloakroom calls.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use cloakroom::admin::{
 };
 use cloakroom::{Cloakroom, Database, Settings};
 
-/// Settings with a data folder and an SQLite database of their own.
+/// Settings for a data folder and an SQLite database inside `folder`.
 fn settings(folder: &Path) -> Settings {
     Settings::default().data_dir(folder.join("data"))
 }
@@ -157,7 +158,7 @@ async fn the_doctor_tells_a_program_what_is_wrong() {
     assert_eq!(keys.verdict, Verdict::Wrong, "{keys:?}");
 }
 
-/// Without keys no account is added.
+/// An import is refused before any account is added if there are no signing keys.
 async fn import_refuses(installation: &Installation, folder: &Path) {
     let file = folder.join("users.csv");
     fs::write(&file, "username,password_hash\nann,\n").unwrap();

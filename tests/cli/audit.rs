@@ -1,4 +1,4 @@
-//! `cloakroom audit`: what the operator is told about what happened.
+//! Tests of `cloakroom audit`: the events that an operator can list.
 
 use std::path::Path;
 use std::time::Duration;
@@ -100,7 +100,7 @@ fn who_moves_or_restores_takes_along_what_happened() {
     assert_eq!(names, ["user_added", "database_restored"]);
     assert!(restored[1]["id"].as_str().unwrap().starts_with("20"), "when it was made");
     if is_postgres() {
-        return; // moving there is a test of its own
+        return; // moving to PostgreSQL is tested elsewhere
     }
     let at = |folder: &Path, name: &str| format!("sqlite://{}/{name}", folder.display());
     let from = at(&elsewhere.path().join("cloakroom-data"), "cloakroom.db");

@@ -1,4 +1,4 @@
-//! `cloakroom backup` and `cloakroom restore`, beside a service that is used.
+//! Tests of `cloakroom backup` and `cloakroom restore` while a service is running and in use.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::support::program::{
     refused_unprepared, run, said, text, unprepared, within,
 };
 
-/// The same place for each service, so that tokens of one are tokens of the other.
+/// The same public URL for each service, so that tokens of one are valid at the other.
 const HERE: [&str; 2] = ["--public-url", "http://127.0.0.1:9"];
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -30,7 +30,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Asks the SQLite file of a backup.
+/// Runs a query on the SQLite file of a backup.
 fn ask(database: &Path, sql: &'static str) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -42,7 +42,7 @@ fn ask(database: &Path, sql: &'static str) -> Vec<String> {
     })
 }
 
-/// Changes an SQLite file behind the program's back.
+/// Changes an SQLite file without the program.
 fn change(database: &Path, sql: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -138,7 +138,7 @@ fn sta_12_a_restore_revives_no_session_and_no_invite() {
     assert_eq!(register(&service, "eve"), 201);
 }
 
-/// `BACKUPS=100 cargo test --test cli r_12` makes as many as one has time for.
+/// Run it longer with `BACKUPS=100 cargo test --test cli r_12`; `BACKUPS` is the number of backups.
 #[test]
 fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
     let folder = tempfile::tempdir().unwrap();
@@ -256,7 +256,7 @@ fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
 #[test]
 fn a_database_that_is_damaged_makes_no_backup() {
     if is_postgres() {
-        return; // its pages are its own
+        return; // the test damages the pages of an SQLite file
     }
     let folder = tempfile::tempdir().unwrap();
     for n in 0..20 {
@@ -267,14 +267,14 @@ fn a_database_that_is_damaged_makes_no_backup() {
     let database = folder.path().join("cloakroom-data/cloakroom.db");
     let mut bytes = fs::read(&database).unwrap();
     let last = bytes.windows(6).rposition(|window| window == b"user19").unwrap();
-    bytes[last] = b'X'; // the index on names knows it by another one
+    bytes[last] = b'X'; // the index on usernames holds another name
     fs::write(&database, bytes).unwrap();
     let said = refused(folder.path(), &["backup", "b"]);
     assert!(said.contains("no good") || said.contains("copying the database"), "{said}");
     assert_eq!(names_in(&folder.path().join("b")), Vec::<String>::new());
 }
 
-/// A folder with a backup of one user, and a folder without anything.
+/// A folder with a service's data and a backup of one user, and an empty folder to restore into.
 fn backed_up() -> (tempfile::TempDir, PathBuf, tempfile::TempDir) {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     said(folder.path(), &["user", "add", "ann"]);
@@ -336,7 +336,7 @@ fn a_restore_touches_nothing_that_is_there() {
     assert!(said_no.contains(about), "{said_no}");
     assert!(said(folder.path(), &["user", "list"]).contains("\nann "));
 
-    // the log of a database that is gone would be taken for that of the restored one
+    // SQLite would apply the log of a deleted database to the restored one
     let data = elsewhere.path().join("cloakroom-data");
     if !is_postgres() {
         fs::create_dir(&data).unwrap();
@@ -372,7 +372,7 @@ fn keys_that_are_there_still_or_were_made_since_go_on() {
     assert!(rotated.status.success(), "{}", text(&rotated.stderr));
     let mut expected = names_in(&keys);
     said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
-    expected.push(secret); // there was none
+    expected.push(secret); // there was none before
     expected.sort();
     assert_eq!(names_in(&keys), expected);
 }
@@ -459,7 +459,7 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
 #[test]
 fn an_older_database_is_backed_up_as_it_is_and_migrated_when_it_is_restored() {
     if is_postgres() {
-        return; // there it is copied table by table, and said so
+        return; // PostgreSQL is copied table by table, with a message that says so
     }
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     said(folder.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);

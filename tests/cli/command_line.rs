@@ -1,4 +1,4 @@
-//! The whole command line: help that teaches, completions, and JSON where a script would read.
+//! Tests of the whole command line: help, completions, and JSON output for scripts.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::program::{PASSWORD, Service, object, run, said, text, within};
 
-/// The commands that a help lists.
+/// The subcommands that a help text lists.
 fn commands(folder: &Path, path: &[&str]) -> Vec<String> {
     let help = said(folder, &[path, &["--help"]].concat());
     let list = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
@@ -35,7 +35,7 @@ fn the_help_of_every_command_has_examples() {
         let examples = own.split("Examples").nth(1).unwrap();
         let is_cut = |pair: &[&str]| pair[0].len() > 60 && (1..16).contains(&pair[1].trim().len());
         let mut lines = examples.lines().collect::<Vec<_>>();
-        lines.pop(); // a text may end in a short line
+        lines.pop(); // the last line of a text may be short
         assert!(!lines.windows(2).any(is_cut), "{name} breaks a line anew: {help}");
     }
     assert!(said(folder.path(), &["--help"]).contains("Examples:"));
@@ -117,7 +117,7 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
         assert_eq!(words(lines.next().unwrap()), header, "{shown}");
         assert!(lines.any(|line| words(line).contains(row)), "{row}: {shown}");
         assert!(!shown.contains("T00:") && !shown.contains('\u{1b}'), "{shown}");
-        // a path, or what is found, is one word of a row: only a terminal has it below
+        // a path or a finding takes the whole last column; only a terminal shows it on a line below
         let has_more = ["FILE", "FINDING"].iter().any(|last| header.ends_with(last));
         let is_narrow = |line: &str| has_more || line.chars().count() <= 100;
         assert!(shown.lines().all(is_narrow), "{shown}");
@@ -162,7 +162,7 @@ fn a_script_reads_json_beside_a_running_service() {
     assert_eq!(listed, "{\"id\":null,\"state\":\"without\",\"passwords\":1,\"path\":null}\n");
     let id = said(folder, &["pepper", "add"])[..8].to_owned();
     within(Duration::from_secs(20), || {
-        service.log_in("ann", PASSWORD); // gives it to her hash
+        service.log_in("ann", PASSWORD); // rehashes her password with the pepper
         let listed = said(folder, &["pepper", "list", "--json"]);
         let current: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
         assert_eq!((&current["id"], &current["state"]), (&json!(id), &json!("current")));
@@ -197,7 +197,7 @@ fn att_17_12_no_output_shows_the_password_of_a_database_in_whatever_form_it_is_g
         "postgres://me@127.0.0.1:9/x?canary",
         "postgres://127.0.0.1:9/canary@127.0.0.1:9/x",
         "postgres://127.0.0.1:9#canary@127.0.0.1:9/x",
-        "postgres://me@127.0.0.1:9/x", // the driver reads .pgpass for it
+        "postgres://me@127.0.0.1:9/x", // the driver reads the password from .pgpass
     ] {
         let each = [&["serve"][..]];
         let others =

@@ -1,4 +1,5 @@
-//! A database that is damaged or gone: nothing is begun anew, and what is left stays as it is.
+//! Tests of a damaged or missing database: the program creates no new one and leaves what exists
+//! unchanged.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -8,7 +9,7 @@ use crate::support::program::{back_up, is_postgres, refused, said};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-/// What is there by this name; `None` if it is no file.
+/// The content of a file; `None` if it does not exist.
 fn bytes(file: &Path) -> Option<Vec<u8>> {
     fs::read(file).ok()
 }
@@ -77,7 +78,7 @@ fn sta_09_a_database_that_is_damaged_or_gone_is_refused_and_left_as_it_is() {
     assert_eq!(said(folder.path(), &["user", "list"]), "", "and the other, which is asked for");
 }
 
-/// Where the pages of the accounts begin: of the table, and of each index.
+/// The root pages of the table of accounts and of its indexes.
 fn pages_of_accounts(file: &Path) -> Vec<i64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

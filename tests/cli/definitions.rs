@@ -1,4 +1,5 @@
-//! Definitions in a database that the migrations did not make: what `restore`, `move` and `doctor` say.
+//! Tests of definitions in a database that the migrations did not create: what `restore`, `move`
+//! and `doctor` report.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::support::program::{
     back_up, is_postgres, older_database, refused, refused_unprepared, run, said, schema_of, text,
 };
 
-/// What somebody with access to a backup adds to it, and what is said of it.
+/// Definitions that an attacker with access to a backup could add, and the message about each.
 const TAMPERED: [(&str, &str); 11] = [
     (
         "create trigger immortal after update on sessions begin
@@ -54,7 +55,7 @@ const TAMPERED: [(&str, &str); 11] = [
     ("create view everybody as select username from accounts", "the view everybody reads"),
 ];
 
-/// The same on a PostgreSQL, by somebody who owns the tables.
+/// The same for PostgreSQL, for an attacker who owns the tables.
 const TAMPERED_ON_POSTGRES: [(&str, &str, &str); 9] = [
     (
         "create function immortal() returns trigger language plpgsql as $$ begin
@@ -106,7 +107,7 @@ const TAMPERED_ON_POSTGRES: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// What an embedder may have of its own.
+/// Tables of an embedder, which are allowed.
 const OWN: &str =
     "create table notes (id integer primary key, account_id text references accounts (id)
          on delete cascade, text text);
@@ -149,7 +150,7 @@ fn tamper(backup: &Path, sql: &str) {
     fs::write(&path, manifest.to_string()).unwrap();
 }
 
-/// What doctor prints.
+/// The output of `cloakroom doctor --full`.
 fn doctor(folder: &Path) -> String {
     text(&run(folder, &["--listen", "127.0.0.1:9", "doctor", "--full"], "").stdout)
 }

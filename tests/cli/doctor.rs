@@ -1,4 +1,4 @@
-//! `cloakroom doctor`: what it finds, and that it changes nothing.
+//! Tests of `cloakroom doctor`: what it finds, and that it changes nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::support::program::{
     Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text, within,
 };
 
-/// The exit code, and what is found: about what, how bad, and what it says.
+/// The exit code and the findings: the subject, the verdict and the text of each.
 fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let there = if arguments.contains(&"--listen") { vec![] } else { vec!["--listen", &free] };
@@ -32,7 +32,7 @@ fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, Strin
     (done.status.code().unwrap(), found.collect())
 }
 
-/// It finds that one thing is wrong, says this of it, and exits with 1.
+/// Checks that doctor finds this problem and exits with 1.
 fn finds(folder: &Path, arguments: &[&str], about: &str, says: &str) {
     let (code, found) = doctor(folder, arguments);
     let wrong: Vec<_> = found.iter().filter(|(_, verdict, _)| verdict == "wrong").collect();
@@ -40,7 +40,7 @@ fn finds(folder: &Path, arguments: &[&str], about: &str, says: &str) {
     assert!(wrong.iter().any(|(what, _, why)| what == about && why.contains(says)), "{wrong:?}");
 }
 
-/// It finds nothing wrong, and notes this.
+/// Checks that doctor finds no problem, and prints this note.
 fn notes(folder: &Path, arguments: &[&str], about: &str, says: &str) {
     let (code, found) = doctor(folder, arguments);
     assert_eq!(code, 0, "{found:?}");
@@ -50,7 +50,7 @@ fn notes(folder: &Path, arguments: &[&str], about: &str, says: &str) {
     assert!(found.iter().any(is_noted), "{found:?}");
 }
 
-/// Every file and its bytes; but for SQLite's shared memory, in which locks are counted.
+/// Every file with its content, except SQLite's shared memory, which contains counters of locks.
 fn everything(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let (mut all, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -107,7 +107,7 @@ fn it_changes_nothing_whether_the_service_runs_was_stopped_or_killed() {
         assert!(is_well(about), "{about}: {found:?}");
     }
     assert_eq!(service.log_in("ann", crate::support::program::PASSWORD).0, 200);
-    drop(service); // killed
+    drop(service); // kills it
     looks(&[], 0);
     let service = Service::start(folder, &[]);
     service.stop();
@@ -167,7 +167,7 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     assert!(data.join(".cloakroom.db.x.restoring").exists());
 }
 
-/// What it notes of the settings, when it has noted this.
+/// Waits until doctor prints this note about the settings, and returns all notes about them.
 fn settings_noted(folder: &Path, at: &str, says: &str) -> String {
     let mut noted = String::new();
     within(Duration::from_secs(10), || {
@@ -256,7 +256,7 @@ fn it_says_what_is_wrong_with_a_file_of_sqlite() {
     let whole = fs::read(&file).unwrap();
     for sql in [
         "update sessions set last_seen_at = 4102444800000",
-        "update accounts set created_at = 4102444800000", // 2100
+        "update accounts set created_at = 4102444800000", // the year 2100
     ] {
         change(&file, sql);
     }
@@ -323,18 +323,18 @@ fn in_another_folder_it_says_where_it_looked_and_not_that_another_service_is_fin
     finds(elsewhere.path(), &at, "service", "it does not have the keys in cloakroom-data/keys");
 }
 
-/// An address that nobody listens at.
+/// An address with a free port.
 fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// The user that owns nothing, as whom root tries what modes keep others from.
+/// The user that owns no files, for testing permissions, which do not restrict root.
 const NOBODY: u32 = 65534;
 
 #[test]
 fn a_database_that_cannot_be_written_is_told_by_the_start_and_the_doctor() {
     if is_postgres() {
-        return; // its rights are a test of tests/nodes
+        return; // permissions of PostgreSQL are tested in tests/nodes
     }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

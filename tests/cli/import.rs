@@ -1,4 +1,4 @@
-//! `cloakroom user import`, as somebody types it.
+//! Tests of `cloakroom user import` as a command.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Both folders of migrations agree, and databases made by sqlx itself are accepted.
+//! Tests that both folders of migrations agree, and that databases migrated by sqlx itself are
+//! accepted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +23,7 @@ fn files(engine: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A migration without comments, spacing and what the engines call their types.
+/// A migration without comments and spacing, with one name for each type of both engines.
 fn shape(sql: &str) -> Vec<String> {
     let types = [("integer", "#int"), ("bigint", "#int"), ("blob", "#bytes"), ("bytea", "#bytes")];
     let code: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
@@ -132,7 +133,7 @@ async fn programs_that_start_at_once_migrate_once() {
     }
 }
 
-/// A schema of the PostgreSQL that the tests were given, if they were given one.
+/// A new schema in the PostgreSQL server that the tests were given, if there is one.
 async fn schema() -> Option<Schema> {
     match Database::new(Path::new("")).await {
         Database::Postgres(schema) => Some(schema),
@@ -237,7 +238,8 @@ async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
     run("insert into accounts (id, username, password_hash, created_at) values ('1', 'ann', '!', 0)"
         .to_owned())
     .await;
-    let disabled = store.disable_account("ann", 1).await.unwrap(); // notes it in the feed
+    // writes it to the revocation feed
+    let disabled = store.disable_account("ann", 1).await.unwrap();
     assert!(matches!(disabled, AccountChange::Changed(_)), "{disabled:?}");
     store.close().await;
     run(format!("drop owned by \"{role}\"")).await;

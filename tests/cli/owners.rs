@@ -1,4 +1,5 @@
-//! Commands of the superuser in the folder of another user, and files that a user may not read.
+//! Tests of commands that root runs in another user's folder, and of files that a user may not
+//! read.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use crate::support::program::{Service, copy_program, is_postgres, run, said, text, unprepared};
 
-/// A user who is not the superuser: nobody.
+/// A user other than root: `nobody`.
 const OTHER: u32 = 65_534;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs the program as a user who is not root: the exit code, and what it says.
+/// Runs the program as a user other than root. Returns the exit code and the output.
 fn as_other(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    // where any user may run it
+    // copied to where any user may run it
     let program = folder.join("cloakroom");
     if !program.exists() {
         copy_program(&program);
@@ -32,7 +33,7 @@ fn as_other(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (done.status.code(), text(&done.stdout) + &text(&done.stderr))
 }
 
-/// What doctor finds wrong as root.
+/// The problems that doctor finds as root.
 fn wrong_for_root(folder: &Path) -> Vec<String> {
     let done = run(folder, &["--listen", "127.0.0.1:9", "doctor"], "");
     let printed = text(&done.stdout);
@@ -43,7 +44,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A data folder with a user, of which everything belongs to the other user.
+/// A data folder with one user of the service, owned by the other system user.
 fn folder_of_other() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     said(folder.path(), &["user", "add", "ann"]);
@@ -66,7 +67,7 @@ fn all_in(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn what_the_superuser_makes_in_the_folder_of_a_user_is_that_users() {
     if !is_root() {
-        return; // only the superuser can give a file away
+        return; // only root can change the owner of a file
     }
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("cloakroom-data");
@@ -77,7 +78,7 @@ fn what_the_superuser_makes_in_the_folder_of_a_user_is_that_users() {
     said(folder.path(), &["--data-dir", "cloakroom-data", "pepper", "add"]);
     said(folder.path(), &["--data-dir", "cloakroom-data", "server-secret", "add"]);
     said(folder.path(), &["migrate"]);
-    said(folder.path(), &["user", "add", "ann"]); // reads the keys that are the other user's
+    said(folder.path(), &["user", "add", "ann"]); // reads the keys, which belong to the other user
     said(folder.path(), &["key", "list"]);
     let all = all_in(&data);
     assert!(all.len() >= 5, "{all:?}");
@@ -150,7 +151,7 @@ fn root_finds_nothing_wrong_where_all_belongs_to_the_owner_of_the_folder() {
         assert!(done.unwrap().success(), "{remedy}");
         assert_eq!(wrong_for_root(folder.path()), [""; 0]);
     }
-    set_mode(&path("keys/lock"), 0o400); // root could write it all the same
+    set_mode(&path("keys/lock"), 0o400); // root could write it in spite of this mode
     let wrong = wrong_for_root(folder.path());
     assert!(wrong.len() == 1 && wrong[0].contains("keys/lock cannot be written"), "{wrong:?}");
 }

@@ -1,4 +1,5 @@
-//! `cloakroom server-secret`, `user release`, and who may register, as an operator sees them.
+//! Tests of the operator's view of `cloakroom server-secret`, `user release` and the settings of
+//! registration.
 
 use std::fs;
 use std::io::Write;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::program::{Service, object, refused, run, said, text};
 
-/// What doctor says about something: how bad it is, and the sentence.
+/// The verdict and the sentence of doctor about a subject.
 fn doctor(folder: &Path, arguments: &[&str], about: &str) -> (String, String) {
     let arguments = [arguments, &["--listen", "127.0.0.1:9", "doctor", "--json"]].concat();
     let found: serde_json::Value =
@@ -74,10 +75,11 @@ fn without_a_terminal_a_server_secret_is_forgotten_only_with_yes() {
         let mut command =
             crate::support::program::unprepared(folder.path(), &["server-secret", "forget", "x"]);
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it reads none
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it reads no input
         let done = child.wait_with_output().unwrap();
         let says = text(&done.stderr);
-        assert_eq!(done.status.code(), Some(2), "{says}"); // and 1 if it looked for the database
+        // it would be 1 if the command looked for the database
+        assert_eq!(done.status.code(), Some(2), "{says}");
         assert!(says.contains("releases user names for good; say --yes"), "{says}");
     }
 }
@@ -135,7 +137,7 @@ fn att_17_02_the_start_and_doctor_say_who_may_register() {
     }
 }
 
-/// What a service prints and logs until it is asked to stop.
+/// The output and the log of a service that is started and stopped.
 fn start_and_stop(folder: &Path) -> (String, String) {
     use std::io::{BufRead, BufReader, Read};
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

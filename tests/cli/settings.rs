@@ -1,11 +1,12 @@
-//! Where settings, the database and the keys are looked up, and which command makes any.
+//! Tests of where settings, the database and the keys are looked up, and which commands create
+//! them.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::program::{is_postgres, refused_unprepared, run, said, text, unprepared};
 
-/// Commands that need a database or keys, and make neither.
+/// Commands that need a database or keys, and create neither.
 const COMMANDS: [&[&str]; 20] = [
     &["user", "add", "ann"],
     &["user", "list"],
@@ -91,7 +92,7 @@ fn a_first_key_is_made_only_in_a_folder_that_a_flag_names() {
 #[test]
 fn from_any_folder_a_command_acts_on_the_database_of_the_settings_file() {
     if is_postgres() {
-        return; // there an address names it, from any folder
+        return; // a URL names a PostgreSQL database from any folder
     }
     let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = home.path().join("cloakroom.toml");
@@ -105,7 +106,8 @@ fn from_any_folder_a_command_acts_on_the_database_of_the_settings_file() {
     assert!(said(home.path(), &["user", "list"]).contains("ann "));
     assert!(home.path().join("cloakroom-data/cloakroom.db").exists());
     assert!(is_empty(elsewhere.path()));
-    // a flag and a variable name a folder from here, and the file's own default is not used
+    // a flag and a variable name a folder relative to the working directory, and the file's default
+    // is not used
     said(elsewhere.path(), &["--config", file, "--data-dir", "own", "migrate"]);
     assert!(elsewhere.path().join("own/cloakroom.db").exists());
     let mut gone = unprepared(elsewhere.path(), &["config"]);

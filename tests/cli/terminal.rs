@@ -1,4 +1,4 @@
-//! What a person at a terminal sees, and a script does not: questions, colors, hints, a line a request.
+//! Tests of output that only a terminal gets: questions, colors, hints, one line per request.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ fn type_at(folder: &Path, arguments: &[&str]) -> Terminal {
     Terminal::start(cloakroom(folder, arguments), 100)
 }
 
-/// All that a command shows at a terminal of a hundred columns when nothing is typed.
+/// All output of a command at a terminal with a hundred columns, without input.
 fn shown_at(folder: &Path, arguments: &[&str]) -> String {
     let (code, shown) = type_at(folder, arguments).finish();
     assert_eq!(code, Some(0), "{arguments:?}: {shown}");
@@ -135,7 +135,7 @@ fn tables_have_colors_on_a_terminal_and_where_they_are_asked_for() {
 #[test]
 fn no_line_of_a_table_is_wider_than_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    // a path that fits in no column
+    // a path too long for any column
     let folder = folder.path().join("a-folder-with-a-long-name".repeat(4));
     fs::create_dir(&folder).unwrap();
     let folder = folder.as_path();
@@ -155,7 +155,7 @@ fn no_line_of_a_table_is_wider_than_the_terminal() {
             let shown = Terminal::start(cloakroom(folder, arguments), columns).finish().1;
             let shown = without_colors(&shown);
             let is_narrow = |line: &str| line.chars().count() <= columns.into();
-            // a word is never broken; of those that are wider there is one, the data folder
+            // a word is never broken; the only wider word is the data folder
             let mut lines = shown.lines().filter(|line| !line.contains("/a-folder"));
             assert!(lines.all(is_narrow), "{arguments:?} at {columns}: {shown}");
         }
@@ -192,7 +192,7 @@ fn a_hint_for_the_next_step_is_for_people_only() {
     fs::write(folder.join("people.csv"), "username,password_hash\nbob,!\n").unwrap();
     next(&["user", "import", "people.csv"], "`cloakroom user list` shows everybody");
 
-    // the trial that the hint names works as it stands there
+    // the trial that the hint suggests works as printed
     let trial = ["--data-dir", "trial", "--database-url", "sqlite://trial/cloakroom.db"];
     if !is_postgres() {
         let made = fs::read_dir(folder.join("b")).unwrap().next().unwrap().unwrap().path();

@@ -1,4 +1,4 @@
-//! backups while everybody writes.
+//! backups during writes by many clients.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::rows;
 use super::service::{Service, cloakroom};
 
 const CLIENTS: usize = 8;
-/// A restore and a start take less, by far.
+/// Limit for restoring a backup and starting the service; both usually take far less.
 const DRILL: Duration = Duration::from_mins(5);
 
 struct Backup {
@@ -51,7 +51,8 @@ fn r_12_and_sta_12_a_backup_under_load_is_whole_and_has_all_that_was_acknowledge
     for (n, backup) in backups.iter().enumerate() {
         let rows = rows::read(&backup.path.join("cloakroom.db")).unwrap();
         for life in &lives {
-            // what was acknowledged before it began is in it; what was done meanwhile may be
+            // a backup contains all that was acknowledged before it began, and perhaps what was
+            // done during it
             let (first, last) = (life.acknowledged(backup.began), life.acknowledged(backup.ended));
             let stands = (first..=last).any(|deeds| life.stands(deeds, &rows).is_ok());
             assert!(stands, "backup {n}: {:?}", life.stands(first, &rows));

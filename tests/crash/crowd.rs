@@ -1,5 +1,5 @@
-//! Clients who ask for every kind of write, each for people of their own, and an operator who does
-//! the same by the command line.
+//! Clients that send every kind of write, each for its own users, and an operator who does the same
+//! through the command line.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,22 +14,22 @@ use super::people::{Deed, Person, Ticket};
 use super::rows::Rows;
 use super::service::{Client, cloakroom};
 
-/// As many people a client plays.
+/// Users per client.
 const EACH: usize = 3;
-/// Beyond a hundred sessions the oldest would end.
+/// More than a hundred sessions of one account would end the oldest.
 const MOST_SESSIONS: usize = 40;
 
-/// What happened to all that was asked for.
+/// Counts what happened to the requests.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub acknowledged: AtomicUsize,
     pub unanswered: AtomicUsize,
-    /// Refused with 503: it may have happened or not.
+    /// Refused with 503, with an unknown outcome.
     pub unavailable: AtomicUsize,
-    /// Refused with 503 before anything was done.
+    /// Refused with 503 before anything was changed.
     pub overloaded: AtomicUsize,
     pub throttled: AtomicUsize,
-    /// What no history explains.
+    /// Contradictions between the history and what was found.
     pub wrong: Mutex<Vec<String>>,
 }
 
@@ -43,7 +43,7 @@ impl Tally {
     }
 }
 
-/// Somebody who plays people, and remembers those who are gone.
+/// A client or the operator, with its users and those whose accounts are deleted.
 #[derive(Debug)]
 pub struct Actor {
     label: String,
@@ -53,7 +53,7 @@ pub struct Actor {
     made: usize,
 }
 
-/// Everybody.
+/// All clients and the operator.
 #[derive(Debug)]
 pub struct Crowd {
     pub actors: Vec<Actor>,
@@ -61,16 +61,16 @@ pub struct Crowd {
     pub tally: Arc<Tally>,
     folder: PathBuf,
     has_operator: bool,
-    /// Each waits so long from one deed to the next.
+    /// Pause of each client between two requests.
     pub pace: Duration,
 }
 
-/// Everybody at work. The one who waits for it decides when it ends.
+/// The clients and the operator while they run, until `stop` is called.
 pub struct AtWork {
     stop: Arc<AtomicBool>,
     actors: Vec<JoinHandle<Actor>>,
     operator: JoinHandle<Actor>,
-    /// The operator's command that runs.
+    /// The operator's command that is running now.
     command: Arc<Mutex<Option<Child>>>,
     pub tally: Arc<Tally>,
     folder: PathBuf,
@@ -93,13 +93,12 @@ impl Crowd {
         }
     }
 
-    /// Nobody uses the command line.
+    /// Clients only; the operator runs no commands.
     pub fn without_operator(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
         Self { has_operator: false, ..Self::new(clients, folder, dice) }
     }
 
-    /// Sets everybody to work; client n calls at the n-th of these addresses, and again from the
-    /// first.
+    /// Starts all clients and the operator; the addresses are assigned to the clients in turn.
     pub fn start(self, at: &[&str]) -> AtWork {
         let stop = Arc::new(AtomicBool::new(false));
         let Self { actors, mut operator, tally, folder, has_operator, pace } = self;
@@ -131,7 +130,7 @@ impl Crowd {
         actors.flat_map(|actor| actor.people.iter_mut().chain(&mut actor.gone))
     }
 
-    /// Compares every history with the database; what is wrong.
+    /// Compares every history with the database and returns the contradictions.
     pub fn settle(&mut self, rows: &Rows) -> Vec<String> {
         let wrong = self.people().filter_map(|person| person.settle(rows).err()).collect();
         for actor in self.actors.iter_mut().chain([&mut self.operator]) {
@@ -140,8 +139,8 @@ impl Crowd {
         wrong
     }
 
-    /// Compares what the service says with every history: each session, and each password that was
-    /// being changed; what is wrong.
+    /// Compares every history with the service: each session, and each password that was being
+    /// changed. Returns the contradictions.
     pub fn ask(&mut self, client: &Client) -> Vec<String> {
         let mut wrong = Vec::new();
         for actor in self.actors.iter_mut().chain([&mut self.operator]) {
@@ -154,7 +153,7 @@ impl Crowd {
 }
 
 impl AtWork {
-    /// Waits until so many more writes are acknowledged, or for so long.
+    /// Waits until `writes` more writes are acknowledged, at most for `most`.
     pub fn wait_for(&self, writes: usize, most: Duration) {
         let (began, before) = (Instant::now(), Tally::of(&self.tally.acknowledged));
         let enough = before.saturating_add(writes);
@@ -163,14 +162,14 @@ impl AtWork {
         }
     }
 
-    /// The operator's command is killed, too, if one runs.
+    /// Kills the operator's command, if one is running.
     pub fn kill_the_command(&self) {
         if let Some(child) = &mut *self.command.lock().unwrap() {
-            let _ = child.kill(); // it may have ended by itself
+            let _ = child.kill(); // it may have ended already
         }
     }
 
-    /// Ends it when each has done what they are at.
+    /// Stops the clients and the operator after their current requests.
     pub fn stop(self) -> Crowd {
         self.stop.store(true, Ordering::SeqCst);
         Crowd {
@@ -189,7 +188,7 @@ impl Actor {
         Self { label, dice, people: Vec::new(), gone: Vec::new(), made: 0 }
     }
 
-    /// Who has no account any more is only remembered.
+    /// Moves users whose accounts are deleted to `gone`.
     fn let_go(&mut self) {
         let is_gone = |person: &Person| !person.state.is_there && person.state.endings > 0;
         let (gone, stay) = self.people.drain(..).partition(is_gone);
@@ -253,7 +252,7 @@ impl Actor {
 }
 
 impl Person {
-    /// Something that this person may ask for.
+    /// Picks an operation that is possible in the user's current state.
     fn wish(&self, dice: &mut Dice) -> Deed {
         if !self.state.is_there {
             return Deed::Register;
@@ -275,7 +274,8 @@ impl Person {
         }
     }
 
-    /// Asks the service for a deed and keeps what came of it; false if nobody answers any more.
+    /// Sends an operation to the service and records the result; false if the service does not
+    /// answer.
     pub fn ask_for(&mut self, deed: Deed, client: &Client, tally: &Tally) -> bool {
         let state = &self.state;
         let cookie = |of: &[u8]| state.live.get(of).map(|ticket| ticket.cookie.as_str());
@@ -321,7 +321,7 @@ impl Person {
             Tally::count(&tally.throttled);
         } else if answer.is_unavailable() && answer.json()["code"] == "overloaded" {
             Tally::count(&tally.overloaded);
-            thread::sleep(Duration::from_millis(20)); // or nobody else gets a turn
+            thread::sleep(Duration::from_millis(20)); // lets other clients get a turn
         } else {
             if answer.is_unavailable() {
                 Tally::count(&tally.unavailable);
@@ -334,7 +334,7 @@ impl Person {
         true
     }
 
-    /// Has the operator do it.
+    /// Runs the operation as an operator's command.
     fn command(
         &mut self,
         deed: Deed,
@@ -354,7 +354,7 @@ impl Person {
         let mut command = cloakroom(folder, &arguments);
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut typed = child.stdin.take().unwrap();
-        let _ = writeln!(typed, "{input}"); // whoever was killed reads nothing
+        let _ = writeln!(typed, "{input}"); // a killed process reads nothing
         drop(typed);
         *running.lock().unwrap() = Some(child);
         let code = loop {
@@ -374,7 +374,7 @@ impl Person {
         }
     }
 
-    /// What the service says otherwise than the history.
+    /// Compares the service with the history of this user and returns the contradictions.
     pub fn ask(&mut self, client: &Client) -> Vec<String> {
         let mut wrong = Vec::new();
         let live = self.state.live.values().map(|ticket| (ticket, 200));

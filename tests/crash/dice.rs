@@ -1,11 +1,11 @@
-//! Chance that can be repeated: `SEED` makes the same throws again.
+//! A random number generator whose numbers can be repeated with the environment variable `SEED`.
 
-/// `SplitMix64`.
+/// The `SplitMix64` generator.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// By the environment, or by chance; it is printed.
+    /// Takes the seed from the environment or at random, and prints it.
     pub fn new() -> Self {
         let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| getrandom::u64().unwrap() >> 32);
@@ -13,7 +13,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Dice of one's own.
+    /// A second generator, seeded from this one.
     pub fn split(&mut self) -> Self {
         Self(self.next())
     }
@@ -26,12 +26,12 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below this.
+    /// A number below `most`.
     pub fn below(&mut self, most: usize) -> usize {
         usize::try_from(self.next() % most as u64).unwrap()
     }
 
-    /// One of these, if there are any.
+    /// A random item, or none if there are none.
     pub fn one_of<T>(&mut self, mut all: impl ExactSizeIterator<Item = T>) -> Option<T> {
         let n = all.len();
         (n > 0).then(|| all.nth(self.below(n)).unwrap())

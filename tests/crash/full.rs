@@ -1,4 +1,4 @@
-//! a disk without room.
+//! the service on a full disk.
 
 use std::fs;
 use std::path::Path;
@@ -11,15 +11,15 @@ use super::people::{Deed, Person};
 use super::rows;
 use super::service::{Service, copy, free_place, program};
 
-/// Whoever asks for a write is refused within this.
+/// Limit for the answer to a write on a full disk.
 const REFUSED: Duration = Duration::from_secs(1);
-/// So many are refused within this.
+/// Limit for the whole series of refused writes.
 const PATIENCE: Duration = Duration::from_mins(2);
 const PASSWORD: &str = "a password for a full disk";
-/// When there is room again, it is used within this.
+/// Limit for recovery after space is available again.
 const RECOVERED: Duration = Duration::from_secs(5);
 
-/// A small disk of its own. It wants root.
+/// A small disk, mounted for this test; mounting needs root.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -32,7 +32,7 @@ impl Disk {
         Self(folder)
     }
 
-    /// Nothing can be written to it from now on.
+    /// Remounts the disk read-only.
     fn protect(&self) {
         let mut mount = Command::new("mount");
         mount.args(["-o", "remount,ro"]).arg(self.path());
@@ -76,7 +76,7 @@ fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used
     crowd = at_work.stop();
     let refused = Tally::of(&crowd.tally.unavailable);
 
-    // the log may have room for some writes yet: whatever is acknowledged must be there
+    // the log may still have room for some writes; those that are acknowledged must be there
     let (mut worst, mut strangers, mut refusals) = (Duration::ZERO, Vec::new(), 0);
     for n in 0.. {
         let asked = Instant::now();
@@ -106,7 +106,7 @@ fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used
     let mut fresh = Person::new("fresh".to_owned());
     while !fresh.state.is_there {
         fresh.ask_for(Deed::Register, &client, &crowd.tally);
-        fresh.pending = None; // it was refused, and is asked for again
+        fresh.pending = None; // it was refused, so it is sent again
         assert!(freed.elapsed() < RECOVERED, "it does not recover");
     }
     let recovered = freed.elapsed();
@@ -131,7 +131,8 @@ fn sta_07_a_disk_that_cannot_be_written_to_is_refused_at_start() {
     let disk = Disk::of("8m");
     Service::start(disk.path()).kill();
     disk.protect();
-    let mut command = Command::new(program()); // its log has no place there
+    // not by `cloakroom`, which would log to the protected disk
+    let mut command = Command::new(program());
     command.args(["--listen", &free_place(), "serve"]);
     command.current_dir(disk.path()).env_clear();
     let done = command.output().unwrap();

@@ -1,4 +1,4 @@
-//! killed at random times under clients who mix all writes.
+//! the process is killed at random times under clients that send all kinds of writes.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use super::service::{Service, copy};
 use super::{asked, rows};
 
 const CLIENTS: usize = 16;
-/// The first good answer after a restart comes within this.
+/// Limit from the restart to the first successful answer.
 const BACK: Duration = Duration::from_secs(1);
-/// As many writes are acknowledged at the most, and then so many milliseconds go by, until it is
-/// killed; however slow the machine is, it is killed after this long.
+/// The process is killed after a random number of acknowledged writes up to `WRITES` and a random
+/// number of milliseconds up to `LONGER`, and on a slow machine after `LONGEST`.
 const WRITES: usize = 60;
 const LONGER: usize = 60;
 const LONGEST: Duration = Duration::from_secs(5);
-/// A start takes a little less: it is killed in the middle of it.
+/// Milliseconds, slightly more than a start takes, so that the process is killed during the start.
 const START: usize = 60;
 
 #[test]

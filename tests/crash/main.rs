@@ -1,6 +1,6 @@
-//! What must not be lost: when the service is killed, when the power is cut, when the disk is full or
-//! fails. Real processes and real files; what takes long, or needs strace or root, runs by
-//! `tests/e2e/crash`.
+//! Tests of durability: nothing that was acknowledged is lost when the service is killed, the power
+//! is cut, or the disk is full or fails. They use real processes and files; the long ones, and
+//! those that need strace or root, are run by `tests/e2e/crash`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
@@ -22,7 +22,7 @@ mod states;
 mod sweep;
 mod tape;
 
-/// A number from the environment, for the long form.
+/// A number from the environment, for longer runs.
 fn asked(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().and_then(|asked| asked.parse().ok()).unwrap_or(usual)
 }

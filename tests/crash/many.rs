@@ -1,4 +1,4 @@
-//! a million of each, at the start and when they are cleared away.
+//! a million rows of each kind, at the start and while the cleaner deletes them.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,13 +11,14 @@ use super::rows::block;
 use super::service::Service;
 
 const READY: Duration = Duration::from_secs(1);
-/// Of the guarded reads while it clears away.
+/// Limit for the 99th percentile of guarded reads while the cleaner runs.
 const P99: Duration = Duration::from_millis(50);
-/// Between two reads.
+/// Interval between two reads.
 const EVERY: Duration = Duration::from_millis(5);
-/// Between two looks at what is left.
+/// Interval between two counts of the rows left.
 const LOOK: Duration = Duration::from_millis(500);
-/// It clears away each half a minute, and then for as long as it takes.
+/// Limit for the whole cleaning. The cleaner runs every half minute, each time until nothing is
+/// left to delete.
 const CLEARED: Duration = Duration::from_mins(20);
 
 fn sql(file: &Path, statements: &[String]) -> i64 {
@@ -88,7 +89,7 @@ fn r_17_many_rows_hold_up_neither_the_start_nor_who_reads_while_they_are_cleared
             left = sql(&file, &[]);
             looked = Instant::now();
             if left == rows.cast_signed() {
-                // it has not begun
+                // the cleaner has not started yet
                 times.clear();
                 untouched = looked;
             }

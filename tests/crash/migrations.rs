@@ -17,7 +17,7 @@ async fn open(file: &Path) -> SqliteConnection {
     SqliteConnection::connect_with(&options.journal_mode(SqliteJournalMode::Wal)).await.unwrap()
 }
 
-/// A database as the first release made it, with so many users and a session of each.
+/// A database with the schema of the first release, with `users` users and one session for each.
 fn old(file: &Path, users: u64) {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let first = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ fn old(file: &Path, users: u64) {
     });
 }
 
-/// What the first release knew of every row.
+/// The columns that the first release had.
 const KNOWN: [(&str, &str); 2] = [
     ("accounts", "id, username, password_hash, created_at, disabled_at"),
     (
@@ -56,7 +56,8 @@ const KNOWN: [(&str, &str); 2] = [
     ),
 ];
 
-/// Compares every row with the old database; which migrations have run.
+/// Compares every row with the old database, and returns the versions of the migrations that have
+/// run.
 fn compared(file: &Path, old: &Path) -> Vec<i64> {
     block(async {
         let mut db = open(file).await;
@@ -91,7 +92,7 @@ fn r_11_and_sta_10_a_migration_that_is_killed_is_done_or_not_and_then_goes_on() 
     old(&old_file, users);
     let mut dice = Dice::new();
     let (mut whole, mut steps) = (Duration::ZERO, Vec::new());
-    // the first one is let alone, and says how long it takes
+    // the first run is not killed: it measures how long a migration takes
     for kill in 0..=kills {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("cloakroom-data");
@@ -100,7 +101,7 @@ fn r_11_and_sta_10_a_migration_that_is_killed_is_done_or_not_and_then_goes_on() 
         let mut migration = cloakroom(folder.path(), &["migrate"]).spawn().unwrap();
         if kill > 0 {
             std::thread::sleep(whole.mul_f64(dice.below(1000) as f64 / 1000.0));
-            let _ = migration.kill(); // it may have ended by itself
+            let _ = migration.kill(); // it may have ended already
             migration.wait().unwrap();
             steps.push(compared(&copy(&data, &folder.path().join("aside")), &old_file).len());
             migration = cloakroom(folder.path(), &["migrate"]).spawn().unwrap();

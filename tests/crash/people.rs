@@ -1,4 +1,5 @@
-//! What people did, what of it was acknowledged, and what must be in the database for that.
+//! The history of a user: the operations that were sent, those that were acknowledged, and what
+//! must be in the database as a result.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 pub struct Ticket {
     pub cookie: String,
     pub digest: Digest,
-    /// The name by which it is listed; only a login says it.
+    /// The session's public id; only the answer to a login contains it.
     pub id: Option<String>,
 }
 
@@ -33,7 +34,7 @@ impl Ticket {
     }
 }
 
-/// A write that somebody asks for.
+/// A write that a client or the operator requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
     Register,
@@ -51,25 +52,25 @@ pub enum Deed {
     Delete,
 }
 
-/// What stands of somebody after the deeds that happened.
+/// The expected state of a user after a series of operations.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    /// The id, once it was told.
+    /// The account's id, if an answer contained it.
     pub account: Option<String>,
     pub is_there: bool,
     pub is_disabled: bool,
     pub password: String,
     pub version: i64,
     pub live: BTreeMap<Digest, Ticket>,
-    /// Sessions in force whose cookies never arrived.
+    /// Number of sessions in force whose cookies were lost with the answer.
     pub unheard: usize,
     pub ended: Vec<Ticket>,
-    /// As many endings are in the feed.
+    /// Number of this user's entries in the revocation feed.
     pub endings: i64,
 }
 
 impl State {
-    /// The state after a deed, and the ticket that it gave, if that arrived.
+    /// The state after an operation, and the session that it returned, if the answer arrived.
     #[must_use]
     pub fn after(&self, deed: &Deed, ticket: Option<Ticket>) -> Self {
         let mut state = self.clone();
@@ -88,7 +89,7 @@ impl State {
                 state.end_all_but(Some(by));
             }
             Deed::RevokeAll if state.has_other_than(None) => state.end_all_but(None),
-            // nothing is written where nothing happens
+            // an operation without an effect writes nothing
             Deed::RevokeOthers { .. } | Deed::RevokeAll => {}
             Deed::Disable if state.is_disabled => {}
             Deed::ChangePassword { to, .. } => {
@@ -123,7 +124,7 @@ impl State {
         }
     }
 
-    /// Is there a session in force but this one?
+    /// Whether another session than this one is in force.
     fn has_other_than(&self, kept: Option<&Digest>) -> bool {
         self.unheard > 0 || self.live.keys().any(|digest| Some(digest) != kept)
     }
@@ -136,7 +137,7 @@ impl State {
         self.endings += 1;
     }
 
-    /// Is this what stands in the database, no more and no less?
+    /// Checks that the database has exactly this state.
     pub fn stands(&self, name: &str, rows: &Rows) -> Result<(), String> {
         let row = rows.accounts.get(name);
         let expected = self.is_there.then_some((self.version, self.is_disabled));
@@ -168,26 +169,26 @@ impl State {
     }
 }
 
-/// A deed that was acknowledged.
+/// An operation that was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Done {
     pub deed: Deed,
     pub ticket: Option<Ticket>,
-    /// By this the answer is found among all that was sent.
+    /// Finds the answer in the recording of system calls.
     pub request_id: String,
-    /// When the answer was there.
+    /// When the answer arrived.
     pub at: Instant,
 }
 
-/// Somebody, and the history of what they did.
+/// A user, and the history of their operations.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub name: String,
     pub state: State,
     pub done: Vec<Done>,
-    /// It was asked for, and nobody knows whether it happened.
+    /// An operation that was sent and may or may not have happened.
     pub pending: Option<Deed>,
-    /// The password that the last deed replaced, or would have.
+    /// The password that the last operation replaced, or the one that it would have set.
     pub other_password: Option<String>,
 }
 
@@ -208,14 +209,14 @@ impl Person {
         format!("canary of {} says {n}", self.name)
     }
 
-    /// The deed was acknowledged.
+    /// Records an acknowledged operation.
     pub fn did(&mut self, deed: Deed, ticket: Option<Ticket>, request_id: String) {
         self.state = self.state.after(&deed, ticket.clone());
         self.done.push(Done { deed, ticket, request_id, at: Instant::now() });
     }
 
-    /// Finds in the database whether what was pending happened: all of it or nothing, and nothing
-    /// else.
+    /// Reads from the database whether the pending operation happened completely or not at all, and
+    /// checks that nothing else happened.
     pub fn settle(&mut self, rows: &Rows) -> Result<(), String> {
         let before = self.state.stands(&self.name, rows);
         let Some(deed) = self.pending.take() else { return self.lost(before) };
@@ -247,7 +248,7 @@ impl Person {
     }
 }
 
-/// Somebody's states, after each of their deeds, and after the one that may have happened as well.
+/// The states of a user after each operation, including the one that may have happened.
 #[derive(Debug)]
 pub struct Life {
     name: String,
@@ -270,12 +271,13 @@ impl Life {
         Self { name: person.name.clone(), states, times }
     }
 
-    /// How many deeds were acknowledged before an instant.
+    /// The number of operations that were acknowledged before an instant.
     pub fn acknowledged(&self, before: Instant) -> usize {
         self.times.iter().filter(|at| **at < before).count()
     }
 
-    /// Is what was acknowledged there, and of the next deed all or nothing?
+    /// Checks that all acknowledged operations are in the database, and the next one completely or
+    /// not at all.
     pub fn stands(&self, acknowledged: usize, rows: &Rows) -> Result<(), String> {
         let known = self.states[acknowledged].stands(&self.name, rows);
         let next = self.states.get(acknowledged + 1);

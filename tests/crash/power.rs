@@ -1,4 +1,5 @@
-//! what is acknowledged is on the disk, and a cut of power at any time loses nothing.
+//! what is acknowledged is on the disk, and a power cut at any time loses none of
+//! it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,12 +13,12 @@ use super::service::{Service, program};
 use super::tape::{self, Disk, Event, Unsynced};
 
 const CLIENTS: usize = 8;
-/// The longest that it is recorded.
+/// Limit for the recording.
 const LONGEST: Duration = Duration::from_mins(30);
-/// Of so many cuts, a service is started on what is left.
+/// Number of power cuts after which a service is started on what is left.
 const STARTS: usize = 10;
 
-/// What is wrong with the database that a cut of power left in this folder.
+/// Returns what is wrong with the database that a power cut left in this folder.
 fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
     let is_new = acknowledged.iter().all(|deeds| *deeds == 0);
     let file = left.join("cloakroom.db");
@@ -29,7 +30,7 @@ fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
             let all = lives.iter().zip(acknowledged);
             all.filter_map(|(life, deeds)| life.stands(*deeds, &rows).err()).collect()
         }
-        // some of the migrations have not run yet, and will
+        // some of the migrations have not run yet, and run at the next start
         Err(error) if is_new && error.contains("no such ") => Vec::new(),
         Err(error) => vec![error],
     }
@@ -50,10 +51,10 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
     at_work.wait_for(writes, LONGEST);
     service.kill();
     crowd = at_work.stop();
-    std::thread::sleep(Duration::from_millis(500)); // strace writes down the rest
+    std::thread::sleep(Duration::from_millis(500)); // strace writes the rest of its output
     assert!(crowd.tally.wrong.lock().unwrap().is_empty(), "{:?}", crowd.tally);
 
-    // whose deed each answer acknowledges
+    // which user's operation each answer acknowledges
     let events = tape::read(&trace, &data);
     let (mut lives, mut answers) = (Vec::new(), HashMap::new());
     for person in crowd.people() {
@@ -130,7 +131,7 @@ fn is_answer(event: &Event, answers: &HashMap<String, usize>) -> bool {
     matches!(event, Event::Answer { request_id } if answers.contains_key(request_id))
 }
 
-/// Where what is written is not synced, if there is such a place.
+/// A folder in memory if there is one, where syncing is fast.
 fn fast() -> &'static Path {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory } else { Path::new("/tmp") }

@@ -1,4 +1,4 @@
-//! The database itself, read as it lies in the folder.
+//! Reads the database directly from its folder.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -9,23 +9,24 @@ use sqlx::{Connection, SqliteConnection};
 /// SHA-256 of a session's secret: the key of its row.
 pub type Digest = Vec<u8>;
 
-/// Who has an account, whose sessions have not been ended, and how many endings are told of whom.
+/// The accounts, the sessions that have not been ended, and the entries in the revocation feed per
+/// account.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// By name: the id, how many passwords it has had, and whether it is disabled.
+    /// By username: the id, the version of the password, and whether the account is disabled.
     pub accounts: HashMap<String, (String, i64, bool)>,
-    /// By the account's id.
+    /// By account id.
     pub live: HashMap<String, BTreeSet<Digest>>,
-    /// By the account's id.
+    /// By account id.
     pub endings: HashMap<String, i64>,
 }
 
-/// Does this on a runtime of its own.
+/// Runs a future on a new runtime.
 pub fn block<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// Opens the file, finishing what a kill or a cut of power left, and reads all of it.
+/// Opens the file, which recovers it after a kill or a power cut, and reads all of it.
 pub fn read(file: &Path) -> Result<Rows, String> {
     block(async {
         let options = SqliteConnectOptions::new().filename(file);

@@ -1,4 +1,4 @@
-//! KEY-07: what is secret is nowhere to be seen.
+//! KEY-07: secrets are not visible in arguments, environment, help or errors.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use super::service::{Service, cloakroom, program};
 
 const SECRET: &str = "canary-of-the-database";
 const PASSWORD: &str = "canary correct horse battery";
-/// Who owns nothing else.
+/// The user that owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]
@@ -72,7 +72,8 @@ fn key_07_other_programs_of_the_same_user_cannot_read_its_memory() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let copied = folder.path().join("cloakroom");
-    // by another process: one that a test of another thread starts would inherit the file open for writing
+    // copied by another process, because one that a test in another thread starts would inherit the
+    // file open for writing
     assert!(
         Command::new("cp").args([program().as_ref(), copied.as_path()]).status().unwrap().success()
     );

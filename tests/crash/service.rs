@@ -1,4 +1,4 @@
-//! The service as a process in a folder, and clients who call it.
+//! The service as a process in a folder, and clients for it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Whoever is not answered within this is not answered at all.
+/// Limit for an answer, after which a request counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The program under test: `BINARY`, or the one that was built with the tests.
@@ -16,15 +16,15 @@ pub fn program() -> PathBuf {
     std::env::var_os("BINARY").map_or_else(|| env!("CARGO_BIN_EXE_cloakroom").into(), Into::into)
 }
 
-/// A command of the program in this folder, which has no settings but these.
+/// A command of the program in this folder, with these arguments as the only settings.
 pub fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
     within(Command::new(program()), folder, arguments)
 }
 
-/// What runs the program (itself, or one that watches it) with these arguments in this folder.
+/// Runs a command (the program or a tracer of it) with these arguments in this folder.
 pub fn within(mut command: Command, folder: &Path, arguments: &[&str]) -> Command {
     command.args(arguments).current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin");
-    // tokens are good at one place, wherever it listens after a restart
+    // the same public URL after a restart, so that tokens stay valid on another port
     command.env("CLOAKROOM_PUBLIC_URL", "http://127.0.0.1:8000");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log(folder));
     command
@@ -34,7 +34,7 @@ fn log(folder: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap()
 }
 
-/// An address where nobody listens.
+/// An address with a free port.
 pub fn free_place() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
@@ -50,8 +50,8 @@ impl Service {
         Self::started_by(folder, Command::new(program())).expect("it serves")
     }
 
-    /// Started by a program that is given `--listen …` and `serve` behind its own arguments; the exit
-    /// code if it does not come to serve.
+    /// Starts the service by a command that is given `--listen …` and `serve` after its own
+    /// arguments. Returns the exit code if the service does not start.
     pub fn started_by(folder: &Path, command: Command) -> Result<Self, Option<i32>> {
         let at = free_place();
         let mut child = within(command, folder, &["--listen", &at, "serve"]).spawn().unwrap();
@@ -59,9 +59,9 @@ impl Service {
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let (mut said, mut line) = (BufReader::new(said), String::new());
-            let _ = said.read_line(&mut line); // then it is empty
-            let _ = tell.send(line); // nobody waits any more
-            let _ = std::io::copy(&mut said, &mut std::io::sink()); // until it ends
+            let _ = said.read_line(&mut line); // the line stays empty
+            let _ = tell.send(line); // the receiver may have timed out
+            let _ = std::io::copy(&mut said, &mut std::io::sink()); // until the process ends
         });
         match told.recv_timeout(PATIENCE) {
             Ok(line) if line.contains("serves at") => Ok(Self { child, at }),
@@ -74,15 +74,15 @@ impl Service {
         }
     }
 
-    /// Begins to start it, and kills it after so long: false if it had ended by itself.
+    /// Starts the process and kills it after `after`; false if it had ended before.
     pub fn start_and_kill(folder: &Path, after: Duration) -> bool {
         let mut child = cloakroom(folder, &["--listen", &free_place(), "serve"]).spawn().unwrap();
         std::thread::sleep(after);
-        let _ = child.kill(); // it may have ended by itself
+        let _ = child.kill(); // it may have ended already
         child.wait().unwrap().code().is_none()
     }
 
-    /// How it ended, once it has by itself; none if it does not.
+    /// Waits until the process ends; `None` if it does not end in time.
     pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let began = Instant::now();
         while began.elapsed() < within {
@@ -94,9 +94,9 @@ impl Service {
         None
     }
 
-    /// Nothing is written any more when this comes back.
+    /// Kills the process and waits for it, so that nothing is written afterwards.
     pub fn kill(&mut self) {
-        let _ = self.child.kill(); // it may have ended by itself
+        let _ = self.child.kill(); // it may have ended already
         self.child.wait().unwrap();
     }
 
@@ -111,11 +111,11 @@ impl Drop for Service {
     }
 }
 
-/// Copies the database as a program that was killed left it: without what is only in memory.
+/// Copies the database as a killed program left it: without what is only in memory.
 pub fn copy(data: &Path, to: &Path) -> PathBuf {
     fs::create_dir_all(to).unwrap();
     for name in ["cloakroom.db", "cloakroom.db-wal"] {
-        let _ = fs::remove_file(to.join(name)); // the one before
+        let _ = fs::remove_file(to.join(name)); // the previous copy
         if data.join(name).exists() {
             fs::copy(data.join(name), to.join(name)).unwrap();
         }
@@ -123,14 +123,14 @@ pub fn copy(data: &Path, to: &Path) -> PathBuf {
     to.join("cloakroom.db")
 }
 
-/// An answer as far as it matters here.
+/// The parts of an answer that the tests read.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
     pub body: String,
     pub media_type: String,
     pub request_id: String,
-    /// Of the session, as it is sent back.
+    /// The session's cookie, as it is sent back.
     pub cookie: Option<String>,
 }
 
@@ -139,13 +139,13 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// Is it a refusal for the moment, in the contract's words?
+    /// Whether it is a 503 with a problem document.
     pub fn is_unavailable(&self) -> bool {
         self.status == 503 && self.media_type == "application/problem+json"
     }
 }
 
-/// Somebody with connections that are kept.
+/// A client with keep-alive connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     at: String,
@@ -159,7 +159,7 @@ impl Client {
         Self { at: at.to_owned(), agent }
     }
 
-    /// None if there was no answer, or not all of it.
+    /// `None` if there was no complete answer.
     pub fn call(
         &self,
         (method, path): (&str, &str),

@@ -1,4 +1,4 @@
-//! it goes on for as long as one likes, and takes no more for it.
+//! the service's memory, threads and files do not grow in a long run.
 
 use std::fs;
 use std::thread;
@@ -10,30 +10,32 @@ use super::rows::{self, block};
 use super::service::{Service, copy};
 
 const CLIENTS: usize = 4;
-/// Each of them asks so often: ten writes a second in all.
+/// Pause between two requests of a client: ten writes a second in all.
 const PACE: Duration = Duration::from_millis(400);
-/// As long after the last request the memory to hash in was given back, and every connection is closed.
+/// By this time after the last request, the memory for hashing is released and every connection is
+/// closed.
 const REST: Duration = Duration::from_secs(15);
-/// While it works, this often.
+/// Interval between two measurements.
 const LOOK: Duration = Duration::from_secs(10);
-/// What the process may have at rest, however long it worked: 4 MiB of its own, 512 KiB of pages for each
-/// of five connections to the database, and what its allocator keeps.
+/// Limit for the process's memory at rest: 4 MiB of its own, 512 KiB of pages for each of five
+/// connections to the database, and what its allocator keeps.
 const MAX_AT_REST_KIB: u64 = 9 * 1024;
-/// What it may have more of at rest after the second half of the time than after the first: some pages that
-/// only now were read, and what the allocator keeps. Five minutes measured 404 KiB.
+/// Limit for the growth at rest between the first and the second half of the run: pages that were
+/// first read in the second half, and what the allocator keeps. A run of five minutes measured 404
+/// KiB.
 const MAX_GROWTH_KIB: f64 = 1024.0;
-/// The same for a long soak.
+/// The same limit for a long run, per hour.
 const MAX_GROWTH_KIB_PER_HOUR: f64 = 1024.0;
-/// Ended sessions are removed each half a minute.
+/// The most ended sessions in the table; they are deleted every half minute.
 const MOST_ENDED: i64 = 1500;
-/// What an ending and the pages around it take; endings are told for a day.
+/// Bytes of an entry in the revocation feed with its share of pages; entries are kept for a day.
 const BYTES_AN_ENDING: u64 = 200;
-/// What an event takes with its index; events are kept for 90 days, a million of them.
+/// Bytes of an audit event with its index; events are kept for 90 days, up to a million of them.
 const BYTES_AN_EVENT: u64 = 250;
 const BYTES_AT_FIRST: u64 = 1 << 20;
 
-/// What the process has. Its memory is what only it has, in KiB: the pages of the program come and go with
-/// what else the system reads.
+/// A measurement of the process. `memory` is its private memory in KiB; shared pages of the program
+/// depend on what else the system reads.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     memory: u64,
@@ -51,8 +53,8 @@ fn look(pid: u32) -> Look {
     Look { memory: number("RssAnon:"), threads: number("Threads:"), files }
 }
 
-/// Lets the clients work for so long, and then waits until the service is at rest: what it has then, and
-/// what it had meanwhile.
+/// Runs the clients for `time`, then waits until the service is at rest. Returns the measurement at
+/// rest and the memory during the run.
 fn work_and_rest(service: &Service, crowd: Crowd, time: Duration) -> (Crowd, Look, Vec<u64>) {
     let pid = service.child.id();
     let (began, at_work) = (Instant::now(), crowd.start(&[&service.at]));
@@ -119,7 +121,7 @@ fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
         last.files
     );
     assert_eq!(Tally::of(&tally.unavailable), 0);
-    // other suites that keep every core busy leave no time to hash, which runs at the lowest priority
+    // other test suites that use all cores leave no time for hashing, which has the lowest priority
     let alone = std::env::var_os("BESIDE_OTHERS").is_none();
     let late = Tally::of(&tally.overloaded) + Tally::of(&tally.unanswered);
     assert!(!alone || late == 0, "{tally:?}");

@@ -1,4 +1,4 @@
-//! A-STA: what somebody else does to the database while the service runs.
+//! A-STA: what happens when the database is changed from outside while the service runs.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use super::people::{Deed, Person};
 use super::rows;
 use super::service::{Client, Service, copy};
 
-/// A session that was looked up a moment ago is known for so long from memory.
+/// How long a recently read session stays in the cache.
 const KNOWN: Duration = Duration::from_millis(1500);
-/// Whoever asks for a write is answered within this.
+/// Limit for the answer to a write.
 const REFUSED: Duration = Duration::from_secs(2);
-/// What recovers does so within this.
+/// Limit for recovery.
 const RECOVERED: Duration = Duration::from_secs(5);
 
-/// Tries until it is so; how long that took.
+/// Waits until the condition holds, and returns how long it took.
 fn within(most: Duration, is_so: impl Fn() -> bool) -> Duration {
     let began = Instant::now();
     while !is_so() {
@@ -31,7 +31,7 @@ fn within(most: Duration, is_so: impl Fn() -> bool) -> Duration {
     began.elapsed()
 }
 
-/// A service, somebody who is signed in, and their cookie.
+/// A service, a signed-in user, and the user's cookie.
 struct Scene {
     folder: tempfile::TempDir,
     service: Service,
@@ -57,7 +57,7 @@ impl Scene {
         self.ann.ask_for(deed, &self.service.client(), &self.tally);
     }
 
-    /// What another program does to the database.
+    /// Changes the database as another program would.
     fn sql(&self, sql: &'static str) {
         rows::block(async {
             let options = SqliteConnectOptions::new().filename(self.data().join("cloakroom.db"));
@@ -79,7 +79,7 @@ impl Scene {
         self.ann.state.live.values().next().unwrap().cookie.clone()
     }
 
-    /// A write, a guarded read and the question whether it is ready.
+    /// The statuses of a login, a guarded read and `/readyz`.
     fn statuses(&self) -> [Option<u16>; 3] {
         let client = self.client();
         let write = client.log_in("ann", &self.ann.state.password).map(|answer| answer.status);
@@ -91,7 +91,8 @@ impl Scene {
         self.statuses() == [Some(200); 3]
     }
 
-    /// No write is acknowledged from now on, and soon nothing is answered but that the process lives.
+    /// Checks that no write is acknowledged and that soon everything except the liveness check is
+    /// refused.
     fn refuses_all(&self, what: &str) {
         let client = self.client();
         let stranger = Person::new(format!("stranger{}", what.len()));
@@ -109,11 +110,11 @@ impl Scene {
         assert_eq!(client.get("/livez", None).unwrap().status, 200);
     }
 
-    /// What was acknowledged is in the database as it lies there.
+    /// Checks that all acknowledged writes are in the database file.
     fn has_lost_nothing(&mut self) {
         let aside = self.folder.path().join("aside");
         let rows = rows::read(&copy(&self.data(), &aside)).unwrap();
-        // the logins of `is_at_home` are nobody's in this history
+        // the history does not contain the logins of `is_at_home`
         let digests = &rows.live[self.ann.state.account.as_ref().unwrap()];
         assert!(self.ann.state.live.keys().all(|digest| digests.contains(digest)));
     }
@@ -163,7 +164,7 @@ fn sta_06_while_another_program_holds_the_database_reads_go_on_and_writes_are_re
     scene.has_lost_nothing();
 }
 
-/// Puts the file out of the way and back.
+/// The path to which the test moves a file.
 fn aside(file: &Path) -> PathBuf {
     file.with_added_extension("aside")
 }
@@ -182,7 +183,7 @@ fn sta_08_a_database_that_is_gone_or_another_one_takes_no_write_and_is_not_made_
             }
             scene.refuses_all(name);
             assert_eq!(file.exists(), replaced, "nothing is made anew");
-            // it is found again by itself
+            // the service finds it again without a restart
             fs::rename(aside(&file), &file).unwrap();
             let again = within(RECOVERED, || scene.is_at_home());
             println!("STA-08: {name} was away, and is written again after {again:?}");
@@ -197,7 +198,8 @@ fn sta_08_a_database_that_was_cut_off_takes_no_write_any_more() {
     for name in ["cloakroom.db", "cloakroom.db-wal"] {
         for kept in [0, 1, 2] {
             let scene = Scene::new();
-            // either there is something in the database itself, or all of the log counts
+            // with a checkpoint, some data is in the database file; without, all of it is in the
+            // log
             if name == "cloakroom.db" {
                 scene.sql("pragma wal_checkpoint(passive)");
             }
@@ -229,7 +231,7 @@ fn sta_09_a_corrupt_database_is_refused_at_start_and_left_as_it_is() {
     let mut scene = Scene::new();
     scene.service.kill();
     let file = scene.data().join("cloakroom.db");
-    drop(rows::read(&file).unwrap()); // what is in the log gets into the database
+    drop(rows::read(&file).unwrap()); // a checkpoint moves the log into the database
     let whole = fs::read(&file).unwrap();
     let spoiled = |from: usize, to: usize| {
         let mut bytes = whole.clone();
@@ -277,7 +279,7 @@ fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
         let mut wrong = crowd.settle(&rows::read(&copy(&data, &aside)).unwrap());
         wrong.append(&mut crowd.tally.wrong.lock().unwrap());
         let two = [Service::start(folder.path()), Service::start(folder.path())];
-        // what ends at the one is over at the other within a second
+        // a session that is ended at one process is refused by the other within a second
         for person in crowd.actors.iter_mut().flat_map(|actor| &mut actor.people).take(5) {
             let [one, other] = [0, 1].map(|n| two[n].client());
             let Some(ticket) = person.state.live.values().next().cloned() else { continue };
@@ -293,7 +295,7 @@ fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
 
 #[test]
 fn a_folder_that_cannot_be_written_to_is_refused_at_start() {
-    // a name below what is a file: so it is for everybody, root included
+    // a path below a regular file, which even root cannot create
     let folder = tempfile::tempdir().unwrap();
     File::create(folder.path().join("cloakroom-data")).unwrap();
     let program = std::process::Command::new(super::service::program());

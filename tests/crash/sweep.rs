@@ -1,4 +1,4 @@
-//! the n-th call of the system fails, for every n.
+//! the n-th system call fails, for every n.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +12,8 @@ use super::people::{Deed, Person};
 use super::rows;
 use super::service::{Service, copy, program};
 
-/// The calls by which a program reaches files and memory, and how many a thread makes of them in a run;
-/// SQLite calls `fsync`, and removes a file only when the last one closes it.
+/// The system calls for files and memory, and how often a thread calls each in a run. SQLite calls
+/// `fsync`, and removes a file only when the last connection closes it.
 const CALLS: [(&str, usize); 7] = [
     ("openat", 50),
     ("pwrite64", 150),
@@ -24,17 +24,17 @@ const CALLS: [(&str, usize); 7] = [
     ("unlink", 0),
 ];
 const ERRORS: [&str; 6] = ["EIO", "ENOSPC", "EMFILE", "ENOMEM", "EROFS", "EDQUOT"];
-/// As many calls of a kind are failed at the most, one in each run.
+/// The highest number of a call to fail; each run fails one.
 const MOST: u64 = 200;
-/// Nobody waits longer.
+/// Limit for any answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A process that cannot know what is on the disk has ended by then.
+/// Limit for the exit of a process that cannot know what is on the disk.
 const ENDED: Duration = Duration::from_secs(12);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 struct Run {
-    /// As many calls were made to fail; each thread counts its own.
+    /// Number of calls that were made to fail; strace counts them per thread.
     failed: usize,
     acknowledged: usize,
     refused: usize,
@@ -42,7 +42,7 @@ struct Run {
     wrong: Vec<String>,
 }
 
-/// A folder in which somebody has been.
+/// A folder with the data of a few users.
 fn made() -> (tempfile::TempDir, Vec<Person>) {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path());
@@ -68,14 +68,15 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Starts it where the n-th of these calls fails, asks for many writes, kills it and starts it again.
+/// Starts the service with the n-th of these calls failing, sends many writes, kills it and starts
+/// it again.
 fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     copy_folder(&made.0.path().join("cloakroom-data"), &folder.join("cloakroom-data"));
     let mut run = Run::default();
     let mut strace = Command::new("strace");
-    // the service is the process that was started, and strace its grandchild
+    // `-D` makes the service the process that was started, and strace its grandchild
     strace.args(["-D", "-f", "-qq", "-y", "--seccomp-bpf", "-o"]).arg(folder.join("trace"));
     strace.arg("-e").arg(format!("trace={call}"));
     strace.arg("-e").arg(format!("inject={call}:error={error}:when={n}")).arg(program());
@@ -128,7 +129,7 @@ fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64)
     run
 }
 
-/// Asks for every kind of write, again and again; the longest that somebody waited.
+/// Sends every kind of write several times, and returns the longest time to an answer.
 fn busy(service: &Service, people: &mut Vec<Person>, tally: &Tally) -> Duration {
     let client = service.client();
     let mut slowest = Duration::ZERO;
@@ -157,10 +158,11 @@ fn busy(service: &Service, people: &mut Vec<Person>, tally: &Tally) -> Duration 
     slowest
 }
 
-/// Did a sync of the log fail, behind which an acknowledged write would stand?
+/// Whether a sync of the log failed, in which case later acknowledged writes may be lost.
 fn is_unsynced(folder: &Path) -> bool {
     let trace = fs::read_to_string(folder.join("trace")).unwrap_or_default();
-    let mut syncs = std::collections::HashMap::new(); // by task: a call may be in two pieces
+    // by task, because strace may split a call into two lines
+    let mut syncs = std::collections::HashMap::new();
     trace.lines().any(|line| {
         let task = line.split(' ').next().unwrap_or_default();
         if line.contains("sync(") {
@@ -194,9 +196,9 @@ fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
     let mut over = None;
     for (call, error, n) in chosen {
         if all && over == Some((call, error)) {
-            continue; // no thread makes so many of these calls
+            continue; // no thread makes that many of these calls
         }
-        println!("{call} {error} {n}"); // the last one that is named is the one that hangs
+        println!("{call} {error} {n}"); // if the test hangs, the last line names the call
         let run = run(&made, call, error, n);
         if run.failed == 0 {
             over = Some((call, error));

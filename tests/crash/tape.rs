@@ -1,4 +1,5 @@
-//! What a process did to the files of a folder, call by call, and what a cut of power leaves of it.
+//! Reads a recording of the system calls on the files of a folder, and simulates the disk after a
+//! power cut.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -9,10 +10,10 @@ use std::process::Command;
 use super::dice::Dice;
 use super::service::program;
 
-/// A disk writes so much at once or not at all.
+/// A disk writes a sector completely or not at all.
 const SECTOR: usize = 512;
 
-/// One thing that happened, as far as it matters to a file of the folder.
+/// An event that affects a file of the folder.
 #[derive(Debug)]
 pub enum Event {
     Create {
@@ -30,27 +31,27 @@ pub enum Event {
         name: String,
         size: usize,
     },
-    /// A sync is over, which takes along what was written before it began.
+    /// A sync has ended; it covers what was written before it began.
     Sync {
         name: String,
         begun: usize,
     },
-    /// The names of the files are synced.
+    /// The folder is synced, and with it the names of its files.
     SyncFolder {
         begun: usize,
     },
-    /// The name of the folder itself is.
+    /// The parent of the folder is synced, and with it the folder's name.
     SyncParent,
-    /// An answer begins to be sent.
+    /// The first bytes of an answer are sent.
     Answer {
         request_id: String,
     },
 }
 
-/// The program, recorded by strace into this file.
+/// The program under strace, which records into this file.
 pub fn recorded(trace: &Path) -> Command {
     let mut strace = Command::new("strace");
-    // the service is the process that was started, and strace its grandchild
+    // `-D` makes the service the process that was started, and strace its grandchild
     strace.args(["-D", "-f", "-qq", "-y", "--seccomp-bpf", "-xx", "-s", "100000", "-o"]).arg(trace);
     let calls = "openat,pwrite64,pwritev,write,writev,sendto,sendmsg,fsync,fdatasync,ftruncate,unlink,\
                  unlinkat,rename,renameat,fallocate";
@@ -59,7 +60,7 @@ pub fn recorded(trace: &Path) -> Command {
     strace
 }
 
-/// The events of a recording that concern this folder, in the order in which they happened.
+/// The events of a recording that concern this folder, in order.
 pub fn read(trace: &Path, folder: &Path) -> Vec<Event> {
     let mut events = Vec::new();
     let mut names = Vec::new();
@@ -68,14 +69,14 @@ pub fn read(trace: &Path, folder: &Path) -> Vec<Event> {
         let line = line.unwrap();
         let Some((task, call)) = line.split_once(' ') else { continue };
         let call = call.trim_start();
-        // a call may be in two pieces: another task's stands between them
+        // strace may split a call into two lines, with calls of other tasks between them
         let (at, call) = if let Some(resumed) = call.strip_prefix("<... ") {
             let Some((at, first)) = begun.remove(task) else { continue };
             let rest = resumed.split_once("resumed>").unwrap().1;
             (at, format!("{first}{rest}"))
         } else if let Some(first) = call.strip_suffix("<unfinished ...>") {
             if let Some(answer) = answer(first) {
-                events.push(answer); // it may be on its way
+                events.push(answer); // the answer may already be on its way
             }
             begun.insert(task.to_owned(), (events.len(), first.to_owned()));
             continue;
@@ -112,7 +113,7 @@ fn event(call: &str, at: usize, folder: &Path, names: &mut Vec<String>) -> Optio
         let beside = Path::new(&path).strip_prefix(folder).ok()?.to_str()?;
         (!beside.contains('/')).then(|| beside.to_owned())
     };
-    // the file that the call is about: of its first argument, or of its result
+    // the file that the call is about, from its first argument or its result
     let of = |text: &str| inside(text.split_once('<')?.1.split_once('>')?.0);
     let is_of_parent = || {
         let path = arguments.split_once('<')?.1.split_once('>')?.0;
@@ -154,7 +155,7 @@ fn event(call: &str, at: usize, folder: &Path, names: &mut Vec<String>) -> Optio
             names.retain(|known| *known != name);
             Some(Event::Remove { name })
         }
-        // a new way to write would go unnoticed
+        // fail on calls that this simulation does not know
         "write" | "pwritev" | "rename" | "renameat" | "unlinkat" | "fallocate" => {
             let name = of(arguments);
             assert!(name.is_none(), "{kind} of {name:?}");
@@ -164,7 +165,7 @@ fn event(call: &str, at: usize, folder: &Path, names: &mut Vec<String>) -> Optio
     }
 }
 
-/// The bytes of all strings in a call; each is written in hexadecimal digits.
+/// The bytes of all strings in a call, which strace writes in hexadecimal.
 fn bytes(call: &str) -> Vec<u8> {
     let mut all = Vec::new();
     for string in call.split('"').skip(1).step_by(2) {
@@ -178,15 +179,15 @@ fn bytes(call: &str) -> Vec<u8> {
     all
 }
 
-/// What a cut of power leaves of what was not synced.
+/// What a power cut leaves of unsynced writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsynced {
     Dropped,
-    /// Any of it, in any order, some of it in part.
+    /// Any of them, in any order, some of them in part.
     AnyOfIt,
 }
 
-/// The disk as it is at some event.
+/// The simulated disk after a number of events.
 #[derive(Debug, Default)]
 pub struct Disk {
     files: BTreeMap<String, Content>,
@@ -220,7 +221,7 @@ impl Change {
 }
 
 impl Disk {
-    /// The n-th event happens.
+    /// Applies the n-th event.
     pub fn take(&mut self, n: usize, event: &Event) {
         match event {
             Event::Create { name } => {
@@ -261,13 +262,13 @@ impl Disk {
         self.files.entry(name.to_owned()).or_default().unsynced.push((n, change));
     }
 
-    /// Writes the database to a folder as it is found after a cut of power.
+    /// Writes the database to a folder as it would be after a power cut.
     pub fn cut(&self, to: &Path, unsynced: Unsynced, dice: &mut Dice) {
-        let _ = fs::remove_dir_all(to); // the one before
+        let _ = fs::remove_dir_all(to); // the previous one
         fs::create_dir_all(to).unwrap();
         let mut names = self.names.clone();
         if unsynced == Unsynced::AnyOfIt {
-            // a journal keeps names in their order
+            // a journaling file system keeps renames in order
             let some = dice.below(self.renamed.len() + 1);
             for (_, name, is_there) in &self.renamed[..some] {
                 rename(&mut names, name, *is_there);
@@ -277,7 +278,7 @@ impl Disk {
             let content = &self.files[name];
             let mut bytes = content.synced.clone();
             if unsynced == Unsynced::AnyOfIt {
-                // some of what was written last, as often as any of it
+                // half of the time all unsynced writes may be lost, otherwise only the last few
                 let from = match dice.below(2) {
                     0 => 0,
                     _ => content.unsynced.len().saturating_sub(dice.below(8)),
@@ -288,7 +289,7 @@ impl Disk {
                             let part = dice.below(data.len() / SECTOR + 1) * SECTOR;
                             Change::Write(*at, data[..part].to_vec()).apply(&mut bytes);
                         }
-                        (_, 1) if n >= from => {} // it is lost
+                        (_, 1) if n >= from => {} // this write is lost
                         (change, _) => change.apply(&mut bytes),
                     }
                 }

@@ -1,4 +1,5 @@
-//! One document for both: theirs first, and complete.
+//! Tests of the shared OpenAPI document: the host program's operations come first, and the document
+//! is complete.
 
 use cloakroom::Problem;
 use poem::http::StatusCode;

@@ -1,4 +1,5 @@
-//! What does not fit beside Cloakroom's operations is said when it is mounted.
+//! Tests of conflicts between the host program's operations and Cloakroom's, which are refused when
+//! they are mounted.
 
 use cloakroom::Session;
 use poem_openapi::auth::ApiKey;
@@ -186,7 +187,7 @@ mod library {
     }
 }
 
-/// An `#[OpenApi]` impl with one operation that keeps a value of this type.
+/// An `#[OpenApi]` impl with one operation that keeps session data of this type.
 macro_rules! keeps {
     ($name:ident, $path:literal, $id:literal, $data:ty) => {
         struct $name;

@@ -1,4 +1,5 @@
-//! `SignedIn` and `MaybeSignedIn`: who is let in, and what the document says of it.
+//! Tests of `SignedIn` and `MaybeSignedIn`: which requests are let in, and what the document says
+//! about them.
 
 use cloakroom::{Cloakroom, MaybeSignedIn, SignedIn};
 use poem::http::StatusCode;
@@ -82,7 +83,8 @@ async fn a_cookie_of_another_application_is_none_and_that_of_an_ended_session_is
 async fn an_outage_of_the_database_makes_nobody_of_who_is_signed_in() {
     let house = House::new().await;
     let mounted = mounted(&house.cloakroom, Greetings);
-    let ann = Client::signed_in(&mounted, "ann").await; // its session is not in memory
+    // the service's cache does not have this session yet
+    let ann = Client::signed_in(&mounted, "ann").await;
     house.cloakroom.domain().store.close().await;
     let refused = ann.get("/hello").await;
     assert_eq!(refused.refusal(), (503, "unavailable".to_owned()));

@@ -1,4 +1,5 @@
-//! A service of somebody's own on a fresh database, with a clock turned by hand.
+//! A test app: Cloakroom mounted in a poem service, with a fresh database and a clock that the test
+//! sets.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,7 +21,7 @@ pub const PASSWORD: &str = "canary correct horse battery";
 /// 2026-01-01T00:00:00Z
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// Cloakroom, open on a database of its own.
+/// Cloakroom on a fresh database.
 pub struct House {
     pub cloakroom: Cloakroom,
     pub clock: Clock,
@@ -41,7 +42,7 @@ impl House {
         Self { cloakroom, clock, database, folder }
     }
 
-    /// The same database in what is another process but for that.
+    /// A second instance on the same database, as in another process.
     pub async fn next_door(&self) -> Cloakroom {
         opened(self.folder.path(), &self.database, Settings::default(), &self.clock).await
     }
@@ -60,12 +61,12 @@ async fn opened(
     Cloakroom::among(config, surroundings, false).await.unwrap()
 }
 
-/// Mounts operations, and nothing else is said.
+/// Mounts the operations with default options.
 pub fn mounted<T: OpenApi + 'static>(cloakroom: &Cloakroom, api: T) -> Mounted {
     cloakroom.mount(api, "Test", "1.0.0").endpoint().unwrap()
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -78,7 +79,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 
-    /// The status and the problem's code; it must be a problem.
+    /// The status and the problem's code; the response must be a problem document.
     pub fn refusal(&self) -> (u16, String) {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{self:?}");
         assert_eq!(self.json()["status"], self.status.as_u16());
@@ -86,7 +87,7 @@ impl Answer {
     }
 }
 
-/// Somebody with a cookie jar.
+/// A client with a cookie jar.
 pub struct Client<'a> {
     mounted: &'a Mounted,
     pub cookie: Mutex<Option<String>>,
@@ -97,7 +98,7 @@ impl<'a> Client<'a> {
         Self { mounted, cookie: Mutex::default() }
     }
 
-    /// Somebody who has just made an account.
+    /// A client that has just registered.
     pub async fn signed_in(mounted: &'a Mounted, username: &str) -> Self {
         let client = Self::of(mounted);
         let account = json!({ "username": username, "password": PASSWORD });

@@ -1,4 +1,4 @@
-//! The door for whoever embeds Cloakroom in a poem-openapi service of their own.
+//! Tests of embedding: Cloakroom mounted in another poem-openapi service.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

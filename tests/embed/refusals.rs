@@ -1,4 +1,5 @@
-//! What fails in somebody's operations is a problem, too, and tells nothing of how they are made.
+//! Tests of errors in the host program's operations: they become problem documents and reveal no
+//! internals.
 
 use poem::http::{Method, StatusCode, header};
 use poem::{Body, Request};
@@ -135,7 +136,7 @@ async fn a_body_beyond_its_limit_is_refused_whatever_it_says_of_itself() {
     assert_eq!(ask(endless).await.refusal(), (413, "payload_too_large".to_owned()));
     assert!(mounted.document().contains("the body is larger than 2 KiB"));
 
-    // those of Cloakroom have their own
+    // Cloakroom's operations have their own limit
     let login = json!({ "username": "ann", "password": "x".repeat(4096) });
     assert_eq!(client.post("/login", &login).await.refusal().0, 400);
 }

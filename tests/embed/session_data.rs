@@ -1,4 +1,5 @@
-//! What operations keep for a session: typed, safe under concurrent requests, gone with the session.
+//! Tests of the session data of the host program's operations: typed, safe under concurrent
+//! requests, and deleted with the session.
 
 use cloakroom::{Session, SessionDataError, SignedIn};
 use poem::http::Method;
@@ -100,7 +101,7 @@ async fn what_was_written_is_read_by_the_same_session_alone() {
 async fn of_64_who_add_one_at_once_none_is_lost() {
     let house = House::new().await;
     let here = mounted(&house.cloakroom, Shop);
-    // two processes, as far as one can play that
+    // the second instance stands for another process
     let next_door = house.next_door().await;
     let there = mounted(&next_door, Shop);
     let ann = Client::signed_in(&here, "ann").await;
@@ -239,8 +240,8 @@ async fn an_operation_that_does_not_touch_it_asks_the_database_nothing() {
     let house = House::new().await;
     let mounted = mounted(&house.cloakroom, Idle);
     let ann = Client::signed_in(&mounted, "ann").await;
-    assert_eq!(ann.get("/idle").await.json(), "ann"); // and known from now on
-    // the feed of endings must have been heard lately for that to count
+    assert_eq!(ann.get("/idle").await.json(), "ann"); // from now on the session is in the cache
+    // the cache is only used if the revocation feed was read recently
     let known = async || {
         house.database.sql("alter table session_data rename to session_data_gone").await;
         let answer = ann.get("/idle").await;

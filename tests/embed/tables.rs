@@ -1,4 +1,4 @@
-//! Tables of somebody's own in Cloakroom's database.
+//! Tests of the host program's own tables in Cloakroom's database.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::house::{Client, House, PASSWORD, mounted};
 const NOTES: &str = "create table notes (
     account_id text not null references accounts (id) on delete cascade, text text not null)";
 
-/// Migrations of theirs, noted in a table of this name.
+/// The host program's migrations, recorded in a table of this name.
 fn migrations(table: &'static str) -> Migrator {
     let migration = Migration::new(
         1,
@@ -50,7 +50,7 @@ async fn theirs_and_cloakrooms_migrations_leave_each_other_alone() {
     let in_one_table = house.cloakroom.database();
     let error = migrate(&in_one_table, "_sqlx_migrations").await.unwrap_err();
     assert!(error.contains("migration"), "in one table they get into each other's way: {error}");
-    // in PostgreSQL sqlx keeps its lock when it fails, for as long as the connection lives
+    // with PostgreSQL, sqlx keeps its lock after a failure until the connection is closed
     match in_one_table {
         Database::Sqlite(pool) => pool.close().await,
         Database::Postgres(pool) => pool.close().await,
@@ -87,7 +87,7 @@ async fn who_queries_slowly_keeps_nobody_waiting_who_is_signed_in() {
     let ann = Client::signed_in(&mounted, "ann").await;
     let mut all = Vec::new();
     for _ in 0..4 {
-        all.push(pool.acquire().await.unwrap()); // every connection that there is
+        all.push(pool.acquire().await.unwrap()); // takes every connection of the pool
     }
     assert_eq!(ann.get("/sessions").await.status.as_u16(), 200);
 }

@@ -1,4 +1,4 @@
-//! R-16 on PostgreSQL: clients that go in the middle of what they asked for, writes among it.
+//! R-16 on PostgreSQL: clients that disconnect in the middle of requests, including writes.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use super::postgres::Server;
 use super::service::{Client, House, PASSWORD};
 use crate::support::rates::{rate, ratio};
 
-/// As many accounts are made afterwards, each by a write that must last.
+/// The number of accounts registered afterwards, each by a write that must be durable.
 const AFTERWARDS: usize = 40;
 
 fn connect(at: SocketAddr) -> TcpStream {
@@ -20,12 +20,12 @@ fn connect(at: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A guarded read, whole.
+/// A complete guarded read.
 fn read(at: SocketAddr, cookie: &str) -> String {
     format!("GET /private HTTP/1.1\r\nHost: {at}\r\nCookie: {cookie}\r\n\r\n")
 }
 
-/// A request that changes something, whole: the n-th.
+/// The n-th complete request that changes something.
 fn request(at: SocketAddr, n: usize, cookie: &str) -> String {
     let json = |path: &str, body: &str| {
         let from = format!("10.{}.{}.{}", 100 + (n >> 16), n >> 8 & 255, n & 255);
@@ -47,12 +47,13 @@ fn request(at: SocketAddr, n: usize, cookie: &str) -> String {
 #[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let aborts = usize::try_from(asked("ABORTS", 600)).unwrap();
-    // a short look is a rough one
+    // a short run has a wider tolerance
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
     let server = Server::start();
     server.sql("create database control");
     let house = House::of(1, &super::address(&server));
-    let control = House::of(1, &format!("postgres://{}/control", server.host())); // nobody goes there
+    // without aborted connections
+    let control = House::of(1, &format!("postgres://{}/control", server.host()));
     let both = [&house, &control].map(|house| {
         let at = house.nodes[0].at;
         let cookie = Client::of(at).register("ann", 1).unwrap().1.unwrap();
@@ -65,7 +66,7 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let before = ratio();
     let files = house.nodes[0].files();
 
-    let mut random = 1_usize; // the same points each time (Knuth's MMIX)
+    let mut random = 1_usize; // the same positions in each run (Knuth's MMIX generator)
     for n in 0..aborts {
         let whole = request(*at, n, cookie);
         random =
@@ -74,12 +75,12 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
         let sent = if n % 8 == 0 { cut } else { whole.len() };
         let mut stream = connect(*at);
         stream.write_all(&whole.as_bytes()[..sent]).unwrap();
-        // at whatever point of the statements that it takes; hashing has a queue of its own
+        // interrupts the statements at a random point; hashing has its own queue
         if n % 3 > 0 {
             thread::sleep(Duration::from_micros((random >> 40) as u64 % 6_000));
         }
     }
-    // what was begun is ended, and nothing is left
+    // every transaction has ended, and no connection is left
     let in_transaction = "select count(*) from pg_stat_activity
         where state like 'idle in transaction%' or (datname = 'postgres' and xact_start < now() - interval '1 s')";
     let start = Instant::now();
@@ -88,7 +89,7 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
         assert!(start.elapsed() < Duration::from_secs(20), "left open: {open}");
         thread::sleep(Duration::from_millis(50));
     }
-    // a connection that was left in a transaction would lose what is written by it next
+    // a write on a connection that was left in a transaction would be lost
     let client = Client::of(*at);
     for n in 0..AFTERWARDS {
         let registered = client.register(&format!("after{n}"), 2_000_000 + n);

@@ -1,4 +1,5 @@
-//! R-15 between processes: what ends at one node is refused at the others, whichever way it ended.
+//! R-15 between processes: a session that is ended at one node is refused by the others, however it
+//! was ended.
 
 use std::sync::Mutex;
 use std::thread;
@@ -14,20 +15,21 @@ use super::postgres::Server;
 use super::service::{Client, House, PASSWORD};
 use super::{BOUND, asked};
 
-/// As many people at once end sessions and ask for them.
+/// The number of threads that end sessions and check them concurrently.
 const LANES: usize = 3;
 
 /// An account with two sessions.
 struct Person {
     name: String,
-    /// The token that ends, the id under which it is listed, and another token.
+    /// The token of the session that is ended, that session's public id, and the token of the other
+    /// session.
     ends: String,
     id: String,
     other: String,
 }
 
-/// Accounts that have all the same password, with sessions signed by the nodes' own key: what a login
-/// would make, without as many hashes.
+/// Accounts with the same password, with sessions signed by the nodes' own key. Logins would create
+/// the same, but with a hash for each.
 async fn people(house: &House, database: &str, count: usize) -> Vec<Person> {
     Client::of(house.nodes[0].at).register("first", 1).unwrap();
     let issuer = format!("http://{}", house.front);
@@ -92,8 +94,8 @@ enum Way {
 }
 
 impl Way {
-    /// One in a hundred changes the password, and one is disabled by the command line: both take a
-    /// while, of hashing or of starting a process.
+    /// One in a hundred changes the password, and one is disabled through the command line; both
+    /// are slow because of hashing or starting a process.
     fn of(round: usize) -> Self {
         match round % 100 {
             7 => Self::ChangePassword,
@@ -105,7 +107,8 @@ impl Way {
     }
 }
 
-/// Ends a session at one node, and says how long the others took it after that was acknowledged.
+/// Ends a session at one node, and returns how long the others accepted it after the end was
+/// acknowledged.
 fn end(house: &House, clients: &[Client], round: usize, person: &Person) -> (Way, Vec<Duration>) {
     let at = round % clients.len();
     for client in clients {
@@ -130,10 +133,11 @@ fn end(house: &House, clients: &[Client], round: usize, person: &Person) -> (Way
         Way::Disable => drop(house.run(&["user", "disable", &person.name])),
     }
     let ended = Instant::now();
-    // when the last request began that a node accepted; all are asked in turn
+    // the start of the last request that each node accepted; the nodes are checked in turn
     let mut accepted: Vec<_> = clients.iter().map(|client| (client, Duration::ZERO)).collect();
     if way != Way::Disable {
-        let (client, _) = accepted.remove(at); // the program that disables is none of the nodes
+        // an operator's command disables the account, so no node knows it first
+        let (client, _) = accepted.remove(at);
         assert_eq!(client.private(&person.ends), Some(403), "at once where it was ended: {way:?}");
     }
     let mut left: Vec<_> = (0..accepted.len()).collect();

@@ -1,5 +1,5 @@
-//! Three nodes as processes, on a PostgreSQL of their own. They want Debian's packages: run them by
-//! `tests/e2e/nodes`.
+//! Tests of three nodes as processes, on their own PostgreSQL server. They need Debian packages:
+//! run them with `tests/e2e/nodes`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use postgres::Server;
 use service::{Client, House};
 
-/// Within this every node knows of an ending, and all work again after what went down is back.
+/// Limit until every node refuses an ended session; `RECOVERED` is the limit until all nodes work
+/// after an outage.
 const BOUND: Duration = Duration::from_secs(1);
 const RECOVERED: Duration = Duration::from_secs(5);
 
@@ -75,7 +76,7 @@ fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
 #[ignore = "wants PostgreSQL and nginx: tests/e2e/nodes"]
 fn a_rolling_restart_under_load_fails_no_request() {
     const CLIENTS: usize = 20;
-    const EACH: Duration = Duration::from_millis(40); // together 500 a second
+    const EACH: Duration = Duration::from_millis(40); // 500 requests a second in total
     let server = Server::start();
     let mut house = House::of_three(&address(&server));
     house.start_nginx();
@@ -91,7 +92,7 @@ fn a_rolling_restart_under_load_fails_no_request() {
                     next += EACH;
                     thread::sleep(next.saturating_duration_since(Instant::now()));
                     asked += 1;
-                    // nginx asks the next node again by what is safe to repeat, and a POST is not
+                    // nginx repeats safe requests at the next node, but never a POST
                     let (expected, status) = match asked % 10 {
                         0 => (204, client.log_out("")),
                         _ => (200, client.private(&cookie)),
@@ -122,17 +123,17 @@ fn a_rolling_restart_under_load_fails_no_request() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// What was acknowledged: each cookie, and whether its end was.
+/// Each acknowledged cookie, and whether its sign-out was acknowledged.
 type Acknowledged = Arc<Mutex<Vec<(String, bool)>>>;
 
-/// As many an account has at the most: beyond a hundred the oldest would end.
+/// Sessions per account: more than a hundred would end the oldest.
 const SESSIONS: usize = 60;
 
-/// People who make accounts, sign in and sign out, at all nodes, until they are told to stop.
+/// Threads that register, sign in and sign out at all nodes until they are stopped.
 struct Writers {
     stop: Arc<AtomicBool>,
     acknowledged: Acknowledged,
-    /// The statuses of what was not; none where there was no answer.
+    /// The statuses of failed requests; `None` where there was no answer.
     failed: Arc<Mutex<Vec<Option<u16>>>>,
     threads: Vec<thread::JoinHandle<()>>,
 }
@@ -174,7 +175,7 @@ impl Writers {
                         acknowledged.lock().unwrap().push((cookie, false));
                         continue;
                     }
-                    // an end that is not acknowledged may have come about or not
+                    // a sign-out that is not acknowledged may have happened or not
                     match client.log_out(&cookie) {
                         Some(204) => acknowledged.lock().unwrap().push((cookie, true)),
                         status => failed.lock().unwrap().push(status),
@@ -189,7 +190,7 @@ impl Writers {
         self.acknowledged.lock().unwrap().len()
     }
 
-    /// Stops them, and says what was acknowledged and what failed.
+    /// Stops the threads, and returns the acknowledged cookies and the statuses of failed requests.
     fn stop(self) -> (Vec<(String, bool)>, Vec<Option<u16>>) {
         self.stop.store(true, Ordering::SeqCst);
         for thread in self.threads {
@@ -201,7 +202,7 @@ impl Writers {
     }
 }
 
-/// How many acknowledged writes are lost.
+/// Counts the acknowledged writes that are lost.
 fn lost(house: &House, acknowledged: &[(String, bool)]) -> usize {
     let clients: Vec<_> = house.nodes.iter().map(|node| Client::of(node.at)).collect();
     let is_lost = |(n, (cookie, is_ended)): &(usize, &(String, bool))| {
@@ -211,12 +212,13 @@ fn lost(house: &House, acknowledged: &[(String, bool)]) -> usize {
     acknowledged.iter().enumerate().filter(is_lost).count()
 }
 
-/// Who writes at each node to see whether it does: by ending sessions, which wants no hash.
+/// The session of an account that probes whether a node can write: it ends its other sessions,
+/// which needs no hash.
 fn probe(house: &House) -> String {
     Client::of(house.nodes[0].at).register("probe", 5_000_000).unwrap().1.unwrap()
 }
 
-/// Waits until every node writes again; how long that took.
+/// Waits until every node can write again, and returns how long that took.
 fn recovered(house: &House, probe: &str) -> Duration {
     let start = Instant::now();
     for (n, node) in house.nodes.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! R-11 on PostgreSQL: nodes that start at once on an older schema, and are killed while it changes.
+//! R-11 on PostgreSQL: nodes that start concurrently on an older schema and are killed during the
+//! migration.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +13,12 @@ use super::asked;
 use super::postgres::Server;
 use super::service::{Client, House, Node};
 
-/// As many accounts there are, each with a session.
+/// The number of accounts, each with one session.
 const ACCOUNTS: u32 = 100_000;
-/// The oldest schema that there ever was.
+/// The oldest schema.
 const OLDEST: i64 = 1;
 
-/// What a schema is made of, in one text. sqlx's own table is there from when migrating begins.
+/// A digest of the schema, without sqlx's own table, which exists from the start of a migration.
 const SHAPE: &str = "select md5(coalesce(string_agg(part, ',' order by part), '')) from (
      select concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default)
      from information_schema.columns where table_schema = 'public'
@@ -25,14 +26,14 @@ const SHAPE: &str = "select md5(coalesce(string_agg(part, ',' order by part), ''
      union all select conname || pg_get_constraintdef(oid) from pg_constraint
                where connamespace = 'public'::regnamespace
      ) parts (part) where part not like '%\\_sqlx\\_migrations%'";
-/// The rows that were there from the start, in what they had then.
+/// A digest of the original rows in the columns that they had at first.
 const ROWS: &str = "select md5(string_agg(concat_ws(' ', accounts.id, username, password_hash,
          accounts.created_at, disabled_at, digest, sessions.id, remember, last_seen_at, expires_at,
          ended_at), ',' order by accounts.id))
      from accounts left join sessions on account_id = accounts.id";
 const VERSIONS: &str = "select coalesce(max(version), 0) || ' ' || count(*) from _sqlx_migrations";
 
-/// The migrations up to one, as the files have them.
+/// Runs the migrations up to this version from their files.
 async fn migrate(server: &Server, database: &str, version: i64) {
     let address = format!("postgres://{}/{database}", server.host());
     let pool = PgPool::connect(&address).await.unwrap();
@@ -42,7 +43,7 @@ async fn migrate(server: &Server, database: &str, version: i64) {
     pool.close().await;
 }
 
-/// The shape of the schema after each migration.
+/// The digest of the schema after each migration.
 async fn shapes(server: &Server) -> BTreeMap<i64, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
     let migrator = sqlx::migrate::Migrator::new(folder).await.unwrap();
@@ -84,7 +85,7 @@ async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_th
         server.sql("drop database if exists round with (force)");
         server.sql(&format!("create database round template {template}"));
     };
-    // what it takes when nobody is killed
+    // measures a migration without a kill
     renew("old");
     let start = Instant::now();
     assert_eq!(ended(start_two()), [true, true], "one migrates, the other one waits");
@@ -106,7 +107,7 @@ async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_th
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'round'",
             )),
         }
-        ended(children); // the one that lives may go on where the other one was
+        ended(children); // the other process may continue the migration
         let gone = "select count(*) from pg_stat_activity where datname = 'round'";
         let start = Instant::now();
         while server.sql(gone) != "0" {

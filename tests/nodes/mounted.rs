@@ -1,5 +1,5 @@
-//! Keys from a secret that is mounted as Kubernetes does it: a file system that can only be read, files
-//! of root's that a group may read, links that lead to a folder which is exchanged as a whole.
+//! Tests of keys in a secret that is mounted as Kubernetes does it: a read-only file system, files
+//! of root that a group may read, and links to a folder that is replaced as a whole.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use super::BOUND;
 use super::service::{Client, free, this_release};
 
-/// A place where the mount is, until it is dropped.
+/// A mount namespace, until it is dropped.
 struct Place {
     holder: Child,
 }
 
 impl Place {
-    /// A folder of keys as a secret of these files, with this mode.
+    /// Mounts a folder of keys as a secret with these files and this mode.
     fn with(keys: &Path, files: &Path, mode: &str) -> Self {
         let (keys, files) = (keys.display(), files.display());
         let script = format!(
@@ -66,7 +66,7 @@ fn make(folder: &Path, what: [&str; 2]) {
     assert!(made.status.success(), "{made:?}");
 }
 
-/// One sentence on standard error, and exit code 1.
+/// Checks for one sentence on standard error and exit code 1.
 fn refused(output: &Output) -> String {
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
@@ -87,7 +87,7 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let said = refused(&place.run(data, &["key", "rotate"]));
     assert!(said.contains("mounted read-only: make the key in another folder"), "{said}");
 
-    // keys without the database that they were made for would be refused
+    // without its database, these keys would be refused
     assert!(place.run(data, &["migrate"]).status.success());
     let said = refused(&place.run(data, &["user", "list"]));
     assert!(said.contains("`cloakroom --data-dir FOLDER server-secret add`"), "{said}");
@@ -106,8 +106,8 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let known = || client.text("/.well-known/jwks.json").matches("\"kid\"").count();
     assert_eq!(known(), 1);
 
-    // a key is added to the secret, and the kubelet exchanges the folder
-    thread::sleep(Duration::from_millis(20)); // the newest by its time is the one that signs
+    // a key is added to the secret, and the kubelet replaces the folder
+    thread::sleep(Duration::from_millis(20)); // the newest key by modification time signs
     make(made, ["key", "rotate"]);
     let script = format!(
         "mount -o remount,rw {0} && cd {0} && mkdir ..second && cp {1}/*.* ..second && \
@@ -130,7 +130,7 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     node.wait().unwrap();
     drop(place);
 
-    // as secrets are mounted unless one says otherwise
+    // the default mode of mounted secrets
     let place = Place::with(&keys, &made.join("keys"), "0444");
     let said = refused(&place.run(data, &["key", "list"]));
     assert!(said.contains("mount the secret with defaultMode 0400"), "{said}");

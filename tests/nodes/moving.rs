@@ -1,5 +1,5 @@
-//! Moving house with as many accounts and sessions as `ROWS` says, there and back, on a server that
-//! waits for its disk.
+//! Tests of `cloakroom move` with `ROWS` accounts and sessions, to PostgreSQL and back, on a server
+//! with durable commits.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use super::asked;
 use super::postgres::Server;
 use super::service::{Client, House};
 
-/// A million accounts with as many sessions take no longer, on two cores.
+/// Limit for a million accounts with as many sessions, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
 const TABLES: [&str; 7] =
     ["accounts", "sessions", "ended_tokens", "session_data", "invites", "attempts", "events"];
 
-/// Accounts, sessions, invites and tries such as there are, and some that are odd.
+/// Inserts accounts, sessions, invites and attempts, some of them with unusual values.
 async fn fill(db: &mut SqliteConnection, rows: u64) {
     let counted =
         format!("with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})");
@@ -27,7 +27,7 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
                     1700000000000 + i, case when i % 1000 = 0 then 1700000000001 + i end, i % 5
              from n"
         ),
-        // what a browser says of itself may hold whatever COPY could stumble over
+        // a browser's name may contain any character, including those that are special for COPY
         "insert into sessions (digest, id, account_id, remember, created_at, last_seen_at,
                                expires_at, ended_at, address, browser)
          select randomblob(32), hex(randomblob(11)), id, rowid % 2, created_at, created_at + 1000,
@@ -59,7 +59,7 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
     }
 }
 
-/// How many rows of a table are in one of two files and not in the other.
+/// The number of rows of a table that are in only one of two files.
 async fn differences(db: &mut SqliteConnection, table: &str) -> i64 {
     let sql = format!(
         "select (select count(*) from (select * from main.{table} except select * from back.{table}))

@@ -1,23 +1,23 @@
-//! PostgreSQL servers of a test's own, on sockets in temporary folders.
+//! PostgreSQL servers for one test each, on sockets in temporary folders.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A server. It is ended at once when it is dropped.
+/// A server. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     folder: tempfile::TempDir,
 }
 
 impl Server {
-    /// A primary. Processes are killed here, and no machine: what was written to the system is safe.
+    /// A primary. The tests kill processes and not machines, so writes need no sync.
     pub fn start() -> Self {
         Self::with("fsync = off\nfull_page_writes = off\n")
     }
 
-    /// A primary that waits for its disk, to measure what that takes.
+    /// A primary with durable commits, for measurements.
     pub fn durable() -> Self {
         Self::with("")
     }
@@ -50,7 +50,7 @@ impl Server {
         standby
     }
 
-    /// The host as an address has it.
+    /// The host part of a database URL.
     pub fn host(&self) -> String {
         format!("cloakroom@{}", self.encoded())
     }
@@ -59,13 +59,13 @@ impl Server {
         self.folder.path().to_str().unwrap().replace('/', "%2F")
     }
 
-    /// Starts it again.
+    /// Starts the server again.
     pub fn resume(&self) {
         let socket = format!("-k {}", self.folder.path().display());
         self.control(&["--log", "log", "--options", &socket, "--wait", "start"]);
     }
 
-    /// Ends it as a cut of power does.
+    /// Stops the server without a shutdown, as a power cut would.
     pub fn kill(&self) {
         self.control(&["--mode", "immediate", "--wait", "stop"]);
     }
@@ -74,7 +74,7 @@ impl Server {
         self.control(&["--wait", "promote"]);
     }
 
-    /// What this says, in one text.
+    /// Runs a statement and returns its output.
     pub fn sql(&self, sql: &str) -> String {
         self.sql_in("postgres", sql)
     }
@@ -90,7 +90,8 @@ impl Server {
         self.run("pg_ctl", &[&["--pgdata", "data"], arguments].concat());
     }
 
-    /// Runs one of PostgreSQL's programs, which refuse to run as root: then as its package's user.
+    /// Runs a program of PostgreSQL. These refuse to run as root, so they run as the package's user
+    /// in that case.
     fn run(&self, program: &str, arguments: &[&str]) -> String {
         let programs = std::env::var("POSTGRES_PROGRAMS").expect("tests/e2e/nodes says where");
         let program = Path::new(&programs).join(program);
@@ -102,7 +103,7 @@ impl Server {
         } else {
             Command::new(&program)
         };
-        // a server that is started keeps its output open: not ours
+        // a server that is started keeps its output open, so it goes to a file
         let said = fs::File::create(self.folder.path().join("said")).unwrap();
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.stderr(said.try_clone().unwrap()).stdout(said);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
-/// The places of three nodes, and of nginx.
+/// The nodes, and the address of nginx.
 pub struct House {
     pub nodes: Vec<Node>,
     pub front: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Node {
     child: Child,
 }
 
-/// `BINARY`, or the program that was built with this one.
+/// `BINARY`, or the program that was built with this test.
 pub fn this_release() -> String {
     std::env::var("BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned())
 }
@@ -34,17 +34,17 @@ pub fn free() -> SocketAddr {
 }
 
 impl House {
-    /// Three nodes that start at once on one database, with one folder of keys.
+    /// Three nodes that start concurrently on one database, with one folder of keys.
     pub fn of_three(database: &str) -> Self {
         Self::of(3, database)
     }
 
-    /// So many nodes.
+    /// The same with this number of nodes.
     pub fn of(nodes: usize, database: &str) -> Self {
         Self::of_program(&this_release(), nodes, database)
     }
 
-    /// So many nodes of another release.
+    /// The same with another release's program.
     pub fn of_program(program: &str, nodes: usize, database: &str) -> Self {
         let mut house = Self {
             nodes: Vec::new(),
@@ -60,26 +60,26 @@ impl House {
         house
     }
 
-    /// Ends all nodes as an orchestrator does.
+    /// Stops all nodes with SIGTERM.
     pub fn end(&mut self) {
         for node in &mut self.nodes {
             assert_eq!(node.end(), Some(0));
         }
     }
 
-    /// Starts those that ended in their places, on another database.
+    /// Starts all nodes again at their addresses, on another database.
     pub fn start_on(&mut self, database: &str) {
         database.clone_into(&mut self.database);
         let places: Vec<_> = self.nodes.iter().map(|node| node.at).collect();
         self.nodes = places.iter().map(|at| self.spawn(*at).ready()).collect();
     }
 
-    /// What starts from now on is of this release.
+    /// Uses this release's program for nodes that are started from now on.
     pub fn turn_to_this_release(&mut self) {
         self.program = this_release();
     }
 
-    /// How many nodes run this release's program.
+    /// The number of nodes that run this release's program.
     pub fn served_by_this_release(&self) -> usize {
         let program = std::fs::canonicalize(this_release()).unwrap();
         let runs = |node: &&Node| {
@@ -92,7 +92,7 @@ impl House {
         self.folder.path()
     }
 
-    /// The program with these arguments and the nodes' settings; what it says.
+    /// Runs a command with the nodes' settings and returns its output.
     pub fn run(&self, arguments: &[&str]) -> String {
         self.run_on(&self.database, arguments)
     }
@@ -106,12 +106,12 @@ impl House {
         said
     }
 
-    /// Another release's program.
+    /// Runs a command with another release's program.
     pub fn run_program(&self, program: &str, arguments: &[&str]) -> Output {
         self.command(program, &self.database).args(arguments).output().unwrap()
     }
 
-    /// Starts the program with these arguments on another database, and leaves it to itself.
+    /// Starts a command on another database without waiting for it.
     pub fn start(&self, database: &str, arguments: &[&str]) -> Child {
         let mut command = self.command(&self.program, database);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -122,7 +122,7 @@ impl House {
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.env("DATABASE_URL", database);
         command.env("CLOAKROOM_PUBLIC_URL", format!("http://{}", self.front));
-        command.env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"); // each client says an address of its own
+        command.env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"); // each client states its own address
         command
     }
 
@@ -142,14 +142,14 @@ impl House {
         std::fs::read_to_string(self.log()).unwrap()
     }
 
-    /// Ends a node as an orchestrator does, and starts another in its place.
+    /// Stops a node with SIGTERM and starts another at its address.
     pub fn restart(&mut self, n: usize) {
         let at = self.nodes[n].at;
         assert_eq!(self.nodes[n].end(), Some(0));
         self.nodes[n] = self.spawn(at).ready();
     }
 
-    /// Are the processes those that were started?
+    /// Whether no process has ended or been replaced.
     pub fn is_as_started(&mut self) -> bool {
         self.nodes.iter_mut().all(|node| node.child.try_wait().unwrap().is_none())
     }
@@ -223,7 +223,7 @@ impl Drop for House {
 }
 
 impl Node {
-    /// Waits until it serves.
+    /// Waits until the node serves.
     fn ready(mut self) -> Self {
         let mut said = BufReader::new(self.child.stdout.take().unwrap()).lines();
         let line = said.next().expect("it serves").unwrap();
@@ -237,7 +237,7 @@ impl Node {
         self.child.wait().unwrap().code()
     }
 
-    /// How many files it has open, connections among them.
+    /// The number of open files, including connections.
     pub fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
@@ -254,7 +254,7 @@ impl Drop for Node {
     }
 }
 
-/// Somebody with connections that are kept, to a node or to nginx.
+/// A client with keep-alive connections to a node or to nginx.
 #[derive(Clone)]
 pub struct Client {
     at: SocketAddr,
@@ -268,7 +268,7 @@ impl Client {
         Self { at, agent: Arc::new(agent) }
     }
 
-    /// The status and the cookie, or nothing if there was no answer.
+    /// The status and the cookie, or `None` if there was no answer.
     pub fn call(
         &self,
         method: &str,
@@ -294,7 +294,7 @@ impl Client {
         self.call("GET", path, &[("cookie", cookie)], "").map(|(status, _)| status)
     }
 
-    /// What a path answers.
+    /// The body of the response to a `GET`.
     pub fn text(&self, path: &str) -> String {
         let request = ureq::http::Request::get(format!("http://{}{path}", self.at)).body(());
         let mut answer = self.agent.run(request.unwrap()).unwrap();
@@ -305,7 +305,7 @@ impl Client {
         self.get("/private", cookie)
     }
 
-    /// Makes an account, from an address of its own, and signs in by that.
+    /// Registers an account from its own client address, which also signs in.
     pub fn register(&self, name: &str, n: usize) -> Option<(u16, Option<String>)> {
         let from = format!("10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255);
         let headers = [("content-type", "application/json"), ("x-forwarded-for", from.as_str())];
@@ -322,7 +322,7 @@ impl Client {
             .bytes()
             .fold(7_u16, |sum, byte| sum.wrapping_mul(31) ^ u16::from(byte))
             .to_be_bytes();
-        let from = format!("10.200.{a}.{b}"); // tries count for an address, too
+        let from = format!("10.200.{a}.{b}"); // attempts count per client address too
         let headers = [("content-type", "application/json"), ("x-forwarded-for", from.as_str())];
         let body = format!(r#"{{"username":"{name}","password":"{password}"}}"#);
         self.call("POST", "/login", &headers, &body)

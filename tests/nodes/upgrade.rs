@@ -1,5 +1,5 @@
-//! The previous release and this one on one database: `tests/e2e/upgrade/run` builds the previous one and
-//! says in `PREVIOUS` where it is.
+//! Tests of the previous release and this one on the same database: `tests/e2e/upgrade/run` builds
+//! the previous one and passes its path in `PREVIOUS`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn signed_in(client: &Client, name: &str) -> String {
     cookie.unwrap()
 }
 
-/// Does all at one release that the other one must know of, and the other way round.
+/// Changes state at each release and checks that the other one sees it.
 fn know_of_each_other(old: &Client, new: &Client, round: usize) {
     for (n, (one, other)) in [(old, new), (new, old)].into_iter().enumerate() {
         let name = format!("mixed{round}n{n}");
@@ -46,9 +46,10 @@ fn know_of_each_other(old: &Client, new: &Client, round: usize) {
         assert_eq!(other.private(&third.unwrap()), Some(200));
         assert_eq!(other.log_in_with(&name, PASSWORD).unwrap().0, 403, "the old password");
         assert_eq!(other.log_in_with(&name, OTHER).unwrap().0, 200, "the new password");
-        // five wrong ones are free, and the sixth waits a second, which a slow machine may have taken. The
-        // previous release counts under plain digests and this one under the server secret, so that each
-        // release has a count of its own until the upgrade is complete (CHANGELOG)
+        // five wrong passwords are free, and after the sixth a client has to wait a second, which
+        // may have passed on a slow machine. The previous release counts under plain digests and
+        // this one under the server secret, so each release has its own count until the upgrade is
+        // complete (CHANGELOG)
         for (node, release) in [(one, "one"), (other, "other")] {
             let unknown = format!("unknown{round}n{n}-{release}");
             let statuses = [(); 7].map(|()| node.log_in_with(&unknown, "wrong").unwrap().0);
@@ -57,7 +58,7 @@ fn know_of_each_other(old: &Client, new: &Client, round: usize) {
     }
 }
 
-/// People behind nginx who do all that changes something, again and again.
+/// Clients behind nginx that send all kinds of writes until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -115,14 +116,14 @@ impl Load {
     }
 }
 
-/// How many migrations a release brings; the previous one is asked on a database of its own.
+/// The number of migrations of a release; each release is asked on a new database.
 fn migrations(house: &House, database: &str) -> usize {
     let said = house.run_on(database, &["migrate"]);
     let number = said.trim().rsplit(' ').next().unwrap();
     number.parse().unwrap_or_else(|_| panic!("{said}"))
 }
 
-/// Goes from the previous release to this one, node by node, under load or not.
+/// Upgrades from the previous release to this one, node by node, with or without load.
 fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
     let previous = std::env::var("PREVIOUS").expect("tests/e2e/upgrade/run says where");
     let mut house = House::of_program(&previous, 3, database);
@@ -139,7 +140,7 @@ fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
     let load = is_under_load.then(|| Load::start(&house));
     thread::sleep(Duration::from_millis(500));
 
-    // the new schema, while the previous release serves
+    // migrates while the previous release serves
     house.run(&["migrate"]);
     let nodes = |house: &House| [0, 1, 2].map(|n| Client::of(house.nodes[n].at));
     let [first, second, _] = nodes(&house);
@@ -153,7 +154,7 @@ fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
         assert!(another.status.success(), "the same schema serves both");
     }
 
-    // and now node by node
+    // upgrades node by node
     for n in 0..3 {
         house.restart(n);
         let clients = nodes(&house);
@@ -187,6 +188,6 @@ fn upgrade_from_the_previous_release_node_by_node_fails_no_request() {
 fn upgrade_of_processes_on_one_sqlite_file_goes_process_by_process() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| format!("sqlite://{}/{name}.db", folder.path().display());
-    // one writes at a time there: whoever wants load on several nodes has PostgreSQL
+    // SQLite has one writer at a time; load on several nodes needs PostgreSQL
     upgrade(&at("cloakroom"), [&at("old"), &at("new")], false);
 }

@@ -1,4 +1,4 @@
-//! The edge under clients that mean no good, over raw sockets.
+//! Tests of the network edge with malicious clients, over raw sockets.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HEAD: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 const LONG: Duration = Duration::from_secs(10);
 
-/// The program itself. It is killed when it is dropped.
+/// The program as a process. It is killed when it is dropped.
 struct Service {
     child: Child,
     at: SocketAddr,
@@ -31,9 +31,9 @@ impl Service {
         Self::after("export RUST_LOG=debug; ")
     }
 
-    /// The shell does this first.
+    /// Starts the service after the shell has run `first`.
     fn after(first: &str) -> Self {
-        // between us and the service, somebody else may take the port
+        // another process may take the port before the service does
         (0..5).find_map(|_| Self::started(first)).expect("the service starts")
     }
 
@@ -41,7 +41,7 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("sh");
-        let program = std::env::var("BINARY"); // a release build, for the figures
+        let program = std::env::var("BINARY"); // a release build, for measurements
         let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
         command.args(["-c", &format!("{first}exec \"$0\" --listen {at} 2>log"), &program]);
         command.current_dir(folder.path()).env_clear();
@@ -71,21 +71,22 @@ impl Service {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// How many files and connections it has open, the database's aside: its pool may grow.
+    /// The number of open files and connections, without those of the database, whose pool may
+    /// grow.
     fn files(&self) -> usize {
         let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
         let names = all.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
         names.filter(|name| !name.to_string_lossy().contains("cloakroom.db")).count()
     }
 
-    /// User and system time so far, in ticks of 10 ms.
+    /// User and system time used until now, in ticks of 10 ms.
     fn cpu(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
-    /// The exit code, once the process has ended.
+    /// The exit code, or `None` if the process has not ended in time.
     fn ended(&mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < within {
@@ -113,7 +114,7 @@ fn connect(at: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What is left to read until the service closes the connection.
+/// Reads until the service closes the connection.
 fn rest(stream: &mut TcpStream) -> String {
     let start = Instant::now();
     let mut answer = Vec::new();
@@ -129,7 +130,7 @@ fn sent(at: SocketAddr, bytes: &[u8]) -> String {
     rest(&mut stream)
 }
 
-/// Asks once more on an open connection, and reads one answer without a further read.
+/// Sends a request on an open connection and reads the answer with a single read.
 fn answered(stream: &mut TcpStream) -> Option<String> {
     stream.write_all(READ.as_bytes()).ok()?;
     let mut buffer = [0; 4096];
@@ -137,7 +138,7 @@ fn answered(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
-/// `server::serve` in this process, with times that a test can wait for.
+/// Runs `server::serve` in this process, with deadlines short enough for a test.
 fn served(deadlines: Deadlines) -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
@@ -166,7 +167,7 @@ fn served(deadlines: Deadlines) -> SocketAddr {
     told.recv().unwrap()
 }
 
-/// Two pieces with a pause between them, and more than the system takes at once.
+/// A body of two chunks with a pause between them, the second larger than the system's buffers.
 fn paused() -> poem::Body {
     poem::Body::from_bytes_stream(futures_util::stream::unfold(0, async |n| {
         if n == 1 {
@@ -190,12 +191,12 @@ fn short() -> Deadlines {
     }
 }
 
-/// A figure of the short form, unless the environment asks for another.
+/// A number from the environment, or the one for the short run.
 fn figure(name: &str, short: usize) -> usize {
     std::env::var(name).map_or(short, |figure| figure.parse().unwrap())
 }
 
-/// How long it takes until the service has closed this one; `drip` is sent every 50 ms meanwhile.
+/// Measures the time until the service closes the connection, while `drip` is sent every 50 ms.
 fn open_for(stream: &mut TcpStream, drip: &[u8]) -> Duration {
     let start = Instant::now();
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -218,7 +219,7 @@ fn open_for(stream: &mut TcpStream, drip: &[u8]) -> Duration {
 #[track_caller]
 fn about(found: Duration, millis: u64) {
     let least = Duration::from_millis(millis - 20);
-    let most = Duration::from_millis(millis + 1_500); // the machine has other things to do
+    let most = Duration::from_millis(millis + 1_500); // allows for a busy machine
     assert!((least..most).contains(&found), "{found:?} is not about {millis} ms");
 }
 
@@ -243,11 +244,12 @@ fn dos_01_a_later_request_has_the_same_times() {
     about(open_for(&mut idle, b""), 800);
     let mut slow = connect(at);
     assert!(answered(&mut slow).is_some());
-    about(open_for(&mut slow, b"G"), 450); // the first byte goes after 50 ms
+    about(open_for(&mut slow, b"G"), 450); // the first byte is sent after 50 ms
     let mut ahead = connect(at);
     let both = format!("{READ}GET /");
     ahead.write_all(both.as_bytes()).unwrap();
-    about(open_for(&mut ahead, b""), 450); // it is looked at when the buffers would be released
+    // the deadline counts from the time at which the buffers would be released
+    about(open_for(&mut ahead, b""), 450);
 }
 
 #[test]
@@ -292,7 +294,8 @@ fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
     let mut found = 0;
     while let Ok(count @ 1..) = slow.read(&mut buffer) {
         found += count;
-        thread::sleep(Duration::from_millis(20)); // two seconds in all, and never 600 ms at once
+        // two seconds in total, but never 600 ms without progress
+        thread::sleep(Duration::from_millis(20));
     }
     assert!(found > 32 << 20, "{found} bytes of one who takes it in slowly");
 }
@@ -305,7 +308,7 @@ fn dos_03_a_body_that_is_too_large_is_refused_and_not_read_on() {
     let body = "x".repeat(16_385);
     for all in [
         format!("{length}{body}"),
-        length.clone(), // refused by its length alone
+        length.clone(), // refused because of its length
         format!("{chunked}4001\r\n{body}\r\n0\r\n\r\n"),
         chunked.clone() + &format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(6),
     ] {
@@ -320,7 +323,8 @@ fn dos_03_a_body_that_is_too_large_is_refused_and_not_read_on() {
     while endless.write_all(&[b'x'; 4096]).is_ok() && start.elapsed() < LONG {
         taken += 4096;
     }
-    assert!(taken < 16 << 20, "{taken} bytes"); // what it reads, and what both systems keep
+    // what the service reads and what both systems buffer
+    assert!(taken < 16 << 20, "{taken} bytes");
 }
 
 #[test]
@@ -336,7 +340,8 @@ fn the_answer_to_a_body_that_nobody_reads_says_that_it_is_the_last_one() {
         for pause in [0, 50] {
             let mut stream = connect(service.at);
             stream.write_all(head.as_bytes()).unwrap();
-            thread::sleep(Duration::from_millis(pause)); // the answer may come before the body goes
+            // the answer may arrive before the body is sent
+            thread::sleep(Duration::from_millis(pause));
             let _ = stream.write_all(body.as_bytes());
             let answer = rest(&mut stream);
             assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
@@ -388,7 +393,7 @@ fn dos_05_json_that_is_made_to_be_slow_is_refused_at_once() {
                 stream = connect(service.at);
             }
         }
-        assert!(fastest < Duration::from_millis(15), "{fastest:?}"); // 5 ms when it is optimised
+        assert!(fastest < Duration::from_millis(15), "{fastest:?}"); // 5 ms in a release build
     }
 }
 
@@ -416,7 +421,7 @@ fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
 fn a_crowd_that_comes_while_the_service_is_held_up_waits_and_is_answered() {
     let service = Service::start();
     service.signal("STOP");
-    // who finds no room in the system's queue is not heard, and asks again after a second
+    // a client that finds the system's queue full gets no answer and retries after a second
     let come = |n| {
         let came = TcpStream::connect_timeout(&service.at, Duration::from_millis(500));
         came.unwrap_or_else(|error| panic!("the {n}th: {error}"))
@@ -433,7 +438,8 @@ fn a_crowd_that_comes_while_the_service_is_held_up_waits_and_is_answered() {
 fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
     let rounds = figure("ROUNDS", 4);
     let answers: usize = thread::scope(|scope| {
-        // half-open ones take the time that they are given: the next rounds do not wait for it
+        // only the first round has half-open connections, because they last until their deadline;
+        // the other rounds run meanwhile
         let first = scope.spawn(|| answered_at_the_end(0, 100));
         let next = (1..rounds).map(|round| answered_at_the_end(round, 0)).sum::<usize>();
         first.join().unwrap() + next
@@ -442,7 +448,8 @@ fn r_10_whoever_was_let_in_is_answered_when_the_end_comes() {
     assert!(answers > rounds * 100);
 }
 
-/// How many answers 50 clients get before and while a service ends, beside others that send half a head.
+/// Counts the answers that 50 clients get before and during a shutdown, with other connections that
+/// send half a head.
 fn answered_at_the_end(round: usize, half_open: usize) -> usize {
     let mut service = Service::start();
     let at = service.at;
@@ -468,8 +475,8 @@ fn answered_at_the_end(round: usize, half_open: usize) -> usize {
     answers
 }
 
-/// Ten requests a second on one connection until an answer says that it is the last one. The
-/// number of answers, or what became of a request that got none.
+/// Sends ten requests a second on one connection until an answer says that it is the last one.
+/// Returns the number of answers, or an error for a request without an answer.
 fn load(mut stream: TcpStream) -> Result<usize, String> {
     for answers in 1..200 {
         let asked = Instant::now();
@@ -523,7 +530,7 @@ fn a_second_signal_ends_it_at_once() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
-/// What comes of this on one connection: the statuses of its answers, until it is closed.
+/// The statuses of the answers on one connection, until it is closed.
 fn statuses(at: SocketAddr, bytes: &str) -> Vec<String> {
     let answer = sent(at, bytes.as_bytes());
     let statuses =
@@ -563,7 +570,8 @@ fn smu_01_a_message_whose_length_is_in_doubt_is_refused_and_nothing_after_it_is_
     let found =
         statuses(service.at, &format!("{old}Transfer-Encoding: chunked\r\n\r\n{chunks}{READ}"));
     assert_eq!(found, ["400"], "chunks before HTTP/1.1");
-    // RFC 9112, section 6.3: the chunks count, and the connection is closed after the answer
+    // RFC 9112, section 6.3: the chunked length applies, and the connection is closed after the
+    // answer
     let both = format!("{HEAD}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(statuses(service.at, &format!("{both}{chunks}{READ}")), ["400"]);
 }
@@ -571,8 +579,9 @@ fn smu_01_a_message_whose_length_is_in_doubt_is_refused_and_nothing_after_it_is_
 #[test]
 fn smu_02_bare_line_feeds_end_lines_alike_for_everybody() {
     let service = Service::start();
-    // RFC 9112, section 2.2 lets a recipient take one for the end of a line; the body's length is
-    // never in doubt by it, since a lone CR, and a line feed inside a chunk's size, are refused
+    // RFC 9112, section 2.2 lets a recipient accept a bare line feed as the end of a line. The
+    // body's length stays unambiguous, because a bare CR and a line feed inside a chunk's size are
+    // refused
     let bare = READ.replace("\r\n", "\n").replace("localhost\n", "localhost\nConnection: close\n");
     assert_eq!(statuses(service.at, &bare), ["200"]);
     for refused in [
@@ -620,7 +629,8 @@ fn an_idle_connection_that_released_its_buffers_is_answered_again() {
     let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\n".to_owned();
     let request = request + &"x".repeat(200);
     for part in [request.len(), 1, 63, 64, 65, request.len() - 1] {
-        thread::sleep(Duration::from_millis(150)); // three times as long as it keeps them
+        // three times as long as the service keeps the buffers
+        thread::sleep(Duration::from_millis(150));
         stream.write_all(&request.as_bytes()[..part]).unwrap();
         thread::sleep(Duration::from_millis(10));
         stream.write_all(&request.as_bytes()[part..]).unwrap();
@@ -633,12 +643,13 @@ fn an_answer_that_pauses_keeps_its_buffers_until_it_is_written() {
     let mut stream = connect(served(short()));
     for _ in 0..2 {
         stream.write_all(b"GET /paused HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-        thread::sleep(Duration::from_millis(400)); // it is ready, and nobody takes it in
+        // the answer is ready, but the client does not read it
+        thread::sleep(Duration::from_millis(400));
         assert_eq!(body_length(&mut stream), (8 << 20) + 10);
     }
 }
 
-/// Reads an answer to its end: how long its body is.
+/// Reads a whole answer and returns the length of its body.
 fn body_length(stream: &mut TcpStream) -> usize {
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut lines = BufReader::new(stream);
@@ -702,7 +713,7 @@ fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
 
 #[test]
 fn r_08_when_all_places_are_taken_the_next_one_waits_and_costs_nothing() {
-    let service = Service::after("ulimit -n 328; "); // 200 connections; the rest is its own
+    let service = Service::after("ulimit -n 328; "); // 200 connections and the service's own
     let mut crowd: Vec<_> = (0..200).map(|_| connect(service.at)).collect();
     for stream in &mut crowd {
         assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
@@ -724,7 +735,7 @@ fn r_08_when_all_places_are_taken_the_next_one_waits_and_costs_nothing() {
 
 #[test]
 fn it_stops_in_time_when_all_places_are_taken_and_others_wait() {
-    let mut service = Service::after("ulimit -n 328; "); // 200 connections; the rest is its own
+    let mut service = Service::after("ulimit -n 328; "); // 200 connections and the service's own
     let mut crowd: Vec<_> = (0..203).map(|_| connect(service.at)).collect();
     for stream in &mut crowd[..200] {
         assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
@@ -736,7 +747,7 @@ fn it_stops_in_time_when_all_places_are_taken_and_others_wait() {
     assert_eq!(service.ended(LONG), Some(0));
 }
 
-/// A figure of the service, from its own listener of metrics.
+/// The sum of a metric's values, read from the listener for metrics.
 fn metric(at: SocketAddr, name: &str) -> u64 {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let page = sent(at, request.as_bytes());
@@ -747,13 +758,13 @@ fn metric(at: SocketAddr, name: &str) -> u64 {
 #[test]
 fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let aborts = figure("ABORTS", 600);
-    // beside other tests a rate says nothing: `tests/perf/figures` asks for it, alone
+    // rates are only meaningful when no other tests run, as in `tests/perf/figures`
     let is_alone = std::env::var_os("ABORTS").is_some();
-    // a short look is a rough one
+    // a short run has a wider tolerance
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
     let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let service = Service::after(&format!("export CLOAKROOM_METRICS_LISTEN={metrics}; "));
-    let control = Service::start(); // nobody goes there
+    let control = Service::start(); // without aborted connections
     let at = service.at;
     let login = |n: usize| {
         let body = format!("{{\"username\":\"nobody{n}\",\"password\":\"canary canary canary\"}}");
@@ -762,7 +773,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     for at in [service.at, control.at] {
         thread::scope(|scope| {
             for n in 0..4 {
-                scope.spawn(move || sent(at, login(n).as_bytes())); // and the database is open
+                scope.spawn(move || sent(at, login(n).as_bytes())); // opens the database
             }
         });
         rate(at, READ);
@@ -779,7 +790,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     thread::sleep(Duration::from_millis(300));
     let rest = open();
     let page = "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut random = 1_usize; // the same points each time (Knuth's MMIX)
+    let mut random = 1_usize; // the same positions in each run (Knuth's MMIX generator)
     for n in 0..aborts {
         let whole = &[login(n), page.to_owned(), READ.to_owned()][n % 3];
         random =
@@ -789,7 +800,8 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
         let sent = if n % 2 == 0 { whole.len() } else { cut };
         stream.write_all(&whole.as_bytes()[..sent]).unwrap();
         if n % 5 == 0 {
-            thread::sleep(Duration::from_micros((random >> 40) as u64 % 6_000)); // it is being hashed
+            // the password is being hashed
+            thread::sleep(Duration::from_micros((random >> 40) as u64 % 6_000));
         }
     }
     let start = Instant::now();
@@ -797,7 +809,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
         assert!(start.elapsed() < LONG, "{names:?}: {rest:?} before, {:?} now", open());
         thread::sleep(Duration::from_millis(20));
     }
-    // had one login in fifty kept its place, there would be none left
+    // if one login in fifty had kept its slot for hashing, none would be left
     let answer = sent(at, login(aborts).as_bytes());
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     let Some(before) = before else { return };

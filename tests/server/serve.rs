@@ -1,4 +1,4 @@
-//! The program itself: started, used over a socket, killed and started again.
+//! Tests of the program: started, used over a socket, killed and started again.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ const PASSWORD: &str = "canary correct horse battery";
 
 use crate::support::program::{cloakroom, schema_of, text, unprepared};
 
-/// Runs a command to its end with this on its standard input.
+/// Runs a command with this standard input until it ends.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -35,7 +35,7 @@ impl Service {
         Self::spawned(cloakroom(folder, &all), listen)
     }
 
-    /// A service whose files may not grow over so many kibibytes.
+    /// A service with a limit on the size of files, in KiB.
     fn with_little_room(folder: &Path, kibibytes: u32) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let listen = free.to_string();
@@ -55,7 +55,7 @@ impl Service {
         Self { child, at: listen }
     }
 
-    /// Started with these variables in its environment, it logs to the file `log` in the folder.
+    /// Started with these environment variables, it logs to the file `log` in the folder.
     fn logging(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let log = fs::File::create(folder.join("log")).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -114,14 +114,14 @@ impl Service {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The time of a processor that the process has had so far, in hundredths of a second.
+    /// The CPU time of the process until now, in hundredths of a second.
     fn worked(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
-    /// The exit code, once the process has ended.
+    /// The exit code, or `None` if the process has not ended in time.
     fn ended(mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < within {
@@ -402,7 +402,7 @@ fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
         stream.write_all(head.as_bytes()).unwrap();
         for _ in 0..16 * 1024 {
             if stream.write_all(piece).is_err() {
-                break; // 16 MiB at the most: it has closed long before
+                break; // at most 16 MiB; the service closes the connection long before
             }
         }
         let mut answer = Vec::new();
@@ -432,7 +432,8 @@ fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &[]);
     let work = |names: &[String], status: u16| {
-        let before = service.worked(); // not how long it takes: others may use the machine, too
+        // CPU time, because elapsed time depends on what else the machine does
+        let before = service.worked();
         for name in names {
             let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
             let answer =
@@ -493,7 +494,7 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
     refused_soon(&two);
     assert_eq!(service.private(&one).0, 200);
     assert_eq!(run(&["session", "revoke", "ann", id], "").status.code(), Some(1));
-    // an id may begin like a flag; this one is no session, but it is no wrong usage either
+    // an id may begin with a hyphen; this one is unknown but no usage error
     let odd = run(&["session", "revoke", "ann", "-hcdefghijklmnopqrstuv"], "");
     assert_eq!(odd.status.code(), Some(1));
     assert_eq!(text(&run(&["session", "revoke", "ann", "--all"], "").stdout), "ended 1 session\n");
@@ -726,7 +727,7 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
     const WARNING: &str = "the clock is behind";
     let folder = tempfile::tempdir().unwrap();
     if schema_of(folder.path()).is_some() {
-        return; // the same query runs there in `doctor`
+        return; // with PostgreSQL, `doctor` runs the same query
     }
     run(folder.path(), &["user", "add", "ann"], PASSWORD);
     let log = || fs::read_to_string(folder.path().join("log")).unwrap();
@@ -737,7 +738,7 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
         let file = folder.path().join("cloakroom-data/cloakroom.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
         let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        let later = "update accounts set created_at = 4102444800000"; // 2100
+        let later = "update accounts set created_at = 4102444800000"; // the year 2100
         sqlx::query(later).execute(&mut database).await.unwrap();
         database.close().await.unwrap();
     });
@@ -953,7 +954,7 @@ fn inj_05_what_anybody_sends_is_logged_on_one_line_and_steers_no_terminal() {
     }
 }
 
-/// Everything that a run leaves behind, by name: what it said, logged, stored and told Prometheus.
+/// All that a run leaves behind, by name: output, logs, stored files and metrics.
 fn left_behind(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -965,7 +966,7 @@ fn left_behind(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-/// The files that a run leaves behind for certain.
+/// The files that every run leaves behind.
 fn files_of(folder: &Path) -> &'static [&'static str] {
     let files = &["log", ".pem", "cloakroom.db", "cloakroom.db-wal"];
     if schema_of(folder).is_some() { &files[..2] } else { files }
@@ -990,7 +991,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     let service = Service::logging(folder.path(), &environment);
     let mut secrets = codes.clone();
 
-    // each answer's cookies are secrets
+    // the cookies of each answer are secrets
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
     let mut call = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
@@ -1009,7 +1010,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
         let cookies: Vec<String> =
             sets.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned()).collect();
         let values = cookies.iter().filter_map(|cookie| cookie.split_once('=')).map(|two| two.1);
-        // "1", by which the form knows that the browser keeps cookies, is no secret
+        // "1", which tells the form that the browser accepts cookies, is not secret
         for value in values.filter(|value| value.len() > 1) {
             secrets.push(value.to_owned());
             secrets.push(value.rsplit('.').next().unwrap().to_owned()); // its signature
@@ -1057,7 +1058,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     assert_eq!(service.call("GET", "/metrics", &[], "").0, 404, "on a listener of its own only");
 
     let mut found = vec![("metrics".to_owned(), told.into_bytes())];
-    left_behind(folder.path(), &mut found); // what is still in SQLite's journal included
+    left_behind(folder.path(), &mut found); // including SQLite's journal
     service.signal("TERM");
     assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
     left_behind(folder.path(), &mut found);
@@ -1083,7 +1084,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
 #[test]
 fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
     if std::env::var_os("TEST_DATABASE_URL").is_some() {
-        return; // the disk is the server's
+        return; // with PostgreSQL, the disk is the server's
     }
     let folder = tempfile::tempdir().unwrap();
     let service = Service::with_little_room(folder.path(), 1024);
@@ -1116,7 +1117,7 @@ fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = |name: &str| format!("sqlite://{}/{name}", folder.path().display());
     let here = file("cloakroom.db");
-    // between two files, or with a PostgreSQL there and back
+    // between two files, or to PostgreSQL and back
     let there = schema_of(elsewhere.path()).unwrap_or_else(|| file("there.db"));
     let at = |database: &str| {
         let place = ["--database-url", database, "--public-url", "http://127.0.0.1:9"];

@@ -1,5 +1,5 @@
-//! The committed document: it is what the program prints, nothing is lost in it, and generators
-//! find what they need.
+//! Tests of the committed OpenAPI document: it is what the program prints, it is complete, and
+//! generators can use it.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn the_committed_document_is_the_one_the_program_prints() {
     assert!(yaml(document().as_bytes()) == YAML, "openapi/openapi.yaml is out of date; {mend}");
 }
 
-/// What readers of the document stumbled over, and siblings of it.
+/// Words that readers of the document found hard, and similar ones.
 const STUMBLED_OVER: [&str; 26] = [
     "whoever",
     "anybody",
@@ -206,7 +206,7 @@ fn the_names_of_schemas_do_not_meet_in_generated_code() {
     let document = parsed();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for name in schemas.keys() {
-        // Go's constructor of `Account` is called `NewAccount`
+        // the constructor of `Account` is called `NewAccount` in Go
         let made = name.strip_prefix("New").filter(|made| schemas.contains_key(*made));
         assert_eq!(made, None, "{name} is what Go calls the constructor of another schema");
     }
@@ -222,7 +222,7 @@ fn answers_have_no_closed_sets_of_values() {
     }
 }
 
-/// The README in `openapi/` shows files of `tests/e2e/sdk`, each behind a comment with its path.
+/// The README in `openapi/` shows files of `tests/e2e/sdk`, each after a comment with its path.
 #[test]
 fn the_readme_shows_the_programs_that_are_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,11 +1,11 @@
-//! The public API of the library, an item a line, from what rustdoc printed. `tests/e2e/public-api/run` compares it with
-//! `api.txt`.
+//! Writes the public API of the library, one item per line, from rustdoc's JSON output.
+//! `tests/e2e/public-api/run` compares it with `api.txt`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The floors: open to the program's own tests, hidden, and no part of the API.
+/// The layers, which are hidden modules for the program's own tests and not part of the API.
 const FLOORS: [&str; 8] = ["app", "cli", "config", "core", "domain", "http", "metrics", "server"];
 
 #[test]
@@ -25,7 +25,7 @@ fn lists_the_public_api() {
             item.split(&path).skip(1).any(|rest| rest.is_empty() || rest.starts_with("::"))
         })
     };
-    // an item that is hidden under one path and shown under another comes twice
+    // an item with a hidden path and a public path occurs twice
     let items: BTreeSet<String> = items.filter(is_ours).collect();
     let items: Vec<_> = items.into_iter().collect();
     fs::write(
@@ -39,7 +39,8 @@ fn lists_the_public_api() {
     .unwrap();
 }
 
-/// rustdoc names `Database` by where it is. Other types of the store begin alike, and are none of the API.
+/// Writes `Database` with its public path instead of its path in rustdoc. Other types of the store
+/// that begin with the same word are hidden.
 fn with_exported_name(item: &str) -> String {
     let mut parts = item.split("store::Database");
     let mut named = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The program as somebody types it, and as a service that is used over a socket.
+//! Helpers that run the program as a command, and as a service over a socket.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -16,12 +16,12 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
-/// Commands that need a database and keys, and make none.
+/// Commands that need a database and keys, and create neither.
 const NEED_A_DATABASE: [&str; 8] =
     ["audit", "backup", "invite", "key", "pepper", "server-secret", "session", "user"];
 
-/// The program in a folder, with the database that the tests are about. Before the first command that
-/// needs one, `cloakroom migrate` makes it.
+/// The program in a folder, with the database engine under test. Runs `cloakroom migrate` before
+/// the first command that needs a database.
 pub fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
     let needs_one = arguments.iter().any(|argument| NEED_A_DATABASE.contains(argument));
     let is_elsewhere = ["--data-dir", "--config", "--help"];
@@ -33,7 +33,7 @@ pub fn cloakroom(folder: &Path, arguments: &[&str]) -> Command {
     unprepared(folder, arguments)
 }
 
-/// The same, whatever the folder holds.
+/// The same, without creating a database.
 pub fn unprepared(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     command.args(arguments).current_dir(folder).env_clear();
@@ -45,12 +45,12 @@ pub fn unprepared(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Are these the tests of PostgreSQL?
+/// Whether these are the tests with PostgreSQL.
 pub fn is_postgres() -> bool {
     std::env::var_os("TEST_DATABASE_URL").is_some()
 }
 
-/// With `TEST_DATABASE_URL`, each folder has a schema of its own in that PostgreSQL.
+/// With `TEST_DATABASE_URL`, each folder has its own schema in that PostgreSQL server.
 pub fn schema_of(folder: &Path) -> Option<String> {
     let server = std::env::var("TEST_DATABASE_URL").ok()?;
     let folder = folder.file_name().unwrap().to_str().unwrap().trim_matches('.');
@@ -66,29 +66,31 @@ pub fn schema_of(folder: &Path) -> Option<String> {
     Some(format!("{server}{and}options[search_path]=\"{name}\""))
 }
 
-/// Copies the program to where another user may run it. Another process writes the copy: a process that a test of
-/// another thread starts meanwhile would inherit a file that this one has open for writing, and a program that is open
-/// for writing cannot be started ("Text file busy").
+/// Copies the program to where another user may run it. Another process writes the copy: a process
+/// that a test in another thread starts would inherit a file that this one has open for writing,
+/// and a program that is open for writing cannot be started ("Text file busy").
 pub fn copy_program(to: &Path) {
     let program = env!("CARGO_BIN_EXE_cloakroom");
     assert!(Command::new("cp").args([Path::new(program), to]).status().unwrap().success());
 }
 
-/// Runs a command to its end with this on its standard input.
+/// Runs a command with this standard input until it ends.
 pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // who reads none may be gone
+    // a command that reads no input may have ended
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
-/// What a command printed that was done.
+/// The output of a command that must succeed.
 pub fn said(folder: &Path, arguments: &[&str]) -> String {
     let done = run(folder, arguments, &format!("{PASSWORD}\n"));
     assert!(done.status.success(), "{arguments:?}: {}{}", text(&done.stdout), text(&done.stderr));
     text(&done.stdout)
 }
 
-/// Makes an SQLite database by the first migrations, each with its text changed.
+/// Creates an SQLite database by the first `migrations` migrations, with a change to the text of
+/// each.
 pub fn older_database(file: &Path, migrations: usize, change: impl Fn(String) -> String) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +112,7 @@ pub fn older_database(file: &Path, migrations: usize, change: impl Fn(String) ->
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Makes a backup and gives it a name in the folder.
+/// Makes a backup and renames it to `name` in the folder.
 pub fn back_up(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     let made = object(folder, &[&["backup", "--json", ".backups"], arguments].concat());
     let backup = folder.join(name);
@@ -119,12 +121,12 @@ pub fn back_up(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     backup
 }
 
-/// The one sentence of a command that failed, whatever the folder holds.
+/// The error of a command that must fail, without creating a database.
 pub fn refused_unprepared(folder: &Path, arguments: &[&str]) -> String {
     one_sentence(arguments, &unprepared(folder, arguments).output().unwrap())
 }
 
-/// The one sentence of a command that failed.
+/// The error of a command that must fail, which is one sentence.
 pub fn refused(folder: &Path, arguments: &[&str]) -> String {
     one_sentence(arguments, &run(folder, arguments, &format!("{PASSWORD}\n")))
 }
@@ -135,7 +137,7 @@ fn one_sentence(arguments: &[&str], failed: &Output) -> String {
     said
 }
 
-/// The one JSON object that a command printed.
+/// The JSON object that a command printed.
 pub fn object(folder: &Path, arguments: &[&str]) -> serde_json::Value {
     serde_json::from_str(&said(folder, arguments)).unwrap()
 }
@@ -186,7 +188,7 @@ impl Service {
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), cookie)
     }
 
-    /// Sends a form: `log_in` and `register` are two of them.
+    /// Sends a form, for example the one for signing in.
     pub fn send(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, Option<String>) {
         let form = [("content-type", "application/x-www-form-urlencoded")];
         let body =
@@ -211,7 +213,7 @@ impl Service {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Stopped as the system does it.
+    /// Stops the service with SIGTERM.
     pub fn stop(mut self) {
         self.signal("TERM");
         within(Duration::from_secs(12), || self.child.try_wait().unwrap().is_some());
@@ -225,7 +227,7 @@ impl Drop for Service {
     }
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub fn within(patience: Duration, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {

@@ -1,14 +1,14 @@
-//! How fast two services answer, to each other.
+//! Compares the throughput of two services.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// As many are asked for at once: with one at a time it would be told how the system spreads a client and
-/// a service over the cores, which changes by half from minute to minute.
+/// The number of pipelined requests. With one at a time, the result would depend on how the system
+/// spreads client and service over the cores, which changes by half from minute to minute.
 const AT_ONCE: u32 = 64;
 
-/// How many answers to a request one connection gets in a second, over a tenth of one.
+/// The number of answers per second on one connection, measured over a tenth of a second.
 pub fn rate(at: SocketAddr, request: &str) -> f64 {
     let stream = TcpStream::connect(at).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -39,8 +39,7 @@ fn read_one(reader: &mut impl BufRead) {
     reader.read_exact(&mut vec![0; length]).unwrap();
 }
 
-/// How much faster the one is than the other: the median of turns, since the machine has other
-/// things to do, too.
+/// The ratio of two rates: the median of several turns, because the machine may be busy.
 pub fn ratio(one: (SocketAddr, &str), other: (SocketAddr, &str), turns: usize) -> f64 {
     let mut ratios: Vec<f64> =
         (0..turns).map(|_| rate(one.0, one.1) / rate(other.0, other.1)).collect();

@@ -1,4 +1,4 @@
-//! The program at a pseudo-terminal, as a person sees it.
+//! The program at a pseudo-terminal, as a user sees it.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command};
@@ -20,7 +20,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Runs a command that has this terminal, of so many columns, for everything.
+    /// Runs a command at this terminal with this many columns.
     pub fn start(mut command: Command, columns: u16) -> Self {
         command.env("TERM", "xterm-256color");
         let (pty, pts) = blocking::open().unwrap();
@@ -31,7 +31,7 @@ impl Terminal {
         let reader = Arc::clone(&pty);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Linux ends a terminal that nobody holds any more with an error
+            // on Linux, reading from a terminal that no process has open fails
             while let Ok(count @ 1..) = (&*reader).read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     return;
@@ -41,7 +41,7 @@ impl Terminal {
         Self { pty, child, output, seen: Vec::new() }
     }
 
-    /// Waits until this is on the terminal.
+    /// Waits until this text is on the terminal.
     pub fn wait_for(&mut self, text: &str) {
         while !self.shown().contains(text) {
             let Ok(bytes) = self.output.recv_timeout(PATIENCE) else {
@@ -55,12 +55,12 @@ impl Terminal {
         writeln!(&*self.pty, "{line}").unwrap();
     }
 
-    /// All that was shown so far, with the line ends of a file.
+    /// All output until now, with the line ends of a file.
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(&self.seen).replace("\r\n", "\n")
     }
 
-    /// Waits for the end: the exit code, and all that was shown.
+    /// Waits for the end. Returns the exit code and all output.
     pub fn finish(mut self) -> (Option<i32>, String) {
         while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
             self.seen.extend(bytes);
@@ -77,7 +77,7 @@ impl Drop for Terminal {
     }
 }
 
-/// What is left of a line when its colors are taken away.
+/// The text without its color codes.
 pub fn without_colors(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();

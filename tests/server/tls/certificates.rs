@@ -1,4 +1,4 @@
-//! The pair of files: what is refused at the start, and what is renewed.
+//! Tests of the certificate and key files: what is refused at the start, and what is reloaded.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -96,7 +96,7 @@ fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
     assert!(service.log().contains("SIGHUP: reading the certificate"), "{}", service.log());
 }
 
-/// The certificate, once it is another one than this.
+/// Waits until the service presents another certificate than this one.
 fn changed(service: &Service, before: &[u8]) -> Vec<u8> {
     let start = Instant::now();
     loop {
@@ -119,7 +119,7 @@ fn a_healthcheck_speaks_tls_where_the_service_does() {
             break;
         }
         let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        let is_late = said.contains("not answer in time"); // the machine has other things to do
+        let is_late = said.contains("not answer in time"); // on a busy machine
         assert!(is_late && start.elapsed() < LONG, "{said}");
     }
 }
@@ -146,7 +146,7 @@ fn a_key_of_the_user_of_the_service_is_taken_and_that_of_another_user_is_not() {
     authority.make(folder.path(), |_| {});
     let [certificate, key] = ["tls.pem", "tls.key"].map(|name| folder.path().join(name));
     if std::os::unix::fs::chown(&key, Some(65_534), None).is_err() {
-        return; // only root can give a file away
+        return; // only root can change the owner of a file
     }
     let open = |user| {
         let clock = cloakroom::core::clock::Clock::System;

@@ -1,4 +1,4 @@
-//! What floods a server in HTTP/2: each ends, or stays within bounds, and others are answered.
+//! Tests of HTTP/2 floods: each is ended or stays within bounds, and other clients are answered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::frames::{
 };
 use super::service::{LONG, Service};
 
-/// What a flood may cost, in KiB.
+/// Limit for the memory that a flood may take, in KiB.
 const MOST: u64 = 32 * 1024;
 const ENHANCE_YOUR_CALM: u32 = 11;
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -19,15 +19,16 @@ const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\
 /// How a flood ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// By the service, with a reason if it gave one.
+    /// The service closed the connection, with a reason if it gave one.
     Closed(Option<u32>),
-    /// The service takes in no more, until its answers are taken in.
+    /// The service reads no more until the client reads its answers.
     HeldUp,
-    /// It took in everything.
+    /// The service read everything.
     Taken,
 }
 
-/// Sends the wave, again and again with what changes in it, until that ends; `reads` what comes back.
+/// Sends a wave repeatedly, with a number that changes, until the flood ends; with `reads`, the
+/// client reads the answers.
 fn flood(client: &mut Raw, waves: u32, reads: bool, wave: impl Fn(u32) -> Vec<u8>) -> End {
     client.patience(Duration::from_secs(2));
     for n in 0..waves {
@@ -60,16 +61,16 @@ fn closed(client: &mut Raw) -> End {
     End::Closed(reason(&frames))
 }
 
-/// Else one flood would be measured beside the others.
+/// Without this lock, floods would be measured together.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What a flood comes to on a service of its own, while a neighbour asks again and again.
+/// Runs a flood on a new service, while another client keeps sending requests.
 fn beside_others(name: &str, attack: impl FnOnce(&Service) -> End) -> End {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     watched(name, attack)
 }
 
-/// The same, of a flood whose turn it is.
+/// The same without the lock.
 fn watched(name: &str, attack: impl FnOnce(&Service) -> End) -> End {
     let service = Arc::new(Service::start());
     assert!(service.sent(READ).starts_with("HTTP/1.1 200"));
@@ -156,7 +157,7 @@ fn smu_04_settings_and_pings_are_taken_in_no_faster_than_their_answers() {
         assert!(matches!(end, End::HeldUp | End::Closed(_)), "{end:?}");
     };
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    // these two share a turn: each is held up at once, and waits for seconds to know it
+    // these two share a turn: each is blocked immediately, and then waits for seconds to be sure
     thread::scope(|scope| {
         scope.spawn(|| held_up("SETTINGS", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])));
         scope.spawn(|| held_up("PING", frame(PING, 0, 0, b"12345678")));

@@ -17,7 +17,7 @@ pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// No room for anything on any stream.
+/// A window of zero for every stream.
 pub const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A field that is neither compressed nor remembered.
+/// A header field, neither compressed nor indexed.
 pub fn field(name: &str, value: &str) -> Vec<u8> {
     let mut field = vec![0];
     for text in [name, value] {
@@ -57,17 +57,17 @@ pub fn read(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &head("GET", path))
 }
 
-/// A request whose body is yet to come.
+/// A request whose body follows.
 pub fn write(stream: u32, path: &str) -> Vec<u8> {
     let head = [head("POST", path), field("content-type", "application/json")].concat();
     frame(HEADERS, END_HEADERS, stream, &head)
 }
 
-/// A client that says what it likes.
+/// A client that can send any bytes.
 pub struct Raw(pub Tls);
 
 impl Raw {
-    /// It has said its first words, with these settings.
+    /// Sends the connection preface with these settings.
     pub fn new(mut stream: Tls, settings: &[u8]) -> Self {
         assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
@@ -80,7 +80,7 @@ impl Raw {
         self.0.flush()
     }
 
-    /// Gives up after this.
+    /// Sets the timeout for reads and writes.
     pub fn patience(&self, patience: Duration) {
         self.0.sock.set_read_timeout(Some(patience)).unwrap();
         self.0.sock.set_write_timeout(Some(patience)).unwrap();
@@ -109,7 +109,7 @@ impl Raw {
     }
 }
 
-/// Does the service say with a reason that it takes no more? The last word counts.
+/// The reason of the last GOAWAY frame, if there is one.
 pub fn reason(frames: &[Frame]) -> Option<u32> {
     let last = frames.iter().rfind(|frame| frame.kind == GOAWAY)?;
     Some(u32::from_be_bytes(last.payload[4..8].try_into().unwrap()))

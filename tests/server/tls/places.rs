@@ -1,4 +1,4 @@
-//! How many connections are let in, over real sockets.
+//! Tests of the limits on connections, over real sockets.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,7 +10,7 @@ use super::service::{LONG, Service};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Closed by the service, without a word?
+/// Whether the service closed the connection without an answer.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     matches!(stream.read(&mut [0; 1]), Ok(0))
@@ -18,7 +18,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
         || stream.take_error().unwrap().is_some()
 }
 
-/// An address of this machine that is not on loopback. Nothing is sent to find it.
+/// An address of this machine other than loopback. Nothing is sent to find it.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;
@@ -64,10 +64,11 @@ fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
 #[test]
 fn beyond_the_connections_in_all_clients_wait_for_a_place() {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let service = Service::at(at, "ulimit -n 60; "); // places for half of them
+    let service = Service::at(at, "ulimit -n 60; "); // room for half of them
     let mut crowd: Vec<_> = (0..30).map(|_| service.connect("http/1.1")).collect();
     let mut waiting = TcpStream::connect(at).unwrap();
-    waiting.write_all(READ.as_bytes()).unwrap(); // what is no handshake is refused at once
+    // plain text instead of a handshake is refused immediately
+    waiting.write_all(READ.as_bytes()).unwrap();
     waiting.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let none = waiting.read(&mut [0; 16]);
     assert!(none.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it waits");

@@ -1,4 +1,4 @@
-//! Requests of a real client over TLS: HTTP/2 is answered as HTTP/1.1 is.
+//! Requests of a real HTTP/2 client over TLS, which get the same answers as in HTTP/1.1.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::frames::{
 };
 use super::service::{Authority, LONG, Service};
 
-/// A client that speaks HTTP/2.
+/// An HTTP/2 client.
 #[derive(Clone)]
 struct Client(SendRequest<Bytes>);
 
@@ -86,7 +86,7 @@ async fn a_session_lives_over_http_2_as_over_http_1() {
     assert!(registered.header("strict-transport-security").starts_with("max-age="));
     let session = cookie.split(';').next().unwrap();
 
-    // browsers send each cookie in a field of its own
+    // browsers send each cookie in its own field
     let split = get("/private").header("cookie", "theme=dark").header("cookie", session);
     let private = client.ask(split, "").await.unwrap();
     assert_eq!(private.status, 200, "{private:?}");
@@ -219,8 +219,9 @@ async fn r_10_whoever_was_let_in_over_http_2_is_answered_when_the_end_comes() {
     assert!(answers > 100);
 }
 
-/// Asks until the service takes no more. The number of answers, or what became of a request that was
-/// let in and got none; one that the service has said it did not look at can be sent again.
+/// Sends requests until the service accepts no more. Returns the number of answers, or an error for
+/// an accepted request without an answer. A request that the service says it did not process can be
+/// sent again.
 async fn load(client: Client) -> Result<usize, String> {
     for answers in 0..1_000 {
         match client.ask(get("/livez"), "").await {

@@ -1,4 +1,4 @@
-//! The program with a certificate, and clients that trust whoever made it.
+//! The program with a certificate, and clients that trust the certificate's issuer.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 pub const LONG: Duration = Duration::from_secs(10);
 
-/// Who makes the certificates of a test.
+/// The certificate authority of a test.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -26,7 +26,8 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Makes a pair, as this says, and puts it into the folder.
+    /// Makes a certificate with this change to its parameters, and writes it and its key to the
+    /// folder.
     pub fn make(&self, folder: &Path, change: impl FnOnce(&mut CertificateParams)) {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
@@ -37,7 +38,7 @@ impl Authority {
         put(&folder.join("tls.pem"), &(certificate.pem() + &self.0.pem()));
     }
 
-    /// A client that trusts it and wants to speak one of these.
+    /// A client that trusts this authority and offers these protocols.
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -52,7 +53,7 @@ impl Authority {
     }
 }
 
-/// In one step and with mode 0600, as those who renew certificates do.
+/// Writes a file atomically with mode 0600, as ACME clients do.
 pub fn put(path: &Path, text: &str) {
     let beside = path.with_extension("new");
     fs::write(&beside, text).unwrap();
@@ -60,7 +61,7 @@ pub fn put(path: &Path, text: &str) {
     fs::rename(beside, path).unwrap();
 }
 
-/// The program itself. It is killed when it is dropped.
+/// The program as a process. It is killed when it is dropped.
 pub struct Service {
     child: Child,
     pub at: SocketAddr,
@@ -74,7 +75,7 @@ impl Service {
         Self::at(at, "")
     }
 
-    /// The shell does `first`.
+    /// Starts the service after the shell has run `first`.
     pub fn at(at: SocketAddr, first: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
@@ -86,12 +87,12 @@ impl Service {
         Self { child, at, folder, authority }
     }
 
-    /// A connection that speaks this.
+    /// A connection that offers this protocol.
     pub fn connect(&self, protocol: &str) -> Tls {
         connect(self.at, self.authority.client(&[protocol]))
     }
 
-    /// What is answered to this in HTTP/1.1, on a connection of its own.
+    /// The answer to these bytes in HTTP/1.1, on a new connection.
     pub fn sent(&self, bytes: &str) -> String {
         let mut stream = self.connect("http/1.1");
         stream.write_all(bytes.as_bytes()).unwrap();
@@ -114,7 +115,7 @@ impl Service {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The exit code, once the process has ended.
+    /// The exit code, or `None` if the process has not ended in time.
     pub fn ended(&mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < within {
@@ -134,9 +135,9 @@ impl Drop for Service {
     }
 }
 
-/// The program in this folder, with the pair that lies there.
+/// The program in this folder, with the certificate and key in it.
 fn command(folder: &Path, at: SocketAddr, first: &str) -> Command {
-    let program = std::env::var("BINARY"); // a release build, for the figures
+    let program = std::env::var("BINARY"); // a release build, for measurements
     let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{first}exec \"$0\" --listen {at} 2>log"), &program]);
@@ -145,14 +146,15 @@ fn command(folder: &Path, at: SocketAddr, first: &str) -> Command {
     command
 }
 
-/// What becomes of a start with the pair in this folder: its exit code and what it says.
+/// Starts the program with the certificate and key in this folder, and returns its exit code and
+/// log.
 pub fn started(folder: &Path) -> (Option<i32>, String) {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let Output { status, .. } = command(folder, at, "").output().unwrap();
     (status.code(), fs::read_to_string(folder.join("log")).unwrap())
 }
 
-/// The program's own question.
+/// Runs `cloakroom healthcheck`.
 pub fn healthcheck(service: &Service) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
     command.args(["--listen", &service.at.to_string(), "healthcheck"]).env_clear();
@@ -176,7 +178,7 @@ pub fn connect(at: SocketAddr, client: Arc<ClientConfig>) -> Tls {
     stream
 }
 
-/// What is left to read until the service closes the connection.
+/// Reads until the service closes the connection.
 pub fn rest(stream: &mut impl Read) -> String {
     let start = Instant::now();
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! The deadlines, with times that a test can wait for.
+//! Tests of the deadlines, with times short enough for a test.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -78,12 +78,12 @@ fn short() -> Deadlines {
 #[track_caller]
 fn about(since: Instant, millis: u64) {
     let least = Duration::from_millis(millis - 50);
-    let most = Duration::from_millis(millis + 1_500); // the machine has other things to do
+    let most = Duration::from_millis(millis + 1_500); // allows for a busy machine
     let found = since.elapsed();
     assert!((least..most).contains(&found), "{found:?} is not about {millis} ms");
 }
 
-/// It is closed after this, and told so first.
+/// Checks that the connection is closed after this time, with a GOAWAY frame first.
 #[track_caller]
 fn is_told_after(client: &mut Raw, since: Instant, millis: u64) {
     let frames = client.rest();
@@ -102,7 +102,7 @@ fn dos_02_a_handshake_that_stalls_is_closed() {
     std::io::Write::write_all(&mut half, &[22, 3, 1, 2, 0, 1]).unwrap();
     rest(&mut half);
     about(start, 300);
-    let start = Instant::now(); // the time for the head goes on
+    let start = Instant::now(); // the deadline for the head continues
     rest(&mut connect(served.at, served.authority.client(&["http/1.1"])));
     about(start, 700);
 }
@@ -205,7 +205,7 @@ fn a_stream_that_is_stalled_takes_the_others_along_only_after_they_are_answered(
     thread::sleep(Duration::from_millis(500));
     let late = frame(HEADERS, END_HEADERS, 3, &head("POST", "/"));
     client.send(&[late, frame_of_window(3, [0, 0, 255, 255])].concat()).unwrap();
-    thread::sleep(Duration::from_millis(130)); // it has been told
+    thread::sleep(Duration::from_millis(130)); // it has received GOAWAY
     client.send(&frame(DATA, 1, 3, b"late")).unwrap();
     let frames = client.rest();
     let answered = frames.iter().any(|frame| frame.stream == 3 && frame.payload == b"late");

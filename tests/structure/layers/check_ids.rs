@@ -1,4 +1,4 @@
-//! The legend in `tests/CHECKS.md` says what each check is that a test names.
+//! Tests that every check named by a test is in the legend of `tests/CHECKS.md`.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::layers::sources;
 
 /// The ids of checks at the start of a test's name: `jwt_02_and_04_…` has JWT-02 and JWT-04,
-/// `xff_01_to_03_…` three, `att_17_03_…` has ATT-17-03.
+/// `xff_01_to_03_…` has three, `att_17_03_…` has ATT-17-03.
 fn check_ids(test: &str) -> Vec<String> {
     let is_number = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
-    // `of_64_…` is the beginning of a sentence
+    // `of_64_…` is part of a sentence
     let is_family = |part: &str| part.len() <= 4 && part != "of" && !is_number(part);
     let parts: Vec<_> = test.split('_').collect();
     let mut ids = Vec::new();

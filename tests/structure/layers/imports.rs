@@ -1,6 +1,6 @@
-//! Which file of `src/` uses which other one, read with `syn`: imports, re-exports followed to the file that
-//! defines the item, paths in code and in macro calls, macros, and methods that stand in another file than
-//! their type. Test modules do not count.
+//! Finds out which files of `src/` use which others, by parsing them with `syn`: imports,
+//! re-exports followed to the file that defines the item, paths in code and in macro calls, macros,
+//! and methods that are defined in another file than their type. Test modules do not count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs;
@@ -11,13 +11,13 @@ use syn::visit::{self, Visit};
 
 use crate::layers::layer;
 
-/// An import may lead through this many re-exports.
+/// The maximum number of re-exports that an import may lead through.
 const MAX_REEXPORTS: usize = 16;
 
-/// Which file uses which names of which other one. A file is named by its path below `src/`.
+/// The names that each file uses of each other file. A file is named by its path below `src/`.
 pub type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// The arrows between the files of the crate whose root is `src/lib.rs` below `root`.
+/// The imports between the files of the crate whose root is `src/lib.rs` below `root`.
 pub fn read_arrows(root: &Path) -> Arrows {
     let mut tree = Tree::default();
     let src = root.join("src");
@@ -30,9 +30,9 @@ pub fn read_arrows(root: &Path) -> Arrows {
 struct Module {
     file: String,
     parent: Option<usize>,
-    /// What each name in it stands for: one name may be a type, a function and a macro.
+    /// What each name in it refers to; one name may refer to a type, a function and a macro.
     names: HashMap<String, Vec<Name>>,
-    /// Modules whose names are all imported.
+    /// Modules that it imports with `*`.
     globs: Vec<Vec<String>>,
 }
 
@@ -53,11 +53,12 @@ enum Target {
 #[derive(Default)]
 struct Tree {
     modules: Vec<Module>,
-    /// The items of each module, read.
+    /// The parsed items of each module.
     items: Vec<Vec<syn::Item>>,
-    /// Where each `macro_rules!` is defined: those of a parent are in scope without a path.
+    /// Where each `macro_rules!` is defined: macros of a parent are in scope without a path.
     macros: HashMap<String, usize>,
-    /// The methods that stand in another file than their type and can be called from a third one.
+    /// Methods that are defined in another file than their type and can be called from a third
+    /// file.
     methods: HashMap<String, BTreeSet<usize>>,
 }
 
@@ -72,7 +73,7 @@ impl Tree {
         self.add_module(src, &folder, Module { file, parent, ..Module::default() }, parsed.items)
     }
 
-    /// Adds a module whose own modules are in this folder.
+    /// Adds a module whose submodules are in this folder.
     fn add_module(
         &mut self,
         src: &Path,
@@ -127,7 +128,7 @@ impl Tree {
         arrows
     }
 
-    /// Finds the methods that a call leads to although their type is defined in a third file.
+    /// Finds the methods that are defined in another file than their type.
     fn find_methods(&mut self) {
         let mut methods: HashMap<String, BTreeSet<usize>> = HashMap::new();
         let mut at_home = BTreeSet::new();
@@ -146,7 +147,7 @@ impl Tree {
                 }
             }
         }
-        // a name that other types have, too, does not say which one is called
+        // a name that other types use too does not identify the method
         methods.retain(|name, files| !at_home.contains(name) && files.len() == 1);
         self.methods = methods;
     }
@@ -161,7 +162,8 @@ impl Tree {
         })
     }
 
-    /// What a path in this module leads to; nothing if it leads out of the crate.
+    /// The items and modules that a path in this module leads to; empty if it leads out of the
+    /// crate.
     fn resolve(&self, from: usize, path: &[String], depth: usize) -> Vec<Target> {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         if depth == 0 {
@@ -181,7 +183,7 @@ impl Tree {
         }
     }
 
-    /// What a path leads to that begins with a name in this module.
+    /// The items and modules that a path leads to whose first name is in this module.
     fn descend(&self, module: usize, path: &[String], depth: usize) -> Vec<Target> {
         let Some((first, rest)) = path.split_first() else { return vec![Target::Module(module)] };
         if first == "self" {
@@ -202,7 +204,7 @@ impl Tree {
                 Name::Item => found.push(Target::Item(module)),
                 Name::Module(child) => found.extend(self.descend(*child, rest, depth)),
                 Name::Import(path) => {
-                    // a name that is imported under itself is another kind of item, or a crate's
+                    // a name imported under itself is another kind of item, or a crate
                     let is_itself = path.len() == 1 && path[0] == *first;
                     for target in
                         if is_itself { Vec::new() } else { self.resolve(module, path, depth - 1) }
@@ -228,7 +230,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// Collects what the names of a module stand for.
+/// Collects what the names of a module refer to.
 struct Names<'a> {
     module: &'a mut Module,
 }
@@ -252,7 +254,7 @@ impl Names<'_> {
             self.module.names.entry(name.to_string()).or_default().push(Name::Item);
         }
         for item in items {
-            self.visit_item(item); // imports, those in functions too
+            self.visit_item(item); // includes imports inside functions
         }
     }
 
@@ -285,10 +287,10 @@ impl<'ast> Visit<'ast> for Names<'_> {
         self.add_imports(&[], &item.tree);
     }
 
-    fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {} // a module of its own
+    fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {} // is added as its own module
 }
 
-/// Collects the files that a module uses, and what of them.
+/// Collects the files that a module uses, and the names it uses.
 struct Uses<'a> {
     tree: &'a Tree,
     module: usize,
@@ -312,7 +314,7 @@ impl Uses<'_> {
     fn add_method(&mut self, name: &str) {
         let own = layer(&self.tree.modules[self.module].file);
         for module in self.tree.methods.get(name).into_iter().flatten() {
-            // what is called is told by its name alone, and so only within a layer
+            // a method is identified only by its name, which is reliable enough only within a layer
             if layer(&self.tree.modules[*module].file) == own {
                 self.add(*module, &format!("{name}()"));
             }
@@ -334,14 +336,14 @@ impl Uses<'_> {
             syn::UseTree::Path(path) => self.add_imports(&with(&path.ident), &path.tree),
             syn::UseTree::Name(name) => self.add_path(&with(&name.ident)),
             syn::UseTree::Rename(name) => self.add_path(&with(&name.ident)),
-            syn::UseTree::Glob(_) => {} // the names that come of it are found where they stand
+            syn::UseTree::Glob(_) => {} // the imported names are found where they are used
             syn::UseTree::Group(group) => {
                 group.items.iter().for_each(|tree| self.add_imports(before, tree));
             }
         }
     }
 
-    /// What is handed to a macro is no code yet: every path in it counts, and every method call.
+    /// The arguments of a macro are not parsed: every path and every method call in them counts.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let is_punct = |at: usize, sign: char| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
@@ -386,10 +388,10 @@ impl<'ast> Visit<'ast> for Uses<'_> {
         }
     }
 
-    fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {} // a module of its own
+    fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {} // is added as its own module
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        // what is re-exported is not used here
+        // a re-exported name is not used here
         if matches!(item.vis, syn::Visibility::Inherited) {
             self.add_imports(&[], &item.tree);
         }
@@ -417,7 +419,7 @@ impl<'ast> Visit<'ast> for Uses<'_> {
     }
 }
 
-/// Is it compiled for tests only, or for the fuzzer?
+/// Whether an item is compiled only for tests or for the fuzzer.
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let syn::Meta::List(list) = &attribute.meta else { return false };
@@ -443,7 +445,7 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// The shortest way from a file back to itself, if there is one.
+/// The shortest import cycle through a file, if there is one.
 pub fn cycle_through(arrows: &Arrows, start: &str) -> Option<Vec<String>> {
     let mut before: HashMap<&str, &str> = HashMap::new();
     let mut next = VecDeque::from([start]);

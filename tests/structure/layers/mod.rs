@@ -1,5 +1,5 @@
-//! The architecture: which layer may import which one, no import cycles between files, no long files, and
-//! which library is named where.
+//! Tests of the architecture: which layer may import which, no import cycles between files, no long
+//! files, and where each library may be used.
 
 mod check_ids;
 mod exceptions;
@@ -23,7 +23,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Lines of the files below `inside` that hold one of the words, comments aside.
+/// Lines outside comments that contain one of the words, in files for which `inside` is true.
 fn lines_with(words: &[&str], inside: impl Fn(&str) -> bool) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -49,8 +49,8 @@ fn none(words: &[&str], inside: impl Fn(&str) -> bool) {
     assert_eq!(lines_with(words, inside), Vec::<String>::new(), "{words:?} is out of place");
 }
 
-/// The layers, from the top down, and those below that each may import. A file that is none of these folders
-/// belongs to the layer of its name.
+/// The layers from top to bottom, and the lower layers that each may import. A file outside these
+/// folders belongs to the layer of its name.
 const LAYERS: [(&str, &[&str]); 12] = [
     (
         "cli",
@@ -69,7 +69,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &["store", "core"]),
     ("store", &["core"]),
     ("core", &[]),
-    // declares the layers, and re-exports the API of the library
+    // declares the layers and re-exports the API of the library
     ("lib", &["embed", "http", "store"]),
 ];
 
@@ -140,7 +140,7 @@ fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Lines of a file, those of its test modules left out.
+/// The number of lines of a file without its test modules.
 fn lines_without_tests(text: &str) -> usize {
     let mut lines = text.lines();
     let mut count = 0;
@@ -252,7 +252,8 @@ fn each_library_is_named_in_its_layer_only() {
     });
 }
 
-/// The reason of the exceptions in deny.toml: quick-xml comes with poem-openapi, and nothing calls it.
+/// The reason for the exceptions in deny.toml: quick-xml is a dependency of poem-openapi, and
+/// nothing calls it.
 #[test]
 fn att_17_14_no_operation_reads_or_writes_xml_and_advisories_are_checked() {
     none(&["Xml", "XML", "quick_xml"], |_| true);
@@ -274,7 +275,7 @@ fn att_17_14_no_operation_reads_or_writes_xml_and_advisories_are_checked() {
 #[test]
 fn time_is_a_guest() {
     none(&["SystemTime", "now_utc", "Utc::now"], |file| file != "core/clock.rs");
-    // how old a connection is counts by no clock of the domain's
+    // the age of a connection is measured with the monotonic clock
     none(&["now()"], |file| file.starts_with("store/") && file != "store/engine/pg_hosts.rs");
 }
 

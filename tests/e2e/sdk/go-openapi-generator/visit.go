@@ -36,7 +36,7 @@ func visit(ctx context.Context, url, username, password string) (string, error) 
 		return "", errors.New("wrong user name or password")
 	}
 	if err != nil {
-		return "", err // with a code that is new to us, say
+		return "", err // for example with a new code
 	}
 
 	secret, _, err := client.PrivateAPI.ReadPrivate(ctx).Execute()

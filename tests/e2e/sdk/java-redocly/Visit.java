@@ -20,7 +20,7 @@ class Visit {
         } catch (Cloakroom.ApiException refusal) {
             if (code(refusal).equals("invalid_credentials"))
                 throw new IllegalArgumentException("Wrong user name or password.");
-            throw refusal; // with a code that is new to us, say
+            throw refusal; // for example with a new code
         }
 
         var secret = client.readPrivate();

@@ -28,7 +28,7 @@ def visit(base_url: str, username: str, password: str) -> str:
         problem = Problem.from_json(answer.data)
         if problem.code == "invalid_credentials":
             raise ValueError("Wrong user name or password.")
-        raise RuntimeError(f"{problem.status} {problem.title}")  # a code that is new to us, say
+        raise RuntimeError(f"{problem.status} {problem.title}")  # for example a new code
     keep_cookies(client, answer)
 
     secret = PrivateApi(client).read_private()

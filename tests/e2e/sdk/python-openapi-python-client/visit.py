@@ -10,7 +10,7 @@ def visit(base_url: str, username: str, password: str) -> str:
         entry = login.sync(client=client, body=Credentials(username, password))
         if isinstance(entry, Problem) and entry.code == "invalid_credentials":
             raise ValueError("Wrong user name or password.")
-        if isinstance(entry, Problem):  # with a code that is new to us, say
+        if isinstance(entry, Problem):  # for example with a new code
             raise RuntimeError(f"{entry.status} {entry.title}")
 
         secret = read_private.sync(client=client)

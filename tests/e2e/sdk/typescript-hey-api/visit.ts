@@ -6,7 +6,7 @@ export async function visit(baseUrl: string, username: string, password: string)
   const client = createClient({ baseUrl, fetch: makeFetchCookie(fetch) }); // keeps the cookie
   const { error } = await cloakroom.login({ client, body: { username, password } });
   if (error?.code === 'invalid_credentials') throw new Error('Wrong user name or password.');
-  if (error) throw new Error(`${error.status} ${error.title}`); // a code that is new to us, say
+  if (error) throw new Error(`${error.status} ${error.title}`); // for example a new code
 
   const secret = await cloakroom.readPrivate({ client });
   const list = await cloakroom.listSessions({ client, query: { limit: 20 } });

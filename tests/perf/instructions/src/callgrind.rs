@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// After an answer was read, the server still goes back to sleep.
+/// After an answer has been read, the server still executes instructions until it sleeps.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// How often the server is started, if it ends before it listens.
+/// How often the server is started if it ends before it listens.
 const ATTEMPTS: u32 = 5;
 
 /// Runs until it is dropped.
@@ -24,13 +24,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this program again, as the server. On a busy machine it may take so long under valgrind that it
-    /// gives up its database.
+    /// Starts this program again as the server. On a busy machine valgrind may be so slow that
+    /// opening the database times out.
     pub fn start() -> Self {
         (0..ATTEMPTS).find_map(|_| Self::try_start()).expect("the server starts")
     }
 
-    /// Its profiles are kept in `target/instructions`, where `callgrind_annotate` reads them.
+    /// The profiles stay in `target/instructions`, where `callgrind_annotate` can read them.
     fn try_start() -> Option<Self> {
         let program = std::env::current_exe().expect("this program has a path");
         let target = program.ancestors().nth(2).expect("it is in target/release");
@@ -59,7 +59,7 @@ impl Server {
         Some(Self { child, folder, hello, service })
     }
 
-    /// Counts from zero.
+    /// Sets the counters to zero.
     pub fn reset(&self) {
         sleep(SETTLE);
         self.command("zero");
@@ -75,7 +75,7 @@ impl Server {
         total.and_then(|total| total.parse().ok()).expect("a profile says its total")
     }
 
-    /// Has valgrind do something to the running server.
+    /// Sends a command to valgrind's gdbserver.
     fn command(&self, command: &str) {
         let process = format!("--pid={}", self.child.id());
         let ended = Command::new("vgdb").args([&process, command]).output().expect("vgdb is there");
@@ -90,7 +90,7 @@ impl Drop for Server {
     }
 }
 
-/// Callgrind numbers them.
+/// Callgrind numbers its profiles.
 fn newest_profile(folder: &Path) -> PathBuf {
     let files =
         fs::read_dir(folder).expect("the folder is there").flatten().map(|file| file.path());

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one connection that is kept: as little as the measurement needs.
+//! A minimal HTTP/1.1 client with one keep-alive connection.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -6,10 +6,10 @@ use std::net::TcpStream;
 
 const PASSWORD: &str = "a password for the measurement";
 
-/// A connection on which one request follows the other.
+/// A connection that sends one request after another.
 pub struct Connection(TcpStream);
 
-/// An answer with the status 200 or 201.
+/// A response with the status 200 or 201.
 pub struct Answer(String);
 
 impl Connection {
@@ -19,7 +19,7 @@ impl Connection {
         Self(stream)
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub fn ask(&mut self, request: &str) -> Answer {
         self.0.write_all(request.as_bytes()).expect("the connection is open");
         let mut text = String::new();

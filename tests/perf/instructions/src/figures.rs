@@ -1,9 +1,10 @@
-//! The committed figures: a line each with the kind of request and its instructions.
+//! The committed figures: one line for each kind of request with its number of instructions.
 
 use std::fmt::Write as _;
 use std::fs;
 
-/// Beyond this a figure is exceeded. Run to run they differ by up to 1 %, as the heap's layout does.
+/// A figure may exceed the committed one by this much. It varies by up to 1 % from run to run, with
+/// the layout of the heap.
 const TOLERANCE_PERCENT: u64 = 5;
 
 const HEADING: &str = "\
@@ -33,7 +34,7 @@ impl Figures {
         print!("{text}");
     }
 
-    /// Prints each figure; false if one is exceeded or has nothing to be compared with.
+    /// Prints each figure; false if one is exceeded or has no committed figure.
     pub fn compare(&self, measured: &[(&str, u64)]) -> bool {
         let mut holds = measured.len() == self.0.len();
         for (name, count) in measured {

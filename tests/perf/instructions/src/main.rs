@@ -1,11 +1,13 @@
-//! Counts the instructions that the server executes in user mode for one request of each kind, and compares
-//! them with the committed figures. `tests/perf/instructions/run` builds and starts it:
+//! Counts the instructions that the server executes in user mode for one request of each kind, and
+//! compares them with the committed figures. `tests/perf/instructions/run` builds and starts it:
 //!
-//! - `cloakroom-instructions FIGURES` compares; exit code 1 if a figure is exceeded by more than 5 %
+//! - `cloakroom-instructions FIGURES` compares; exit code 1 if a figure is exceeded by more than 5
+//!   %
 //! - `cloakroom-instructions FIGURES renew` writes the figures
 //!
-//! CPU time depends on the machine and on what else runs there. Instructions do not: valgrind presents the same
-//! CPU on every x86-64 machine with AVX2, and the server does nothing besides answering (see `service`).
+//! CPU time depends on the machine and on other programs. Instructions do not: valgrind presents
+//! the same CPU on every x86-64 machine with AVX2, and the server does nothing except answering
+//! (see `service`).
 
 mod callgrind;
 mod client;
@@ -16,15 +18,16 @@ use crate::callgrind::Server;
 use crate::client::{Connection, get, login, registration};
 use crate::figures::Figures;
 
-/// The least of this many batches counts: whatever else happens in the process only adds to a batch.
+/// The minimum of this many batches counts, because other work in the process can only add
+/// instructions.
 const BATCHES: usize = 5;
 
-/// Requests of one kind, and how many of them are a batch.
+/// A kind of request, and how many of them are in a batch.
 struct Kind<'a> {
     name: &'static str,
     batch: usize,
     address: &'a str,
-    /// The requests, one after the other.
+    /// The requests in order.
     requests: Box<dyn Iterator<Item = String>>,
 }
 
@@ -49,7 +52,7 @@ fn measure() -> Vec<(&'static str, u64)> {
     let mut setup = Connection::to(at);
     let mut sign_up = |user: &str| setup.ask(&registration(at, user)).session_cookie();
     let [reader, _, _] = ["reader", "many", "signer"].map(&mut sign_up);
-    // each of these cookies is sent once
+    // each of these cookies is sent only once
     let fresh = (0..10 * (BATCHES + 1)).map(|_| setup.ask(&login(at, "many")).session_cookie());
     let fresh: Vec<String> = fresh.map(|cookie| get(at, "/private", &cookie)).collect();
     let hello = server.hello.as_str();
@@ -67,13 +70,13 @@ fn measure() -> Vec<(&'static str, u64)> {
 }
 
 impl<'a> Kind<'a> {
-    /// The same request again and again.
+    /// The same request repeated.
     fn repeat(name: &'static str, batch: usize, address: &'a str, request: String) -> Self {
         Self { name, batch, address, requests: Box::new(std::iter::repeat(request)) }
     }
 
-    /// The instructions of one request, on average over the batch that took the least. The first batch is not
-    /// counted: it fills caches and lets buffers grow.
+    /// The instructions of one request, on average over the batch with the fewest. The first batch
+    /// is not counted, because it fills caches and buffers.
     fn measure(mut self, server: &Server) -> u64 {
         let mut connection = Connection::to(self.address);
         let batches = (0..=BATCHES).map(|_| {

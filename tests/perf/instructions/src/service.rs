@@ -1,11 +1,13 @@
-//! What is measured: a bare poem endpoint and the whole service, both behind Cloakroom's own accept loop.
+//! The measured server: a bare poem endpoint and the whole service, both behind Cloakroom's own
+//! accept loop.
 //!
-//! It is the service of the release build but for this, so that nothing but answering is counted:
+//! The service is that of the release build with these differences, so that only answering is
+//! counted:
 //!
-//! - The tasks besides the requests (audit log, clean-up, key files, revocations of other nodes) do not run, and
-//!   the cache is told that it has read the revocations until tomorrow.
-//! - Passwords are hashed as cheaply as Argon2id can: 8 KiB, one pass.
-//! - Attempts are counted as usual, and none is refused.
+//! - The background tasks (audit log, cleaning, key files, revocation feed) do not run, and the
+//!   cache is told that it has read the revocation feed until tomorrow.
+//! - Passwords are hashed with the cheapest parameters of Argon2id: 8 KiB, one pass.
+//! - Attempts are counted as usual, but none is refused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +23,10 @@ use tokio::net::TcpListener;
 const CHEAPEST: HashCost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves until the process is killed. Prints the addresses of the bare endpoint and of the service.
+/// Serves until the process is killed. Prints the addresses of the bare endpoint and of the
+/// service.
 pub fn serve(folder: &str) {
-    // one worker: with two, the instructions of a request depend on which of them is awake
+    // one worker: with two, the number of instructions depends on which of them is awake
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {

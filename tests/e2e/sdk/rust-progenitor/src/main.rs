@@ -11,7 +11,7 @@ use visit::{connect, problem, visit};
 const USERNAME: &str = "tiangolo";
 const PASSWORD: &str = "secret2";
 
-/// The status and the code that a call is refused with.
+/// The status and the code of a refused call.
 async fn refused<T: Debug>(answer: Result<T, Error<ByteStream>>) -> (u16, String) {
     let error = answer.expect_err("it was not refused");
     let status = error.status().map_or(0, |status| status.as_u16());
@@ -23,10 +23,10 @@ async fn refused<T: Debug>(answer: Result<T, Error<ByteStream>>) -> (u16, String
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let url = env::var("CLOAKROOM_URL").unwrap();
-    // The code that the service answers a wrong password with.
+    // The code that the service sends for a wrong password.
     let wrong_password = env::var("WRONG_PASSWORD").unwrap();
 
-    // Whoever is not signed in is told so, and who has the wrong password, too.
+    // A request without a session and a login with a wrong password are refused.
     let ann = connect(&url).unwrap();
     let answer = ann.read_private().send().await;
     assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
@@ -36,7 +36,7 @@ async fn main() {
     let words = if wrong_password == "invalid_credentials" { "Wrong user" } else { "403 " };
     assert!(message.starts_with(words), "{message}");
 
-    // Two devices sign in; one ends the session of the other.
+    // Two devices sign in, and the second one revokes the session of the first.
     let login = ann.login().body_map(|body| body.username(USERNAME).password(PASSWORD).remember(true));
     let there = login.send().await.unwrap();
     assert!(there.ok);
@@ -56,12 +56,12 @@ async fn main() {
     assert_eq!(refused(answer).await, (403, "session_refused".to_owned()));
     assert_eq!(*here.read_private().send().await.unwrap().username, USERNAME);
 
-    // The lines of the README end that session, too, and their own.
+    // The README's program revokes that session too, and its own at the end.
     assert_eq!(visit(&url, USERNAME, PASSWORD).await.unwrap(), "get some private data");
     let answer = here.read_private().send().await;
     assert_eq!(refused(answer).await, (403, "session_refused".to_owned()));
 
-    // Somebody new registers, changes the password and closes the account.
+    // A new user registers, changes the password and closes the account.
     let bob = connect(&url).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let name = format!("rs-{now:x}");

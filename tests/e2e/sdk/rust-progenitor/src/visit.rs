@@ -11,7 +11,7 @@ pub fn connect(url: &str) -> Result<Client, reqwest::Error> {
     Ok(Client::new_with_client(url, http))
 }
 
-/// Why a call was refused; progenitor leaves `application/problem+json` to be read by us.
+/// Why a call was refused. progenitor does not parse `application/problem+json` itself.
 pub async fn problem(error: Error<ByteStream>) -> Result<types::Problem, String> {
     let Error::ErrorResponse(refusal) = error else { return Err(error.to_string()) };
     let body: Vec<_> = refusal.into_inner().into_inner().try_collect().await.map_err(|e| e.to_string())?;
@@ -25,7 +25,7 @@ pub async fn visit(url: &str, username: &str, password: &str) -> Result<String, 
         let problem = problem(error).await?;
         return Err(match problem.code.as_str() {
             "invalid_credentials" => "Wrong user name or password.".to_owned(),
-            _ => format!("{} {}", problem.status, *problem.title), // a code that is new to us, say
+            _ => format!("{} {}", problem.status, *problem.title), // for example a new code
         });
     }
 
