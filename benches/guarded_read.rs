@@ -1,14 +1,14 @@
-//! What a guarded read costs: `cargo bench --bench guarded_read [-- --rows N] [--seconds S]`.
+//! Measures the cost of a guarded read: `cargo bench --bench guarded_read [-- --rows N] [--seconds
+//! S]`.
 //!
-//! One process serves a bare poem hello, and the real `GET /private` and `GET /forward-auth` through
-//! the same accept loop; another asks for them in alternating rounds. Printed is the server's CPU time
-//! for a request of each, and the ratios, which do not depend on the machine. A service that embeds
-//! Cloakroom is asked for an operation that answers the same; it exits 1 if that costs more than a
-//! twentieth more. `--rows 1000000` puts as
-//! many accounts and sessions into the database first. With `TEST_DATABASE_URL` the same is measured
-//! on that PostgreSQL, in a schema of its own and in turns with SQLite, and what a login takes on both;
-//! exit 1 if the guarded read there costs more than [`BOUND`] of the one on SQLite. `tests/perf/engines`
-//! starts a PostgreSQL for it.
+//! One process serves a bare poem endpoint, `GET /private` and `GET /forward-auth` through the same
+//! accept loop; another process sends requests in alternating rounds. The bench prints the server's
+//! CPU time for a request of each kind, and the ratios, which do not depend on the machine. A
+//! service that embeds Cloakroom has an operation with the same answer; the exit code is 1 if that
+//! costs more than 5 % more. `--rows 1000000` first inserts as many accounts and sessions into the
+//! database. With `TEST_DATABASE_URL` the bench also measures that PostgreSQL, in a new schema and
+//! alternating with SQLite, and logins on both; the exit code is 1 if the guarded read costs more
+//! than [`BOUND`] times the one on SQLite. `tests/perf/engines` starts a PostgreSQL server for it.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of requests fits")]
@@ -36,12 +36,13 @@ use sqlx::Connection;
 use tokio::net::TcpListener;
 
 const PASSWORD: &str = "a password for the bench";
-/// Enough that neither side sleeps between two requests: waking the other would count as cost.
+/// Enough connections that neither side sleeps between two requests: waking the other side would
+/// count as cost.
 const CONNECTIONS: usize = 64;
-/// What a guarded read on PostgreSQL may cost of one on SQLite: neither asks its database.
+/// Limit for a guarded read on PostgreSQL relative to SQLite; neither reads the database.
 const BOUND: f64 = 1.05;
 
-/// What the guard may cost in somebody's service, to what it costs in the program.
+/// Limit for the guard in an embedding service relative to its cost in the program.
 const MOST_IN_AN_EMBEDDER: f64 = 1.05;
 
 /// As much as `GET /private` says.
@@ -155,12 +156,12 @@ async fn bench(rows: i64, seconds: u64) {
     }
 }
 
-/// What is measured, at its address.
+/// A measured service and its address.
 struct Subject {
     name: &'static str,
     at: String,
     cookie: String,
-    /// How many milliseconds it took to open.
+    /// Milliseconds that opening took.
     opened: f64,
 }
 
@@ -183,7 +184,7 @@ impl Subject {
                 requester: Requester::default(),
             };
             let (_, issued) = domain.register(request, login_context).await.unwrap();
-            cookie = format!("session={}", issued.token.expose()); // sent as a client sends it
+            cookie = format!("session={}", issued.token.expose()); // as a client sends it
         }
         let at = serve(app::start_endpoint(config, domain, false, Arc::default())).await;
         Self { name, at, cookie, opened }
@@ -191,13 +192,13 @@ impl Subject {
 }
 
 impl Subject {
-    /// A service that embeds Cloakroom, on the same database; whoever is signed in there is so here.
+    /// A service that embeds Cloakroom on the same database, so that it accepts the same sessions.
     async fn embedded(config: &Config, same: &Self) -> Self {
         let start = Instant::now();
         let environment = Environment::real(config);
         let cloakroom = Cloakroom::among(config.clone(), environment, false).await.unwrap();
         let opened = millis(start.elapsed());
-        // what `mount` puts together and `serve` serves
+        // the endpoint that `mount` builds and `serve` serves
         let about = DocumentInfo::new("Greetings", "1.0.0");
         let guest =
             EmbeddedApi { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
@@ -209,7 +210,7 @@ impl Subject {
     }
 }
 
-/// One login after the other, in turns.
+/// Measures logins one at a time, alternating between the services.
 async fn compare_logins(subjects: &[Subject]) {
     const ROUNDS: usize = 100;
     let mut times = vec![Vec::new(); subjects.len()];
@@ -238,7 +239,7 @@ async fn compare_logins(subjects: &[Subject]) {
     }
 }
 
-/// A schema in the PostgreSQL at `TEST_DATABASE_URL`, if there is one.
+/// A schema in the PostgreSQL server at `TEST_DATABASE_URL`, if there is one.
 struct Schema {
     server: String,
     name: String,
@@ -277,7 +278,7 @@ async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> S
     at
 }
 
-/// The CPU time of this process for each of the requests that another one makes.
+/// This process's CPU time per request that another process sends.
 async fn measure(at: &str, path: &str, cookie: &str, seconds: u64) -> f64 {
     let mut loader = Command::new(std::env::current_exe().unwrap());
     let seconds = seconds.to_string();
@@ -308,10 +309,10 @@ fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10) // Linux counts hundredths of a second here
+    Duration::from_millis(ticks * 10) // Linux counts in hundredths of a second here
 }
 
-/// Asks over a few kept connections for as long as it is told, and prints how often.
+/// Sends requests over several keep-alive connections for this time, and prints their number.
 fn load(at: &str, path: &str, cookie: &str, seconds: u64) {
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n{cookie}\r\n");
@@ -346,7 +347,7 @@ fn ask(stream: &mut TcpStream, request: &str) {
     read(stream);
 }
 
-/// One answer of 200, which fits one read on loopback.
+/// Reads a response with status 200, which fits a single read on loopback.
 fn read(stream: &mut TcpStream) {
     let mut answer = [0; 4096];
     let length = stream.read(&mut answer).unwrap();
@@ -366,12 +367,12 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Puts accounts and sessions into the database, by SQL alone.
+/// Inserts accounts and sessions into the database with SQL.
 async fn fill(config: &Config, rows: i64) {
     let domain = app::open(config, Environment::real(config)).await.unwrap();
     let now = domain.clock.now().millis();
     domain.store.close().await;
-    let address = config.database_url.expose(); // the driver connects with it
+    let address = config.database_url.expose(); // for the driver to connect
     let pool = sqlx::SqlitePool::connect(address).await.unwrap();
     let counted = "with recursive n(i) as (select 1 union all select i + 1 from n where i < $1)";
     let accounts = format!(

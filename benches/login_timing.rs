@@ -1,9 +1,11 @@
-//! Does the time of a refused login tell who exists? `cargo bench --bench login_timing [-- --logins N]`
+//! Measures whether the time of a refused login reveals that an account exists: `cargo bench
+//! --bench login_timing [-- --logins N]`
 //!
-//! One process serves; this one logs in over one connection, in rounds of one login of each kind in
-//! random order: a wrong password, an unknown name, and unknown names of 1 and of 64 characters.
-//! Printed are the difference of the medians and the probability that the one takes longer than the
-//! other (Mann-Whitney, 0.5 when they cannot be told apart). The exit code is 1 beyond the bounds.
+//! One process serves; this one logs in over one connection, in rounds with one login of each kind
+//! in random order: a wrong password, an unknown name, and unknown names of 1 and of 64 characters.
+//! The bench prints the difference of the medians and the probability that one kind takes longer
+//! than the other (Mann-Whitney, 0.5 when they cannot be told apart). The exit code is 1 if a bound
+//! is exceeded.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
@@ -18,9 +20,9 @@ use cloakroom::core::secret::random_bytes;
 
 use crate::house::{Connection, Service, argument, quantile, within};
 
-/// Who guesses a name this well needs hundreds of tries for each.
+/// With such a small difference, an attacker needs hundreds of attempts per name.
 const AUC: f64 = 0.05;
-/// Milliseconds; noise on a network is more.
+/// Milliseconds; the noise of a network is larger.
 const DIFFERENCE: f64 = 1.0;
 
 fn main() -> ExitCode {
@@ -56,7 +58,7 @@ fn shuffled() -> [usize; 4] {
     kinds
 }
 
-/// A name of this kind; unknown ones are new each time.
+/// A name of this kind; unknown names are new each time.
 fn name(kind: usize, round: usize) -> String {
     match kind {
         0 => "somebody".to_owned(),
@@ -66,7 +68,7 @@ fn name(kind: usize, round: usize) -> String {
     }
 }
 
-/// How many milliseconds a login took that was refused.
+/// Milliseconds until a login was refused.
 fn refused(connection: &mut Connection, name: &str) -> f64 {
     let request = house::login(name, "not the password at all");
     let start = Instant::now();
@@ -76,7 +78,7 @@ fn refused(connection: &mut Connection, name: &str) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Are two kinds alike within the bounds?
+/// Checks that two kinds are alike within the bounds.
 fn told_apart(what: &str, one: &[f64], other: &[f64]) -> bool {
     let median = |times: &[f64]| {
         let mut sorted = times.to_vec();
@@ -91,7 +93,8 @@ fn told_apart(what: &str, one: &[f64], other: &[f64]) -> bool {
     difference && apart
 }
 
-/// The probability that one of these takes longer than one of those; equal ones count half.
+/// The probability that a value of the first kind is larger than one of the second; equal values
+/// count half.
 fn auc(one: &[f64], other: &[f64]) -> f64 {
     let mut wins = 0.0;
     for this in one {

@@ -1,15 +1,16 @@
-//! What logins cost, and whom: `cargo bench --bench logins [-- --rounds N] [-- --threads N]`.
+//! Measures the cost of logins and their effect on other requests: `cargo bench --bench logins [--
+//! --rounds N] [-- --threads N]`.
 //!
-//! One process serves; this one asks. In short turns, since a machine is not as fast from one
-//! minute to the next, it compares
-//! - the rate of bare Argon2id on as many threads as the service hashes on with the logins answered,
-//! - guarded reads offered at 1,000 a second, at their time whether or not the ones before are
-//!   answered, beside nothing, beside bare Argon2id at the same priority, and beside 200 clients
-//!   who log in,
-//! - the resident memory of the service with what it was at rest.
+//! One process serves; this one sends requests. In short turns, because the speed of a machine
+//! varies from one minute to the next, it compares
+//! - the rate of bare Argon2id on as many threads as the service hashes on with the rate of
+//!   answered logins,
+//! - guarded reads sent at 1,000 a second, whether or not earlier ones are answered: without other
+//!   load, during bare Argon2id at the same priority, and during logins of 200 clients,
+//! - the resident memory of the service with its memory at rest.
 //!
-//! It does so with one core left to what is not hashing, and with every core hashing. The exit code
-//! is 1 beyond the bounds.
+//! It measures with one core left for other work than hashing, and with every core hashing. The
+//! exit code is 1 if a bound is exceeded.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
@@ -28,14 +29,14 @@ use cloakroom::domain::passwords::cost::Argon2Params;
 use crate::house::reads::{Reads, read};
 use crate::house::{PASSWORD, Service, argument, login, within};
 
-/// As many clients log in while their rate is measured: somebody always waits, and nobody is told
-/// to come back.
+/// Clients while the rate of logins is measured: enough that some login always waits, and few
+/// enough that none is refused.
 const FEW: usize = 16;
-/// As many while the reads are measured.
+/// Clients while reads are measured.
 const MANY: usize = 200;
-/// Reads a second.
+/// Reads per second.
 const READS: u32 = 1000;
-/// As long does each thing take that is compared.
+/// Time for each measurement.
 const TURN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -55,12 +56,12 @@ fn main() -> ExitCode {
     if held.into_iter().all(|held| held) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Compares everything on as many threads that hash, in short turns: a machine is not as fast from
-/// one minute to the next. Do the bounds hold?
+/// Measures everything with this number of hashing threads, in short turns because the speed of a
+/// machine varies. Returns whether the bounds hold.
 fn compare(threads: usize, rounds: u32) -> bool {
     println!("{threads} of {} cores hash", available_parallelism().unwrap());
     let mut names: Vec<String> = (0..MANY).map(|n| format!("user{n}")).collect();
-    names.push("reader".to_owned()); // whose session no later one pushes out
+    names.push("reader".to_owned()); // no later login pushes out this account's session
     let service = Service::with_accounts(&names, Some(threads));
     sleep(Duration::from_secs(1));
     let rest = service.memory("VmRSS");
@@ -97,7 +98,7 @@ fn compare(threads: usize, rounds: u32) -> bool {
     let ratio = beside_logins.p99() / beside_hashes.p99();
     let bounds = [
         within("bare hashes for each login answered", bare / answered, most_hashes(threads)),
-        // what hashing itself costs a reader is the scheduler's, whatever the priority
+        // what hashing itself costs a reader is up to the scheduler, regardless of priority
         within("p99 of reads, beside logins to bare hashes", ratio, 1.5),
         within("reads refused", refused, 0.0),
         within("memory above rest, MiB", most - rest, 20.0 * threads as f64 + 32.0),
@@ -106,14 +107,14 @@ fn compare(threads: usize, rounds: u32) -> bool {
     bounds.into_iter().all(|is_met| is_met)
 }
 
-/// As many bare hashes may be made in the time of a login: what it needs beside its hash, some 2 ms
-/// with the client's part, has a core of its own unless all of them hash.
+/// The number of bare hashes allowed in the time of a login. Apart from the hash, a login needs
+/// some 2 ms including the client's part, which has its own core unless all cores hash.
 fn most_hashes(threads: usize) -> f64 {
     if threads < available_parallelism().unwrap().get() { 1.0 / 0.95 } else { 1.0 / 0.85 }
 }
 
-/// Does something while as many threads as the service's hash at their priority, in memory that is
-/// used again like theirs; how many hashes a second that made.
+/// Runs `meanwhile` while as many threads as the service's hash at their priority, reusing memory
+/// as they do. Returns the hashes per second.
 fn while_hashing<T>(threads: usize, meanwhile: impl FnOnce() -> T) -> (f64, T) {
     let Argon2Params { memory_kib, passes, lanes } = Argon2Params::DEFAULT;
     let params = Params::new(memory_kib, passes, lanes, Some(32)).unwrap();
@@ -135,7 +136,7 @@ fn while_hashing<T>(threads: usize, meanwhile: impl FnOnce() -> T) -> (f64, T) {
         for _ in 0..threads {
             scope.spawn(hash);
         }
-        sleep(Duration::from_millis(100)); // until their memory is there
+        sleep(Duration::from_millis(100)); // until their memory is allocated
         let (start, before) = (Instant::now(), count.load(Relaxed));
         let outcome = meanwhile();
         let hashes = f64::from(count.load(Relaxed) - before) / start.elapsed().as_secs_f64();
@@ -144,7 +145,7 @@ fn while_hashing<T>(threads: usize, meanwhile: impl FnOnce() -> T) -> (f64, T) {
     })
 }
 
-/// How clients fared who logged in.
+/// The result of clients that logged in.
 struct Crowd {
     a_second: f64,
     told_to_come_back: u32,
@@ -156,8 +157,8 @@ impl std::fmt::Display for Crowd {
     }
 }
 
-/// Lets so many clients log in, one login after the other, and does something meanwhile. Who is
-/// told to come back comes back when told.
+/// Lets clients log in, one login after the other, while `meanwhile` runs. A client that is told to
+/// retry waits as long as the response says.
 fn while_they_log_in<T>(
     service: &Service,
     clients: usize,
@@ -168,13 +169,14 @@ fn while_they_log_in<T>(
         for n in 0..clients {
             let (good, busy, is_over) = (&good, &busy, &is_over);
             scope.spawn(move || {
-                // people do not begin all at once; who comes back after a second would do so for ever
+                // spreads the clients, because those that retry after a second would otherwise stay
+                // together
                 sleep(
                     Duration::from_secs(1) * u32::try_from(n).unwrap()
                         / u32::try_from(clients).unwrap(),
                 );
                 let mut connection = service.connect();
-                // each login by another account: none gets so many sessions that old ones must end
+                // each login uses another account, so that none reaches the limit of sessions
                 for user in (n..MANY).step_by(clients).cycle() {
                     if is_over.load(Relaxed) {
                         break;
@@ -192,7 +194,7 @@ fn while_they_log_in<T>(
                 }
             });
         }
-        sleep(Duration::from_millis(1500)); // until all of them are at it
+        sleep(Duration::from_millis(1500)); // until all clients have started
         let (start, before) = (Instant::now(), good.load(Relaxed));
         let told_before = busy.load(Relaxed);
         let outcome = meanwhile();

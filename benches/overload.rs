@@ -1,17 +1,18 @@
-//! What becomes of everybody when ten times as many log in as can:
-//! `cargo bench --bench overload [-- --seconds S]`.
+//! Measures an overload: ten times as many logins as the service can handle: `cargo bench
+//! --bench overload [-- --seconds S]`.
 //!
-//! The program itself serves, with every limit in force; this one asks, in threads that share its cores.
-//! 500 guarded reads a second go on throughout. In one run it measures
-//! - the reads alone, and one login after the other,
-//! - the most logins a second: 16 clients, each with one login after the other,
-//! - ten times as many, offered at their time whether or not the ones before are answered,
-//! - when a login takes as long again as before.
+//! The program itself serves, with every limit in force; this process sends requests from threads
+//! that share its cores. 500 guarded reads a second are sent throughout. One run measures
+//! - the reads without load, and one login after the other,
+//! - the maximum rate of logins: 16 clients, each with one login after the other,
+//! - ten times that rate, sent at fixed times whether or not earlier logins are answered,
+//! - how soon a login takes as long again as before.
 //!
-//! The second and the third take turns, since a machine is not as fast from one minute to the next. What
-//! the clients take of the cores is nobody's to hash on: logins are compared by the time that is left.
+//! The second and the third alternate, because the speed of a machine varies from one minute to the
+//! next. The cores that the clients use are not available for hashing, so logins are compared by
+//! the CPU time that is left.
 //!
-//! The exit code is 1 beyond the bounds.
+//! The exit code is 1 if a bound is exceeded.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::cast_precision_loss, reason = "a count of logins fits")]
@@ -28,24 +29,25 @@ use std::time::{Duration, Instant};
 use crate::house::reads::{Reads, read};
 use crate::house::{PASSWORD, Service, argument, login, own_cpu, quantile, within};
 
-/// Reads a second.
+/// Reads per second.
 const READS: u32 = 500;
-/// Clients that reach the most logins a second: somebody always waits, and nobody is refused.
+/// Clients that reach the maximum rate of logins: enough that some login always waits, and few
+/// enough that none is refused.
 const FEW: usize = 16;
-/// Turns of either kind.
+/// Number of turns of each kind.
 const TURNS: u32 = 5;
-/// Offered, to what can be answered.
+/// The rate of logins that are sent, relative to the maximum.
 const TIMES: f64 = 10.0;
-/// Connections that logins are offered by. As many wait as fit the queue, each for an expected two
-/// seconds at the most (three, then it is refused), and the others are refused at once: one is always
-/// free.
+/// Connections for the logins. As many logins wait as fit the queue, each for an expected two
+/// seconds at most (above three it is refused), and the others are refused immediately, so some
+/// connection is always free.
 const OFFERING: usize = 256;
-/// So many users that none has two logins under way. All of them come over loopback, which is one
-/// address to the hash queue, so each user has a share of the same size, and none displaces another: a
-/// refusal comes at once and not after a wait. 64 slots and ten times the peak leave room for that at any
-/// speed.
+/// Enough users that none has two logins in progress. All of them come over loopback, which the
+/// hash queue counts as one address, so each user has an equal share and none displaces another: a
+/// refusal comes immediately and not after a wait. 64 slots and ten times the maximum leave room
+/// for that at any speed.
 const PEOPLE: usize = 4000;
-/// A login is as quick as it was, if the machine had other things to do.
+/// Tolerance for the speed of a login afterwards, for a busy machine.
 const SOME: f64 = 5.0;
 
 fn main() -> ExitCode {
@@ -112,7 +114,7 @@ fn main() -> ExitCode {
     println!("{:<44} {:9.3}", "p99 of reads, to that alone", beside.p99() / alone.p99());
     println!("{:<44} {:9.3}", "most logins to those answered", peak / answered);
     let left = |clients: f64| threads as f64 - clients / time.as_secs_f64();
-    // a machine is not as fast from one ten seconds to the next
+    // short runs vary more
     let least = if seconds < 60 { 0.8 } else { 0.9 };
     let bounds = [
         within(
@@ -123,7 +125,7 @@ fn main() -> ExitCode {
         within("p99 of refusals, ms", quantile(&refused, 0.99), 250.0),
         within("answered neither 200, nor 503 and when", f64::from(failed), 0.0),
         within("p99 of reads, ms", beside.p99(), 50.0),
-        // threads that hash cost a reader what they cost, whatever their priority: see `logins`
+        // the cost of hashing threads for a reader does not depend on their priority: see `logins`
         within(
             "p99 of reads, to that beside the 16",
             beside.p99() / beside_few.p99().max(alone.p99()),
@@ -136,14 +138,14 @@ fn main() -> ExitCode {
     if bounds.into_iter().all(|is_met| is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// How long a login takes on a connection of its own, in milliseconds; for ever if it is refused.
+/// The milliseconds of a login on a new connection; infinite if it is refused.
 fn one_login(service: &Service) -> f64 {
     let start = Instant::now();
     let answer = service.connect().ask(&login("visitor", PASSWORD));
     if answer.status() == 200 { start.elapsed().as_secs_f64() * 1e3 } else { f64::INFINITY }
 }
 
-/// After how many seconds three logins one after the other take no longer than this.
+/// The seconds until three logins in a row take no longer than this.
 fn as_quick_again(service: &Service, millis: f64) -> f64 {
     let ended = Instant::now();
     let mut quick = Vec::new();
@@ -158,7 +160,7 @@ fn as_quick_again(service: &Service, millis: f64) -> f64 {
     quick.first().copied().unwrap_or(f64::INFINITY)
 }
 
-/// Logins a second while few clients do nothing else.
+/// Logins per second of a few clients that do nothing else.
 fn most_logins(service: &Service, time: Duration) -> f64 {
     let (count, start) = (AtomicU32::new(0), Instant::now());
     thread::scope(|scope| {
@@ -180,15 +182,15 @@ fn most_logins(service: &Service, time: Duration) -> f64 {
     f64::from(count.into_inner()) / start.elapsed().as_secs_f64()
 }
 
-/// What became of logins that were offered: how long they took in milliseconds, from when they were due.
+/// The results of logins sent at fixed times, in milliseconds from when they were due.
 #[derive(Default)]
 struct Offered {
     good: Vec<f64>,
-    /// Those of them that were answered before the end of what was offered.
+    /// Those of them that were answered before the last login was due.
     in_time: u32,
     refused: Vec<f64>,
     failed: u32,
-    /// The most that one was sent after it was due, in milliseconds.
+    /// The longest delay between the due time and the sending of a login, in milliseconds.
     late: f64,
 }
 
@@ -202,7 +204,7 @@ impl Offered {
     }
 }
 
-/// Offers so many logins a second, each at its time.
+/// Sends this number of logins per second, each at its due time.
 fn offer(service: &Service, a_second: f64, time: Duration) -> Offered {
     let (next, all) = (AtomicU32::new(0), Mutex::new(Offered::default()));
     let start = Instant::now() + Duration::from_millis(200); // by then all are connected

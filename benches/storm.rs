@@ -1,13 +1,14 @@
-//! What other users notice when one browser tab sends `getSession` 500 times at once, again and again:
-//! `cargo bench --bench storm [-- --turns N]`.
+//! Measures what other users notice when one browser tab repeatedly sends 500 `getSession` requests
+//! at the same time: `cargo bench --bench storm [-- --turns N]`.
 //!
-//! The program itself serves; this one sends the requests. A browser opens six connections to a server that speaks
-//! HTTP/1.1 to it, and sends one request after the other on each. In every turn the reads of another user are
-//! measured first without the tab, then with it; what is compared are the medians of the turns, since a machine is
-//! not as fast from one minute to the next.
+//! The program itself serves; this process sends the requests. A browser opens six connections to
+//! an HTTP/1.1 server and sends one request after the other on each. In every turn the reads of
+//! another user are measured first without the tab, then with it. The medians of the turns are
+//! compared, because the speed of a machine varies from one minute to the next.
 //!
-//! The tab is a process of its own at the lowest priority: in production it runs on another machine, and here it
-//! must not take the cores from the service and the other user, whose time is what is measured.
+//! The tab is a separate process at the lowest priority: in production it runs on another machine,
+//! so here it must not take the cores from the service and the other user, whose reads are
+//! measured.
 //!
 //! The exit code is 1 if the 99th percentile with the tab exceeds twice the one without it.
 
@@ -26,18 +27,18 @@ use std::time::{Duration, Instant};
 use crate::house::reads::{Reads, read};
 use crate::house::{Connection, PASSWORD, Service, argument, login, quantile, within};
 
-/// Reads of the other user a second.
+/// Reads of the other user per second.
 const READS: u32 = 500;
 /// Requests of a storm.
 const REQUESTS: usize = 500;
-/// From the beginning of a storm to that of the next one.
+/// Time from the start of one storm to the next.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Connections of a browser to one server.
 const CONNECTIONS: usize = 6;
 /// Time for each of the two measurements of a turn.
 const MEASUREMENT: Duration = Duration::from_secs(3);
 const DEFAULT_TURNS: usize = 7;
-/// The highest 99th percentile with the tab, to that without it.
+/// Limit for the 99th percentile with the tab, relative to the one without.
 const MAX_RATIO: f64 = 2.0;
 
 fn main() -> ExitCode {
@@ -106,7 +107,7 @@ fn read_during_storms(service: &Service, reader: &str, tab: &str) -> Reads {
     reads
 }
 
-/// What the tab does for the time of a measurement.
+/// Sends the tab's storms during one measurement.
 fn send_storms(address: &str, cookie: &str) {
     let request = format!("GET /session HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
     let count = MEASUREMENT.as_millis() / INTERVAL.as_millis();
@@ -115,7 +116,7 @@ fn send_storms(address: &str, cookie: &str) {
         let mut connection = Connection::to(address);
         let mut busy = Duration::ZERO;
         for _ in 0..count {
-            start.wait(); // all connections begin together, and each as often
+            start.wait(); // all connections start together, with the same number of storms
             let begun = Instant::now();
             for _ in 0..REQUESTS.div_ceil(CONNECTIONS) {
                 assert_eq!(connection.ask(&request).status(), 200);

@@ -1,8 +1,9 @@
-//! A service that has no accounts and no sessions: it takes access tokens that Cloakroom issues for
-//! it, and verifies them by the public keys alone.
+//! An example of a service without accounts and sessions: it accepts access tokens that Cloakroom
+//! issues for it, and verifies them with Cloakroom's public keys.
 //!
-//! `cargo run --example verify_only -- http://127.0.0.1:8000 https://api.example.org 127.0.0.1:8002`:
-//! where Cloakroom is, what it calls this service in `tokens.audiences`, and where to listen.
+//! `cargo run --example verify_only -- http://127.0.0.1:8000 https://api.example.org
+//! 127.0.0.1:8002`: the arguments are Cloakroom's URL, the name of this service in
+//! `tokens.audiences`, and the address to listen on.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -18,19 +19,20 @@ use serde::Deserialize;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// The keys are asked for again after this, as Cloakroom says of them, …
+/// The keys are fetched again after this time, as Cloakroom's response says, …
 const KEPT: Duration = Duration::from_mins(5);
-/// … or for a name that is new, but no more often than this, whatever anybody sends.
+/// … or for an unknown key id, but at most this often, so that invalid tokens cannot cause more
+/// requests.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
-/// Says who sent a token that Cloakroom issued for this service.
+/// Verifies access tokens that Cloakroom issued for this service.
 struct Verifier {
     cloakroom: String,
     audience: String,
     keys: RwLock<(Instant, HashMap<String, DecodingKey>)>,
 }
 
-/// The header, and nothing beside it: what this does not know might be critical.
+/// The token's header. Unknown members are refused, because they might be critical.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -39,7 +41,8 @@ struct Head {
     kid: String,
 }
 
-/// What is looked at. Each is of one form; a list or a number in quotes is none of them.
+/// The claims that this service reads. Each has one accepted type; a list, or a number in quotes,
+/// is refused.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -55,14 +58,15 @@ impl Verifier {
         Ok(Self { cloakroom, audience, keys })
     }
 
-    /// The account's id, if the token is good.
+    /// The account's id, if the token is valid.
     fn verify(&self, token: &str) -> Option<String> {
         let head = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
         let head: Head = serde_json::from_slice(&head).ok()?;
         if head.typ != "at+jwt" || head.alg != Algorithm::EdDSA {
             return None;
         }
-        // the library's own checks take a missing `iss` and a minute after `exp`: ours stand below
+        // the library accepts a missing `iss` and a minute after `exp`, so the claims are checked
+        // below
         let mut signature_alone = Validation::new(Algorithm::EdDSA);
         signature_alone.required_spec_claims.clear();
         (signature_alone.validate_exp, signature_alone.validate_aud) = (false, false);
@@ -70,7 +74,7 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone).ok()?.claims;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let is_ours = claims.iss == self.cloakroom && claims.aud == self.audience;
-        // two machines' clocks may differ by a minute
+        // the clocks of two machines may differ by a minute
         (is_ours && now < claims.exp && claims.iat <= now + 60).then_some(claims.sub)
     }
 
@@ -85,7 +89,8 @@ impl Verifier {
         }
         let mut keys = self.keys.write().ok()?;
         if keys.0 == at {
-            // nobody else was faster; Cloakroom may be away, and its keys stay for now
+            // no other request has fetched them meanwhile; if Cloakroom is unreachable, the known
+            // keys stay in use
             let fetched = fetch(&self.cloakroom).unwrap_or_else(|_| keys.1.clone());
             *keys = (Instant::now(), fetched);
         }
@@ -110,7 +115,7 @@ struct Caller(String);
 
 async fn caller(request: &Request, bearer: Bearer) -> Option<String> {
     let verifier = *request.data::<&'static Verifier>()?;
-    // new keys are waited for on a thread that may wait
+    // fetching keys blocks, so it runs on a thread that may block
     tokio::task::spawn_blocking(move || verifier.verify(&bearer.token)).await.ok()?
 }
 

@@ -1,4 +1,4 @@
-//! The service as a process of its own, with accounts to log in to, and connections to ask it by.
+//! The service as a separate process with accounts to log in to, and connections to it.
 
 pub mod reads;
 
@@ -23,8 +23,8 @@ use tokio::runtime::Runtime;
 
 pub const PASSWORD: &str = "a password for the bench";
 
-/// The one place that says how the service under test is set up: as usual, but everybody may try as
-/// often as they like. Tries are counted all the same.
+/// The settings of the service under test: the defaults without a rate limit. Attempts are still
+/// counted.
 fn set_up(folder: &Path) -> (Config, Environment) {
     let mut settings = Settings { data_dir: Some(folder.to_owned()), ..Settings::default() };
     settings.passwords.threads = argument("--threads").map(|threads| threads.parse().unwrap());
@@ -40,7 +40,7 @@ pub fn argument(name: &str) -> Option<String> {
     arguments.get(at + 1).cloned()
 }
 
-/// Serves what is in the folder, as this process, until it is killed.
+/// Serves the database in the folder in this process until it is killed.
 pub fn serve(folder: &str) {
     Runtime::new().unwrap().block_on(async {
         let (config, environment) = set_up(Path::new(folder));
@@ -52,7 +52,7 @@ pub fn serve(folder: &str) {
     });
 }
 
-/// The service, running. It ends when it is dropped.
+/// A running service. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Service {
     pub at: String,
@@ -61,8 +61,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts this program again, with `--serve`, on a database that has the accounts. `threads`
-    /// hash, or as many as usual.
+    /// Starts this program again with `--serve`, on a database with these accounts. `threads` is
+    /// the number of hashing threads, or `None` for the default.
     pub fn with_accounts(names: &[String], threads: Option<usize>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Runtime::new().unwrap().block_on(add(folder.path(), names));
@@ -77,8 +77,8 @@ impl Service {
         Self { at: at.trim().to_owned(), child, _folder: folder }
     }
 
-    /// Starts the program itself, with every limit in force, on a database that has the accounts.
-    /// `BINARY` names another than the one that was built with this one.
+    /// Starts the program itself, with every limit in force, on a database with these accounts.
+    /// `BINARY` names another program than the one built with this bench.
     pub fn of_program(names: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = std::env::var("BINARY");
@@ -112,7 +112,8 @@ impl Service {
         Connection::to(&self.at)
     }
 
-    /// A line of the process's status, in MiB: `VmRSS` is what is resident, `VmHWM` the most ever.
+    /// A line of the process's status, in MiB: `VmRSS` is the resident memory, `VmHWM` its maximum
+    /// until now.
     pub fn memory(&self, line: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|text| text.starts_with(line)).unwrap();
@@ -120,7 +121,7 @@ impl Service {
     }
 }
 
-/// The hash of the password at the price of today, as an import has it.
+/// A hash of the password with the current default parameters, as an import contains it.
 fn own_hash() -> String {
     let Argon2Params { memory_kib, passes, lanes } = Argon2Params::DEFAULT;
     let params = Params::new(memory_kib, passes, lanes, Some(32)).unwrap();
@@ -150,7 +151,7 @@ async fn add(folder: &Path, names: &[String]) {
     domain.store.close().await;
 }
 
-/// A kept connection on which one request follows the other.
+/// A keep-alive connection that sends one request after another.
 #[derive(Debug)]
 pub struct Connection(TcpStream);
 
@@ -161,10 +162,10 @@ impl Connection {
         Self(stream)
     }
 
-    /// Asks, waits, and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub fn ask(&mut self, request: &str) -> Answer {
         self.0.write_all(request.as_bytes()).unwrap();
-        let mut bytes = [0; 8192]; // the longest answer here has two kilobytes
+        let mut bytes = [0; 8192]; // the longest response here has two kilobytes
         let mut length = 0;
         loop {
             let read = self.0.read(&mut bytes[length..]).unwrap();
@@ -180,7 +181,7 @@ impl Connection {
     }
 }
 
-/// An answer as it came.
+/// A response as text.
 #[derive(Debug)]
 pub struct Answer(String);
 
@@ -189,14 +190,14 @@ impl Answer {
         self.0[9..12].parse().unwrap()
     }
 
-    /// The value of a header that is there.
+    /// The value of a header, which must be present.
     pub fn header(&self, name: &str) -> &str {
         let value = self.0.split(&format!("\r\n{name}: ")).nth(1).unwrap();
         value.lines().next().unwrap()
     }
 }
 
-/// The text of a login.
+/// A login request.
 pub fn login(username: &str, password: &str) -> String {
     let body = format!(r#"{{"username":"{username}","password":"{password}"}}"#);
     let mut request = "POST /login HTTP/1.1\r\nHost: localhost\r\n".to_owned();
@@ -206,15 +207,15 @@ pub fn login(username: &str, password: &str) -> String {
     request
 }
 
-/// The seconds of a core that this process has used so far, to a hundredth.
+/// CPU seconds that this process has used until now, to a hundredth.
 pub fn own_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields = stat.rsplit_once(')').unwrap().1; // what is before may have spaces
+    let fields = stat.rsplit_once(')').unwrap().1; // the name before it may contain spaces
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks.map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }
 
-/// The value that this part of them does not exceed.
+/// The quantile of sorted values for this part of them.
 pub fn quantile(sorted: &[f64], part: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     #[expect(clippy::cast_precision_loss, reason = "a count of samples fits")]
@@ -222,7 +223,7 @@ pub fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted[at]
 }
 
-/// Says whether a bound is met, and by how much.
+/// Prints whether a bound is met and the value.
 pub fn within(what: &str, value: f64, bound: f64) -> bool {
     let holds = value <= bound;
     println!(

@@ -1,14 +1,15 @@
-//! Guarded reads at a steady rate, and how long they took.
+//! Guarded reads at a steady rate, and how long they take.
 
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use super::{Service, quantile};
 
-/// The connections they come by: one that waits 40 ms delays the next on it.
+/// Number of connections for the reads: a read that takes 40 ms delays the next one on its
+/// connection.
 const READERS: u32 = 40;
 
-/// How long guarded reads took, in milliseconds, and how many were not answered 200.
+/// The times of guarded reads in milliseconds, and the number of those not answered with 200.
 #[derive(Debug, Default)]
 pub struct Reads {
     pub times: Vec<f64>,
@@ -40,8 +41,8 @@ impl Reads {
     }
 }
 
-/// Offers reads at their times, whether or not those before are answered. What a read takes counts
-/// from the instant it was due.
+/// Sends reads at fixed times, whether or not earlier ones are answered. The time of a read counts
+/// from the instant at which it was due.
 pub fn read(service: &Service, cookie: &str, a_second: u32, time: Duration) -> Reads {
     let request = format!("GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
     let step = Duration::from_secs(1) / a_second;

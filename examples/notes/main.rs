@@ -1,4 +1,5 @@
-//! Notes of one's own: a whole service with accounts, sessions, a table, a page and a document.
+//! An example of a whole service that embeds Cloakroom: accounts, sessions, a table, a page and an
+//! OpenAPI document.
 //!
 //! `cargo run --example notes`, then open <http://127.0.0.1:8000/>.
 
@@ -144,7 +145,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sql = SqlStr::from_static(include_str!("migrations/0001_notes.sql"));
     let first = Migration::new(1, "notes".into(), MigrationType::Simple, sql, false);
     let mut migrations = Migrator::with_migrations(vec![first]);
-    migrations.dangerous_set_table_name("_notes_migrations"); // Cloakroom notes its own in sqlx's
+    // Cloakroom records its own in sqlx's default table
+    migrations.dangerous_set_table_name("_notes_migrations");
     migrations.run(&pool).await?;
     let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0").description("One's own notes.");
     let notes = notes.license(LicenseObject::new("MIT").url("https://spdx.org/licenses/MIT"));

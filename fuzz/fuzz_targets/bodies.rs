@@ -1,5 +1,5 @@
-//! The body of a sign-in. What is a form is read; then the same fields as JSON, and both must say the
-//! same: the same credentials, or the same errors. The input is read as JSON, too, and printed again.
+//! Fuzzes the body of a sign-in. A form is read, then the same fields as JSON; both must give the
+//! same credentials or the same errors. The input is also read as JSON and printed again.
 
 #![no_main]
 
@@ -13,10 +13,10 @@ use url::form_urlencoded;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The most bytes of a body.
+/// Maximum bytes of a body.
 const LIMIT: usize = 16 * 1024;
 
-/// The name, the password, and whether to stay signed in; or what is wrong.
+/// The username, the password and the flag to stay signed in, or the errors.
 type Read = Result<(String, String, bool), String>;
 
 fn read(kind: &str, body: &[u8]) -> Read {
@@ -29,7 +29,7 @@ fn read(kind: &str, body: &[u8]) -> Read {
     Ok((view.username, view.password.0.expose().to_owned(), view.remember))
 }
 
-/// What is said about a body that is refused; it keeps to what the document promises.
+/// The problem of a refused body, checked against what the OpenAPI document promises.
 fn about(failure: &ApiError) -> String {
     let problem = fuzzing::problem(failure);
     let length = |of: &Value| of.as_str().expect("a text").chars().count();
@@ -44,7 +44,7 @@ fn about(failure: &ApiError) -> String {
     problem.to_string()
 }
 
-/// A JSON object with these members, repeated ones included.
+/// A JSON object with these members, including duplicates.
 fn json<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> String {
     let members: Vec<_> =
         members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
@@ -54,9 +54,9 @@ fn json<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> String {
 fuzz_target!(|data: &[u8]| {
     let as_form = read(FORM, data);
     let pairs: Vec<_> = form_urlencoded::parse(data).collect();
-    // a form says yes by a text, and JSON does not
+    // a flag is text in a form and a boolean in JSON
     let has_flag = pairs.iter().any(|(name, _)| name == "remember");
-    // what is no UTF-8, before or after it is decoded, is refused here, and by others replaced
+    // invalid UTF-8 is refused by the service, while the form parser here replaces it
     let is_replaced = std::str::from_utf8(data).is_err()
         || pairs.iter().any(|(name, value)| format!("{name}{value}").contains('\u{fffd}'));
     if !has_flag && !is_replaced {

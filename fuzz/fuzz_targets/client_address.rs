@@ -1,6 +1,6 @@
-//! The address of a client: an untrusted peer's headers count for nothing, and behind a trusted proxy no
-//! client takes the address of another one. The first line of the input is `X-Forwarded-For`; the next
-//! ones are `Forwarded` fields, which change nothing.
+//! Fuzzes the client address: headers of an untrusted peer are ignored, and no client behind a
+//! trusted proxy gets the address of another. The first line of the input is `X-Forwarded-For`; the
+//! next ones are `Forwarded` fields, which have no effect.
 
 #![no_main]
 
@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     }
     assert_eq!(client(&proxies, STRANGER, &fields).to_string(), STRANGER);
 
-    // whoever is found stands in a header; an address of a proxy only if nobody else does
+    // the result is an address from a header, and that of a proxy only if there is no other
     let found = client(&proxies, PROXY, &fields);
     let written = String::from_utf8_lossy(data);
     let words = written.split([',', ';', '=', '"', ' ', '\t', '\n', '[', ']']);
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
     });
     assert!(found == proxy || addresses.any(|address: IpAddr| address == found), "{found}");
 
-    // a proxy adds its own word behind the client's: the client's own does not matter
+    // a proxy appends the client's address, so what the client sent has no effect
     let of = |name: &str| -> Vec<_> {
         fields.iter().filter(|(known, _)| *known == name).cloned().collect()
     };

@@ -1,5 +1,5 @@
-//! The session cookie among others: one value counts, two that differ are refused, and reading is
-//! what RFC 6265 says it is. Each line of the input is a `Cookie` field.
+//! Fuzzes the session cookie among other cookies: one value counts, two different values are
+//! refused, and parsing follows RFC 6265. Each line of the input is a `Cookie` field.
 
 #![no_main]
 
@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
         request.headers_mut().append(header::COOKIE, field);
         for pair in line.split(|byte| *byte == b';') {
             let pair = pair.trim_ascii();
-            // an empty value counts as none, and one that is no text is refused like any wrong one
+            // an empty value counts as no cookie, and one that is not text is refused like any
+            // invalid value
             if let Some(value) = pair.strip_prefix(b"session=").filter(|value| !value.is_empty()) {
                 values.push(std::str::from_utf8(value).unwrap_or("?"));
             }
@@ -35,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(cookie.of(&request), expected);
     assert_eq!(cookie.all(&request), values);
 
-    // what is set is what is read
+    // a value that is set is read back unchanged
     if let [value] = values[..] {
         let set = cookie.set(&SessionToken::new(value.to_owned()), None);
         let sent = set.split_once("; Path=/; HttpOnly; SameSite=Lax").expect("its attributes").0;

@@ -1,5 +1,5 @@
-//! Hashes that other systems made: what is read is bounded, says nothing of itself, and can be
-//! compared with; what is not read never gets anybody in.
+//! Fuzzes password hashes of other systems: a hash that is accepted has bounded costs, prints
+//! nothing of itself and can be verified; a hash that is refused never lets a user in.
 
 #![no_main]
 
@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
 const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
-/// What is dearer is read, and not compared with: a thousand of them a second are tried.
+/// More expensive hashes are parsed but not verified, because a thousand are tried per second.
 const DEAR: i64 = 1_000;
 
 static HASHER: LazyLock<(Runtime, Hasher)> = LazyLock::new(|| {
@@ -37,10 +37,11 @@ fuzz_target!(|text: &str| {
         Err(_) => (ImportedHash::add_marker(text), 0),
     };
     if micros <= DEAR {
-        // a stored hash is right by guessing its 128 bits
+        // a guessed password cannot match the 128 bits of a stored hash
         assert_eq!(matches!(verdict(stored), Verification::Wrong), read.is_ok());
     }
-    // as one of ours it counts only if it is one: then it is bounded, too
+    // a hash in the service's own format is accepted only if it is valid, and then its costs are
+    // bounded too
     if text.starts_with("$argon2id$") && text.contains("m=") {
         return;
     }

@@ -1,5 +1,5 @@
-//! Files for `cloakroom user import`. The input is read as both formats; then its lines, four to a
-//! user, are written in both, and both must say the same of every user.
+//! Fuzzes the files for `cloakroom user import`. The input is read in both formats; then its lines,
+//! four per user, are written in both, and both must give the same users.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ fn read(text: &[u8], is_csv: bool) -> Result<Vec<(u64, Entry)>, String> {
 fn check(text: &[u8], is_csv: bool) {
     let Ok(rows) = read(text, is_csv) else { return };
     let lines = text.split(|byte| *byte == b'\n' || *byte == b'\r').count() as u64;
-    // a carriage return ends a record of CSV, and no line
+    // a carriage return ends a CSV record, but not a line
     let may_share = text.contains(&b'\r');
     let in_order =
         |(one, _): &(u64, Entry), (next, _): &(u64, Entry)| one < next || may_share && one == next;
@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     for user in lines.chunks_exact(4) {
         let [username, hash, disabled, created_at] = user else { return };
         if user.iter().any(|field| field.contains('\r')) {
-            return; // a line break to CSV
+            return; // a line break in CSV
         }
         let is_disabled = disabled.starts_with('t');
         let disabled = if is_disabled { "true" } else { "" };

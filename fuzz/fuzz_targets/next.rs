@@ -1,6 +1,6 @@
-//! Where to go on after signing in: whatever is kept leads to this origin or to an app's, by the
-//! judgement of browsers' own rules, and is kept as it is when it comes again. The lines of the input
-//! are what a proxy says it was asked for.
+//! Fuzzes the page to go to after signing in: a target that is kept leads to this origin or an
+//! app's by the URL rules of browsers, and is unchanged when it is read again. The lines of the
+//! input are what a proxy says was requested.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use url::Url;
 const HERE: &str = "https://id.example.org";
 const APPS: [&str; 2] = ["https://wiki.example.org", "http://127.0.0.1:9000"];
 
-/// The origin that a browser goes to, which stands at a page of ours.
+/// The origin that a browser at one of the service's pages goes to.
 fn origin(next: &str) -> String {
     let page = Url::parse(HERE).and_then(|here| here.join("/login")).expect("a URL");
     page.join(next).expect("it is kept as a URL").origin().ascii_serialization()

@@ -1,6 +1,6 @@
-//! Session and device tokens. The first line of the input is a header and the rest the claims, and
-//! the service's own key signs them: whatever is not to the letter what the contract says is refused
-//! all the same. Then one byte of a good token is changed: that is refused, too.
+//! Fuzzes session and device tokens. The first line of the input is a header and the rest the
+//! claims, signed with the service's own key: everything that is not exactly as the contract says
+//! is refused. Then one byte of a valid token is changed, and it is refused too.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 const ISSUER: &str = "https://id.example.org";
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 const TOMORROW: Timestamp = Timestamp::from_millis(1_767_312_000_000);
-/// The most bytes of a token.
+/// Maximum bytes of a token.
 const LONGEST: usize = 1024;
 
 struct House {
@@ -45,7 +45,7 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
     House { keys, kid, signing, session }
 });
 
-/// Is this the header of a token of this type?
+/// Checks that this is the header of a token of this type.
 fn is_header(header: &[u8], typ: &str) -> bool {
     Members::of(header).is_some_and(|header| {
         header.are(&["alg", "typ", "kid"])
@@ -55,7 +55,7 @@ fn is_header(header: &[u8], typ: &str) -> bool {
     })
 }
 
-/// The claims that every token of ours has.
+/// Checks the claims that every token of the service has.
 fn are_ours(claims: &Members) -> bool {
     claims.text("iss") == Some(ISSUER)
         && claims.text("aud") == Some(ISSUER)
@@ -69,12 +69,13 @@ fn are_ours(claims: &Members) -> bool {
 fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (header, claims) = (&data[..end], data.get(end + 1..).unwrap_or_default());
-    // serde reads an array as a struct's fields in order: we sign none, and nobody else can
+    // serde also reads an array as a struct's fields in order; the service never signs arrays, and
+    // others cannot sign
     let is_array = |json: &[u8]| json.trim_ascii_start().starts_with(b"[");
     if is_array(header) || is_array(claims) {
         return;
     }
-    // nobody guesses the key's name
+    // puts the key's id in, which the fuzzer cannot guess
     let header = String::from_utf8_lossy(header).replace("KID", &HOUSE.kid).into_bytes();
     let message = format!("{}.{}", base64(&header), base64(claims));
     let signature =
@@ -104,7 +105,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(session.is_some(), is_session);
     assert_eq!(device.is_some(), is_device);
 
-    // what was read says the same when it is signed again
+    // the claims of a valid token are the same when they are signed again
     if let Some(claims) = session {
         let again = HOUSE.keys.verify(HOUSE.keys.sign(&claims).expose(), NOW);
         let again = again.valid().expect("it is ours");
@@ -119,7 +120,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!((&again.version, &again.id), (version, id));
     }
 
-    // one byte of it
+    // changes one byte of a valid token
     let (Some(at), Some(byte)) = (data.first_chunk::<2>(), data.get(2)) else { return };
     let mut other = HOUSE.session.clone().into_bytes();
     let at = usize::from(u16::from_be_bytes(*at)) % other.len();

@@ -1,4 +1,5 @@
-//! User names: what is taken is of the documented pattern, and the same name however it is typed.
+//! Fuzzes user names: an accepted name matches the documented pattern, and is the same in every
+//! spelling of it.
 
 #![no_main]
 
@@ -9,7 +10,7 @@ use cloakroom::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, PasswordR
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    // whatever is typed is a wrong name at worst
+    // any text is at worst an unknown user name
     let chars = text.chars().count();
     let credentials = Credentials::parse(text, Password::new("a password".to_owned()));
     assert_eq!(credentials.is_ok(), (1..=MAX_LOGIN_NAME_LENGTH).contains(&chars));
@@ -32,7 +33,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(Username::parse(&same).as_ref(), Ok(&name), "{same}");
     }
 
-    // a name is no password, however often it is said
+    // a repeated user name is not accepted as the password
     let rules = PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
     let doubled = Password::new(canonical.repeat(2));
     let other: Username = Username::parse("somebody-else").expect("it is a name");

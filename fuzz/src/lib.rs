@@ -1,11 +1,11 @@
-//! What the targets share.
+//! Helpers that the fuzz targets share.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// The members of a JSON object as they stand, repeated ones included. Nothing else is an object.
+/// The members of a JSON object in order, including duplicates. Other JSON values are refused.
 pub struct Members(pub Vec<(String, Value)>);
 
 impl Members {
@@ -13,7 +13,7 @@ impl Members {
         serde_json::from_slice(json).ok()
     }
 
-    /// The value of this name, if there is exactly one.
+    /// The value of the member with this name, if there is exactly one.
     pub fn only(&self, name: &str) -> Option<&Value> {
         let mut found = self.0.iter().filter(|(known, _)| known == name);
         match (found.next(), found.next()) {
@@ -30,7 +30,7 @@ impl Members {
         self.only(name)?.as_i64()
     }
 
-    /// Are these the names of all of them?
+    /// Whether these are the names of all members, each once.
     pub fn are(&self, names: &[&str]) -> bool {
         self.0.len() == names.len() && names.iter().all(|name| self.only(name).is_some())
     }
