@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use strum::VariantNames;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -91,10 +92,8 @@ fn parse_time(text: &str) -> Result<TimeArg, String> {
 }
 
 fn event(name: &str) -> Result<Event, String> {
-    Event::named(name).ok_or_else(|| {
-        let names: Vec<_> = Event::ALL.into_iter().map(Event::name).collect();
-        format!("there is no such event; there are {}", names.join(", "))
-    })
+    name.parse()
+        .map_err(|_| format!("there is no such event; there are {}", Event::VARIANTS.join(", ")))
 }
 
 impl Audit {

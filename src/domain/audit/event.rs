@@ -5,10 +5,13 @@
 //! password into the wrong field. The event of a failed login names the account if it exists. This
 //! reveals the existence of the account to readers of the log, who see it in other lines anyway.
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 use crate::core::clock::Timestamp;
 
-/// The kind of a security event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What happened. Its name is the variant in small letters with underscores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Event {
     LoginSucceeded,
     LoginFailed,
@@ -51,92 +54,8 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Self; 38] = [
-        Self::LoginSucceeded,
-        Self::LoginFailed,
-        Self::LoginThrottled,
-        Self::DeviceDistrusted,
-        Self::Logout,
-        Self::SessionRevoked,
-        Self::OtherSessionsRevoked,
-        Self::AllSessionsRevoked,
-        Self::PasswordRefused,
-        Self::PasswordThrottled,
-        Self::PasswordChanged,
-        Self::PasswordReset,
-        Self::AccountRegistered,
-        Self::RegistrationThrottled,
-        Self::AccountClosed,
-        Self::AccountThrottled,
-        Self::UserAdded,
-        Self::UsersImported,
-        Self::UserDisabled,
-        Self::UserEnabled,
-        Self::UserDeleted,
-        Self::InviteMade,
-        Self::InviteUsed,
-        Self::InviteRevoked,
-        Self::KeyRotated,
-        Self::KeysChanged,
-        Self::PepperAdded,
-        Self::PepperForgotten,
-        Self::PeppersChanged,
-        Self::ServerSecretAdded,
-        Self::ServerSecretForgotten,
-        Self::ServerSecretsChanged,
-        Self::UsernameReleased,
-        Self::CrossOriginRefused,
-        Self::PublicUrlMismatch,
-        Self::ForwardedIgnored,
-        Self::DatabaseRestored,
-        Self::EventsLost,
-    ];
-
     pub fn name(self) -> &'static str {
-        match self {
-            Self::LoginSucceeded => "login_succeeded",
-            Self::LoginFailed => "login_failed",
-            Self::LoginThrottled => "login_throttled",
-            Self::DeviceDistrusted => "device_distrusted",
-            Self::Logout => "logout",
-            Self::SessionRevoked => "session_revoked",
-            Self::OtherSessionsRevoked => "other_sessions_revoked",
-            Self::AllSessionsRevoked => "all_sessions_revoked",
-            Self::PasswordRefused => "password_refused",
-            Self::PasswordThrottled => "password_throttled",
-            Self::PasswordChanged => "password_changed",
-            Self::PasswordReset => "password_reset",
-            Self::AccountRegistered => "account_registered",
-            Self::RegistrationThrottled => "registration_throttled",
-            Self::AccountClosed => "account_closed",
-            Self::AccountThrottled => "account_throttled",
-            Self::UserAdded => "user_added",
-            Self::UsersImported => "users_imported",
-            Self::UserDisabled => "user_disabled",
-            Self::UserEnabled => "user_enabled",
-            Self::UserDeleted => "user_deleted",
-            Self::InviteMade => "invite_made",
-            Self::InviteUsed => "invite_used",
-            Self::InviteRevoked => "invite_revoked",
-            Self::KeyRotated => "key_rotated",
-            Self::KeysChanged => "keys_changed",
-            Self::PepperAdded => "pepper_added",
-            Self::PepperForgotten => "pepper_forgotten",
-            Self::PeppersChanged => "peppers_changed",
-            Self::ServerSecretAdded => "server_secret_added",
-            Self::ServerSecretForgotten => "server_secret_forgotten",
-            Self::ServerSecretsChanged => "server_secrets_changed",
-            Self::UsernameReleased => "username_released",
-            Self::CrossOriginRefused => "cross_origin_refused",
-            Self::PublicUrlMismatch => "public_url_mismatch",
-            Self::ForwardedIgnored => "forwarded_ignored",
-            Self::DatabaseRestored => "database_restored",
-            Self::EventsLost => "events_lost",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.name() == name)
+        self.into()
     }
 
     /// Whether any client can cause this event as often as it likes.
@@ -198,6 +117,8 @@ pub fn first_id(at: Timestamp) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantNames;
+
     use crate::domain::audit::event::Event;
     use crate::store::SETUP_EVENTS;
 
@@ -212,8 +133,8 @@ mod tests {
     #[test]
     fn the_readme_lists_every_event_once() {
         let readme = include_str!("../../../README.md");
-        for event in Event::ALL {
-            let row = format!("| `{}` |", event.name());
+        for event in Event::VARIANTS {
+            let row = format!("| `{event}` |");
             assert_eq!(readme.matches(&row).count(), 1, "{row}");
         }
     }

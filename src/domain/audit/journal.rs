@@ -313,6 +313,8 @@ mod tests {
     use std::fs;
     use std::net::IpAddr;
 
+    use strum::VariantNames;
+
     use crate::core::clock::hours;
     use crate::domain::audit::fixtures::*;
     use crate::domain::audit::journal::*;
@@ -367,7 +369,7 @@ mod tests {
         }
         {
             let waiting = events.waiting();
-            assert!(waiting.windows.len() <= MAX_WINDOWS + Event::ALL.len());
+            assert!(waiting.windows.len() <= MAX_WINDOWS + Event::VARIANTS.len());
             assert!(waiting.rows.len() <= MAX_BUFFERED_EVENTS);
         }
         let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };

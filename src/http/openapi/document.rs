@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
+use strum::VariantNames;
 
 use super::about::{DESCRIPTION, DocumentInfo};
 use super::members::{members, members_in};
@@ -107,9 +108,8 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     }
     tags::sort(&mut document, &title);
     let schemas = &mut document["components"]["schemas"];
-    schemas["ProblemCode"]["x-extensible-enum"] = Code::ALL.map(Code::name).to_vec().into();
-    schemas["FieldErrorCode"]["x-extensible-enum"] =
-        FieldCode::ALL.map(FieldCode::name).to_vec().into();
+    schemas["ProblemCode"]["x-extensible-enum"] = Code::VARIANTS.into();
+    schemas["FieldErrorCode"]["x-extensible-enum"] = FieldCode::VARIANTS.into();
     document
 }
 

@@ -18,12 +18,12 @@ pub fn add_examples(status: &str, response: &mut Value, has_body: bool, owner: O
     if media.get("examples").is_some() {
         return;
     }
-    let codes: Vec<Code> = description.split('`').filter_map(Code::named).collect();
+    let codes: Vec<Code> = description.split('`').filter_map(|code| code.parse().ok()).collect();
     let mut examples: Map<String, Value> = codes
         .into_iter()
         .map(|code| (code.name().to_owned(), json!({ "value": example(code, has_body, owner) })))
         .collect();
-    let own = description.split('`').nth(1).filter(|code| Code::named(code).is_none());
+    let own = description.split('`').nth(1).filter(|code| code.parse::<Code>().is_err());
     let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
     if let (Some(code), Some(status)) = (own.filter(|code| is_code(code)), status) {
         let detail = description.lines().next().unwrap_or_default().split_once("`: ");

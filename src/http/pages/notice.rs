@@ -4,6 +4,7 @@
 
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::http::request::cookie::all;
 use crate::http::state::AppState;
@@ -11,8 +12,10 @@ use crate::http::state::AppState;
 /// In seconds. The browser requests the next page immediately.
 const MAX_AGE: u64 = 60;
 
-/// What was just done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What was just done. The value of the cookie is the variant in small letters with underscores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::EnumIter))]
+#[strum(serialize_all = "snake_case")]
 pub enum Notice {
     SignedOut,
     /// The device cookie was deleted, too.
@@ -25,46 +28,17 @@ pub enum Notice {
     OtherSessionsRevoked,
 }
 
-impl Notice {
-    const ALL: [Self; 7] = [
-        Self::SignedOut,
-        Self::SignedOutAndForgotten,
-        Self::Forgotten,
-        Self::AccountClosed,
-        Self::PasswordChanged,
-        Self::SessionRevoked,
-        Self::OtherSessionsRevoked,
-    ];
-
-    /// The value of the cookie.
-    fn name(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed_out",
-            Self::SignedOutAndForgotten => "signed_out_and_forgotten",
-            Self::Forgotten => "forgotten",
-            Self::AccountClosed => "account_closed",
-            Self::PasswordChanged => "password_changed",
-            Self::SessionRevoked => "session_revoked",
-            Self::OtherSessionsRevoked => "other_sessions_revoked",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|notice| notice.name() == name)
-    }
-}
-
 impl AppState {
     /// Sets a notice for the next page.
     pub fn leave_notice(&self, response: &mut Response, notice: Notice) {
-        self.set_notice(response, notice.name(), MAX_AGE);
+        self.set_notice(response, notice.into(), MAX_AGE);
     }
 
     /// The notice for this page, if there is one.
     pub fn notice(&self, request: &Request) -> Option<Notice> {
         let values = all(self.notice_cookie(), request.headers());
         match values.as_slice() {
-            [name] => Notice::named(name),
+            [name] => name.parse().ok(),
             _ => None, // a sibling host planted one, so none counts
         }
     }
@@ -91,15 +65,17 @@ impl AppState {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator;
+
     use super::Notice;
 
     #[test]
     fn each_notice_is_found_by_its_name_and_nothing_else_is_one() {
-        for notice in Notice::ALL {
-            assert_eq!(Notice::named(notice.name()), Some(notice));
+        for notice in Notice::iter() {
+            assert_eq!(<&str>::from(notice).parse(), Ok(notice));
         }
         for other in ["", "password", "Password_Changed", "password_changed ", "<b>"] {
-            assert_eq!(Notice::named(other), None, "{other}");
+            assert!(other.parse::<Notice>().is_err(), "{other}");
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn parts(sentence: &str) -> Vec<Part<'_>> {
 pub fn explanation(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let name = poem::web::Path::<String>::from_request_without_body(&request).await?.0;
-        let code = Code::named(&name).ok_or_else(|| ApiError::of(Code::NotFound))?;
+        let code: Code = name.parse().map_err(|_| ApiError::of(Code::NotFound))?;
         let page = ProblemPage {
             site: &state.site,
             title: code.title(),

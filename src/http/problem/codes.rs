@@ -1,9 +1,11 @@
 //! The problem codes, with name, status, title and detail of each. Add new codes here.
 
 use poem::http::StatusCode;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// Why a request was refused. The strings are part of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     InvalidRequest,
     NotAuthenticated,
@@ -44,88 +46,65 @@ const EXPLANATIONS: [(Code, &str); 3] = [
     ),
 ];
 
-/// The contract of a code: its name, status, title and detail.
+/// The contract of a code: its status, title and detail.
 struct Entry {
-    name: &'static str,
     status: u16,
     title: &'static str,
     detail: &'static str,
 }
 
 impl Code {
-    pub const ALL: [Self; 19] = [
-        Self::InvalidRequest,
-        Self::NotAuthenticated,
-        Self::SessionRefused,
-        Self::InvalidCredentials,
-        Self::RegistrationClosed,
-        Self::InviteRefused,
-        Self::AudienceRefused,
-        Self::CrossOrigin,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::UsernameTaken,
-        Self::PayloadTooLarge,
-        Self::UnsupportedMediaType,
-        Self::UnknownHost,
-        Self::PolicyViolation,
-        Self::TooManyAttempts,
-        Self::InternalError,
-        Self::Overloaded,
-        Self::Unavailable,
-    ];
-
     #[rustfmt::skip]
     fn entry(self) -> Entry {
-        let entry = |name, status, title, detail| Entry { name, status, title, detail };
+        let entry = |status, title, detail| Entry { status, title, detail };
         match self {
-            Self::InvalidRequest => entry("invalid_request", 400, "Invalid request",
+            Self::InvalidRequest => entry(400, "Invalid request",
                 "The request is malformed or does not match the API's schema."),
-            Self::NotAuthenticated => entry("not_authenticated", 401, "Sign-in needed",
+            Self::NotAuthenticated => entry(401, "Sign-in needed",
                 "Not authenticated"),
-            Self::SessionRefused => entry("session_refused", 403, "Session refused",
+            Self::SessionRefused => entry(403, "Session refused",
                 "Invalid authentication"),
-            Self::InvalidCredentials => entry("invalid_credentials", 403, "Wrong credentials",
+            Self::InvalidCredentials => entry(403, "Wrong credentials",
                 "Invalid user or password"),
-            Self::RegistrationClosed => entry("registration_closed", 403, "Registration closed",
+            Self::RegistrationClosed => entry(403, "Registration closed",
                 "Registration is closed. Ask the operator of this service for an account."),
-            Self::InviteRefused => entry("invite_refused", 403, "Invite refused",
+            Self::InviteRefused => entry(403, "Invite refused",
                 "Registration needs a valid invite code. This one is missing, mistyped, already used or \
                  expired. Ask the operator of this service for a new one."),
-            Self::AudienceRefused => entry("audience_refused", 403, "Audience refused",
+            Self::AudienceRefused => entry(403, "Audience refused",
                 "No tokens are issued for this audience; the operator of this service can name it \
                  in `tokens.audiences`."),
-            Self::CrossOrigin => entry("cross_origin", 403, "Request from another origin",
+            Self::CrossOrigin => entry(403, "Request from another origin",
                 "A page of another origin may not do this; open this service itself."),
-            Self::NotFound => entry("not_found", 404, "Not found",
+            Self::NotFound => entry(404, "Not found",
                 "Nothing was found at this address."),
-            Self::MethodNotAllowed => entry("method_not_allowed", 405, "Method not allowed",
+            Self::MethodNotAllowed => entry(405, "Method not allowed",
                 "This path does not take this method; see the header `Allow`."),
-            Self::UsernameTaken => entry("username_taken", 409, "User name taken",
+            Self::UsernameTaken => entry(409, "User name taken",
                 "This user name is taken. Choose another one."),
-            Self::PayloadTooLarge => entry("payload_too_large", 413, "Body too large",
+            Self::PayloadTooLarge => entry(413, "Body too large",
                 "The body is larger than 16 KiB."),
-            Self::UnsupportedMediaType => entry("unsupported_media_type", 415, "Media type not supported",
+            Self::UnsupportedMediaType => entry(415, "Media type not supported",
                 "Send the body as `application/json` or as `application/x-www-form-urlencoded`."),
-            Self::UnknownHost => entry("unknown_host", 421, "Not this service",
+            Self::UnknownHost => entry(421, "Not this service",
                 "This service does not answer under this `Host`; its operator can set it as `public_url`, \
                  or name it in `allowed_hosts`."),
-            Self::PolicyViolation => entry("policy_violation", 422, "Not acceptable",
+            Self::PolicyViolation => entry(422, "Not acceptable",
                 "The user name or the password does not meet the rules; see `errors`."),
-            Self::TooManyAttempts => entry("too_many_attempts", 429, "Too many attempts",
+            Self::TooManyAttempts => entry(429, "Too many attempts",
                 "Too many attempts. Wait as many seconds as the header `Retry-After` says, then try again."),
-            Self::InternalError => entry("internal_error", 500, "Internal error",
+            Self::InternalError => entry(500, "Internal error",
                 "Something went wrong in this service. If it happens again, give its operator the value of the \
                  header `X-Request-Id`."),
-            Self::Overloaded => entry("overloaded", 503, "Too busy",
+            Self::Overloaded => entry(503, "Too busy",
                 "Too many users are signing in right now. Try again in a moment."),
-            Self::Unavailable => entry("unavailable", 503, "Unavailable",
+            Self::Unavailable => entry(503, "Unavailable",
                 "The service is temporarily unavailable. Try again in a moment."),
         }
     }
 
     pub fn name(self) -> &'static str {
-        self.entry().name
+        self.into()
     }
 
     pub fn status(self) -> StatusCode {
@@ -145,9 +124,5 @@ impl Code {
 
     pub fn title(self) -> &'static str {
         self.entry().title
-    }
-
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.name() == name)
     }
 }

@@ -1,7 +1,10 @@
 //! The codes of field errors.
 
+use strum::{IntoStaticStr, VariantNames};
+
 /// What is wrong with a field. The strings are part of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum FieldCode {
     Missing,
     Unknown,
@@ -19,37 +22,7 @@ pub enum FieldCode {
 }
 
 impl FieldCode {
-    pub const ALL: [Self; 13] = [
-        Self::Missing,
-        Self::Unknown,
-        Self::Repeated,
-        Self::WrongType,
-        Self::TooShort,
-        Self::TooLong,
-        Self::NotAllowed,
-        Self::NameBased,
-        Self::Repetitive,
-        Self::Sequential,
-        Self::Common,
-        Self::Unchanged,
-        Self::Reserved,
-    ];
-
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Unknown => "unknown",
-            Self::Repeated => "repeated",
-            Self::WrongType => "wrong_type",
-            Self::TooShort => "too_short",
-            Self::TooLong => "too_long",
-            Self::NotAllowed => "not_allowed",
-            Self::NameBased => "name_based",
-            Self::Repetitive => "repetitive",
-            Self::Sequential => "sequential",
-            Self::Common => "common",
-            Self::Unchanged => "unchanged",
-            Self::Reserved => "reserved",
-        }
+        self.into()
     }
 }
