@@ -202,7 +202,7 @@ impl Subject {
         let about = DocumentInfo::new("Greetings", "1.0.0");
         let guest =
             EmbeddedApi { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
-        let requests = Arc::new(Requests::of::<Embedder>());
+        let requests = Arc::new(Requests::default());
         let domain = Arc::clone(cloakroom.domain());
         let furnished = app::build_endpoint_with(config, domain, false, requests, guest).unwrap();
         let at = serve(furnished.0).await;

@@ -1,9 +1,13 @@
 //! Counters for the metrics. No decision depends on them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use strum::{IntoStaticStr, VariantNames};
 
 /// The outcome of a login, for the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum LoginOutcome {
     Succeeded,
     Refused,
@@ -12,84 +16,52 @@ pub enum LoginOutcome {
     Failed,
 }
 
-/// Counters since startup, each a single atomic.
-#[derive(Debug, Default)]
+/// One label and its value.
+pub type Label = [(&'static str, &'static str); 1];
+
+/// Counters since startup.
+#[derive(Debug)]
 pub struct Counters {
-    succeeded: AtomicU64,
-    refused: AtomicU64,
-    throttled: AtomicU64,
-    overloaded: AtomicU64,
-    failed: AtomicU64,
-    recognised: AtomicU64,
-    looked_up: AtomicU64,
-    shared: AtomicU64,
-    sessions: AtomicI64,
-    key_errors: [AtomicI64; 3],
+    pub logins: Family<Label, Counter>,
+    pub recognitions: Family<Label, Counter>,
+    /// Requests whose token was in the session cache: a part of `recognitions`, as the next two are. The
+    /// guarded read counts itself here without looking its counter up.
+    pub hits: Counter,
+    /// Requests that looked up the signature and the row of their token.
+    pub misses: Counter,
+    /// Requests that shared the look-up of another request.
+    pub shared: Counter,
+    /// Active sessions, half a minute ago at most.
+    pub sessions: Gauge,
+    /// What is wrong with the key files that the service follows, by kind.
+    pub key_errors: Family<Label, Gauge>,
+}
+
+impl Default for Counters {
+    /// Every label is there from the start, so that a counter's first increase is seen as one.
+    fn default() -> Self {
+        let recognitions = Family::<Label, Counter>::default();
+        let result = |name| recognitions.get_or_create_owned(&[("result", name)]);
+        let (hits, misses, shared) = (result("hit"), result("miss"), result("shared"));
+        let (logins, sessions, key_errors) = <(Family<_, _>, _, _)>::default();
+        for outcome in LoginOutcome::VARIANTS {
+            logins.get_or_create_owned(&[("outcome", *outcome)]);
+        }
+        let counters = Self { logins, recognitions, hits, misses, shared, sessions, key_errors };
+        counters.record_key_errors([0; 3]);
+        counters
+    }
 }
 
 impl Counters {
     pub(crate) fn count_login(&self, outcome: LoginOutcome) {
-        let counter = match outcome {
-            LoginOutcome::Succeeded => &self.succeeded,
-            LoginOutcome::Refused => &self.refused,
-            LoginOutcome::Throttled => &self.throttled,
-            LoginOutcome::Overloaded => &self.overloaded,
-            LoginOutcome::Failed => &self.failed,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.logins.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 
-    pub(crate) fn count_recognised(&self) {
-        self.recognised.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_looked_up(&self) {
-        self.looked_up.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_shared(&self) {
-        self.shared.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn note_sessions(&self, live: i64) {
-        self.sessions.store(live, Ordering::Relaxed);
-    }
-
-    pub(crate) fn note_key_errors(&self, errors: [usize; 3]) {
-        for (counter, errors) in self.key_errors.iter().zip(errors) {
-            counter.store(i64::try_from(errors).unwrap_or(i64::MAX), Ordering::Relaxed);
+    pub(crate) fn record_key_errors(&self, errors: [usize; 3]) {
+        for (kind, errors) in ["signing_key", "pepper", "server_secret"].into_iter().zip(errors) {
+            let errors = i64::try_from(errors).unwrap_or(i64::MAX);
+            self.key_errors.get_or_create(&[("kind", kind)]).set(errors);
         }
-    }
-
-    /// The number of problems with key files, by kind.
-    pub fn key_errors(&self) -> [(&'static str, i64); 3] {
-        let [keys, peppers, secrets] =
-            self.key_errors.each_ref().map(|counter| counter.load(Ordering::Relaxed));
-        [("signing_key", keys), ("pepper", peppers), ("server_secret", secrets)]
-    }
-
-    /// The number of logins by outcome.
-    pub fn logins(&self) -> [(&'static str, u64); 5] {
-        let counters = [
-            ("succeeded", &self.succeeded),
-            ("refused", &self.refused),
-            ("throttled", &self.throttled),
-            ("overloaded", &self.overloaded),
-            ("failed", &self.failed),
-        ];
-        counters.map(|(outcome, counter)| (outcome, counter.load(Ordering::Relaxed)))
-    }
-
-    /// The number of session checks: answered from the cache, looked up in the database, or
-    /// answered by the look-up of a concurrent request.
-    pub fn recognitions(&self) -> [(&'static str, u64); 3] {
-        let counters =
-            [("hit", &self.recognised), ("miss", &self.looked_up), ("shared", &self.shared)];
-        counters.map(|(result, counter)| (result, counter.load(Ordering::Relaxed)))
-    }
-
-    /// The number of active sessions, at most half a minute old.
-    pub fn sessions(&self) -> i64 {
-        self.sessions.load(Ordering::Relaxed)
     }
 }

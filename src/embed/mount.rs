@@ -125,7 +125,7 @@ impl<T: OpenApi + 'static> Mount<T> {
     /// Builds the endpoint. Fails if an operation or a page conflicts with Cloakroom's.
     pub fn endpoint(self) -> Result<Mounted, Error> {
         let Self { cloakroom, guest } = self;
-        let requests = Arc::new(Requests::of::<T>());
+        let requests = Arc::new(Requests::default());
         let (endpoint, document) = app::build_endpoint_with(
             &cloakroom.config,
             Arc::clone(&cloakroom.domain),

@@ -74,7 +74,7 @@ impl Mounted {
             let watched = Watched {
                 domain: Arc::clone(&domain),
                 requests,
-                connections: Arc::clone(&edge.connections),
+                connections: edge.connections.clone(),
                 started_at: domain.clock.now(),
             };
             let route = metrics::route(watched, app::metrics_hosts(config));

@@ -45,7 +45,7 @@ pub use self::problem::Problem;
 pub use self::request::cross_origin::Origins;
 pub use self::request::host::Hosts;
 pub use self::request::trace::RequestLog;
-pub use self::request_metrics::{BOUNDS, Requests};
+pub use self::request_metrics::Requests;
 use self::router::RouteTable;
 pub use self::session_data::{Session, SessionDataError};
 pub use self::set_cookie::{DeviceCookie, SessionCookie};

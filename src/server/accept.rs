@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Edge;
+use super::connection_gauge::CountedConnection;
 use super::connection_limiter::ConnectionLimiter;
 use super::context::{ServerContext, ShutdownPhase};
 use super::drive::spawn_connection;
@@ -42,7 +43,7 @@ pub async fn serve(
     let (announce, end) = watch::channel(ShutdownPhase::Running);
     let admit = |stream, remote, permit| {
         if let Some(permit) = limiter.take(permit, SocketAddr::ip(&remote)) {
-            let permit = (permit, connections.count_one());
+            let permit = (permit, CountedConnection::new(&connections));
             spawn_connection(&context, stream, remote, (permit, end.clone()));
         }
     };

@@ -1,29 +1,20 @@
 //! Counts the open connections for the metrics.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
-/// The number of open connections.
-#[derive(Debug, Default)]
-pub struct ConnectionGauge(AtomicI64);
+use prometheus_client::metrics::gauge::Gauge;
 
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
-pub struct CountedConnection(Arc<ConnectionGauge>);
+pub struct CountedConnection(Gauge);
 
-impl ConnectionGauge {
-    pub fn count_one(self: &Arc<Self>) -> CountedConnection {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        CountedConnection(Arc::clone(self))
-    }
-
-    pub fn open(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+impl CountedConnection {
+    pub fn new(open: &Gauge) -> Self {
+        open.inc();
+        Self(open.clone())
     }
 }
 
 impl Drop for CountedConnection {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.dec();
     }
 }

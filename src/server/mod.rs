@@ -24,8 +24,9 @@ mod tls;
 
 use std::sync::Arc;
 
+use prometheus_client::metrics::gauge::Gauge;
+
 pub use self::accept::serve;
-pub use self::connection_gauge::ConnectionGauge;
 pub use self::connection_limiter::ConnectionLimits;
 pub use self::deadlines::Deadlines;
 pub use self::probe::connect_insecure;
@@ -37,7 +38,7 @@ pub struct Edge {
     pub limits: ConnectionLimits,
     pub deadlines: Deadlines,
     /// Counts the open connections.
-    pub connections: Arc<ConnectionGauge>,
+    pub connections: Gauge,
     /// Without it, the listener accepts clear text.
     pub tls: Option<Arc<Tls>>,
 }

@@ -5,14 +5,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::file_guard::FileGuard;
 use super::suspect_writer;
-use super::wait_histogram::WaitHistogram;
 use crate::core::clock::Stopwatch;
 
+/// Upper bounds of the waits in seconds: from a free writer to the longest wait that requests accept.
+const WAIT_BOUNDS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 /// The maximum number of writes in a commit, and of writes that wait for the next one.
 const MAX_WRITES: usize = 256;
 
@@ -43,7 +45,7 @@ pub struct GroupCommit {
     queue: mpsc::Sender<Work>,
     files: Arc<FileGuard>,
     /// The time from the arrival of a write to its start.
-    pub waits: Arc<WaitHistogram>,
+    pub waits: Histogram,
 }
 
 impl GroupCommit {
@@ -62,7 +64,7 @@ impl GroupCommit {
                 }
             }
         });
-        Self { queue, files, waits: Arc::default() }
+        Self { queue, files, waits: Histogram::new(WAIT_BOUNDS) }
     }
 
     /// Runs a write in a transaction with the other waiting writes, and returns after the commit is
@@ -76,10 +78,10 @@ impl GroupCommit {
     ) -> sqlx::Result<T> {
         self.files.check().await?;
         let (answer, answered) = oneshot::channel();
-        let (asked, waits) = (Stopwatch::start(), Arc::clone(&self.waits));
+        let (asked, waits) = (Stopwatch::start(), self.waits.clone());
         let work: Work = Box::new(move |connection| {
             Box::pin(async move {
-                waits.record(asked.elapsed());
+                waits.observe(asked.elapsed().as_secs_f64());
                 // If the caller has gone away, sending fails, and that is fine.
                 match (work(connection).await, scope) {
                     (Ok(done), _) => {

@@ -25,7 +25,6 @@ mod session_data;
 mod sessions;
 mod suspect_writer;
 mod transfer;
-mod wait_histogram;
 mod writable;
 mod write;
 
@@ -56,7 +55,6 @@ pub use self::sessions::{
     AddSessionOutcome, FoundSessionRow, IdleSince, NewSessionRow, RevokeOutcome, SessionRow,
 };
 pub use self::transfer::{MoveError, Progress};
-pub use self::wait_histogram::Waited;
 
 /// The open database.
 pub enum Store {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Store;
@@ -9,7 +10,6 @@ use super::engine::{migrations, postgres, sqlite};
 use super::errors::context;
 use super::file_guard::StorageFailure;
 use super::open_error::OpenError;
-use super::wait_histogram::Waited;
 use crate::core::error::InternalError;
 
 /// A log directive that hides warnings about slow statements, for commands that copy everything.
@@ -124,9 +124,9 @@ impl Store {
 
     /// How long writes waited for the writer of SQLite. `None` on PostgreSQL, where writes do not
     /// queue.
-    pub fn waited(&self) -> Option<Waited> {
+    pub fn write_waits(&self) -> Option<&Histogram> {
         match self {
-            Self::Sqlite(pools) => Some(pools.group_commit.waits.snapshot()),
+            Self::Sqlite(pools) => Some(&pools.group_commit.waits),
             Self::Postgres(_) => None,
         }
     }

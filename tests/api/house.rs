@@ -19,6 +19,7 @@ use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, Request, Response};
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -193,7 +194,7 @@ impl House {
     /// Waits until this many requests for a hash have been queued or refused.
     pub async fn hash_requests_arrive(&self, sent: usize) {
         let hasher = &self.domain.hasher;
-        let arrived = || hasher.waiting() + usize::try_from(hasher.refusals()).unwrap();
+        let arrived = || hasher.waiting() + usize::try_from(hasher.refusals().get()).unwrap();
         assert!(self.eventually(async || arrived() >= sent).await, "{} of {sent}", arrived());
     }
 
@@ -306,12 +307,12 @@ async fn furnished(
     environment: Environment,
 ) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, environment).await.unwrap());
-    let requests = Arc::new(Requests::new());
+    let requests = Arc::new(Requests::default());
     let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));
     let watched = Watched {
         domain: Arc::clone(&domain),
         requests,
-        connections: Arc::default(),
+        connections: Gauge::default(),
         started_at: START,
     };
     let metrics = metrics::route(watched, app::metrics_hosts(config));

@@ -149,6 +149,6 @@ async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_ho
     ] {
         let (answered, page) = house.metrics_at(host).await;
         assert_eq!(answered, status, "{host:?}");
-        assert_eq!(page.contains("cloakroom_requests"), status == 200, "{host:?}");
+        assert_eq!(page.contains("cloakroom_logins"), status == 200, "{host:?}");
     }
 }

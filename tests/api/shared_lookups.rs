@@ -15,6 +15,7 @@ use cloakroom::domain::sessions::{Authentication, RefusedToken};
 use cloakroom::domain::throttle::limits::Limits;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 
@@ -71,7 +72,7 @@ async fn share_one(
 
 /// The hits, misses and shared look-ups since the start.
 fn counts(node: &Domain) -> [u64; 3] {
-    node.counters.recognitions().map(|(_, count)| count)
+    [&node.counters.hits, &node.counters.misses, &node.counters.shared].map(Counter::get)
 }
 
 /// Counts every record of when a session was seen, and leaves the session unchanged, so that a

@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::core::clock::Timestamp;
 
-/// What happened. Its name is the variant in small letters with underscores.
+/// The kind of a security event. Its name is the variant in small letters with underscores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Event {

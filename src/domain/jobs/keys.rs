@@ -20,7 +20,7 @@ pub async fn watch_keys(domain: Weak<Domain>) {
         if domain.shutdown.is_closing() {
             continue; // the database is closed, so its errors mean nothing
         }
-        domain.counters.note_key_errors(errors.each_ref().map(Vec::len));
+        domain.counters.record_key_errors(errors.each_ref().map(Vec::len));
         for (limiter, errors) in limiters.iter_mut().zip(errors) {
             if !errors.is_empty() {
                 let say = || errors.iter().for_each(|error| tracing::error!("{error}"));

@@ -41,7 +41,9 @@ pub async fn count_sessions(domain: Weak<Domain>) {
     while let Some(domain) = next_until_closing(&mut rounds).await {
         let now = domain.clock.now();
         match domain.store.count_sessions(now.millis(), domain.sessions.idle_since(now)).await {
-            Ok(live) => domain.counters.note_sessions(live),
+            Ok(live) => {
+                domain.counters.sessions.set(live);
+            }
             Err(fault) => tracing::debug!("{fault}"), // the revocation feed logs database errors
         }
     }

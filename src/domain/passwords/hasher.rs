@@ -5,6 +5,8 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::counter::Counter;
+
 use crate::core::error::InternalError;
 use crate::core::secret::{Password, PasswordHash};
 use crate::domain::keys::peppers::Peppers;
@@ -95,7 +97,7 @@ impl Hasher {
     }
 
     /// The number of refused requests since startup.
-    pub fn refusals(&self) -> u64 {
+    pub fn refusals(&self) -> &Counter {
         self.queue.refusals()
     }
 
@@ -481,7 +483,7 @@ mod tests {
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(QueueFull))).count();
         assert!(busy >= MAX_SLOTS - 1, "{busy} were told to come back");
-        assert_eq!(hasher.refusals(), busy as u64, "they are counted");
+        assert_eq!(hasher.refusals().get(), busy as u64, "they are counted");
     }
 
     #[tokio::test]

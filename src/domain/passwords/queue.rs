@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 
 /// The maximum number of slots.
@@ -102,7 +103,7 @@ pub struct HashQueue<M> {
     max_idle_time: Duration,
     /// The average duration of recent jobs, in microseconds.
     took: AtomicU64,
-    refused: AtomicU64,
+    refused: Counter,
 }
 
 /// A slot in the queue. Dropping it releases it, or as soon as the thread has finished its work.
@@ -132,7 +133,7 @@ impl<M: 'static> HashQueue<M> {
             threads,
             max_idle_time: MAX_IDLE_TIME,
             took: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            refused: Counter::default(),
         }
     }
 
@@ -164,7 +165,7 @@ impl<M: 'static> HashQueue<M> {
     }
 
     fn refuse(&self) -> QueueFull {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.refused.inc();
         QueueFull
     }
 
@@ -187,8 +188,8 @@ impl<M: 'static> HashQueue<M> {
     }
 
     /// The number of refused requests since startup.
-    pub fn refusals(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    pub fn refusals(&self) -> &Counter {
+        &self.refused
     }
 
     /// Stops the threads. No more work is accepted.
@@ -459,7 +460,7 @@ mod tests {
         let crowd: Vec<_> = (0..64).map(|n| add(&queue, &from(1, "ann"), n)).collect();
         assert_eq!(queue.check_capacity(&from(1, "ann")), Err(QueueFull));
         assert_eq!(queue.reserve_slot(&from(1, "ann")).err(), Some(QueueFull));
-        assert_eq!(queue.refusals(), 2);
+        assert_eq!(queue.refusals().get(), 2);
         let others: Vec<_> = (2..34).map(|n| add(&queue, &from(n, "ann"), 100)).collect();
         assert_eq!(queue.waiting(), 64);
         let numbers = work_off(&queue);
@@ -545,7 +546,7 @@ mod tests {
         };
         let (first, second, ()) = tokio::join!(slots[0].run(|_| ()), slots[1].run(|_| ()), overdue);
         assert_eq!((first, second), (Err(QueueFull), Ok(())));
-        assert_eq!(queue.refusals(), 1);
+        assert_eq!(queue.refusals().get(), 1);
     }
 
     #[tokio::test]

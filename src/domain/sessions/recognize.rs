@@ -20,7 +20,7 @@ impl Sessions {
         let now = self.clock.now();
         let known = self.cache.get(&hash);
         if let Some(who) = known.filter(|who| who.session.is_fresh(now)) {
-            self.counters.count_recognised();
+            self.counters.hits.inc();
             return Ok(Authentication::SignedIn(who));
         }
         // Boxed, so that the common case does not reserve stack space for a query.
@@ -49,7 +49,9 @@ impl Sessions {
         let (found, role) = self.lookups.look_up(hash, start, is_current).await;
         match role {
             Role::Started => {} // the look-up has counted itself
-            Role::Joined => self.counters.count_shared(),
+            Role::Joined => {
+                self.counters.shared.inc();
+            }
         }
         found.outcome.map_err(InternalError::from_shared)
     }
@@ -66,10 +68,10 @@ impl Sessions {
         // Another look-up may have finished between this request's miss and the start of this
         // look-up.
         if let Some(who) = self.cache.get(&hash).filter(|who| who.session.is_fresh(now)) {
-            self.counters.count_recognised();
+            self.counters.hits.inc();
             return LookupResult { outcome: Ok(Authentication::SignedIn(who)), seen: None };
         }
-        self.counters.count_looked_up();
+        self.counters.misses.inc();
         let keys = self.cache.keys();
         let outcome = match self.keys.verify(token.expose(), now) {
             VerifiedToken::Valid(claims) => {
