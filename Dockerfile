@@ -14,7 +14,7 @@ RUN cargo build --profile dist --locked --bin cloakroom \
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/dist/cloakroom /usr/local/bin/cloakroom
-# The only place that is written to; who may write there is 65532, nonroot.
+# The only writable place; it belongs to the user 65532, nonroot.
 COPY --from=build --chown=65532:65532 --chmod=0700 /data /data
 ENV CLOAKROOM_DATA_DIR=/data \
     CLOAKROOM_LISTEN=0.0.0.0:8000

@@ -1,8 +1,8 @@
-// The page of somebody who is signed in: their notes, and the draft that their session keeps.
+// The page of a signed-in user: the notes, and the draft that the session keeps.
 
 const at = (id) => document.getElementById(id);
 
-/** Asks an operation, and says what it refused. */
+/** Calls an operation, and shows the reason if it is refused. */
 async function ask(method, path, body) {
   const headers = body ? { 'Content-Type': 'application/json' } : {};
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });

@@ -1,8 +1,8 @@
-# What all scripts in tests/ share: where things are, and how to speak. Sourced, never run.
+# Shared by all scripts in tests/: paths and messages. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
-tools=$root/target/tools # what tests/tools/install put there
+tools=$root/target/tools # installed by tests/tools/install
 modules=$root/tests/tools/node_modules
 
 # The browser of tests/e2e/browser.
@@ -11,22 +11,22 @@ export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 PATH=$tools/venv/bin:$tools/bin:$modules/.bin:$PATH:/usr/sbin # nginx is there
 export PATH
 
-# No tool tells its makers that it was run.
+# No telemetry.
 export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true SCARF_ANALYTICS=false
 export PYTHONDONTWRITEBYTECODE=1
 
-# One line for each step.
+# Prints one line for each step.
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"
 }
 
-# Says on standard error what is wrong, and ends the script.
+# Prints an error on standard error, and ends the script.
 fail() {
     printf '%s: FAILED: %s\n' "${0##*/}" "$*" >&2
     exit 1
 }
 
-# Prints the folder of the newest LLVM that reads what rustc counts.
+# Prints the folder of the newest LLVM that can read the coverage data of rustc.
 llvm_folder() {
     local folder
     folder=$(compgen -G '/usr/lib/llvm-*/bin/llvm-cov' | sort --version-sort | tail -n 1 | xargs -r dirname)
@@ -39,8 +39,8 @@ last_release() {
         sed 's:/openapi.json$::' | sort --version-sort | tail -n 1
 }
 
-# Puts the path of the program under test into $cloakroom: BINARY, or the release build,
-# brought up to date first, so that nobody tests yesterday's.
+# Puts the path of the program under test into $cloakroom: BINARY, or the release build, which is
+# built first so that it is up to date.
 find_cloakroom() {
     if [[ -n ${BINARY:-} ]]; then
         cloakroom=$(realpath "$BINARY")
@@ -53,7 +53,7 @@ find_cloakroom() {
     without_own_settings
 }
 
-# A developer's own settings are not what is tested.
+# The developer's own settings must not affect the tests.
 without_own_settings() {
     local setting
     for setting in $(compgen -e | grep '^CLOAKROOM_' || true) DATABASE_URL; do

@@ -1,11 +1,11 @@
-# A PostgreSQL of a test's own, in a temporary folder and on a socket there: no port, and nobody else's
-# data. Sourced after env.sh, by scripts that run `tests/tools/install postgresql` first.
+# A PostgreSQL server for one test, with its data and socket in a temporary folder and no port. Sourced after env.sh,
+# by scripts that run `tests/tools/install postgresql` first.
 #
-#   start_postgres    makes it and starts it
-#   $postgres         where it answers: postgres://…
-#   stop_postgres     ends it and removes its folder
+#   start_postgres    creates and starts it
+#   $postgres         its URL: postgres://…
+#   stop_postgres     stops it and removes its folder
 #
-# PostgreSQL refuses to run as root; then it runs as its package's user.
+# PostgreSQL refuses to run as root; in that case it runs as its package's user.
 
 postgres=
 postgres_folder=
@@ -15,7 +15,7 @@ postgres_programs() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort --version-sort | tail -n 1 | sed 's:/initdb$::'
 }
 
-# Runs one of PostgreSQL's programs as a user who may.
+# Runs one of PostgreSQL's programs as a user other than root.
 as_postgres() {
     local as=()
     if [[ $EUID == 0 ]]; then
@@ -31,7 +31,7 @@ start_postgres() {
     postgres_folder=$(mktemp -d "${TMPDIR:-/tmp}/cloakroom-postgres.XXXXXX")
     [[ $EUID != 0 ]] || chown postgres: "$postgres_folder"
     say "$("$programs/postgres" --version) in $postgres_folder"
-    # Nothing here outlives the tests: a cut of power may take it.
+    # The data need not survive a power cut.
     as_postgres "$programs/initdb" --pgdata data --auth trust --username cloakroom --encoding UTF8 \
         --locale C.UTF-8 --no-sync >"$postgres_folder/initdb.log" 2>&1 ||
         fail "initdb: $(tail -n 5 "$postgres_folder/initdb.log")"

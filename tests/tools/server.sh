@@ -1,13 +1,13 @@
-# Starts and stops the service for a test. Sourced after env.sh; wants find_cloakroom first.
+# Starts and stops the service for a test. Sourced after env.sh; call find_cloakroom first.
 #
 #   start_server --demo     serves on a free port, with $data as its data folder; on loopback, or
-#                           where $listen_on says
+#                           on the address in $listen_on
 #   start_program COMMAND…  the same with a program that embeds the service, which reads from the
-#                           environment what the flags say to the service
-#   $url                    where it answers
-#   stop_server             ends it as an orchestrator would, and reads its log
+#                           environment what the service takes as flags
+#   $url                    its URL
+#   stop_server             stops it with SIGTERM, and reads its log
 #
-# The working folder $scratch is new each time and goes away with the script; so does the server.
+# The working folder $scratch is new each time; it and the server are removed when the script ends.
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cloakroom-${0##*/}.XXXXXX")
 data=$scratch/data
@@ -15,8 +15,8 @@ log=$scratch/server.log
 url=
 server=
 
-# Puts a port nobody listens on into $port, or the one that the variable PORT names. Another program
-# could take it before we do; then the service says so and start_server fails.
+# Puts a free port into $port, or the one in the variable PORT. Another program could take it before
+# the service does; then start_server fails with the service's message.
 free_port() {
     port=${PORT:-}
     [[ -z $port ]] || return 0
@@ -27,7 +27,7 @@ free_port() {
     fail 'no free port found'
 }
 
-# Starts `cloakroom serve` with the given further arguments and waits until it is ready.
+# Starts `cloakroom serve` with the given additional arguments and waits until it is ready.
 start_server() {
     free_port
     local at=${listen_on:-127.0.0.1}:$port
@@ -44,7 +44,7 @@ start_program() {
 
 started() {
     url=http://127.0.0.1:$port
-    # Not from here, where a developer's cloakroom.toml may lie.
+    # From another folder than this one, which may contain a developer's cloakroom.toml.
     (cd "$scratch" && exec "$@") >"$log" 2>&1 </dev/null &
     server=$!
     for _ in {1..200}; do
@@ -57,7 +57,7 @@ started() {
     fail "$url/readyz did not answer 200 within 20 seconds"
 }
 
-# Sends SIGTERM, waits for a clean end and reads the log: a panic that was caught is a failure, too.
+# Sends SIGTERM, waits for exit code 0 and reads the log: a caught panic is a failure too.
 stop_server() {
     local ended=no status=0
     kill -TERM "$server" || fail 'the service had ended by itself'
@@ -78,7 +78,7 @@ stop_server() {
     say 'the service ended cleanly, no panic in its log'
 }
 
-# However the script ends: no server stays, and after a failure its log is shown.
+# Stops the server however the script ends, and shows its log after a failure.
 clean_up() {
     local status=$?
     if [[ -n $server ]]; then

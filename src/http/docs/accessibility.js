@@ -1,5 +1,5 @@
-// Roles and names that Swagger UI's own elements lack, set once they are there: what axe-core finds in
-// Swagger UI 5.35.0. Its components cannot be told these by their properties.
+// Sets the roles and names that Swagger UI's own elements lack, as reported by axe-core for Swagger UI 5.35.0. Its
+// components have no properties for them.
 
 const MENDS = [
   ['.information-container', { role: 'region', 'aria-label': 'About this API' }],
@@ -7,11 +7,11 @@ const MENDS = [
   ['.opblock-tag, .models > h4', { 'aria-level': '2' }], // the chapters of the page
   ['.opblock h4', { 'aria-level': '3' }],
   ['.opblock h5', { 'aria-level': '4' }],
-  ['.opblock-summary-control a', { href: null }], // a link inside a button, which does the same
+  ['.opblock-summary-control a', { href: null }], // a link inside a button with the same action
   ['.copy-to-clipboard', { role: 'group' }], // has a label
   ['pre.curl', { tabindex: '0' }], // scrolls sideways
   ['.highlight-code > pre', { tabindex: '0' }], // scrolls
-  ['.responses-table[role="region"]', { role: null }], // one for each operation, all of one name
+  ['.responses-table[role="region"]', { role: null }], // one for each operation, all with the same name
   ['.body-param__text', { 'aria-label': 'Request body' }],
 ];
 
@@ -23,7 +23,7 @@ const mend = (root) => {
         else if (!element.hasAttribute(name)) element.setAttribute(name, value);
 };
 
-/** Mends what is there now, and what comes later. */
+/** Fixes the elements that exist now and those that are added later. */
 export function mendAccessibility(root) {
   new MutationObserver(() => mend(root)).observe(root, { childList: true, subtree: true });
 }

@@ -1,5 +1,5 @@
-// Starts Swagger UI, and keeps the bar above it true. No script and no style is inline: the page's policy
-// allows none. Addresses are relative to /docs, so that the page works under a proxy's path, too.
+// Starts Swagger UI and keeps the bar above it up to date. Scripts and styles are never inline, because the page's
+// policy forbids it. Addresses are relative to /docs, so that the page also works under a proxy's path.
 
 import { mendAccessibility } from './accessibility.js';
 import { responsesPlugin } from './responses-plugin.js';
@@ -9,7 +9,7 @@ import { focusBar, onChange, showProblem, signOut, whyNotSent } from './session.
 
 const at = (id) => document.getElementById(id);
 
-// Swagger UI has colors for the dark, and leaves it to its page to choose them.
+// Swagger UI has a dark color scheme, but the page has to choose it.
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const chooseColors = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
 dark.addEventListener('change', chooseColors);
@@ -17,7 +17,7 @@ chooseColors();
 
 mendAccessibility(at('swagger-ui'));
 
-/** The operations are called from where the page is: a proxy may have put it under a path of its own. */
+/** The operations are called relative to the page, because a proxy may have put it under a path. */
 const serverPlugin = {
   statePlugins: {
     spec: {
@@ -29,10 +29,10 @@ const serverPlugin = {
       },
     },
   },
-  wrapComponents: { ServersContainer: () => () => null }, // there is one server, and no choice
+  wrapComponents: { ServersContainer: () => () => null }, // there is only one server
 };
 
-/** A deep link ends below the bar: the browser scrolls, which knows the page's scroll padding. */
+/** A deep link ends below the bar: the browser applies the page's scroll padding. */
 const scrollPlugin = {
   statePlugins: { layout: { wrapActions: { scrollToElement: () => (element) => element.scrollIntoView() } } },
 };
@@ -45,7 +45,7 @@ const ui = SwaggerUIBundle({
   displayRequestDuration: true,
   docExpansion: 'list',
   tryItOutEnabled: true,
-  persistAuthorization: false, // true would write a cookie of its own, readable by scripts
+  persistAuthorization: false, // true would write a cookie that scripts can read
   requestInterceptor: (request) => {
     const reason = whyNotSent(request);
     if (!reason) return request;

@@ -1,8 +1,8 @@
-// Makes room among an operation's responses: a refusal is a sentence with a folded example, and the
-// refusals that operations share word for word are folded into one line.
+// Saves space in an operation's responses: a refusal is a sentence with a folded example, and
+// refusals that several operations share word for word are folded into one line.
 
 const PROBLEM = 'application/problem+json';
-/** From so many operations on, a sentence is one that operations share. */
+/** A sentence that this many operations have is a shared one. */
 const MIN_SHARED = 3;
 
 const paragraphsOf = (response) => (response.get('description') ?? '').split('\n\n');
@@ -11,7 +11,7 @@ const isRefusal = (response, status) =>
 
 let counted = { document: undefined, shared: new Set() };
 
-/** The sentences that at least MIN_SHARED operations say of a refusal. */
+/** The sentences about a refusal that at least MIN_SHARED operations have. */
 function sharedParagraphs(document) {
   if (counted.document === document) return counted.shared;
   const counts = new Map();
@@ -25,7 +25,9 @@ function sharedParagraphs(document) {
   return counted.shared;
 }
 
-/** The response with these of its paragraphs and their examples, or nothing if it has none. */
+/**
+ * The response with only these paragraphs and their examples, or nothing if it has none of them.
+ */
 function keepParagraphs(response, isKept) {
   const paragraphs = paragraphsOf(response);
   const kept = paragraphs.filter(isKept);
@@ -37,7 +39,7 @@ function keepParagraphs(response, isKept) {
     .updateIn(['content', PROBLEM, 'examples'], (examples) => examples?.filter((_, code) => text.includes(`\`${code}\``)));
 }
 
-/** A refusal: what it says, and its examples and headers for those who want them. */
+/** A refusal: its sentence, with its examples and headers folded. */
 const Refusal = (system) => ({ code, response, className }) => {
   const { createElement: h } = system.React;
   const Markdown = system.getComponent('Markdown', true);

@@ -1,19 +1,19 @@
-// Swagger UI's padlocks, its button Authorize and the dialog, driven by the session. Swagger UI would take any text
-// typed for the cookie for an authorization, although a browser lets no page send one; and it would
-// not notice a real sign-in. Other security schemes, an embedding service's own, stay as they are.
+// Swagger UI's padlocks, its button Authorize and the dialog, driven by the session. Swagger UI would treat any text
+// typed for the cookie as an authorization, although a browser lets no page send a cookie, and it would not notice a
+// real sign-in. Other security schemes of an embedding service stay unchanged.
 
 import { cookieName, focusBar, getUsername, noticeResponse, signIn, signOut } from './session.js';
 
 const isSessionScheme = (scheme) =>
   scheme.get('type') === 'apiKey' && scheme.get('in') === 'cookie' && scheme.get('name') === cookieName;
 
-/** The name of the document's security scheme that is the session. */
+/** The name of the document's security scheme for the session. */
 const sessionScheme = (system) => system.specSelectors.securityDefinitions()?.findKey(isSessionScheme);
 
-/** An operation of the document, as it is written there. */
+/** An operation of the document. */
 const findOperation = (system, path, method) => system.specSelectors.specJson().getIn(['paths', path, method]);
 
-/** What curl needs to keep and send the cookie as the browser does. */
+/** The options with which curl keeps and sends the cookie as the browser does. */
 function curlOptions(system, operation) {
   const scheme = sessionScheme(system);
   const needsCookie = operation.get('security')?.some((schemes) => schemes.has(scheme)) || operation.get('operationId') === 'logout';
@@ -21,7 +21,7 @@ function curlOptions(system, operation) {
   return [...(needsCookie ? ['-b', 'cookies.txt'] : []), ...(setsCookie ? ['-c', 'cookies.txt'] : [])];
 }
 
-/** The user name is in Swagger UI's store, so that what shows it is rendered again when it changes. */
+/** The user name is in Swagger UI's store, so that components that show it are rendered again when it changes. */
 const session = {
   actions: { setUsername: (username) => ({ type: 'session_set_username', payload: username }) },
   reducers: { session_set_username: (state, { payload }) => state.set('username', payload) },
@@ -30,7 +30,10 @@ const session = {
 
 const auth = {
   wrapSelectors: {
-    /** Is one of the operation's security requirements met? That it may do without one closes no padlock. */
+    /**
+     * Whether one of the operation's security requirements is met. An operation that allows
+     * requests without a session does not close the padlock for that.
+     */
     isAuthorized: (original, system) => (state, requirements) => {
       const authorized = system.authSelectors.authorized();
       const scheme = sessionScheme(system);
@@ -52,14 +55,14 @@ const spec = {
   },
 };
 
-/** What the dialog offers, as its title and its button say it. */
+/** The dialog's title and the label of its button. */
 function titleOf(system, hasSession, hasOthers) {
   const username = system.sessionSelectors.username();
   if (hasOthers || !hasSession) return 'Authorize';
   return username ? `Signed in as ${username}` : 'Sign in';
 }
 
-/** The button above the operations: closed when a session or another authorization is there. */
+/** The button above the operations: closed when there is a session or another authorization. */
 const AuthorizeButton = (Original, system) => ({ isAuthorized, showPopup, onClick }) => {
   const { createElement: h } = system.React;
   const isClosed = isAuthorized || Boolean(system.sessionSelectors.username());
@@ -77,7 +80,7 @@ const AuthorizeButton = (Original, system) => ({ isAuthorized, showPopup, onClic
   );
 };
 
-/** An operation's padlock, with a label that says what it does. */
+/** The padlock of an operation, with a label that says what it does. */
 const Padlock = (Original, system) => ({ isAuthorized, onClick }) => {
   const Icon = system.getComponent(isAuthorized ? 'LockAuthOperationIcon' : 'UnlockAuthOperationIcon', true);
   return system.React.createElement(
@@ -95,7 +98,7 @@ const Padlock = (Original, system) => ({ isAuthorized, onClick }) => {
   );
 };
 
-/** The dialog: signs in and out, and takes what other security schemes want. */
+/** The dialog: signs in and out, and accepts the values of other security schemes. */
 function AuthorizationDialog(Original, system) {
   const { createElement: h, useEffect, useRef, useState } = system.React;
 
@@ -128,7 +131,7 @@ function AuthorizationDialog(Original, system) {
 
   function SignedIn({ close, username }) {
     const [problem, setProblem] = useState('');
-    // Not React's `autoFocus`, which is over before the dialog is shown: that would focus what signs out.
+    // React's `autoFocus` runs before the dialog is shown, and would then focus the button to sign out.
     const focused = (button) => button?.setAttribute('autofocus', '');
     async function leave() {
       const wrong = await signOut();
@@ -159,7 +162,7 @@ function AuthorizationDialog(Original, system) {
     const close = () => dialog.current?.close();
     function closed() {
       authActions.showDefinitions(false);
-      if (!document.activeElement?.offsetParent) focusBar(); // the button that opened it is gone
+      if (!document.activeElement?.offsetParent) focusBar(); // the button that opened it no longer exists
     }
     return h(
       'dialog',

@@ -1,15 +1,15 @@
-// Who is signed in. Scripts cannot read the cookie, so the page that the server rendered says it first,
-// and the service is asked after whatever may have changed it. Addresses are relative to /docs: a
-// proxy may have put the page under a path of its own.
+// Keeps track of the signed-in user. Scripts cannot read the cookie, so the rendered page contains the user name at
+// first, and the service is asked after each request that may have changed it. Addresses are relative to /docs, because
+// a proxy may have put the page under a path.
 
 const bar = document.getElementById('session');
 const listeners = [];
 let username = bar.dataset.username;
 
-/** The name of the session cookie, by which the document's security scheme is recognized. */
+/** The name of the session cookie, which identifies the document's security scheme. */
 export const cookieName = bar.dataset.cookie;
 
-/** The user name of the session, or an empty text. */
+/** The user name of the session, or an empty string. */
 export const getUsername = () => username;
 
 /** Calls the function with the user name, now and after each change. */
@@ -18,7 +18,7 @@ export function onChange(listener) {
   listener(username);
 }
 
-/** Puts the focus on the bar's button: the one that had it may be gone. */
+/** Moves the focus to the bar's button, because the element that had it may no longer exist. */
 export const focusBar = () => bar.querySelector('form:not([hidden]) button').focus();
 
 function setUsername(name) {
@@ -27,7 +27,7 @@ function setUsername(name) {
   for (const listener of listeners) listener(name);
 }
 
-/** Asks the service who is signed in; resolves to the status of its answer. */
+/** Asks the service for the signed-in user; resolves to the status of the response. */
 async function refresh() {
   const response = await fetch('me');
   if (response.ok) setUsername((await response.json()).username);
@@ -41,42 +41,45 @@ const TWO_COOKIES =
   `This browser sends two different cookies named ${cookieName}, so you are not signed in: ` +
   'delete the cookies of this site and of the sites around it, then sign in again.';
 
-/** Shows what is wrong in the bar, or nothing. */
+/** Shows an error in the bar, or none. */
 export const showProblem = (problem) => (bar.querySelector('#problem').textContent = problem ?? '');
 
-/** Operations that begin a session. */
+/** Operations that create a session. */
 const SIGN_INS = ['login', 'register'];
 
-/** Why a request is not sent, if it is not: without cookies a session would begin that nothing can end. */
+/**
+ * The reason not to send a request, if there is one: without cookies, nothing could end the session
+ * that it creates.
+ */
 export function whyNotSent({ url, method }) {
   const isSignIn = SIGN_INS.some((path) => new URL(path, location.href).href === new URL(url, location.href).href);
   return isSignIn && method === 'POST' && !navigator.cookieEnabled ? NOT_SENT : undefined;
 }
 
-/** Signs in; resolves to what is wrong, or to nothing. */
+/** Signs in; resolves to an error message, or to nothing. */
 export async function signIn(credentials) {
-  if (!navigator.cookieEnabled) return NO_COOKIE; // a session would begin that nothing can end
+  if (!navigator.cookieEnabled) return NO_COOKIE; // nothing could end the session
   return (await post('login', credentials)) ?? confirmSession();
 }
 
-/** After a sign-in: resolves to what is wrong with the new session, or to nothing. */
+/** Checks the new session after a sign-in; resolves to an error message, or to nothing. */
 async function confirmSession() {
   const status = await refresh().catch(() => 0);
   if (status === 200) return undefined;
   if (status === 401) return NO_COOKIE;
   if (status !== 403) return 'You may be signed in, but the service does not say so: load this page again.';
-  await post('logout'); // ends the session that has just begun
+  await post('logout'); // ends the new session
   return TWO_COOKIES;
 }
 
-/** Signs out; resolves to what is wrong, or to nothing. */
+/** Signs out; resolves to an error message, or to nothing. */
 export async function signOut() {
   const problem = await post('logout');
   if (!problem) setUsername('');
   return problem;
 }
 
-/** An operation was tried out: it may have begun or ended a session. */
+/** Called after an operation was tried out, because it may have created or ended a session. */
 export async function noticeResponse({ operationId, method, response }) {
   const { status, ok } = response;
   if (ok && ['logout', 'closeAccount'].includes(operationId)) setUsername('');

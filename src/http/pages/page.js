@@ -1,7 +1,7 @@
-// What the pages gain by a script. Nothing here is needed: without it every form works as it stands.
+// Optional improvements of the pages: every form works without this script.
 
-// Passwords can be looked at. They are hidden again before they are sent, so that no browser keeps
-// them among what was typed into texts.
+// Shows passwords on request. They are hidden again before they are sent, so that the browser does not store them as
+// typed text.
 for (const input of document.querySelectorAll('.password input')) {
   const button = document.createElement('button');
   button.type = 'button';
@@ -17,7 +17,7 @@ for (const input of document.querySelectorAll('.password input')) {
   input.after(button);
 }
 
-// How long a new password is by now.
+// Shows the length of the new password.
 for (const input of document.querySelectorAll('input[data-fewest]')) {
   const hint = document.getElementById(input.getAttribute('aria-describedby'));
   const [fewest, before] = [Number(input.dataset.fewest), hint.textContent];
@@ -30,17 +30,16 @@ for (const input of document.querySelectorAll('input[data-fewest]')) {
   });
 }
 
-// The exact time behind each age is shown in the time zone of the reader, instead of in UTC.
+// Shows the exact time behind each age in the reader's time zone instead of in UTC.
 const exact = new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeStyle: 'short' });
 for (const element of document.querySelectorAll('time')) element.title = exact.format(new Date(element.dateTime));
 
-// A refused form is the answer to a POST. Its place in the history becomes that of the page that it is on,
-// or the browser would show an error page to who comes back to it, and ask at each reload whether to send
-// the form again.
+// A refused form is the response to a POST. Its entry in the history is replaced by the URL of its page; otherwise the
+// browser would show an error page on going back, and ask at each reload whether to send the form again.
 const { address } = document.body.dataset;
 if (address !== undefined) history.replaceState(history.state, '', address || location.href);
 
-// A form is sent once, however often its button is pressed; coming back to the page makes it new.
+// Sends a form only once, however often its button is pressed; coming back to the page enables it again.
 for (const form of document.forms) {
   form.addEventListener('submit', (event) => {
     if (form.dataset.sent) event.preventDefault();

@@ -1,4 +1,4 @@
-// What axe-core has to say of a page.
+// Checks a page with axe-core.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 

@@ -1,5 +1,5 @@
-// Signing in towards an app, in a real browser: whatever origins the app itself redirects to, one
-// arrives. Chromium holds every redirect that answers a form against the policy of the form's page.
+// Signing in from an app, in a real browser: the user arrives whatever origins the app redirects
+// to. Chromium checks every redirect in response to a form against the policy of the form's page.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { launch, openPage, takePicture } from './browser.mjs';
 
 const PASSWORD = 'a long walk by the river';
 
-/** Where the apps redirect to, by what they are asked for; whatever else is a page. */
+/** The redirects of the apps by path; every other path is a page. */
 const REDIRECTS = {
   'http://app.test/to-https': 'https://app.test/arrived',
   'http://app.test/to-www': 'http://www.app.test/arrived',
@@ -65,7 +65,7 @@ async function fillIn(page, username, password, button) {
   await page.getByRole('button', { name: button }).click();
 }
 
-/** One has arrived, and the browser had nothing to complain of on the way. */
+/** Checks that the user has arrived and the browser reported no errors on the way. */
 async function arrives(page, there) {
   await page.waitForURL(there);
   assert.equal(await page.getByRole('heading').innerText(), 'Arrived');
@@ -82,8 +82,8 @@ for (const javaScriptEnabled of [true, false])
       await fillIn(page, 'dmontagu', 'secret1', 'Sign in');
       await arrives(page, there);
 
-      // back here, one is signed in and goes on by a link: an app that cannot read the session
-      // would send everybody round in circles
+      // a signed-in user goes on by a link here, because an app that cannot read the session would
+      // cause an endless redirect
       await page.goto(`/login?next=${encodeURIComponent(next)}`);
       await page.getByRole('link', { name: 'app.test' }).click();
       await arrives(page, there);

@@ -1,4 +1,4 @@
-// A headless Chromium for the tests, and pages that remember what went wrong in them.
+// A headless Chromium for the tests, with pages that collect what the browser reports.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -7,12 +7,12 @@ const { chromium } = createRequire(new URL('../../tools/', import.meta.url))('pl
 export const url = process.env.SERVICE_URL;
 if (!url) throw new Error('SERVICE_URL is not set: run tests/e2e/browser/run');
 
-/** Starts the browser, perhaps with further arguments. `close()` it in the end. */
+/** Starts the browser, with additional arguments if given. The caller has to `close()` it. */
 export function launch(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
-      '--no-sandbox', // Chromium's own sandbox does not start as root, as which CI runs
+      '--no-sandbox', // Chromium's own sandbox does not start as root, which is CI's user
       '--disable-gpu',
       '--disable-quic',
       '--no-first-run',
@@ -42,7 +42,7 @@ export async function openPage(browser, { expected = [], ...options } = {}) {
   page.complaints = [];
   page.on('console', (message) => {
     if (!['error', 'warning'].includes(message.type())) return;
-    // Browsers ask for it by themselves where a page cannot name an icon, such as JSON.
+    // Browsers request it by default where a page cannot name an icon, such as JSON.
     if (message.location().url === `${url}/favicon.ico`) return;
     const status = /the server responded with a status of (\d+)/.exec(message.text())?.[1];
     if (!expected.includes(Number(status))) page.complaints.push(`${message.location().url}: ${message.text()}`);
@@ -50,18 +50,18 @@ export async function openPage(browser, { expected = [], ...options } = {}) {
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('requestfailed', (request) => {
     const { errorText } = request.failure();
-    // Aborted: one went on to the next page while this one's icon was still under way.
+    // Aborted because the test went to the next page while the icon was still loading.
     if (errorText !== 'net::ERR_ABORTED') page.complaints.push(`${request.url()}: ${errorText}`);
   });
   return page;
 }
 
-/** The session cookie that the browser holds, or undefined. */
+/** The browser's session cookie, or undefined. */
 export async function sessionCookie(page) {
   return (await page.context().cookies(url)).find(({ name }) => name === 'session');
 }
 
-/** Writes what is seen of the page to target/screenshots. */
+/** Writes a screenshot of the page to target/screenshots. */
 export function takePicture(page, name, options) {
   return page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), ...options });
 }

@@ -1,13 +1,14 @@
-// Swagger UI fits its screen: on a phone and a desk, by day and by night, with operations open.
+// Swagger UI fits its screen: on a phone and a desktop, in light and dark mode, with operations
+// open.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { launch, takePicture, url } from './browser.mjs';
 import { SCREENS, block, documentedOperations, openBlock, openDocs, tryItOut, widthOf } from './docs.mjs';
 
-/** The most that the bar takes of a phone's 667 pixels. */
+/** Limit for the bar's height on a phone with 667 pixels. */
 const MAX_BAR_HEIGHT = 56;
-/** The most that an executed operation takes on a desk; it was 3,150 and 4,700 before. */
+/** Limit for the height of an executed operation on a desktop; it was 3,150 and 4,700 before. */
 const MAX_EXECUTED_HEIGHT = { readPrivate: 1500, login: 2600 };
 
 let browser;
@@ -135,7 +136,7 @@ test('the documentation requests nothing from another origin', async () => {
   page.on('request', (request) => {
     if (!request.url().startsWith(`${url}/`) && !request.url().startsWith('data:')) strangers.push(request.url());
   });
-  await page.reload(); // from now on every request is seen, the page's own too
+  await page.reload(); // from now on every request is seen, including the page's own
   await block(page, 'login').waitFor();
   for (const { id } of operations) await openBlock(page, id);
   for (const control of await page.locator('.model-box-control:visible').all()) await control.click();

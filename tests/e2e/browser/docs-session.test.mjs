@@ -1,4 +1,4 @@
-// Swagger UI's padlocks and its Authorize dialog say what the session is, and no more.
+// Swagger UI's padlocks and its Authorize dialog show the state of the session.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -22,11 +22,11 @@ async function closedPadlocks(page) {
   return closed === all ? 'all' : closed || 'none';
 }
 
-/** The button above the operations, whose words are those of the dialog. */
+/** The button above the operations, with the same label as the dialog. */
 const authorizeButton = (page) => page.locator('.auth-wrapper > .authorize');
 const dialogOf = (page) => page.getByRole('dialog');
 
-/** Signs in by the dialog, which is open, with the keyboard alone. */
+/** Signs in with the open dialog, by keyboard only. */
 async function typeCredentials(page, username, password) {
   await page.keyboard.type(username);
   await page.keyboard.press('Tab');

@@ -1,9 +1,9 @@
-// Swagger UI at /docs, as the tests drive it.
+// Helpers to operate Swagger UI at /docs.
 import assert from 'node:assert/strict';
 
 import { openPage, sessionCookie, url } from './browser.mjs';
 
-/** The screens that it has to fit. */
+/** The screen sizes that it has to fit. */
 export const SCREENS = {
   desk: { viewport: { width: 1280, height: 900 } },
   phone: { viewport: { width: 375, height: 667 }, isMobile: true },
@@ -23,7 +23,7 @@ export async function documentedOperations() {
   );
 }
 
-/** Opens /docs, perhaps at a deep link, and waits until the operations are there. */
+/** Opens /docs, or a deep link in it, and waits until the operations are shown. */
 export async function openDocs(browser, { hash = '', route, ...options } = {}) {
   const page = await openPage(browser, options);
   if (route) await page.route('**/openapi.json', route);
@@ -37,7 +37,7 @@ export function block(page, id) {
   return page.locator(`.opblock[id^="operations-"][id$="-${id}"]`);
 }
 
-/** Opens an operation's box, unless it is open. */
+/** Opens an operation's box if it is closed. */
 export async function openBlock(page, id) {
   const box = block(page, id);
   if (!(await box.locator('.opblock-body').isVisible())) await box.locator('.opblock-summary-control').click();
@@ -45,19 +45,21 @@ export async function openBlock(page, id) {
   return box;
 }
 
-/** Presses Execute in an operation's box, with the given body; resolves to what Swagger UI shows. */
+/**
+ * Presses Execute in an operation's box, with the given body; resolves to what Swagger UI shows.
+ */
 export async function tryItOut(page, id, body) {
   const box = await openBlock(page, id);
   if (body) await box.locator('textarea.body-param__text').fill(JSON.stringify(body));
   const clear = box.getByRole('button', { name: 'Clear' });
-  if (await clear.isVisible()) await clear.click(); // an earlier answer is not taken for this one
+  if (await clear.isVisible()) await clear.click(); // removes an earlier response
   await box.getByRole('button', { name: 'Execute' }).click();
   const answer = box.locator('.live-responses-table .response').first();
   const status = Number.parseInt(await answer.locator('.response-col_status').innerText(), 10);
   const text = await answer.locator('.response-col_description').innerText();
   const curl = await box.locator('.curl').innerText();
 
-  // All the while the cookie is the browser's affair: no script in the page sees it.
+  // The cookie stays invisible to scripts in the page.
   assert.equal(await page.evaluate(() => document.cookie), '', `document.cookie after ${id}`);
   const cookie = await sessionCookie(page);
   if (cookie) {
@@ -68,8 +70,8 @@ export async function tryItOut(page, id, body) {
   return { status, text, curl, cookie };
 }
 
-/** Waits until the bar at the top says so. */
+/** Waits until the bar at the top shows this text. */
 export const barSays = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
-/** How wide the page is, with what one has to scroll sideways for. */
+/** The width of the page, including what is only visible by scrolling sideways. */
 export const widthOf = (page) => page.locator('html').evaluate((html) => html.scrollWidth);

@@ -1,5 +1,6 @@
-// Every page, on a phone and a desk, by day and by night, with and without JavaScript: it fits its
-// screen, the browser does not complain, and axe-core finds nothing. The pictures are for people.
+// Every page, on a phone and a desktop, in light and dark mode, with and without JavaScript: it
+// fits its screen, the browser reports no errors, and axe-core finds no problem. The screenshots
+// are for visual review.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -7,7 +8,7 @@ import { complaintsOfAxe } from './accessible.mjs';
 import { launch, openPage, takePicture } from './browser.mjs';
 
 const PASSWORD = 'a long walk by the river';
-const PEOPLE = ['ann', 'bea', 'carl', 'dora', 'emil', 'fay', 'gus', 'hana']; // one for each walk
+const PEOPLE = ['ann', 'bea', 'carl', 'dora', 'emil', 'fay', 'gus', 'hana']; // one user for each run
 const SCREENS = { desk: { width: 1280, height: 900 }, phone: { width: 375, height: 812 } };
 
 let browser;
@@ -20,7 +21,7 @@ after(() => browser?.close());
 const fill = (page, label, text) => page.getByLabel(label, { exact: true }).fill(text);
 const press = (page, name) => Promise.all([page.waitForNavigation(), page.getByRole('button', { name, exact: true }).click()]);
 
-/** Signs in once more from another browser, so that there is a session to end. */
+/** Signs in a second time from another browser, so that there is a session to end. */
 async function signInElsewhere(page, username, userAgent) {
   const headers = { 'user-agent': userAgent, cookie: '' };
   const answer = await page.context().browser().newContext().then(async (context) => {
@@ -55,7 +56,7 @@ test('att 18 09: 41 sessions fit a page that is not a wall, and are paged by key
   await page.context().close();
 });
 
-/** Goes through all pages, and has each looked at once it stands. */
+/** Goes through all pages and checks each. */
 async function walk(page, username, look) {
   await page.goto('/register');
   await look('register');
@@ -163,7 +164,7 @@ test('att 18 14: after a refused form and a good one, going back shows no error 
     await fill(page, 'Password', password);
     await press(page, button);
     await page.goBack();
-    await page.getByText(username).first().waitFor(); // one is still signed in
+    await page.getByText(username).first().waitFor(); // still signed in
     await page.goto('/account');
     await press(page, 'Sign out');
   }
@@ -218,5 +219,5 @@ test('inj 04: what others may have stored is text in every page', async () => {
   await press(page, 'Sign in');
   assert.equal(await page.getByLabel('User name').inputValue(), '"><script>alert(1)</script>');
   assert.deepEqual(dialogs, []);
-  assert.deepEqual(page.complaints, []); // each breach of the policy would be one
+  assert.deepEqual(page.complaints, []); // a violation of the policy would be one
 });

@@ -1,4 +1,4 @@
-// CSRF-09: pages of other origins, in a real browser, change nothing.
+// CSRF-09: pages of other origins, in a real browser, cannot change anything.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
@@ -7,7 +7,7 @@ import { launch, openPage, sessionCookie, url } from './browser.mjs';
 
 let browser;
 let attacker; // serves the attack pages
-let evil; // a site of its own
+let evil; // another site
 let sibling; // another origin of the same site
 
 const ATTACKS = {
@@ -61,7 +61,7 @@ after(async () => {
   attacker?.close();
 });
 
-/** What the service knows of the session whose cookie the browser holds. */
+/** The service's answer for the session whose cookie the browser holds. */
 async function state(page) {
   const [me, sessions] = await Promise.all(['/me', '/sessions'].map((path) => page.request.get(path)));
   const { sessions: list } = await sessions.json();
@@ -88,7 +88,7 @@ for (const [n, name] of Object.keys(ATTACKS).entries()) {
       await attack.waitForTimeout(500);
       assert.ok(asked.length > 0, `the attack from ${origin} reached the service`);
       for (const request of asked) {
-        const answer = await request.response(); // none where the browser itself keeps it from the page
+        const answer = await request.response(); // none where the browser itself blocks the page from reading it
         if (!answer) continue;
         assert.ok([403, 405].includes(answer.status()), `${answer.url()} ${answer.status()}`);
         assert.equal((await answer.allHeaders())['set-cookie'], undefined);

@@ -1,4 +1,4 @@
-// The pages in a browser without JavaScript: an account, out, in again.
+// The pages in a browser without JavaScript: registering, signing out, signing in again.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -17,7 +17,7 @@ function openPlainPage(options) {
   return openPage(browser, { javaScriptEnabled: false, ...options });
 }
 
-/** Fills in the form on the page and presses its button; resolves to the answer it ended at. */
+/** Fills in the form on the page and presses its button; resolves to the final response. */
 async function submit(page, { username, password, button, keepMeSignedIn = false }) {
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password', { exact: true }).fill(password);
@@ -78,7 +78,7 @@ test('without javascript one makes an account, signs out and signs in again', as
 test('one comes back to where one wanted to go', async () => {
   const page = await openPlainPage({ expected: [403] });
   await page.goto('/login?next=/private');
-  await signIn(page, 'dmontagu', 'wrong'); // once astray, and still it is known
+  await signIn(page, 'dmontagu', 'wrong'); // after a wrong password, the target is still known
   await signIn(page, 'dmontagu', 'secret1');
   assert.equal(path(page), '/private');
   assert.match(await page.locator('body').innerText(), /"username":\s*"dmontagu"/);
@@ -125,7 +125,7 @@ test('a taken user name shows the form again', async () => {
 test('a password that is too short shows the form again and says so', async () => {
   const page = await openPlainPage({ expected: [400, 422] });
   await page.goto('/register');
-  // As a browser would send it that knows no minlength.
+  // As a browser without support for minlength would send it.
   await page.locator('form').evaluateAll((forms) => forms.forEach((form) => (form.noValidate = true)));
   const refused = await submit(page, { username: 'hasty', password: 'short', button: 'Create account' });
   assert.ok([400, 422].includes(refused.status()), `${refused.status()}`);

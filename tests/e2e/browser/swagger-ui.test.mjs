@@ -1,4 +1,4 @@
-// Swagger UI as people use it: what it shows, and the way in and out by Try it out.
+// Swagger UI in use: what it shows, and signing in and out with Try it out.
 import assert from 'node:assert/strict';
 import { createServer, request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';

@@ -1,5 +1,4 @@
-// An app that knows nothing of logins: it shows the headers that reach it, on a page of some rows, as
-// apps do.
+// An app without logins of its own: it shows the headers that reach it, on a page with some rows.
 import { createServer } from 'node:http';
 
 const rows = Array.from({ length: 200 }, (_, n) => ({ id: n, title: `Page ${n}`, changed: 1_700_000_000_000 + n }));

@@ -8,7 +8,7 @@ import { launch, takePicture } from '../browser/browser.mjs';
 const PERSON = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
 for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: process.env.CADDY })) {
-  /** Asks through the proxy; resolves to the status, the headers and the text. */
+  /** Sends a request through the proxy; resolves to the status, the headers and the text. */
   const send = (host, path, { method = 'GET', headers = {}, body, localAddress } = {}) =>
     new Promise((done, failed) => {
       const length = body === undefined ? {} : { 'content-length': body.length };

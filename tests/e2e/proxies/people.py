@@ -10,7 +10,7 @@ from wire import CLIENT, HOST, NAME, Connection, asked, metric, request
 PROXY = os.environ["PROXY"]
 PASSWORD = "a long walk by the river"
 JSON = "Content-Type: application/json"
-# What a client writes to be taken for somebody else.
+# Headers by which a client tries to pass for another.
 ELSEWHERE = "203.0.113.9"
 SPOOFED = (f"X-Forwarded-For: {ELSEWHERE}", f"Forwarded: for={ELSEWHERE}", f"X-Real-IP: {ELSEWHERE}")
 
@@ -53,7 +53,7 @@ def a_session_is_secure_and_knows_where_it_comes_from():
 def a_revoked_session_is_refused_at_once():
     (lost, _, _), (kept, _, _) = credentials("/login"), credentials("/login")
     connection = Connection()
-    for cookie in (lost, kept):  # both are known from memory
+    for cookie in (lost, kept):  # both are in the session cache
         connection.send(request("GET", "/private", f"Cookie: {cookie}"))
         assert connection.answer().status == 200
     connection.send(request("DELETE", "/sessions", f"Cookie: {kept}"))

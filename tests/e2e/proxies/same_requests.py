@@ -21,7 +21,7 @@ REQUESTS = int(os.environ["REQUESTS"])
 CLIENTS = 8
 JSON = "Content-Type: application/json"
 
-# What a body holds that somebody who reads its length otherwise takes for a request. Nobody may.
+# A body that contains a request, for a reader that computes another length. It must never be taken for one.
 SMUGGLED = f"GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\nX-Rest: "
 BODY = '{"username":"a"}'
 CHUNKS = f"{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n"
@@ -44,7 +44,7 @@ def login(n, *fields, body="", version="HTTP/1.1"):
     return message(n, "POST /login", JSON, *fields, body=body, version=version)
 
 
-# Good ones, with the statuses that they may have. Nothing is hashed: it is not what is tested.
+# Valid requests, with the statuses that they may have. None of them hashes a password, which is not tested here.
 GOOD = {
     "read": (lambda n: message(n, "GET /livez"), {200}),
     "read without a session": (lambda n: message(n, f"GET /private?n={n}"), {401}),
@@ -74,8 +74,8 @@ GOOD = {
     "large body": (lambda n: with_body(n, "POST /login", "x" * 17_000, JSON), {413}),
 }
 
-# SMU-01 and SMU-02: whose end is in doubt. Each goes on with what the other reading of it would take
-# for the rest.
+# SMU-01 and SMU-02: requests with an ambiguous end. Each continues with what the other interpretation would take for
+# the rest.
 MALFORMED = {
     "two lengths": lambda n: login(
         n,
@@ -139,8 +139,8 @@ MALFORMED = {
     "no HTTP": lambda n: f"nonsense {trace(n)}\r\n\r\n",
 }
 
-# Caddy passes a body on while it comes, and breaks off where it goes wrong: it answers 502 by itself, and
-# the service sees a client that goes in the middle. nginx passes on what is complete.
+# Caddy forwards a body while it arrives, and stops where it is malformed: it answers 502 itself, and the service sees a
+# client that disconnects. nginx forwards only complete requests.
 BROKEN_OFF = (
     {"chunk that overflows", "extension without end", "chunk longer than its size"}
     if PROXY == "caddy"
@@ -154,7 +154,7 @@ class Crowd:
     def __init__(self):
         self.lock = threading.Lock()
         self.sent = self.connections = 0
-        self.own = {}  # by the id of an answer: the numbers of the requests that it may belong to
+        self.own = {}  # by the id of a response: the numbers of the requests that it may belong to
         self.malformed = {}  # by number: the kind
         self.statuses = defaultdict(Counter)  # of malformed ones, by kind
         self.faults = []
@@ -223,7 +223,7 @@ def malformed(crowd, connection, numbers, chance):
     for n in numbers[1:]:
         connection.send(message(n, f"GET /behind/{n}").encode())
     outcome = "no answer"
-    for patience in (1, 0.3, 0.3):  # the third is for what is taken for a request in between
+    for patience in (1, 0.3, 0.3):  # the third is for a request in between
         connection.stream.settimeout(patience)
         try:
             answer = connection.answer()

@@ -7,7 +7,7 @@ import ssl
 NAME = os.environ["NAME"]
 PORT = int(os.environ["HTTPS"])
 HOST = f"{NAME}:{PORT}"
-# Neither the proxy's address nor the service's: it has to be found in the list of sessions.
+# An address other than the proxy's and the service's, which has to appear in the list of sessions.
 CLIENT = "127.0.0.5"
 
 
@@ -44,7 +44,7 @@ class Connection:
         try:
             self.stream.sendall(message)
         except OSError:
-            pass  # there may be an answer all the same
+            pass  # there may still be a response
 
     def _more(self):
         try:

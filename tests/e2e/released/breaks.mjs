@@ -1,4 +1,4 @@
-// Ends with 0 if the version of the second document says that clients of the first one break.
+// Exits with 0 if the version of the second document says that it breaks clients of the first one.
 import { readFileSync } from 'node:fs';
 import { owns } from './compare.mjs';
 

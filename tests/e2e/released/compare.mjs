@@ -1,9 +1,9 @@
-// Is it safe for the clients of one document to be answered as another one says?
+// Checks whether a changed document is safe for the clients of an earlier one:
 //
 //   node tests/e2e/released/compare.mjs openapi/released/0.1.0/openapi.json openapi/openapi.json
 //
-// Says what has changed and ends with 1 if the version of the second document does not own up to it.
-// Redocly rates what HTTP and JSON notice; here is added what generated code notices, too.
+// Prints the changes and exits with 1 if the version of the second document does not allow them. Redocly rates
+// changes that matter for HTTP and JSON; this adds those that matter for generated code.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -23,7 +23,7 @@ function inHttp(before, after) {
   try {
     report = execFileSync('redocly', ['diff', before, after, '--format', 'json'], { stdio: 'pipe' });
   } catch (error) {
-    if (error.status !== 1) throw error; // 1 says that something breaks
+    if (error.status !== 1) throw error; // 1 means that a change breaks clients
     report = error.stdout;
   }
   return JSON.parse(report).changes.map(({ impact, path, property, kind, verdicts = [] }) => ({
@@ -37,7 +37,7 @@ function* inGeneratedCode(old, now) {
   const breaks = (message) => ({ impact: 'major', message });
   for (const [name, schema] of Object.entries(old.components.schemas)) {
     const successor = now.components.schemas[name];
-    // a type that people import
+    // a type that users import
     if (!successor) yield breaks(`schema ${name} is gone`);
     for (const value of schema['x-extensible-enum'] ?? [])
       if (successor && !successor['x-extensible-enum']?.includes(value))
@@ -46,16 +46,16 @@ function* inGeneratedCode(old, now) {
   for (const [path, operations] of Object.entries(old.paths))
     for (const [method, { operationId, tags }] of Object.entries(operations)) {
       const successor = now.paths[path]?.[method];
-      // a class or module that people import
+      // a class or module that users import
       if (successor && successor.tags?.[0] !== tags?.[0])
         yield breaks(`${operationId} has moved from ${tags} to ${successor.tags}`);
     }
-  // generators make a closed set of it, and fail at a value that comes later
+  // generators make a closed set of it, which fails at a later value
   const [had, has] = [old, now].map((document) => closedSets(document.components.schemas));
   for (const place of has) if (!had.has(place)) yield breaks(`${place} is a closed set of values now`);
 }
 
-/** Where `enum` stands in the schemas. */
+/** The places of `enum` in the schemas. */
 function closedSets(value, place = 'schema', found = new Set()) {
   if (value === null || typeof value !== 'object') return found;
   if (Array.isArray(value.enum)) found.add(place);
@@ -63,7 +63,7 @@ function closedSets(value, place = 'schema', found = new Set()) {
   return found;
 }
 
-/** The worst of the changes. */
+/** The most severe impact of the changes. */
 export function impact(changes) {
   return RANK[Math.max(0, ...changes.map(({ impact }) => RANK.indexOf(impact)))];
 }

@@ -1,4 +1,4 @@
-// The gate itself: it shuts for what breaks a client, and for nothing else.
+// Tests of the comparison: it fails for changes that break a client, and for no others.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ const today = new URL('../../../openapi/openapi.json', import.meta.url).pathname
 const scratch = mkdtempSync(join(tmpdir(), 'cloakroom-compare.'));
 after(() => rmSync(scratch, { recursive: true }));
 
-/** What the gate says of today's document after a change. */
+/** The result for today's document after a change. */
 function impactOf(change) {
   const document = JSON.parse(readFileSync(today, 'utf8'));
   change(document, document.components.schemas, document.paths);

@@ -1,11 +1,11 @@
-// Passes every request on to the service, and changes its answers on the way back:
+// Forwards every request to the service, and changes its responses:
 //
-//   node tests/e2e/sdk/between.mjs http://127.0.0.1:8000 later     prints where it listens
+//   node tests/e2e/sdk/between.mjs http://127.0.0.1:8000 later     prints its address
 //
-// later        the service as a later version may be, as the contract allows: a refusal has a `code`
-//              that nobody has seen, and every object of every answer has a field more
-// one-cookie   only the session's cookie: `redocly respect` sees no more than the last Set-Cookie
-//              of an answer, which is not the session's where there are two
+// later        like a later version, as the contract allows: a refusal has an unknown `code`, and every
+//              object of every response has an additional field
+// one-cookie   only the session's cookie: `redocly respect` reads only the last Set-Cookie of a response,
+//              which is not the session's where there are two
 import { createServer, request } from 'node:http';
 
 const [, , service, change] = process.argv;

@@ -1,4 +1,5 @@
-// Verifies tokens of the running service with jose: the good one is taken, all others are refused.
+// Verifies tokens of the running service with jose: the valid one is accepted, all others are
+// refused.
 import assert from 'node:assert/strict';
 
 import { verifier } from './verify.ts';

@@ -13,12 +13,12 @@ import time
 
 CONNECTIONS, SECONDS = int(os.environ["CONNECTIONS"]), int(os.environ["SECONDS_EACH"])
 HOST, PORT = os.environ["SERVICE"].split(":")
-P99 = 100  # ms, for the user beside
-SHARE = 256  # connections of one address that is counted
+P99 = 100  # ms, for the other user
+SHARE = 256  # connections of one client address
 PATIENCE = 5
 LARGE = "/docs/swagger-ui-bundle.js"
 
-# What is asked of slowhttptest: headers, bodies and reads that never end.
+# The modes of slowhttptest: headers, bodies and reads that never end.
 KINDS = {
     "headers": ["-H", "-i", "2", "-x", "24", "-u", "/login"],
     "bodies": ["-B", "-i", "2", "-x", "10", "-s", "8192", "-u", "/login"],

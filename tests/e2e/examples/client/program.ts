@@ -12,7 +12,7 @@ if (isFirst) {
   assert.equal((await notes.POST('/register', { body })).data?.username, 'ann');
   assert.deepEqual((await notes.GET('/notes')).data?.notes, []);
 
-  // The draft belongs to the session, and is empty once it is written down.
+  // The draft belongs to the session, and is empty after the note is written.
   assert.equal((await notes.GET('/draft')).data?.text, '');
   await notes.PUT('/draft', { body: { text: 'Buy' } });
   assert.equal((await notes.GET('/draft')).data?.text, 'Buy');
@@ -26,7 +26,7 @@ const [note, ...others] = (await notes.GET('/notes')).data?.notes ?? [];
 assert.equal(note?.text, 'Buy milk');
 assert.deepEqual(others, []);
 
-// What is refused says what is wrong with which field.
+// A refusal names the invalid field.
 const long = await notes.POST('/notes', { body: { text: 'x'.repeat(1001) } });
 assert.equal(long.error?.code, 'invalid_request');
 assert.deepEqual(long.error?.errors?.map(({ field, code }) => [field, code]), [['text', 'too_long']]);
@@ -37,7 +37,7 @@ if (!isFirst) {
   const gone = await notes.DELETE('/notes/{id}', { params: { path: { id: note.id } } });
   assert.equal(gone.response.status, 204);
 
-  // Who closes the account takes the notes along.
+  // Closing the account deletes its notes.
   await notes.POST('/notes', { body: { text: 'Never to be seen' } });
   await notes.POST('/me/close', { body: { current_password: body.password } });
   assert.equal((await notes.GET('/notes')).error?.code, 'not_authenticated');

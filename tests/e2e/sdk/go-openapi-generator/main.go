@@ -13,7 +13,7 @@ import (
 
 const username, password = "tiangolo", "secret2"
 
-// check ends the program if something is not as it has to be.
+// check ends the program if a condition does not hold.
 func check(ok bool, what string, args ...any) {
 	if !ok {
 		fmt.Fprintln(os.Stderr, append([]any{"FAILED:", what}, args...)...)
@@ -24,9 +24,9 @@ func check(ok bool, what string, args ...any) {
 func main() {
 	ctx := context.Background()
 	url := os.Getenv("CLOAKROOM_URL")
-	wrongPassword := os.Getenv("WRONG_PASSWORD") // the code that the service answers it with
+	wrongPassword := os.Getenv("WRONG_PASSWORD") // the code that the service sends for it
 
-	// Whoever is not signed in is told so, and who has the wrong password, too.
+	// A request without a session and a login with a wrong password are refused.
 	ann := connect(url)
 	_, _, err := ann.PrivateAPI.ReadPrivate(ctx).Execute()
 	check(code(err) == "not_authenticated", "nobody reads", err)
@@ -41,7 +41,7 @@ func main() {
 	}
 	check(err != nil && strings.HasPrefix(err.Error(), words), "visit with a wrong password", err)
 
-	// Two devices sign in; one ends the session of the other.
+	// Two devices sign in, and the second one revokes the session of the first.
 	credentials := *cloakroom.NewCredentials(username, password)
 	credentials.SetRemember(true)
 	there, _, err := ann.LoginAPI.Login(ctx).Credentials(credentials).Execute()
@@ -70,13 +70,13 @@ func main() {
 	_, _, err = here.PrivateAPI.ReadPrivate(ctx).Execute()
 	check(err == nil, "the other one is not", err)
 
-	// The lines of the README end that session, too, and their own.
+	// The README's program revokes that session too, and its own at the end.
 	secret, err := visit(ctx, url, username, password)
 	check(err == nil && secret == "get some private data", "visit", err)
 	_, _, err = here.PrivateAPI.ReadPrivate(ctx).Execute()
 	check(code(err) == "session_refused", "visit ended the others", err)
 
-	// Somebody new registers, changes the password and closes the account.
+	// A new user registers, changes the password and closes the account.
 	bob := connect(url)
 	rand.Seed(time.Now().UnixNano())
 	somebody := *cloakroom.NewRegistration(fmt.Sprintf("go-%x", rand.Int63()), "a long walk by the river")

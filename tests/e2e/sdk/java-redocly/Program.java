@@ -12,7 +12,7 @@ class Program {
         if (!ok) throw new AssertionError(what);
     }
 
-    /** The code that a call is refused with. */
+    /** The code of a refused call. */
     static String refused(int status, Runnable call) {
         try {
             call.run();
@@ -30,9 +30,9 @@ class Program {
 
     public static void main(String[] arguments) {
         var url = System.getenv("CLOAKROOM_URL");
-        var wrongPassword = System.getenv("WRONG_PASSWORD"); // the code that the service answers it with
+        var wrongPassword = System.getenv("WRONG_PASSWORD"); // the code that the service sends for it
 
-        // Whoever is not signed in is told so, and who has the wrong password, too.
+        // A request without a session and a login with a wrong password are refused.
         var ann = Visit.connect(url);
         check(refused(401, ann::readPrivate).equals("not_authenticated"), "nobody reads");
         check(refused(403, () -> ann.login(credentials("secret3", false))).equals(wrongPassword), "wrong password");
@@ -45,7 +45,7 @@ class Program {
             check(error.status == 403 && !wrongPassword.equals("invalid_credentials"), "a code that all know");
         }
 
-        // Two devices sign in; one ends the session of the other.
+        // Two devices sign in, and the second one revokes the session of the first.
         var there = ann.login(credentials(PASSWORD, true));
         check(there.ok(), "sign in");
         check(ann.readPrivate().username().equals(USERNAME), "read");
@@ -63,11 +63,11 @@ class Program {
         check(refused(403, ann::readPrivate).equals("session_refused"), "its cookie is refused");
         check(here.readPrivate().username().equals(USERNAME), "the other one is not");
 
-        // The lines of the README end that session, too, and their own.
+        // The README's program revokes that session too, and its own at the end.
         check(Visit.visit(url, USERNAME, PASSWORD).equals("get some private data"), "visit");
         check(refused(403, here::readPrivate).equals("session_refused"), "visit ended the others");
 
-        // Somebody new registers, changes the password and closes the account.
+        // A new user registers, changes the password and closes the account.
         var bob = Visit.connect(url);
         var somebody = Cloakroom.Registration.fromJson(
             Map.of("username", "java-" + UUID.randomUUID(), "password", "a long walk by the river"));

@@ -20,7 +20,7 @@ from cloakroom import (
 from visit import keep_cookies, visit
 
 base_url = os.environ["CLOAKROOM_URL"]
-wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service answers it with
+wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service sends for it
 username, password = "tiangolo", "secret2"
 
 
@@ -51,7 +51,7 @@ def refused(operation, *arguments):
     raise AssertionError("it was not refused")
 
 
-# Whoever is not signed in is told so, and who has the wrong password, too.
+# A request without a session and a login with a wrong password are refused.
 ann = Device()
 assert refused(ann.private.read_private).code == "not_authenticated"
 wrong = refused(ann.login.login, Credentials(username=username, password="secret3"))
@@ -65,7 +65,7 @@ except RuntimeError as error:
 else:
     raise AssertionError("it did not fail")
 
-# Two devices sign in; one ends the session of the other.
+# Two devices sign in, and the second one revokes the session of the first.
 credentials = Credentials(username=username, password=password, remember=True)
 there = LoggedIn.from_json(ann.keep(ann.login.login_without_preload_content(credentials)))
 assert there.ok
@@ -82,11 +82,11 @@ assert refused(here.sessions.revoke_session, listed.id).code == "not_found"
 assert refused(ann.private.read_private).code == "session_refused"
 assert here.private.read_private().username == username
 
-# The lines of the README end that session, too, and their own.
+# The README's program revokes that session too, and its own at the end.
 assert visit(base_url, username, password) == "get some private data"
 assert refused(here.private.read_private).code == "session_refused"
 
-# Somebody new registers, changes the password and closes the account.
+# A new user registers, changes the password and closes the account.
 bob = Device()
 name = f"og-{secrets.token_hex(6)}"
 somebody = Registration(username=name, password="a long walk by the river")

@@ -23,7 +23,7 @@ from samples import run_samples
 from visit import visit
 
 base_url = os.environ["CLOAKROOM_URL"]
-wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service answers it with
+wrong_password = os.environ["WRONG_PASSWORD"]  # the code that the service sends for it
 username, password = "tiangolo", "secret2"
 
 
@@ -44,7 +44,7 @@ def fails(error: type[Exception], words: str, *arguments: str) -> None:
         raise AssertionError("it did not fail")
 
 
-# Whoever is not signed in is told so, and who has the wrong password, too.
+# A request without a session and a login with a wrong password are refused.
 ann = Client(base_url=base_url)
 assert expect(Problem, read_private.sync(client=ann)).code == "not_authenticated"
 wrong = login.sync_detailed(client=ann, body=Credentials(username, "secret3"))
@@ -55,7 +55,7 @@ if wrong_password == "invalid_credentials":
 else:
     fails(RuntimeError, "403 ", base_url, username, "secret3")
 
-# Two devices sign in; one ends the session of the other.
+# Two devices sign in, and the second one revokes the session of the first.
 there = expect(LoggedIn, login.sync(client=ann, body=Credentials(username, password, remember=True)))
 assert there.ok
 assert expect(PrivateData, read_private.sync(client=ann)).username == username
@@ -70,11 +70,11 @@ assert expect(Problem, revoke_session.sync(listed.id, client=here)).code == "not
 assert expect(Problem, read_private.sync(client=ann)).code == "session_refused"
 assert expect(PrivateData, read_private.sync(client=here)).username == username
 
-# The lines of the README end that session, too, and their own.
+# The README's program revokes that session too, and its own at the end.
 assert visit(base_url, username, password) == "get some private data"
 assert expect(Problem, read_private.sync(client=here)).code == "session_refused"
 
-# Somebody new registers, changes the password and closes the account.
+# A new user registers, changes the password and closes the account.
 bob = Client(base_url=base_url)
 name = f"py-{secrets.token_hex(6)}"
 short = expect(Problem, register.sync(client=bob, body=Registration(name, "short")))

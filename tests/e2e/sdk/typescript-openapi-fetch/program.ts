@@ -7,14 +7,14 @@ import { runSamples } from './samples';
 import { visit } from './visit';
 
 const baseUrl = process.env.CLOAKROOM_URL!;
-const wrongPassword = process.env.WRONG_PASSWORD!; // the code that the service answers it with
+const wrongPassword = process.env.WRONG_PASSWORD!; // the code that the service sends for it
 const username = 'tiangolo';
 const password = 'secret2';
 
-/** A client with a jar of its own, as another device has. */
+/** A client with its own cookie jar, like another device. */
 const device = () => createClient<paths>({ baseUrl, fetch: makeFetchCookie(fetch) });
 
-// Whoever is not signed in is told so, and who has the wrong password, too.
+// A request without a session and a login with a wrong password are refused.
 const ann = device();
 assert.equal((await ann.GET('/private')).error?.code, 'not_authenticated');
 const wrong = await ann.POST('/login', { body: { username, password: 'secret3' } });
@@ -24,7 +24,7 @@ assert.equal(wrong.error?.code, wrongPassword);
 const message = wrongPassword === 'invalid_credentials' ? /^Error: Wrong user/ : /^Error: 403 /;
 await assert.rejects(visit(baseUrl, username, 'secret3'), message);
 
-// Two devices sign in; one ends the session of the other.
+// Two devices sign in, and the second one revokes the session of the first.
 const there = await ann.POST('/login', { body: { username, password, remember: true } });
 assert.equal(there.data?.ok, true);
 assert.equal((await ann.GET('/private')).data?.username, username);
@@ -42,11 +42,11 @@ assert.equal(again.error?.code, 'not_found');
 assert.equal((await ann.GET('/private')).error?.code, 'session_refused');
 assert.equal((await here.GET('/private')).data?.username, username);
 
-// The lines of the README end that session, too, and their own.
+// The README's program revokes that session too, and its own at the end.
 assert.equal(await visit(baseUrl, username, password), 'get some private data');
 assert.equal((await here.GET('/private')).error?.code, 'session_refused');
 
-// Somebody new registers, changes the password and closes the account.
+// A new user registers, changes the password and closes the account.
 const bob = device();
 const name = `ts-${randomBytes(6).toString('hex')}`;
 const short = await bob.POST('/register', { body: { username: name, password: 'short' } });
