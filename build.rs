@@ -1,4 +1,4 @@
-//! Embeds the migrations of both engines, as `src/store/engine/migrations.rs` reads them.
+//! Embeds the migrations of both engines for `src/store/engine/migrations.rs`.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

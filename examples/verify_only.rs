@@ -119,10 +119,10 @@ async fn caller(request: &Request, bearer: Bearer) -> Option<String> {
     tokio::task::spawn_blocking(move || verifier.verify(&bearer.token)).await.ok()?
 }
 
-/// What somebody asked for.
+/// A report.
 #[derive(Object)]
 struct Report {
-    /// The account that it is about.
+    /// The id of the account that the report is about.
     account: String,
 }
 

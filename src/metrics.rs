@@ -1,5 +1,5 @@
-//! The metrics endpoint for Prometheus: the counters of other layers, which have the types of the official
-//! client library, under their names. Labels contain only names of ours: no user, no address, no path.
+//! The metrics endpoint for Prometheus: registers the counters of other layers under their names. Labels
+//! contain only names from the code: no user, no address, no path.
 
 use std::fmt;
 use std::fs;

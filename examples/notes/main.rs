@@ -14,9 +14,9 @@ use sqlx::{SqlStr, SqlitePool};
 /// A note.
 #[derive(Object)]
 struct Note {
-    /// Its id, which is random.
+    /// The random id of the note.
     id: String,
-    /// What it says.
+    /// The text of the note.
     #[oai(validator(max_length = 1000))]
     text: String,
 }
@@ -29,7 +29,7 @@ struct NoteList {
     notes: Vec<Note>,
 }
 
-/// What a note shall say.
+/// The text of a note that is not saved yet.
 #[derive(Object, Default)]
 struct Draft {
     /// The text.
@@ -39,16 +39,16 @@ struct Draft {
 
 #[derive(Tags)]
 enum Tag {
-    /// What people write down.
+    /// The notes of the signed-in user.
     Notes,
 }
 
 #[derive(ApiResponse)]
 enum RemoveAnswer {
-    /// It is gone.
+    /// The note was removed.
     #[oai(status = 204)]
     Removed,
-    /// `no_such_note`: you have no note of this id.
+    /// `no_such_note`: you have no note with this id.
     #[oai(status = 404, content_type = "application/problem+json")]
     NoSuchNote(Json<Problem>),
 }
@@ -61,7 +61,7 @@ struct Notes {
 impl Notes {
     /// List my notes
     ///
-    /// The last hundred.
+    /// Returns the newest hundred notes.
     #[oai(path = "/notes", method = "get", operation_id = "listNotes")]
     async fn list(&self, who: SignedIn) -> poem::Result<Json<NoteList>> {
         let sql = "select id, text from notes where account_id = $1 order by rowid desc limit 100";
@@ -73,7 +73,7 @@ impl Notes {
 
     /// Write a note
     ///
-    /// The draft is empty then.
+    /// Saves the note and empties the draft.
     #[oai(path = "/notes", method = "post", operation_id = "writeNote")]
     async fn write(&self, draft: Session<Draft>, note: Json<Draft>) -> poem::Result<Json<Note>> {
         let sql = "insert into notes (account_id, text) values ($1, $2) returning id, text";
@@ -85,7 +85,7 @@ impl Notes {
 
     /// Remove a note
     ///
-    /// For good.
+    /// This cannot be undone.
     #[oai(path = "/notes/:id", method = "delete", operation_id = "removeNote")]
     async fn remove(
         &self,
@@ -105,7 +105,7 @@ impl Notes {
 
     /// Read my draft
     ///
-    /// What this session has not finished. It goes when the session does.
+    /// Returns the draft of this session. It is deleted with the session.
     #[oai(path = "/draft", method = "get", operation_id = "readDraft")]
     async fn read(&self, draft: Session<Draft>) -> poem::Result<Json<Draft>> {
         Ok(Json(draft.read().await?))
@@ -113,7 +113,7 @@ impl Notes {
 
     /// Keep my draft
     ///
-    /// For as long as this session lasts.
+    /// Stores the draft until this session ends.
     #[oai(path = "/draft", method = "put", operation_id = "keepDraft")]
     async fn keep(&self, kept: Session<Draft>, draft: Json<Draft>) -> poem::Result<Json<Draft>> {
         kept.write(&draft).await?;
@@ -148,7 +148,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Cloakroom records its own in sqlx's default table
     migrations.dangerous_set_table_name("_notes_migrations");
     migrations.run(&pool).await?;
-    let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0").description("One's own notes.");
+    let notes = cloakroom.mount(Notes { pool }, "Notes", "1.0.0").description("Personal notes.");
     let notes = notes.license(LicenseObject::new("MIT").url("https://spdx.org/licenses/MIT"));
     let notes = notes.contact(ContactObject::new().email("notes@example.org"));
     Ok(notes.page("/", home).page("/notes.js", script).serve().await?)

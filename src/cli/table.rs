@@ -47,7 +47,7 @@ pub(super) struct Table<const COLUMNS: usize> {
 
 #[derive(Debug)]
 struct Layout<const COLUMNS: usize> {
-    /// The widths of the widest cells so far.
+    /// The width of the widest cell in each column.
     widths: [usize; COLUMNS],
     max_width: Option<usize>,
     is_colored: bool,

@@ -24,21 +24,21 @@ pub type Label = [(&'static str, &'static str); 1];
 pub struct Counters {
     pub logins: Family<Label, Counter>,
     pub recognitions: Family<Label, Counter>,
-    /// Requests whose token was in the session cache: a part of `recognitions`, as the next two are. The
-    /// guarded read counts itself here without looking its counter up.
+    /// Requests whose token was in the session cache. This counter and the next two belong to
+    /// `recognitions`, and are separate fields so that a request need not look its counter up.
     pub hits: Counter,
     /// Requests that looked up the signature and the row of their token.
     pub misses: Counter,
     /// Requests that shared the look-up of another request.
     pub shared: Counter,
-    /// Active sessions, half a minute ago at most.
+    /// Active sessions, counted at most half a minute ago.
     pub sessions: Gauge,
-    /// What is wrong with the key files that the service follows, by kind.
+    /// Errors of the key files that the service follows, by kind.
     pub key_errors: Family<Label, Gauge>,
 }
 
 impl Default for Counters {
-    /// Every label is there from the start, so that a counter's first increase is seen as one.
+    /// Every label exists from the start, so that Prometheus sees a counter's first increase.
     fn default() -> Self {
         let recognitions = Family::<Label, Counter>::default();
         let result = |name| recognitions.get_or_create_owned(&[("result", name)]);

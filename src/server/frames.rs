@@ -10,10 +10,10 @@ const END_HEADERS: u8 = 4;
 
 #[derive(Debug)]
 pub struct Frames {
-    /// The bytes of a frame header that were read so far.
+    /// The bytes read of a frame header, which may be incomplete.
     head: [u8; FRAME_HEAD],
     length: usize,
-    /// The number of payload bytes that are still to come.
+    /// The number of payload bytes that are not read yet.
     left: usize,
     is_in_head: bool,
     /// Whether the request's head ends with this frame.

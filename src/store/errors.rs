@@ -2,7 +2,7 @@
 
 use crate::core::error::InternalError;
 
-/// Turns a database error into a [`InternalError`] that says what was being done.
+/// Turns a database error into an [`InternalError`] that says what was being done.
 pub fn context(doing: &'static str) -> impl FnOnce(sqlx::Error) -> InternalError {
     move |error| {
         if is_transient(&error) {

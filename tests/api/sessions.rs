@@ -308,10 +308,10 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&house.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
-        house.wait(Duration::from_mins(1)); // it stays recorded for so long
+        house.wait(Duration::from_mins(1)); // how long an ended session stays recorded
         assert!(house.eventually(async || rows().await == 0).await);
         assert!(began.elapsed() >= every * round);
-        tokio::time::sleep(every / 2).await; // it checks once more, and is done
+        tokio::time::sleep(every / 2).await; // lets it check again and find nothing left
         ann.log_in("ann", PASSWORD).await;
     }
 }

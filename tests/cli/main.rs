@@ -1,4 +1,4 @@
-//! The program as an operator starts it: its commands, what they print, and what they leave behind.
+//! Tests of the program's commands: their output and their effects.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

@@ -91,7 +91,7 @@ async fn a_path_that_poem_does_not_take_is_refused() {
 
 #[tokio::test]
 async fn a_schema_of_cloakrooms_name_is_refused() {
-    /// Of another kind than Cloakroom's.
+    /// A different type than Cloakroom's.
     #[derive(Object)]
     struct Session {
         /// At the cinema.
@@ -162,7 +162,7 @@ async fn a_security_scheme_of_another_name_stands_beside_it() {
 }
 
 mod shop {
-    /// What somebody is about to buy.
+    /// The contents of a shopping cart.
     #[derive(poem_openapi::Object, Default)]
     pub struct Cart {
         /// How many.
@@ -171,14 +171,14 @@ mod shop {
 }
 
 mod library {
-    /// What somebody is about to borrow.
+    /// The books that a user wants to borrow.
     #[derive(poem_openapi::Object, Default)]
     pub struct Cart {
         /// Which.
         pub books: Vec<String>,
     }
 
-    /// The same under a name of its own.
+    /// The same with another name.
     #[derive(poem_openapi::Object, Default)]
     #[oai(rename = "BookCart")]
     pub struct RenamedCart {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::house::{Client, House, mounted};
 
-/// What is said to somebody.
+/// A greeting.
 #[derive(Object)]
 struct Greeting {
     /// The words.
@@ -27,7 +27,7 @@ impl Greetings {
         PlainText(format!("{} {} {}", body.words, who.username(), who.account_id()))
     }
 
-    /// Greet whoever it is
+    /// Greet any client
     #[oai(path = "/hello", method = "get", operation_id = "sayHello")]
     async fn hello(&self, who: MaybeSignedIn) -> PlainText<String> {
         let name = who.signed_in().map_or("stranger", SignedIn::username);

@@ -23,7 +23,7 @@ struct Colour {
 
 #[derive(ApiResponse)]
 enum Refusal {
-    /// In words of its own.
+    /// A refusal as plain text.
     #[oai(status = 418)]
     Teapot(PlainText<String>),
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::house::{Client, House, PASSWORD, mounted};
 
-/// What somebody is about to buy.
+/// The contents of a shopping cart.
 #[derive(Object, Default)]
 struct Cart {
     /// How many.

@@ -1,4 +1,4 @@
-//! The server over a socket: its start and its end, HTTP/1.1, HTTP/2, TLS and their limits.
+//! Tests of the server over a socket: start, shutdown, HTTP/1.1, HTTP/2, TLS and their limits.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

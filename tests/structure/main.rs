@@ -1,4 +1,4 @@
-//! What the sources and the document hold to: layers, ids of checks, the public API, the committed document.
+//! Tests of the structure of the sources: layers, ids of checks, the public API, the committed document.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

@@ -1,4 +1,4 @@
-//! What the tests of several binaries share: the program as a process, a terminal, databases.
+//! Helpers for several test binaries: the program as a process, a terminal, databases.
 
 #![allow(dead_code, reason = "each binary uses some of it")]
 

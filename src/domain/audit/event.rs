@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::core::clock::Timestamp;
 
-/// The kind of a security event. Its name is the variant in small letters with underscores.
+/// The kind of a security event. Its name is the variant in snake case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Event {

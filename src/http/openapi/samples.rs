@@ -27,7 +27,7 @@ struct Program {
     text: &'static str,
 }
 
-/// Adds `x-codeSamples` to an operation that the programs have samples of.
+/// Adds `x-codeSamples` to an operation if the programs contain samples of it.
 pub fn add_samples(operation: &mut Value) {
     let Some(id) = operation["operationId"].as_str() else { return };
     let samples: Vec<Value> = PROGRAMS

@@ -1,6 +1,6 @@
 //! The document in OpenAPI 3.1, derived from the one in 3.0.
 //!
-//! Only the differences that our documents and those of embedders can contain are translated: see
+//! Translates only the differences that documents of this crate can contain: see
 //! the migration guide of the OpenAPI Initiative, "Upgrading from OpenAPI 3.0 to 3.1".
 
 use serde_json::{Value, json};
@@ -41,8 +41,8 @@ fn translate_places(value: &mut Value) {
     }
 }
 
-/// JSON Schema 2020-12 has `null` as a type, limits that exclude themselves, a list of examples and
-/// the encoding of a text; OpenAPI 3.0 had a keyword or a format of its own for each.
+/// JSON Schema 2020-12 has `null` as a type, exclusive limits, a list of examples and the encoding of
+/// a text; OpenAPI 3.0 expressed each by a separate keyword or format.
 fn translate_schema(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     if object.remove("nullable") == Some(true.into()) {

@@ -12,7 +12,7 @@ use crate::http::state::AppState;
 /// In seconds. The browser requests the next page immediately.
 const MAX_AGE: u64 = 60;
 
-/// What was just done. The value of the cookie is the variant in small letters with underscores.
+/// The action that the notice reports. The value of the cookie is the variant in snake case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[cfg_attr(test, derive(strum::EnumIter))]
 #[strum(serialize_all = "snake_case")]

@@ -77,7 +77,7 @@ pub async fn read<T: FromFields>(request: &Request, body: &mut RequestBody) -> R
     fields.finish().map(|()| value)
 }
 
-/// Reads an optional body. An empty body counts as absent, whatever its media type, and so does
+/// Reads an optional body. An empty body counts as absent with any media type, and so does
 /// `null`, which clients in Go send for an absent value.
 pub async fn read_optional<T: FromFields>(
     request: &Request,

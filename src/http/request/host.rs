@@ -46,7 +46,7 @@ impl Hosts {
         (!is_known && !is_page_asset(request)).then(|| ApiError::of(Code::UnknownHost))
     }
 
-    /// Whether the host is one of ours. `None` if it is not a name or an address with an optional
+    /// Whether the host is one of this service. `None` if it is not a name or an address with an optional
     /// port (RFC 3986, section 3.2, without a user).
     fn know(&self, host: &str) -> Option<bool> {
         if host == self.own {

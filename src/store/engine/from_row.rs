@@ -1,11 +1,11 @@
-//! Rows by the names of their columns, on both engines.
+//! Reads rows into structs by the names of their columns, on both engines.
 
 /// Implements [`sqlx::FromRow`] for the rows of both engines: each field is the column of the same name.
-/// `field as String` converts what the column holds; `..field` is a row of its own, whose columns are
-/// next to the others.
+/// `field as String` converts the value of the column; `..field` is a nested row, whose columns are next to
+/// the others.
 ///
 /// `#[derive(sqlx::FromRow)]` does the same, but its crate compiles sqlx, the database drivers and the TLS
-/// library a second time, for the compiler.
+/// library a second time for the procedural macro.
 macro_rules! from_row {
     (@from $engine:ty;
      $row:ident { $($column:ident $(as $stored:ty)?),+ $(, ..$part:ident)* $(,)? }) => {

@@ -1,7 +1,7 @@
-//! The migrations that `build.rs` embeds, as sqlx runs them.
+//! Provides the migrations that `build.rs` embeds, for sqlx to run.
 //!
 //! `sqlx::migrate!` does the same, but its crate compiles sqlx, the database drivers and the TLS library a second
-//! time, for the compiler: a fifth of a build. sqlx-cli takes the same files for the same migrations.
+//! time for the procedural macro: a fifth of a build. sqlx-cli reads the same files as the same migrations.
 
 use std::sync::LazyLock;
 
@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// What sqlx reads from a folder with the settings of sqlx.toml.
+    /// The migrations that sqlx reads from a folder with the settings of sqlx.toml.
     fn read_by_sqlx(folder: &Path) -> Vec<Migration> {
         let mut config = ResolveConfig::new();
         config.ignore_char('\r');
@@ -47,7 +47,7 @@ mod tests {
         found.into_iter().map(|(migration, _)| migration).collect()
     }
 
-    /// All that sqlx notes and runs; the text may differ in its line ends.
+    /// Everything that sqlx records and runs, with the same line ends.
     fn parts(migration: Migration) -> impl PartialEq + std::fmt::Debug {
         let Migration { version, description, migration_type, sql, checksum, no_tx } = migration;
         let sql = sql.as_str().replace('\r', "");

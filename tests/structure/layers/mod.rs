@@ -215,7 +215,7 @@ fn each_library_is_named_in_its_layer_only() {
             && file != "metrics.rs"
     });
     none(&["rustls", "webpki"], |file| !file.starts_with("server/"));
-    // its counters stand where something is counted
+    // layers below `metrics` count with the types of this library
     none(&["prometheus_client"], |file| {
         ![
             "domain/counters.rs",
