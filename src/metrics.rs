@@ -73,9 +73,9 @@ fn registry(watched: Watched) -> Registry {
     let Domain { counters, hasher, store, .. } = &*domain;
     registry.register("cloakroom_requests", REQUESTS, requests.answers.clone());
     registry.register("cloakroom_request_seconds", TOOK, requests.seconds.clone());
-    registry.register("cloakroom_logins", "Sign-ins by outcome", counters.logins.clone());
+    registry.register("cloakroom_logins", LOGINS, counters.logins.clone());
     registry.register("cloakroom_recognitions", RECOGNITIONS, counters.recognitions.clone());
-    registry.register("cloakroom_sessions", "Sessions in force", counters.sessions.clone());
+    registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
     registry.register("cloakroom_hash_refusals", HASH_REFUSALS, hasher.refusals().clone());
     registry.register("cloakroom_key_errors", KEY_ERRORS, counters.key_errors.clone());
     if let Some(waits) = store.write_waits() {
@@ -99,7 +99,7 @@ impl Collector for ReadAtScrape {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
         };
         let waiting = i64::try_from(hasher.waiting()).unwrap_or(i64::MAX);
-        gauge("cloakroom_hash_queue", "Passwords that wait for a hashing thread.", waiting)?;
+        gauge("cloakroom_hash_queue", HASH_QUEUE, waiting)?;
         if let Some(bytes) = resident_bytes() {
             gauge("process_resident_memory_bytes", "Resident memory.", bytes)?; // only Linux provides it
         }
@@ -115,17 +115,25 @@ impl Collector for ReadAtScrape {
     }
 }
 
-const REQUESTS: &str = "Answers by operation and status";
-const TOOK: &str = "How long answering took, in seconds";
-const RECOGNITIONS: &str =
-    "Session tokens known from memory (hit), looked up (miss), or by another request (shared)";
+const REQUESTS: &str = "Responses by operation and status; pages, unknown paths and requests that were \
+                        refused before routing are the operation other";
+const TOOK: &str = "Time to respond by operation, in seconds";
+const LOGINS: &str =
+    "Sign-ins by outcome; overloaded: the hash queue was full; failed: an internal error";
+const RECOGNITIONS: &str = "Guarded requests by how the session was found: in the session cache (hit), by \
+                            signature and row (miss), or by the look-up of a simultaneous request with the \
+                            same token (shared)";
+const SESSIONS: &str = "Sessions that are valid, counted every 30 seconds";
+const HASH_QUEUE: &str = "Passwords that wait for a hashing thread, at most 64.";
 const HASH_REFUSALS: &str =
     "Requests refused because of the hash queue: full, displaced or overdue";
 const KEY_ERRORS: &str =
     "Files of keys that are missing or refused while the service runs, by kind";
-const WAITED: &str = "How long writes waited for their turn at the database, in seconds";
+const WAITED: &str =
+    "Time that writes waited for their turn at the database (SQLite only), in seconds";
 const CONNECTIONS: &str = "Connections that clients have open";
-const DATABASE: &str = "Connections to the database by pool and state.";
+const DATABASE: &str =
+    "Connections to the database by pool and state; requests wait when none is idle.";
 
 fn resident_bytes() -> Option<i64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;

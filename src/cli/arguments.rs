@@ -28,7 +28,7 @@ Examples:
   cloakroom --listen 127.0.0.1:8001 --data-dir /var/lib/cloakroom serve
   CLOAKROOM_PUBLIC_URL=https://id.example.org cloakroom        behind a proxy on this machine
 
-All settings are in the README; `cloakroom config` prints those in force.";
+docs/reference/settings.md describes all settings; `cloakroom config` prints those in force.";
 
 /// An OpenAPI-first login service: hand in your credentials, get a ticket.
 ///

@@ -29,7 +29,7 @@ Examples:
   cloakroom audit --event login_failed --since 1h --json | jq .address
   cloakroom audit --since 2026-11-28T00:00:00Z --until 2026-11-29T00:00:00Z --limit 100000
 
-The README lists the events. A running service writes them down within a second. They are kept for
+docs/reference/events.md lists the events. A running service writes them down within a second. They are kept for
 90 days, the newest million of them; the same refusal of the same account and address has one row a
 minute, with a count. The log has each.";
 

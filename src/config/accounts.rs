@@ -12,6 +12,8 @@ const DEFAULT_USERNAME_HOLD: Period = Period::of(days(365));
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccountSettings {
+    /// How long the user name of a closed or deleted account cannot be registered: minutes, hours
+    /// or days (`90m`, `12h`, `30d`), at most `36500d`, or `0`.
     pub username_hold: Option<Period>,
 }
 

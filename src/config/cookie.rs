@@ -8,7 +8,13 @@ use super::public_url::PublicUrl;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CookieSettings {
+    /// The name of the session cookie. Browsers do not separate cookies by port: give two services
+    /// on one host different names. Default: `session`; behind https `__Host-session`, or
+    /// `__Secure-session` with `cookie.domain`.
     pub name: Option<String>,
+    /// The domain of the session cookie, if all hosts below it should receive the cookie. The name
+    /// must then begin with `__Secure-`. Default: none, so only the host of `public_url` receives
+    /// it.
     pub domain: Option<String>,
 }
 

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
+    /// The format of the log: `human`, `json`, or `auto`, which is `human` on a terminal and `json`
+    /// elsewhere.
     pub format: Option<LogFormat>,
+    /// Logs a line for each request. Default: `true` on a terminal, else `false`. An embedded
+    /// service logs no requests unless this is `true`.
     pub requests: Option<bool>,
 }
 

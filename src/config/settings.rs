@@ -22,20 +22,49 @@ use super::tokens::TokenSettings;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// The address and port to listen on. If it is not a loopback address, `public_url` must begin
+    /// with `https://`, or `insecure_http` must be set.
     #[serde(deserialize_with = "deserialize_address")]
     pub listen: Option<SocketAddr>,
+    /// The URL at which users reach the service, as they type it. With `https://` the session
+    /// cookie is `Secure` and its name begins with `__Host-`. Default: `http://`, or `https://`
+    /// with a certificate, and the address of `listen`.
     pub public_url: Option<String>,
+    /// The database: `sqlite://…` or `postgres://…`. The environment variable `DATABASE_URL` is
+    /// read, too; `CLOAKROOM_DATABASE_URL` has priority. Default: `cloakroom.db` in the data
+    /// folder.
     pub database_url: Option<DatabaseUrl>,
+    /// The number of connections that a node opens to PostgreSQL, 1 to 1000; one more connection
+    /// listens for revocations. SQLite ignores this setting.
     pub database_connections: Option<u32>,
+    /// The folder of the keys and of the SQLite database. The service creates it with mode 0700 and
+    /// the key files with mode 0600. Default: `cloakroom-data`, next to the settings file if there
+    /// is one.
     pub data_dir: Option<PathBuf>,
+    /// Who can register: `open`, `invite` (with a code from `cloakroom invite`) or `closed`.
+    /// Default: `open`; `closed` if `apps` or `cookie.domain` is set, because an account then gives
+    /// access to the apps.
     pub registration: Option<Registration>,
     pub accounts: AccountSettings,
+    /// Allows clear text on addresses other than loopback.
     pub insecure_http: Option<bool>,
+    /// Serves Swagger UI at `/docs`. The document itself is always served.
     pub docs: Option<bool>,
+    /// Further host names, besides the one of `public_url`, for which the service answers;
+    /// `.example.org` stands for all names below it. IP addresses and `localhost` are always
+    /// allowed. A request with any other `Host` is answered 421.
     pub allowed_hosts: Option<CommaList>,
+    /// Other origins whose pages may send requests with the cookie (CORS with credentials).
+    /// Browsers send the cookie from the same site only, because it is `SameSite=Lax`: from
+    /// `app.example.org` to `id.example.org`, for example.
     pub allowed_origins: Option<CommaList>,
+    /// Addresses or networks of the proxies whose `X-Forwarded-For` is trusted. `Forwarded` (RFC
+    /// 7239) is never read.
     pub trusted_proxies: Option<CommaList>,
+    /// Origins of apps behind a proxy, such as `https://wiki.example.org`, to which the sign-in
+    /// page may lead back.
     pub apps: Option<CommaList>,
+    /// The address of a separate listener for Prometheus, such as `127.0.0.1:9100`. Default: none.
     #[serde(deserialize_with = "deserialize_address")]
     pub metrics_listen: Option<SocketAddr>,
     pub site: SiteSettings,

@@ -16,8 +16,12 @@ const MAX_LOGO_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteSettings {
+    /// The name of the service on its pages, at most 40 characters.
     pub name: Option<String>,
+    /// The main color of the pages. Text stays readable on any color.
     pub color: Option<String>,
+    /// The logo on the pages: an `.svg`, `.png`, `.webp` or `.jpg` file of at most 256 KiB.
+    /// Default: a coat hanger in the color of the site.
     pub logo: Option<PathBuf>,
 }
 

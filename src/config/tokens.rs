@@ -12,6 +12,8 @@ const MAX_AUDIENCE_LENGTH: usize = 200;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSettings {
+    /// The services for which access tokens are issued, 1 to 200 ASCII characters each, without
+    /// spaces.
     pub audiences: Option<CommaList>,
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use crate::config::{self, Config, DatabaseUrl};
 
-/// The settings, with the names of the program's settings file. All of them are optional; the
-/// README lists the defaults.
+/// The settings, with the names of the program's settings file. All of them are optional;
+/// `docs/reference/settings.md` describes them.
 ///
 /// ```
 /// use cloakroom::Settings;

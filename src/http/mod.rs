@@ -41,7 +41,7 @@ pub use self::openapi::about::DocumentInfo;
 pub use self::openapi::document::{document, in_version_3_1, yaml};
 use self::openapi::served::served;
 pub use self::pages::{Color, Logo, RedirectTargets, Site};
-pub use self::problem::Problem;
+pub use self::problem::{Code, FieldCode, Problem};
 pub use self::request::cross_origin::Origins;
 pub use self::request::host::Hosts;
 pub use self::request::trace::RequestLog;
