@@ -291,8 +291,8 @@ async fn pwd_08_spaces_around_a_name_are_removed_and_those_of_a_password_are_kep
 #[tokio::test]
 async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
     let house = House::new().await;
-    let readme = include_str!("../../README.md");
-    let listed = readme.split_once("gives them: ").unwrap().1.split_once('.').unwrap().0;
+    let page = include_str!("../../docs/reference/limits.md");
+    let listed = page.split_once("Reserved user names: ").unwrap().1.split_once('.').unwrap().0;
     let listed: Vec<&str> = listed.split(',').map(str::trim).collect();
     assert_eq!(listed, RESERVED);
     for name in RESERVED.iter().chain(&["Admin", "ＲＯＯＴ"]) {

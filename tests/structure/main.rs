@@ -1,7 +1,11 @@
-//! Tests of the structure of the sources: layers, ids of checks, the public API, the committed document.
+//! Tests of the structure of the sources: layers, ids of checks, the public API, the committed document,
+//! the documentation.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod documentation;
 mod layers;
 mod openapi;
 mod public_api;
+#[path = "../support/mod.rs"]
+mod support;
