@@ -147,13 +147,13 @@ async fn live_through(steps: Vec<Step>) {
                 }
             }
             Step::Wait(minutes) => {
-                crate::login::settle().await; // the last use is recorded
+                crate::login::settle(&house).await; // the last use is recorded
                 now += minutes;
                 let at = START.plus(Duration::from_millis(now * MINUTE));
                 house.clock.set(Timestamp::from_millis(at.millis()));
             }
             Step::Restart => {
-                crate::login::settle().await;
+                crate::login::settle(&house).await;
                 house.restarted().await;
             }
             Step::Clean => cleanup::remove_ended(&house.domain).await.unwrap(),

@@ -51,9 +51,7 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     assert!(!is_known(), "what has ended meanwhile?");
     kept.heard(heard);
     assert!(!is_known(), "that is old news");
-    kept.heard(Instant::now());
-    assert!(is_known());
-    tokio::time::sleep(DEAF / 2).await;
+    kept.heard(Instant::now().checked_sub(DEAF / 2).unwrap());
     assert!(is_known(), "a second is not over");
 }
 

@@ -237,7 +237,7 @@ fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
     for signal in ["KILL", "TERM"] {
         let place = folder.path().join(signal);
         let mut child = cloakroom(folder.path(), &["backup", signal]).spawn().unwrap();
-        within(Duration::from_secs(10), || {
+        within(Duration::from_secs(30), || {
             child.try_wait().unwrap().is_some() || (place.exists() && !names_in(&place).is_empty())
         });
         let pid = child.id().to_string();

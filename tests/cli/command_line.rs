@@ -161,7 +161,7 @@ fn a_script_reads_json_beside_a_running_service() {
     let listed = said(folder, &["pepper", "list", "--json"]);
     assert_eq!(listed, "{\"id\":null,\"state\":\"without\",\"passwords\":1,\"path\":null}\n");
     let id = said(folder, &["pepper", "add"])[..8].to_owned();
-    within(Duration::from_secs(20), || {
+    within(Duration::from_secs(30), || {
         service.log_in("ann", PASSWORD); // rehashes her password with the pepper
         let listed = said(folder, &["pepper", "list", "--json"]);
         let current: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();

@@ -170,7 +170,7 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
 /// Waits until doctor prints this note about the settings, and returns all notes about them.
 fn settings_noted(folder: &Path, at: &str, says: &str) -> String {
     let mut noted = String::new();
-    within(Duration::from_secs(10), || {
+    within(Duration::from_secs(30), || {
         let (code, found) = doctor(folder, &["--listen", at]);
         assert_eq!(code, 0, "{found:?}");
         let found =

@@ -216,7 +216,7 @@ impl Service {
     /// Stops the service with SIGTERM.
     pub fn stop(mut self) {
         self.signal("TERM");
-        within(Duration::from_secs(12), || self.child.try_wait().unwrap().is_some());
+        within(Duration::from_secs(30), || self.child.try_wait().unwrap().is_some());
     }
 }
 

@@ -215,7 +215,7 @@ async fn r_10_whoever_was_let_in_over_http_2_is_answered_when_the_end_comes() {
         "R-10 over HTTP/2: {answers} answers, 0 requests without; over in {:?}",
         start.elapsed()
     );
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     assert!(answers > 100);
 }
 
