@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, request};
+use crate::app::{PASSWORD, TestApp, request};
 
 const OPEN: &str = "select count(*) from pg_stat_activity
                     where application_name = current_setting('application_name')
@@ -20,14 +20,14 @@ fn patience(n: u64) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write() {
     let many = std::env::var("ABORTS").ok().and_then(|many| many.parse().ok()).unwrap_or(300);
-    let house = House::without_limits().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::without_limits().await;
+    let ann = app.signed_in("ann").await;
     for n in 0..many {
         let name = format!("gone{n}");
         let account = json!({ "username": name, "password": PASSWORD }).to_string();
         let of_ann = json!({ "username": "ann", "password": PASSWORD }).to_string();
         let post = |path: &str, body: String| {
-            house.send(request(Method::POST, path).content_type("application/json").body(body))
+            app.send(request(Method::POST, path).content_type("application/json").body(body))
         };
         let patience = patience(n);
         let _ = match n % 3 {
@@ -42,13 +42,13 @@ async fn r_16_clients_that_go_away_leave_no_transaction_and_lose_nobody_a_write(
     // All writes that are acknowledged now persist, on any connection.
     let mut stayed = Vec::new();
     for n in 0..30 {
-        stayed.push(house.signed_in(&format!("stays{n}")).await);
+        stayed.push(app.signed_in(&format!("stays{n}")).await);
     }
     let stays = "select count(*) from accounts where username like 'stays%'";
-    assert_eq!(house.count(stays).await, 30);
-    if house.is_on_postgres() {
+    assert_eq!(app.count(stays).await, 30);
+    if app.is_on_postgres() {
         // A background write may be between two statements.
-        assert!(house.eventually(async || house.count(OPEN).await == 0).await, "one stays open");
+        assert!(app.eventually(async || app.count(OPEN).await == 0).await, "one stays open");
     }
     for client in stayed {
         assert_eq!(client.get("/private").await.status, 200);

@@ -10,13 +10,13 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::house::{Answer, Client, House, START, private_with, request};
+use crate::app::{Answer, Client, START, TestApp, private_with, request};
 
 const API: &str = "https://api.example.org";
 
-async fn house() -> House {
+async fn app() -> TestApp {
     let audiences = Some(CommaList::from("https://api.example.org, reports"));
-    House::with(Settings { tokens: TokenSettings { audiences }, ..Settings::default() }).await
+    TestApp::with(Settings { tokens: TokenSettings { audiences }, ..Settings::default() }).await
 }
 
 async fn ask(client: &Client<'_>, audience: &str) -> Answer {
@@ -34,8 +34,8 @@ async fn token(client: &Client<'_>) -> String {
 
 #[tokio::test]
 async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let answer = ask(&ann, API).await;
     assert_eq!(answer.status, 200);
     let body = answer.json();
@@ -43,7 +43,7 @@ async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
     let token = body["access_token"].as_str().unwrap();
 
     let header = part(token, 0);
-    let kid = house.domain.keys.public()[0].kid.clone();
+    let kid = app.domain.keys.public()[0].kid.clone();
     assert_eq!(header, json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": kid }));
     let mut claims = part(token, 1);
     let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
@@ -61,10 +61,10 @@ async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
 
 #[tokio::test]
 async fn the_published_keys_verify_it_for_its_audience_alone() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let token = token(&ann).await;
-    let keys = house.stranger().get("/.well-known/jwks.json").await.json();
+    let keys = app.anonymous().get("/.well-known/jwks.json").await.json();
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(keys["keys"][0].clone()).unwrap();
     let key = DecodingKey::from_jwk(&jwk).unwrap();
     let verified = |audience: &str| {
@@ -80,46 +80,46 @@ async fn the_published_keys_verify_it_for_its_audience_alone() {
 
 #[tokio::test]
 async fn only_audiences_of_the_settings_are_served() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     assert_eq!(ask(&ann, "reports").await.status, 200);
     for audience in ["https://api.example.org/", "https://API.example.org", "", " reports", "x"] {
         let refusal = ask(&ann, audience).await.refusal();
         assert_eq!(refusal, (403, "audience_refused".into()), "{audience}");
     }
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     assert_eq!(ask(&ann, API).await.status, 403, "there are none unless somebody names one");
 }
 
 #[tokio::test]
 async fn a_token_does_not_outlive_its_session() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     // A minute after START.
-    house.sql("update sessions set expires_at = 1767225660000").await;
-    house.wait(Duration::from_secs(10));
+    app.sql("update sessions set expires_at = 1767225660000").await;
+    app.wait(Duration::from_secs(10));
     let answer = ask(&ann, API).await.json();
     assert_eq!(answer["expires_in"], 50);
     let claims = part(answer["access_token"].as_str().unwrap(), 1);
     assert_eq!(claims["exp"], START.seconds() + 60);
-    house.wait(Duration::from_secs(50));
+    app.wait(Duration::from_secs(50));
     assert_eq!(ask(&ann, API).await.refusal(), (403, "session_refused".into()));
 }
 
 #[tokio::test]
 async fn jwt_13_a_token_for_others_is_no_session() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let token = token(&ann).await;
     let cookie = format!("session={token}");
-    let answer = house.send(private_with(&[&cookie])).await;
+    let answer = app.send(private_with(&[&cookie])).await;
     assert_eq!(answer.refusal(), (403, "session_refused".into()));
     let bearer = format!("Bearer {token}");
     let bearer = request(Method::GET, "/private").header("authorization", bearer).finish();
-    assert_eq!(house.send(bearer).await.refusal(), (401, "not_authenticated".into()));
+    assert_eq!(app.send(bearer).await.refusal(), (401, "not_authenticated".into()));
     let asked = request(Method::GET, "/forward-auth").header("cookie", cookie).finish();
-    assert_eq!(house.send(asked).await.refusal(), (401, "not_authenticated".into()));
+    assert_eq!(app.send(asked).await.refusal(), (401, "not_authenticated".into()));
     let device = request(Method::GET, "/me").header("cookie", format!("device={token}")).finish();
-    assert_eq!(house.send(device).await.status, 401);
+    assert_eq!(app.send(device).await.status, 401);
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, Client, House, PASSWORD, START, request};
+use crate::app::{Answer, Client, PASSWORD, START, TestApp, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,32 +25,31 @@ async fn end(client: &Client<'_>, id: &str) -> Answer {
 }
 
 /// Adds this many sessions to ann's account, without logins.
-async fn add_sessions(house: &House) {
-    house
-        .sql(if house.is_on_postgres() {
-            "insert into sessions
+async fn add_sessions(app: &TestApp) {
+    app.sql(if app.is_on_postgres() {
+        "insert into sessions
                  (digest, id, account_id, remember, created_at, last_seen_at, expires_at)
              select uuid_send(gen_random_uuid()), 'one' || i, id, 0, 1, 1767225600000, 1767312000000
              from accounts, generate_series(1, 200) i where username = 'ann'"
-        } else {
-            "insert into sessions
+    } else {
+        "insert into sessions
                  (digest, id, account_id, remember, created_at, last_seen_at, expires_at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 200)
              select randomblob(16), 'one' || i, id, 0, 1, 1767225600000, 1767312000000
              from accounts, n where username = 'ann'"
-        })
-        .await;
+    })
+    .await;
 }
 
 /// The number of rows in each table that changes are recorded in.
-async fn written(house: &House) -> [i64; 3] {
+async fn written(app: &TestApp) -> [i64; 3] {
     let mut before = [-1; 3];
     loop {
-        house.domain.audit.write(&house.domain.store, START).await.unwrap();
+        app.domain.audit.write(&app.domain.store, START).await.unwrap();
         let now = [
-            house.count("select count(*) from events").await,
-            house.count("select count(*) from endings").await,
-            house.count("select count(*) from attempts").await,
+            app.count("select count(*) from events").await,
+            app.count("select count(*) from endings").await,
+            app.count("select count(*) from attempts").await,
         ];
         if now == before {
             return now;
@@ -63,14 +62,14 @@ async fn written(house: &House) -> [i64; 3] {
 
 #[tokio::test]
 async fn att_17_03_nothing_is_written_when_nothing_happened() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let bob = house.signed_in("bob").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let bob = app.signed_in("bob").await;
     let name = Username::parse("ann").unwrap();
-    let account = house.domain.account_named(&name).await.unwrap().unwrap().id;
+    let account = app.domain.account_named(&name).await.unwrap().unwrap().id;
     let dead = bob.cookie().unwrap();
     assert_eq!(bob.post_nothing("/logout").await.status, 204);
-    let before = written(&house).await;
+    let before = written(&app).await;
 
     for _ in 0..40 {
         assert_eq!(end_others(&ann).await.json()["revoked"], 0);
@@ -80,44 +79,44 @@ async fn att_17_03_nothing_is_written_when_nothing_happened() {
         assert_eq!(ann.submit("/account/sessions", &[("session", session)]).await.status, 303);
     }
     let logout = request(Method::POST, "/logout").header("cookie", dead);
-    assert_eq!(house.send(logout.finish()).await.status, 204);
+    assert_eq!(app.send(logout.finish()).await.status, 204);
     let nobody = Username::parse("nobody").unwrap();
-    assert_eq!(house.domain.enable(&name).await.unwrap(), Change::Unchanged);
-    assert_eq!(house.domain.enable(&nobody).await.unwrap(), Change::NoSuchAccount);
-    assert_eq!(house.domain.disable(&nobody).await.unwrap(), Change::NoSuchAccount);
-    assert!(!house.domain.delete(&nobody).await.unwrap());
-    assert!(!house.domain.sessions.revoke(&account, "nonesuch").await.unwrap());
-    assert_eq!(written(&house).await, before);
+    assert_eq!(app.domain.enable(&name).await.unwrap(), Change::Unchanged);
+    assert_eq!(app.domain.enable(&nobody).await.unwrap(), Change::NoSuchAccount);
+    assert_eq!(app.domain.disable(&nobody).await.unwrap(), Change::NoSuchAccount);
+    assert!(!app.domain.delete(&nobody).await.unwrap());
+    assert!(!app.domain.sessions.revoke(&account, "nonesuch").await.unwrap());
+    assert_eq!(written(&app).await, before);
 
-    assert_eq!(house.domain.disable(&name).await.unwrap(), Change::Done);
-    let disabled = written(&house).await;
-    assert_eq!(house.domain.disable(&name).await.unwrap(), Change::Unchanged);
-    assert_eq!(house.domain.sessions.end_all(&account).await.unwrap(), 0);
-    assert_eq!(written(&house).await, disabled);
-    assert_eq!(house.domain.enable(&name).await.unwrap(), Change::Done);
+    assert_eq!(app.domain.disable(&name).await.unwrap(), Change::Done);
+    let disabled = written(&app).await;
+    assert_eq!(app.domain.disable(&name).await.unwrap(), Change::Unchanged);
+    assert_eq!(app.domain.sessions.end_all(&account).await.unwrap(), 0);
+    assert_eq!(written(&app).await, disabled);
+    assert_eq!(app.domain.enable(&name).await.unwrap(), Change::Done);
 }
 
 #[tokio::test]
 async fn att_17_03_enabling_an_enabled_account_is_written_if_it_lifts_a_wait() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let name = Username::parse("ann").unwrap();
-    house.stranger().log_in("ann", "a wrong password").await;
-    let before = written(&house).await;
-    assert_eq!(house.domain.enable(&name).await.unwrap(), Change::Done);
-    assert_eq!(written(&house).await[0], before[0] + 1);
-    assert_eq!(house.domain.enable(&name).await.unwrap(), Change::Unchanged);
+    app.anonymous().log_in("ann", "a wrong password").await;
+    let before = written(&app).await;
+    assert_eq!(app.domain.enable(&name).await.unwrap(), Change::Done);
+    assert_eq!(written(&app).await[0], before[0] + 1);
+    assert_eq!(app.domain.enable(&name).await.unwrap(), Change::Unchanged);
 }
 
 #[tokio::test]
 async fn att_17_03_an_account_makes_thirty_changes_at_once_and_then_one_every_two_seconds() {
-    let house = House::new().await;
-    let there = house.node(Clock::at(START.plus(SECOND / 4))).await;
-    let ann = house.signed_in("ann").await;
-    add_sessions(&house).await;
-    let bob = house.signed_in("bob").await;
-    house.signed_in_again("bob").await;
-    let node = |n: usize| if n.is_multiple_of(2) { &house } else { &there };
+    let app = TestApp::new().await;
+    let there = app.node(Clock::at(START.plus(SECOND / 4))).await;
+    let ann = app.signed_in("ann").await;
+    add_sessions(&app).await;
+    let bob = app.signed_in("bob").await;
+    app.signed_in_again("bob").await;
+    let node = |n: usize| if n.is_multiple_of(2) { &app } else { &there };
     let end = async |n: usize| {
         let delete = request(Method::DELETE, &format!("/sessions/one{n}"));
         let cookie = ann.cookie().unwrap();
@@ -139,10 +138,10 @@ async fn att_17_03_an_account_makes_thirty_changes_at_once_and_then_one_every_tw
     assert_eq!(ann.get("/me").await.status, 200, "reading is not changing");
     assert_eq!(end_others(&bob).await.json()["revoked"], 1, "nor is bob held up");
 
-    house.wait(SECOND * 3);
+    app.wait(SECOND * 3);
     assert_eq!(end(100).await.status, 204);
     assert_eq!(end(102).await.status, 429);
-    house.wait(SECOND * 2);
+    app.wait(SECOND * 2);
     assert_eq!(ann.put("/me/password", &change).await.status, 204);
     let close = json!({ "current_password": "a long walk by the river" });
     assert_eq!(ann.post("/me/close", &close).await.status, 429);
@@ -151,27 +150,27 @@ async fn att_17_03_an_account_makes_thirty_changes_at_once_and_then_one_every_tw
 
 #[tokio::test]
 async fn att_17_03_a_change_that_is_one_too_many_is_undone_and_costs_nothing() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    add_sessions(&house).await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    add_sessions(&app).await;
     for n in 1..=30 {
         assert_eq!(end(&ann, &format!("one{n}")).await.status, 204);
     }
-    let before = written(&house).await;
+    let before = written(&app).await;
     for _ in 0..50 {
         assert_eq!(end_others(&ann).await.status, 429);
     }
-    let after = written(&house).await;
+    let after = written(&app).await;
     assert_eq!(after, [before[0] + 1, before[1], before[2]], "one event says so");
-    house.wait(SECOND * 60);
+    app.wait(SECOND * 60);
     assert_eq!(end_others(&ann).await.json()["revoked"], 170, "none had ended");
 }
 
 #[tokio::test]
 async fn att_17_03_the_pages_say_that_it_was_too_much() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    add_sessions(&house).await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    add_sessions(&app).await;
     for n in 1..=30 {
         assert_eq!(end(&ann, &format!("one{n}")).await.status, 204);
     }
@@ -195,9 +194,9 @@ async fn att_17_03_the_pages_say_that_it_was_too_much() {
 
 #[tokio::test]
 async fn att_17_03_an_account_keeps_ten_thousand_events_and_displaces_none_of_another() {
-    let house = House::new().await;
-    house
-        .sql(if house.is_on_postgres() {
+    let app = TestApp::new().await;
+    app
+        .sql(if app.is_on_postgres() {
             "insert into events (id, at, event, refusal, account_id, count)
              select decode(lpad(to_hex(1767225600000 + i), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex'),
                     1767225600000 + i, 'session_revoked', i % 2, 'mallory', 1
@@ -210,15 +209,15 @@ async fn att_17_03_an_account_keeps_ten_thousand_events_and_displaces_none_of_an
              from n"
         })
         .await;
-    house.signed_in("ann").await;
-    house.wait(HOUR);
-    let before = written(&house).await[0];
-    cleanup::remove_ended(&house.domain).await.unwrap();
+    app.signed_in("ann").await;
+    app.wait(HOUR);
+    let before = written(&app).await[0];
+    cleanup::remove_ended(&app.domain).await.unwrap();
     let of_mallory = "select count(*) from events where account_id = 'mallory' and refusal = 0";
-    assert_eq!(house.count(of_mallory).await, 10_000);
+    assert_eq!(app.count(of_mallory).await, 10_000);
     let refusals = "select count(*) from events where account_id = 'mallory' and refusal = 1";
-    assert_eq!(house.count(refusals).await, 2_000);
-    assert_eq!(written(&house).await[0], before - 250 - 8_250, "and all others are there");
+    assert_eq!(app.count(refusals).await, 2_000);
+    assert_eq!(written(&app).await[0], before - 250 - 8_250, "and all others are there");
     let newest = "select count(*) from events where account_id = 'mallory' and at = 1767225620500";
-    assert_eq!(house.count(newest).await, 1, "the newest stay");
+    assert_eq!(app.count(newest).await, 1, "the newest stay");
 }

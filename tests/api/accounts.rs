@@ -5,13 +5,13 @@ use cloakroom::core::usernames::RESERVED;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 use crate::races::rounds;
 
 #[tokio::test]
 async fn registering_makes_an_account_and_signs_it_in() {
-    let house = House::new().await;
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    let client = app.anonymous();
     let body = json!({ "username": "Ann", "password": PASSWORD });
     let answer = client.post("/register", &body).await;
     assert_eq!(answer.status, 201);
@@ -22,35 +22,35 @@ async fn registering_makes_an_account_and_signs_it_in() {
 
 #[tokio::test]
 async fn a_name_is_given_once_whatever_its_capitals() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for name in ["ann", "Ann", "ANN"] {
         let body = json!({ "username": name, "password": "another long password" });
-        let answer = house.stranger().post("/register", &body).await;
+        let answer = app.anonymous().post("/register", &body).await;
         assert_eq!(answer.refusal(), (409, "username_taken".into()));
         assert!(answer.header("set-cookie").is_none());
     }
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn pwd_09_of_many_who_want_one_name_at_once_one_gets_it() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for round in 0..rounds(10) {
         let body = json!({ "username": format!("ann{round}"), "password": PASSWORD });
-        let clients: Vec<_> = (0..32).map(|_| house.stranger()).collect();
+        let clients: Vec<_> = (0..32).map(|_| app.anonymous()).collect();
         let answers = clients.iter().map(|client| client.post("/register", &body));
         let answers = futures_util::future::join_all(answers).await;
         let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
         assert_eq!((of(201), of(409)), (1, 31));
-        let accounts = house.count("select count(*) from accounts").await;
+        let accounts = app.count("select count(*) from accounts").await;
         assert_eq!(usize::try_from(accounts).unwrap(), round + 1);
     }
 }
 
 #[tokio::test]
 async fn what_breaks_a_rule_is_said_field_by_field() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let long = "x".repeat(257);
     let wide = "x".repeat(65);
     for (username, password, errors) in [
@@ -67,7 +67,7 @@ async fn what_breaks_a_rule_is_said_field_by_field() {
         ("a\0nn", "x", vec![("username", "not_allowed"), ("password", "too_short")]),
     ] {
         let body = json!({ "username": username, "password": password });
-        let answer = house.stranger().post("/register", &body).await;
+        let answer = app.anonymous().post("/register", &body).await;
         assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{body}");
         let expected: Vec<_> =
             errors.into_iter().map(|(field, code)| (field.to_owned(), code.to_owned())).collect();
@@ -78,48 +78,48 @@ async fn what_breaks_a_rule_is_said_field_by_field() {
 
 #[tokio::test]
 async fn pwd_02_a_password_of_1024_bytes_is_taken_and_one_more_is_not() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let longest: String = "🦀🦞🦐🦑🐙🐚🪸🪼".chars().cycle().take(256).collect();
     let body = json!({ "username": "ann", "password": longest });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
-    assert_eq!(house.stranger().log_in("ann", &longest).await.status, 200);
+    assert_eq!(app.anonymous().post("/register", &body).await.status, 201);
+    assert_eq!(app.anonymous().log_in("ann", &longest).await.status, 200);
     let body = json!({ "username": "bob", "password": format!("{longest}x") });
-    assert_eq!(house.stranger().post("/register", &body).await.errors()[0].1, "too_long");
+    assert_eq!(app.anonymous().post("/register", &body).await.errors()[0].1, "too_long");
 }
 
 #[tokio::test]
 async fn pwd_03_a_password_is_the_same_however_its_letters_are_composed() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let body = json!({ "username": "ann", "password": "Åströmåströmåström" });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(app.anonymous().post("/register", &body).await.status, 201);
     let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
-    assert_eq!(house.stranger().log_in("ann", decomposed).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", decomposed).await.status, 200);
 }
 
 #[tokio::test]
 async fn pwd_03_the_length_of_a_password_is_that_of_its_composed_form() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let body = json!({ "username": "ann", "password": "Åström".repeat(40) });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(app.anonymous().post("/register", &body).await.status, 201);
     let decomposed = "A\u{30a}stro\u{308}m".repeat(40); // 320 characters as typed
-    assert_eq!(house.stranger().log_in("ann", &decomposed).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", &decomposed).await.status, 200);
     let eight = json!({ "username": "bob", "password": "e\u{301}".repeat(8) });
-    assert_eq!(house.stranger().post("/register", &eight).await.errors()[0].1, "too_short");
+    assert_eq!(app.anonymous().post("/register", &eight).await.errors()[0].1, "too_short");
 }
 
 #[tokio::test]
 async fn nobody_registers_where_registration_is_closed() {
     let settings = Settings { registration: Some(Registration::Closed), ..Settings::default() };
-    let house = House::with(settings).await;
+    let app = TestApp::with(settings).await;
     let body = json!({ "username": "ann", "password": PASSWORD });
-    let answer = house.stranger().post("/register", &body).await;
+    let answer = app.anonymous().post("/register", &body).await;
     assert_eq!(answer.refusal(), (403, "registration_closed".into()));
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 403);
 }
 
 #[tokio::test]
 async fn what_guessers_try_first_is_refused_with_a_code_and_a_sentence() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (password, code, sentence) in [
         ("john.smith 12345", "name_based", "Choose a few unrelated words"),
         ("Cloakroom-123456", "name_based", "the name of this service"),
@@ -129,13 +129,13 @@ async fn what_guessers_try_first_is_refused_with_a_code_and_a_sentence() {
         ("WillSkateForFood", "common", "This password is widely used"),
     ] {
         let body = json!({ "username": "John.Smith", "password": password });
-        let answer = house.stranger().post("/register", &body).await;
+        let answer = app.anonymous().post("/register", &body).await;
         assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{password}");
         assert_eq!(answer.errors(), [("password".into(), code.into())], "{password}");
         let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(sentence), "{detail}");
     }
-    let client = house.signed_in("john.smith").await;
+    let client = app.signed_in("john.smith").await;
     for (new, code) in [
         ("john.smith 12345", "name_based"),
         ("WillSkateForFood", "common"),
@@ -147,7 +147,7 @@ async fn what_guessers_try_first_is_refused_with_a_code_and_a_sentence() {
         assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{new}");
         assert_eq!(answer.errors(), [("new_password".into(), code.into())], "{new}");
     }
-    assert_eq!(house.stranger().log_in("john.smith", PASSWORD).await.status, 200);
+    assert_eq!(app.anonymous().log_in("john.smith", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
@@ -158,9 +158,9 @@ async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
         (40, "correct horse battery staple", "correct horse battery staple and a raven"),
     ] {
         let passwords = PasswordSettings { min_length: Some(fewest), ..Default::default() };
-        let house = House::with(Settings { passwords, ..Settings::default() }).await;
-        let document = house.stranger().get("/openapi.json").await.json();
-        let page = house.stranger().get("/register").await.text;
+        let app = TestApp::with(Settings { passwords, ..Settings::default() }).await;
+        let document = app.anonymous().get("/openapi.json").await.json();
+        let page = app.anonymous().get("/register").await.text;
         assert!(page.contains(&format!("At least {fewest} characters")));
         for (schema, field) in [("Registration", "password"), ("PasswordChange", "new_password")] {
             let schema = &document["components"]["schemas"][schema];
@@ -170,7 +170,7 @@ async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
         }
         let register = async |password: &str| {
             let body = json!({ "username": "ann", "password": password });
-            house.stranger().post("/register", &body).await
+            app.anonymous().post("/register", &body).await
         };
         let refused = register(too_short).await;
         assert_eq!(refused.errors(), [("password".into(), "too_short".into())]);
@@ -178,43 +178,43 @@ async fn the_fewest_characters_are_a_setting_that_the_served_document_states() {
         assert_eq!(register("password").await.status, 422);
         assert_eq!(register(enough).await.status, 201);
         let example = &document["components"]["schemas"]["Registration"]["example"];
-        assert_eq!(house.stranger().post("/register", example).await.status, 201);
+        assert_eq!(app.anonymous().post("/register", example).await.status, 201);
     }
 }
 
 #[tokio::test]
 async fn at_eight_characters_the_whole_list_of_common_passwords_is_in_force() {
     let passwords = PasswordSettings { min_length: Some(8), ..Default::default() };
-    let house = House::with(Settings { passwords, ..Settings::default() }).await;
+    let app = TestApp::with(Settings { passwords, ..Settings::default() }).await;
     for common in ["Football", "sunshine", "trustno1", "P@ssw0rd", "iloveyou2", "starwars"] {
         let body = json!({ "username": "ann", "password": common });
-        let answer = house.stranger().post("/register", &body).await;
+        let answer = app.anonymous().post("/register", &body).await;
         assert_eq!(answer.errors(), [("password".into(), "common".into())], "{common}");
     }
 }
 
-async fn register(house: &House, username: &str) -> Answer {
+async fn register(app: &TestApp, username: &str) -> Answer {
     let body = json!({ "username": username, "password": PASSWORD });
-    house.stranger().post("/register", &body).await
+    app.anonymous().post("/register", &body).await
 }
 
 #[tokio::test]
 async fn pwd_04_a_nul_is_refused_and_never_cuts_anything_off() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let body = json!({ "username": "ann", "password": format!("{PASSWORD}\0 and more") });
-    let answer = house.stranger().post("/register", &body).await;
+    let answer = app.anonymous().post("/register", &body).await;
     assert_eq!(answer.errors(), [("password".into(), "not_allowed".into())]);
-    let answer = register(&house, "ann\0bob").await;
+    let answer = register(&app, "ann\0bob").await;
     assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())]);
 
-    let ann = house.signed_in("ann").await;
+    let ann = app.signed_in("ann").await;
     for (name, password) in [
         ("ann", format!("{PASSWORD}\0")),
         ("ann", format!("{PASSWORD}\0 and more")),
         ("ann\0", PASSWORD.to_owned()),
         ("ann\0bob", PASSWORD.to_owned()),
     ] {
-        let answer = house.stranger().log_in(name, &password).await;
+        let answer = app.anonymous().log_in(name, &password).await;
         assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{name:?}");
     }
     let new = json!({ "current_password": PASSWORD, "new_password": "a nul\0in the middle" });
@@ -224,30 +224,30 @@ async fn pwd_04_a_nul_is_refused_and_never_cuts_anything_off() {
 
 #[tokio::test]
 async fn pwd_06_names_that_are_written_otherwise_are_one_account() {
-    let house = House::new().await;
-    house.signed_in("Alice").await;
-    house.signed_in("kelvin").await;
+    let app = TestApp::new().await;
+    app.signed_in("Alice").await;
+    app.signed_in("kelvin").await;
     for name in ["alice", "ALICE", "ａｌｉｃｅ", "ＡＬＩＣＥ", "\u{212a}elvin", "Ｋelvin"]
     {
-        let answer = register(&house, name).await;
+        let answer = register(&app, name).await;
         assert_eq!(answer.refusal(), (409, "username_taken".into()), "{name}");
-        assert_eq!(house.stranger().log_in(name, PASSWORD).await.status, 200, "{name}");
+        assert_eq!(app.anonymous().log_in(name, PASSWORD).await.status, 200, "{name}");
     }
-    assert_eq!(house.count("select count(*) from accounts").await, 2);
+    assert_eq!(app.count("select count(*) from accounts").await, 2);
     for name in ["ﬁona", "straße", "İ", "ı", "é", "e\u{301}"] {
-        let answer = register(&house, name).await;
+        let answer = register(&app, name).await;
         assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name}");
-        let unknown = house.stranger().log_in(name, PASSWORD).await;
+        let unknown = app.anonymous().log_in(name, PASSWORD).await;
         assert_eq!(unknown.refusal(), (403, "invalid_credentials".into()), "{name}");
     }
     for name in ["fiona", "strasse", "i"] {
-        house.signed_in(name).await; // another user has it now
+        app.signed_in(name).await; // another user has it now
     }
 }
 
 #[tokio::test]
 async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for name in [
         "аlice",              // Cyrillic а
         "αlice",              // Greek alpha
@@ -261,7 +261,7 @@ async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
         "𝐚𝐥𝐢𝐜𝐞",
         "ⓐⓛⓘⓒⓔ",
     ] {
-        let answer = register(&house, name).await;
+        let answer = register(&app, name).await;
         assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name:?}");
         assert_eq!(answer.errors(), [("username".into(), "not_allowed".into())], "{name:?}");
         assert!(answer.text.contains("letters a to z"), "{}", answer.text);
@@ -270,45 +270,45 @@ async fn pwd_07_names_that_look_like_others_or_cannot_be_seen_are_refused() {
 
 #[tokio::test]
 async fn pwd_08_spaces_around_a_name_are_removed_and_those_of_a_password_are_kept() {
-    let house = House::new().await;
-    let within = register(&house, "a n").await;
+    let app = TestApp::new().await;
+    let within = register(&app, "a n").await;
     assert_eq!(within.errors(), [("username".into(), "not_allowed".into())]);
-    let only = register(&house, "   ").await;
+    let only = register(&app, "   ").await;
     assert_eq!(only.errors(), [("username".into(), "too_short".into())]);
     let spaced = "  correct horse  battery ";
     let body = json!({ "username": " \u{3000}ann\t", "password": spaced });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 201);
+    assert_eq!(app.anonymous().post("/register", &body).await.status, 201);
     for name in [" ann", "ann ", "ann\t", "ann\n", "\u{3000}ann", "\u{a0}ann"] {
-        assert_eq!(register(&house, name).await.status, 409, "{name:?}");
+        assert_eq!(register(&app, name).await.status, 409, "{name:?}");
     }
     for other in [spaced.trim(), spaced.trim_start(), spaced.trim_end(), "  correct horse battery "]
     {
-        assert_eq!(house.stranger().log_in("ann", other).await.status, 403, "{other:?}");
+        assert_eq!(app.anonymous().log_in("ann", other).await.status, 403, "{other:?}");
     }
-    assert_eq!(house.stranger().log_in("ann", spaced).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", spaced).await.status, 200);
 }
 
 #[tokio::test]
 async fn pwd_10_names_that_stand_for_the_service_are_reserved_and_listed() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let page = include_str!("../../docs/reference/limits.md");
     let listed = page.split_once("Reserved user names: ").unwrap().1.split_once('.').unwrap().0;
     let listed: Vec<&str> = listed.split(',').map(str::trim).collect();
     assert_eq!(listed, RESERVED);
     for name in RESERVED.iter().chain(&["Admin", "ＲＯＯＴ"]) {
-        let answer = register(&house, name).await;
+        let answer = register(&app, name).await;
         assert_eq!(answer.refusal(), (422, "policy_violation".into()), "{name}");
         assert_eq!(answer.errors(), [("username".into(), "reserved".into())], "{name}");
     }
-    house.signed_in("roots").await;
+    app.signed_in("roots").await;
 }
 
 #[tokio::test]
 async fn enu_05_ids_are_random_and_tell_nothing() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let mut ids = Vec::new();
     for n in 0..40 {
-        let client = house.signed_in(&format!("ann{n}")).await;
+        let client = app.signed_in(&format!("ann{n}")).await;
         for path in ["/me", "/session"] {
             ids.push(client.get(path).await.json()["id"].as_str().unwrap().to_owned());
         }
@@ -323,7 +323,7 @@ async fn enu_05_ids_are_random_and_tell_nothing() {
     assert!(starts.len() > 20, "all over the alphabet: {starts:?}");
 
     // The session of another user and a session that never existed get the same response.
-    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
     let theirs = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
     let mut answers = Vec::new();
     for id in [theirs.as_str(), "AAAAAAAAAAAAAAAAAAAAAA"] {

@@ -18,7 +18,7 @@ use cloakroom::store::{
 use poem::http::{Method, header};
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, START, coming_from, request};
+use crate::app::{PASSWORD, START, TestApp, coming_from, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -28,17 +28,17 @@ const SKEW: Duration = Duration::from_millis(300);
 const KEY: AttemptKey = [7; 16];
 
 /// Logs in with a wrong password, and returns the status.
-async fn fail_from(node: &House, username: &str, address: &str) -> u16 {
+async fn fail_from(node: &TestApp, username: &str, address: &str) -> u16 {
     let body = json!({ "username": username, "password": "a wrong password" }).to_string();
     let login = request(Method::POST, "/login").content_type("application/json").body(body);
     node.send(coming_from(address, login)).await.status.as_u16()
 }
 
-async fn fail(node: &House, username: &str) -> u16 {
-    node.stranger().log_in(username, "a wrong password").await.status.as_u16()
+async fn fail(node: &TestApp, username: &str) -> u16 {
+    node.anonymous().log_in(username, "a wrong password").await.status.as_u16()
 }
 
-async fn register(node: &House, username: &str, address: &str) -> u16 {
+async fn register(node: &TestApp, username: &str, address: &str) -> u16 {
     let body = json!({ "username": username, "password": PASSWORD }).to_string();
     let register = request(Method::POST, "/register").content_type("application/json").body(body);
     node.send(coming_from(address, register)).await.status.as_u16()
@@ -52,10 +52,10 @@ fn login_context_from(address: [u8; 4]) -> LoginContext {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn att_17_01_forty_requests_at_once_get_no_more_than_the_limit_while_the_clock_runs() {
     const ROUNDS: u8 = 50;
-    let house = House::with_running_clock().await;
+    let app = TestApp::with_running_clock().await;
     for round in 0..ROUNDS {
         let tries = (0..40).map(|n| {
-            let domain = Arc::clone(&house.domain);
+            let domain = Arc::clone(&app.domain);
             tokio::spawn(async move {
                 let password = Password::new("a wrong password".to_owned());
                 let credentials = Credentials::parse(&format!("user{n}"), password).unwrap();
@@ -73,17 +73,16 @@ async fn att_17_01_forty_requests_at_once_get_no_more_than_the_limit_while_the_c
             checked += u32::from(attempt.await.unwrap());
         }
         assert_eq!(checked, 10, "in round {round}");
-        house.sql("delete from attempts").await; // user names have a separate limit
+        app.sql("delete from attempts").await; // user names have a separate limit
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn att_17_01_forty_registrations_at_once_get_no_more_than_the_limit_while_the_clock_runs() {
-    let house = House::with_running_clock().await;
+    let app = TestApp::with_running_clock().await;
     for round in 0..5 {
         let tries = (0..40).map(|n| {
-            let (domain, password) =
-                (Arc::clone(&house.domain), Password::new(PASSWORD.to_owned()));
+            let (domain, password) = (Arc::clone(&app.domain), Password::new(PASSWORD.to_owned()));
             tokio::spawn(async move {
                 let username = Username::parse(&format!("user{round}-{n}"));
                 let request = RegistrationRequest { username, password, invite: None };
@@ -104,7 +103,7 @@ async fn att_17_01_forty_registrations_at_once_get_no_more_than_the_limit_while_
 
 #[tokio::test]
 async fn att_17_01_two_nodes_whose_clocks_differ_keep_one_limit_between_them() {
-    let here = House::new().await;
+    let here = TestApp::new().await;
     let there = here.node(Clock::at(START.plus(SKEW))).await;
     let mut checked = 0;
     for n in 0..120 {
@@ -130,7 +129,7 @@ async fn att_17_01_two_nodes_whose_clocks_differ_keep_one_limit_between_them() {
 
 #[tokio::test]
 async fn att_17_01_a_clock_that_is_behind_waits_until_it_is_time_by_its_own() {
-    let here = House::new().await;
+    let here = TestApp::new().await;
     let there = here.node(Clock::at(START.plus(SKEW))).await;
     for _ in 0..5 {
         assert_eq!(fail(&there, "ann").await, 403);
@@ -143,7 +142,7 @@ async fn att_17_01_a_clock_that_is_behind_waits_until_it_is_time_by_its_own() {
 #[tokio::test]
 async fn att_17_01_a_clock_that_was_more_than_five_minutes_ahead_holds_up_no_client() {
     for (ahead, next) in [(5 * MINUTE, 429), (5 * MINUTE + SKEW, 403)] {
-        let here = House::new().await;
+        let here = TestApp::new().await;
         let there = here.node(Clock::at(START.plus(ahead))).await;
         for n in 0..10 {
             assert_eq!(fail_from(&there, &format!("user{n}"), "192.0.2.7").await, 403);
@@ -154,44 +153,44 @@ async fn att_17_01_a_clock_that_was_more_than_five_minutes_ahead_holds_up_no_cli
 
 #[tokio::test]
 async fn att_17_16_one_attempt_a_day_does_not_keep_a_name_closed() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let lock = async || {
         let mut failures = 0;
         while failures < 100 {
-            if fail(&house, "ann").await == 403 {
+            if fail(&app, "ann").await == 403 {
                 failures += 1;
             } else {
-                house.wait(15 * MINUTE);
+                app.wait(15 * MINUTE);
             }
         }
-        assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 429);
+        assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 429);
     };
     lock().await;
     for _ in 0..3 {
-        house.wait(23 * HOUR);
-        assert_eq!(fail(&house, "ann").await, 429, "the day is not over");
-        house.wait(HOUR);
-        assert_eq!(fail(&house, "ann").await, 403, "one attempt, as soon as it may be");
-        assert_eq!(fail(&house, "ann").await, 403);
-        assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+        app.wait(23 * HOUR);
+        assert_eq!(fail(&app, "ann").await, 429, "the day is not over");
+        app.wait(HOUR);
+        assert_eq!(fail(&app, "ann").await, 403, "one attempt, as soon as it may be");
+        assert_eq!(fail(&app, "ann").await, 403);
+        assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 200);
         lock().await; // that takes a hundred more failures
     }
 }
 
 #[tokio::test]
 async fn att_17_16_one_attempt_a_day_does_not_keep_the_devices_of_an_account_closed() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let mut devices = Vec::new();
     for _ in 0..20 {
-        let answer = house.stranger().log_in("ann", PASSWORD).await;
+        let answer = app.anonymous().log_in("ann", PASSWORD).await;
         devices.push(answer.sets("device").unwrap().split_once(';').unwrap().0.to_owned());
     }
     let log_in = async |device: &str, password: &str| {
         let body = json!({ "username": "ann", "password": password }).to_string();
         let login = request(Method::POST, "/login").content_type("application/json");
-        house.send(login.header(header::COOKIE, device).body(body)).await.status.as_u16()
+        app.send(login.header(header::COOKIE, device).body(body)).await.status.as_u16()
     };
     // Five failures of each of twenty devices, all of which are known.
     let mut failures = 0;
@@ -202,14 +201,14 @@ async fn att_17_16_one_attempt_a_day_does_not_keep_the_devices_of_an_account_clo
             }
             assert_eq!(log_in(device, "a wrong password").await, 403, "in round {round}");
             failures += 1;
-            house.wait(if failures < 20 { SECOND } else { 15 * MINUTE });
+            app.wait(if failures < 20 { SECOND } else { 15 * MINUTE });
         }
     }
-    house.wait(23 * HOUR + 45 * MINUTE);
+    app.wait(23 * HOUR + 45 * MINUTE);
     for _ in 0..6 {
-        fail(&house, "ann").await;
+        fail(&app, "ann").await;
     }
-    assert_eq!(log_in("", PASSWORD).await, 429, "a stranger waits");
+    assert_eq!(log_in("", PASSWORD).await, 429, "a anonymous waits");
     assert_eq!(log_in(&devices[0], "a wrong password").await, 403);
     assert_eq!(log_in(&devices[1], PASSWORD).await, 200, "and devices do not");
 }
@@ -243,8 +242,8 @@ async fn succeed(store: &Store, step: &BackoffRow) {
 
 #[tokio::test]
 async fn att_17_01_a_good_sign_in_forgets_what_was_counted_before_it_and_nothing_later() {
-    let house = House::limited(Limits::none()).await;
-    let store = &house.domain.store;
+    let app = TestApp::limited(Limits::none()).await;
+    let store = &app.domain.store;
     let earlier = count(store, 1000).await;
     let good = count(store, 1000).await;
     count(store, 1001).await;
@@ -267,8 +266,8 @@ async fn att_17_01_a_good_sign_in_forgets_what_was_counted_before_it_and_nothing
 #[tokio::test]
 async fn att_17_01_an_attempt_that_came_to_nothing_is_taken_back_though_others_were_counted_since()
 {
-    let house = House::limited(Limits::none()).await;
-    let store = &house.domain.store;
+    let app = TestApp::limited(Limits::none()).await;
+    let store = &app.domain.store;
     let first = count(store, 1000).await;
     let second = count(store, 1001).await;
     let third = count(store, 1002).await;
@@ -284,8 +283,8 @@ async fn att_17_01_an_attempt_that_came_to_nothing_is_taken_back_though_others_w
 
 #[tokio::test]
 async fn att_17_01_a_turn_that_is_given_back_is_one_turn() {
-    let house = House::limited(Limits::none()).await;
-    let store = &house.domain.store;
+    let app = TestApp::limited(Limits::none()).await;
+    let store = &app.domain.store;
     let turn = GcraRow { key: KEY, burst: 9_000, every: 1_000 };
     let take = async |at: i64| store.count_attempt(&[turn], &[], time(at)).await.unwrap();
     for n in 0..10 {

@@ -8,13 +8,13 @@ use poem::Body;
 use poem::http::{Method, header};
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn post(house: &House, path: &str, kind: &str, body: impl Into<Body>) -> Answer {
-    house.send(request(Method::POST, path).content_type(kind).body(body)).await
+async fn post(app: &TestApp, path: &str, kind: &str, body: impl Into<Body>) -> Answer {
+    app.send(request(Method::POST, path).content_type(kind).body(body)).await
 }
 
 /// Asserts that no name of a type, a library or a table appears.
@@ -26,7 +26,7 @@ fn tells_nothing(answer: &Answer) {
 
 #[tokio::test]
 async fn wrong_shapes_are_refused_field_by_field() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (body, errors) in [
         (json!({}), vec![("username", "missing"), ("password", "missing")]),
         (json!({ "username": "ann" }), vec![("password", "missing")]),
@@ -43,7 +43,7 @@ async fn wrong_shapes_are_refused_field_by_field() {
         (json!({ "username": "ann", "password": "x", "next": "/x" }), vec![("next", "unknown")]),
     ] {
         for path in ["/login", "/register"] {
-            let answer = post(&house, path, JSON, body.to_string()).await;
+            let answer = post(&app, path, JSON, body.to_string()).await;
             assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{path} {body}");
             let expected: Vec<_> =
                 errors.iter().map(|(f, c)| ((*f).to_owned(), (*c).to_owned())).collect();
@@ -55,7 +55,7 @@ async fn wrong_shapes_are_refused_field_by_field() {
 
 #[tokio::test]
 async fn a_login_with_sizes_that_cannot_be_right_is_refused_before_hashing() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let (long_name, long_password) = ("a".repeat(257), "x".repeat(1025));
     for (username, password, field, code) in [
         ("", "x", "username", "too_short"),
@@ -64,35 +64,35 @@ async fn a_login_with_sizes_that_cannot_be_right_is_refused_before_hashing() {
         ("ann", &*long_password, "password", "too_long"),
     ] {
         let body = json!({ "username": username, "password": password });
-        let answer = post(&house, "/login", JSON, body.to_string()).await;
+        let answer = post(&app, "/login", JSON, body.to_string()).await;
         assert_eq!(answer.errors(), [(field.to_owned(), code.to_owned())]);
     }
     let longest = json!({ "username": &long_name[1..], "password": &long_password[1..] });
-    let answer = post(&house, "/login", JSON, longest.to_string()).await;
+    let answer = post(&app, "/login", JSON, longest.to_string()).await;
     assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "these are looked at");
 }
 
 #[tokio::test]
 async fn repeated_fields_are_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let bodies = [
         (JSON, format!(r#"{{"username":"ann","username":"bob","password":"{PASSWORD}"}}"#)),
         (FORM, "username=ann&username=bob&password=x".to_owned()),
     ];
     for (kind, body) in bodies {
-        let answer = post(&house, "/login", kind, body).await;
+        let answer = post(&app, "/login", kind, body).await;
         assert_eq!(answer.errors(), [("username".to_owned(), "repeated".to_owned())]);
     }
 }
 
 #[tokio::test]
 async fn what_is_not_an_object_is_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for body in
         ["", "null", "[]", "\"x\"", "1", "{", "{]", "{\"a\":1,}", "\u{feff}{}", "{} {}", "nul"]
     {
         for path in ["/login", "/register"] {
-            let answer = post(&house, path, JSON, body).await;
+            let answer = post(&app, path, JSON, body).await;
             assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{body:?}");
             tells_nothing(&answer);
         }
@@ -101,7 +101,7 @@ async fn what_is_not_an_object_is_refused() {
 
 #[tokio::test]
 async fn pwd_05_broken_unicode_is_refused_in_json_and_forms_alike() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let bodies: [(&str, &[u8]); 7] = [
         (JSON, br#"{"username":"ann","password":"\ud800"}"#),
         (JSON, b"{\"username\":\"ann\",\"password\":\"\xff\"}"),
@@ -113,7 +113,7 @@ async fn pwd_05_broken_unicode_is_refused_in_json_and_forms_alike() {
     ];
     for (kind, body) in bodies {
         for path in ["/login", "/register"] {
-            let answer = post(&house, path, kind, body.to_vec()).await;
+            let answer = post(&app, path, kind, body.to_vec()).await;
             assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{body:?}");
             tells_nothing(&answer);
         }
@@ -122,12 +122,12 @@ async fn pwd_05_broken_unicode_is_refused_in_json_and_forms_alike() {
 
 #[tokio::test]
 async fn pwd_01_a_password_without_end_is_refused_unread() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (kind, start) in [(JSON, r#"{"username":"ann","password":""#), (FORM, "password=")] {
         for path in ["/login", "/register"] {
             for size in [1024 * 1024, 15 * 1024 * 1024] {
                 let body = format!("{start}{}", "x".repeat(size));
-                let answer = post(&house, path, kind, body).await;
+                let answer = post(&app, path, kind, body).await;
                 assert_eq!(answer.refusal(), (413, "payload_too_large".into()), "{path}");
             }
             let read = Arc::new(AtomicUsize::new(0));
@@ -138,7 +138,7 @@ async fn pwd_01_a_password_without_end_is_refused_unread() {
                     "x".repeat(1024)
                 }));
             let endless = futures_util::stream::iter(chunks.map(Ok::<_, std::io::Error>));
-            let answer = post(&house, path, kind, Body::from_bytes_stream(endless)).await;
+            let answer = post(&app, path, kind, Body::from_bytes_stream(endless)).await;
             assert_eq!(answer.refusal(), (413, "payload_too_large".into()), "{path}");
             assert!(read.load(Ordering::Relaxed) <= 64 * 1024, "{read:?} bytes were read");
         }
@@ -147,30 +147,30 @@ async fn pwd_01_a_password_without_end_is_refused_unread() {
 
 #[tokio::test]
 async fn dos_03_a_body_over_16_kib_is_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for size in [16 * 1024 + 1, 1024 * 1024] {
         for kind in [JSON, FORM] {
             let body = "x".repeat(size);
-            let answer = post(&house, "/login", kind, body.clone()).await;
+            let answer = post(&app, "/login", kind, body.clone()).await;
             assert_eq!(answer.refusal(), (413, "payload_too_large".into()));
             let announced = request(Method::POST, "/register")
                 .content_type(kind)
                 .header(header::CONTENT_LENGTH, size)
                 .body(body);
-            assert_eq!(house.send(announced).await.status, 413);
+            assert_eq!(app.send(announced).await.status, 413);
         }
     }
 }
 
 #[tokio::test]
 async fn dos_05_deep_and_wide_json_is_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let deep = format!("{{\"username\":{}", "[".repeat(10_000));
     let wide: Vec<String> = (0..1000).map(|n| format!("\"k{n}\":1,")).collect();
     let wide = wide.concat();
     let number = format!("{{\"username\":{}}}", "9".repeat(10_000));
     for body in [deep, format!("{{{wide}\"z\":1}}"), number] {
-        let answer = post(&house, "/login", JSON, body).await;
+        let answer = post(&app, "/login", JSON, body).await;
         assert_eq!(answer.refusal(), (400, "invalid_request".into()));
         assert!(answer.errors().len() <= 20);
     }
@@ -178,16 +178,16 @@ async fn dos_05_deep_and_wide_json_is_refused() {
 
 #[tokio::test]
 async fn dos_05_a_body_of_thousands_of_fields_is_refused_unread() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let names: Vec<String> = (0..2500).map(|n| format!("k{n}")).collect();
-    let answer = post(&house, "/login", FORM, names.join("&")).await;
+    let answer = post(&app, "/login", FORM, names.join("&")).await;
     assert_eq!(answer.refusal(), (400, "invalid_request".into()));
     assert!(answer.text.contains("more than 32 fields"), "{}", answer.text);
 }
 
 #[tokio::test]
 async fn csrf_07_and_dos_04_other_media_types_are_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
     for kind in [
         "text/plain",
@@ -196,32 +196,32 @@ async fn csrf_07_and_dos_04_other_media_types_are_refused() {
         "application/problem+json",
         "nonsense",
     ] {
-        let answer = post(&house, "/login", kind, body.clone()).await;
+        let answer = post(&app, "/login", kind, body.clone()).await;
         assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()), "{kind}");
     }
-    let untyped = house.send(request(Method::POST, "/login").body(body.clone())).await;
+    let untyped = app.send(request(Method::POST, "/login").body(body.clone())).await;
     assert_eq!(untyped.status, 415);
     let packed = request(Method::POST, "/login")
         .content_type(JSON)
         .header(header::CONTENT_ENCODING, "gzip")
         .body(body.clone());
-    let answer = house.send(packed).await;
+    let answer = app.send(packed).await;
     assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()));
-    let in_utf8 = post(&house, "/login", "Application/JSON; charset=UTF-8", body).await;
+    let in_utf8 = post(&app, "/login", "Application/JSON; charset=UTF-8", body).await;
     assert_eq!(in_utf8.status, 403);
 }
 
 #[tokio::test]
 async fn a_password_never_comes_back_in_a_refusal() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for body in [
         json!({ "username": "ann", "password": [PASSWORD] }),
         json!({ "username": "x y", "password": PASSWORD }),
         json!({ "username": "ann", "password": PASSWORD, "x": PASSWORD }),
         json!({ "username": "ann", "password": PASSWORD }),
     ] {
-        let answer = post(&house, "/register", JSON, body.to_string()).await;
+        let answer = post(&app, "/register", JSON, body.to_string()).await;
         assert!(answer.status.is_client_error());
         assert!(!answer.text.contains("canary"), "{}", answer.text);
     }
@@ -229,13 +229,13 @@ async fn a_password_never_comes_back_in_a_refusal() {
 
 #[tokio::test]
 async fn json_is_read_whatever_its_charset_says_and_forms_in_every_label_of_utf_8_and_ascii() {
-    let house = House::without_limits().await;
+    let app = TestApp::without_limits().await;
     let json = json!({ "username": "ann", "password": "x" }).to_string();
     for charset in
         ["utf8", "UTF8", "utf-8", "'utf-8'", "\"utf-8\"", "us-ascii", "utf-16", "latin1", ""]
     {
         let kind = format!("{JSON}; charset={charset}");
-        let answer = post(&house, "/login", &kind, json.clone()).await;
+        let answer = post(&app, "/login", &kind, json.clone()).await;
         assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{kind}");
     }
     let form = "username=ann&password=x";
@@ -251,7 +251,7 @@ async fn json_is_read_whatever_its_charset_says_and_forms_in_every_label_of_utf_
         ("windows-1252", 415),
     ] {
         let kind = format!("{FORM};charset={charset}");
-        let answer = post(&house, "/login", &kind, form).await;
+        let answer = post(&app, "/login", &kind, form).await;
         assert_eq!(answer.status, status, "{kind}");
         if status == 415 {
             assert!(answer.text.contains("UTF-8"), "{}", answer.text);
@@ -261,14 +261,14 @@ async fn json_is_read_whatever_its_charset_says_and_forms_in_every_label_of_utf_
 
 #[tokio::test]
 async fn a_coding_that_changes_nothing_is_read_and_others_are_refused_by_name() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let send = async |codings: &[&str]| {
         let mut login = request(Method::POST, "/login").content_type(JSON);
         for coding in codings {
             login = login.header(header::CONTENT_ENCODING, *coding);
         }
         let body = json!({ "username": "ann", "password": "x" }).to_string();
-        house.send(login.body(body)).await
+        app.send(login.body(body)).await
     };
     for codings in
         [&["identity"][..], &["Identity"], &[""], &["identity, identity"], &["identity", ""]]
@@ -286,10 +286,10 @@ async fn a_coding_that_changes_nothing_is_read_and_others_are_refused_by_name() 
 
 #[tokio::test]
 async fn a_refused_media_type_is_told_which_are_read() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x"] {
         for path in ["/login", "/register"] {
-            let answer = post(&house, path, kind, "x").await;
+            let answer = post(&app, path, kind, "x").await;
             assert_eq!(answer.status, 415);
             let accept = Some("application/json, application/x-www-form-urlencoded");
             assert_eq!(answer.header("accept"), accept, "{path} {kind}");
@@ -301,17 +301,17 @@ async fn a_refused_media_type_is_told_which_are_read() {
 
 #[tokio::test]
 async fn null_in_a_field_that_may_be_left_out_counts_as_left_out() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let new = json!({ "username": "ann", "password": PASSWORD, "remember": null, "invite": null });
-    assert_eq!(house.stranger().post("/register", &new).await.status, 201);
+    assert_eq!(app.anonymous().post("/register", &new).await.status, 201);
     let login = json!({ "username": "ann", "password": PASSWORD, "remember": null });
-    let answer = house.stranger().post("/login", &login).await;
+    let answer = app.anonymous().post("/login", &login).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["session"]["remember"], false);
     for (field, value) in [("password", json!(null)), ("admin", json!(null))] {
         let mut login = json!({ "username": "ann", "password": PASSWORD });
         login[field] = value;
-        assert_eq!(house.stranger().post("/login", &login).await.status, 400, "{field}");
+        assert_eq!(app.anonymous().post("/login", &login).await.status, 400, "{field}");
     }
 }
 
@@ -332,7 +332,7 @@ async fn the_document_says_which_fields_may_be_null() {
 
 #[tokio::test]
 async fn white_space_around_a_user_name_is_removed_and_none_around_a_password() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     // As phone keyboards, spreadsheets and other scripts produce it.
     for (n, (before, after)) in
         [("", " "), (" ", ""), ("\t", "\r\n"), ("\u{a0}", "\u{3000}"), ("\u{2003}", "\u{85}")]
@@ -341,27 +341,23 @@ async fn white_space_around_a_user_name_is_removed_and_none_around_a_password() 
     {
         let typed = format!("{before}Ann{n}{after}");
         let json = json!({ "username": typed, "password": PASSWORD });
-        let made = house.stranger().post("/register", &json).await;
+        let made = app.anonymous().post("/register", &json).await;
         assert_eq!(made.status, 201, "{typed:?}: {}", made.text);
         assert_eq!(made.json()["username"], format!("ann{n}"));
         let fields = [("username", &*typed), ("password", PASSWORD)];
-        let client = house.stranger();
+        let client = app.anonymous();
         assert_eq!(client.post("/login", &json).await.status, 200, "{typed:?}");
         assert_eq!(client.post_form("/login", &fields).await.status, 200, "{typed:?}");
         assert_eq!(client.submit("/login", &fields).await.status, 303, "{typed:?}");
     }
     for password in [format!(" {PASSWORD}"), format!("{PASSWORD} "), format!("{PASSWORD}\n")] {
-        let answer = house.stranger().log_in("ann0", &password).await;
+        let answer = app.anonymous().log_in("ann0", &password).await;
         assert_eq!(answer.refusal(), (403, "invalid_credentials".into()), "{password:?}");
     }
     for (username, status) in [("ann 0", 403), (" ", 403), ("\u{200b}ann0", 403), ("", 400)] {
-        assert_eq!(
-            house.stranger().log_in(username, PASSWORD).await.status,
-            status,
-            "{username:?}"
-        );
+        assert_eq!(app.anonymous().log_in(username, PASSWORD).await.status, status, "{username:?}");
     }
     let nameless = json!({ "username": " ", "password": PASSWORD });
-    let answer = house.stranger().post("/register", &nameless).await;
+    let answer = app.anonymous().post("/register", &nameless).await;
     assert_eq!(answer.errors(), [("username".to_owned(), "too_short".to_owned())]);
 }

@@ -12,8 +12,8 @@ use poem::http::{Method, header};
 use poem::{Request, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::app::{Answer, Client, PASSWORD, TestApp, coming_from, request};
 use crate::contract::{self, DOCUMENT};
-use crate::house::{Answer, Client, House, PASSWORD, coming_from, request};
 
 /// An operation, a status, and the code of the problem, or an empty string.
 type Reached = (String, String, String);
@@ -35,9 +35,9 @@ impl Tour {
         self.0.lock().unwrap().insert((id, answer.status.as_str().to_owned(), code));
     }
 
-    async fn send(&self, house: &House, request: Request) -> Answer {
+    async fn send(&self, app: &TestApp, request: Request) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = house.send(request).await;
+        let answer = app.send(request).await;
         self.note(&method, &path, &answer);
         answer
     }
@@ -116,25 +116,25 @@ async fn every_documented_answer_is_reached_and_no_other() {
 
 /// Refusals that do not depend on the operation.
 async fn refusals_at_the_door(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     for (method, path, operation) in operations() {
         let mut twice = request(method.clone(), &path).header("host", "a.example").finish();
         twice.headers_mut().append("host", "b.example".parse().unwrap());
-        tour.send(&house, twice).await;
+        tour.send(&app, twice).await;
         let elsewhere = request(method.clone(), &path).header("host", "evil.example");
-        tour.send(&house, elsewhere.finish()).await;
+        tour.send(&app, elsewhere.finish()).await;
         if operation["security"] != json!([]) {
-            tour.send(&house, example(&method, &path, operation)).await;
+            tour.send(&app, example(&method, &path, operation)).await;
             let mut forged = example(&method, &path, operation);
             forged.headers_mut().insert(header::COOKIE, "session=made.up".parse().unwrap());
-            tour.send(&house, forged).await;
+            tour.send(&app, forged).await;
         }
         if method != Method::GET {
             let mut elsewhere = example(&method, &path, operation);
             let evil = "https://evil.example".parse().unwrap();
             elsewhere.headers_mut().insert(header::ORIGIN, evil);
-            tour.send(&house, elsewhere).await;
+            tour.send(&app, elsewhere).await;
         }
         if !operation["requestBody"].is_null() {
             let with = |kind: &str, body: String| {
@@ -149,12 +149,12 @@ async fn refusals_at_the_door(tour: &Tour) {
 async fn what_goes_well(tour: &Tour) {
     let audiences = Some(CommaList::from("https://api.example.org"));
     let tokens = TokenSettings { audiences };
-    let house = House::with(Settings { tokens, ..Settings::default() }).await;
+    let app = TestApp::with(Settings { tokens, ..Settings::default() }).await;
     let registration = json!({ "username": "ann", "password": PASSWORD });
-    let client = house.stranger();
+    let client = app.anonymous();
     tour.send_as(&client, post(&Method::POST, "/register", &registration)).await;
     tour.send_as(&client, post(&Method::POST, "/login", &registration)).await;
-    let other = house.signed_in_again("ann").await.get("/session").await.json();
+    let other = app.signed_in_again("ann").await.get("/session").await.json();
     let other = format!("/sessions/{}", other["id"].as_str().unwrap());
     tour.send_as(&client, request(Method::DELETE, &other).finish()).await;
     for (method, path, operation) in operations() {
@@ -176,19 +176,19 @@ async fn what_goes_well(tour: &Tour) {
     };
     let fields = "username=bob&password=canary+correct+horse+battery";
     for (path, fields) in [("/register", fields), ("/login", fields), ("/logout", "")] {
-        tour.send(&house, form(path, fields)).await;
+        tour.send(&app, form(path, fields)).await;
     }
 }
 
 async fn what_is_refused(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let wrong = json!({ "username": "ann", "password": "wrong" });
-    tour.send(&house, post(&Method::POST, "/login", &wrong)).await;
+    tour.send(&app, post(&Method::POST, "/login", &wrong)).await;
     let taken = json!({ "username": "ann", "password": PASSWORD });
-    tour.send(&house, post(&Method::POST, "/register", &taken)).await;
+    tour.send(&app, post(&Method::POST, "/register", &taken)).await;
     let short = json!({ "username": "bob", "password": "short" });
-    tour.send(&house, post(&Method::POST, "/register", &short)).await;
+    tour.send(&app, post(&Method::POST, "/register", &short)).await;
     let short = json!({ "current_password": PASSWORD, "new_password": "short" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &short)).await;
     for (method, path) in [(Method::PUT, "/me/password"), (Method::POST, "/me/close")] {
@@ -207,22 +207,22 @@ async fn what_is_refused(tour: &Tour) {
 async fn registrations(tour: &Tour) {
     for registration in [Registration::Closed, Registration::Invite] {
         let settings = Settings { registration: Some(registration), ..Settings::default() };
-        let house = House::with(settings).await;
+        let app = TestApp::with(settings).await;
         let body = json!({ "username": "ann", "password": PASSWORD });
-        tour.send(&house, post(&Method::POST, "/register", &body)).await;
+        tour.send(&app, post(&Method::POST, "/register", &body)).await;
     }
 }
 
 async fn too_often(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
-    let other = house.signed_in_again("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
     for n in 0..11 {
         let wrong = json!({ "username": "nobody", "password": "wrong" });
-        tour.send(&house, post(&Method::POST, "/login", &wrong)).await;
+        tour.send(&app, post(&Method::POST, "/login", &wrong)).await;
         let account = json!({ "username": format!("user{n}"), "password": PASSWORD });
         let register = post(&Method::POST, "/register", &account);
-        tour.send(&house, coming_from("192.0.2.7", register)).await;
+        tour.send(&app, coming_from("192.0.2.7", register)).await;
         let wrong = json!({ "current_password": "wrong" });
         tour.send_as(&client, post(&Method::POST, "/me/close", &wrong)).await;
         let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
@@ -233,10 +233,10 @@ async fn too_often(tour: &Tour) {
 /// Changes one account as often as its limit allows, and once more.
 async fn too_many_changes(tour: &Tour) {
     let account = Gcra { burst: 1, every: Duration::from_secs(2) };
-    let house = House::limited(Limits { account, ..Limits::production() }).await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::limited(Limits { account, ..Limits::production() }).await;
+    let client = app.signed_in("ann").await;
     for _ in 0..2 {
-        house.signed_in_again("ann").await;
+        app.signed_in_again("ann").await;
         tour.send_as(&client, request(Method::DELETE, "/sessions").finish()).await;
     }
     let unknown = format!("/sessions/{}", "x".repeat(22));
@@ -244,20 +244,20 @@ async fn too_many_changes(tour: &Tour) {
 }
 
 async fn too_many_at_once(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     // Slots of many different users: a single large share would lose slots to the requests below.
     let share = |n| Share::new(None, Some(&format!("nobody{n}")));
     let slots: Vec<_> =
-        (0..).map_while(|n| house.domain.hasher.reserve_slot(&share(n)).ok()).collect();
+        (0..).map_while(|n| app.domain.hasher.reserve_slot(&share(n)).ok()).collect();
     assert_eq!(slots.len(), 64);
     let login = json!({ "username": "ann", "password": "wrong" });
     let register = json!({ "username": "bob", "password": PASSWORD });
     let close = json!({ "current_password": "wrong" });
     let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
     let answers = [
-        tour.send(&house, post(&Method::POST, "/login", &login)).await,
-        tour.send(&house, post(&Method::POST, "/register", &register)).await,
+        tour.send(&app, post(&Method::POST, "/login", &login)).await,
+        tour.send(&app, post(&Method::POST, "/register", &register)).await,
         tour.send_as(&client, post(&Method::POST, "/me/close", &close)).await,
         tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await,
     ];
@@ -267,12 +267,12 @@ async fn too_many_at_once(tour: &Tour) {
 }
 
 /// Sends a request to every operation, with a session that is not in the cache.
-async fn ask_for_everything(tour: &Tour, house: &House, client: &Client<'_>) {
+async fn ask_for_everything(tour: &Tour, app: &TestApp, client: &Client<'_>) {
     for (method, path, operation) in operations() {
         let mut request = example(&method, &path, operation);
         request.headers_mut().insert(header::HOST, "127.0.0.1:8000".parse().unwrap());
         if operation["security"] == json!([]) && path != "/logout" {
-            tour.send(house, request).await;
+            tour.send(app, request).await;
         } else {
             tour.send_as(client, request).await;
         }
@@ -280,21 +280,21 @@ async fn ask_for_everything(tour: &Tour, house: &House, client: &Client<'_>) {
 }
 
 async fn a_database_that_is_gone(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
-    house.ruin_the_database().await;
-    ask_for_everything(tour, &house, &client).await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
+    app.corrupt_database().await;
+    ask_for_everything(tour, &app, &client).await;
 }
 
 async fn a_table_that_is_missing(tour: &Tour) {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     for sql in [
         "alter table accounts rename to accounts_gone",
         "alter table sessions rename to sessions_gone",
         "alter table attempts rename to attempts_gone",
     ] {
-        house.sql(sql).await;
+        app.sql(sql).await;
     }
-    ask_for_everything(tour, &house, &client).await;
+    ask_for_everything(tour, &app, &client).await;
 }

@@ -3,7 +3,7 @@
 
 use poem::http::Method;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const PAGES: [&str; 8] = [
@@ -17,18 +17,18 @@ const PAGES: [&str; 8] = [
     "/account/close",
 ];
 
-async fn open(house: &House, path: &str, cookies: &str) -> Answer {
+async fn open(app: &TestApp, path: &str, cookies: &str) -> Answer {
     let page = request(Method::GET, path).header("accept", "text/html,*/*;q=0.8");
-    house.send(page.header("cookie", cookies).finish()).await
+    app.send(page.header("cookie", cookies).finish()).await
 }
 
-async fn submit(house: &House, path: &str, cookies: &str) -> Answer {
+async fn submit(app: &TestApp, path: &str, cookies: &str) -> Answer {
     let form = request(Method::POST, path)
         .content_type(FORM)
         .header("accept", "text/html,*/*;q=0.8")
         .header("cookie", cookies);
     let fields = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
-    house.send(form.body(fields)).await
+    app.send(form.body(fields)).await
 }
 
 fn names_the_cause(answer: &Answer, what: &str) {
@@ -42,9 +42,9 @@ fn names_the_cause(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn two_session_cookies_are_named_on_every_page_and_lead_nowhere() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await.cookie().unwrap();
-    let elsewhere = House::new().await.signed_in("bob").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await.cookie().unwrap();
+    let elsewhere = TestApp::new().await.signed_in("bob").await.cookie().unwrap();
     for cookies in [
         format!("session=x; {ann}"),
         format!("{ann}; session=x"),
@@ -52,64 +52,64 @@ async fn two_session_cookies_are_named_on_every_page_and_lead_nowhere() {
         "session=x; session=y".to_owned(),
     ] {
         for path in PAGES {
-            names_the_cause(&open(&house, path, &cookies).await, path);
+            names_the_cause(&open(&app, path, &cookies).await, path);
         }
         for path in ["/account/sessions", "/account/password", "/account/close"] {
-            names_the_cause(&submit(&house, path, &cookies).await, path);
+            names_the_cause(&submit(&app, path, &cookies).await, path);
         }
-        let asked = open(&house, "/forward-auth/redirect", &cookies).await;
+        let asked = open(&app, "/forward-auth/redirect", &cookies).await;
         names_the_cause(&asked, "/forward-auth/redirect");
     }
 }
 
 #[tokio::test]
 async fn two_session_cookies_let_no_form_leave_a_session_behind() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await.cookie().unwrap();
-    let sessions = async || house.count("select count(*) from sessions").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await.cookie().unwrap();
+    let sessions = async || app.count("select count(*) from sessions").await;
     let cookies = format!("session=x; {ann}");
     for path in ["/login", "/register"] {
-        names_the_cause(&submit(&house, path, &cookies).await, path);
+        names_the_cause(&submit(&app, path, &cookies).await, path);
     }
     assert_eq!(sessions().await, 1);
     // Signing out ends the session and deletes the cookie of this service.
     let logout = request(Method::POST, "/logout").content_type(FORM).header("accept", "text/html");
-    let answer = house.send(logout.header("cookie", &cookies).finish()).await;
+    let answer = app.send(logout.header("cookie", &cookies).finish()).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/signed-out")));
-    assert_eq!(open(&house, "/signed-out", "session=x").await.status, 200);
-    assert_eq!(house.send(crate::house::private_with(&[&ann])).await.status, 403);
+    assert_eq!(open(&app, "/signed-out", "session=x").await.status, 200);
+    assert_eq!(app.send(crate::app::private_with(&[&ann])).await.status, 403);
 }
 
 #[tokio::test]
 async fn programs_with_two_session_cookies_are_refused_as_ever() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await.cookie().unwrap();
     let cookies = format!("session=x; {ann}");
-    let refused = house.send(crate::house::private_with(&[&cookies])).await;
+    let refused = app.send(crate::app::private_with(&[&cookies])).await;
     assert_eq!(refused.refusal(), (403, "session_refused".into()));
     let proxy = request(Method::GET, "/forward-auth/redirect").header("cookie", &cookies);
-    assert_eq!(house.send(proxy.finish()).await.refusal(), (401, "not_authenticated".into()));
+    assert_eq!(app.send(proxy.finish()).await.refusal(), (401, "not_authenticated".into()));
     let page = request(Method::GET, "/account").header("cookie", &cookies);
-    let page = house.send(page.finish()).await;
+    let page = app.send(page.finish()).await;
     assert_eq!(page.refusal(), (403, "session_refused".into()), "for curl");
     assert!(page.json()["detail"].as_str().unwrap().contains("two different cookies"));
 }
 
 #[tokio::test]
 async fn the_cookie_of_another_application_is_none_to_the_pages() {
-    let house = House::new().await;
-    let theirs = House::new().await.signed_in("bob").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let theirs = TestApp::new().await.signed_in("bob").await.cookie().unwrap();
     for cookie in ["session=s%3Aabc.def", theirs.as_str()] {
-        let page = open(&house, "/login", cookie).await;
+        let page = open(&app, "/login", cookie).await;
         assert_eq!((page.status.as_u16(), page.sets("session")), (200, None));
         assert!(page.text.contains("<h1>Sign in</h1>"));
-        let away = open(&house, "/account", cookie).await;
+        let away = open(&app, "/account", cookie).await;
         assert_eq!(away.header("location"), Some("/login?next=/account"));
-        house.signed_in(&format!("ann{}", cookie.len())).await;
+        app.signed_in(&format!("ann{}", cookie.len())).await;
         let fields =
             format!("username=ann{}&password={}", cookie.len(), PASSWORD.replace(' ', "+"));
         let form = request(Method::POST, "/login").content_type(FORM).header("accept", "text/html");
-        let answer = house.send(form.header("cookie", cookie).body(fields)).await;
+        let answer = app.send(form.header("cookie", cookie).body(fields)).await;
         assert_eq!(answer.header("location"), Some("/account"), "it takes the place of theirs");
     }
 }

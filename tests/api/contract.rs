@@ -8,7 +8,7 @@ use jsonschema::Validator;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::house::Answer;
+use crate::app::Answer;
 
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("the document is JSON")

@@ -6,33 +6,33 @@ use cloakroom::domain::keys::claims::DeviceClaims;
 use poem::http::{Method, header};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House, PASSWORD, START, coming_from, request};
+use crate::app::{Answer, PASSWORD, START, TestApp, coming_from, request};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const CLEARED: &str = "device=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
 
-async fn log_in(house: &House, password: &str, cookies: &str) -> Answer {
+async fn log_in(app: &TestApp, password: &str, cookies: &str) -> Answer {
     let body = json!({ "username": "ann", "password": password }).to_string();
     let login = request(Method::POST, "/login").content_type("application/json");
     let login = login.header(header::COOKIE, cookies).body(body);
-    house.send(coming_from("198.51.100.7", login)).await
+    app.send(coming_from("198.51.100.7", login)).await
 }
 
-async fn device_of(house: &House, username: &str) -> String {
-    let answer = house.stranger().log_in(username, PASSWORD).await;
+async fn device_of(app: &TestApp, username: &str) -> String {
+    let answer = app.anonymous().log_in(username, PASSWORD).await;
     answer.sets("device").unwrap().split(';').next().unwrap().to_owned()
 }
 
 /// Makes unknown clients of the account wait.
-async fn throttle(house: &House) {
+async fn throttle(app: &TestApp) {
     for _ in 0..5 {
-        house.stranger().log_in("ann", "something else entirely").await;
+        app.anonymous().log_in("ann", "something else entirely").await;
     }
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 429);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 429);
 }
 
 /// A device token that this service signed, for any account.
-fn signed_device(house: &House, account: &str, id: &str) -> String {
+fn signed_device(app: &TestApp, account: &str, id: &str) -> String {
     let claims = DeviceClaims {
         account: account.to_owned().into(),
         version: 1,
@@ -40,82 +40,82 @@ fn signed_device(house: &House, account: &str, id: &str) -> String {
         issued_at: START,
         expires_at: START.plus(days(90)),
     };
-    house.domain.keys.sign_device(&claims).expose().to_owned()
+    app.domain.keys.sign_device(&claims).expose().to_owned()
 }
 
 #[tokio::test]
 async fn att_17_05_a_header_full_of_planted_devices_hides_no_real_one() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await.get("/me").await.json();
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await.get("/me").await.json();
     let ann = ann["id"].as_str().unwrap();
-    let real = device_of(&house, "ann").await;
-    let elsewhere = House::new().await;
+    let real = device_of(&app, "ann").await;
+    let elsewhere = TestApp::new().await;
     let planted: Vec<String> = (0..30)
         .map(|n| match n % 3 {
-            0 => signed_device(&house, "an account of the attacker", &format!("planted{n}")),
+            0 => signed_device(&app, "an account of the attacker", &format!("planted{n}")),
             1 => signed_device(&elsewhere, ann, &format!("planted{n}")), // by another key
             _ => format!("planted{n}"),
         })
         .collect();
     let planted: Vec<String> = planted.iter().map(|token| format!("device={token}")).collect();
-    throttle(&house).await;
+    throttle(&app).await;
     for at in [0, planted.len() / 2, planted.len()] {
         let mut cookies = planted.clone();
         cookies.insert(at, real.clone());
         let cookies = cookies.join("; ");
         assert!(cookies.len() < 16 * 1024, "more does not fit a header");
-        let answer = log_in(&house, PASSWORD, &cookies).await;
+        let answer = log_in(&app, PASSWORD, &cookies).await;
         assert_eq!(answer.status, 200, "behind {at} planted ones: {}", answer.text);
     }
-    throttle(&house).await; // the successful logins have reset the count
+    throttle(&app).await; // the successful logins have reset the count
     let only_planted = planted.join("; ");
-    assert_eq!(log_in(&house, PASSWORD, &only_planted).await.status, 429);
+    assert_eq!(log_in(&app, PASSWORD, &only_planted).await.status, 429);
 }
 
 #[tokio::test]
 async fn att_17_05_distrusted_devices_of_the_account_itself_hide_no_trusted_one() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let ann = client.get("/me").await.json()["id"].as_str().unwrap().to_owned();
-    let real = device_of(&house, "ann").await;
+    let real = device_of(&app, "ann").await;
     let stolen: Vec<String> = (0..12)
-        .map(|n| format!("device={}", signed_device(&house, &ann, &format!("n{n}"))))
+        .map(|n| format!("device={}", signed_device(&app, &ann, &format!("n{n}"))))
         .collect();
     let forget = request(Method::POST, "/logout").header(header::COOKIE, stolen.join("; "));
     let forget = forget.content_type("application/json").body(r#"{"forget_device":true}"#);
-    assert_eq!(house.send(forget).await.status, 204);
-    throttle(&house).await;
-    assert_eq!(log_in(&house, PASSWORD, &stolen.join("; ")).await.status, 429);
+    assert_eq!(app.send(forget).await.status, 204);
+    throttle(&app).await;
+    assert_eq!(log_in(&app, PASSWORD, &stolen.join("; ")).await.status, 429);
     let cookies = format!("{}; {real}", stolen.join("; "));
-    assert_eq!(log_in(&house, PASSWORD, &cookies).await.status, 200);
+    assert_eq!(log_in(&app, PASSWORD, &cookies).await.status, 200);
 }
 
 #[tokio::test]
 async fn att_17_05_behind_https_the_device_cookie_is_bound_to_its_host() {
     let public_url = Some("https://id.example.org".to_owned());
-    let house = House::with(Settings { public_url, ..Settings::default() }).await;
-    house.signed_in("ann").await;
-    let answer = house.stranger().log_in("ann", PASSWORD).await;
+    let app = TestApp::with(Settings { public_url, ..Settings::default() }).await;
+    app.signed_in("ann").await;
+    let answer = app.anonymous().log_in("ann", PASSWORD).await;
     let set = answer.sets("__Host-device").unwrap();
     assert!(set.contains("; Path=/; ") && set.contains("; Secure"), "{set}");
     assert!(!set.contains("Domain"), "{set}");
     // The previous name of the cookie is no longer read.
     let device = set.split(';').next().unwrap();
-    throttle(&house).await;
+    throttle(&app).await;
     let old = device.replace("__Host-device", "__Secure-device");
-    assert_eq!(log_in(&house, PASSWORD, &old).await.status, 429);
-    assert_eq!(log_in(&house, PASSWORD, device).await.status, 200);
+    assert_eq!(log_in(&app, PASSWORD, &old).await.status, 429);
+    assert_eq!(log_in(&app, PASSWORD, device).await.status, 200);
 }
 
 /// Signs out in one of several ways, and returns the response.
-async fn log_out(house: &House, cookies: &str, body: Option<(&str, &str)>, accept: &str) -> Answer {
+async fn log_out(app: &TestApp, cookies: &str, body: Option<(&str, &str)>, accept: &str) -> Answer {
     let logout = request(Method::POST, "/logout").header(header::COOKIE, cookies);
     let logout = logout.header(header::ACCEPT, accept);
     let logout = match body {
         Some((kind, body)) => logout.content_type(kind).body(body.to_owned()),
         None => logout.finish(),
     };
-    house.send(logout).await
+    app.send(logout).await
 }
 
 #[tokio::test]
@@ -126,30 +126,30 @@ async fn att_17_13_signing_out_forgets_the_device_on_demand_and_every_copy_of_it
         (FORM, "forget_device=true", "*/*"),
         (FORM, "forget_device=on", PAGE),
     ] {
-        let house = House::new().await;
-        house.signed_in("ann").await;
-        let device = device_of(&house, "ann").await;
-        let client = house.signed_in_again("ann").await;
+        let app = TestApp::new().await;
+        app.signed_in("ann").await;
+        let device = device_of(&app, "ann").await;
+        let client = app.signed_in_again("ann").await;
         let session = client.cookie().unwrap();
         let answer =
-            log_out(&house, &format!("{session}; {device}"), Some((kind, body)), accept).await;
+            log_out(&app, &format!("{session}; {device}"), Some((kind, body)), accept).await;
         assert_eq!(answer.status, if accept == PAGE { 303 } else { 204 }, "{body}");
         assert_eq!(answer.sets("device"), Some(CLEARED), "{body}");
         assert!(answer.sets("session").unwrap().ends_with("Max-Age=0"), "{body}");
-        throttle(&house).await;
-        assert_eq!(log_in(&house, PASSWORD, &device).await.status, 429, "a copy of it: {body}");
-        let told = house.domain.audit.write(&house.domain.store, house.clock.now());
+        throttle(&app).await;
+        assert_eq!(log_in(&app, PASSWORD, &device).await.status, 429, "a copy of it: {body}");
+        let told = app.domain.audit.write(&app.domain.store, app.clock.now());
         told.await.unwrap();
         let count = "select count(*) from events where event = 'device_distrusted'";
-        assert!(house.eventually(async || house.count(count).await == 1).await, "{body}");
+        assert!(app.eventually(async || app.count(count).await == 1).await, "{body}");
     }
 }
 
 #[tokio::test]
 async fn att_17_13_signing_out_without_that_keeps_the_device_with_and_without_a_body() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let device = device_of(&house, "ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let device = device_of(&app, "ann").await;
     for body in [
         None,
         Some(("application/json", "{}")),
@@ -159,39 +159,39 @@ async fn att_17_13_signing_out_without_that_keeps_the_device_with_and_without_a_
         Some(("text/plain", "")),
         Some(("application/json", r#"{"forget_device":false}"#)),
     ] {
-        let session = house.signed_in_again("ann").await.cookie().unwrap();
-        let answer = log_out(&house, &format!("{session}; {device}"), body, "*/*").await;
+        let session = app.signed_in_again("ann").await.cookie().unwrap();
+        let answer = log_out(&app, &format!("{session}; {device}"), body, "*/*").await;
         assert_eq!(answer.status, 204, "{body:?}");
         assert_eq!(answer.sets("device"), None, "{body:?}");
-        assert_eq!(house.send(crate::house::private_with(&[&session])).await.status, 403);
+        assert_eq!(app.send(crate::app::private_with(&[&session])).await.status, 403);
     }
-    throttle(&house).await;
-    assert_eq!(log_in(&house, PASSWORD, &device).await.status, 200);
+    throttle(&app).await;
+    assert_eq!(log_in(&app, PASSWORD, &device).await.status, 200);
 }
 
 #[tokio::test]
 async fn att_17_13_a_body_that_is_not_as_documented_is_refused_and_ends_nothing() {
-    let house = House::new().await;
-    let session = house.signed_in("ann").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let session = app.signed_in("ann").await.cookie().unwrap();
     for (kind, body, expected) in [
         ("application/json", "[]", (400, "invalid_request")),
         ("application/json", r#"{"forget_device":"yes"}"#, (400, "invalid_request")),
         ("application/json", r#"{"forget":true}"#, (400, "invalid_request")),
         ("text/plain", "forget_device", (415, "unsupported_media_type")),
     ] {
-        let answer = log_out(&house, &session, Some((kind, body)), "*/*").await;
+        let answer = log_out(&app, &session, Some((kind, body)), "*/*").await;
         assert_eq!(answer.refusal(), (expected.0, expected.1.to_owned()), "{body}");
     }
     let large = format!(r#"{{"forget_device":{}true}}"#, " ".repeat(17 * 1024));
-    let answer = log_out(&house, &session, Some(("application/json", &large)), "*/*").await;
+    let answer = log_out(&app, &session, Some(("application/json", &large)), "*/*").await;
     assert_eq!(answer.refusal(), (413, "payload_too_large".into()));
-    assert_eq!(house.send(crate::house::private_with(&[&session])).await.status, 200);
+    assert_eq!(app.send(crate::app::private_with(&[&session])).await.status, 200);
 }
 
 #[tokio::test]
 async fn att_17_13_each_page_that_signs_out_offers_to_forget_the_browser() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let mut pages = Vec::new();
     for path in ["/account", "/account/password", "/account/close"] {
         pages.push(ann.get(path).await);

@@ -5,13 +5,13 @@ use cloakroom::config::{CommaList, Registration, Settings};
 use poem::Request;
 use poem::http::Method;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 
 const PERSON: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const WIKI: &str = "https://wiki.example.org";
 
-async fn house() -> House {
-    House::with(Settings {
+async fn app() -> TestApp {
+    TestApp::with(Settings {
         public_url: Some("https://id.example.org".to_owned()),
         allowed_hosts: Some(CommaList::from("cloakroom")),
         apps: Some(CommaList::from("https://wiki.example.org, http://git.example.org:8080")),
@@ -21,17 +21,17 @@ async fn house() -> House {
     .await
 }
 
-async fn ask(house: &House, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     let asked = headers
         .iter()
         .fold(request(Method::GET, path), |request, (name, value)| request.header(*name, *value));
-    house.send(asked.finish()).await
+    app.send(asked.finish()).await
 }
 
 #[tokio::test]
 async fn who_is_signed_in_is_named_and_everybody_else_is_answered_401() {
-    let house = House::new().await;
-    let ann = house.signed_in("Ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("Ann").await;
     let answer = ann.get("/forward-auth").await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
     assert_eq!(answer.header("remote-user"), Some("ann"));
@@ -52,18 +52,18 @@ async fn who_is_signed_in_is_named_and_everybody_else_is_answered_401() {
         (vec![("remote-user", "ann")], 401),
         (vec![("authorization", "Bearer x")], 401),
     ] {
-        let answer = ask(&house, "/forward-auth", &headers).await;
+        let answer = ask(&app, "/forward-auth", &headers).await;
         assert_eq!(answer.status, status, "{headers:?}");
         assert_eq!(answer.header("remote-user").is_some(), status == 200);
     }
     ann.post_nothing("/logout").await;
-    assert_eq!(ask(&house, "/forward-auth", &[("cookie", &cookie)]).await.status, 401);
+    assert_eq!(ask(&app, "/forward-auth", &[("cookie", &cookie)]).await.status, 401);
 }
 
 #[tokio::test]
 async fn the_cookie_alone_decides_whatever_a_proxy_tells_of_the_request() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let cookie = ann.cookie().unwrap();
     for headers in [
         [("x-forwarded-method", "POST"), ("sec-fetch-site", "cross-site")],
@@ -74,34 +74,34 @@ async fn the_cookie_alone_decides_whatever_a_proxy_tells_of_the_request() {
     ] {
         let headers = [&headers[..], &[("cookie", cookie.as_str())]].concat();
         for path in ["/forward-auth", "/forward-auth/redirect"] {
-            let answer = ask(&house, path, &headers).await;
+            let answer = ask(&app, path, &headers).await;
             assert_eq!(answer.status, 200, "{path} {headers:?}");
             assert_eq!(answer.header("remote-user"), Some("ann"));
         }
     }
     let elsewhere = [("host", "wiki.example.org"), ("cookie", cookie.as_str())];
-    assert_eq!(ask(&house, "/forward-auth", &elsewhere).await.status, 421);
+    assert_eq!(ask(&app, "/forward-auth", &elsewhere).await.status, 421);
 }
 
 #[tokio::test]
 async fn inj_07_only_200_and_401_and_a_redirect_on_its_own_path() {
-    let house = house().await;
+    let app = app().await;
     for accept in [PERSON, "*/*", "application/json"] {
-        let answer = ask(&house, "/forward-auth", &[("accept", accept)]).await;
+        let answer = ask(&app, "/forward-auth", &[("accept", accept)]).await;
         assert_eq!(answer.refusal(), (401, "not_authenticated".into()), "{accept}");
     }
-    let program = ask(&house, "/forward-auth/redirect", &[("accept", "*/*")]).await;
+    let program = ask(&app, "/forward-auth/redirect", &[("accept", "*/*")]).await;
     assert_eq!(program.refusal(), (401, "not_authenticated".into()));
-    let person = ask(&house, "/forward-auth/redirect", &[("accept", PERSON)]).await;
+    let person = ask(&app, "/forward-auth/redirect", &[("accept", PERSON)]).await;
     assert_eq!(person.status, 303);
     let posted = request(Method::POST, "/forward-auth/redirect").finish();
-    assert_eq!(house.send(posted).await.status, 405);
+    assert_eq!(app.send(posted).await.status, 405);
 }
 
 #[tokio::test]
 async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
-    let house = house().await;
-    house.signed_in("ann").await;
+    let app = app().await;
+    app.signed_in("ann").await;
     let back = "https://id.example.org/login?next=https%3A%2F%2Fwiki.example.org%2F";
     for (proto, host, method, uri, location) in [
         ("https", "wiki.example.org", "GET", "/", back.to_owned()),
@@ -123,10 +123,10 @@ async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
             ("x-forwarded-method", method),
             ("x-forwarded-uri", uri),
         ];
-        let answer = ask(&house, "/forward-auth/redirect", &headers).await;
+        let answer = ask(&app, "/forward-auth/redirect", &headers).await;
         assert_eq!(answer.status, 303);
         assert_eq!(answer.header("location"), Some(location.as_str()), "{headers:?}");
-        let page = ask(&house, location.strip_prefix("https://id.example.org").unwrap(), &[]).await;
+        let page = ask(&app, location.strip_prefix("https://id.example.org").unwrap(), &[]).await;
         assert!(page.text.contains("to continue to <strong>wiki.example.org</strong>"));
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.ends_with("form-action 'self'"), "{policy}");
@@ -135,7 +135,7 @@ async fn a_person_is_led_to_the_sign_in_page_and_from_there_back() {
 
 #[tokio::test]
 async fn red_01_nobody_is_led_to_what_is_no_app() {
-    let house = house().await;
+    let app = app().await;
     let long = format!("/{}", "a".repeat(8192));
     for (proto, host, uri) in [
         ("http", "wiki.example.org", "/"),
@@ -159,15 +159,15 @@ async fn red_01_nobody_is_led_to_what_is_no_app() {
             ("x-forwarded-host", host),
             ("x-forwarded-uri", uri),
         ];
-        let answer = ask(&house, "/forward-auth/redirect", &headers).await;
+        let answer = ask(&app, "/forward-auth/redirect", &headers).await;
         assert_eq!(answer.header("location"), Some("https://id.example.org/login"), "{headers:?}");
     }
 }
 
 #[tokio::test]
 async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
-    let house = house().await;
-    house.signed_in("ann").await;
+    let app = app().await;
+    app.signed_in("ann").await;
     for (next, location) in [
         ("https://git.example.org:8080", "/account"),
         ("https://wiki.example.org:8443/", "/account"),
@@ -180,7 +180,7 @@ async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
         ("/ok", "/ok"),
     ] {
         let fields = [("username", "ann"), ("password", PASSWORD), ("next", next)];
-        let answer = house.stranger().submit("/login", &fields).await;
+        let answer = app.anonymous().submit("/login", &fields).await;
         assert_eq!(answer.header("location"), Some(location), "{next:?}");
     }
 }
@@ -189,8 +189,8 @@ async fn red_01_and_02_a_login_goes_on_at_an_app_of_the_settings_only() {
 /// unknown to us, so an app that redirects to another origin would never be reached.
 #[tokio::test]
 async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_there() {
-    let house = house().await;
-    for (n, (next, href, app)) in [
+    let app = app().await;
+    for (n, (next, href, domain)) in [
         ("https://wiki.example.org/ok?a=b&c#d", "https://wiki.example.org/ok?a=b&#38;c#d", "wiki"),
         ("http://git.example.org:8080", "http://git.example.org:8080/", "git"),
         ("https://wiki.example.org/\"'>;x", "https://wiki.example.org/%22&#39;%3E;x", "wiki"),
@@ -201,13 +201,13 @@ async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_t
         let username = format!("ann{n}");
         let fields = [("username", username.as_str()), ("password", PASSWORD), ("next", next)];
         for path in ["/register", "/login"] {
-            let browser = house.stranger();
+            let browser = app.anonymous();
             let answer = browser.submit(path, &fields).await;
             assert_eq!((answer.status.as_u16(), answer.header("location")), (200, None), "{next}");
             let refresh = format!(r#"<meta http-equiv="refresh" content="0; url={href}">"#);
             assert!(answer.text.contains(&refresh), "{refresh} in {}", answer.text);
             let link =
-                format!(r#"<a class="button" href="{href}">Continue to {app}.example.org</a>"#);
+                format!(r#"<a class="button" href="{href}">Continue to {domain}.example.org</a>"#);
             assert!(answer.text.contains(&link), "{link} in {}", answer.text);
             let policy = answer.header("content-security-policy").unwrap();
             assert!(policy.ends_with("form-action 'self'"), "{policy}");
@@ -219,8 +219,8 @@ async fn att_18_01_a_form_that_leads_to_an_app_is_answered_by_a_page_that_goes_t
 /// An app that cannot read the session must not cause an endless redirect.
 #[tokio::test]
 async fn who_is_signed_in_goes_on_to_an_app_by_a_link() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let answer = ann.get(&format!("/login?next={WIKI}/a?b=c")).await;
     assert_eq!(answer.status, 200);
     assert!(answer.text.contains(r#"href="https://wiki.example.org/a?b=c""#), "{}", answer.text);
@@ -233,8 +233,8 @@ async fn who_is_signed_in_goes_on_to_an_app_by_a_link() {
 /// of `forwardAuth`. <https://doc.traefik.io/traefik/middlewares/http/forwardauth/>
 #[tokio::test]
 async fn what_traefik_sends_is_enough() {
-    let house = house().await;
-    let ann = house.signed_in("ann").await;
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
     let cookie = ann.cookie().unwrap();
     let asked = |cookie: Option<&str>| -> Request {
         let request = request(Method::GET, "/forward-auth/redirect")
@@ -250,10 +250,10 @@ async fn what_traefik_sends_is_enough() {
             None => request.finish(),
         }
     };
-    let led = house.send(asked(None)).await;
+    let led = app.send(asked(None)).await;
     let page = "https://id.example.org/login?next=https%3A%2F%2Fwiki.example.org%2Fpage%3Fa%3Db";
     assert_eq!((led.status.as_u16(), led.header("location")), (303, Some(page)));
-    let let_through = house.send(asked(Some(&cookie))).await;
+    let let_through = app.send(asked(Some(&cookie))).await;
     assert_eq!(let_through.status, 200);
     // The response has the headers that `authResponseHeaders` in docs/forward-auth/traefik.yml
     // names.

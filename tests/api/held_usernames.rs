@@ -12,13 +12,13 @@ use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, Client, House, PASSWORD, request};
+use crate::app::{Answer, Client, PASSWORD, TestApp, request};
 
 const HELD: &str = "select count(*) from held_usernames";
 
-async fn register(house: &House, username: &str) -> Answer {
+async fn register(app: &TestApp, username: &str) -> Answer {
     let body = json!({ "username": username, "password": PASSWORD });
-    house.stranger().post("/register", &body).await
+    app.anonymous().post("/register", &body).await
 }
 
 async fn close(client: &Client<'_>) {
@@ -32,59 +32,59 @@ fn name(text: &str) -> Username {
 }
 
 /// Adds a user like an operator.
-async fn add(house: &House, username: &str) {
+async fn add(app: &TestApp, username: &str) {
     let username = name(username);
     let password = Password::new(PASSWORD.to_owned());
-    let Rules { passwords, .. } = &house.domain.rules;
+    let Rules { passwords, .. } = &app.domain.rules;
     let password = passwords.check(&password, Some(&username)).unwrap();
-    house.domain.add_account(username, password).await.unwrap();
+    app.domain.add_account(username, password).await.unwrap();
 }
 
 /// Counts the written events that the SQL selects.
-async fn events(house: &House, sql: &'static str) -> i64 {
-    house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
-    house.count(sql).await
+async fn events(app: &TestApp, sql: &'static str) -> i64 {
+    app.domain.audit.write(&app.domain.store, app.clock.now()).await.unwrap();
+    app.count(sql).await
 }
 
 #[tokio::test]
 async fn att_17_02_no_registration_gets_the_user_name_of_a_closed_account_for_a_year() {
-    let house = House::new().await;
-    house.signed_in("bob").await;
-    close(&house.signed_in("ann").await).await;
-    let taken = register(&house, "bob").await;
+    let app = TestApp::new().await;
+    app.signed_in("bob").await;
+    close(&app.signed_in("ann").await).await;
+    let taken = register(&app, "bob").await;
     for typed in ["ann", "ANN", "ａｎｎ"] {
-        let answer = register(&house, typed).await;
+        let answer = register(&app, typed).await;
         assert_eq!(answer.refusal(), (409, "username_taken".into()), "{typed}");
         assert_eq!(answer.text, taken.text, "the same bytes as a name that a user has");
     }
-    house.signed_in("anna").await;
+    app.signed_in("anna").await;
     let page = [("username", "ann"), ("password", PASSWORD)];
-    let page = house.stranger().submit("/register", &page).await;
+    let page = app.anonymous().submit("/register", &page).await;
     let taken = [("username", "bob"), ("password", PASSWORD)];
-    let taken = house.stranger().submit("/register", &taken).await;
+    let taken = app.anonymous().submit("/register", &taken).await;
     assert_eq!(page.status, 409);
     assert_eq!(page.text, taken.text.replace("bob", "ann"), "the page says the same");
 
-    house.wait(days(365).checked_sub(Duration::from_millis(1)).unwrap());
-    assert_eq!(register(&house, "ann").await.status, 409);
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(house.count(HELD).await, 1, "the cleaner leaves it");
-    house.wait(Duration::from_millis(1));
-    house.signed_in("ann").await;
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(house.count(HELD).await, 0, "the cleaner removes what is no longer held");
+    app.wait(days(365).checked_sub(Duration::from_millis(1)).unwrap());
+    assert_eq!(register(&app, "ann").await.status, 409);
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count(HELD).await, 1, "the cleaner leaves it");
+    app.wait(Duration::from_millis(1));
+    app.signed_in("ann").await;
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count(HELD).await, 0, "the cleaner removes what is no longer held");
 }
 
 #[tokio::test]
 async fn att_17_02_an_invite_does_not_get_a_held_name_and_stays_usable() {
     let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    let house = House::with(settings).await;
-    add(&house, "ann").await;
-    assert!(house.domain.delete(&name("ann")).await.unwrap());
-    let code = house.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned();
+    let app = TestApp::with(settings).await;
+    add(&app, "ann").await;
+    assert!(app.domain.delete(&name("ann")).await.unwrap());
+    let code = app.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned();
     let with = async |username: &str| {
         let body = json!({ "username": username, "password": PASSWORD, "invite": code });
-        house.stranger().post("/register", &body).await
+        app.anonymous().post("/register", &body).await
     };
     assert_eq!(with("ann").await.refusal(), (409, "username_taken".into()));
     assert_eq!(with("bob").await.status, 201);
@@ -93,63 +93,63 @@ async fn att_17_02_an_invite_does_not_get_a_held_name_and_stays_usable() {
 #[tokio::test]
 async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
     const RELEASED: &str = "select count(*) from events where event = 'username_released'";
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for username in ["ann", "bob", "eve"] {
-        add(&house, username).await;
-        assert!(house.domain.delete(&name(username)).await.unwrap());
-        assert!(!house.domain.delete(&name(username)).await.unwrap(), "it is gone already");
+        add(&app, username).await;
+        assert!(app.domain.delete(&name(username)).await.unwrap());
+        assert!(!app.domain.delete(&name(username)).await.unwrap(), "it is gone already");
     }
-    assert_eq!(house.count(HELD).await, 3);
-    assert!(house.domain.release_username(&name("ann")).await.unwrap());
-    assert!(!house.domain.release_username(&name("ann")).await.unwrap());
-    assert_eq!(events(&house, RELEASED).await, 1);
-    house.signed_in("ann").await;
+    assert_eq!(app.count(HELD).await, 3);
+    assert!(app.domain.release_username(&name("ann")).await.unwrap());
+    assert!(!app.domain.release_username(&name("ann")).await.unwrap());
+    assert_eq!(events(&app, RELEASED).await, 1);
+    app.signed_in("ann").await;
 
-    add(&house, "bob").await;
-    assert_eq!(events(&house, RELEASED).await, 2, "`user add` takes it");
+    add(&app, "bob").await;
+    assert_eq!(events(&app, RELEASED).await, 2, "`user add` takes it");
     let user = |username| ImportedUser {
         username: name(username),
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,
         is_disabled: false,
     };
-    assert_eq!(house.domain.import(&[user("eve"), user("zoe")]).await.unwrap(), 2);
-    assert_eq!(events(&house, RELEASED).await, 3, "an import takes it");
-    assert_eq!(house.count(HELD).await, 0);
+    assert_eq!(app.domain.import(&[user("eve"), user("zoe")]).await.unwrap(), 2);
+    assert_eq!(events(&app, RELEASED).await, 3, "an import takes it");
+    assert_eq!(app.count(HELD).await, 0);
 }
 
 #[tokio::test]
 async fn without_a_hold_a_user_name_can_be_registered_at_once() {
     let accounts = AccountSettings { username_hold: Some(Period::of(Duration::ZERO)) };
-    let house = House::with(Settings { accounts, ..Settings::default() }).await;
-    close(&house.signed_in("ann").await).await;
-    assert_eq!(house.count(HELD).await, 0);
-    house.signed_in("ann").await;
+    let app = TestApp::with(Settings { accounts, ..Settings::default() }).await;
+    close(&app.signed_in("ann").await).await;
+    assert_eq!(app.count(HELD).await, 0);
+    app.signed_in("ann").await;
 }
 
 #[tokio::test]
 async fn att_17_02_a_registration_at_the_moment_of_a_close_does_not_get_the_name() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for round in 0..20 {
         let username = format!("ann{round}");
-        let ann = house.signed_in(&username).await;
-        let (answer, ()) = tokio::join!(register(&house, &username), close(&ann));
+        let ann = app.signed_in(&username).await;
+        let (answer, ()) = tokio::join!(register(&app, &username), close(&ann));
         assert_eq!(answer.refusal(), (409, "username_taken".into()), "round {round}");
-        assert_eq!(register(&house, &username).await.status, 409);
+        assert_eq!(register(&app, &username).await.status, 409);
     }
-    assert_eq!(house.count("select count(*) from accounts").await, 0);
+    assert_eq!(app.count("select count(*) from accounts").await, 0);
 }
 
 #[tokio::test]
 async fn att_17_02_on_postgresql_a_registration_waits_for_a_close_and_sees_what_it_holds() {
-    let house = House::new().await;
-    if !house.is_on_postgres() {
+    let app = TestApp::new().await;
+    if !app.is_on_postgres() {
         return; // SQLite has one writer at a time
     }
-    close(&house.signed_in("ann").await).await;
-    house.sql("update held_usernames set held_until = 0").await;
-    house.signed_in("ann").await;
-    let mut closes = house
+    close(&app.signed_in("ann").await).await;
+    app.sql("update held_usernames set held_until = 0").await;
+    app.signed_in("ann").await;
+    let mut closes = app
         .hold(
             "with gone as (delete from accounts where username = 'ann')
              update held_usernames set held_until = 9000000000000000",
@@ -159,6 +159,6 @@ async fn att_17_02_on_postgresql_a_registration_waits_for_a_close_and_sees_what_
         tokio::time::sleep(Duration::from_millis(100)).await;
         sqlx::query("commit").execute(&mut closes).await.unwrap();
     };
-    let (answer, ()) = tokio::join!(register(&house, "ann"), commit);
+    let (answer, ()) = tokio::join!(register(&app, "ann"), commit);
     assert_eq!(answer.refusal(), (409, "username_taken".into()));
 }

@@ -12,7 +12,7 @@ use cloakroom::domain::jobs;
 use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::passwords::queue::Share;
 
-use crate::house::{Answer, CHEAP, House, PASSWORD};
+use crate::app::{Answer, CHEAP, PASSWORD, TestApp};
 
 /// Hashes of this password by Django 5.2, passlib 1.7, argon2-cffi 25.1, bcrypt 5.0 for Python and
 /// Better Auth.
@@ -74,27 +74,27 @@ const OURS: &str = "select count(*) from accounts where password_hash like '$arg
 
 #[tokio::test]
 async fn each_format_logs_in_and_is_hashed_anew_at_its_first_good_login() {
-    let house = House::new().await;
-    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 12);
-    assert_eq!(house.count(FOREIGN).await, 12);
+    let app = TestApp::new().await;
+    assert_eq!(app.domain.import(&everybody()).await.unwrap(), 12);
+    assert_eq!(app.count(FOREIGN).await, 12);
     for (n, (name, _)) in (1..).zip(HASHES) {
-        let wrong = house.stranger().log_in(name, "something else entirely").await;
+        let wrong = app.anonymous().log_in(name, "something else entirely").await;
         assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()), "{name}");
-        assert_eq!(house.count(OURS).await, n - 1, "a wrong password renews nothing");
-        let client = house.stranger();
+        assert_eq!(app.count(OURS).await, n - 1, "a wrong password renews nothing");
+        let client = app.anonymous();
         assert_eq!(client.log_in(name, THEIRS).await.status, 200, "{name}");
         // If the hasher is busy, for example with timing new hashes, the next login renews the
         // hash.
         let renewed = async || {
-            let is_renewed = house.count(OURS).await == n;
+            let is_renewed = app.count(OURS).await == n;
             is_renewed || client.log_in(name, THEIRS).await.status != 200
         };
-        assert!(house.eventually(renewed).await, "{name}");
+        assert!(app.eventually(renewed).await, "{name}");
         assert_eq!(client.get("/me").await.json()["username"], name, "the session lives on");
-        assert_eq!(house.stranger().log_in(name, THEIRS).await.status, 200, "{name} again");
-        assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
+        assert_eq!(app.anonymous().log_in(name, THEIRS).await.status, 200, "{name} again");
+        assert_eq!(app.anonymous().log_in(name, "something else entirely").await.status, 403);
     }
-    assert_eq!(house.count(FOREIGN).await, 0);
+    assert_eq!(app.count(FOREIGN).await, 0);
 }
 
 const ALL: &str = "select string_agg(id || username || password_hash || created_at, '|')
@@ -102,14 +102,14 @@ const ALL: &str = "select string_agg(id || username || password_hash || created_
 
 #[tokio::test]
 async fn importing_twice_changes_nothing() {
-    let house = House::new().await;
-    house.signed_in("django").await;
-    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 11);
-    let before = house.text(ALL).await;
-    house.wait(cloakroom::core::clock::days(1));
-    assert_eq!(house.domain.import(&everybody()).await.unwrap(), 0);
-    assert_eq!(house.text(ALL).await, before);
-    assert_eq!(house.stranger().log_in("django", PASSWORD).await.status, 200, "ours stays ours");
+    let app = TestApp::new().await;
+    app.signed_in("django").await;
+    assert_eq!(app.domain.import(&everybody()).await.unwrap(), 11);
+    let before = app.text(ALL).await;
+    app.wait(cloakroom::core::clock::days(1));
+    assert_eq!(app.domain.import(&everybody()).await.unwrap(), 0);
+    assert_eq!(app.text(ALL).await, before);
+    assert_eq!(app.anonymous().log_in("django", PASSWORD).await.status, 200, "ours stays ours");
 }
 
 fn shape(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
@@ -125,18 +125,18 @@ fn shape(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
 
 #[tokio::test]
 async fn enu_01_whoever_cannot_sign_in_gets_the_same_bytes() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    house.signed_in("carl").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.signed_in("carl").await;
     let carl = Username::parse("carl").unwrap();
-    assert_eq!(house.domain.disable(&carl).await.unwrap(), Change::Done);
-    house.domain.import(&everybody()).await.unwrap();
+    assert_eq!(app.domain.disable(&carl).await.unwrap(), Change::Done);
+    app.domain.import(&everybody()).await.unwrap();
     let mut disabled = user("imported-and-disabled", HASHES[0].1);
     disabled.is_disabled = true;
     let none = user("without-a-password", "!");
-    house.domain.import(&[disabled, none]).await.unwrap();
+    app.domain.import(&[disabled, none]).await.unwrap();
 
-    let unknown = shape(&house.stranger().log_in("nobody", PASSWORD).await);
+    let unknown = shape(&app.anonymous().log_in("nobody", PASSWORD).await);
     assert_eq!(unknown.0, 403);
     for (name, password) in [
         ("ann", "something else entirely"),
@@ -147,39 +147,39 @@ async fn enu_01_whoever_cannot_sign_in_gets_the_same_bytes() {
         ("without-a-password", "!"),
         ("no name at all!", PASSWORD),
     ] {
-        assert_eq!(shape(&house.stranger().log_in(name, password).await), unknown, "{name}");
+        assert_eq!(shape(&app.anonymous().log_in(name, password).await), unknown, "{name}");
     }
     for (name, hash) in HASHES {
         for password in [PASSWORD, hash, THEIRS.to_uppercase().as_str()] {
-            assert_eq!(shape(&house.stranger().log_in(name, password).await), unknown, "{name}");
+            assert_eq!(shape(&app.anonymous().log_in(name, password).await), unknown, "{name}");
         }
     }
 }
 
 #[tokio::test]
 async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_there_is_one() {
-    let house = House::without_limits().await;
-    house.signed_in("ann").await;
-    let min_verify_time = || house.domain.hasher.min_verify_time();
+    let app = TestApp::without_limits().await;
+    app.signed_in("ann").await;
+    let min_verify_time = || app.domain.hasher.min_verify_time();
     // Cost 10 takes about 60 ms, and our own hashes take almost nothing.
     let bcrypt = "$2b$10$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
-    house.domain.import(&[user("bob", bcrypt)]).await.unwrap();
+    app.domain.import(&[user("bob", bcrypt)]).await.unwrap();
     assert!(
-        house.eventually(async || min_verify_time() > Duration::from_millis(30)).await,
+        app.eventually(async || min_verify_time() > Duration::from_millis(30)).await,
         "{:?}",
         min_verify_time()
     );
     for name in ["nobody", "ann", "bob"] {
         let (before, start) = (min_verify_time(), Instant::now());
-        assert_eq!(house.stranger().log_in(name, "something else entirely").await.status, 403);
+        assert_eq!(app.anonymous().log_in(name, "something else entirely").await.status, 403);
         let took = start.elapsed();
         // The time changes when the measurement replaces the estimate.
         let least = before.min(min_verify_time());
         assert!(took >= least, "{name}: {took:?} of {least:?}");
     }
-    house.sql("delete from accounts where username = 'bob'").await;
+    app.sql("delete from accounts where username = 'bob'").await;
     assert!(
-        house.eventually(async || min_verify_time().is_zero()).await,
+        app.eventually(async || min_verify_time().is_zero()).await,
         "the pace is over: {:?}",
         min_verify_time()
     );
@@ -187,86 +187,78 @@ async fn enu_02_everybody_waits_for_as_long_as_the_dearest_hash_takes_while_ther
 
 #[tokio::test]
 async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
-    let house = House::without_limits().await;
-    house.signed_in("ann").await;
+    let app = TestApp::without_limits().await;
+    app.signed_in("ann").await;
     // Another node, on which no other job times the hashes.
     let environment = Environment {
-        clock: house.clock.clone(),
+        clock: app.clock.clone(),
         hash_cost: CHEAP,
-        ..Environment::real(&house.config)
+        ..Environment::real(&app.config)
     };
-    let node = Arc::new(app::open(&house.config, environment).await.unwrap());
+    let node = Arc::new(app::open(&app.config, environment).await.unwrap());
     let every = Duration::from_millis(20);
     tokio::spawn(jobs::hashes::watch_hashes(Arc::downgrade(&node), every));
     let min_verify_time = || node.hasher.min_verify_time();
     // bcrypt takes a millisecond with cost 4, and sixty times as long with cost 10.
     let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
-    house.domain.import(&[user("carl", cheap)]).await.unwrap();
-    assert!(
-        house.eventually(async || !min_verify_time().is_zero()).await,
-        "{:?}",
-        min_verify_time()
-    );
+    app.domain.import(&[user("carl", cheap)]).await.unwrap();
+    assert!(app.eventually(async || !min_verify_time().is_zero()).await, "{:?}", min_verify_time());
     let dear = cheap.replace("$04$", "$10$");
-    house.domain.import(&[user("bob", &dear)]).await.unwrap();
+    app.domain.import(&[user("bob", &dear)]).await.unwrap();
     assert!(
-        house.eventually(async || min_verify_time() > Duration::from_millis(30)).await,
+        app.eventually(async || min_verify_time() > Duration::from_millis(30)).await,
         "{:?}",
         min_verify_time()
     );
-    house.sql("delete from accounts where username = 'bob'").await;
+    app.sql("delete from accounts where username = 'bob'").await;
     assert!(
-        house.eventually(async || min_verify_time() < Duration::from_millis(30)).await,
+        app.eventually(async || min_verify_time() < Duration::from_millis(30)).await,
         "{:?}",
         min_verify_time()
     );
     assert!(!min_verify_time().is_zero(), "carl is there");
-    house.sql("delete from accounts where username = 'carl'").await;
-    assert!(
-        house.eventually(async || min_verify_time().is_zero()).await,
-        "{:?}",
-        min_verify_time()
-    );
+    app.sql("delete from accounts where username = 'carl'").await;
+    assert!(app.eventually(async || min_verify_time().is_zero()).await, "{:?}", min_verify_time());
 }
 
 #[tokio::test]
 async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_ours() {
     // More expensive than the imported hash, which takes a millisecond or less.
     let price = Argon2Params { memory_kib: 8192, passes: 1, lanes: 1 };
-    let house = House::that_hashes_at(price).await;
-    let hasher = &house.domain.hasher;
+    let app = TestApp::with_hash_cost(price).await;
+    let hasher = &app.domain.hasher;
     // Hashes are timed when the queue has a free slot.
     let no_room: Vec<_> = iter::from_fn(|| hasher.reserve_slot(&Share::default()).ok()).collect();
     assert_eq!(no_room.len(), 64);
     tokio::spawn(jobs::hashes::watch_hashes(
-        Arc::downgrade(&house.domain),
+        Arc::downgrade(&app.domain),
         Duration::from_millis(20),
     ));
-    house.domain.import(&[user("django", HASHES[0].1)]).await.unwrap();
+    app.domain.import(&[user("django", HASHES[0].1)]).await.unwrap();
     let estimate = Duration::from_micros(hasher.cost().try_into().unwrap());
     assert!(
-        house.eventually(async || hasher.min_verify_time() == estimate).await,
+        app.eventually(async || hasher.min_verify_time() == estimate).await,
         "{:?}",
         hasher.min_verify_time()
     );
     drop(no_room);
     let is_measured =
         async || hasher.min_verify_time() != estimate && !hasher.min_verify_time().is_zero();
-    assert!(house.eventually(is_measured).await, "{:?}", hasher.min_verify_time());
+    assert!(app.eventually(is_measured).await, "{:?}", hasher.min_verify_time());
 }
 
 #[tokio::test]
 async fn who_was_imported_may_change_the_password_and_close_the_account() {
-    let house = House::new().await;
-    house.domain.import(&everybody()).await.unwrap();
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    app.domain.import(&everybody()).await.unwrap();
+    let client = app.anonymous();
     assert_eq!(client.log_in("better-auth", THEIRS).await.status, 200);
     let body = serde_json::json!({ "current_password": THEIRS, "new_password": PASSWORD });
-    let put = crate::house::request(poem::http::Method::PUT, "/me/password")
+    let put = crate::app::request(poem::http::Method::PUT, "/me/password")
         .content_type("application/json")
         .body(body.to_string());
     assert_eq!(client.send(put).await.status, 204);
-    assert_eq!(house.stranger().log_in("better-auth", THEIRS).await.status, 403);
+    assert_eq!(app.anonymous().log_in("better-auth", THEIRS).await.status, 403);
     let close = serde_json::json!({ "current_password": PASSWORD });
     assert_eq!(client.post("/me/close", &close).await.status, 204);
 }

@@ -8,99 +8,99 @@ use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 
-async fn house() -> House {
+async fn app() -> TestApp {
     let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    House::with(settings).await
+    TestApp::with(settings).await
 }
 
-async fn invite(house: &House) -> String {
-    house.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned()
+async fn invite(app: &TestApp) -> String {
+    app.domain.invites.invite(days(7)).await.unwrap().0.expose().to_owned()
 }
 
-async fn register(house: &House, username: &str, invite: &str) -> Answer {
+async fn register(app: &TestApp, username: &str, invite: &str) -> Answer {
     let body = json!({ "username": username, "password": PASSWORD, "invite": invite });
-    house.stranger().post("/register", &body).await
+    app.anonymous().post("/register", &body).await
 }
 
 #[tokio::test]
 async fn an_invite_makes_one_account() {
-    let house = house().await;
-    let code = invite(&house).await;
-    assert_eq!(register(&house, "ann", &code).await.status, 201);
-    let again = register(&house, "bob", &code).await;
+    let app = app().await;
+    let code = invite(&app).await;
+    assert_eq!(register(&app, "ann", &code).await.status, 201);
+    let again = register(&app, "bob", &code).await;
     assert_eq!(again.refusal(), (403, "invite_refused".into()));
-    assert_eq!(house.stranger().log_in("bob", PASSWORD).await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    assert_eq!(app.anonymous().log_in("bob", PASSWORD).await.status, 403);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_missing_a_wrong_a_used_an_expired_and_a_withdrawn_invite_are_refused_alike() {
-    let house = house().await;
-    let (used, expired) = (invite(&house).await, invite(&house).await);
-    assert_eq!(register(&house, "ann", &used).await.status, 201);
-    house.wait(days(7).checked_sub(Duration::from_secs(1)).unwrap());
-    let withdrawn = house.domain.invites.invite(days(1)).await.unwrap();
-    assert!(house.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
-    assert!(!house.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
-    house.wait(Duration::from_secs(1));
+    let app = app().await;
+    let (used, expired) = (invite(&app).await, invite(&app).await);
+    assert_eq!(register(&app, "ann", &used).await.status, 201);
+    app.wait(days(7).checked_sub(Duration::from_secs(1)).unwrap());
+    let withdrawn = app.domain.invites.invite(days(1)).await.unwrap();
+    assert!(app.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
+    assert!(!app.domain.invites.withdraw_invite(&withdrawn.1.id).await.unwrap());
+    app.wait(Duration::from_secs(1));
     let body = json!({ "username": "bob", "password": PASSWORD });
-    let missing = house.stranger().post("/register", &body).await;
+    let missing = app.anonymous().post("/register", &body).await;
     assert_eq!(missing.refusal(), (403, "invite_refused".into()));
     let guessed = "0".repeat(32);
     for code in [&used, &expired, withdrawn.0.expose(), &guessed, "", "' or 1=1 --"] {
-        let answer = register(&house, "bob", code).await;
+        let answer = register(&app, "bob", code).await;
         assert_eq!((answer.status, &answer.text), (missing.status, &missing.text), "{code}");
     }
-    let long = register(&house, "bob", &"0".repeat(65)).await;
+    let long = register(&app, "bob", &"0".repeat(65)).await;
     assert_eq!(long.refusal(), (400, "invalid_request".into()));
 }
 
 #[tokio::test]
 async fn who_has_no_invite_does_not_learn_which_names_are_taken() {
-    let house = house().await;
-    let code = invite(&house).await;
-    assert_eq!(register(&house, "ann", &code).await.status, 201);
-    assert_eq!(register(&house, "ann", "none").await.refusal().1, "invite_refused");
+    let app = app().await;
+    let code = invite(&app).await;
+    assert_eq!(register(&app, "ann", &code).await.status, 201);
+    assert_eq!(register(&app, "ann", "none").await.refusal().1, "invite_refused");
     let body = json!({ "username": "a b", "password": "short", "invite": "none" });
-    let unfit = house.stranger().post("/register", &body).await;
+    let unfit = app.anonymous().post("/register", &body).await;
     assert_eq!(unfit.refusal().1, "invite_refused");
 }
 
 #[tokio::test]
 async fn an_invite_outlives_a_name_that_is_taken_and_a_password_that_is_short() {
-    let house = house().await;
-    let (one, two) = (invite(&house).await, invite(&house).await);
-    assert_eq!(register(&house, "ann", &one).await.status, 201);
-    assert_eq!(register(&house, "ann", &two).await.refusal(), (409, "username_taken".into()));
+    let app = app().await;
+    let (one, two) = (invite(&app).await, invite(&app).await);
+    assert_eq!(register(&app, "ann", &one).await.status, 201);
+    assert_eq!(register(&app, "ann", &two).await.refusal(), (409, "username_taken".into()));
     let body = json!({ "username": "bob", "password": "short", "invite": two });
-    assert_eq!(house.stranger().post("/register", &body).await.status, 422);
+    assert_eq!(app.anonymous().post("/register", &body).await.status, 422);
     let typed = format!(" {} ", two.to_uppercase());
-    assert_eq!(register(&house, "bob", &typed).await.status, 201);
+    assert_eq!(register(&app, "bob", &typed).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_use_one_invite_at_once_one_wins() {
-    let house = house().await;
+    let app = app().await;
     for round in 0..8 {
-        let code = invite(&house).await;
+        let code = invite(&app).await;
         let names: Vec<_> = (0..16).map(|n| format!("user{round}-{n}")).collect();
-        let answers = names.iter().map(|name| register(&house, name, &code));
+        let answers = names.iter().map(|name| register(&app, name, &code));
         let answers = futures_util::future::join_all(answers).await;
         let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
         assert_eq!((of(201), of(403)), (1, 15));
     }
-    assert_eq!(house.count("select count(*) from accounts").await, 8);
-    assert_eq!(house.count("select count(*) from invites").await, 0);
+    assert_eq!(app.count("select count(*) from accounts").await, 8);
+    assert_eq!(app.count("select count(*) from invites").await, 0);
 }
 
 #[tokio::test]
 async fn an_invite_is_not_needed_where_anybody_registers_and_of_no_use_where_nobody_does() {
-    let open = House::new().await;
+    let open = TestApp::new().await;
     assert_eq!(register(&open, "ann", "whatever").await.status, 201);
     let settings = Settings { registration: Some(Registration::Closed), ..Settings::default() };
-    let closed = House::with(settings).await;
+    let closed = TestApp::with(settings).await;
     let code = invite(&closed).await;
     let answer = register(&closed, "ann", &code).await;
     assert_eq!(answer.refusal(), (403, "registration_closed".into()));
@@ -108,27 +108,27 @@ async fn an_invite_is_not_needed_where_anybody_registers_and_of_no_use_where_nob
 
 #[tokio::test]
 async fn the_store_knows_no_code_and_forgets_what_has_expired() {
-    let house = house().await;
-    let code = invite(&house).await;
-    let stored = house
-        .text(if house.is_on_postgres() {
+    let app = app().await;
+    let code = invite(&app).await;
+    let stored = app
+        .text(if app.is_on_postgres() {
             "select upper(encode(digest, 'hex')) || id from invites"
         } else {
             "select hex(digest) || id from invites"
         })
         .await;
     assert!(!stored.to_lowercase().contains(&code));
-    house.wait(days(7));
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(house.count("select count(*) from invites").await, 0);
+    app.wait(days(7));
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count("select count(*) from invites").await, 0);
 }
 
 #[tokio::test]
 async fn the_page_takes_the_invite_from_its_link_and_keeps_it() {
-    let house = house().await;
-    let code = invite(&house).await;
+    let app = app().await;
+    let code = invite(&app).await;
     let open = async |path: &str| {
-        house.send(request(Method::GET, path).header("accept", "text/html").finish()).await
+        app.send(request(Method::GET, path).header("accept", "text/html").finish()).await
     };
     assert!(open("/login").await.text.contains(r#"href="/register""#));
     assert!(!open("/login").await.text.contains(r#"name="invite""#));
@@ -138,7 +138,7 @@ async fn the_page_takes_the_invite_from_its_link_and_keeps_it() {
     let evil = open("/register?invite=%22%3E%3Cscript%3E").await;
     assert!(!evil.text.contains("<script>"), "{}", evil.text);
 
-    let browser = house.stranger();
+    let browser = app.anonymous();
     let fields = [("username", "ann"), ("password", "short"), ("invite", &code)];
     let again = browser.submit("/register", &fields).await;
     assert_eq!(again.status, 422);
@@ -153,7 +153,7 @@ async fn the_page_takes_the_invite_from_its_link_and_keeps_it() {
 }
 
 async fn open_house_page() -> String {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let page = request(Method::GET, "/register?invite=x").header("accept", "text/html").finish();
-    house.send(page).await.text
+    app.send(page).await.text
 }

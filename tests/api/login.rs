@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloakroom::core::clock::{days, hours};
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, private_with};
+use crate::app::{PASSWORD, TestApp, private_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,9 +16,9 @@ fn almost(time: Duration) -> Duration {
 
 #[tokio::test]
 async fn a_good_login_gives_a_session_that_opens_private() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let client = app.anonymous();
     let answer = client.log_in("ann", PASSWORD).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["ok"], true);
@@ -32,16 +32,16 @@ async fn a_good_login_gives_a_session_that_opens_private() {
 
 #[tokio::test]
 async fn wrong_password_and_unknown_user_answer_the_same_bytes() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let wrong = house.stranger().log_in("ann", "something else entirely").await;
-    let unknown = house.stranger().log_in("bob", "something else entirely").await;
-    let impossible = house.stranger().log_in("no name at all!", "something else entirely").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let wrong = app.anonymous().log_in("ann", "something else entirely").await;
+    let unknown = app.anonymous().log_in("bob", "something else entirely").await;
+    let impossible = app.anonymous().log_in("no name at all!", "something else entirely").await;
     assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
     assert_eq!(wrong.json()["detail"], "Invalid user or password");
     for other in [unknown, impossible] {
         assert_eq!(other.text, wrong.text);
-        let names = |answer: &crate::house::Answer| {
+        let names = |answer: &crate::app::Answer| {
             let mut names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
             names.sort();
             names
@@ -52,25 +52,25 @@ async fn wrong_password_and_unknown_user_answer_the_same_bytes() {
 
 #[tokio::test]
 async fn a_password_is_read_to_its_1024th_character_and_no_further() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (length, status) in [(1024, 403), (1025, 400)] {
-        assert_eq!(house.stranger().log_in("ann", &"x".repeat(length)).await.status, status);
+        assert_eq!(app.anonymous().log_in("ann", &"x".repeat(length)).await.status, status);
     }
 }
 
 #[tokio::test]
 async fn a_name_in_capitals_signs_in_to_the_same_account() {
-    let house = House::new().await;
-    house.signed_in("Ann").await;
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("Ann").await;
+    let client = app.anonymous();
     assert_eq!(client.log_in("ANN", PASSWORD).await.status, 200);
     assert_eq!(client.get("/me").await.json()["username"], "ann");
 }
 
 #[tokio::test]
 async fn logging_out_ends_every_copy_of_the_cookie() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let copy = client.cookie().unwrap();
     let answer = client.post_nothing("/logout").await;
     assert_eq!(answer.status, 204);
@@ -78,25 +78,25 @@ async fn logging_out_ends_every_copy_of_the_cookie() {
         answer.header("set-cookie"),
         Some("session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
     );
-    let refused = house.send(private_with(&[&copy])).await;
+    let refused = app.send(private_with(&[&copy])).await;
     assert_eq!(refused.refusal(), (403, "session_refused".into()));
     assert_eq!(refused.json()["detail"], "Invalid authentication");
-    let again = crate::house::request(poem::http::Method::POST, "/logout").header("cookie", &copy);
-    assert_eq!(house.send(again.finish()).await.status, 204, "it has ended already");
+    let again = crate::app::request(poem::http::Method::POST, "/logout").header("cookie", &copy);
+    assert_eq!(app.send(again.finish()).await.status, 204, "it has ended already");
     assert_eq!(client.get("/private").await.refusal(), (401, "not_authenticated".into()));
 }
 
 #[tokio::test]
 async fn ses_12_logging_out_without_a_session_answers_the_same() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let first = client.post_nothing("/logout").await;
     for cookie in [None, Some("session=made.up.one"), Some("session=a; session=b")] {
-        let mut request = crate::house::request(poem::http::Method::POST, "/logout").finish();
+        let mut request = crate::app::request(poem::http::Method::POST, "/logout").finish();
         if let Some(cookie) = cookie {
             request.headers_mut().insert("cookie", cookie.parse().unwrap());
         }
-        let again = house.send(request).await;
+        let again = app.send(request).await;
         assert_eq!(again.status, 204);
         assert_eq!(again.header("set-cookie"), first.header("set-cookie"));
     }
@@ -104,58 +104,58 @@ async fn ses_12_logging_out_without_a_session_answers_the_same() {
 
 #[tokio::test]
 async fn ses_11_logging_in_again_ends_the_session_of_the_same_browser() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let browser = house.signed_in("bob").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let browser = app.signed_in("bob").await;
     let before = browser.cookie().unwrap();
     assert_eq!(browser.log_in("ann", PASSWORD).await.status, 200);
     assert_ne!(browser.cookie().unwrap(), before);
     assert_eq!(browser.get("/me").await.json()["username"], "ann");
-    assert_eq!(house.send(private_with(&[&before])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&before])).await.status, 403);
 }
 
 #[tokio::test]
 async fn a_failed_login_keeps_the_session_of_the_same_browser() {
-    let house = House::new().await;
-    let browser = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let browser = app.signed_in("ann").await;
     assert_eq!(browser.log_in("ann", "something else entirely").await.status, 403);
     assert_eq!(browser.get("/private").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_session_ends_eight_hours_after_its_last_use() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
-    house.wait(almost(hours(8)));
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
+    app.wait(almost(hours(8)));
     assert_eq!(client.get("/private").await.status, 200);
-    settle(&house).await;
-    house.wait(almost(hours(8)));
+    settle(&app).await;
+    app.wait(almost(hours(8)));
     assert_eq!(client.get("/private").await.status, 200);
-    settle(&house).await;
-    house.wait(hours(8));
+    settle(&app).await;
+    app.wait(hours(8));
     assert_eq!(client.get("/private").await.refusal(), (403, "session_refused".into()));
 }
 
 #[tokio::test]
 async fn a_session_ends_after_a_day_however_much_it_is_used() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     for _ in 0..23 {
-        house.wait(hours(1));
+        app.wait(hours(1));
         assert_eq!(client.get("/private").await.status, 200);
-        settle(&house).await;
+        settle(&app).await;
     }
-    house.wait(almost(hours(1)));
+    app.wait(almost(hours(1)));
     assert_eq!(client.get("/private").await.status, 200);
-    house.wait(SECOND);
+    app.wait(SECOND);
     assert_eq!(client.get("/private").await.status, 403);
 }
 
 #[tokio::test]
 async fn remember_gives_thirty_days_and_a_lasting_cookie() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let client = app.anonymous();
     let body = json!({ "username": "ann", "password": PASSWORD, "remember": true });
     let answer = client.post("/login", &body).await;
     let set = answer.header("set-cookie").unwrap();
@@ -166,46 +166,46 @@ async fn remember_gives_thirty_days_and_a_lasting_cookie() {
     assert_eq!(answer.json()["session"]["idle_expires_at"], "2026-01-15T00:00:00Z");
     assert_eq!(answer.json()["session"]["expires_at"], "2026-01-31T00:00:00Z");
 
-    house.wait(almost(days(14)));
+    app.wait(almost(days(14)));
     assert_eq!(client.get("/private").await.status, 200);
-    settle(&house).await;
-    house.wait(almost(days(14)));
+    settle(&app).await;
+    app.wait(almost(days(14)));
     assert_eq!(client.get("/private").await.status, 200);
-    settle(&house).await;
-    house.wait(days(2) + 2 * SECOND);
+    settle(&app).await;
+    app.wait(days(2) + 2 * SECOND);
     assert_eq!(client.get("/private").await.status, 403);
 }
 
 #[tokio::test]
 async fn sessions_outlive_a_restart() {
-    let mut house = House::new().await;
-    let cookie = house.signed_in("ann").await.cookie().unwrap();
-    house.restarted().await;
-    assert_eq!(house.send(private_with(&[&cookie])).await.status, 200);
+    let mut app = TestApp::new().await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
+    app.restarted().await;
+    assert_eq!(app.send(private_with(&[&cookie])).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_form_logs_in_under_the_same_rules_as_json() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let client = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let client = app.anonymous();
     let answer = client.post_form("/login", &[("username", "ann"), ("password", PASSWORD)]).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["ok"], true);
     assert_eq!(client.get("/private").await.status, 200);
 
     let again = [("username", "ann"), ("password", PASSWORD), ("remember", "true")];
-    let answer = house.stranger().post_form("/login", &again).await;
+    let answer = app.anonymous().post_form("/login", &again).await;
     assert_eq!(answer.json()["session"]["remember"], true);
 }
 
 /// Waits for the work that continues after a response: recording when a session was seen.
-pub async fn settle(house: &House) {
+pub async fn settle(app: &TestApp) {
     const SEEN: &str = "select cast(coalesce(sum(last_seen_at), 0) as bigint) from sessions";
-    let (mut before, mut unchanged) = (house.count(SEEN).await, 0);
+    let (mut before, mut unchanged) = (app.count(SEEN).await, 0);
     while unchanged < 4 {
         tokio::time::sleep(Duration::from_millis(6)).await;
-        let now = house.count(SEEN).await;
+        let now = app.count(SEEN).await;
         unchanged = if now == before { unchanged + 1 } else { 0 };
         before = now;
     }

@@ -7,7 +7,7 @@ use cloakroom::config::{CommaList, Settings};
 use poem::http::StatusCode;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, private_with};
+use crate::app::{PASSWORD, TestApp, private_with};
 
 /// All samples of the page with their labels, parsed strictly.
 fn samples(page: &str) -> BTreeMap<String, f64> {
@@ -48,42 +48,38 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn sessions_in_force_are_counted() {
-    let mut house = House::new().await;
-    house.signed_in("ann").await;
-    house.signed_in("bob").await.post_nothing("/logout").await;
-    house.signed_in_again("bob").await;
-    house.restarted().await; // counted at startup, and every half minute
-    assert!(
-        house.eventually(async || house.metrics().await.contains("cloakroom_sessions 2\n")).await
-    );
-    house.wait(Duration::from_hours(8));
-    house.signed_in_again("ann").await;
-    house.restarted().await;
-    assert!(
-        house.eventually(async || house.metrics().await.contains("cloakroom_sessions 1\n")).await
-    );
+    let mut app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.signed_in("bob").await.post_nothing("/logout").await;
+    app.signed_in_again("bob").await;
+    app.restarted().await; // counted at startup, and every half minute
+    assert!(app.eventually(async || app.metrics().await.contains("cloakroom_sessions 2\n")).await);
+    app.wait(Duration::from_hours(8));
+    app.signed_in_again("ann").await;
+    app.restarted().await;
+    assert!(app.eventually(async || app.metrics().await.contains("cloakroom_sessions 1\n")).await);
 }
 
 #[tokio::test]
 async fn the_counters_say_what_happened() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     // Until the revocation feed is connected, each token is looked up in the database.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    let ann = house.signed_in("ann").await;
+    let ann = app.signed_in("ann").await;
     for _ in 0..3 {
         assert_eq!(ann.get("/private").await.status, StatusCode::OK);
     }
-    let stranger = house.stranger();
-    assert_eq!(stranger.get("/private").await.status, StatusCode::UNAUTHORIZED);
-    house.send(private_with(&["session=canary"])).await;
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/private").await.status, StatusCode::UNAUTHORIZED);
+    app.send(private_with(&["session=canary"])).await;
     for _ in 0..6 {
-        stranger.log_in("ann", "canary but wrong").await;
+        anonymous.log_in("ann", "canary but wrong").await;
     }
-    house.signed_in("bob").await.post("/login", &json!({})).await;
-    assert_eq!(stranger.get("/canary").await.status, StatusCode::NOT_FOUND);
-    house.signed_in_again("bob").await.post_nothing("/logout").await;
+    app.signed_in("bob").await.post("/login", &json!({})).await;
+    assert_eq!(anonymous.get("/canary").await.status, StatusCode::NOT_FOUND);
+    app.signed_in_again("bob").await.post_nothing("/logout").await;
 
-    let page = house.metrics().await;
+    let page = app.metrics().await;
     for secret in ["canary", "ann", "bob", PASSWORD] {
         assert!(!page.contains(secret), "{secret} is in {page}");
     }
@@ -114,12 +110,12 @@ async fn the_counters_say_what_happened() {
         assert_eq!(samples.get(sample), Some(&value), "{sample} in {page}");
     }
     assert!(samples["process_resident_memory_bytes"] > 1e6);
-    let pool = if house.is_on_postgres() { "all" } else { "writer" };
+    let pool = if app.is_on_postgres() { "all" } else { "writer" };
     let open = |state| {
         samples[&format!(r#"cloakroom_database_connections{{pool="{pool}",state="{state}"}}"#)]
     };
     assert!(open("in_use") + open("idle") > 0.5, "it has a connection");
-    if !house.is_on_postgres() {
+    if !app.is_on_postgres() {
         let waited = samples["cloakroom_database_wait_seconds_count"];
         assert!(waited > 5.0, "each sign-in writes: {waited}");
         assert!(samples["cloakroom_database_wait_seconds_sum"] > 0.0);
@@ -134,7 +130,7 @@ async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_ho
         allowed_hosts: Some(CommaList::from("cloakroom, .monitoring.svc")),
         ..Settings::default()
     };
-    let house = House::with(settings).await;
+    let app = TestApp::with(settings).await;
     for (host, status) in [
         ("127.0.0.1:9100", 200),
         ("10.1.2.3:9100", 200), // Prometheus on Kubernetes uses the addresses of pods
@@ -147,7 +143,7 @@ async fn att_17_12_metrics_are_answered_under_addresses_localhost_and_allowed_ho
         ("127.0.0.1.evil.example", 421),
         ("", 400),
     ] {
-        let (answered, page) = house.metrics_at(host).await;
+        let (answered, page) = app.metrics_at(host).await;
         assert_eq!(answered, status, "{host:?}");
         assert_eq!(page.contains("cloakroom_logins"), status == 200, "{host:?}");
     }

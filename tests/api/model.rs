@@ -9,7 +9,7 @@ use poem::http::Method;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::house::{House, START, private_with, request};
+use crate::app::{START, TestApp, private_with, request};
 
 const MINUTE: u64 = 60_000;
 
@@ -61,10 +61,10 @@ impl Live {
 }
 
 /// Uses a cookie of the app. The result must match the model.
-async fn agrees(house: &House, live: &mut BTreeMap<usize, Live>, n: usize, now: u64) -> bool {
+async fn agrees(app: &TestApp, live: &mut BTreeMap<usize, Live>, n: usize, now: u64) -> bool {
     let expected = live.get(&n).is_some_and(|session| session.is_in_force(now));
     if let Some(session) = live.get_mut(&n) {
-        let answer = house.send(private_with(&[&session.cookie])).await;
+        let answer = app.send(private_with(&[&session.cookie])).await;
         assert_eq!(answer.status == 200, expected, "session {n}: {session:?} at {now}");
         session.seen = if expected { now } else { session.seen };
     }
@@ -75,9 +75,9 @@ async fn agrees(house: &House, live: &mut BTreeMap<usize, Live>, n: usize, now: 
 }
 
 async fn live_through(steps: Vec<Step>) {
-    let mut house = House::new().await;
-    house.signed_in("ann").await.post_nothing("/logout").await;
-    let mut password = crate::house::PASSWORD.to_owned();
+    let mut app = TestApp::new().await;
+    app.signed_in("ann").await.post_nothing("/logout").await;
+    let mut password = crate::app::PASSWORD.to_owned();
     let mut live: BTreeMap<usize, Live> = BTreeMap::new();
     let mut dead: Vec<String> = Vec::new();
     let mut now = 0;
@@ -86,7 +86,7 @@ async fn live_through(steps: Vec<Step>) {
             Step::LogIn { remember } => {
                 let slot = n % 6;
                 let body = json!({ "username": "ann", "password": password, "remember": remember });
-                let client = house.stranger();
+                let client = app.anonymous();
                 let answer = client.post("/login", &body).await;
                 assert_eq!(answer.status, 200);
                 let id = answer.json()["session"]["id"].as_str().unwrap().to_owned();
@@ -94,47 +94,47 @@ async fn live_through(steps: Vec<Step>) {
                 live.insert(slot, Live { began: now, seen: now, remember, cookie, id });
             }
             Step::Use(n) => {
-                agrees(&house, &mut live, n, now).await;
+                agrees(&app, &mut live, n, now).await;
             }
             Step::LogOut(n) => {
                 if let Some(session) = live.remove(&n) {
                     let mut request = request(Method::POST, "/logout").finish();
                     request.headers_mut().insert("cookie", session.cookie.parse().unwrap());
-                    assert_eq!(house.send(request).await.status, 204);
+                    assert_eq!(app.send(request).await.status, 204);
                     dead.push(session.cookie);
                 }
             }
             Step::Revoke(by, which) => {
-                if agrees(&house, &mut live, by, now).await
+                if agrees(&app, &mut live, by, now).await
                     && let Some(target) = live.get(&which).cloned()
                 {
                     let path = format!("/sessions/{}", target.id);
                     let mut request = request(Method::DELETE, &path).finish();
                     request.headers_mut().insert("cookie", live[&by].cookie.parse().unwrap());
-                    house.send(request).await;
+                    app.send(request).await;
                     live.remove(&which);
                     dead.push(target.cookie);
                 }
             }
             Step::RevokeOthers(by) => {
-                if agrees(&house, &mut live, by, now).await {
+                if agrees(&app, &mut live, by, now).await {
                     let mut request = request(Method::DELETE, "/sessions").finish();
                     request.headers_mut().insert("cookie", live[&by].cookie.parse().unwrap());
-                    assert_eq!(house.send(request).await.status, 200);
+                    assert_eq!(app.send(request).await.status, 200);
                     let kept = live.remove(&by).unwrap();
                     dead.extend(std::mem::take(&mut live).into_values().map(|one| one.cookie));
                     live.insert(by, kept);
                 }
             }
             Step::Change(by) => {
-                if agrees(&house, &mut live, by, now).await {
+                if agrees(&app, &mut live, by, now).await {
                     let new = format!("password number {n} of the model");
                     let body = json!({ "current_password": password, "new_password": new });
                     let put = request(Method::PUT, "/me/password")
                         .content_type("application/json")
                         .header("cookie", &live[&by].cookie)
                         .body(body.to_string());
-                    let answer = house.send(put).await;
+                    let answer = app.send(put).await;
                     assert_eq!(answer.status, 204);
                     password = new;
                     let remember = live[&by].remember;
@@ -142,28 +142,28 @@ async fn live_through(steps: Vec<Step>) {
                     let cookie = answer.cookie().unwrap();
                     let mut get = request(Method::GET, "/session").finish();
                     get.headers_mut().insert("cookie", cookie.parse().unwrap());
-                    let id = house.send(get).await.json()["id"].as_str().unwrap().to_owned();
+                    let id = app.send(get).await.json()["id"].as_str().unwrap().to_owned();
                     live.insert(by, Live { began: now, seen: now, remember, cookie, id });
                 }
             }
             Step::Wait(minutes) => {
-                crate::login::settle(&house).await; // the last use is recorded
+                crate::login::settle(&app).await; // the last use is recorded
                 now += minutes;
                 let at = START.plus(Duration::from_millis(now * MINUTE));
-                house.clock.set(Timestamp::from_millis(at.millis()));
+                app.clock.set(Timestamp::from_millis(at.millis()));
             }
             Step::Restart => {
-                crate::login::settle(&house).await;
-                house.restarted().await;
+                crate::login::settle(&app).await;
+                app.restarted().await;
             }
-            Step::Clean => cleanup::remove_ended(&house.domain).await.unwrap(),
+            Step::Clean => cleanup::remove_ended(&app.domain).await.unwrap(),
         }
         for cookie in &dead {
-            assert_eq!(house.send(private_with(&[cookie])).await.status, 403);
+            assert_eq!(app.send(private_with(&[cookie])).await.status, 403);
         }
     }
     for n in 0..6 {
-        agrees(&house, &mut live, n, now).await;
+        agrees(&app, &mut live, n, now).await;
     }
 }
 

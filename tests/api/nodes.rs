@@ -7,29 +7,29 @@ use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, START, private_with, request};
+use crate::app::{PASSWORD, START, TestApp, private_with, request};
 use crate::races::rounds;
 
 /// The time within which all nodes know of a revocation.
 const BOUND: Duration = Duration::from_secs(1);
 
-async fn is_known(house: &House, cookie: &str) -> bool {
-    house.send(private_with(&[cookie])).await.status == 200
+async fn is_known(app: &TestApp, cookie: &str) -> bool {
+    app.send(private_with(&[cookie])).await.status == 200
 }
 
 /// Whether the node answers from its cache.
-async fn remembers(house: &House, cookie: &str) -> bool {
+async fn remembers(app: &TestApp, cookie: &str) -> bool {
     let hits = async || {
-        let metrics = house.metrics().await;
+        let metrics = app.metrics().await;
         let hits = metrics.lines().find(|line| line.contains("result=\"hit\"")).unwrap();
         hits.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let before = hits().await;
-    is_known(house, cookie).await && hits().await > before
+    is_known(app, cookie).await && hits().await > before
 }
 
 /// How long a node accepts a session that was ended at another node.
-async fn stale(node: &House, cookie: &str) -> Duration {
+async fn stale(node: &TestApp, cookie: &str) -> Duration {
     let ended = Instant::now();
     loop {
         let asked = ended.elapsed();
@@ -44,8 +44,8 @@ async fn stale(node: &House, cookie: &str) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
     const AT_ONCE: usize = 4; // they commit in any order
-    let here = House::without_limits().await;
-    let there = here.next_door().await;
+    let here = TestApp::without_limits().await;
+    let there = here.second_node().await;
     for n in 0..AT_ONCE {
         here.signed_in(&format!("ann{n}")).await;
     }
@@ -86,8 +86,8 @@ async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
 
 #[tokio::test]
 async fn r_15_an_ending_is_heard_within_a_second_behind_ten_thousand_others() {
-    let here = House::new().await;
-    let there = here.next_door().await;
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
     let ann = here.signed_in("ann").await;
     let cookie = ann.cookie().unwrap();
     assert!(there.eventually(async || remembers(&there, &cookie).await).await);
@@ -105,25 +105,25 @@ async fn r_15_an_ending_is_heard_within_a_second_behind_ten_thousand_others() {
 
 #[tokio::test]
 async fn who_is_locked_out_at_one_node_is_so_at_the_other() {
-    let here = House::new().await;
-    let there = here.next_door().await;
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
     here.signed_in("ann").await;
     for node in [&here, &there, &here, &there, &here] {
-        assert_eq!(node.stranger().log_in("ann", "something else entirely").await.status, 403);
+        assert_eq!(node.anonymous().log_in("ann", "something else entirely").await.status, 403);
     }
     for node in [&here, &there] {
-        assert_eq!(node.stranger().log_in("ann", PASSWORD).await.status, 429);
+        assert_eq!(node.anonymous().log_in("ann", PASSWORD).await.status, 429);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thr_09_no_more_tries_are_let_in_by_two_nodes_than_by_one() {
-    let here = House::new().await;
-    let there = here.next_door().await;
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
     here.signed_in("ann").await;
     let tries = (0..32).map(|n| {
         let node = if n % 2 == 0 { &here } else { &there };
-        async { node.stranger().log_in("ann", "something else entirely").await.status.as_u16() }
+        async { node.anonymous().log_in("ann", "something else entirely").await.status.as_u16() }
     });
     let answers = join_all(tries).await;
     let hashed = answers.iter().filter(|status| **status == 403).count();
@@ -133,13 +133,13 @@ async fn thr_09_no_more_tries_are_let_in_by_two_nodes_than_by_one() {
 
 #[tokio::test]
 async fn a_browser_that_one_node_knows_is_known_to_the_other() {
-    let here = House::new().await;
-    let there = here.next_door().await;
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
     here.signed_in("ann").await;
-    let signed_in = here.stranger().log_in("ann", PASSWORD).await;
+    let signed_in = here.anonymous().log_in("ann", PASSWORD).await;
     let device = signed_in.sets("device").unwrap().split(';').next().unwrap().to_owned();
     for _ in 0..5 {
-        here.stranger().log_in("ann", "something else entirely").await;
+        here.anonymous().log_in("ann", "something else entirely").await;
     }
     let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
     let login = || request(Method::POST, "/login").content_type("application/json");
@@ -151,8 +151,8 @@ async fn a_browser_that_one_node_knows_is_known_to_the_other() {
 async fn an_invite_is_used_up_once_by_whichever_node() {
     use cloakroom::config::{Registration, Settings};
     let invited = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    let here = House::with(invited).await;
-    let there = here.next_door().await;
+    let here = TestApp::with(invited).await;
+    let there = here.second_node().await;
     for round in 0..5 {
         let code = here
             .domain
@@ -166,7 +166,7 @@ async fn an_invite_is_used_up_once_by_whichever_node() {
         let answers = [&here, &there].map(|node| {
             let name = format!("user{round}");
             let body = json!({ "username": name, "password": PASSWORD, "invite": code });
-            async move { node.stranger().post("/register", &body).await.status.as_u16() }
+            async move { node.anonymous().post("/register", &body).await.status.as_u16() }
         });
         let mut statuses = join_all(answers).await;
         statuses.sort_unstable();
@@ -176,8 +176,8 @@ async fn an_invite_is_used_up_once_by_whichever_node() {
 
 #[tokio::test]
 async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out() {
-    let here = House::new().await;
-    let there = here.next_door().await;
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
     let ann = here.signed_in("ann").await;
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
     let old = kid(ann.cookie().unwrap());
@@ -197,25 +197,25 @@ async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
-    let house = House::new().await;
-    if !house.is_on_postgres() {
+    let app = TestApp::new().await;
+    if !app.is_on_postgres() {
         return; // SQLite's feed is a file
     }
-    let cookie = house.signed_in("ann").await.cookie().unwrap();
-    assert!(is_known(&house, &cookie).await);
-    let held = house.hold("lock table endings in access exclusive mode").await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
+    assert!(is_known(&app, &cookie).await);
+    let held = app.hold("lock table endings in access exclusive mode").await;
     tokio::time::sleep(BOUND).await;
-    house.sql("update sessions set ended_at = 1").await; // the feed does not report this
-    assert!(!is_known(&house, &cookie).await, "its memory is not trusted");
+    app.sql("update sessions set ended_at = 1").await; // the feed does not report this
+    assert!(!is_known(&app, &cookie).await, "its memory is not trusted");
     drop(held);
-    let cookie = house.signed_in_again("ann").await.cookie().unwrap();
-    assert!(house.eventually(async || remembers(&house, &cookie).await).await, "it hears again");
+    let cookie = app.signed_in_again("ann").await.cookie().unwrap();
+    assert!(app.eventually(async || remembers(&app, &cookie).await).await, "it hears again");
 }
 
 #[tokio::test]
 async fn att_17_08_nodes_whose_clocks_differ_by_up_to_a_minute_accept_each_others_sessions() {
     for difference in [300, 999, 30_000, 60_000].map(Duration::from_millis) {
-        let here = House::without_limits().await;
+        let here = TestApp::without_limits().await;
         let ahead = here.second_node_ahead_by(difference).await;
         here.signed_in("ann").await;
         for (from, to) in [(&ahead, &here), (&here, &ahead)] {
@@ -227,7 +227,7 @@ async fn att_17_08_nodes_whose_clocks_differ_by_up_to_a_minute_accept_each_other
             stale(to, &cookie).await;
         }
     }
-    let here = House::without_limits().await;
+    let here = TestApp::without_limits().await;
     let too_far = here.second_node_ahead_by(Duration::from_secs(61)).await;
     let cookie = too_far.signed_in("ann").await.cookie().unwrap();
     let refused = here.send(private_with(&[&cookie])).await;
@@ -239,13 +239,13 @@ async fn att_17_08_nodes_whose_clocks_differ_by_up_to_a_minute_accept_each_other
 #[tokio::test]
 async fn att_17_08_a_device_of_a_node_whose_clock_is_ahead_is_known() {
     for difference in [300, 60_000].map(Duration::from_millis) {
-        let here = House::new().await;
+        let here = TestApp::new().await;
         let ahead = here.second_node_ahead_by(difference).await;
         here.signed_in("ann").await;
-        let signed_in = ahead.stranger().log_in("ann", PASSWORD).await;
+        let signed_in = ahead.anonymous().log_in("ann", PASSWORD).await;
         let device = signed_in.sets("device").unwrap().split(';').next().unwrap().to_owned();
         for _ in 0..5 {
-            here.stranger().log_in("ann", "something else entirely").await;
+            here.anonymous().log_in("ann", "something else entirely").await;
         }
         let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
         let login = || request(Method::POST, "/login").content_type("application/json");

@@ -4,15 +4,15 @@ use cloakroom::config::{CommaList, Settings};
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, coming_from, request};
+use crate::app::{PASSWORD, TestApp, coming_from, request};
 
-async fn login_from(house: &House, headers: &[(&str, &str)]) -> u16 {
+async fn login_from(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
     let body = json!({ "username": "ann", "password": PASSWORD });
     let mut request = request(Method::POST, "/login").content_type("application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = house.send(request.body(body.to_string())).await;
+    let answer = app.send(request.body(body.to_string())).await;
     if answer.status == 403 {
         assert_eq!(answer.refusal().1, "cross_origin", "{headers:?}");
         assert!(answer.header("set-cookie").is_none());
@@ -22,8 +22,8 @@ async fn login_from(house: &House, headers: &[(&str, &str)]) -> u16 {
 
 #[tokio::test]
 async fn csrf_01_and_02_the_browser_says_where_a_request_comes_from() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for (site, status) in [
         ("same-origin", 200),
         ("none", 200),
@@ -32,14 +32,14 @@ async fn csrf_01_and_02_the_browser_says_where_a_request_comes_from() {
         ("", 403),
         ("nonsense", 403),
     ] {
-        assert_eq!(login_from(&house, &[("sec-fetch-site", site)]).await, status, "{site}");
+        assert_eq!(login_from(&app, &[("sec-fetch-site", site)]).await, status, "{site}");
     }
 }
 
 #[tokio::test]
 async fn csrf_02_origin_decides_whatever_sec_fetch_site_says() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for site in ["same-origin", "none", "same-site", "cross-site", "nonsense"] {
         for (origin, status) in [
             ("http://127.0.0.1:8000", 200),
@@ -50,11 +50,11 @@ async fn csrf_02_origin_decides_whatever_sec_fetch_site_says() {
             ("null", 403),
         ] {
             let headers = [("sec-fetch-site", site), ("origin", origin)];
-            assert_eq!(login_from(&house, &headers).await, status, "{site} {origin}");
+            assert_eq!(login_from(&app, &headers).await, status, "{site} {origin}");
         }
     }
     let two = [("origin", "http://127.0.0.1:8000"), ("origin", "http://127.0.0.1:8000")];
-    assert_eq!(login_from(&house, &two).await, 403, "a browser sends one");
+    assert_eq!(login_from(&app, &two).await, 403, "a browser sends one");
 }
 
 #[tokio::test]
@@ -65,8 +65,8 @@ async fn csrf_10_over_http_the_address_that_was_opened_is_the_own_origin() {
         allowed_hosts: Some(CommaList::from("cloakroom.internal, .lan")),
         ..Settings::default()
     };
-    let house = House::with(settings).await;
-    house.signed_in("ann").await;
+    let app = TestApp::with(settings).await;
+    app.signed_in("ann").await;
     for (host, origin, status) in [
         ("192.168.1.5:8000", "http://192.168.1.5:8000", 200),
         ("localhost:9000", "http://localhost:9000", 200), // a mapped port
@@ -85,12 +85,12 @@ async fn csrf_10_over_http_the_address_that_was_opened_is_the_own_origin() {
         ("192.168.1.5.evil.example", "http://192.168.1.5.evil.example", 421),
     ] {
         let headers = [("host", host), ("origin", origin)];
-        assert_eq!(login_from(&house, &headers).await, status, "{host} {origin}");
+        assert_eq!(login_from(&app, &headers).await, status, "{host} {origin}");
     }
 }
 
 /// The refusal of a browser's login, as JSON and as a page.
-async fn refusal_of(house: &House, headers: &[(&str, &str)]) -> String {
+async fn refusal_of(app: &TestApp, headers: &[(&str, &str)]) -> String {
     let mut texts = Vec::new();
     for accept in ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8"] {
         let mut login = request(Method::POST, "/login")
@@ -99,7 +99,7 @@ async fn refusal_of(house: &House, headers: &[(&str, &str)]) -> String {
         for (name, value) in headers {
             login = login.header(*name, *value);
         }
-        let answer = house.send(login.body("username=ann&password=x")).await;
+        let answer = app.send(login.body("username=ann&password=x")).await;
         assert_eq!(answer.status, 403);
         let is_page = answer.header("content-type").unwrap().starts_with("text/html");
         assert_eq!(is_page, accept != "*/*", "{}", answer.text);
@@ -113,51 +113,51 @@ async fn refusal_of(house: &House, headers: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn att_17_07_a_proxy_that_terminates_tls_in_front_of_default_settings_is_told_what_to_set() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let set = "set `public_url = \"https://id.example.org\"`";
     for headers in [
         // nginx with a bare `proxy_pass`, and the same with an older browser.
         vec![("origin", "https://id.example.org"), ("sec-fetch-site", "same-origin")],
         vec![("origin", "https://id.example.org")],
     ] {
-        let detail = refusal_of(&house, &headers).await;
+        let detail = refusal_of(&app, &headers).await;
         assert!(detail.contains(set), "{detail}");
         assert!(detail.contains("http://127.0.0.1:8000"), "{detail}");
     }
     // A proxy that passes `Host` on.
     let host = request(Method::GET, "/login").header("host", "id.example.org").finish();
-    let answer = house.send(host).await;
+    let answer = app.send(host).await;
     assert_eq!(answer.refusal(), (421, "unknown_host".into()));
     assert!(answer.text.contains("public_url"), "{}", answer.text);
     let settings =
         Settings { allowed_hosts: Some(CommaList::from("id.example.org")), ..Settings::default() };
-    let house = House::with(settings).await;
+    let app = TestApp::with(settings).await;
     for site in ["same-origin", "cross-site"] {
         let headers = [
             ("host", "id.example.org"),
             ("origin", "https://id.example.org"),
             ("sec-fetch-site", site),
         ];
-        assert!(refusal_of(&house, &headers).await.contains(set), "{site}");
+        assert!(refusal_of(&app, &headers).await.contains(set), "{site}");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_names_both_origins_and_for_a_development_server_the_setting() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (origin, site, told) in [
         ("http://localhost:5173", "same-site", "`allowed_origins = [\"http://localhost:5173\"]`"),
         ("http://127.0.0.1:3000", "same-origin", "`allowed_origins = [\"http://127.0.0.1:3000\"]`"),
         ("https://evil.example", "cross-site", "A page at https://evil.example may not"),
     ] {
-        let detail = refusal_of(&house, &[("origin", origin), ("sec-fetch-site", site)]).await;
+        let detail = refusal_of(&app, &[("origin", origin), ("sec-fetch-site", site)]).await;
         assert!(detail.contains(told) && detail.contains("http://127.0.0.1:8000"), "{detail}");
         assert!(!detail.contains("public_url"), "{detail}");
     }
     let long = format!("https://{}.example", "a".repeat(500));
     for nothing_to_repeat in ["null", "", "javascript:alert(1)", "https://a.example/<b>", &long] {
-        let detail = refusal_of(&house, &[("origin", nothing_to_repeat)]).await;
+        let detail = refusal_of(&app, &[("origin", nothing_to_repeat)]).await;
         assert!(detail.starts_with("A page that does not say where it is"), "{detail}");
     }
 }
@@ -165,16 +165,16 @@ async fn a_refusal_names_both_origins_and_for_a_development_server_the_setting()
 #[tokio::test]
 async fn behind_https_a_page_opened_in_clear_text_is_led_to_the_public_url() {
     let public_url = Some("https://id.example.org".to_owned());
-    let house = House::with(Settings { public_url, ..Settings::default() }).await;
+    let app = TestApp::with(Settings { public_url, ..Settings::default() }).await;
     let headers = [("host", "192.168.1.5:8000"), ("origin", "http://192.168.1.5:8000")];
-    let detail = refusal_of(&house, &headers).await;
+    let detail = refusal_of(&app, &headers).await;
     assert!(detail.contains("it is at https://id.example.org: open it there"), "{detail}");
 }
 
 #[tokio::test]
 async fn csrf_03_an_old_browser_is_known_by_its_origin() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for (origin, status) in [
         ("http://127.0.0.1:8000", 200),
         ("http://localhost:8000", 200),
@@ -186,23 +186,23 @@ async fn csrf_03_an_old_browser_is_known_by_its_origin() {
         ("garbage", 403),
         ("", 403),
     ] {
-        assert_eq!(login_from(&house, &[("origin", origin)]).await, status, "{origin}");
+        assert_eq!(login_from(&app, &[("origin", origin)]).await, status, "{origin}");
     }
 }
 
 #[tokio::test]
 async fn csrf_04_a_program_that_sends_neither_is_let_in() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    assert_eq!(login_from(&house, &[]).await, 200);
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    assert_eq!(login_from(&app, &[]).await, 200);
     let form = [("username", "ann"), ("password", PASSWORD)];
-    assert_eq!(house.stranger().post_form("/login", &form).await.status, 200);
+    assert_eq!(app.anonymous().post_form("/login", &form).await.status, 200);
 }
 
 #[tokio::test]
 async fn csrf_05_nobody_is_signed_in_as_the_attacker() {
-    let house = House::new().await;
-    house.signed_in("mallory").await;
+    let app = TestApp::new().await;
+    app.signed_in("mallory").await;
     let form = format!("username=mallory&password={}", PASSWORD.replace(' ', "+"));
     for site in ["cross-site", "same-site"] {
         let login = request(Method::POST, "/login")
@@ -210,7 +210,7 @@ async fn csrf_05_nobody_is_signed_in_as_the_attacker() {
             .header("accept", "text/html,*/*;q=0.8")
             .header("origin", "https://evil.example")
             .header("sec-fetch-site", site);
-        let answer = house.send(login.body(form.clone())).await;
+        let answer = app.send(login.body(form.clone())).await;
         assert_eq!(answer.status, 403);
         assert!(answer.header("set-cookie").is_none());
     }
@@ -218,8 +218,8 @@ async fn csrf_05_nobody_is_signed_in_as_the_attacker() {
 
 #[tokio::test]
 async fn csrf_06_nobody_is_signed_out_from_elsewhere() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let elsewhere =
         request(Method::POST, "/logout").header("sec-fetch-site", "cross-site").finish();
     assert_eq!(client.send(elsewhere).await.refusal(), (403, "cross_origin".into()));
@@ -229,8 +229,8 @@ async fn csrf_06_nobody_is_signed_out_from_elsewhere() {
 
 #[tokio::test]
 async fn csrf_08_a_method_cannot_be_overridden() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let overridden = request(Method::GET, "/session?_method=DELETE")
         .header("x-http-method-override", "DELETE")
         .finish();
@@ -240,32 +240,32 @@ async fn csrf_08_a_method_cannot_be_overridden() {
 
 #[tokio::test]
 async fn csrf_10_the_host_header_makes_no_origin_ours() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
-    assert_eq!(login_from(&house, &rebound).await, 421);
+    assert_eq!(login_from(&app, &rebound).await, 421);
 }
 
 #[tokio::test]
 async fn the_public_url_is_the_one_origin_of_a_service_behind_https() {
     let public_url = Some("https://id.example.org".to_owned());
-    let house = House::with(Settings { public_url, ..Settings::default() }).await;
-    house.signed_in("ann").await;
-    assert_eq!(login_from(&house, &[("origin", "https://id.example.org")]).await, 200);
-    assert_eq!(login_from(&house, &[("origin", "http://127.0.0.1:8000")]).await, 403);
-    assert_eq!(login_from(&house, &[("origin", "http://id.example.org")]).await, 403);
+    let app = TestApp::with(Settings { public_url, ..Settings::default() }).await;
+    app.signed_in("ann").await;
+    assert_eq!(login_from(&app, &[("origin", "https://id.example.org")]).await, 200);
+    assert_eq!(login_from(&app, &[("origin", "http://127.0.0.1:8000")]).await, 403);
+    assert_eq!(login_from(&app, &[("origin", "http://id.example.org")]).await, 403);
 }
 
 #[tokio::test]
 async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_answer() {
     let allowed = "https://app.example.org";
     let allowed_origins = Some(CommaList::from(allowed));
-    let house = House::with(Settings { allowed_origins, ..Settings::default() }).await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::with(Settings { allowed_origins, ..Settings::default() }).await;
+    let client = app.signed_in("ann").await;
 
     let page = [("sec-fetch-site", "cross-site"), ("origin", allowed)];
-    assert_eq!(login_from(&house, &page).await, 200);
-    assert_eq!(login_from(&house, &[("origin", allowed)]).await, 200);
+    assert_eq!(login_from(&app, &page).await, 200);
+    assert_eq!(login_from(&app, &[("origin", allowed)]).await, 200);
     let read = request(Method::GET, "/private").header("origin", allowed).finish();
     let answer = client.send(read).await;
     assert_eq!(answer.status, 200);
@@ -273,7 +273,7 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
     assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
     assert!(answer.header("vary").is_some_and(|vary| vary.contains("Origin")));
     let refused = request(Method::GET, "/private").header("origin", allowed).finish();
-    let answer = house.send(refused).await;
+    let answer = app.send(refused).await;
     assert_eq!(answer.status, 401, "a refusal can be read, too");
     assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
 
@@ -284,7 +284,7 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
             .header("access-control-request-headers", "content-type")
             .finish()
     };
-    let answer = house.send(preflight(allowed)).await;
+    let answer = app.send(preflight(allowed)).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("access-control-allow-headers"), Some("Content-Type"));
     assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
@@ -297,8 +297,8 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
         "null",
     ] {
         let headers = [("sec-fetch-site", "cross-site"), ("origin", other)];
-        assert_eq!(login_from(&house, &headers).await, 403, "{other}");
-        let answer = house.send(preflight(other)).await;
+        assert_eq!(login_from(&app, &headers).await, 403, "{other}");
+        let answer = app.send(preflight(other)).await;
         assert_eq!(answer.status, 405, "{other}");
         assert!(answer.header("access-control-allow-origin").is_none(), "{other}");
         let read = request(Method::GET, "/private").header("origin", other).finish();
@@ -310,8 +310,8 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
 #[tokio::test]
 async fn xff_01_to_03_a_session_names_the_address_that_a_trusted_proxy_saw() {
     let trusted_proxies = Some(CommaList::from("10.0.0.0/8"));
-    let house = House::with(Settings { trusted_proxies, ..Settings::default() }).await;
-    house.signed_in("ann").await;
+    let app = TestApp::with(Settings { trusted_proxies, ..Settings::default() }).await;
+    app.signed_in("ann").await;
     for (peer, forwarded_for, seen) in [
         ("192.0.2.1", "1.1.1.1", "192.0.2.1"),
         ("10.0.0.1", "1.1.1.1, 203.0.113.5", "203.0.113.5"),
@@ -323,7 +323,7 @@ async fn xff_01_to_03_a_session_names_the_address_that_a_trusted_proxy_saw() {
             .content_type("application/json")
             .header("x-forwarded-for", forwarded_for)
             .header("x-real-ip", "1.1.1.1");
-        let answer = house.send(coming_from(peer, login.body(body.to_string()))).await;
+        let answer = app.send(coming_from(peer, login.body(body.to_string()))).await;
         assert_eq!(answer.json()["session"]["address"], seen, "{peer} {forwarded_for}");
     }
 }

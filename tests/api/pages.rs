@@ -4,20 +4,20 @@ use cloakroom::config::{AccountSettings, Period, Registration, Settings, SiteSet
 use cloakroom::core::clock::{hours, mins};
 use poem::http::Method;
 
-use crate::house::{Answer, House, PASSWORD, request};
+use crate::app::{Answer, PASSWORD, TestApp, request};
 
-async fn open(house: &House, path: &str) -> Answer {
-    house.send(request(Method::GET, path).header("accept", "text/html").finish()).await
+async fn open(app: &TestApp, path: &str) -> Answer {
+    app.send(request(Method::GET, path).header("accept", "text/html").finish()).await
 }
 
 #[tokio::test]
 async fn a_form_registers_and_leads_to_the_account() {
-    let house = House::new().await;
-    let page = open(&house, "/register").await;
+    let app = TestApp::new().await;
+    let page = open(&app, "/register").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains(r#"<form method="post" action="/register">"#));
 
-    let browser = house.stranger();
+    let browser = app.anonymous();
     let fields = [("username", "Ann"), ("password", PASSWORD)];
     let answer = browser.submit("/register", &fields).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/account")));
@@ -34,9 +34,9 @@ async fn a_form_registers_and_leads_to_the_account() {
 
 #[tokio::test]
 async fn a_failed_login_shows_the_form_again_with_its_status_and_the_typed_name() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let browser = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let browser = app.anonymous();
     let fields = [("username", "Ann"), ("password", "something else"), ("remember", "true")];
     let answer = browser.submit("/login", &fields).await;
     assert_eq!(answer.status, 403);
@@ -49,28 +49,28 @@ async fn a_failed_login_shows_the_form_again_with_its_status_and_the_typed_name(
 
 #[tokio::test]
 async fn what_is_wrong_stands_beside_its_field() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let fields = [("username", "a b"), ("password", "short")];
-    let answer = house.stranger().submit("/register", &fields).await;
+    let answer = app.anonymous().submit("/register", &fields).await;
     assert_eq!(answer.status, 422);
     assert!(answer.text.contains(r#"id="username-wrong""#));
     assert!(answer.text.contains(r#"id="password-wrong""#));
     assert!(answer.text.contains("at least 15 characters"));
-    let missing = house.stranger().submit("/login", &[("username", "ann")]).await;
+    let missing = app.anonymous().submit("/login", &[("username", "ann")]).await;
     assert_eq!(missing.status, 400);
     assert!(missing.text.contains("This field is required."));
     let broken = request(Method::POST, "/login")
         .content_type("application/x-www-form-urlencoded")
         .header("accept", "text/html")
         .body("username=%ff");
-    assert_eq!(house.send(broken).await.status, 400);
+    assert_eq!(app.send(broken).await.status, 400);
 }
 
 #[tokio::test]
 async fn a_common_password_is_said_beside_its_field_and_the_name_is_kept() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let fields = [("username", "Ann"), ("password", "passwordpassword")];
-    let answer = house.stranger().submit("/register", &fields).await;
+    let answer = app.anonymous().submit("/register", &fields).await;
     assert_eq!(answer.status, 422);
     let (_, beside) =
         answer.text.split_once(r#"<span id="password-wrong" class="wrong">"#).unwrap();
@@ -81,21 +81,21 @@ async fn a_common_password_is_said_beside_its_field_and_the_name_is_kept() {
 
 #[tokio::test]
 async fn a_taken_name_is_said_and_the_form_is_kept() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let fields = [("username", "ann"), ("password", PASSWORD)];
-    let answer = house.stranger().submit("/register", &fields).await;
+    let answer = app.anonymous().submit("/register", &fields).await;
     assert_eq!(answer.status, 409);
     assert!(answer.text.contains("This user name is taken. Choose another one."));
 }
 
 #[tokio::test]
 async fn inj_04_what_was_typed_is_shown_as_text() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let name = r#""><script>alert(1)</script>"#;
-    let answer = house.stranger().submit("/login", &[("username", name), ("password", "x")]).await;
+    let answer = app.anonymous().submit("/login", &[("username", name), ("password", "x")]).await;
     assert!(!answer.text.contains("<script>"), "{}", answer.text);
-    let next = open(&house, "/login?next=/%22%3E%3Cscript%3E").await;
+    let next = open(&app, "/login?next=/%22%3E%3Cscript%3E").await;
     assert!(!next.text.contains("<script>"), "{}", next.text);
     // Stored values, too: a program chooses its own name.
     let bytes = format!("username=ann&password={}", PASSWORD.replace(' ', "+"));
@@ -103,7 +103,7 @@ async fn inj_04_what_was_typed_is_shown_as_text() {
         .content_type("application/x-www-form-urlencoded")
         .header("user-agent", "<script>alert(1)</script>")
         .body(bytes);
-    let ann = house.stranger();
+    let ann = app.anonymous();
     assert_eq!(ann.send(register).await.status, 201);
     let account = ann.get("/account").await.text;
     assert!(account.contains("&#60;script&#62;alert"), "{account}");
@@ -111,8 +111,8 @@ async fn inj_04_what_was_typed_is_shown_as_text() {
 
 #[tokio::test]
 async fn red_01_and_02_a_login_goes_on_at_a_path_of_this_service_only() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for (next, location) in [
         ("/ok?a=b#c", "/ok?a=b#c"),
         ("//evil", "/account"),
@@ -123,44 +123,44 @@ async fn red_01_and_02_a_login_goes_on_at_a_path_of_this_service_only() {
         ("", "/account"),
     ] {
         let fields = [("username", "ann"), ("password", PASSWORD), ("next", next)];
-        let answer = house.stranger().submit("/login", &fields).await;
+        let answer = app.anonymous().submit("/login", &fields).await;
         assert_eq!(answer.header("location"), Some(location), "{next:?}");
     }
-    let page = open(&house, "/login?next=/ok").await;
+    let page = open(&app, "/login?next=/ok").await;
     assert!(page.text.contains(r#"name="next" value="/ok""#));
-    assert!(!open(&house, "/login?next=//evil").await.text.contains("evil"));
+    assert!(!open(&app, "/login?next=//evil").await.text.contains("evil"));
 }
 
 #[tokio::test]
 async fn the_root_leads_where_it_should() {
-    let house = House::new().await;
-    assert_eq!(open(&house, "/").await.header("location"), Some("/login"));
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    assert_eq!(open(&app, "/").await.header("location"), Some("/login"));
+    let client = app.signed_in("ann").await;
     assert_eq!(client.get("/").await.header("location"), Some("/account"));
 }
 
 #[tokio::test]
 async fn every_problem_type_leads_to_its_explanation() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let codes =
         crate::contract::DOCUMENT["components"]["schemas"]["ProblemCode"]["x-extensible-enum"]
             .as_array()
             .unwrap();
     for code in codes {
         let code = code.as_str().unwrap();
-        let page = open(&house, &format!("/problems/{code}")).await;
+        let page = open(&app, &format!("/problems/{code}")).await;
         assert_eq!(page.status, 200, "{code}");
         assert!(page.text.contains(code));
         assert!(page.text.contains("This page explains a problem code."), "no link makes it true");
     }
-    assert_eq!(open(&house, "/problems/nothing").await.status, 404);
+    assert_eq!(open(&app, "/problems/nothing").await.status, 404);
 }
 
 #[tokio::test]
 async fn the_account_page_lists_the_sessions_and_ends_them() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let (second, third) = (house.signed_in_again("ann").await, house.signed_in_again("ann").await);
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let (second, third) = (app.signed_in_again("ann").await, app.signed_in_again("ann").await);
     let page = ann.get("/account").await;
     assert_eq!(page.text.matches("This session").count(), 1);
     assert_eq!(
@@ -186,8 +186,8 @@ async fn the_account_page_lists_the_sessions_and_ends_them() {
 
 #[tokio::test]
 async fn nobody_ends_the_session_of_somebody_else() {
-    let house = House::new().await;
-    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let app = TestApp::new().await;
+    let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
     let id = bob.get("/session").await.json()["id"].as_str().unwrap().to_owned();
     ann.submit("/account/sessions", &[("session", &id)]).await;
     assert_eq!(bob.get("/me").await.status, 200);
@@ -195,9 +195,9 @@ async fn nobody_ends_the_session_of_somebody_else() {
 
 #[tokio::test]
 async fn a_form_changes_the_password_and_says_what_is_wrong_beside_its_field() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let other = house.signed_in_again("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
     let new = "a long walk by the river";
     for (current, new, status, beside) in [
         ("wrong", new, 403, "current_password-wrong"),
@@ -221,8 +221,8 @@ async fn a_form_changes_the_password_and_says_what_is_wrong_beside_its_field() {
 
 #[tokio::test]
 async fn a_form_closes_the_account() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let answer = ann.submit("/account/close", &[("current_password", "wrong")]).await;
     assert_eq!(answer.status, 403);
     assert!(answer.text.contains("This is not your current password."));
@@ -231,19 +231,19 @@ async fn a_form_closes_the_account() {
     assert_eq!(answer.header("location"), Some("/signed-out"));
     assert!(ann.cookie().is_none());
     assert!(ann.get("/signed-out").await.text.contains("<h1>Your account is closed</h1>"));
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 403);
 }
 
 #[tokio::test]
 async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_nowhere() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for path in ["/account", "/account/password", "/account/close"] {
         let location = format!("/login?next={path}");
-        assert_eq!(open(&house, path).await.header("location"), Some(location.as_str()));
+        assert_eq!(open(&app, path).await.header("location"), Some(location.as_str()));
     }
-    let ann = house.signed_in("ann").await;
+    let ann = app.signed_in("ann").await;
     for path in ["/account/sessions", "/account/password", "/account/close"] {
-        let answer = house.stranger().submit(path, &[("session", "others")]).await;
+        let answer = app.anonymous().submit(path, &[("session", "others")]).await;
         assert!(answer.header("location").unwrap().starts_with("/login?next=/account"), "{path}");
         let elsewhere = request(Method::POST, path)
             .content_type("application/x-www-form-urlencoded")
@@ -255,9 +255,9 @@ async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_
 
 #[tokio::test]
 async fn what_breaks_is_said_on_a_page_to_who_wants_one() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    house.ruin_the_database().await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    app.corrupt_database().await;
     let page = request(Method::GET, "/account").header("accept", "text/html").finish();
     let answer = ann.send(page).await;
     assert!(answer.status.is_server_error());
@@ -268,11 +268,11 @@ async fn what_breaks_is_said_on_a_page_to_who_wants_one() {
 
 #[tokio::test]
 async fn the_pages_have_the_name_the_colour_and_the_logo_of_the_settings() {
-    let house = House::new().await;
-    let page = open(&house, "/login").await.text;
+    let app = TestApp::new().await;
+    let page = open(&app, "/login").await.text;
     assert!(page.contains("<title>Sign in · Cloakroom</title>"));
-    assert!(open(&house, "/assets/page.css").await.text.contains("--accent: #0b5f5a;"));
-    assert_eq!(open(&house, "/assets/logo").await.header("content-type"), Some("image/svg+xml"));
+    assert!(open(&app, "/assets/page.css").await.text.contains("--accent: #0b5f5a;"));
+    assert_eq!(open(&app, "/assets/logo").await.header("content-type"), Some("image/svg+xml"));
 
     let folder = tempfile::tempdir().unwrap();
     let logo = folder.path().join("Logo.PNG");
@@ -282,15 +282,15 @@ async fn the_pages_have_the_name_the_colour_and_the_logo_of_the_settings() {
         color: Some("#8A2be2".to_owned()),
         logo: Some(logo),
     };
-    let house = House::with(Settings { site, ..Settings::default() }).await;
-    let page = open(&house, "/login").await.text;
+    let app = TestApp::with(Settings { site, ..Settings::default() }).await;
+    let page = open(&app, "/login").await.text;
     assert!(page.contains("<title>Sign in · Ann &#38; Bob</title>"), "{page}");
-    assert!(open(&house, "/assets/page.css").await.text.contains("--accent: #8a2be2;"));
-    let picture = open(&house, "/assets/logo").await;
+    assert!(open(&app, "/assets/page.css").await.text.contains("--accent: #8a2be2;"));
+    let picture = open(&app, "/assets/logo").await;
     assert_eq!(picture.header("content-type"), Some("image/png"));
     assert_eq!(picture.text, "a picture");
     let taken = [("username", "carl"), ("password", "ann & bob 12345")];
-    let answer = house.stranger().submit("/register", &taken).await;
+    let answer = app.anonymous().submit("/register", &taken).await;
     assert!(
         answer.text.contains(r#"id="password-wrong""#),
         "the name of the place is guessed first"
@@ -308,13 +308,13 @@ const STATEMENTS: [&str; 5] = [
 
 #[tokio::test]
 async fn att_18_07_no_link_makes_a_page_say_what_is_not_true() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let queries =
         ["", "?done=password", "?done=session", "?done=others", "?closed=1", "?closed=yes"];
     let more = ["?notice=password_changed", "?done=password_changed", "?closed=account_closed"];
     for query in queries.into_iter().chain(more) {
-        for (who, path) in [(&ann, "/account"), (&house.stranger(), "/signed-out")] {
+        for (who, path) in [(&ann, "/account"), (&app.anonymous(), "/signed-out")] {
             let page = who.get(&format!("{path}{query}")).await;
             assert_eq!(page.status, 200, "{path}{query}");
             for statement in STATEMENTS {
@@ -337,7 +337,7 @@ async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sen
         ("https://id.example.org", "__Host-notice", "; Secure"),
     ] {
         let settings = Settings { public_url: Some(public_url.to_owned()), ..Settings::default() };
-        let house = House::with(settings).await;
+        let app = TestApp::with(settings).await;
         let host = public_url.split_once("//").unwrap().1;
         let logout = request(Method::POST, "/logout")
             .content_type("application/x-www-form-urlencoded")
@@ -345,7 +345,7 @@ async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sen
             .header("host", host)
             .header("cookie", "session=a; __Host-session=a")
             .body("");
-        let answer = house.send(logout).await;
+        let answer = app.send(logout).await;
         let attributes = format!("Path=/; HttpOnly; SameSite=Strict{secure}");
         let set = format!("{name}=signed_out; {attributes}; Max-Age=60");
         assert_eq!(answer.sets(name), Some(set.as_str()));
@@ -353,13 +353,13 @@ async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sen
             .header("host", host)
             .header("cookie", format!("{name}=signed_out"))
             .finish();
-        let page = house.send(page).await;
+        let page = app.send(page).await;
         assert!(page.text.contains("You are signed out"), "{}", page.text);
         let deleted = format!("{name}=; {attributes}; Max-Age=0");
         assert_eq!(page.sets(name), Some(deleted.as_str()));
     }
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     ann.submit("/account/sessions", &[("session", "others")]).await;
     let said = |page: &Answer| page.text.contains("signed out everywhere else.</p>");
     assert!(said(&ann.get("/account").await));
@@ -368,14 +368,14 @@ async fn att_18_07_what_was_done_is_said_once_by_a_cookie_that_no_other_site_sen
 
 #[tokio::test]
 async fn a_notice_of_another_page_is_dropped() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     ann.submit("/account/sessions", &[("session", "others")]).await;
     ann.submit("/logout", &[]).await; // its notice replaces the first one
     ann.log_in("ann", PASSWORD).await;
     let page = ann.get("/account").await;
     assert!(!page.text.contains("role=\"status\""), "{}", page.text);
-    let page = house.stranger().get("/signed-out").await;
+    let page = app.anonymous().get("/signed-out").await;
     assert!(page.text.contains("<h1>You are not signed in</h1>"), "{}", page.text);
 }
 
@@ -389,9 +389,9 @@ fn focused(page: &Answer) -> &str {
 #[tokio::test]
 async fn att_18_08_a_refused_field_is_marked_focused_and_kept() {
     let invite = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    let house = House::with(invite).await;
+    let app = TestApp::with(invite).await;
     let fields = [("invite", "WRONG-CODE"), ("username", "Ann"), ("password", PASSWORD)];
-    let page = house.stranger().submit("/register", &fields).await;
+    let page = app.anonymous().submit("/register", &fields).await;
     assert_eq!(page.status, 403);
     assert_eq!(focused(&page), "invite");
     let marked = r#"value="WRONG-CODE" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus aria-invalid="true" aria-describedby="invite-wrong""#;
@@ -401,14 +401,14 @@ async fn att_18_08_a_refused_field_is_marked_focused_and_kept() {
     assert!(page.text.contains("Please check the highlighted field."), "{}", page.text);
     assert!(page.text.contains(r#"value="Ann""#) && !page.text.contains(PASSWORD));
 
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     let fields = [("username", "Ann"), ("password", PASSWORD)];
-    let page = house.stranger().submit("/register", &fields).await;
+    let page = app.anonymous().submit("/register", &fields).await;
     assert_eq!((page.status.as_u16(), focused(&page)), (409, "username"));
     assert!(page.text.contains(r#"<span id="username-wrong" class="wrong">"#), "{}", page.text);
     let fields = [("username", "b b"), ("password", "short")];
-    let page = house.stranger().submit("/register", &fields).await;
+    let page = app.anonymous().submit("/register", &fields).await;
     assert_eq!((page.status.as_u16(), focused(&page)), (422, "username"));
     assert!(page.text.contains("Please check the highlighted fields."), "{}", page.text);
 }
@@ -417,7 +417,7 @@ async fn att_18_08_a_refused_field_is_marked_focused_and_kept() {
 async fn att_18_08_the_sign_in_page_offers_an_account_only_where_one_can_be_made() {
     let with = async |registration: Registration| {
         let registration = Some(registration);
-        House::with(Settings { registration, ..Settings::default() }).await
+        TestApp::with(Settings { registration, ..Settings::default() }).await
     };
     let page = open(&with(Registration::Open).await, "/login?next=/private").await;
     assert!(page.text.contains(r#"<a href="/register?next=%2Fprivate">Create an account</a>"#));
@@ -429,7 +429,7 @@ async fn att_18_08_the_sign_in_page_offers_an_account_only_where_one_can_be_made
     assert!(!open(&closed, "/login").await.text.contains("/register"));
     let fields = [("username", "ann"), ("password", PASSWORD)];
     for page in
-        [open(&closed, "/register").await, closed.stranger().submit("/register", &fields).await]
+        [open(&closed, "/register").await, closed.anonymous().submit("/register", &fields).await]
     {
         assert_eq!(page.status, 403);
         assert!(page.text.contains("Registration is closed."), "{}", page.text);
@@ -439,16 +439,16 @@ async fn att_18_08_the_sign_in_page_offers_an_account_only_where_one_can_be_made
 
 #[tokio::test]
 async fn att_18_09_many_sessions_are_paged_with_the_current_one_on_each_page() {
-    let house = House::without_limits().await;
+    let app = TestApp::without_limits().await;
     let mut others = Vec::new();
-    house.signed_in("ann").await;
+    app.signed_in("ann").await;
     for _ in 0..24 {
-        house.wait(mins(2));
-        others.push(house.signed_in_again("ann").await);
+        app.wait(mins(2));
+        others.push(app.signed_in_again("ann").await);
     }
-    house.wait(hours(3));
-    let ann = house.signed_in_again("ann").await;
-    house.wait(mins(5));
+    app.wait(hours(3));
+    let ann = app.signed_in_again("ann").await;
+    app.wait(mins(5));
     // 25 other sessions, ten on each page, most recently used first.
     let mut last_used = Vec::new();
     for (page, count) in [(1, 10), (2, 10), (3, 5)] {
@@ -485,11 +485,11 @@ async fn att_18_09_many_sessions_are_paged_with_the_current_one_on_each_page() {
 
 #[tokio::test]
 async fn att_18_09_times_are_said_in_words_with_the_exact_time_behind_them() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    house.wait(hours(5));
-    let ann = house.signed_in_again("ann").await;
-    house.wait(mins(62));
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.wait(hours(5));
+    let ann = app.signed_in_again("ann").await;
+    app.wait(mins(62));
     let text = ann.get("/account").await.text;
     for time in [
         r#"Account created <time datetime="2026-01-01T00:00Z" title="January 1, 2026 at 00:00 UTC">January 1, 2026</time>"#,
@@ -502,8 +502,8 @@ async fn att_18_09_times_are_said_in_words_with_the_exact_time_behind_them() {
 
 #[tokio::test]
 async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     for path in ["/account", "/account/password", "/account/close"] {
         let page = ann.get(path).await.text;
         assert_eq!(page.matches(r#"<form method="post" action="/logout">"#).count(), 1, "{path}");
@@ -520,16 +520,15 @@ async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
 /// ATT-18-14
 #[tokio::test]
 async fn att_18_14_forgetting_a_browser_is_confirmed() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
     for (has_session, fields, title, says_forgotten) in [
         (true, &[("forget_device", "true")][..], "You are signed out", true),
         (true, &[], "You are signed out", false),
         (false, &[("forget_device", "true")], "You are not signed in", true),
         (false, &[], "You are not signed in", false),
     ] {
-        let browser =
-            if has_session { house.signed_in_again("ann").await } else { house.stranger() };
+        let browser = if has_session { app.signed_in_again("ann").await } else { app.anonymous() };
         browser.submit("/logout", fields).await;
         let page = browser.get("/signed-out").await;
         assert!(page.text.contains(&format!("<h1>{title}</h1>")), "{}", page.text);
@@ -545,8 +544,8 @@ async fn att_18_14_forgetting_a_browser_is_confirmed() {
 /// ATT-18-14
 #[tokio::test]
 async fn att_18_14_registering_while_signed_in_says_as_whom_and_leads_to_the_account() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let says = |page: &Answer| {
         page.text.contains(r#"You are signed in as <strong id="who">ann</strong>"#)
             && page.text.contains(r#"<a href="/account">"#)
@@ -557,9 +556,9 @@ async fn att_18_14_registering_while_signed_in_says_as_whom_and_leads_to_the_acc
     let refused = ann.submit("/register", &[("username", "bob"), ("password", "short")]).await;
     assert_eq!(refused.status, 422);
     assert!(says(&refused), "{}", refused.text);
-    let stranger = house.stranger().get("/register").await;
-    assert!(stranger.text.contains("Already have an account?"), "{}", stranger.text);
-    assert!(!stranger.text.contains("signed in as"), "{}", stranger.text);
+    let anonymous = app.anonymous().get("/register").await;
+    assert!(anonymous.text.contains("Already have an account?"), "{}", anonymous.text);
+    assert!(!anonymous.text.contains("signed in as"), "{}", anonymous.text);
     let made = ann.submit("/register", &[("username", "bob"), ("password", PASSWORD)]).await;
     assert_eq!(made.header("location"), Some("/account"));
     assert!(ann.get("/account").await.text.contains("bob"));
@@ -575,8 +574,8 @@ async fn att_18_14_closing_an_account_says_that_its_name_stays_taken() {
     ] {
         let hold = hold.map(Period::of);
         let accounts = AccountSettings { username_hold: hold };
-        let house = House::with(Settings { accounts, ..Settings::default() }).await;
-        let ann = house.signed_in("ann").await;
+        let app = TestApp::with(Settings { accounts, ..Settings::default() }).await;
+        let ann = app.signed_in("ann").await;
         let page = ann.get("/account/close").await.text;
         assert_eq!(page.contains("stays taken"), words.is_some(), "{page}");
         assert!(page.contains(words.unwrap_or("It cannot be undone.")), "{page}");
@@ -612,9 +611,9 @@ const STUMBLED_OVER: [&str; 22] = [
 #[tokio::test]
 async fn att_18_10_pages_speak_plain_english() {
     let invite = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    let (house, invited) = (House::new().await, House::with(invite).await);
-    let ann = house.signed_in("ann").await;
-    house.signed_in_again("ann").await;
+    let (app, invited) = (TestApp::new().await, TestApp::with(invite).await);
+    let ann = app.signed_in("ann").await;
+    app.signed_in_again("ann").await;
     let mut pages = Vec::new();
     for path in ["/account", "/account/password", "/account/close", "/login?next=/private"] {
         pages.push(ann.get(path).await);
@@ -623,13 +622,13 @@ async fn att_18_10_pages_speak_plain_english() {
     let taken = [("username", "ann"), ("password", PASSWORD)];
     let reserved = [("username", "admin"), ("password", "aaaaaaaaaaaaaaaaaaaaaa")];
     for path in ["/login", "/register", "/signed-out"] {
-        pages.push(open(&house, path).await);
+        pages.push(open(&app, path).await);
         pages.push(open(&invited, path).await);
     }
     for path in ["/login", "/register"] {
         for fields in [&bad[..], &taken, &reserved, &[("username", "ann"), ("password", "")]] {
-            pages.push(house.stranger().submit(path, fields).await);
-            pages.push(invited.stranger().submit(path, fields).await);
+            pages.push(app.anonymous().submit(path, fields).await);
+            pages.push(invited.anonymous().submit(path, fields).await);
         }
     }
     for (current, new) in [("x", "y"), (PASSWORD, "abcdefghijklmnop"), (PASSWORD, PASSWORD)] {
@@ -639,7 +638,7 @@ async fn att_18_10_pages_speak_plain_english() {
     pages.push(ann.submit("/account/close", &[("current_password", "wrong")]).await);
     ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
     pages.push(ann.get("/signed-out").await);
-    pages.push(open(&house, "/signed-out").await);
+    pages.push(open(&app, "/signed-out").await);
     for page in &pages {
         for words in STUMBLED_OVER {
             assert!(!page.text.contains(words), "{words:?} in {}", page.text);
@@ -650,7 +649,7 @@ async fn att_18_10_pages_speak_plain_english() {
             .as_array()
             .unwrap()
     {
-        let page = open(&house, &format!("/problems/{}", code.as_str().unwrap())).await;
+        let page = open(&app, &format!("/problems/{}", code.as_str().unwrap())).await;
         for words in STUMBLED_OVER {
             assert!(!page.text.contains(words), "{words:?} in {}", page.text);
         }

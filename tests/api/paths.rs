@@ -3,21 +3,21 @@
 use cloakroom::config::{CommaList, Settings};
 use poem::http::Method;
 
+use crate::app::{TestApp, request};
 use crate::contract::DOCUMENT;
-use crate::house::{House, request};
 
 #[tokio::test]
 async fn a_path_that_is_not_there_is_a_problem() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for path in ["/nothing", "/login/", "/private/x", "/.env", "/docs/../x", "/%00"] {
-        let answer = house.stranger().get(path).await;
+        let answer = app.anonymous().get(path).await;
         assert_eq!(answer.refusal(), (404, "not_found".into()), "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_method_that_is_not_there_is_refused_with_those_that_are() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (path, allow) in [
         ("/private", "GET, HEAD"),
         ("/logout", "POST"),
@@ -26,7 +26,7 @@ async fn a_method_that_is_not_there_is_refused_with_those_that_are() {
     ] {
         for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let answer = house.send(request(method, path).finish()).await;
+            let answer = app.send(request(method, path).finish()).await;
             assert_eq!(answer.refusal(), (405, "method_not_allowed".into()), "{path}");
             assert_eq!(answer.header("allow"), Some(allow), "{path}");
         }
@@ -35,37 +35,33 @@ async fn a_method_that_is_not_there_is_refused_with_those_that_are() {
 
 #[tokio::test]
 async fn head_is_answered_wherever_get_is() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for path in ["/livez", "/readyz", "/docs", "/login", "/openapi.json"] {
-        let answer = house.send(request(Method::HEAD, path).finish()).await;
+        let answer = app.send(request(Method::HEAD, path).finish()).await;
         assert_eq!(answer.status, 200, "{path}");
     }
-    assert_eq!(house.send(request(Method::HEAD, "/private").finish()).await.status, 401);
+    assert_eq!(app.send(request(Method::HEAD, "/private").finish()).await.status, 401);
 }
 
 #[tokio::test]
 async fn inj_02_two_hosts_are_refused_everywhere() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (path, method) in operations(|_| true) {
         let request = request(method, &path).header("host", "a").header("host", "b").finish();
-        assert_eq!(house.send(request).await.refusal(), (400, "invalid_request".into()), "{path}");
+        assert_eq!(app.send(request).await.refusal(), (400, "invalid_request".into()), "{path}");
     }
 }
 
 #[tokio::test]
 async fn inj_02_a_host_that_is_none_is_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for host in ["", "a b", "a/b", "me@x"] {
         let request = request(Method::GET, "/livez").header("host", host).finish();
-        assert_eq!(
-            house.send(request).await.refusal(),
-            (400, "invalid_request".into()),
-            "{host:?}"
-        );
+        assert_eq!(app.send(request).await.refusal(), (400, "invalid_request".into()), "{host:?}");
     }
     for host in ["localhost", "localhost:8000", "[::1]:8000", "10.1.2.3:8000"] {
         let request = request(Method::GET, "/livez").header("host", host).finish();
-        assert_eq!(house.send(request).await.status, 200, "{host:?}");
+        assert_eq!(app.send(request).await.status, 200, "{host:?}");
     }
 }
 
@@ -76,73 +72,73 @@ async fn inj_02_a_host_that_is_not_ours_is_refused_everywhere() {
         allowed_hosts: Some(CommaList::from("cloakroom, .apps.example.org")),
         ..Settings::default()
     };
-    let house = House::with(settings).await;
+    let app = TestApp::with(settings).await;
     for (path, method) in operations(|_| true) {
         let request = request(method, &path).header("host", "evil.example").finish();
-        assert_eq!(house.send(request).await.refusal(), (421, "unknown_host".into()), "{path}");
+        assert_eq!(app.send(request).await.refusal(), (421, "unknown_host".into()), "{path}");
     }
     let to = |uri: &str, host: &str| request(Method::GET, uri).header("host", host).finish();
     for page in ["/", "/login", "/docs", "/openapi.json", "/nothing"] {
-        assert_eq!(house.send(to(page, "evil.example")).await.status, 421, "{page}");
+        assert_eq!(app.send(to(page, "evil.example")).await.status, 421, "{page}");
     }
     let absolute = to("http://evil.example/livez", "id.example.org");
-    assert_eq!(house.send(absolute).await.status, 421, "the target counts, not `Host`");
+    assert_eq!(app.send(absolute).await.status, 421, "the target counts, not `Host`");
     for host in ["id.example.org", "id.example.org:443", "cloakroom:8000", "a.apps.example.org"] {
-        assert_eq!(house.send(to("/livez", host)).await.status, 200, "{host}");
+        assert_eq!(app.send(to("/livez", host)).await.status, 200, "{host}");
     }
 }
 
 #[tokio::test]
 async fn the_probes_answer() {
-    let house = House::new().await;
-    assert_eq!(house.stranger().get("/livez").await.json()["status"], "live");
-    assert_eq!(house.stranger().get("/readyz").await.json()["status"], "ready");
-    house.domain.leave();
-    let leaving = house.stranger().get("/readyz").await;
+    let app = TestApp::new().await;
+    assert_eq!(app.anonymous().get("/livez").await.json()["status"], "live");
+    assert_eq!(app.anonymous().get("/readyz").await.json()["status"], "ready");
+    app.domain.leave();
+    let leaving = app.anonymous().get("/readyz").await;
     assert_eq!(leaving.refusal(), (503, "unavailable".into()));
-    assert_eq!(house.stranger().get("/livez").await.status, 200, "it answers what is asked");
+    assert_eq!(app.anonymous().get("/livez").await.status, 200, "it answers what is asked");
 }
 
 #[tokio::test]
 async fn swagger_ui_can_be_turned_off_and_the_document_stays() {
     let settings = Settings { docs: Some(false), ..Settings::default() };
-    let house = House::with(settings).await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::with(settings).await;
+    let client = app.signed_in("ann").await;
     for path in ["/docs", "/docs/init.js", "/docs/swagger-ui-bundle.js"] {
         assert_eq!(client.get(path).await.status, 404, "{path}");
     }
     assert_eq!(client.get("/openapi.json").await.status, 200);
     assert!(!client.get("/account").await.text.contains("/docs"));
-    assert_eq!(House::new().await.stranger().get("/docs").await.status, 200);
+    assert_eq!(TestApp::new().await.anonymous().get("/docs").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_documentation_page_names_who_is_signed_in_and_is_kept_by_no_cache() {
-    let house = House::new().await;
-    let page = house.signed_in("ann").await.get("/docs").await;
+    let app = TestApp::new().await;
+    let page = app.signed_in("ann").await.get("/docs").await;
     assert!(page.text.contains("Signed in as <strong>ann</strong>."));
     assert_eq!(page.header("cache-control"), Some("no-store"));
-    assert!(house.stranger().get("/docs").await.text.contains("Not signed in."));
+    assert!(app.anonymous().get("/docs").await.text.contains("Not signed in."));
 }
 
 #[tokio::test]
 async fn the_served_document_is_the_committed_one() {
-    let house = House::new().await;
-    let served = house.stranger().get("/openapi.json").await;
+    let app = TestApp::new().await;
+    let served = app.anonymous().get("/openapi.json").await;
     assert_eq!(served.text, include_str!("../../openapi/openapi.json"));
-    let in_version_3_1 = house.stranger().get("/openapi-3.1.json").await;
+    let in_version_3_1 = app.anonymous().get("/openapi-3.1.json").await;
     assert_eq!(in_version_3_1.text, include_str!("../../openapi/openapi-3.1.json"));
-    let yaml = house.stranger().get("/openapi.yaml").await;
+    let yaml = app.anonymous().get("/openapi.yaml").await;
     assert_eq!(yaml.text, include_str!("../../openapi/openapi.yaml"));
 }
 
 #[tokio::test]
 async fn every_guarded_operation_refuses_who_has_no_session_and_who_has_a_bad_one() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let mut guarded = 0;
     for (path, method) in operations(|operation| operation["security"] != serde_json::json!([])) {
         guarded += 1;
-        let answer = house.send(request(method.clone(), &path).finish()).await;
+        let answer = app.send(request(method.clone(), &path).finish()).await;
         assert_eq!(answer.refusal(), (401, "not_authenticated".into()), "{path}");
         assert!(answer.header("www-authenticate").is_some());
         let made_up = request(method, &path).header("cookie", "session=made.up.one").finish();
@@ -152,14 +148,14 @@ async fn every_guarded_operation_refuses_who_has_no_session_and_who_has_a_bad_on
         } else {
             (403, "session_refused")
         };
-        assert_eq!(house.send(made_up).await.refusal(), (refusal.0, refusal.1.into()), "{path}");
+        assert_eq!(app.send(made_up).await.refusal(), (refusal.0, refusal.1.into()), "{path}");
     }
     assert!(guarded >= 3);
 }
 
 #[tokio::test]
 async fn every_unsafe_operation_refuses_other_origins() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let mut unsafe_ones = 0;
     for (path, method) in operations(|_| true) {
         if method == Method::GET {
@@ -167,18 +163,18 @@ async fn every_unsafe_operation_refuses_other_origins() {
         }
         unsafe_ones += 1;
         let request = request(method, &path).header("origin", "https://evil.example").finish();
-        assert_eq!(house.send(request).await.refusal(), (403, "cross_origin".into()), "{path}");
+        assert_eq!(app.send(request).await.refusal(), (403, "cross_origin".into()), "{path}");
     }
     assert!(unsafe_ones >= 3);
 }
 
 #[tokio::test]
 async fn every_answer_carries_the_protecting_headers() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for path in
         ["/login", "/docs", "/private", "/nothing", "/livez", "/openapi.json", "/docs/init.js"]
     {
-        let answer = house.stranger().get(path).await;
+        let answer = app.anonymous().get(path).await;
         for (name, part) in [
             ("x-content-type-options", "nosniff"),
             ("content-security-policy", "frame-ancestors 'none'"),
@@ -211,11 +207,11 @@ async fn pages_send_the_opener_policy_where_browsers_heed_it() {
             insecure_http: Some(true),
             ..Settings::default()
         };
-        let house = House::with(settings).await;
+        let app = TestApp::with(settings).await;
         for path in ["/login", "/docs", "/nothing"] {
             let page =
                 request(Method::GET, path).header("host", host).header("accept", "text/html");
-            let page = house.send(page.finish()).await;
+            let page = app.send(page.finish()).await;
             let sent = page.header("cross-origin-opener-policy");
             assert_eq!(sent, policy, "{public_url} opened as {host}{path}");
         }
@@ -224,19 +220,19 @@ async fn pages_send_the_opener_policy_where_browsers_heed_it() {
 
 #[tokio::test]
 async fn the_files_of_swagger_ui_are_sent_packed_and_sent_once() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let path = "/docs/swagger-ui-bundle.js";
-    let plain = house.stranger().get(path).await;
+    let plain = app.anonymous().get(path).await;
     assert_eq!(plain.status, 200);
     assert!(plain.header("content-encoding").is_none());
     assert!(plain.text.contains("SwaggerUIBundle"));
     for refusal in ["gzip;q=0", "gzip;q=0, *", "br"] {
         let refusing = request(Method::GET, path).header("accept-encoding", refusal).finish();
-        assert!(house.send(refusing).await.header("content-encoding").is_none(), "{refusal}");
+        assert!(app.send(refusing).await.header("content-encoding").is_none(), "{refusal}");
     }
     let tag = plain.header("etag").unwrap();
     let again = request(Method::GET, path).header("if-none-match", tag).finish();
-    let again = house.send(again).await;
+    let again = app.send(again).await;
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
 }
 

@@ -7,18 +7,17 @@ use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::sessions::Authentication;
 use cloakroom::domain::sessions::cache::SessionCache;
 
-use crate::house::House;
+use crate::app::TestApp;
 
 /// After this long without reading the revocation feed, the cache is stale.
 const DEAF: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one() {
-    let house = House::new().await;
-    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
-    let Authentication::SignedIn(who) = house.domain.sessions.recognise(token).await.unwrap()
-    else {
+    let Authentication::SignedIn(who) = app.domain.sessions.recognise(token).await.unwrap() else {
         unreachable!("she has just signed in");
     };
     let kept = SessionCache::default();
@@ -57,13 +56,13 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
 
 #[tokio::test]
 async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
-    let house = House::new().await;
-    let (ann, bob) = (house.signed_in("ann").await, house.signed_in("bob").await);
+    let app = TestApp::new().await;
+    let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
     for client in [&ann, &bob] {
         assert_eq!(client.get("/private").await.status, 200);
     }
-    assert_eq!(house.domain.session_cache.kept(), 2);
+    assert_eq!(app.domain.session_cache.kept(), 2);
     ann.post_nothing("/logout").await;
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert!(house.domain.session_cache.kept() < 2, "rarely both are of one slot");
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert!(app.domain.session_cache.kept() < 2, "rarely both are of one slot");
 }

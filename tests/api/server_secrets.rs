@@ -14,14 +14,14 @@ use cloakroom::domain::throttle::limits::Limits;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::house::{Answer, House, PASSWORD, START, request};
+use crate::app::{Answer, PASSWORD, START, TestApp, request};
 use crate::settings::start_again;
 
 const HELD: &str = "select count(*) from held_usernames";
 
 /// The files of the server secrets, by name.
-fn files(house: &House) -> Vec<PathBuf> {
-    let entries = fs::read_dir(house.data("keys")).unwrap().map(|entry| entry.unwrap().path());
+fn files(app: &TestApp) -> Vec<PathBuf> {
+    let entries = fs::read_dir(app.data("keys")).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.filter(|path| path.to_str().unwrap().contains("server-secret-")).collect();
     files.sort();
@@ -29,57 +29,57 @@ fn files(house: &House) -> Vec<PathBuf> {
 }
 
 /// Creates a server secret like the command, later than the previous ones.
-fn add(house: &House, nth: u64) -> (String, PathBuf) {
+fn add(app: &TestApp, nth: u64) -> (String, PathBuf) {
     let now = START.plus(Duration::from_millis(nth));
-    ServerSecrets::create(&house.data("keys"), now).unwrap()
+    ServerSecrets::create(&app.data("keys"), now).unwrap()
 }
 
-async fn is_current(house: &House, id: &str) -> bool {
-    house.eventually(async || house.domain.server_secrets.current_id() == id).await
+async fn is_current(app: &TestApp, id: &str) -> bool {
+    app.eventually(async || app.domain.server_secrets.current_id() == id).await
 }
 
-async fn close(house: &House, username: &str) {
-    let client = house.signed_in(username).await;
+async fn close(app: &TestApp, username: &str) {
+    let client = app.signed_in(username).await;
     let close = request(Method::POST, "/me/close").content_type("application/json");
     let answer = client.send(close.body(json!({ "current_password": PASSWORD }).to_string())).await;
     assert_eq!(answer.status, 204, "{}", answer.text);
 }
 
-async fn register(house: &House, username: &str) -> Answer {
+async fn register(app: &TestApp, username: &str) -> Answer {
     let body = json!({ "username": username, "password": PASSWORD });
-    house.stranger().post("/register", &body).await
+    app.anonymous().post("/register", &body).await
 }
 
 #[tokio::test]
 async fn the_first_start_makes_one_server_secret_and_an_older_installation_gets_one() {
-    let mut house = House::new().await;
-    let first = files(&house);
+    let mut app = TestApp::new().await;
+    let first = files(&app);
     assert_eq!(first.len(), 1);
     assert_eq!(fs::metadata(&first[0]).unwrap().permissions().mode() & 0o777, 0o600);
-    house.restarted().await;
-    assert_eq!(files(&house), first, "the next start uses it");
-    house.signed_in("ann").await;
+    app.restarted().await;
+    assert_eq!(files(&app), first, "the next start uses it");
+    app.signed_in("ann").await;
     fs::remove_file(&first[0]).unwrap();
-    house.restarted().await; // like an upgrade: accounts exist, and no row needs a secret
-    assert_eq!(files(&house).len(), 1);
-    house.signed_in_again("ann").await;
-    let next_door = house.next_door().await;
-    let id = house.domain.server_secrets.current_id();
-    assert_eq!(next_door.domain.server_secrets.current_id(), id, "the nodes share it");
+    app.restarted().await; // like an upgrade: accounts exist, and no row needs a secret
+    assert_eq!(files(&app).len(), 1);
+    app.signed_in_again("ann").await;
+    let second_node = app.second_node().await;
+    let id = app.domain.server_secrets.current_id();
+    assert_eq!(second_node.domain.server_secrets.current_id(), id, "the nodes share it");
 }
 
 #[tokio::test]
 async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
     // The first half of SHA-256("name ann"), as it was stored previously.
-    let unsalted = |house: &House| {
-        if house.is_on_postgres() {
+    let unsalted = |app: &TestApp| {
+        if app.is_on_postgres() {
             "select count(*) from attempts where key = '\\x51c5be4623ac578793d64dc90d3eb424'::bytea"
         } else {
             "select count(*) from attempts where key = x'51c5be4623ac578793d64dc90d3eb424'"
         }
     };
-    let key = |house: &House| {
-        if house.is_on_postgres() {
+    let key = |app: &TestApp| {
+        if app.is_on_postgres() {
             "select encode(key, 'hex') from attempts"
         } else {
             "select lower(hex(key)) from attempts"
@@ -87,11 +87,11 @@ async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
     };
     let mut keys = Vec::new();
     for _ in 0..2 {
-        let house = House::limited(Limits::production()).await;
-        assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
-        assert_eq!(house.count("select count(*) from attempts").await, 1);
-        assert_eq!(house.count(unsalted(&house)).await, 0);
-        keys.push(house.text(key(&house)).await);
+        let app = TestApp::limited(Limits::production()).await;
+        assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 403);
+        assert_eq!(app.count("select count(*) from attempts").await, 1);
+        assert_eq!(app.count(unsalted(&app)).await, 0);
+        keys.push(app.text(key(&app)).await);
     }
     assert_ne!(keys[0], keys[1], "another service has other keys for the same name");
     assert!(keys.iter().all(|key| key.len() == 32), "{keys:?}");
@@ -99,49 +99,49 @@ async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
 
 #[tokio::test]
 async fn a_new_server_secret_is_used_at_once_and_counters_begin_again() {
-    let house = House::limited(Limits::production()).await;
+    let app = TestApp::limited(Limits::production()).await;
     for _ in 0..5 {
-        assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
+        assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 403);
     }
-    assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 429);
-    let (id, _) = add(&house, 1);
-    assert!(is_current(&house, &id).await);
-    assert_eq!(house.stranger().log_in("ann", "wrong").await.status, 403);
-    assert_eq!(house.count("select count(*) from attempts").await, 2);
-    house.wait(days(2));
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(house.count("select count(*) from attempts").await, 0, "the old rows go, too");
+    assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 429);
+    let (id, _) = add(&app, 1);
+    assert!(is_current(&app, &id).await);
+    assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 403);
+    assert_eq!(app.count("select count(*) from attempts").await, 2);
+    app.wait(days(2));
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count("select count(*) from attempts").await, 0, "the old rows go, too");
 }
 
 #[tokio::test]
 async fn names_that_were_held_under_an_older_secret_are_still_recognized() {
-    let mut house = House::new().await;
-    close(&house, "ann").await;
-    let (id, _) = add(&house, 1);
-    assert!(is_current(&house, &id).await);
-    close(&house, "bob").await;
-    house.restarted().await;
+    let mut app = TestApp::new().await;
+    close(&app, "ann").await;
+    let (id, _) = add(&app, 1);
+    assert!(is_current(&app, &id).await);
+    close(&app, "bob").await;
+    app.restarted().await;
     for username in ["ann", "bob"] {
-        let refusal = register(&house, username).await.refusal();
+        let refusal = register(&app, username).await.refusal();
         assert_eq!(refusal, (409, "username_taken".into()), "{username}");
     }
-    let known = server_secret::known(&house.data("keys"), &house.domain.store, START).await;
+    let known = server_secret::known(&app.data("keys"), &app.domain.store, START).await;
     let shown: Vec<_> = known.unwrap().iter().map(|s| (s.is_current, s.held_usernames)).collect();
     assert_eq!(shown, [(false, 1), (true, 1)]);
     let ann = Username::parse("ann").unwrap();
-    assert!(house.domain.release_username(&ann).await.unwrap());
-    house.signed_in("ann").await;
+    assert!(app.domain.release_username(&ann).await.unwrap());
+    app.signed_in("ann").await;
 }
 
 #[tokio::test]
 async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_start() {
-    let house = House::new().await;
-    close(&house, "ann").await;
-    let id = house.domain.server_secrets.current_id();
-    let path = files(&house).remove(0);
-    let aside = house.data("aside");
+    let app = TestApp::new().await;
+    close(&app, "ann").await;
+    let id = app.domain.server_secrets.current_id();
+    let path = files(&app).remove(0);
+    let aside = app.data("aside");
     fs::rename(&path, &aside).unwrap();
-    let error = start_again(&house).await.unwrap_err();
+    let error = start_again(&app).await.unwrap_err();
     for says in [
         &*format!("server secret {id} is missing"),
         "held user names cannot be recognized (there are 1)",
@@ -150,10 +150,10 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
     ] {
         assert!(error.contains(says), "{says}: {error}");
     }
-    assert_eq!(files(&house), [] as [PathBuf; 0], "none is made in its place");
-    let (other, _) = add(&house, 1);
-    assert!(start_again(&house).await.unwrap_err().contains(&id), "another one is no help");
-    let (folder, store) = (house.data("keys"), &house.domain.store);
+    assert_eq!(files(&app), [] as [PathBuf; 0], "none is made in its place");
+    let (other, _) = add(&app, 1);
+    assert!(start_again(&app).await.unwrap_err().contains(&id), "another one is no help");
+    let (folder, store) = (app.data("keys"), &app.domain.store);
     let known = server_secret::known(&folder, store, START).await.unwrap();
     assert_eq!(known.last().map(|s| (&s.id, &s.path, s.held_usernames)), Some((&id, &None, 1)));
 
@@ -163,44 +163,41 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
     assert!(forget(&other).await.unwrap_err().contains("is not lost"));
     assert!(forget("deadbeef").await.unwrap_err().contains("nothing needs a server secret"));
     fs::rename(&aside, &path).unwrap();
-    assert_eq!(start_again(&house).await, Ok(()));
+    assert_eq!(start_again(&app).await, Ok(()));
     fs::remove_file(&path).unwrap();
     assert_eq!(forget(&id).await, Ok(1));
-    assert_eq!(start_again(&house).await, Ok(()));
-    assert_eq!(house.count(HELD).await, 0);
-    house.signed_in("ann").await;
+    assert_eq!(start_again(&app).await, Ok(()));
+    assert_eq!(app.count(HELD).await, 0);
+    app.signed_in("ann").await;
 }
 
 #[tokio::test]
 async fn a_lost_secret_holds_the_start_up_no_longer_than_the_names_are_held() {
-    let mut house = House::new().await;
-    close(&house, "ann").await;
-    fs::remove_file(files(&house).remove(0)).unwrap();
-    assert!(start_again(&house).await.is_err());
-    house.wait(days(365));
-    house.restarted().await;
-    house.signed_in("ann").await;
+    let mut app = TestApp::new().await;
+    close(&app, "ann").await;
+    fs::remove_file(files(&app).remove(0)).unwrap();
+    assert!(start_again(&app).await.is_err());
+    app.wait(days(365));
+    app.restarted().await;
+    app.signed_in("ann").await;
 }
 
 #[tokio::test]
 async fn a_running_service_keeps_a_secret_that_held_names_need_and_uses_new_ones() {
-    let house = House::new().await;
-    close(&house, "ann").await;
-    let first = files(&house).remove(0);
-    let (second, second_path) = add(&house, 1);
-    assert!(is_current(&house, &second).await);
+    let app = TestApp::new().await;
+    close(&app, "ann").await;
+    let first = files(&app).remove(0);
+    let (second, second_path) = add(&app, 1);
+    assert!(is_current(&app, &second).await);
     fs::remove_file(&first).unwrap();
     // An invalid file is refused alone.
-    let bad = house.data("keys").join("server-secret-0-bad.key");
+    let bad = app.data("keys").join("server-secret-0-bad.key");
     fs::write(&bad, "changeme").unwrap();
     fs::set_permissions(&bad, fs::Permissions::from_mode(0o600)).unwrap();
-    let (third, _) = add(&house, 2);
-    assert!(is_current(&house, &third).await);
-    assert_eq!(register(&house, "ann").await.status, 409, "the removed one is kept in memory");
+    let (third, _) = add(&app, 2);
+    assert!(is_current(&app, &third).await);
+    assert_eq!(register(&app, "ann").await.status, 409, "the removed one is kept in memory");
     fs::remove_file(second_path).unwrap();
-    assert!(
-        house.eventually(async || !house.domain.server_secrets.has(&second)).await,
-        "not needed"
-    );
-    assert!(start_again(&house).await.unwrap_err().contains(&*bad.to_string_lossy()));
+    assert!(app.eventually(async || !app.domain.server_secrets.has(&second)).await, "not needed");
+    assert!(start_again(&app).await.unwrap_err().contains(&*bad.to_string_lossy()));
 }

@@ -9,7 +9,7 @@ use cloakroom::domain::jobs::cleanup;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::house::{Answer, Client, House, PASSWORD, START, private_with, request};
+use crate::app::{Answer, Client, PASSWORD, START, TestApp, private_with, request};
 use crate::login::settle;
 
 const NEW: &str = "quite another long password";
@@ -36,12 +36,12 @@ async fn change(client: &Client<'_>, current: &str, new: &str) -> Answer {
 
 #[tokio::test]
 async fn a_listed_session_tells_what_one_recognises_it_by() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    house.wait(hours(1));
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.wait(hours(1));
     let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
     let body = json!({ "username": "ann", "password": PASSWORD, "remember": true });
-    let client = house.stranger();
+    let client = app.anonymous();
     let login = request(Method::POST, "/login")
         .content_type("application/json")
         .header("user-agent", firefox)
@@ -61,13 +61,13 @@ async fn a_listed_session_tells_what_one_recognises_it_by() {
 
 #[tokio::test]
 async fn a_list_is_read_page_by_page() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     for n in 0..6 {
         if n % 2 == 0 {
-            house.wait(Duration::from_secs(1)); // some begin at the same instant
+            app.wait(Duration::from_secs(1)); // some begin at the same instant
         }
-        house.signed_in_again("ann").await;
+        app.signed_in_again("ann").await;
     }
     let all = ids(&client).await;
     assert_eq!(all.len(), 7);
@@ -102,10 +102,10 @@ async fn a_list_is_read_page_by_page() {
 
 #[tokio::test]
 async fn ses_13_one_ends_ones_own_sessions_and_no_others() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let other = house.signed_in_again("ann").await;
-    let bob = house.signed_in("bob").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
+    let bob = app.signed_in("bob").await;
     let path = |id: String| format!("/sessions/{id}");
     let not_found = (404, "not_found".to_owned());
     assert_eq!(delete(&ann, &path(current(&bob).await)).await.refusal(), not_found);
@@ -121,15 +121,15 @@ async fn ses_13_one_ends_ones_own_sessions_and_no_others() {
     assert_eq!(delete(&ann, &path(gone)).await.refusal(), not_found);
     let own = ann.cookie().unwrap();
     assert_eq!(delete(&ann, &path(current(&ann).await)).await.status, 204);
-    assert_eq!(house.send(private_with(&[&own])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&own])).await.status, 403);
 }
 
 #[tokio::test]
 async fn ending_all_others_says_how_many_and_keeps_this_one() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let others = [house.signed_in_again("ann").await, house.signed_in_again("ann").await];
-    let bob = house.signed_in("bob").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let others = [app.signed_in_again("ann").await, app.signed_in_again("ann").await];
+    let bob = app.signed_in("bob").await;
     assert_eq!(delete(&ann, "/sessions").await.json(), json!({ "revoked": 2 }));
     assert_eq!(delete(&ann, "/sessions").await.json(), json!({ "revoked": 0 }));
     for other in others {
@@ -141,37 +141,37 @@ async fn ending_all_others_says_how_many_and_keeps_this_one() {
 
 #[tokio::test]
 async fn ses_14_a_list_leaks_nothing_that_opens_a_session() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
     let cookie = client.cookie().unwrap();
     let list = client.get("/sessions").await.text;
     for part in cookie.strip_prefix("session=").unwrap().split('.') {
         assert!(!list.contains(part));
     }
     let id = current(&client).await;
-    assert_eq!(house.send(private_with(&[&format!("session={id}")])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&format!("session={id}")])).await.status, 403);
 }
 
 #[tokio::test]
 async fn ses_04_changing_the_password_ends_every_session_and_gives_a_new_one() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let other = house.signed_in_again("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
     let old = ann.cookie().unwrap();
     let answer = change(&ann, PASSWORD, NEW).await;
     assert_eq!(answer.status, 204);
     assert_ne!(ann.cookie().unwrap(), old);
     assert_eq!(ann.get("/private").await.status, 200);
-    assert_eq!(house.send(private_with(&[&old])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&old])).await.status, 403);
     assert_eq!(other.get("/private").await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", NEW).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 403);
+    assert_eq!(app.anonymous().log_in("ann", NEW).await.status, 200);
 }
 
 #[tokio::test]
 async fn pwd_11_a_change_that_is_refused_changes_nothing() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let wrong = change(&ann, "not the password at all", NEW).await;
     assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
     assert!(wrong.header("set-cookie").is_none(), "the session goes on");
@@ -183,14 +183,14 @@ async fn pwd_11_a_change_that_is_refused_changes_nothing() {
         assert_eq!(answer.errors(), [("new_password".to_owned(), code.to_owned())]);
     }
     assert_eq!(ann.get("/private").await.status, 200);
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 200);
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_change_keeps_who_asked_to_stay_signed_in() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let ann = house.stranger();
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let ann = app.anonymous();
     ann.post("/login", &json!({ "username": "ann", "password": PASSWORD, "remember": true })).await;
     let answer = change(&ann, PASSWORD, NEW).await;
     assert!(answer.header("set-cookie").unwrap().ends_with("; Max-Age=2592000"));
@@ -199,9 +199,9 @@ async fn a_change_keeps_who_asked_to_stay_signed_in() {
 
 #[tokio::test]
 async fn a_closed_account_is_gone_with_its_sessions_and_its_name_is_held() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let other = house.signed_in_again("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
     let copy = ann.cookie().unwrap();
     let wrong = ann.post("/me/close", &json!({ "current_password": "not it, I fear" })).await;
     assert_eq!(wrong.refusal(), (403, "invalid_credentials".into()));
@@ -209,28 +209,28 @@ async fn a_closed_account_is_gone_with_its_sessions_and_its_name_is_held() {
     let closed = ann.post("/me/close", &json!({ "current_password": PASSWORD })).await;
     assert_eq!(closed.status, 204);
     assert!(closed.header("set-cookie").unwrap().contains("Max-Age=0"));
-    assert_eq!(house.send(private_with(&[&copy])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&copy])).await.status, 403);
     assert_eq!(other.get("/private").await.status, 403);
-    assert_eq!(house.stranger().log_in("ann", PASSWORD).await.status, 403);
-    house.wait(days(365));
-    let again = house.signed_in("ann").await;
+    assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 403);
+    app.wait(days(365));
+    let again = app.signed_in("ann").await;
     assert_eq!(ids(&again).await.len(), 1);
-    assert_eq!(house.send(private_with(&[&copy])).await.status, 403);
+    assert_eq!(app.send(private_with(&[&copy])).await.status, 403);
 }
 
 #[tokio::test]
 async fn dos_12_an_account_has_a_hundred_sessions_and_the_oldest_go_first() {
-    let house = House::new().await;
-    let first = house.signed_in("ann").await;
-    house.wait(Duration::from_secs(1));
-    let second = house.signed_in_again("ann").await;
+    let app = TestApp::new().await;
+    let first = app.signed_in("ann").await;
+    app.wait(Duration::from_secs(1));
+    let second = app.signed_in_again("ann").await;
     for _ in 0..98 {
-        house.wait(Duration::from_secs(1));
-        house.signed_in_again("ann").await;
+        app.wait(Duration::from_secs(1));
+        app.signed_in_again("ann").await;
     }
     assert_eq!(first.get("/private").await.status, 200);
-    house.wait(Duration::from_secs(1));
-    let last = house.signed_in_again("ann").await;
+    app.wait(Duration::from_secs(1));
+    let last = app.signed_in_again("ann").await;
     assert_eq!(first.get("/private").await.status, 403);
     assert_eq!(second.get("/private").await.status, 200);
     assert_eq!(ids(&last).await.len(), 100);
@@ -238,7 +238,7 @@ async fn dos_12_an_account_has_a_hundred_sessions_and_the_oldest_go_first() {
 
 #[tokio::test]
 async fn sta_05_no_jump_of_the_clock_panics_or_revives_a_session() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let start = START.millis();
     for jump in [
         Timestamp::from_millis(start + 3_600_000),
@@ -249,13 +249,13 @@ async fn sta_05_no_jump_of_the_clock_panics_or_revives_a_session() {
         Timestamp::from_millis(30_000),            // 1970-01-01T00:00:30Z
     ] {
         let name = format!("ann{}", jump.millis());
-        let ann = house.signed_in(&name).await;
-        house.clock.set(jump);
+        let ann = app.signed_in(&name).await;
+        app.clock.set(jump);
         let status = ann.get("/private").await.status;
         let was_refused = status == 403;
         assert!(was_refused || status == 200, "{status}");
         let cookie = ann.cookie();
-        house.clock.set(START);
+        app.clock.set(START);
         if jump > START.plus(hours(8)) {
             assert!(was_refused && cookie.is_none());
         }
@@ -264,52 +264,52 @@ async fn sta_05_no_jump_of_the_clock_panics_or_revives_a_session() {
 
 #[tokio::test]
 async fn a_session_that_was_seen_to_be_over_stays_over_when_the_clock_is_set_back() {
-    let house = House::new().await;
-    let idle = house.signed_in("ann").await.cookie().unwrap();
-    let old = house.signed_in("bob").await.cookie().unwrap();
-    let unseen = house.signed_in("eve").await.cookie().unwrap();
-    assert_eq!(house.send(private_with(&[&idle])).await.status, 200); // it is in the cache now
-    assert_eq!(house.send(private_with(&[&unseen])).await.status, 200);
-    house.clock.set(START.plus(hours(8)));
-    assert_eq!(house.send(private_with(&[&idle])).await.status, 403);
-    house.clock.set(START.plus(days(2)));
-    assert_eq!(house.send(private_with(&[&old])).await.status, 403);
-    cleanup::remove_ended(&house.domain).await.unwrap(); // the cleanup has seen the third
-    house.clock.set(START);
+    let app = TestApp::new().await;
+    let idle = app.signed_in("ann").await.cookie().unwrap();
+    let old = app.signed_in("bob").await.cookie().unwrap();
+    let unseen = app.signed_in("eve").await.cookie().unwrap();
+    assert_eq!(app.send(private_with(&[&idle])).await.status, 200); // it is in the cache now
+    assert_eq!(app.send(private_with(&[&unseen])).await.status, 200);
+    app.clock.set(START.plus(hours(8)));
+    assert_eq!(app.send(private_with(&[&idle])).await.status, 403);
+    app.clock.set(START.plus(days(2)));
+    assert_eq!(app.send(private_with(&[&old])).await.status, 403);
+    cleanup::remove_ended(&app.domain).await.unwrap(); // the cleanup has seen the third
+    app.clock.set(START);
     for cookie in [idle, old, unseen] {
-        assert_eq!(house.send(private_with(&[&cookie])).await.status, 403);
+        assert_eq!(app.send(private_with(&[&cookie])).await.status, 403);
     }
 }
 
 #[tokio::test]
 async fn what_has_ended_is_removed_and_what_is_in_force_stays() {
-    let house = House::new().await;
-    let ended = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ended = app.signed_in("ann").await;
     ended.post_nothing("/logout").await;
-    house.signed_in("bob").await;
-    let kept = house.stranger();
-    house.signed_in("eve").await;
+    app.signed_in("bob").await;
+    let kept = app.anonymous();
+    app.signed_in("eve").await;
     kept.post("/login", &json!({ "username": "eve", "password": PASSWORD, "remember": true }))
         .await;
-    assert_eq!(rows(&house).await, 4);
-    house.wait(days(1));
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(rows(&house).await, 1);
+    assert_eq!(rows(&app).await, 4);
+    app.wait(days(1));
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(rows(&app).await, 1);
     assert_eq!(kept.get("/private").await.status, 200);
 }
 
 #[tokio::test]
 async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
-    let rows = async || house.count("select count(*) from sessions").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let rows = async || app.count("select count(*) from sessions").await;
     let every = Duration::from_millis(400);
     let began = Instant::now();
-    tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&house.domain), every));
+    tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&app.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
-        house.wait(Duration::from_mins(1)); // how long an ended session stays recorded
-        assert!(house.eventually(async || rows().await == 0).await);
+        app.wait(Duration::from_mins(1)); // how long an ended session stays recorded
+        assert!(app.eventually(async || rows().await == 0).await);
         assert!(began.elapsed() >= every * round);
         tokio::time::sleep(every / 2).await; // lets it check again and find nothing left
         ann.log_in("ann", PASSWORD).await;
@@ -318,10 +318,10 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
 
 #[tokio::test]
 async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
-    let house = House::new().await;
-    house.domain.invites.invite(days(7)).await.unwrap();
+    let app = TestApp::new().await;
+    app.domain.invites.invite(days(7)).await.unwrap();
     // More rows than one statement removes: 1,200 each. The first ones expired and ended long ago.
-    let (invites, endings) = if house.is_on_postgres() {
+    let (invites, endings) = if app.is_on_postgres() {
         (
             "insert into invites (digest, id, created_at, expires_at)
              select uuid_send(gen_random_uuid()), 'old' || i, 0, i from generate_series(1, 1200) i",
@@ -337,53 +337,53 @@ async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
              select 'x', i from n",
         )
     };
-    house.sql(invites).await;
-    house.sql(endings).await;
-    let ann = house.signed_in("ann").await;
+    app.sql(invites).await;
+    app.sql(endings).await;
+    let ann = app.signed_in("ann").await;
     ann.post_nothing("/logout").await;
-    cleanup::remove_ended(&house.domain).await.unwrap();
-    assert_eq!(house.count("select count(*) from invites").await, 1, "the one in force");
-    assert_eq!(house.count("select count(*) from endings").await, 1, "of a moment ago");
+    cleanup::remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count("select count(*) from invites").await, 1, "the one in force");
+    assert_eq!(app.count("select count(*) from endings").await, 1, "of a moment ago");
 }
 
 #[tokio::test]
 async fn what_happened_is_forgotten_after_ninety_days() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let events = async || house.count("select count(*) from events").await;
-    house.domain.audit.write(&house.domain.store, house.clock.now()).await.unwrap();
-    assert!(house.eventually(async || events().await == 1).await);
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let events = async || app.count("select count(*) from events").await;
+    app.domain.audit.write(&app.domain.store, app.clock.now()).await.unwrap();
+    assert!(app.eventually(async || events().await == 1).await);
     for (time, left) in [(days(90), 1), (Duration::from_millis(1), 0)] {
-        house.wait(time);
-        cleanup::remove_ended(&house.domain).await.unwrap();
+        app.wait(time);
+        cleanup::remove_ended(&app.domain).await.unwrap();
         assert_eq!(events().await, left);
     }
 }
 
 #[tokio::test]
 async fn last_seen_is_told_to_the_minute_and_written_once() {
-    let house = House::new().await;
-    let client = house.signed_in("ann").await;
-    house.wait(Duration::from_secs(59));
+    let app = TestApp::new().await;
+    let client = app.signed_in("ann").await;
+    app.wait(Duration::from_secs(59));
     assert_eq!(client.get("/session").await.json()["last_seen_at"], "2026-01-01T00:00:00Z");
-    house.wait(Duration::from_secs(1));
+    app.wait(Duration::from_secs(1));
     let session = client.get("/session").await.json();
     assert_eq!(session["last_seen_at"], "2026-01-01T00:01:00Z");
     assert_eq!(session["idle_expires_at"], "2026-01-01T08:01:00Z");
-    settle(&house).await;
+    settle(&app).await;
     let list = client.get("/sessions").await.json();
     assert_eq!(list["sessions"][0]["last_seen_at"], "2026-01-01T00:01:00Z");
 }
 
 #[tokio::test]
 async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for how in ["logout", "revoke", "others", "password", "close", "disable"] {
         let name = format!("ann.{how}");
-        let ann = house.signed_in(&name).await;
-        let other = house.signed_in_again(&name).await;
+        let ann = app.signed_in(&name).await;
+        let other = app.signed_in_again(&name).await;
         let copy = other.cookie().unwrap();
-        assert_eq!(house.send(private_with(&[&copy])).await.status, 200);
+        assert_eq!(app.send(private_with(&[&copy])).await.status, 200);
         let id = current(&other).await;
         let status = match how {
             "logout" => other.post_nothing("/logout").await.status,
@@ -392,15 +392,15 @@ async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
             "password" => change(&ann, PASSWORD, NEW).await.status,
             "close" => ann.post("/me/close", &json!({ "current_password": PASSWORD })).await.status,
             _ => {
-                house.sql("update accounts set disabled_at = 1").await;
+                app.sql("update accounts set disabled_at = 1").await;
                 // The feed has no changes by other SQL: they are noticed within a minute.
-                house.wait(Duration::from_mins(1));
+                app.wait(Duration::from_mins(1));
                 poem::http::StatusCode::NO_CONTENT
             }
         };
         assert!(status.is_success(), "{how}: {status}");
         for _ in 0..3 {
-            let answer = house.send(private_with(&[&copy])).await;
+            let answer = app.send(private_with(&[&copy])).await;
             assert_eq!(answer.refusal(), (403, "session_refused".into()), "{how}");
         }
     }
@@ -408,9 +408,9 @@ async fn ses_03_an_ended_session_is_refused_by_whatever_ended_it() {
 
 #[tokio::test]
 async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
-    let house = House::new().await;
-    let before = house.signed_in("ann").await;
-    let folder = house.data("keys");
+    let app = TestApp::new().await;
+    let before = app.signed_in("ann").await;
+    let folder = app.data("keys");
     let pems = || {
         let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
         let mut pems: Vec<_> =
@@ -421,8 +421,8 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
     let [old] = pems().try_into().unwrap();
     let later = START.plus(Duration::from_secs(1));
     cloakroom::domain::keys::tokens::Keys::create(&folder, later).unwrap();
-    assert!(house.eventually(async || keys(&house).await.len() == 2).await);
-    let after = house.signed_in_again("ann").await;
+    assert!(app.eventually(async || keys(&app).await.len() == 2).await);
+    let after = app.signed_in_again("ann").await;
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
     assert_ne!(kid(before.cookie().unwrap()), kid(after.cookie().unwrap()));
     assert_eq!(before.get("/private").await.status, 200);
@@ -430,18 +430,16 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
 
     std::fs::remove_file(old).unwrap();
     let copy = before.cookie().unwrap();
-    assert!(
-        house.eventually(async || house.send(private_with(&[&copy])).await.status == 403).await
-    );
+    assert!(app.eventually(async || app.send(private_with(&[&copy])).await.status == 403).await);
     assert_eq!(after.get("/private").await.status, 200);
-    assert_eq!(keys(&house).await.len(), 1);
+    assert_eq!(keys(&app).await.len(), 1);
 }
 
-async fn keys(house: &House) -> Vec<Value> {
-    let jwks = house.stranger().get("/.well-known/jwks.json").await.json();
+async fn keys(app: &TestApp) -> Vec<Value> {
+    let jwks = app.anonymous().get("/.well-known/jwks.json").await.json();
     jwks["keys"].as_array().unwrap().clone()
 }
 
-async fn rows(house: &House) -> i64 {
-    house.count("select count(*) from sessions").await
+async fn rows(app: &TestApp) -> i64 {
+    app.count("select count(*) from sessions").await
 }

@@ -19,17 +19,17 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::house::{CHEAP, House};
+use crate::app::{CHEAP, TestApp};
 
 /// The number of requests that one browser tab sends.
 const STORM: usize = 500;
 
 /// A node without background jobs, whose cache is fresh for an hour: neither the state of the feed
 /// nor a slow machine causes a look-up.
-async fn quiet_node(house: &House) -> Arc<Domain> {
-    let (clock, hash_cost, limits) = (house.clock.clone(), CHEAP, Limits::production());
+async fn quiet_node(app: &TestApp) -> Arc<Domain> {
+    let (clock, hash_cost, limits) = (app.clock.clone(), CHEAP, Limits::production());
     let environment = Environment { clock, hash_cost, limits };
-    let node = app::open(&house.config, environment).await.unwrap();
+    let node = app::open(&app.config, environment).await.unwrap();
     node.session_cache.heard(Instant::now() + Duration::from_hours(1));
     Arc::new(node)
 }
@@ -77,40 +77,38 @@ fn counts(node: &Domain) -> [u64; 3] {
 
 /// Counts every record of when a session was seen, and leaves the session unchanged, so that a
 /// second record would be counted, too.
-async fn count_seen_records(house: &House) {
-    house.sql("create table seen_records (session text not null)").await;
-    if house.is_on_postgres() {
-        house
-            .sql(
-                "create function count_seen() returns trigger language plpgsql as $$ begin
+async fn count_seen_records(app: &TestApp) {
+    app.sql("create table seen_records (session text not null)").await;
+    if app.is_on_postgres() {
+        app.sql(
+            "create function count_seen() returns trigger language plpgsql as $$ begin
                      insert into seen_records values (new.id);
                      new.last_seen_at := old.last_seen_at;
                      return new;
                  end $$",
-            )
-            .await;
+        )
+        .await;
         let trigger = "create trigger count_seen before update of last_seen_at on sessions
                        for each row execute function count_seen()";
-        return house.sql(trigger).await;
+        return app.sql(trigger).await;
     }
-    house
-        .sql(
-            "create trigger count_seen after update of last_seen_at on sessions begin
+    app.sql(
+        "create trigger count_seen after update of last_seen_at on sessions begin
                  insert into seen_records values (new.id);
                  update sessions set last_seen_at = old.last_seen_at where id = new.id;
              end",
-        )
-        .await;
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_requests_at_once_share_one_look_up_and_one_record() {
-    let house = House::new().await;
-    let cookie = house.signed_in("ann").await.cookie().unwrap();
+    let app = TestApp::new().await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
-    count_seen_records(&house).await;
-    house.wait(Duration::from_mins(2)); // the next request records that the session was seen
-    let node = quiet_node(&house).await;
+    count_seen_records(&app).await;
+    app.wait(Duration::from_mins(2)); // the next request records that the session was seen
+    let node = quiet_node(&app).await;
     for storm in 1..=2 {
         for found in requests_at_once(&node, token, STORM).await {
             assert!(matches!(found, Ok(Authentication::SignedIn(_))), "{found:?}");
@@ -118,32 +116,32 @@ async fn five_hundred_requests_at_once_share_one_look_up_and_one_record() {
         let [hits, misses, shared] = counts(&node);
         assert_eq!(misses, storm, "{hits} from the cache, {shared} shared");
         assert_eq!(hits + shared, storm * (STORM as u64 - 1));
-        let records = async || house.count("select count(*) from seen_records").await;
-        assert!(house.eventually(async || records().await >= storm.cast_signed()).await);
+        let records = async || app.count("select count(*) from seen_records").await;
+        assert!(app.eventually(async || records().await >= storm.cast_signed()).await);
         assert_eq!(records().await, storm.cast_signed());
-        house.wait(Duration::from_mins(1)); // the cached session is no longer fresh
+        app.wait(Duration::from_mins(1)); // the cached session is no longer fresh
     }
     assert_eq!(node.sessions.lookups.count(), 0);
 }
 
 #[tokio::test]
 async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept() {
-    let house = House::new().await;
-    let ann = house.signed_in("ann").await;
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
     let cookie = ann.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
     ann.post_nothing("/logout").await;
-    let node = quiet_node(&house).await;
+    let node = quiet_node(&app).await;
     let is_refused = |found: &Result<Authentication, InternalError>| {
         matches!(found, Ok(Authentication::Refused(RefusedToken::Recent)))
     };
     assert!(share_one(&node, token, is_refused).await);
-    house.sql("alter table sessions rename to elsewhere").await;
+    app.sql("alter table sessions rename to elsewhere").await;
     let is_failure = |found: &Result<Authentication, InternalError>| {
         found.as_ref().is_err_and(|fault| fault.to_string().starts_with("looking a session up: "))
     };
     assert!(share_one(&node, token, is_failure).await);
-    house.sql("alter table elsewhere rename to sessions").await;
+    app.sql("alter table elsewhere rename to sessions").await;
     assert!(matches!(node.sessions.recognise(token).await, Ok(Authentication::Refused(_))));
     assert_eq!(node.sessions.lookups.count(), 0);
 }
@@ -153,11 +151,11 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
 /// its pool, so this tries more than once.
 #[tokio::test]
 async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it() {
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    let node = quiet_node(&house).await;
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let node = quiet_node(&app).await;
     for attempt in 0..60 {
-        let cookie = house.signed_in_again("ann").await.cookie().unwrap();
+        let cookie = app.signed_in_again("ann").await.cookie().unwrap();
         let token = cookie.split_once('=').unwrap().1;
         let mut first = Box::pin(node.sessions.recognise(token));
         let mut is_done = false;

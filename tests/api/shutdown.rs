@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::domain::jobs;
 use tracing::Level;
 
-use crate::house::House;
+use crate::app::TestApp;
 
 /// Collects the log as text.
 #[derive(Debug, Clone, Default)]
@@ -41,10 +41,10 @@ async fn att_19_19_nothing_complains_of_a_database_that_is_closed_at_the_end() {
     assert!(log.text().contains("this is seen"));
     log.0.lock().unwrap().clear();
 
-    let house = House::new().await;
-    house.signed_in("ann").await;
-    house.domain.close_store().await;
-    let domain = || Arc::downgrade(&house.domain);
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.domain.close_store().await;
+    let domain = || Arc::downgrade(&app.domain);
     let all = async {
         tokio::join!(
             jobs::revocations::listen(domain()),

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::house::{House, START, private_with};
+use crate::app::{START, TestApp, private_with};
 
 /// An attacker who has the signing key.
 struct Forger {
@@ -26,8 +26,8 @@ fn encoded(text: &str) -> String {
 
 impl Forger {
     /// Parses a valid token.
-    fn new(house: &House, cookie: &str) -> Self {
-        let mut files = std::fs::read_dir(house.data("keys")).unwrap().map(|f| f.unwrap().path());
+    fn new(app: &TestApp, cookie: &str) -> Self {
+        let mut files = std::fs::read_dir(app.data("keys")).unwrap().map(|f| f.unwrap().path());
         let pem = files.find(|path| path.extension().is_some_and(|e| e == "pem")).unwrap();
         let (_, der) = pem_rfc7468::decode_vec(&std::fs::read(pem).unwrap()).unwrap();
         let parts: Vec<&str> = cookie.strip_prefix("session=").unwrap().split('.').collect();
@@ -71,24 +71,24 @@ impl Forger {
     }
 }
 
-async fn refused(house: &House, token: &str) {
+async fn refused(app: &TestApp, token: &str) {
     let cookie = format!("session={token}");
     if poem::http::HeaderValue::try_from(&cookie).is_err() {
         return; // no header can contain it
     }
-    let answer = house.send(private_with(&[&cookie])).await;
+    let answer = app.send(private_with(&[&cookie])).await;
     assert_eq!(answer.refusal(), (403, "session_refused".into()), "{token}");
 }
 
-async fn house_and_forger() -> (House, Forger) {
-    let house = House::new().await;
-    let cookie = house.signed_in("ann").await.cookie().unwrap();
-    let forger = Forger::new(&house, &cookie);
+async fn house_and_forger() -> (TestApp, Forger) {
+    let app = TestApp::new().await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
+    let forger = Forger::new(&app, &cookie);
     // The forger's token is accepted if nothing in it is wrong.
     let honest = forger.signed(&forger.header.to_string(), &forger.claims.to_string());
-    let answer = house.send(private_with(&[&format!("session={honest}")])).await;
+    let answer = app.send(private_with(&[&format!("session={honest}")])).await;
     assert_eq!(answer.status, 200);
-    (house, forger)
+    (app, forger)
 }
 
 #[tokio::test]
@@ -111,22 +111,22 @@ async fn the_token_is_the_one_of_the_contract() {
 
 #[tokio::test]
 async fn jwt_01_no_algorithm_is_no_signature() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     for alg in [json!("none"), json!("None"), json!("NONE"), json!("nOnE"), json!(""), json!(null)]
     {
         let signed = forger.with_header("alg", alg);
-        refused(&house, &signed).await;
+        refused(&app, &signed).await;
         let unsigned = &signed[..=signed.rfind('.').unwrap()];
-        refused(&house, unsigned).await;
+        refused(&app, unsigned).await;
     }
-    refused(&house, &forger.without_header("alg")).await;
+    refused(&app, &forger.without_header("alg")).await;
 }
 
 #[tokio::test]
 async fn jwt_02_and_04_the_public_key_is_no_shared_secret() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let public = forger.key.public_key().as_ref().to_vec();
-    let jwk = house.stranger().get("/.well-known/jwks.json").await.text;
+    let jwk = app.anonymous().get("/.well-known/jwks.json").await.text;
     for secret in
         [public.clone(), BASE64_URL_SAFE_NO_PAD.encode(&public).into_bytes(), jwk.into_bytes()]
     {
@@ -137,34 +137,34 @@ async fn jwt_02_and_04_the_public_key_is_no_shared_secret() {
                 format!("{}.{}", encoded(&header.to_string()), encoded(&forger.claims.to_string()));
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
             let tag = aws_lc_rs::hmac::sign(&key, message.as_bytes());
-            refused(&house, &format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))).await;
+            refused(&app, &format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))).await;
         }
     }
 }
 
 #[tokio::test]
 async fn jwt_03_other_keys_and_algorithms_do_not_sign_for_us() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let own = Forger {
         key: Ed25519KeyPair::generate().unwrap(),
         header: forger.header.clone(),
         claims: forger.claims.clone(),
         signature: String::new(),
     };
-    refused(&house, &own.with_claim("iat", forger.claims["iat"].clone())).await;
+    refused(&app, &own.with_claim("iat", forger.claims["iat"].clone())).await;
     for alg in ["RS256", "ES256", "PS256", "ES384", "Ed25519", "eddsa"] {
-        refused(&house, &forger.with_header("alg", json!(alg))).await;
+        refused(&app, &forger.with_header("alg", json!(alg))).await;
     }
     let message =
         format!("{}.{}", encoded(&forger.header.to_string()), encoded(&forger.claims.to_string()));
     for signature in [vec![0; 64], vec![0; 32], vec![], vec![0xff; 64]] {
-        refused(&house, &format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))).await;
+        refused(&app, &format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))).await;
     }
 }
 
 #[tokio::test]
 async fn jwt_05_and_07_header_members_beyond_the_three_are_refused() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
     for (name, value) in [
         ("jwk", jwk),
@@ -177,13 +177,13 @@ async fn jwt_05_and_07_header_members_beyond_the_three_are_refused() {
         ("cty", json!("JWT")),
         ("x", json!(null)),
     ] {
-        refused(&house, &forger.with_header(name, value)).await;
+        refused(&app, &forger.with_header(name, value)).await;
     }
 }
 
 #[tokio::test]
 async fn jwt_06_a_key_name_is_looked_up_and_nothing_else() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let long = "a".repeat(10_000);
     for kid in [
         json!("unknown"),
@@ -196,27 +196,27 @@ async fn jwt_06_a_key_name_is_looked_up_and_nothing_else() {
         json!(null),
         json!(""),
     ] {
-        refused(&house, &forger.with_header("kid", kid)).await;
+        refused(&app, &forger.with_header("kid", kid)).await;
     }
-    refused(&house, &forger.without_header("kid")).await;
+    refused(&app, &forger.without_header("kid")).await;
 }
 
 #[tokio::test]
 async fn jwt_08_a_token_ends_on_the_second() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let now = START.seconds();
     for exp in [now - 30, now - 1, now] {
-        let cookie = house.signed_in_again("ann").await.cookie().unwrap();
-        let own = Forger::new(&house, &cookie);
-        refused(&house, &own.with_claim("exp", json!(exp))).await;
+        let cookie = app.signed_in_again("ann").await.cookie().unwrap();
+        let own = Forger::new(&app, &cookie);
+        refused(&app, &own.with_claim("exp", json!(exp))).await;
     }
-    refused(&house, &forger.with_claim("exp", json!(0))).await;
+    refused(&app, &forger.with_claim("exp", json!(0))).await;
 }
 
 #[tokio::test]
 async fn jwt_09_an_end_that_is_no_whole_number_is_none() {
-    let (house, forger) = house_and_forger().await;
-    refused(&house, &forger.without_claim("exp")).await;
+    let (app, forger) = house_and_forger().await;
+    refused(&app, &forger.without_claim("exp")).await;
     let far = START.seconds() + 3600;
     for exp in [
         json!(far.to_string()),
@@ -230,34 +230,34 @@ async fn jwt_09_an_end_that_is_no_whole_number_is_none() {
         json!(i64::MAX),
         json!(i64::MIN),
     ] {
-        refused(&house, &forger.with_claim("exp", exp)).await;
+        refused(&app, &forger.with_claim("exp", exp)).await;
     }
 }
 
 #[tokio::test]
 async fn jwt_10_and_11_a_token_of_more_than_a_minute_ahead_is_refused() {
-    let (house, forger) = house_and_forger().await;
-    refused(&house, &forger.with_claim("nbf", json!(START.seconds() + 60))).await;
-    refused(&house, &forger.with_claim("nbf", json!("0"))).await;
+    let (app, forger) = house_and_forger().await;
+    refused(&app, &forger.with_claim("nbf", json!(START.seconds() + 60))).await;
+    refused(&app, &forger.with_claim("nbf", json!("0"))).await;
     let now = START.seconds();
     for iat in [json!(now + 61), json!(now + 3600), json!("0"), json!(null)] {
-        refused(&house, &forger.with_claim("iat", iat)).await;
+        refused(&app, &forger.with_claim("iat", iat)).await;
     }
     for ahead in [1, 60] {
         // from a node whose clock is ahead
         let token = forger.with_claim("iat", json!(now + ahead));
-        let answer = house.send(private_with(&[&format!("session={token}")])).await;
+        let answer = app.send(private_with(&[&format!("session={token}")])).await;
         assert_eq!(answer.status, 200, "{ahead} s");
     }
-    refused(&house, &forger.without_claim("iat")).await;
+    refused(&app, &forger.without_claim("iat")).await;
 }
 
 #[tokio::test]
 async fn jwt_12_and_19_a_token_for_somebody_else_is_refused() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let ours = forger.claims["iss"].as_str().unwrap().to_owned();
     for name in ["iss", "aud"] {
-        refused(&house, &forger.without_claim(name)).await;
+        refused(&app, &forger.without_claim(name)).await;
         for other in [
             json!("http://127.0.0.1:8001"),
             json!("other"),
@@ -269,14 +269,14 @@ async fn jwt_12_and_19_a_token_for_somebody_else_is_refused() {
             json!(ours.to_uppercase()),
             json!(format!("{ours}/")),
         ] {
-            refused(&house, &forger.with_claim(name, other)).await;
+            refused(&app, &forger.with_claim(name, other)).await;
         }
     }
 }
 
 #[tokio::test]
 async fn jwt_13_tokens_of_other_kinds_are_no_session() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     for typ in [
         json!("JWT"),
         json!("at+jwt"),
@@ -285,63 +285,63 @@ async fn jwt_13_tokens_of_other_kinds_are_no_session() {
         json!(""),
         json!(null),
     ] {
-        refused(&house, &forger.with_header("typ", typ)).await;
+        refused(&app, &forger.with_header("typ", typ)).await;
     }
-    refused(&house, &forger.without_header("typ")).await;
+    refused(&app, &forger.without_header("typ")).await;
 
-    let answer = house.stranger().log_in("ann", crate::house::PASSWORD).await;
+    let answer = app.anonymous().log_in("ann", crate::app::PASSWORD).await;
     let (device, _) = answer.sets("device").unwrap().split_once(';').unwrap();
-    refused(&house, device.strip_prefix("device=").unwrap()).await;
+    refused(&app, device.strip_prefix("device=").unwrap()).await;
 }
 
 #[tokio::test]
 async fn jwt_14_a_token_stands_for_its_own_session_only() {
-    let (house, forger) = house_and_forger().await;
-    let bob = house.signed_in("bob").await.cookie().unwrap();
-    let bob = Forger::new(&house, &bob);
-    refused(&house, &forger.with_claim("sub", bob.claims["sub"].clone())).await;
-    refused(&house, &forger.with_claim("sid", bob.claims["sid"].clone())).await;
-    refused(&house, &forger.with_claim("sid", json!(BASE64_URL_SAFE_NO_PAD.encode([7; 32])))).await;
+    let (app, forger) = house_and_forger().await;
+    let bob = app.signed_in("bob").await.cookie().unwrap();
+    let bob = Forger::new(&app, &bob);
+    refused(&app, &forger.with_claim("sub", bob.claims["sub"].clone())).await;
+    refused(&app, &forger.with_claim("sid", bob.claims["sid"].clone())).await;
+    refused(&app, &forger.with_claim("sid", json!(BASE64_URL_SAFE_NO_PAD.encode([7; 32])))).await;
     for sid in [json!(""), json!("short"), json!(1), json!(null)] {
-        refused(&house, &forger.with_claim("sid", sid)).await;
+        refused(&app, &forger.with_claim("sid", sid)).await;
     }
-    refused(&house, &forger.without_claim("sid")).await;
-    refused(&house, &forger.without_claim("sub")).await;
+    refused(&app, &forger.without_claim("sid")).await;
+    refused(&app, &forger.without_claim("sub")).await;
 }
 
 #[tokio::test]
 async fn jwt_15_repeated_and_unknown_claims_are_refused() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let claims = forger.claims.to_string();
     for name in ["iss", "aud", "sub", "sid", "iat", "exp"] {
         let twice = format!("{{\"{name}\":{},{}", forger.claims[name], &claims[1..]);
-        refused(&house, &forger.signed(&forger.header.to_string(), &twice)).await;
+        refused(&app, &forger.signed(&forger.header.to_string(), &twice)).await;
     }
     let header = forger.header.to_string();
     let twice = format!("{{\"alg\":\"EdDSA\",{}", &header[1..]);
-    refused(&house, &forger.signed(&twice, &claims)).await;
-    refused(&house, &forger.with_claim("admin", json!(true))).await;
+    refused(&app, &forger.signed(&twice, &claims)).await;
+    refused(&app, &forger.with_claim("admin", json!(true))).await;
 }
 
 #[tokio::test]
 async fn jwt_16_only_the_canonical_spelling_counts() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let token = forger.signed(&forger.header.to_string(), &forger.claims.to_string());
-    refused(&house, &format!("{token}=")).await;
-    refused(&house, &format!("{token}==")).await;
-    refused(&house, &token.replacen('.', "=.", 1)).await;
-    refused(&house, &token.replacen('.', " .", 1)).await;
-    refused(&house, &token.replace('_', "/").replace('-', "+").replacen("eyJ", "+eyJ", 1)).await;
+    refused(&app, &format!("{token}=")).await;
+    refused(&app, &format!("{token}==")).await;
+    refused(&app, &token.replacen('.', "=.", 1)).await;
+    refused(&app, &token.replacen('.', " .", 1)).await;
+    refused(&app, &token.replace('_', "/").replace('-', "+").replacen("eyJ", "+eyJ", 1)).await;
     let last = token.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for other in alphabet.chars().filter(|other| *other != last) {
-        refused(&house, &format!("{}{other}", &token[..token.len() - 1])).await;
+        refused(&app, &format!("{}{other}", &token[..token.len() - 1])).await;
     }
 }
 
 #[tokio::test]
 async fn jwt_17_and_18_what_has_not_three_parts_or_is_too_large_is_refused() {
-    let (house, forger) = house_and_forger().await;
+    let (app, forger) = house_and_forger().await;
     let token = forger.signed(&forger.header.to_string(), &forger.claims.to_string());
     let parts: Vec<&str> = token.split('.').collect();
     for text in [
@@ -354,21 +354,21 @@ async fn jwt_17_and_18_what_has_not_three_parts_or_is_too_large_is_refused() {
         ".".repeat(10_000),
         "{\"payload\":\"x\"}".to_owned(),
     ] {
-        refused(&house, &text).await;
+        refused(&app, &text).await;
     }
     let mut claims = forger.claims.clone();
     claims["sub"] = json!("a".repeat(64 * 1024));
-    refused(&house, &forger.signed(&forger.header.to_string(), &claims.to_string())).await;
+    refused(&app, &forger.signed(&forger.header.to_string(), &claims.to_string())).await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    refused(&house, &forger.signed(&forger.header.to_string(), &deep)).await;
+    refused(&app, &forger.signed(&forger.header.to_string(), &deep)).await;
     let deep = "[".repeat(600);
-    refused(&house, &forger.signed(&forger.header.to_string(), &deep)).await;
+    refused(&app, &forger.signed(&forger.header.to_string(), &deep)).await;
 }
 
 #[tokio::test]
 async fn key_04_the_published_keys_are_the_public_halves() {
-    let (house, forger) = house_and_forger().await;
-    let answer = house.stranger().get("/.well-known/jwks.json").await;
+    let (app, forger) = house_and_forger().await;
+    let answer = app.anonymous().get("/.well-known/jwks.json").await;
     assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
     let keys = answer.json();
     let key = keys["keys"][0].as_object().unwrap();

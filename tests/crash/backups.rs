@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
-use super::people::Life;
+use super::model::History;
+use super::rng::Rng;
 use super::rows;
 use super::service::{Service, cloakroom};
 
@@ -33,8 +33,8 @@ fn back_up(folder: &Path) -> Backup {
 fn r_12_and_sta_12_a_backup_under_load_is_whole_and_has_all_that_was_acknowledged_before() {
     let wanted = super::asked("BACKUPS", 6);
     let folder = tempfile::tempdir().unwrap();
-    let mut dice = Dice::new();
-    let mut crowd = Crowd::without_operator(CLIENTS, folder.path(), &mut dice);
+    let mut rng = Rng::new();
+    let mut crowd = Crowd::without_operator(CLIENTS, folder.path(), &mut rng);
     let mut service = Service::start(folder.path());
     let at_work = crowd.start(&[&service.at]);
     let mut backups = Vec::new();
@@ -46,16 +46,17 @@ fn r_12_and_sta_12_a_backup_under_load_is_whole_and_has_all_that_was_acknowledge
     crowd = at_work.stop();
     service.kill();
     assert!(crowd.tally.wrong.lock().unwrap().is_empty(), "{:?}", crowd.tally);
-    let lives: Vec<_> = crowd.people().map(|person| Life::of(person)).collect();
+    let histories: Vec<_> = crowd.users().map(|user| History::of(user)).collect();
     let slowest = backups.iter().map(|one| one.ended - one.began).max().unwrap();
     for (n, backup) in backups.iter().enumerate() {
         let rows = rows::read(&backup.path.join("cloakroom.db")).unwrap();
-        for life in &lives {
+        for history in &histories {
             // a backup contains all that was acknowledged before it began, and perhaps what was
             // done during it
-            let (first, last) = (life.acknowledged(backup.began), life.acknowledged(backup.ended));
-            let stands = (first..=last).any(|deeds| life.stands(deeds, &rows).is_ok());
-            assert!(stands, "backup {n}: {:?}", life.stands(first, &rows));
+            let (first, last) =
+                (history.acknowledged(backup.began), history.acknowledged(backup.ended));
+            let stands = (first..=last).any(|operations| history.stands(operations, &rows).is_ok());
+            assert!(stands, "backup {n}: {:?}", history.stands(first, &rows));
         }
     }
 
@@ -70,8 +71,8 @@ fn r_12_and_sta_12_a_backup_under_load_is_whole_and_has_all_that_was_acknowledge
     let took = began.elapsed();
     let rows = rows::read(&last.path.join("cloakroom.db")).unwrap();
     let mut good = 0;
-    for person in crowd.people() {
-        let known = person.done.iter().filter_map(|done| done.ticket.as_ref());
+    for user in crowd.users() {
+        let known = user.done.iter().filter_map(|done| done.ticket.as_ref());
         for ticket in known {
             let is_live = rows.live.values().any(|live| live.contains(&ticket.digest));
             let expected = if is_live { 200 } else { 403 };

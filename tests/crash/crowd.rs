@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
-use super::people::{Deed, Person, Ticket};
+use super::model::{Operation, Ticket, User};
+use super::rng::Rng;
 use super::rows::Rows;
 use super::service::{Client, cloakroom};
 
@@ -47,9 +47,9 @@ impl Tally {
 #[derive(Debug)]
 pub struct Actor {
     label: String,
-    dice: Dice,
-    pub people: Vec<Person>,
-    pub gone: Vec<Person>,
+    rng: Rng,
+    pub users: Vec<User>,
+    pub gone: Vec<User>,
     made: usize,
 }
 
@@ -79,9 +79,9 @@ pub struct AtWork {
 }
 
 impl Crowd {
-    pub fn new(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
-        let actors = (0..clients).map(|n| Actor::new(format!("c{n}"), dice.split())).collect();
-        let operator = Actor::new("op".to_owned(), dice.split());
+    pub fn new(clients: usize, folder: &Path, rng: &mut Rng) -> Self {
+        let actors = (0..clients).map(|n| Actor::new(format!("c{n}"), rng.split())).collect();
+        let operator = Actor::new("op".to_owned(), rng.split());
         let folder = folder.to_owned();
         Self {
             actors,
@@ -94,8 +94,8 @@ impl Crowd {
     }
 
     /// Clients only; the operator runs no commands.
-    pub fn without_operator(clients: usize, folder: &Path, dice: &mut Dice) -> Self {
-        Self { has_operator: false, ..Self::new(clients, folder, dice) }
+    pub fn without_operator(clients: usize, folder: &Path, rng: &mut Rng) -> Self {
+        Self { has_operator: false, ..Self::new(clients, folder, rng) }
     }
 
     /// Starts all clients and the operator; the addresses are assigned to the clients in turn.
@@ -125,14 +125,14 @@ impl Crowd {
         AtWork { stop, actors, operator, command, tally, folder, has_operator, pace }
     }
 
-    pub fn people(&mut self) -> impl Iterator<Item = &mut Person> {
+    pub fn users(&mut self) -> impl Iterator<Item = &mut User> {
         let actors = self.actors.iter_mut().chain([&mut self.operator]);
-        actors.flat_map(|actor| actor.people.iter_mut().chain(&mut actor.gone))
+        actors.flat_map(|actor| actor.users.iter_mut().chain(&mut actor.gone))
     }
 
     /// Compares every history with the database and returns the contradictions.
     pub fn settle(&mut self, rows: &Rows) -> Vec<String> {
-        let wrong = self.people().filter_map(|person| person.settle(rows).err()).collect();
+        let wrong = self.users().filter_map(|user| user.settle(rows).err()).collect();
         for actor in self.actors.iter_mut().chain([&mut self.operator]) {
             actor.let_go();
         }
@@ -144,8 +144,8 @@ impl Crowd {
     pub fn ask(&mut self, client: &Client) -> Vec<String> {
         let mut wrong = Vec::new();
         for actor in self.actors.iter_mut().chain([&mut self.operator]) {
-            for person in &mut actor.people {
-                wrong.extend(person.ask(client));
+            for user in &mut actor.users {
+                wrong.extend(user.ask(client));
             }
         }
         wrong
@@ -184,32 +184,32 @@ impl AtWork {
 }
 
 impl Actor {
-    fn new(label: String, dice: Dice) -> Self {
-        Self { label, dice, people: Vec::new(), gone: Vec::new(), made: 0 }
+    fn new(label: String, rng: Rng) -> Self {
+        Self { label, rng, users: Vec::new(), gone: Vec::new(), made: 0 }
     }
 
     /// Moves users whose accounts are deleted to `gone`.
     fn let_go(&mut self) {
-        let is_gone = |person: &Person| !person.state.is_there && person.state.endings > 0;
-        let (gone, stay) = self.people.drain(..).partition(is_gone);
-        self.people = stay;
-        let gone: Vec<Person> = gone;
+        let is_gone = |user: &User| !user.state.is_there && user.state.endings > 0;
+        let (gone, stay) = self.users.drain(..).partition(is_gone);
+        self.users = stay;
+        let gone: Vec<User> = gone;
         self.gone.extend(gone);
-        while self.people.len() < EACH {
+        while self.users.len() < EACH {
             self.made += 1;
-            self.people.push(Person::new(format!("{}n{}", self.label, self.made)));
+            self.users.push(User::new(format!("{}n{}", self.label, self.made)));
         }
     }
 
     fn act(&mut self, client: &Client, pace: Duration, stop: &AtomicBool, tally: &Tally) {
         while !stop.load(Ordering::SeqCst) {
             self.let_go();
-            let n = self.dice.below(EACH);
-            if self.people[n].pending.is_some() {
+            let n = self.rng.below(EACH);
+            if self.users[n].pending.is_some() {
                 continue;
             }
-            let deed = self.people[n].wish(&mut self.dice);
-            if !self.people[n].ask_for(deed, client, tally) {
+            let operation = self.users[n].wish(&mut self.rng);
+            if !self.users[n].ask_for(operation, client, tally) {
                 return;
             }
             thread::sleep(pace);
@@ -225,98 +225,106 @@ impl Actor {
     ) {
         while !stop.load(Ordering::SeqCst) {
             self.let_go();
-            let n = self.dice.below(EACH);
-            let person = &mut self.people[n];
-            if person.pending.is_some() {
+            let n = self.rng.below(EACH);
+            let user = &mut self.users[n];
+            if user.pending.is_some() {
                 thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            let is_home = person.state.is_there && !person.state.live.is_empty();
-            if !is_home && !person.state.is_disabled {
-                let deed = if person.state.is_there { Deed::LogIn } else { Deed::Register };
-                if !person.ask_for(deed, client, tally) {
+            let is_home = user.state.is_there && !user.state.live.is_empty();
+            if !is_home && !user.state.is_disabled {
+                let operation =
+                    if user.state.is_there { Operation::LogIn } else { Operation::Register };
+                if !user.ask_for(operation, client, tally) {
                     return;
                 }
                 continue;
             }
-            let deed = match self.dice.below(10) {
-                _ if person.state.is_disabled => Deed::Enable,
-                0..4 => Deed::Disable,
-                4..7 => Deed::Reset { to: person.next_password() },
-                7..9 => Deed::RevokeAll,
-                _ => Deed::Delete,
+            let operation = match self.rng.below(10) {
+                _ if user.state.is_disabled => Operation::Enable,
+                0..4 => Operation::Disable,
+                4..7 => Operation::Reset { to: user.next_password() },
+                7..9 => Operation::RevokeAll,
+                _ => Operation::Delete,
             };
-            person.command(deed, folder, tally, command);
+            user.command(operation, folder, tally, command);
         }
     }
 }
 
-impl Person {
+impl User {
     /// Picks an operation that is possible in the user's current state.
-    fn wish(&self, dice: &mut Dice) -> Deed {
+    fn wish(&self, rng: &mut Rng) -> Operation {
         if !self.state.is_there {
-            return Deed::Register;
+            return Operation::Register;
         }
         let live = &self.state.live;
-        let Some(by) = dice.one_of(live.keys()).cloned() else { return Deed::LogIn };
+        let Some(by) = rng.one_of(live.keys()).cloned() else { return Operation::LogIn };
         let other = || live.values().find(|ticket| ticket.digest != by && ticket.id.is_some());
-        match dice.below(100) {
-            _ if live.len() + self.state.unheard > MOST_SESSIONS => Deed::RevokeOthers { by },
-            0..40 => Deed::LogIn,
-            40..60 => Deed::LogOut { of: by },
+        match rng.below(100) {
+            _ if live.len() + self.state.unheard > MOST_SESSIONS => Operation::RevokeOthers { by },
+            0..40 => Operation::LogIn,
+            40..60 => Operation::LogOut { of: by },
             60..75 => match other() {
-                Some(other) => Deed::RevokeOne { of: other.digest.clone(), by },
-                None => Deed::LogIn,
+                Some(other) => Operation::RevokeOne { of: other.digest.clone(), by },
+                None => Operation::LogIn,
             },
-            75..85 => Deed::RevokeOthers { by },
-            85..95 => Deed::ChangePassword { by, to: self.next_password() },
-            _ => Deed::Close { by },
+            75..85 => Operation::RevokeOthers { by },
+            85..95 => Operation::ChangePassword { by, to: self.next_password() },
+            _ => Operation::Close { by },
         }
     }
 
     /// Sends an operation to the service and records the result; false if the service does not
     /// answer.
-    pub fn ask_for(&mut self, deed: Deed, client: &Client, tally: &Tally) -> bool {
+    pub fn ask_for(&mut self, operation: Operation, client: &Client, tally: &Tally) -> bool {
         let state = &self.state;
         let cookie = |of: &[u8]| state.live.get(of).map(|ticket| ticket.cookie.as_str());
         let password = &state.password;
         let (name, json) = (&self.name, |value| Some(value));
-        let (answer, good) = match &deed {
-            Deed::Register => (client.register(name, password), 201),
-            Deed::LogIn => (client.log_in(name, password), 200),
-            Deed::LogOut { of } => (client.call(("POST", "/logout"), cookie(of), None), 204),
-            Deed::RevokeOne { by, of } => {
+        let (answer, good) = match &operation {
+            Operation::Register => (client.register(name, password), 201),
+            Operation::LogIn => (client.log_in(name, password), 200),
+            Operation::LogOut { of } => (client.call(("POST", "/logout"), cookie(of), None), 204),
+            Operation::RevokeOne { by, of } => {
                 let path = format!("/sessions/{}", state.live[of].id.as_ref().unwrap());
                 (client.call(("DELETE", &path), cookie(by), None), 204)
             }
-            Deed::RevokeOthers { by } => {
+            Operation::RevokeOthers { by } => {
                 (client.call(("DELETE", "/sessions"), cookie(by), None), 200)
             }
-            Deed::ChangePassword { by, to } => {
+            Operation::ChangePassword { by, to } => {
                 let body = serde_json::json!({ "current_password": password, "new_password": to });
                 (client.call(("PUT", "/me/password"), cookie(by), json(body)), 204)
             }
-            Deed::Close { by } => {
+            Operation::Close { by } => {
                 let body = serde_json::json!({ "current_password": password });
                 (client.call(("POST", "/me/close"), cookie(by), json(body)), 204)
             }
-            Deed::Disable | Deed::Enable | Deed::Reset { .. } | Deed::RevokeAll | Deed::Delete => {
+            Operation::Disable
+            | Operation::Enable
+            | Operation::Reset { .. }
+            | Operation::RevokeAll
+            | Operation::Delete => {
                 unreachable!("the operator's")
             }
         };
         let Some(answer) = answer else {
             Tally::count(&tally.unanswered);
-            self.pending = Some(deed);
+            self.pending = Some(operation);
             return false;
         };
         if answer.status == good {
             Tally::count(&tally.acknowledged);
-            if deed == Deed::Register {
+            if operation == Operation::Register {
                 self.state.account = Some(answer.json()["id"].as_str().unwrap().to_owned());
             }
-            let gives = matches!(deed, Deed::Register | Deed::LogIn | Deed::ChangePassword { .. });
+            let gives = matches!(
+                operation,
+                Operation::Register | Operation::LogIn | Operation::ChangePassword { .. }
+            );
             let ticket = gives.then(|| Ticket::of(&answer));
-            self.did(deed, ticket, answer.request_id);
+            self.did(operation, ticket, answer.request_id);
         } else if answer.status == 429 {
             Tally::count(&tally.throttled);
         } else if answer.is_unavailable() && answer.json()["code"] == "overloaded" {
@@ -327,9 +335,13 @@ impl Person {
                 Tally::count(&tally.unavailable);
             } else {
                 let said = (answer.status, &answer.body);
-                tally.wrong.lock().unwrap().push(format!("{name}: {deed:?} answered {said:?}"));
+                tally
+                    .wrong
+                    .lock()
+                    .unwrap()
+                    .push(format!("{name}: {operation:?} answered {said:?}"));
             }
-            self.pending = Some(deed);
+            self.pending = Some(operation);
         }
         true
     }
@@ -337,19 +349,19 @@ impl Person {
     /// Runs the operation as an operator's command.
     fn command(
         &mut self,
-        deed: Deed,
+        operation: Operation,
         folder: &Path,
         tally: &Tally,
         running: &Mutex<Option<Child>>,
     ) {
         let name = self.name.as_str();
-        let (arguments, input) = match &deed {
-            Deed::Disable => (vec!["user", "disable", name], ""),
-            Deed::Enable => (vec!["user", "enable", name], ""),
-            Deed::Reset { to } => (vec!["user", "passwd", name], to.as_str()),
-            Deed::RevokeAll => (vec!["session", "revoke", name, "--all"], ""),
-            Deed::Delete => (vec!["user", "delete", "--yes", name], ""),
-            _ => unreachable!("people's own"),
+        let (arguments, input) = match &operation {
+            Operation::Disable => (vec!["user", "disable", name], ""),
+            Operation::Enable => (vec!["user", "enable", name], ""),
+            Operation::Reset { to } => (vec!["user", "passwd", name], to.as_str()),
+            Operation::RevokeAll => (vec!["session", "revoke", name, "--all"], ""),
+            Operation::Delete => (vec!["user", "delete", "--yes", name], ""),
+            _ => unreachable!("users's own"),
         };
         let mut command = cloakroom(folder, &arguments);
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -367,10 +379,10 @@ impl Person {
         *running.lock().unwrap() = None;
         if code == Some(0) {
             Tally::count(&tally.acknowledged);
-            self.did(deed, None, String::new());
+            self.did(operation, None, String::new());
         } else {
             Tally::count(&tally.unanswered);
-            self.pending = Some(deed);
+            self.pending = Some(operation);
         }
     }
 
@@ -395,7 +407,7 @@ impl Person {
                 return wrong;
             }
             let tally = Tally::default();
-            self.ask_for(Deed::LogIn, client, &tally);
+            self.ask_for(Operation::LogIn, client, &tally);
             if Tally::of(&tally.acknowledged) + Tally::of(&tally.throttled) != 1 {
                 wrong.push(format!("{}: the password is not good: {tally:?}", self.name));
             }

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
-use super::people::{Deed, Person};
+use super::model::{Operation, User};
+use super::rng::Rng;
 use super::rows;
 use super::service::{Service, copy, free_place, program};
 
@@ -58,11 +58,11 @@ fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used
     let data = disk.path().join("cloakroom-data");
     let service = Service::start(disk.path());
     let client = service.client();
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let beside = client.register("beside", PASSWORD).unwrap();
     let cookie = beside.cookie.expect("whoever registers is signed in");
 
-    let mut crowd = Crowd::new(4, disk.path(), &mut dice);
+    let mut crowd = Crowd::new(4, disk.path(), &mut rng);
     let at_work = crowd.start(&[&service.at]);
     at_work.wait_for(60, Duration::from_secs(10));
     let ballast = disk.path().join("ballast");
@@ -103,9 +103,9 @@ fn r_06_and_sta_07_a_full_disk_refuses_writes_at_once_lets_people_in_and_is_used
 
     fs::remove_file(&ballast).unwrap();
     let freed = Instant::now();
-    let mut fresh = Person::new("fresh".to_owned());
+    let mut fresh = User::new("fresh".to_owned());
     while !fresh.state.is_there {
-        fresh.ask_for(Deed::Register, &client, &crowd.tally);
+        fresh.ask_for(Operation::Register, &client, &crowd.tally);
         fresh.pending = None; // it was refused, so it is sent again
         assert!(freed.elapsed() < RECOVERED, "it does not recover");
     }

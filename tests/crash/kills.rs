@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
+use super::rng::Rng;
 use super::service::{Service, copy};
 use super::{asked, rows};
 
@@ -23,22 +23,22 @@ const START: usize = 60;
 fn r_01_killed_at_any_time_it_loses_nothing_and_does_nothing_by_halves() {
     let folder = tempfile::tempdir().unwrap();
     let (data, aside) = (folder.path().join("cloakroom-data"), folder.path().join("aside"));
-    let mut dice = Dice::new();
-    let mut crowd = Crowd::new(CLIENTS, folder.path(), &mut dice);
+    let mut rng = Rng::new();
+    let mut crowd = Crowd::new(CLIENTS, folder.path(), &mut rng);
     let (mut back, mut wrong) = (Vec::new(), Vec::new());
     let mut service = Service::start(folder.path());
     let kills = asked("KILLS", 50);
     for kill in 0..kills {
         let at_work = crowd.start(&[&service.at]);
-        at_work.wait_for(dice.below(WRITES), LONGEST);
-        std::thread::sleep(Duration::from_millis(dice.below(LONGER) as u64));
+        at_work.wait_for(rng.below(WRITES), LONGEST);
+        std::thread::sleep(Duration::from_millis(rng.below(LONGER) as u64));
         service.kill();
-        if dice.below(2) == 0 {
+        if rng.below(2) == 0 {
             at_work.kill_the_command();
         }
         crowd = at_work.stop();
-        if dice.below(5) == 0 {
-            let after = Duration::from_millis(dice.below(START) as u64);
+        if rng.below(5) == 0 {
+            let after = Duration::from_millis(rng.below(START) as u64);
             let was_killed = Service::start_and_kill(folder.path(), after);
             assert!(was_killed, "a start is killed, and does not fail");
         }
@@ -51,9 +51,9 @@ fn r_01_killed_at_any_time_it_loses_nothing_and_does_nothing_by_halves() {
         let began = Instant::now();
         service = Service::start(folder.path());
         let client = service.client();
-        let live = crowd.people().find_map(|person| {
-            person.state.live.values().next().map(|ticket| ticket.cookie.clone())
-        });
+        let live = crowd
+            .users()
+            .find_map(|user| user.state.live.values().next().map(|ticket| ticket.cookie.clone()));
         let first = match live {
             Some(cookie) => client.private(&cookie),
             None => client.get("/readyz", None).map(|answer| answer.status),

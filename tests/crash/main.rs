@@ -3,24 +3,24 @@
 //! those that need strace or root, are run by `tests/e2e/crash`.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
+#![allow(clippy::cast_precision_loss, reason = "figures are for users")]
 
 mod backups;
 mod crowd;
-mod dice;
 mod full;
+mod io_trace;
 mod kills;
 mod many;
 mod migrations;
-mod people;
+mod model;
 mod power;
+mod rng;
 mod rows;
 mod secrets;
 mod service;
 mod soak;
 mod states;
 mod sweep;
-mod tape;
 
 /// A number from the environment, for longer runs.
 fn asked(name: &str, usual: u64) -> u64 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-use super::people::{Deed, Person};
+use super::model::{Operation, User};
 use super::rows::block;
 use super::service::Service;
 
@@ -43,8 +43,8 @@ fn r_17_many_rows_hold_up_neither_the_start_nor_who_reads_while_they_are_cleared
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cloakroom-data/cloakroom.db");
     let mut service = Service::start(folder.path());
-    let mut ann = Person::new("ann".to_owned());
-    ann.ask_for(Deed::Register, &service.client(), &super::crowd::Tally::default());
+    let mut ann = User::new("ann".to_owned());
+    ann.ask_for(Operation::Register, &service.client(), &super::crowd::Tally::default());
     let cookie = ann.state.live.values().next().unwrap().cookie.clone();
     service.kill();
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
@@ -69,8 +69,8 @@ fn r_17_many_rows_hold_up_neither_the_start_nor_who_reads_while_they_are_cleared
     assert_eq!(service.client().get("/readyz", None).unwrap().status, 200);
     let ready = began.elapsed();
     assert_eq!(service.client().private(&cookie), Some(200));
-    let mut first = Person::new("first".to_owned());
-    first.ask_for(Deed::Register, &service.client(), &super::crowd::Tally::default());
+    let mut first = User::new("first".to_owned());
+    first.ask_for(Operation::Register, &service.client(), &super::crowd::Tally::default());
     assert!(first.state.is_there);
     service.kill();
 

@@ -8,7 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-use super::dice::Dice;
+use super::rng::Rng;
 use super::rows::block;
 use super::service::{cloakroom, copy};
 
@@ -90,7 +90,7 @@ fn r_11_and_sta_10_a_migration_that_is_killed_is_done_or_not_and_then_goes_on() 
     let made = tempfile::tempdir().unwrap();
     let old_file = made.path().join("cloakroom.db");
     old(&old_file, users);
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let (mut whole, mut steps) = (Duration::ZERO, Vec::new());
     // the first run is not killed: it measures how long a migration takes
     for kill in 0..=kills {
@@ -100,7 +100,7 @@ fn r_11_and_sta_10_a_migration_that_is_killed_is_done_or_not_and_then_goes_on() 
         let began = Instant::now();
         let mut migration = cloakroom(folder.path(), &["migrate"]).spawn().unwrap();
         if kill > 0 {
-            std::thread::sleep(whole.mul_f64(dice.below(1000) as f64 / 1000.0));
+            std::thread::sleep(whole.mul_f64(rng.below(1000) as f64 / 1000.0));
             let _ = migration.kill(); // it may have ended already
             migration.wait().unwrap();
             steps.push(compared(&copy(&data, &folder.path().join("aside")), &old_file).len());

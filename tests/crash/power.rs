@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
-use super::people::Life;
+use super::io_trace::{self, Disk, Event, Unsynced};
+use super::model::History;
+use super::rng::Rng;
 use super::rows;
 use super::service::{Service, program};
-use super::tape::{self, Disk, Event, Unsynced};
 
 const CLIENTS: usize = 8;
 /// Limit for the recording.
@@ -19,16 +19,17 @@ const LONGEST: Duration = Duration::from_mins(30);
 const STARTS: usize = 10;
 
 /// Returns what is wrong with the database that a power cut left in this folder.
-fn wrong(left: &Path, lives: &[Life], acknowledged: &[usize]) -> Vec<String> {
-    let is_new = acknowledged.iter().all(|deeds| *deeds == 0);
+fn wrong(left: &Path, histories: &[History], acknowledged: &[usize]) -> Vec<String> {
+    let is_new = acknowledged.iter().all(|operations| *operations == 0);
     let file = left.join("cloakroom.db");
     if is_new && !file.exists() {
         return Vec::new();
     }
     match rows::read(&file) {
         Ok(rows) => {
-            let all = lives.iter().zip(acknowledged);
-            all.filter_map(|(life, deeds)| life.stands(*deeds, &rows).err()).collect()
+            let all = histories.iter().zip(acknowledged);
+            all.filter_map(|(history, operations)| history.stands(*operations, &rows).err())
+                .collect()
         }
         // some of the migrations have not run yet, and run at the next start
         Err(error) if is_new && error.contains("no such ") => Vec::new(),
@@ -44,9 +45,9 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let (data, trace) = (folder.join("cloakroom-data"), folder.join("trace"));
-    let mut dice = Dice::new();
-    let mut crowd = Crowd::without_operator(CLIENTS, &folder, &mut dice);
-    let mut service = Service::started_by(&folder, tape::recorded(&trace)).unwrap();
+    let mut rng = Rng::new();
+    let mut crowd = Crowd::without_operator(CLIENTS, &folder, &mut rng);
+    let mut service = Service::started_by(&folder, io_trace::recorded(&trace)).unwrap();
     let at_work = crowd.start(&[&service.at]);
     at_work.wait_for(writes, LONGEST);
     service.kill();
@@ -55,13 +56,13 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
     assert!(crowd.tally.wrong.lock().unwrap().is_empty(), "{:?}", crowd.tally);
 
     // which user's operation each answer acknowledges
-    let events = tape::read(&trace, &data);
-    let (mut lives, mut answers) = (Vec::new(), HashMap::new());
-    for person in crowd.people() {
-        for done in &person.done {
-            answers.insert(done.request_id.clone(), lives.len());
+    let events = io_trace::read(&trace, &data);
+    let (mut histories, mut answers) = (Vec::new(), HashMap::new());
+    for user in crowd.users() {
+        for done in &user.done {
+            answers.insert(done.request_id.clone(), histories.len());
         }
-        lives.push(Life::of(person));
+        histories.push(History::of(user));
     }
     let syncs = events.iter().filter(|event| matches!(event, Event::Sync { .. })).count();
     let changes = events.iter().filter(|event| matches!(event, Event::Write { .. })).count();
@@ -77,7 +78,7 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
     );
 
     let left = tempfile::Builder::new().tempdir_in(fast()).unwrap();
-    let (mut disk, mut acknowledged) = (Disk::default(), vec![0; lives.len()]);
+    let (mut disk, mut acknowledged) = (Disk::default(), vec![0; histories.len()]);
     let (mut proved, mut made, mut started) = (0, [0, 0], 0);
     let mut lost = Vec::new();
     let every = (events.len() / cuts).max(1);
@@ -88,8 +89,8 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
         {
             // it is on the disk before the first byte of the answer is sent
             acknowledged[*who] += 1;
-            disk.cut(left.path(), Unsynced::Dropped, &mut dice);
-            let missing = wrong(left.path(), &lives, &acknowledged);
+            disk.simulate_power_cut(left.path(), Unsynced::Dropped, &mut rng);
+            let missing = wrong(left.path(), &histories, &acknowledged);
             proved += usize::from(missing.is_empty());
             lost.extend(missing.into_iter().map(|what| format!("R-02, event {n}: {what}")));
         }
@@ -97,13 +98,17 @@ fn r_02_and_r_03_what_is_acknowledged_survives_a_cut_of_power_at_any_time() {
             let kind = (n / every) % 2;
             let unsynced = [Unsynced::Dropped, Unsynced::AnyOfIt][kind];
             made[kind] += 1;
-            disk.cut(left.path(), unsynced, &mut dice);
-            let missing = wrong(left.path(), &lives, &acknowledged);
+            disk.simulate_power_cut(left.path(), unsynced, &mut rng);
+            let missing = wrong(left.path(), &histories, &acknowledged);
             lost.extend(missing.into_iter().map(|what| format!("R-03, event {n}: {what}")));
         }
         if n * STARTS / events.len() > started {
             started += 1;
-            disk.cut(&left.path().join("cloakroom-data"), Unsynced::AnyOfIt, &mut dice);
+            disk.simulate_power_cut(
+                &left.path().join("cloakroom-data"),
+                Unsynced::AnyOfIt,
+                &mut rng,
+            );
             super::sweep::copy_folder(&data.join("keys"), &left.path().join("cloakroom-data/keys"));
             let start = Service::started_by(left.path(), std::process::Command::new(program()));
             if let Err(code) = start {

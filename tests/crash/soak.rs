@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
+use super::rng::Rng;
 use super::rows::{self, block};
 use super::service::{Service, copy};
 
@@ -75,8 +75,8 @@ fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("cloakroom-data");
     let mut service = Service::start(folder.path());
-    let mut dice = Dice::new();
-    let mut crowd = Crowd::without_operator(CLIENTS, folder.path(), &mut dice);
+    let mut rng = Rng::new();
+    let mut crowd = Crowd::without_operator(CLIENTS, folder.path(), &mut rng);
     crowd.pace = PACE;
     let began = Instant::now();
     let (crowd, first, mut at_work_kib) = work_and_rest(&service, crowd, time / 2);

@@ -9,8 +9,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::crowd::{Crowd, Tally};
-use super::dice::Dice;
-use super::people::{Deed, Person};
+use super::model::{Operation, User};
+use super::rng::Rng;
 use super::rows;
 use super::service::{Client, Service, copy};
 
@@ -35,7 +35,7 @@ fn within(most: Duration, is_so: impl Fn() -> bool) -> Duration {
 struct Scene {
     folder: tempfile::TempDir,
     service: Service,
-    ann: Person,
+    ann: User,
     tally: Tally,
 }
 
@@ -44,17 +44,17 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let service = Service::start(folder.path());
         let mut scene =
-            Self { folder, service, ann: Person::new("ann".to_owned()), tally: Tally::default() };
-        scene.ask_for(Deed::Register);
+            Self { folder, service, ann: User::new("ann".to_owned()), tally: Tally::default() };
+        scene.ask_for(Operation::Register);
         for _ in 0..3 {
-            scene.ask_for(Deed::LogIn);
+            scene.ask_for(Operation::LogIn);
         }
         assert_eq!(Tally::of(&scene.tally.acknowledged), 4);
         scene
     }
 
-    fn ask_for(&mut self, deed: Deed) {
-        self.ann.ask_for(deed, &self.service.client(), &self.tally);
+    fn ask_for(&mut self, operation: Operation) {
+        self.ann.ask_for(operation, &self.service.client(), &self.tally);
     }
 
     /// Changes the database as another program would.
@@ -95,7 +95,7 @@ impl Scene {
     /// refused.
     fn refuses_all(&self, what: &str) {
         let client = self.client();
-        let stranger = Person::new(format!("stranger{}", what.len()));
+        let stranger = User::new(format!("stranger{}", what.len()));
         let began = Instant::now();
         let first = client.register(&stranger.name, &stranger.state.password).unwrap();
         assert!(first.is_unavailable(), "{what}: {first:?}");
@@ -222,7 +222,7 @@ fn whoever_asks_sqlite_to_shorten_its_files_holds_nobody_up() {
     scene.sql("pragma wal_checkpoint(truncate)");
     assert!(size(&scene) < before);
     assert!(scene.is_at_home());
-    scene.ask_for(Deed::LogIn);
+    scene.ask_for(Operation::LogIn);
     scene.has_lost_nothing();
 }
 
@@ -265,13 +265,13 @@ fn sta_09_a_corrupt_database_is_refused_at_start_and_left_as_it_is() {
 fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
     let folder = tempfile::tempdir().unwrap();
     let (data, aside) = (folder.path().join("cloakroom-data"), folder.path().join("aside"));
-    let mut dice = Dice::new();
-    let mut crowd = Crowd::new(8, folder.path(), &mut dice);
+    let mut rng = Rng::new();
+    let mut crowd = Crowd::new(8, folder.path(), &mut rng);
     for _ in 0..super::asked("ROUNDS", 8) {
         let mut two = [Service::start(folder.path()), Service::start(folder.path())];
         let at_work = crowd.start(&[&two[0].at, &two[1].at]);
         at_work.wait_for(40, Duration::from_secs(5));
-        let first = dice.below(2);
+        let first = rng.below(2);
         two[first].kill();
         at_work.wait_for(10, Duration::from_secs(1));
         two[1 - first].kill();
@@ -280,11 +280,11 @@ fn sta_13_two_services_on_one_file_lose_nothing_and_know_each_others_endings() {
         wrong.append(&mut crowd.tally.wrong.lock().unwrap());
         let two = [Service::start(folder.path()), Service::start(folder.path())];
         // a session that is ended at one process is refused by the other within a second
-        for person in crowd.actors.iter_mut().flat_map(|actor| &mut actor.people).take(5) {
+        for user in crowd.actors.iter_mut().flat_map(|actor| &mut actor.users).take(5) {
             let [one, other] = [0, 1].map(|n| two[n].client());
-            let Some(ticket) = person.state.live.values().next().cloned() else { continue };
+            let Some(ticket) = user.state.live.values().next().cloned() else { continue };
             assert_eq!(other.private(&ticket.cookie), Some(200));
-            person.ask_for(Deed::LogOut { of: ticket.digest }, &one, &crowd.tally);
+            user.ask_for(Operation::LogOut { of: ticket.digest }, &one, &crowd.tally);
             within(Duration::from_secs(1), || other.private(&ticket.cookie) == Some(403));
         }
         wrong.extend(crowd.ask(&two[1].client()));

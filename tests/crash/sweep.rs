@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::crowd::Tally;
-use super::dice::Dice;
-use super::people::{Deed, Person};
+use super::model::{Operation, User};
+use super::rng::Rng;
 use super::rows;
 use super::service::{Service, copy, program};
 
@@ -43,12 +43,12 @@ struct Run {
 }
 
 /// A folder with the data of a few users.
-fn made() -> (tempfile::TempDir, Vec<Person>) {
+fn made() -> (tempfile::TempDir, Vec<User>) {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path());
-    let mut ann = Person::new("ann".to_owned());
-    for deed in [Deed::Register, Deed::LogIn, Deed::LogIn] {
-        ann.ask_for(deed, &service.client(), &Tally::default());
+    let mut ann = User::new("ann".to_owned());
+    for operation in [Operation::Register, Operation::LogIn, Operation::LogIn] {
+        ann.ask_for(operation, &service.client(), &Tally::default());
     }
     assert_eq!(ann.state.live.len(), 3);
     service.kill();
@@ -70,7 +70,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// Starts the service with the n-th of these calls failing, sends many writes, kills it and starts
 /// it again.
-fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64) -> Run {
+fn run(made: &(tempfile::TempDir, Vec<User>), call: &str, error: &str, n: u64) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     copy_folder(&made.0.path().join("cloakroom-data"), &folder.join("cloakroom-data"));
@@ -80,13 +80,13 @@ fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64)
     strace.args(["-D", "-f", "-qq", "-y", "--seccomp-bpf", "-o"]).arg(folder.join("trace"));
     strace.arg("-e").arg(format!("trace={call}"));
     strace.arg("-e").arg(format!("inject={call}:error={error}:when={n}")).arg(program());
-    let mut people = made.1.clone();
+    let mut users = made.1.clone();
     let tally = Tally::default();
     let began = Instant::now();
     match Service::started_by(folder, strace) {
         Ok(mut service) => {
             run.is_started = true;
-            let slowest = busy(&service, &mut people, &tally);
+            let slowest = busy(&service, &mut users, &tally);
             if slowest > PATIENCE {
                 run.wrong.push(format!("somebody waited {slowest:?}"));
             }
@@ -111,13 +111,13 @@ fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64)
     run.wrong.append(&mut tally.wrong.lock().unwrap());
     let aside = copy(&folder.join("cloakroom-data"), &folder.join("aside"));
     match rows::read(&aside) {
-        Ok(rows) => run.wrong.extend(people.iter_mut().filter_map(|one| one.settle(&rows).err())),
+        Ok(rows) => run.wrong.extend(users.iter_mut().filter_map(|one| one.settle(&rows).err())),
         Err(error) => run.wrong.push(error),
     }
     match Service::started_by(folder, Command::new(program())) {
         Ok(service) => {
             let client = service.client();
-            run.wrong.extend(people.iter_mut().flat_map(|person| person.ask(&client)));
+            run.wrong.extend(users.iter_mut().flat_map(|user| user.ask(&client)));
         }
         Err(code) => run.wrong.push(format!("the next start ends with {code:?}")),
     }
@@ -130,30 +130,30 @@ fn run(made: &(tempfile::TempDir, Vec<Person>), call: &str, error: &str, n: u64)
 }
 
 /// Sends every kind of write several times, and returns the longest time to an answer.
-fn busy(service: &Service, people: &mut Vec<Person>, tally: &Tally) -> Duration {
+fn busy(service: &Service, users: &mut Vec<User>, tally: &Tally) -> Duration {
     let client = service.client();
     let mut slowest = Duration::ZERO;
     for n in 0..6 {
-        let mut person = Person::new(format!("user{n}"));
+        let mut user = User::new(format!("user{n}"));
         for step in 0..8 {
-            let live: Vec<_> = person.state.live.keys().cloned().collect();
-            let deed = match (step, live.first().cloned()) {
-                (0, _) => Deed::Register,
-                (1 | 2 | 5, _) => Deed::LogIn,
-                (3, Some(of)) => Deed::LogOut { of },
-                (4, Some(by)) => Deed::ChangePassword { by, to: person.next_password() },
-                (6, Some(by)) => Deed::RevokeOthers { by },
-                (7, Some(by)) if n % 2 == 0 => Deed::Close { by },
+            let live: Vec<_> = user.state.live.keys().cloned().collect();
+            let operation = match (step, live.first().cloned()) {
+                (0, _) => Operation::Register,
+                (1 | 2 | 5, _) => Operation::LogIn,
+                (3, Some(of)) => Operation::LogOut { of },
+                (4, Some(by)) => Operation::ChangePassword { by, to: user.next_password() },
+                (6, Some(by)) => Operation::RevokeOthers { by },
+                (7, Some(by)) if n % 2 == 0 => Operation::Close { by },
                 _ => continue,
             };
             let asked = Instant::now();
-            let is_answered = person.ask_for(deed, &client, tally);
+            let is_answered = user.ask_for(operation, &client, tally);
             slowest = slowest.max(asked.elapsed());
-            if !is_answered || person.pending.is_some() {
+            if !is_answered || user.pending.is_some() {
                 break;
             }
         }
-        people.push(person);
+        users.push(user);
     }
     slowest
 }
@@ -178,7 +178,7 @@ fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
     let made = made();
     let all = std::env::var_os("SWEEP").is_some();
     let named = std::env::var("CALL").ok();
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let mut chosen = Vec::new();
     for (call, usual) in CALLS {
         if named.as_deref().is_some_and(|named| named != call) {
@@ -188,7 +188,7 @@ fn r_07_and_sta_07_whichever_call_fails_nothing_is_lost_and_nobody_waits() {
             if all {
                 chosen.extend((1..=MOST).map(|n| (call, error, n)));
             } else if usual > 0 {
-                chosen.push((call, error, 1 + dice.below(usual) as u64));
+                chosen.push((call, error, 1 + rng.below(usual) as u64));
             }
         }
     }

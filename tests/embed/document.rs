@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, ContactObject, Object, OpenApi, Tags};
 use serde_json::{Value, json};
 
-use crate::house::{Client, House};
+use crate::app::{Client, TestApp};
 
 /// A film.
 #[derive(Object)]
@@ -58,8 +58,8 @@ impl Cinema {
 }
 
 async fn document() -> Value {
-    let house = House::new().await;
-    let mount = house.cloakroom.mount(Cinema, "Cinema", "2.1.0").description("What is on.");
+    let app = TestApp::new().await;
+    let mount = app.cloakroom.mount(Cinema, "Cinema", "2.1.0").description("What is on.");
     let mount = mount.contact(ContactObject::new().name("The box office"));
     let mounted = mount.endpoint().unwrap();
     let served = Client::of(&mounted).get("/openapi.json").await;
@@ -102,8 +102,8 @@ impl Greetings {
 
 #[tokio::test]
 async fn operations_without_a_tag_are_in_a_group_called_like_the_service() {
-    let house = House::new().await;
-    let mounted = house.cloakroom.mount(Greetings, "Greetings", "1.0").endpoint().unwrap();
+    let app = TestApp::new().await;
+    let mounted = app.cloakroom.mount(Greetings, "Greetings", "1.0").endpoint().unwrap();
     let document: Value = serde_json::from_str(mounted.document()).unwrap();
     assert_eq!(document["paths"]["/greeting"]["get"]["tags"], json!(["Greetings"]));
     let expected = json!({ "name": "Greetings", "description": "The operations of Greetings." });
@@ -142,8 +142,8 @@ async fn a_refusal_of_their_own_is_the_one_the_document_shows() {
     let document = document().await;
     let shown = &document["paths"]["/film"]["patch"]["responses"]["409"]["content"];
     let shown = &shown["application/problem+json"]["examples"]["sold_out"]["value"];
-    let house = House::new().await;
-    let mounted = house.cloakroom.mount(Cinema, "Cinema", "2.1.0").endpoint().unwrap();
+    let app = TestApp::new().await;
+    let mounted = app.cloakroom.mount(Cinema, "Cinema", "2.1.0").endpoint().unwrap();
     let film = json!({ "title": "Out 1", "minutes": 729 });
     let method = poem::http::Method::PATCH;
     let refused = Client::of(&mounted).send(method, "/film", Some(&film)).await;
@@ -155,12 +155,12 @@ async fn a_refusal_of_their_own_is_the_one_the_document_shows() {
 
 #[tokio::test]
 async fn pages_of_allowed_origins_may_use_their_methods() {
-    let house = House::with(cloakroom::config::Settings {
+    let app = TestApp::with(cloakroom::config::Settings {
         allowed_origins: Some("https://app.example.org".into()),
         ..Default::default()
     })
     .await;
-    let mounted = house.cloakroom.mount(Cinema, "Cinema", "2.1.0").endpoint().unwrap();
+    let mounted = app.cloakroom.mount(Cinema, "Cinema", "2.1.0").endpoint().unwrap();
     let request = poem::Request::builder()
         .method(poem::http::Method::OPTIONS)
         .uri_str("/film")

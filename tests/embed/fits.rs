@@ -6,11 +6,11 @@ use poem_openapi::auth::ApiKey;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{Object, OpenApi, SecurityScheme};
 
-use crate::house::House;
+use crate::app::TestApp;
 
 async fn said<T: OpenApi + 'static>(api: T) -> String {
-    let house = House::new().await;
-    house.cloakroom.mount(api, "Test", "1.0.0").endpoint().unwrap_err().to_string()
+    let app = TestApp::new().await;
+    app.cloakroom.mount(api, "Test", "1.0.0").endpoint().unwrap_err().to_string()
 }
 
 /// An `#[OpenApi]` impl with one operation.
@@ -59,18 +59,18 @@ async fn a_path_of_cloakrooms_is_refused() {
     ] {
         assert!(error.contains(path) && error.contains("Cloakroom's own"), "{error}");
     }
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let page = || poem::endpoint::make_sync(|_| "a page");
     for path in ["/login", "/docs", "/openapi.json", "/problems/:what"] {
-        let mount = house.cloakroom.mount((), "Test", "1.0.0").page(path, page());
+        let mount = app.cloakroom.mount((), "Test", "1.0.0").page(path, page());
         let error = mount.endpoint().unwrap_err().to_string();
         assert!(error.contains("Cloakroom's own"), "{path}: {error}");
     }
-    let mount = house.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/things", page());
+    let mount = app.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/things", page());
     assert!(mount.endpoint().is_err(), "an operation is there");
-    let mount = house.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/", page());
+    let mount = app.cloakroom.mount(ReadThings, "Test", "1.0.0").page("/", page());
     assert!(mount.endpoint().is_ok(), "but the first page is theirs");
-    let mount = house.cloakroom.mount((), "Test", "1.0.0").page("page", page());
+    let mount = app.cloakroom.mount((), "Test", "1.0.0").page("page", page());
     let error = mount.endpoint().unwrap_err().to_string();
     assert!(error.contains("it must begin with /"), "{error}");
 }
@@ -153,8 +153,8 @@ async fn a_security_scheme_of_another_name_stands_beside_it() {
         }
     }
 
-    let house = House::new().await;
-    let mounted = house.cloakroom.mount(Vault, "Test", "1.0.0").endpoint().unwrap();
+    let app = TestApp::new().await;
+    let mounted = app.cloakroom.mount(Vault, "Test", "1.0.0").endpoint().unwrap();
     let document: serde_json::Value = serde_json::from_str(mounted.document()).unwrap();
     let open = &document["paths"]["/vault"]["get"];
     assert_eq!(open["security"], serde_json::json!([{ "key": [] }]));
@@ -215,8 +215,8 @@ async fn att_17_12_two_types_of_session_data_with_one_name_are_refused() {
     for part in ["shop::Cart", "library::Cart", "are both called Cart", "rename"] {
         assert!(error.contains(part), "{error}");
     }
-    let house = House::new().await;
-    let mounted = house.cloakroom.mount((ReadCart, CountCart, ReadRenamed), "Test", "1.0.0");
+    let app = TestApp::new().await;
+    let mounted = app.cloakroom.mount((ReadCart, CountCart, ReadRenamed), "Test", "1.0.0");
     let mounted = mounted.endpoint().unwrap();
     let document: serde_json::Value = serde_json::from_str(mounted.document()).unwrap();
     let schemas = document["components"]["schemas"].as_object().unwrap();

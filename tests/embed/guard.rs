@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{Object, OpenApi, OpenApiService};
 use serde_json::{Value, json};
 
-use crate::house::{Client, House, mounted};
+use crate::app::{Client, TestApp, mounted};
 
 /// A greeting.
 #[derive(Object)]
@@ -30,15 +30,15 @@ impl Greetings {
     /// Greet any client
     #[oai(path = "/hello", method = "get", operation_id = "sayHello")]
     async fn hello(&self, who: MaybeSignedIn) -> PlainText<String> {
-        let name = who.signed_in().map_or("stranger", SignedIn::username);
+        let name = who.signed_in().map_or("anonymous", SignedIn::username);
         PlainText(format!("Hello {name}"))
     }
 }
 
 #[tokio::test]
 async fn who_is_signed_in_is_known_by_name_and_id() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Greetings);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Greetings);
     let ann = Client::signed_in(&mounted, "ann").await;
     let id = ann.get("/me").await.json()["id"].as_str().unwrap().to_owned();
     let greeting = ann.post("/greeting", &json!({ "words": "Good day" })).await;
@@ -48,29 +48,29 @@ async fn who_is_signed_in_is_known_by_name_and_id() {
 
 #[tokio::test]
 async fn the_guard_comes_before_the_body() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Greetings);
-    let stranger = Client::of(&mounted);
-    let refused = stranger.post("/greeting", &json!("nonsense")).await;
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Greetings);
+    let anonymous = Client::of(&mounted);
+    let refused = anonymous.post("/greeting", &json!("nonsense")).await;
     assert_eq!(refused.refusal(), (401, "not_authenticated".to_owned()));
     assert!(refused.headers.contains_key("www-authenticate"));
-    *stranger.cookie.lock().unwrap() = Some("session=forged".to_owned());
-    let refused = stranger.post("/greeting", &json!("nonsense")).await;
+    *anonymous.cookie.lock().unwrap() = Some("session=forged".to_owned());
+    let refused = anonymous.post("/greeting", &json!("nonsense")).await;
     assert_eq!(refused.refusal(), (403, "session_refused".to_owned()));
 }
 
 #[tokio::test]
 async fn a_cookie_of_another_application_is_none_and_that_of_an_ended_session_is_refused() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Greetings);
-    let stranger = Client::of(&mounted);
-    assert_eq!(stranger.get("/hello").await.text, "Hello stranger");
-    *stranger.cookie.lock().unwrap() = Some("session=forged".to_owned());
-    let answer = stranger.get("/hello").await;
-    assert_eq!(answer.text, "Hello stranger");
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Greetings);
+    let anonymous = Client::of(&mounted);
+    assert_eq!(anonymous.get("/hello").await.text, "Hello anonymous");
+    *anonymous.cookie.lock().unwrap() = Some("session=forged".to_owned());
+    let answer = anonymous.get("/hello").await;
+    assert_eq!(answer.text, "Hello anonymous");
     assert!(!answer.headers.contains_key("set-cookie"), "the cookie is not ours to delete");
-    *stranger.cookie.lock().unwrap() = Some("session=forged; session=planted".to_owned());
-    assert_eq!(stranger.get("/hello").await.refusal(), (403, "session_refused".to_owned()));
+    *anonymous.cookie.lock().unwrap() = Some("session=forged; session=planted".to_owned());
+    assert_eq!(anonymous.get("/hello").await.refusal(), (403, "session_refused".to_owned()));
 
     let ann = Client::signed_in(&mounted, "ann").await;
     let kept = ann.cookie.lock().unwrap().clone();
@@ -81,22 +81,22 @@ async fn a_cookie_of_another_application_is_none_and_that_of_an_ended_session_is
 
 #[tokio::test]
 async fn an_outage_of_the_database_makes_nobody_of_who_is_signed_in() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Greetings);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Greetings);
     // the service's cache does not have this session yet
     let ann = Client::signed_in(&mounted, "ann").await;
-    house.cloakroom.domain().store.close().await;
+    app.cloakroom.domain().store.close().await;
     let refused = ann.get("/hello").await;
     assert_eq!(refused.refusal(), (503, "unavailable".to_owned()));
     assert!(!refused.headers.contains_key("set-cookie"));
-    assert_eq!(Client::of(&mounted).get("/hello").await.text, "Hello stranger");
+    assert_eq!(Client::of(&mounted).get("/hello").await.text, "Hello anonymous");
 }
 
 #[tokio::test]
 async fn the_document_says_what_the_guards_answer() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let document: Value =
-        serde_json::from_str(mounted(&house.cloakroom, Greetings).document()).unwrap();
+        serde_json::from_str(mounted(&app.cloakroom, Greetings).document()).unwrap();
     let greet = &document["paths"]["/greeting"]["post"];
     assert_eq!(greet["security"], json!([{ "session": [] }]));
     let statuses: Vec<&String> = greet["responses"].as_object().unwrap().keys().collect();
@@ -112,8 +112,8 @@ async fn the_document_says_what_the_guards_answer() {
 
 #[tokio::test]
 async fn the_scheme_is_called_as_its_owner_likes() {
-    let house = House::new().await;
-    let mount = house.cloakroom.mount(Greetings, "Greetings", "1.0.0");
+    let app = TestApp::new().await;
+    let mount = app.cloakroom.mount(Greetings, "Greetings", "1.0.0");
     let mounted = mount.scheme("greetingsSession").endpoint().unwrap();
     let document: Value = serde_json::from_str(mounted.document()).unwrap();
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
@@ -133,8 +133,8 @@ async fn a_page_asks_who_it_is_as_an_operation_does() {
     async fn page(request: &Request) -> poem::Result<String> {
         Ok(SignedIn::of(request).await?.username().to_owned())
     }
-    let house = House::new().await;
-    let mount = house.cloakroom.mount((), "Pages", "1.0.0").page("/who", page);
+    let app = TestApp::new().await;
+    let mount = app.cloakroom.mount((), "Pages", "1.0.0").page("/who", page);
     let mounted = mount.endpoint().unwrap();
     let ann = Client::signed_in(&mounted, "ann").await;
     assert_eq!(ann.get("/who").await.text, "ann");
@@ -152,14 +152,14 @@ async fn a_service_stands_in_a_route_of_its_owner() {
             .nest("/", mounted)
             .map_to_response()
     }
-    let house = House::new().await;
-    let route = nested(&house.cloakroom).await;
+    let app = TestApp::new().await;
+    let route = nested(&app.cloakroom).await;
     let ask = async |path: &str| {
         let request = Request::builder().uri_str(path).header("Host", "localhost").finish();
         route.get_response(request).await
     };
     assert_eq!(ask("/elsewhere").await.status(), StatusCode::OK);
-    assert_eq!(ask("/hello").await.into_body().into_string().await.unwrap(), "Hello stranger");
+    assert_eq!(ask("/hello").await.into_body().into_string().await.unwrap(), "Hello anonymous");
     assert_eq!(ask("/me").await.status(), StatusCode::UNAUTHORIZED);
 }
 

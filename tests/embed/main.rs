@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod app;
 mod document;
 mod fits;
 mod guard;
-mod house;
 mod refusals;
 mod session_data;
 #[path = "../support/mod.rs"]

@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::json;
 
-use crate::house::{Client, House, mounted};
+use crate::app::{Client, TestApp, mounted};
 
 /// A colour.
 #[derive(Object)]
@@ -61,8 +61,8 @@ fn put(path: &str, kind: &str, body: &str) -> Request {
 
 #[tokio::test]
 async fn what_poem_openapi_cannot_read_is_a_problem_that_names_the_field() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Colours);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Colours);
     let client = Client::of(&mounted);
     let (path, json) = ("/colours/1?deep=true", "application/json");
     let good = r#"{"name": "red", "amount": 1}"#;
@@ -96,8 +96,8 @@ async fn what_poem_openapi_cannot_read_is_a_problem_that_names_the_field() {
 
 #[tokio::test]
 async fn a_status_becomes_a_problem_and_what_broke_stays_inside() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Colours);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Colours);
     let client = Client::of(&mounted);
     for (how, status, code, detail) in [
         ("panic", 500, "internal_error", None),
@@ -119,8 +119,8 @@ async fn a_status_becomes_a_problem_and_what_broke_stays_inside() {
 
 #[tokio::test]
 async fn a_body_beyond_its_limit_is_refused_whatever_it_says_of_itself() {
-    let house = House::new().await;
-    let mount = house.cloakroom.mount(Colours, "Colours", "1.0.0").body_limit(2048);
+    let app = TestApp::new().await;
+    let mount = app.cloakroom.mount(Colours, "Colours", "1.0.0").body_limit(2048);
     let mounted = mount.endpoint().unwrap();
     let client = Client::of(&mounted);
     let ask = async |body: Body| {
@@ -143,8 +143,8 @@ async fn a_body_beyond_its_limit_is_refused_whatever_it_says_of_itself() {
 
 #[tokio::test]
 async fn their_operations_are_behind_the_same_checks() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Colours);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Colours);
     let client = Client::of(&mounted);
     let mut foreign = put("/colours/1?deep=true", "application/json", "{}");
     foreign.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());

@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde_json::{Value, json};
 
-use crate::house::{Client, House, PASSWORD, mounted};
+use crate::app::{Client, PASSWORD, TestApp, mounted};
 
 /// The contents of a shopping cart.
 #[derive(Object, Default)]
@@ -80,8 +80,8 @@ fn items(items: u32) -> Value {
 
 #[tokio::test]
 async fn what_was_written_is_read_by_the_same_session_alone() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Shop);
     let ann = Client::signed_in(&mounted, "ann").await;
     assert_eq!(ann.get("/cart").await.json(), items(0));
     assert_eq!(ann.send(Method::PUT, "/cart", Some(&items(3))).await.json(), "ann");
@@ -99,11 +99,11 @@ async fn what_was_written_is_read_by_the_same_session_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_64_who_add_one_at_once_none_is_lost() {
-    let house = House::new().await;
-    let here = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let here = mounted(&app.cloakroom, Shop);
     // the second instance stands for another process
-    let next_door = house.next_door().await;
-    let there = mounted(&next_door, Shop);
+    let second_node = app.second_node().await;
+    let there = mounted(&second_node, Shop);
     let ann = Client::signed_in(&here, "ann").await;
     let also_ann = Client::of(&there);
     also_ann.cookie.lock().unwrap().clone_from(&ann.cookie.lock().unwrap());
@@ -120,12 +120,12 @@ async fn of_64_who_add_one_at_once_none_is_lost() {
 
 #[tokio::test]
 async fn it_is_gone_when_the_session_has_ended() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Shop);
     let kept = "select count(*) from session_data";
     let ann = Client::signed_in(&mounted, "ann").await;
     ann.send(Method::POST, "/cart", None).await;
-    assert_eq!(house.database.count(kept).await, 1);
+    assert_eq!(app.database.count(kept).await, 1);
     let cookie = ann.cookie.lock().unwrap().clone();
     ann.send(Method::POST, "/logout", None).await;
     for (method, path) in [(Method::GET, "/cart"), (Method::POST, "/cart")] {
@@ -133,14 +133,14 @@ async fn it_is_gone_when_the_session_has_ended() {
         let refused = ann.send(method, path, None).await;
         assert_eq!(refused.refusal(), (403, "session_refused".to_owned()));
     }
-    house.database.sql("delete from sessions").await; // as the cleaner does
-    assert_eq!(house.database.count(kept).await, 0);
+    app.database.sql("delete from sessions").await; // as the cleaner does
+    assert_eq!(app.database.count(kept).await, 0);
 
     let bob = Client::signed_in(&mounted, "bob").await;
     bob.send(Method::POST, "/cart", None).await;
     let closing = json!({ "current_password": PASSWORD });
     bob.post("/me/close", &closing).await;
-    assert_eq!(house.database.count(kept).await, 0, "with the account");
+    assert_eq!(app.database.count(kept).await, 0, "with the account");
 }
 
 #[tokio::test]
@@ -164,18 +164,18 @@ async fn a_session_that_ends_during_a_request_reads_and_keeps_nothing_more() {
         }
     }
 
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Slow(house.cloakroom.clone()));
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Slow(app.cloakroom.clone()));
     let ann = Client::signed_in(&mounted, "ann").await;
     let said = ann.send(Method::POST, "/slow", None).await.json();
     assert_eq!(said, json!(vec!["the session has ended"; 3]));
-    assert_eq!(house.database.count("select count(*) from session_data").await, 0);
+    assert_eq!(app.database.count("select count(*) from session_data").await, 0);
 }
 
 #[tokio::test]
 async fn it_goes_along_when_the_password_is_changed() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Shop);
     let ann = Client::signed_in(&mounted, "ann").await;
     ann.send(Method::PUT, "/cart", Some(&items(7))).await;
     let change = json!({ "current_password": PASSWORD, "new_password": "a short walk by the sea" });
@@ -187,8 +187,8 @@ async fn it_goes_along_when_the_password_is_changed() {
 
 #[tokio::test]
 async fn more_than_64_kib_is_not_kept() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Shop);
     let ann = Client::signed_in(&mounted, "ann").await;
     let around = json!({ "items": 0, "remark": "" }).to_string().len();
     let most = 64 * 1024 - around;
@@ -202,18 +202,18 @@ async fn more_than_64_kib_is_not_kept() {
 
 #[tokio::test]
 async fn what_no_longer_fits_its_type_is_an_error_until_something_else_is_written() {
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Shop);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Shop);
     let ann = Client::signed_in(&mounted, "ann").await;
     ann.send(Method::POST, "/cart", None).await;
     let older = "update session_data set value = '{\"items\": 2}'"; // without the new field
-    house.database.sql(older).await;
+    app.database.sql(older).await;
     assert_eq!(ann.get("/cart").await.json(), items(2));
     for foreign in [
         "update session_data set value = '{\"items\": \"many\"}'",
         "update session_data set value = 'no JSON'",
     ] {
-        house.database.sql(foreign).await;
+        app.database.sql(foreign).await;
         for method in [Method::GET, Method::POST] {
             let refused = ann.send(method, "/cart", None).await;
             assert_eq!(refused.refusal(), (500, "internal_error".to_owned()));
@@ -237,15 +237,15 @@ async fn an_operation_that_does_not_touch_it_asks_the_database_nothing() {
         }
     }
 
-    let house = House::new().await;
-    let mounted = mounted(&house.cloakroom, Idle);
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Idle);
     let ann = Client::signed_in(&mounted, "ann").await;
     assert_eq!(ann.get("/idle").await.json(), "ann"); // from now on the session is in the cache
     // the cache is only used if the revocation feed was read recently
     let known = async || {
-        house.database.sql("alter table session_data rename to session_data_gone").await;
+        app.database.sql("alter table session_data rename to session_data_gone").await;
         let answer = ann.get("/idle").await;
-        house.database.sql("alter table session_data_gone rename to session_data").await;
+        app.database.sql("alter table session_data_gone rename to session_data").await;
         answer
     };
     assert_eq!(known().await.json(), "ann");

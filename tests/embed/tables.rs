@@ -6,7 +6,7 @@ use cloakroom::{Cloakroom, Database, Settings};
 use serde_json::json;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-use crate::house::{Client, House, PASSWORD, mounted};
+use crate::app::{Client, PASSWORD, TestApp, mounted};
 
 const NOTES: &str = "create table notes (
     account_id text not null references accounts (id) on delete cascade, text text not null)";
@@ -46,8 +46,8 @@ async fn run(database: &Database, sql: &'static str) {
 
 #[tokio::test]
 async fn theirs_and_cloakrooms_migrations_leave_each_other_alone() {
-    let house = House::new().await;
-    let in_one_table = house.cloakroom.database();
+    let app = TestApp::new().await;
+    let in_one_table = app.cloakroom.database();
     let error = migrate(&in_one_table, "_sqlx_migrations").await.unwrap_err();
     assert!(error.contains("migration"), "in one table they get into each other's way: {error}");
     // with PostgreSQL, sqlx keeps its lock after a failure until the connection is closed
@@ -56,34 +56,34 @@ async fn theirs_and_cloakrooms_migrations_leave_each_other_alone() {
         Database::Postgres(pool) => pool.close().await,
         _ => panic!("a new engine"),
     }
-    let house = House::new().await;
-    let database = house.cloakroom.database();
+    let app = TestApp::new().await;
+    let database = app.cloakroom.database();
     for _ in 0..2 {
         migrate(&database, "_notes_migrations").await.unwrap();
-        house.next_door().await;
+        app.second_node().await;
     }
 }
 
 #[tokio::test]
 async fn rows_that_refer_to_an_account_go_when_it_is_closed() {
-    let house = House::new().await;
-    let database = house.cloakroom.database();
+    let app = TestApp::new().await;
+    let database = app.cloakroom.database();
     migrate(&database, "_notes_migrations").await.unwrap();
-    let mounted = mounted(&house.cloakroom, ());
+    let mounted = mounted(&app.cloakroom, ());
     let ann = Client::signed_in(&mounted, "ann").await;
     run(&database, "insert into notes select id, 'buy milk' from accounts").await;
     let count = "select count(*) from notes";
-    assert_eq!(house.database.count(count).await, 1);
+    assert_eq!(app.database.count(count).await, 1);
     let closed = ann.post("/me/close", &json!({ "current_password": PASSWORD })).await;
     assert_eq!(closed.status.as_u16(), 204);
-    assert_eq!(house.database.count(count).await, 0);
+    assert_eq!(app.database.count(count).await, 0);
 }
 
 #[tokio::test]
 async fn who_queries_slowly_keeps_nobody_waiting_who_is_signed_in() {
-    let house = House::new().await;
-    let Database::Sqlite(pool) = house.cloakroom.database() else { return };
-    let mounted = mounted(&house.cloakroom, ());
+    let app = TestApp::new().await;
+    let Database::Sqlite(pool) = app.cloakroom.database() else { return };
+    let mounted = mounted(&app.cloakroom, ());
     let ann = Client::signed_in(&mounted, "ann").await;
     let mut all = Vec::new();
     for _ in 0..4 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::asked;
 use super::postgres::Server;
-use super::service::{Client, House, PASSWORD};
+use super::service::{Client, Cluster, PASSWORD};
 use crate::support::rates::{rate, ratio};
 
 /// The number of accounts registered afterwards, each by a write that must be durable.
@@ -51,11 +51,11 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
     let server = Server::start();
     server.sql("create database control");
-    let house = House::of(1, &super::address(&server));
+    let cluster = Cluster::of(1, &super::address(&server));
     // without aborted connections
-    let control = House::of(1, &format!("postgres://{}/control", server.host()));
-    let both = [&house, &control].map(|house| {
-        let at = house.nodes[0].at;
+    let control = Cluster::of(1, &format!("postgres://{}/control", server.host()));
+    let both = [&cluster, &control].map(|cluster| {
+        let at = cluster.nodes[0].at;
         let cookie = Client::of(at).register("ann", 1).unwrap().1.unwrap();
         rate(at, &read(at, &cookie));
         (at, cookie)
@@ -64,7 +64,7 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let reads = [read(*at, cookie), read(*control_at, control_cookie)];
     let ratio = || ratio((*at, &reads[0]), (*control_at, &reads[1]), turns);
     let before = ratio();
-    let files = house.nodes[0].files();
+    let files = cluster.nodes[0].files();
 
     let mut random = 1_usize; // the same positions in each run (Knuth's MMIX generator)
     for n in 0..aborts {
@@ -84,7 +84,7 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
     let in_transaction = "select count(*) from pg_stat_activity
         where state like 'idle in transaction%' or (datname = 'postgres' and xact_start < now() - interval '1 s')";
     let start = Instant::now();
-    while house.nodes[0].files() > files + 10 || server.sql(in_transaction) != "0" {
+    while cluster.nodes[0].files() > files + 10 || server.sql(in_transaction) != "0" {
         let open = server.sql("select state, query, now() - xact_start from pg_stat_activity where xact_start is not null");
         assert!(start.elapsed() < Duration::from_secs(20), "left open: {open}");
         thread::sleep(Duration::from_millis(50));
@@ -106,5 +106,5 @@ fn r_16_clients_that_go_in_the_middle_leave_no_transaction_behind() {
         after / before * 100.0
     );
     assert!(after > before * least, "{before:.2} before, {after:.2} after");
-    assert!(!house.logged().contains("panicked"));
+    assert!(!cluster.logged().contains("panicked"));
 }

@@ -12,7 +12,7 @@ use cloakroom::domain::keys::tokens::Keys;
 use sqlx::postgres::PgPool;
 
 use super::postgres::Server;
-use super::service::{Client, House, PASSWORD};
+use super::service::{Client, Cluster, PASSWORD};
 use super::{BOUND, asked};
 
 /// The number of threads that end sessions and check them concurrently.
@@ -30,10 +30,10 @@ struct Person {
 
 /// Accounts with the same password, with sessions signed by the nodes' own key. Logins would create
 /// the same, but with a hash for each.
-async fn people(house: &House, database: &str, count: usize) -> Vec<Person> {
-    Client::of(house.nodes[0].at).register("first", 1).unwrap();
-    let issuer = format!("http://{}", house.front);
-    let keys = Keys::read(&house.folder().join("cloakroom-data/keys"), &issuer).unwrap().unwrap();
+async fn people(cluster: &Cluster, database: &str, count: usize) -> Vec<Person> {
+    Client::of(cluster.nodes[0].at).register("first", 1).unwrap();
+    let issuer = format!("http://{}", cluster.front);
+    let keys = Keys::read(&cluster.folder().join("cloakroom-data/keys"), &issuer).unwrap().unwrap();
     let now = Clock::System.now();
     let ends_at = now.plus(Duration::from_hours(8));
     let (mut people, mut names, mut ids) = (Vec::new(), Vec::new(), Vec::new());
@@ -109,7 +109,12 @@ impl Way {
 
 /// Ends a session at one node, and returns how long the others accepted it after the end was
 /// acknowledged.
-fn end(house: &House, clients: &[Client], round: usize, person: &Person) -> (Way, Vec<Duration>) {
+fn end(
+    cluster: &Cluster,
+    clients: &[Client],
+    round: usize,
+    person: &Person,
+) -> (Way, Vec<Duration>) {
     let at = round % clients.len();
     for client in clients {
         assert_eq!(client.private(&person.ends), Some(200), "{}", person.name);
@@ -130,7 +135,7 @@ fn end(house: &House, clients: &[Client], round: usize, person: &Person) -> (Way
             let changed = client.change_password(&person.other, PASSWORD, new);
             assert_eq!(changed.unwrap().0, 204);
         }
-        Way::Disable => drop(house.run(&["user", "disable", &person.name])),
+        Way::Disable => drop(cluster.run(&["user", "disable", &person.name])),
     }
     let ended = Instant::now();
     // the start of the last request that each node accepted; the nodes are checked in turn
@@ -163,17 +168,18 @@ async fn r_15_what_ends_at_a_node_is_refused_at_the_others() {
     let rounds = usize::try_from(asked("ROUNDS", 600)).unwrap();
     let server = Server::start();
     let database = super::address(&server);
-    let house = House::of_three(&database);
-    let people = people(&house, &database, rounds).await;
+    let cluster = Cluster::of_three(&database);
+    let people = people(&cluster, &database, rounds).await;
     let waits = Mutex::new(Vec::new());
     let start = Instant::now();
     thread::scope(|scope| {
         for lane in 0..LANES {
-            let (house, people, waits) = (&house, &people, &waits);
+            let (cluster, people, waits) = (&cluster, &people, &waits);
             scope.spawn(move || {
-                let clients: Vec<_> = house.nodes.iter().map(|node| Client::of(node.at)).collect();
+                let clients: Vec<_> =
+                    cluster.nodes.iter().map(|node| Client::of(node.at)).collect();
                 for round in (lane..rounds).step_by(LANES) {
-                    let took = end(house, &clients, round, &people[round]);
+                    let took = end(cluster, &clients, round, &people[round]);
                     waits.lock().unwrap().push(took);
                 }
             });
@@ -201,5 +207,5 @@ async fn r_15_what_ends_at_a_node_is_refused_at_the_others() {
     }
     assert_eq!(stale, 0);
     assert_eq!(waits.len(), rounds);
-    assert!(!house.logged().contains("panicked"));
+    assert!(!cluster.logged().contains("panicked"));
 }

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Server;
-use service::{Client, House};
+use service::{Client, Cluster};
 
 /// Limit until every node refuses an ended session; `RECOVERED` is the limit until all nodes work
 /// after an outage.
@@ -39,8 +39,8 @@ fn address(server: &Server) -> String {
 #[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
     let server = Server::start();
-    let house = House::of_three(&address(&server));
-    let [one, two, three] = [0, 1, 2].map(|n| Client::of(house.nodes[n].at));
+    let cluster = Cluster::of_three(&address(&server));
+    let [one, two, three] = [0, 1, 2].map(|n| Client::of(cluster.nodes[n].at));
     let (status, first) = one.register("ann", 1).unwrap();
     assert_eq!(status, 201);
     assert_eq!(two.private(&first.unwrap()), Some(200));
@@ -78,14 +78,14 @@ fn a_rolling_restart_under_load_fails_no_request() {
     const CLIENTS: usize = 20;
     const EACH: Duration = Duration::from_millis(40); // 500 requests a second in total
     let server = Server::start();
-    let mut house = House::of_three(&address(&server));
-    house.start_nginx();
-    let cookie = Client::of(house.front).register("ann", 1).unwrap().1.unwrap();
+    let mut cluster = Cluster::of_three(&address(&server));
+    cluster.start_nginx();
+    let cookie = Client::of(cluster.front).register("ann", 1).unwrap().1.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (client, cookie, stop) =
-                (Client::of(house.front), cookie.clone(), Arc::clone(&stop));
+                (Client::of(cluster.front), cookie.clone(), Arc::clone(&stop));
             thread::spawn(move || {
                 let (mut asked, mut failed, mut next) = (0_u32, Vec::new(), Instant::now());
                 while !stop.load(Ordering::SeqCst) {
@@ -108,7 +108,7 @@ fn a_rolling_restart_under_load_fails_no_request() {
     let start = Instant::now();
     for n in 0..3 {
         thread::sleep(Duration::from_millis(500));
-        house.restart(n);
+        cluster.restart(n);
     }
     thread::sleep(Duration::from_millis(500));
     stop.store(true, Ordering::SeqCst);
@@ -139,14 +139,14 @@ struct Writers {
 }
 
 impl Writers {
-    fn start(house: &House) -> Self {
+    fn start(cluster: &Cluster) -> Self {
         let mut writers = Self {
             stop: Arc::default(),
             acknowledged: Arc::default(),
             failed: Arc::default(),
             threads: Vec::new(),
         };
-        for (w, node) in house.nodes.iter().chain(&house.nodes).enumerate() {
+        for (w, node) in cluster.nodes.iter().chain(&cluster.nodes).enumerate() {
             let client = Client::of(node.at);
             let (stop, acknowledged, failed) = (
                 Arc::clone(&writers.stop),
@@ -203,8 +203,8 @@ impl Writers {
 }
 
 /// Counts the acknowledged writes that are lost.
-fn lost(house: &House, acknowledged: &[(String, bool)]) -> usize {
-    let clients: Vec<_> = house.nodes.iter().map(|node| Client::of(node.at)).collect();
+fn lost(cluster: &Cluster, acknowledged: &[(String, bool)]) -> usize {
+    let clients: Vec<_> = cluster.nodes.iter().map(|node| Client::of(node.at)).collect();
     let is_lost = |(n, (cookie, is_ended)): &(usize, &(String, bool))| {
         let expected = if *is_ended { 403 } else { 200 };
         clients[n % clients.len()].private(cookie) != Some(expected)
@@ -214,14 +214,14 @@ fn lost(house: &House, acknowledged: &[(String, bool)]) -> usize {
 
 /// The session of an account that probes whether a node can write: it ends its other sessions,
 /// which needs no hash.
-fn probe(house: &House) -> String {
-    Client::of(house.nodes[0].at).register("probe", 5_000_000).unwrap().1.unwrap()
+fn probe(cluster: &Cluster) -> String {
+    Client::of(cluster.nodes[0].at).register("probe", 5_000_000).unwrap().1.unwrap()
 }
 
 /// Waits until every node can write again, and returns how long that took.
-fn recovered(house: &House, probe: &str) -> Duration {
+fn recovered(cluster: &Cluster, probe: &str) -> Duration {
     let start = Instant::now();
-    for (n, node) in house.nodes.iter().enumerate() {
+    for (n, node) in cluster.nodes.iter().enumerate() {
         let client = Client::of(node.at);
         loop {
             let ended = client.call("DELETE", "/sessions", &[("cookie", probe)], "");
@@ -241,9 +241,9 @@ fn recovered(house: &House, probe: &str) -> Duration {
 #[ignore = "wants PostgreSQL: tests/e2e/nodes"]
 fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
     let server = Server::start();
-    let mut house = House::of_three(&address(&server));
-    let probe = probe(&house);
-    let writers = Writers::start(&house);
+    let mut cluster = Cluster::of_three(&address(&server));
+    let probe = probe(&cluster);
+    let writers = Writers::start(&cluster);
     let mut times = Vec::new();
     for second in 0..asked("SECONDS_DOWN", 12) {
         let next = Instant::now() + Duration::from_secs(1);
@@ -255,18 +255,18 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
             server.kill();
             thread::sleep(Duration::from_millis(500));
             server.resume();
-            times.push(recovered(&house, &probe));
+            times.push(recovered(&cluster, &probe));
         }
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    recovered(&house, &probe);
+    recovered(&cluster, &probe);
     let (acknowledged, failed) = writers.stop();
     let statuses: std::collections::BTreeMap<_, usize> =
         failed.iter().fold(std::collections::BTreeMap::new(), |mut counts, status| {
             *counts.entry(*status).or_default() += 1;
             counts
         });
-    let lost = lost(&house, &acknowledged);
+    let lost = lost(&cluster, &acknowledged);
     println!(
         "{} acknowledged, {lost} lost; refused by status: {statuses:?}; up again after {times:?}",
         acknowledged.len()
@@ -275,10 +275,10 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     assert!(failed.iter().all(|status| *status == Some(503)), "{statuses:?}");
     assert!(times.iter().all(|time| *time < RECOVERED), "{times:?}");
-    assert!(house.is_as_started(), "no process was started again");
+    assert!(cluster.is_as_started(), "no process was started again");
     let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
     assert_eq!(server.sql(open), "0");
-    assert!(!house.logged().contains("panicked"));
+    assert!(!cluster.logged().contains("panicked"));
 }
 
 #[test]
@@ -287,17 +287,17 @@ fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
     let primary = Server::start();
     let standby = primary.standby();
     let both = format!("postgres://{},{}/postgres", primary.host(), standby.encoded());
-    let mut house = House::of_three(&both);
-    let probe = probe(&house);
-    let writers = Writers::start(&house);
+    let mut cluster = Cluster::of_three(&both);
+    let probe = probe(&cluster);
+    let writers = Writers::start(&cluster);
     thread::sleep(Duration::from_secs(3));
     let before = writers.acknowledged();
     primary.kill();
     standby.promote();
-    let up = recovered(&house, &probe);
+    let up = recovered(&cluster, &probe);
     thread::sleep(Duration::from_secs(2));
     let (acknowledged, failed) = writers.stop();
-    let lost = lost(&house, &acknowledged);
+    let lost = lost(&cluster, &acknowledged);
     println!(
         "{before} acknowledged before, {} after, {lost} lost, {} refused; up {up:?} after the promotion",
         acknowledged.len() - before,
@@ -306,6 +306,6 @@ fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
     assert_eq!(lost, 0);
     assert!(before > 10 && acknowledged.len() > before + 10, "{before}, {}", acknowledged.len());
     assert!(up < RECOVERED, "{up:?}");
-    assert!(house.is_as_started(), "no process was started again");
-    assert!(!house.logged().contains("panicked"));
+    assert!(cluster.is_as_started(), "no process was started again");
+    assert!(!cluster.logged().contains("panicked"));
 }

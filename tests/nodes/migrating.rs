@@ -11,7 +11,7 @@ use sqlx::postgres::PgPool;
 
 use super::asked;
 use super::postgres::Server;
-use super::service::{Client, House, Node};
+use super::service::{Client, Cluster, Node};
 
 /// The number of accounts, each with one session.
 const ACCOUNTS: u32 = 100_000;
@@ -77,8 +77,8 @@ async fn r_11_nodes_that_start_at_once_and_are_killed_leave_the_old_schema_or_th
     );
     let rows = server.sql_in("old", ROWS);
     let at = |database: &str| format!("postgres://{}/{database}", server.host());
-    let house = House::of(0, &at("old"));
-    let start_two = || [(); 2].map(|()| house.start(&at("round"), &["migrate"]));
+    let cluster = Cluster::of(0, &at("old"));
+    let start_two = || [(); 2].map(|()| cluster.start(&at("round"), &["migrate"]));
     let ended = |children: [Child; 2]| children.map(|mut child| child.wait().unwrap().success());
 
     let renew = |template: &str| {
@@ -154,9 +154,9 @@ fn att_19_20_two_nodes_that_start_at_once_on_an_empty_database_both_become_ready
     for round in 0..asked("STARTS", 50) {
         server.sql("drop database if exists round with (force)");
         server.sql("create database round");
-        let house = House::of(2, &at);
-        assert!(house.nodes.iter().all(Node::is_ready), "round {round}");
-        let [one, two] = [0, 1].map(|n| Client::of(house.nodes[n].at));
+        let cluster = Cluster::of(2, &at);
+        assert!(cluster.nodes.iter().all(Node::is_ready), "round {round}");
+        let [one, two] = [0, 1].map(|n| Client::of(cluster.nodes[n].at));
         let (status, cookie) = one.register("ann", 1).unwrap();
         assert_eq!(status, 201, "round {round}");
         assert_eq!(two.private(&cookie.unwrap()), Some(200), "round {round}: one signing key");

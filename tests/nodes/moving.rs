@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::asked;
 use super::postgres::Server;
-use super::service::{Client, House};
+use super::service::{Client, Cluster};
 
 /// Limit for a million accounts with as many sessions, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
@@ -77,16 +77,16 @@ async fn a_million_accounts_with_their_sessions_move_there_and_back_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| format!("sqlite://{}/{name}", folder.path().display());
     let (here, there, back) = (file("here.db"), super::address(&server), file("back.db"));
-    let mut house = House::of(1, &here);
-    let client = |house: &House| Client::of(house.nodes[0].at);
-    let cookie = client(&house).register("ann", 1).unwrap().1.unwrap();
-    house.end();
+    let mut cluster = Cluster::of(1, &here);
+    let client = |cluster: &Cluster| Client::of(cluster.nodes[0].at);
+    let cookie = client(&cluster).register("ann", 1).unwrap().1.unwrap();
+    cluster.end();
 
     let mut db = SqliteConnection::connect(&here).await.unwrap();
     fill(&mut db, rows).await;
     for (from, to) in [(&here, &there), (&there, &back)] {
         let start = Instant::now();
-        let said = house.run(&["move", "--from", from, "--to", to]);
+        let said = cluster.run(&["move", "--from", from, "--to", to]);
         let took = start.elapsed();
         println!("{rows} accounts with their sessions in {took:.1?}: {}", said.trim());
         assert!(said.contains("the same there"), "{said}");
@@ -104,9 +104,9 @@ async fn a_million_accounts_with_their_sessions_move_there_and_back_in_time() {
     let here: String = sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap();
     assert_eq!(server.sql(sql), here);
     for database in [&there, &back] {
-        house.start_on(database);
-        assert_eq!(client(&house).private(&cookie), Some(200), "whoever was signed in still is");
-        assert_eq!(client(&house).log_in("ann").unwrap().0, 200);
-        house.end();
+        cluster.start_on(database);
+        assert_eq!(client(&cluster).private(&cookie), Some(200), "whoever was signed in still is");
+        assert_eq!(client(&cluster).log_in("ann").unwrap().0, 200);
+        cluster.end();
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const PASSWORD: &str = "canary correct horse battery";
 
 /// The nodes, and the address of nginx.
-pub struct House {
+pub struct Cluster {
     pub nodes: Vec<Node>,
     pub front: SocketAddr,
     database: String,
@@ -33,7 +33,7 @@ pub fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-impl House {
+impl Cluster {
     /// Three nodes that start concurrently on one database, with one folder of keys.
     pub fn of_three(database: &str) -> Self {
         Self::of(3, database)
@@ -46,7 +46,7 @@ impl House {
 
     /// The same with another release's program.
     pub fn of_program(program: &str, nodes: usize, database: &str) -> Self {
-        let mut house = Self {
+        let mut cluster = Self {
             nodes: Vec::new(),
             front: free(),
             database: database.to_owned(),
@@ -55,9 +55,9 @@ impl House {
             nginx: None,
         };
         let places: Vec<_> = (0..nodes).map(|_| free()).collect();
-        let started: Vec<_> = places.iter().map(|at| house.spawn(*at)).collect();
-        house.nodes = started.into_iter().map(Node::ready).collect();
-        house
+        let started: Vec<_> = places.iter().map(|at| cluster.spawn(*at)).collect();
+        cluster.nodes = started.into_iter().map(Node::ready).collect();
+        cluster
     }
 
     /// Stops all nodes with SIGTERM.
@@ -204,7 +204,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(nginx) = &mut self.nginx {
             let pid = nginx.id().to_string();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::BOUND;
 use super::postgres::Server;
-use super::service::{Client, House, PASSWORD};
+use super::service::{Client, Cluster, PASSWORD};
 
 const OTHER: &str = "canary quite another battery";
 
@@ -66,11 +66,11 @@ struct Load {
 }
 
 impl Load {
-    fn start(house: &House) -> Self {
+    fn start(cluster: &Cluster) -> Self {
         let (stop, asked): (Arc<AtomicBool>, Arc<AtomicUsize>) = (Arc::default(), Arc::default());
         let threads = (0..2).map(|n| {
             let (client, stop, asked) =
-                (Client::of(house.front), Arc::clone(&stop), Arc::clone(&asked));
+                (Client::of(cluster.front), Arc::clone(&stop), Arc::clone(&asked));
             thread::spawn(move || {
                 let mut failed = Vec::new();
                 let mut expect = |what: &str, expected: u16, status: Option<u16>| {
@@ -117,8 +117,8 @@ impl Load {
 }
 
 /// The number of migrations of a release; each release is asked on a new database.
-fn migrations(house: &House, database: &str) -> usize {
-    let said = house.run_on(database, &["migrate"]);
+fn migrations(cluster: &Cluster, database: &str) -> usize {
+    let said = cluster.run_on(database, &["migrate"]);
     let number = said.trim().rsplit(' ').next().unwrap();
     number.parse().unwrap_or_else(|_| panic!("{said}"))
 }
@@ -126,26 +126,26 @@ fn migrations(house: &House, database: &str) -> usize {
 /// Upgrades from the previous release to this one, node by node, with or without load.
 fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
     let previous = std::env::var("PREVIOUS").expect("tests/e2e/upgrade/run says where");
-    let mut house = House::of_program(&previous, 3, database);
+    let mut cluster = Cluster::of_program(&previous, 3, database);
     let is_newer = {
-        let old = migrations(&house, elsewhere[0]);
-        house.turn_to_this_release();
-        let new = migrations(&house, elsewhere[1]);
+        let old = migrations(&cluster, elsewhere[0]);
+        cluster.turn_to_this_release();
+        let new = migrations(&cluster, elsewhere[1]);
         println!("from migration {old} to {new}");
         assert!(new >= old);
         new > old
     };
-    house.start_nginx();
-    let kept = Client::of(house.front).register("kept", 9000).unwrap().1.unwrap();
-    let load = is_under_load.then(|| Load::start(&house));
+    cluster.start_nginx();
+    let kept = Client::of(cluster.front).register("kept", 9000).unwrap().1.unwrap();
+    let load = is_under_load.then(|| Load::start(&cluster));
     thread::sleep(Duration::from_millis(500));
 
     // migrates while the previous release serves
-    house.run(&["migrate"]);
-    let nodes = |house: &House| [0, 1, 2].map(|n| Client::of(house.nodes[n].at));
-    let [first, second, _] = nodes(&house);
+    cluster.run(&["migrate"]);
+    let nodes = |cluster: &Cluster| [0, 1, 2].map(|n| Client::of(cluster.nodes[n].at));
+    let [first, second, _] = nodes(&cluster);
     know_of_each_other(&first, &second, 0);
-    let another = house.run_program(&previous, &["user", "list"]);
+    let another = cluster.run_program(&previous, &["user", "list"]);
     if is_newer {
         let said = String::from_utf8(another.stderr).unwrap();
         assert_eq!((another.status.code(), said.lines().count()), (Some(1), 1), "{said}");
@@ -156,8 +156,8 @@ fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
 
     // upgrades node by node
     for n in 0..3 {
-        house.restart(n);
-        let clients = nodes(&house);
+        cluster.restart(n);
+        let clients = nodes(&cluster);
         know_of_each_other(&clients[(n + 1) % 3], &clients[n], n + 1);
         for client in &clients {
             assert_eq!(client.private(&kept), Some(200), "who was signed in stays signed in");
@@ -166,8 +166,8 @@ fn upgrade(database: &str, elsewhere: [&str; 2], is_under_load: bool) {
     if let Some(load) = load {
         load.stop();
     }
-    assert!(!house.logged().contains("panicked"));
-    assert_eq!(house.served_by_this_release(), 3);
+    assert!(!cluster.logged().contains("panicked"));
+    assert_eq!(cluster.served_by_this_release(), 3);
 }
 
 #[test]

@@ -1118,7 +1118,7 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
     rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, unlimited).unwrap();
     let start = std::time::Instant::now();
     while service.log_in("user0", PASSWORD).0 != 200 {
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "it never recovers");
+        assert!(start.elapsed() < std::time::Duration::from_mins(1), "it never recovers");
     }
     assert_eq!(register(200).0, 201);
 }

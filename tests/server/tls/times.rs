@@ -13,7 +13,7 @@ use super::frames::{
     DATA, END_HEADERS, GOAWAY, HEADERS, NO_WINDOW, PING, Raw, WINDOW_UPDATE, frame, head, read,
     reason, write,
 };
-use super::service::{Authority, connect, rest};
+use super::service::{Authority, LONG, connect, rest};
 
 /// `server::serve` in this process.
 struct Served {

@@ -34,7 +34,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// The parameters of production are only defined in the program.
 pub const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
 
-pub struct House {
+pub struct TestApp {
     pub config: Config,
     pub clock: Clock,
     pub domain: Arc<Domain>,
@@ -45,13 +45,13 @@ pub struct House {
     database: Arc<Database>,
 }
 
-impl House {
+impl TestApp {
     pub async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
     pub async fn with(settings: Settings) -> Self {
-        Self::furnished(settings, CHEAP, Limits::production()).await
+        Self::build(settings, CHEAP, Limits::production()).await
     }
 
     /// An app without limits of attempts.
@@ -61,22 +61,22 @@ impl House {
 
     /// An app with these limits.
     pub async fn limited(limits: Limits) -> Self {
-        Self::furnished(Settings::default(), CHEAP, limits).await
+        Self::build(Settings::default(), CHEAP, limits).await
     }
 
     /// An app with these hash parameters.
-    pub async fn that_hashes_at(hash_cost: Argon2Params) -> Self {
-        Self::furnished(Settings::default(), hash_cost, Limits::none()).await
+    pub async fn with_hash_cost(hash_cost: Argon2Params) -> Self {
+        Self::build(Settings::default(), hash_cost, Limits::none()).await
     }
 
     /// An app with the system's clock, which runs while requests are answered.
     pub async fn with_running_clock() -> Self {
-        let house = Self::new().await;
-        let domain = house.node(Clock::System).await;
+        let app = Self::new().await;
+        let domain = app.node(Clock::System).await;
         Self { clock: Clock::System, ..domain }
     }
 
-    async fn furnished(settings: Settings, hash_cost: Argon2Params, limits: Limits) -> Self {
+    async fn build(settings: Settings, hash_cost: Argon2Params, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
         let folder = Arc::new(folder);
@@ -85,7 +85,7 @@ impl House {
         let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
         let clock = Clock::at(START);
         let environment = Environment { clock: clock.clone(), hash_cost, limits: limits.clone() };
-        let (domain, route, metrics) = furnished(&config, environment).await;
+        let (domain, route, metrics) = build(&config, environment).await;
         Self { config, clock, domain, limits, route, metrics, folder, database }
     }
 
@@ -98,11 +98,11 @@ impl House {
     pub async fn restarted_at(&mut self, hash_cost: Argon2Params) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
         let environment = Environment { clock, hash_cost, limits };
-        (self.domain, self.route, self.metrics) = furnished(&self.config, environment).await;
+        (self.domain, self.route, self.metrics) = build(&self.config, environment).await;
     }
 
     /// A second node: the same database, keys and clock, but separate memory.
-    pub async fn next_door(&self) -> Self {
+    pub async fn second_node(&self) -> Self {
         self.node(self.clock.clone()).await
     }
 
@@ -110,7 +110,7 @@ impl House {
     pub async fn node(&self, clock: Clock) -> Self {
         let environment =
             Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = furnished(&self.config, environment).await;
+        let (domain, route, metrics) = build(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
@@ -128,7 +128,7 @@ impl House {
         let clock = Clock::at(self.clock.now().plus(time));
         let environment =
             Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = furnished(&self.config, environment).await;
+        let (domain, route, metrics) = build(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
@@ -157,7 +157,7 @@ impl House {
     }
 
     /// Corrupts the database under the open connections: overwrites its files with garbage.
-    pub async fn ruin_the_database(&self) {
+    pub async fn corrupt_database(&self) {
         if self.is_on_postgres() {
             // A PostgreSQL server that goes down is tested in tests/nodes.
             return self.domain.store.close().await;
@@ -204,13 +204,13 @@ impl House {
     }
 
     /// A client without a session.
-    pub fn stranger(&self) -> Client<'_> {
-        Client { house: self, cookie: Mutex::default(), notice: Mutex::default() }
+    pub fn anonymous(&self) -> Client<'_> {
+        Client { app: self, cookie: Mutex::default(), notice: Mutex::default() }
     }
 
     /// A client that has just registered.
     pub async fn signed_in(&self, username: &str) -> Client<'_> {
-        let client = self.stranger();
+        let client = self.anonymous();
         let account = json!({ "username": username, "password": PASSWORD });
         let answer = client.post("/register", &account).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
@@ -219,7 +219,7 @@ impl House {
 
     /// Another browser of a registered user.
     pub async fn signed_in_again(&self, username: &str) -> Client<'_> {
-        let client = self.stranger();
+        let client = self.anonymous();
         let answer = client.log_in(username, PASSWORD).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         client
@@ -266,11 +266,11 @@ pub struct BusyThreads {
 }
 
 impl BusyThreads {
-    pub async fn start(house: &House) -> Self {
+    pub async fn start(app: &TestApp) -> Self {
         let (mut release, mut jobs) = (Vec::new(), Vec::new());
-        for n in 0..house.config.passwords.threads {
+        for n in 0..app.config.passwords.threads {
             let slot = Share::new(Some([198, 51, 100, 1].into()), Some(&format!("thread{n}")));
-            let slot = house.domain.hasher.reserve_slot(&slot).unwrap();
+            let slot = app.domain.hasher.reserve_slot(&slot).unwrap();
             let (sender, receiver) = mpsc::channel::<()>();
             let (begins, begun) = oneshot::channel();
             release.push(sender);
@@ -287,10 +287,10 @@ impl BusyThreads {
     }
 
     /// Reserves all free slots except `free`, for as many different users without an address.
-    pub fn leave_slots(&self, house: &House, free: usize) -> Vec<HashSlot> {
+    pub fn leave_slots(&self, app: &TestApp, free: usize) -> Vec<HashSlot> {
         let share = |n| Share::new(None, Some(&format!("holder{n}")));
         let slots = MAX_SLOTS - self.jobs.len() - free;
-        (0..slots).map(|n| house.domain.hasher.reserve_slot(&share(n)).unwrap()).collect()
+        (0..slots).map(|n| app.domain.hasher.reserve_slot(&share(n)).unwrap()).collect()
     }
 
     /// Lets the threads continue with the queued work.
@@ -302,7 +302,7 @@ impl BusyThreads {
     }
 }
 
-async fn furnished(
+async fn build(
     config: &Config,
     environment: Environment,
 ) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
@@ -373,7 +373,7 @@ impl Answer {
 
 /// A client with a cookie jar.
 pub struct Client<'a> {
-    house: &'a House,
+    app: &'a TestApp,
     cookie: Mutex<Option<String>>,
     /// The notice that a form left for the next page.
     notice: Mutex<Option<String>>,
@@ -423,7 +423,7 @@ impl Client<'_> {
         if let Some(notice) = self.notice.lock().unwrap().clone() {
             request.headers_mut().append(header::COOKIE, notice.parse().unwrap());
         }
-        let answer = self.house.send(request).await;
+        let answer = self.app.send(request).await;
         if let Some(set) = answer.cookie() {
             let is_cleared = set.ends_with('=');
             *self.cookie.lock().unwrap() = (!is_cleared).then_some(set);

@@ -22,14 +22,14 @@ pub const PASSWORD: &str = "canary correct horse battery";
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// Cloakroom on a fresh database.
-pub struct House {
+pub struct TestApp {
     pub cloakroom: Cloakroom,
     pub clock: Clock,
     pub database: Database,
     pub folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub async fn new() -> Self {
         Self::with(Settings::default()).await
     }
@@ -43,7 +43,7 @@ impl House {
     }
 
     /// A second instance on the same database, as in another process.
-    pub async fn next_door(&self) -> Cloakroom {
+    pub async fn second_node(&self) -> Cloakroom {
         opened(self.folder.path(), &self.database, Settings::default(), &self.clock).await
     }
 }

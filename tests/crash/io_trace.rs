@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
-use super::dice::Dice;
+use super::rng::Rng;
 use super::service::program;
 
 /// A disk writes a sector completely or not at all.
@@ -263,13 +263,13 @@ impl Disk {
     }
 
     /// Writes the database to a folder as it would be after a power cut.
-    pub fn cut(&self, to: &Path, unsynced: Unsynced, dice: &mut Dice) {
+    pub fn simulate_power_cut(&self, to: &Path, unsynced: Unsynced, rng: &mut Rng) {
         let _ = fs::remove_dir_all(to); // the previous one
         fs::create_dir_all(to).unwrap();
         let mut names = self.names.clone();
         if unsynced == Unsynced::AnyOfIt {
             // a journaling file system keeps renames in order
-            let some = dice.below(self.renamed.len() + 1);
+            let some = rng.below(self.renamed.len() + 1);
             for (_, name, is_there) in &self.renamed[..some] {
                 rename(&mut names, name, *is_there);
             }
@@ -279,14 +279,14 @@ impl Disk {
             let mut bytes = content.synced.clone();
             if unsynced == Unsynced::AnyOfIt {
                 // half of the time all unsynced writes may be lost, otherwise only the last few
-                let from = match dice.below(2) {
+                let from = match rng.below(2) {
                     0 => 0,
-                    _ => content.unsynced.len().saturating_sub(dice.below(8)),
+                    _ => content.unsynced.len().saturating_sub(rng.below(8)),
                 };
                 for (n, (_, change)) in content.unsynced.iter().enumerate() {
-                    match (change, dice.below(4)) {
+                    match (change, rng.below(4)) {
                         (Change::Write(at, data), 0) if n >= from => {
-                            let part = dice.below(data.len() / SECTOR + 1) * SECTOR;
+                            let part = rng.below(data.len() / SECTOR + 1) * SECTOR;
                             Change::Write(*at, data[..part].to_vec()).apply(&mut bytes);
                         }
                         (_, 1) if n >= from => {} // this write is lost

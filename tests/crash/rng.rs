@@ -2,9 +2,9 @@
 
 /// The `SplitMix64` generator.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// Takes the seed from the environment or at random, and prints it.
     pub fn new() -> Self {
         let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());

@@ -36,7 +36,7 @@ impl Ticket {
 
 /// A write that a client or the operator requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum Operation {
     Register,
     LogIn,
     LogOut { of: Digest },
@@ -72,47 +72,47 @@ pub struct State {
 impl State {
     /// The state after an operation, and the session that it returned, if the answer arrived.
     #[must_use]
-    pub fn after(&self, deed: &Deed, ticket: Option<Ticket>) -> Self {
+    pub fn after(&self, operation: &Operation, ticket: Option<Ticket>) -> Self {
         let mut state = self.clone();
-        match deed {
-            Deed::Register => {
+        match operation {
+            Operation::Register => {
                 state.is_there = true;
                 state.version = 1;
                 state.begin(ticket);
             }
-            Deed::LogIn => state.begin(ticket),
-            Deed::LogOut { of } | Deed::RevokeOne { of, .. } => {
+            Operation::LogIn => state.begin(ticket),
+            Operation::LogOut { of } | Operation::RevokeOne { of, .. } => {
                 state.ended.extend(state.live.remove(of));
                 state.endings += 1;
             }
-            Deed::RevokeOthers { by } if state.has_other_than(Some(by)) => {
+            Operation::RevokeOthers { by } if state.has_other_than(Some(by)) => {
                 state.end_all_but(Some(by));
             }
-            Deed::RevokeAll if state.has_other_than(None) => state.end_all_but(None),
+            Operation::RevokeAll if state.has_other_than(None) => state.end_all_but(None),
             // an operation without an effect writes nothing
-            Deed::RevokeOthers { .. } | Deed::RevokeAll => {}
-            Deed::Disable if state.is_disabled => {}
-            Deed::ChangePassword { to, .. } => {
+            Operation::RevokeOthers { .. } | Operation::RevokeAll => {}
+            Operation::Disable if state.is_disabled => {}
+            Operation::ChangePassword { to, .. } => {
                 state.end_all_but(None);
                 state.password.clone_from(to);
                 state.version += 1;
                 state.begin(ticket);
             }
-            Deed::Reset { to } => {
+            Operation::Reset { to } => {
                 state.end_all_but(None);
                 state.password.clone_from(to);
                 state.version += 1;
             }
-            Deed::Close { .. } | Deed::Delete => {
+            Operation::Close { .. } | Operation::Delete => {
                 state.end_all_but(None);
                 state.is_there = false;
                 state.is_disabled = false;
             }
-            Deed::Disable => {
+            Operation::Disable => {
                 state.end_all_but(None);
                 state.is_disabled = true;
             }
-            Deed::Enable => state.is_disabled = false,
+            Operation::Enable => state.is_disabled = false,
         }
         state
     }
@@ -172,7 +172,7 @@ impl State {
 /// An operation that was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Done {
-    pub deed: Deed,
+    pub operation: Operation,
     pub ticket: Option<Ticket>,
     /// Finds the answer in the recording of system calls.
     pub request_id: String,
@@ -182,17 +182,17 @@ pub struct Done {
 
 /// A user, and the history of their operations.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct User {
     pub name: String,
     pub state: State,
     pub done: Vec<Done>,
     /// An operation that was sent and may or may not have happened.
-    pub pending: Option<Deed>,
+    pub pending: Option<Operation>,
     /// The password that the last operation replaced, or the one that it would have set.
     pub other_password: Option<String>,
 }
 
-impl Person {
+impl User {
     pub fn new(name: String) -> Self {
         let password = format!("canary of {name} says 1");
         Self {
@@ -210,27 +210,28 @@ impl Person {
     }
 
     /// Records an acknowledged operation.
-    pub fn did(&mut self, deed: Deed, ticket: Option<Ticket>, request_id: String) {
-        self.state = self.state.after(&deed, ticket.clone());
-        self.done.push(Done { deed, ticket, request_id, at: Instant::now() });
+    pub fn did(&mut self, operation: Operation, ticket: Option<Ticket>, request_id: String) {
+        self.state = self.state.after(&operation, ticket.clone());
+        self.done.push(Done { operation, ticket, request_id, at: Instant::now() });
     }
 
     /// Reads from the database whether the pending operation happened completely or not at all, and
     /// checks that nothing else happened.
     pub fn settle(&mut self, rows: &Rows) -> Result<(), String> {
         let before = self.state.stands(&self.name, rows);
-        let Some(deed) = self.pending.take() else { return self.lost(before) };
-        self.other_password = match &deed {
-            Deed::ChangePassword { to, .. } | Deed::Reset { to } => Some(to.clone()),
+        let Some(operation) = self.pending.take() else { return self.lost(before) };
+        self.other_password = match &operation {
+            Operation::ChangePassword { to, .. } | Operation::Reset { to } => Some(to.clone()),
             _ => None,
         };
         if before.is_ok() {
             return Ok(());
         }
-        let after = self.state.after(&deed, None);
+        let after = self.state.after(&operation, None);
         if let Err(differs) = after.stands(&self.name, rows) {
             let before = before.unwrap_err();
-            return self.lost(Err(format!("{deed:?} is half done: {before}, and then {differs}")));
+            return self
+                .lost(Err(format!("{operation:?} is half done: {before}, and then {differs}")));
         }
         if self.other_password.is_some() {
             self.other_password = Some(self.state.password.clone());
@@ -243,32 +244,34 @@ impl Person {
     }
 
     fn lost(&self, found: Result<(), String>) -> Result<(), String> {
-        let deeds: Vec<_> = self.done.iter().rev().take(5).collect();
-        found.map_err(|differs| format!("{}: {differs}; the last deeds: {deeds:?}", self.name))
+        let operations: Vec<_> = self.done.iter().rev().take(5).collect();
+        found.map_err(|differs| {
+            format!("{}: {differs}; the last operations: {operations:?}", self.name)
+        })
     }
 }
 
 /// The states of a user after each operation, including the one that may have happened.
 #[derive(Debug)]
-pub struct Life {
+pub struct History {
     name: String,
     states: Vec<State>,
     times: Vec<Instant>,
 }
 
-impl Life {
-    pub fn of(person: &Person) -> Self {
-        let password = Person::new(person.name.clone()).state.password;
-        let account = person.state.account.clone();
+impl History {
+    pub fn of(user: &User) -> Self {
+        let password = User::new(user.name.clone()).state.password;
+        let account = user.state.account.clone();
         let mut states = vec![State { account, password, ..State::default() }];
-        for done in &person.done {
-            states.push(states[states.len() - 1].after(&done.deed, done.ticket.clone()));
+        for done in &user.done {
+            states.push(states[states.len() - 1].after(&done.operation, done.ticket.clone()));
         }
-        if let Some(deed) = &person.pending {
-            states.push(states[states.len() - 1].after(deed, None));
+        if let Some(operation) = &user.pending {
+            states.push(states[states.len() - 1].after(operation, None));
         }
-        let times = person.done.iter().map(|done| done.at).collect();
-        Self { name: person.name.clone(), states, times }
+        let times = user.done.iter().map(|done| done.at).collect();
+        Self { name: user.name.clone(), states, times }
     }
 
     /// The number of operations that were acknowledged before an instant.
@@ -284,6 +287,6 @@ impl Life {
         if known.is_ok() || next.is_some_and(|next| next.stands(&self.name, rows).is_ok()) {
             return Ok(());
         }
-        known.map_err(|differs| format!("{} after {acknowledged} deeds: {differs}", self.name))
+        known.map_err(|differs| format!("{} after {acknowledged} operations: {differs}", self.name))
     }
 }
