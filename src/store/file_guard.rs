@@ -3,21 +3,33 @@
 //!
 //! SQLite keeps its files open and never checks whether they still exist by name. It would go on
 //! writing to a file that was removed or replaced, or past the end of a truncated one, and these
-//! writes would be lost. So every query runs through this guard, and no write is acknowledged
-//! before the files were checked again.
+//! writes would be lost. So a task checks the files every [`CHECK_INTERVAL`], and reads trust its last
+//! check: they cost no system call. A write is checked before it starts, and again before it is
+//! acknowledged.
+//!
+//! The task asks for the metadata of three files, which file systems of every kind answer. Notifications
+//! (inotify) do not come from network file systems, cannot tell SQLite's own writes from a truncation,
+//! and would not save the metadata either.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::suspect_writer::SuspectWriter;
 
+/// How often the files are checked for the reads. A check may wait for the disk, so what happened to a file is
+/// known in twice this time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// SQLite's extended result codes for a file or a folder that could not be synced.
 const UNSYNCED: [&str; 2] = ["1034", "1290"];
 /// The first bytes of a write-ahead log. The last bit is the byte order of its checksums.
@@ -30,6 +42,8 @@ pub struct FileGuard {
     log: Option<File>,
     /// The failure because of which all reads and writes are refused, if there is one.
     failure: watch::Sender<Option<StorageFailure>>,
+    /// Whether reads check the files, too: from a check that failed until the watching task finds them well.
+    must_check: AtomicBool,
     /// Held during a thorough check, for which all others wait.
     looking: Mutex<()>,
     /// Whether the writer's connection is suspect.
@@ -92,6 +106,7 @@ impl FileGuard {
             log: Some(File::open(&log)?),
             all: vec![TrackedFile::of(database)?, TrackedFile::of(log)?, TrackedFile::of(index)?],
             failure: watch::Sender::new(None),
+            must_check: AtomicBool::new(false),
             looking: Mutex::new(()),
             writer,
         })
@@ -101,14 +116,36 @@ impl FileGuard {
     pub fn unwatched() -> Self {
         let failure = watch::Sender::new(None);
         let (looking, writer) = (Mutex::new(()), SuspectWriter::default());
-        Self { all: Vec::new(), log: None, failure, looking, writer }
+        Self {
+            all: Vec::new(),
+            log: None,
+            failure,
+            must_check: AtomicBool::default(),
+            looking,
+            writer,
+        }
     }
 
-    /// Checks the files before or after a query.
+    /// Checks the files every [`CHECK_INTERVAL`] until the guard is dropped. Its thread may wait for the disk.
+    pub async fn watch(guard: Weak<Self>) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            let Some(guard) = guard.upgrade() else { return };
+            let seen = Arc::clone(&guard);
+            let seen = spawn_blocking(move || seen.are_as_known()).await;
+            let is_well = matches!(seen, Ok(Ok(true))) || guard.check().await.is_ok();
+            guard.must_check.store(!is_well, Ordering::Relaxed);
+        }
+    }
+
+    /// Checks the files before or after a write.
     pub async fn check(&self) -> sqlx::Result<()> {
-        if self.are_as_known()? {
+        let known = self.are_as_known();
+        if matches!(known, Ok(true)) {
             return Ok(());
         }
+        self.must_check.store(true, Ordering::Relaxed); // reads wait for a thorough check, too
+        known?;
         let _one = self.looking.lock().await;
         if self.are_as_known()? {
             return Ok(()); // another task has checked meanwhile
@@ -123,11 +160,29 @@ impl FileGuard {
         Err(sqlx::Error::Io(io::Error::other(StorageFailure::CutOff)))
     }
 
-    /// Runs a query between two checks of the files.
-    pub async fn around<T>(&self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    /// Runs a write between two checks of the files.
+    pub async fn around_write<T>(
+        &self,
+        write: impl Future<Output = sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
         self.check().await?;
-        let outcome = query.await;
+        let outcome = write.await;
         self.verify_after(outcome).await
+    }
+
+    /// Runs a read, unless the last check of the files failed; then it is checked as a write is.
+    pub async fn around_read<T>(
+        &self,
+        read: impl Future<Output = sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        if self.must_check.load(Ordering::Relaxed) {
+            return self.around_write(read).await;
+        }
+        let outcome = read.await;
+        if outcome.is_err() || self.must_check.load(Ordering::Relaxed) {
+            return self.verify_after(outcome).await;
+        }
+        outcome
     }
 
     /// The outcome of a query, unless the check of the files fails.
@@ -148,6 +203,7 @@ impl FileGuard {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
             self.failure.send_replace(Some(StorageFailure::Unsynced));
+            self.must_check.store(true, Ordering::Relaxed);
         }
     }
 
@@ -197,5 +253,41 @@ impl FileGuard {
             Ok::<_, sqlx::Error>(ran > 0 && found == "ok")
         };
         read.await.unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+    use crate::store::file_guard::*;
+
+    const WRITE: &str = "update accounts set disabled_at = disabled_at where id = ''";
+
+    #[tokio::test]
+    async fn sta_08_a_write_is_refused_at_once_and_a_read_after_the_next_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, aside) = (folder.path().join("small.db"), folder.path().join("aside"));
+        let store = Store::open_file(&file).await.unwrap();
+        let write = async || store.writer().query(WRITE).execute().await;
+        let read = async || store.reader().query("select 1").fetch_value::<i64>().await;
+        write().await.unwrap();
+
+        fs::rename(&file, &aside).unwrap();
+        assert!(write().await.is_err(), "the write itself looks");
+        assert!(read().await.is_err(), "what a write found counts for reads");
+        fs::rename(&aside, &file).unwrap();
+        assert_eq!(read().await.unwrap(), 1, "a read looks as long as it is in doubt");
+
+        let Store::Sqlite(pools) = &store else { panic!("it is a file") };
+        while pools.files.must_check.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(1)).await; // until the task has seen that all is well
+        }
+        fs::rename(&file, &aside).unwrap();
+        while read().await.is_ok() {
+            sleep(Duration::from_millis(1)).await; // until the task has seen it
+        }
+        fs::rename(&aside, &file).unwrap();
+        write().await.unwrap();
+        assert_eq!(read().await.unwrap(), 1);
     }
 }

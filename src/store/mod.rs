@@ -38,7 +38,7 @@ pub use self::attempts::{
 };
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;
-use self::engine::connection::Pool;
+use self::engine::connection::{Guarded, Pool};
 use self::engine::{postgres, sqlite};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
 pub use self::file_guard::StorageFailure;
@@ -66,7 +66,7 @@ impl Store {
     /// The connections for queries that only read.
     fn reader(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers, &pools.files),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.readers, Guarded::Read(&pools.files)),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }
@@ -74,7 +74,7 @@ impl Store {
     /// The connections for statements that write.
     fn writer(&self) -> Pool<'_> {
         match self {
-            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer, &pools.files),
+            Self::Sqlite(pools) => Pool::Sqlite(&pools.writer, Guarded::Write(&pools.files)),
             Self::Postgres(pools) => Pool::Postgres(&pools.pool),
         }
     }

@@ -49,7 +49,7 @@ impl Store {
         match self {
             Self::Sqlite(pools) => {
                 let work = async { work(Transaction::Sqlite(begin(&pools.writer).await?)).await };
-                pools.files.around(work).await
+                pools.files.around_write(work).await
             }
             Self::Postgres(pools) => work(Transaction::Postgres(begin(&pools.pool).await?)).await,
         }

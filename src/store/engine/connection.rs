@@ -5,11 +5,27 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnec
 use super::query::{Query, Statement};
 use crate::store::file_guard::FileGuard;
 
-/// A connection pool. Each query uses one connection; for SQLite, the file guard checks the files
-/// before and after it.
+/// Whether a query of SQLite reads or writes, and the guard of the files for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Guarded<'a> {
+    Read(&'a FileGuard),
+    Write(&'a FileGuard),
+}
+
+impl Guarded<'_> {
+    /// Runs a query, unless the guard refuses it.
+    pub async fn run<T>(self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        match self {
+            Self::Read(guard) => guard.around_read(query).await,
+            Self::Write(guard) => guard.around_write(query).await,
+        }
+    }
+}
+
+/// A connection pool. Each query uses one connection.
 #[derive(Clone, Copy)]
 pub enum Pool<'a> {
-    Sqlite(&'a SqlitePool, &'a FileGuard),
+    Sqlite(&'a SqlitePool, Guarded<'a>),
     Postgres(&'a PgPool),
 }
 

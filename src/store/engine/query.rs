@@ -8,7 +8,7 @@ use sqlx::{
     SqliteConnection, SqlitePool, Type,
 };
 
-use crate::store::file_guard::FileGuard;
+use super::connection::Guarded;
 
 /// The text of a statement.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl<T> Column for T where
 /// A statement with the values that have been bound to it, and the connection that it runs on.
 #[must_use = "a query does nothing before it is executed"]
 pub enum Query<'c> {
-    SqlitePool(SqliteQuery, &'c SqlitePool, &'c FileGuard),
+    SqlitePool(SqliteQuery, &'c SqlitePool, Guarded<'c>),
     Sqlite(SqliteQuery, &'c mut SqliteConnection),
     PostgresPool(PgQuery, &'c PgPool),
     Postgres(PgQuery, &'c mut PgConnection),
@@ -111,7 +111,7 @@ impl Query<'_> {
     pub async fn execute(self) -> sqlx::Result<u64> {
         match self {
             Self::SqlitePool(query, pool, guard) => {
-                guard.around(query.execute(pool)).await.map(|done| done.rows_affected())
+                guard.run(query.execute(pool)).await.map(|done| done.rows_affected())
             }
             Self::Sqlite(query, connection) => {
                 query.execute(connection).await.map(|done| done.rows_affected())
@@ -129,7 +129,7 @@ impl Query<'_> {
     pub async fn fetch_optional<R: Row>(self) -> sqlx::Result<Option<R>> {
         match self {
             Self::SqlitePool(query, pool, guard) => {
-                let row = guard.around(query.fetch_optional(pool)).await?;
+                let row = guard.run(query.fetch_optional(pool)).await?;
                 row.map(|row| R::from_row(&row)).transpose()
             }
             Self::Sqlite(query, connection) => {
@@ -157,7 +157,7 @@ impl Query<'_> {
         match self {
             Self::SqlitePool(query, pool, guard) => {
                 let rows = query.fetch(pool).map(|row| R::from_row(&row?));
-                guard.around(rows.try_collect()).await
+                guard.run(rows.try_collect()).await
             }
             Self::Sqlite(query, connection) => {
                 query.fetch(connection).map(|row| R::from_row(&row?)).try_collect().await

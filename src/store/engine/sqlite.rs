@@ -127,6 +127,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         pool(READERS).connect_with(options).await.map_err(|error| not_opened(&file, &error))?;
     let files =
         Arc::new(FileGuard::of(&file, suspect).map_err(|error| unreachable(&file, &error))?);
+    tokio::spawn(FileGuard::watch(Arc::downgrade(&files)));
     let group_commit = GroupCommit::start(writer.clone(), Arc::clone(&files));
     Ok(Pools { readers, writer, guests, group_commit, files })
 }

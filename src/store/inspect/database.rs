@@ -14,7 +14,7 @@ use super::{content, schema};
 use crate::core::ownership;
 use crate::store::Store;
 use crate::store::definitions::{self, DefinitionReport};
-use crate::store::engine::connection::Pool;
+use crate::store::engine::connection::{Guarded, Pool};
 use crate::store::engine::{migrations, postgres, sqlite};
 use crate::store::errors::{context, is_damage};
 use crate::store::file_guard::FileGuard;
@@ -59,7 +59,7 @@ impl Store {
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(options);
         let files = FileGuard::unwatched();
-        let sqlite = Pool::Sqlite(&pool, &files);
+        let sqlite = Pool::Sqlite(&pool, Guarded::Read(&files));
         let seen = inspect(sqlite, &migrations::SQLITE, level, (demo_users, now)).await;
         pool.close().await;
         seen.map_err(|error| {

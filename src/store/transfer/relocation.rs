@@ -7,7 +7,7 @@ use super::end::TransferEnd;
 use super::tables::TABLES;
 use crate::core::error::InternalError;
 use crate::store::Store;
-use crate::store::engine::connection::{Pool, Transaction};
+use crate::store::engine::connection::Transaction;
 use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 
@@ -75,9 +75,9 @@ impl Store {
 
     /// Fails if a file of the database is not the one that was opened.
     async fn check_files(&self) -> Result<(), InternalError> {
-        let checked = match self.reader() {
-            Pool::Sqlite(_, files) => files.check().await,
-            Pool::Postgres(_) => Ok(()),
+        let checked = match self {
+            Self::Sqlite(pools) => pools.files.check().await,
+            Self::Postgres(_) => Ok(()),
         };
         checked.map_err(context("looking after the files of the database"))
     }
