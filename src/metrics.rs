@@ -17,13 +17,13 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::core::clock::Timestamp;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::http::{Hosts, Requests};
 
 /// The sources of the metrics.
 #[derive(Debug)]
 pub struct Watched {
-    pub domain: Arc<Domain>,
+    pub domain: Arc<AuthService>,
     pub requests: Arc<Requests>,
     pub connections: Gauge,
     pub started_at: Timestamp,
@@ -70,11 +70,11 @@ fn answer(registry: &Registry) -> Response {
 fn registry(watched: Watched) -> Registry {
     let mut registry = Registry::default();
     let Watched { domain, requests, connections, started_at } = watched;
-    let Domain { counters, hasher, store, .. } = &*domain;
+    let AuthService { counters, hasher, store, .. } = &*domain;
     registry.register("cloakroom_requests", REQUESTS, requests.answers.clone());
     registry.register("cloakroom_request_seconds", TOOK, requests.seconds.clone());
     registry.register("cloakroom_logins", LOGINS, counters.logins.clone());
-    registry.register("cloakroom_recognitions", RECOGNITIONS, counters.recognitions.clone());
+    registry.register("cloakroom_recognitions", RECOGNITIONS, counters.session_lookups.clone());
     registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
     registry.register("cloakroom_hash_refusals", HASH_REFUSALS, hasher.refusals().clone());
     registry.register("cloakroom_key_errors", KEY_ERRORS, counters.key_errors.clone());
@@ -90,11 +90,11 @@ fn registry(watched: Watched) -> Registry {
 
 /// Metrics whose values are read at each scrape.
 #[derive(Debug)]
-struct ReadAtScrape(Arc<Domain>);
+struct ReadAtScrape(Arc<AuthService>);
 
 impl Collector for ReadAtScrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Domain { hasher, store, .. } = &*self.0;
+        let AuthService { hasher, store, .. } = &*self.0;
         let mut gauge = |name, help, value: i64| {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
         };

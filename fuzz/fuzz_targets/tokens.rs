@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use cloakroom::core::clock::Timestamp;
 use cloakroom::core::secret::{DeviceToken, Sid};
 use cloakroom::domain::keys::claims::{Claims, DeviceClaims};
-use cloakroom::domain::keys::tokens::Keys;
+use cloakroom::domain::keys::tokens::KeyRing;
 use cloakroom_fuzz::Members;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ const TOMORROW: Timestamp = Timestamp::from_millis(1_767_312_000_000);
 const LONGEST: usize = 1024;
 
 struct House {
-    keys: Keys,
+    keys: KeyRing,
     kid: String,
     signing: EncodingKey,
     session: String,
@@ -29,8 +29,8 @@ struct House {
 
 static HOUSE: LazyLock<House> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = Keys::create(folder.path(), NOW).expect("a key");
-    let keys = Keys::read(folder.path(), ISSUER).expect("it can be read").expect("it is there");
+    let path = KeyRing::create(folder.path(), NOW).expect("a key");
+    let keys = KeyRing::read(folder.path(), ISSUER).expect("it can be read").expect("it is there");
     let pem = std::fs::read(path).expect("it can be read");
     let (_, der) = pem_rfc7468::decode_vec(&pem).expect("it is PEM");
     let signing = EncodingKey::from_ed_der(&der);

@@ -17,7 +17,7 @@ use crate::core::ownership;
 use crate::core::secret::random_id;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::embed::Error;
 use crate::store::{BackupError as CopyError, Contents, Store};
 
@@ -135,7 +135,7 @@ fn find_keys(config: &Config, options: &BackupOptions) -> Result<Vec<PathBuf>, B
         return Ok(Vec::new());
     }
     let folder = config.key_folder();
-    let keys = Keys::read(&folder, &config.public_url.origin())?;
+    let keys = KeyRing::read(&folder, &config.public_url.origin())?;
     let keys = keys.ok_or_else(|| BackupError::NoKeys(folder.clone()))?;
     let peppers = Peppers::read(&folder)?;
     let secrets = ServerSecrets::read(&folder)?.map(|secrets| secrets.paths());

@@ -9,7 +9,7 @@ use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::keys::files;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::embed::Error;
 use crate::store::Store;
 
@@ -24,7 +24,7 @@ pub(crate) fn folder_for_new_key(
     if named.is_some() {
         return app::make_folders(config);
     }
-    if Keys::are_in(&folder)? {
+    if KeyRing::are_in(&folder)? {
         return Ok(folder);
     }
     let data_dir = config.data_dir.clone();
@@ -37,8 +37,8 @@ pub(crate) async fn make_first_keys(config: &Config, store: &Store) -> Result<()
     let folder = app::make_folders(config)?;
     let _held = lock_keys(&folder).await?;
     let now = Clock::System.now();
-    if !Keys::are_in(&folder)? && !store.has_accounts().await? {
-        Keys::create(&folder, now)?;
+    if !KeyRing::are_in(&folder)? && !store.has_accounts().await? {
+        KeyRing::create(&folder, now)?;
     }
     if ServerSecrets::are_in(&folder)? || files::is_read_only(&folder) {
         return Ok(());
@@ -75,7 +75,7 @@ async fn write_key_event(
 ) -> Result<(), Error> {
     let events = AuditLog::new(Clock::System);
     if store.has_accounts().await? {
-        events.note_thing(now, event, id);
+        events.record_for_id(now, event, id);
     }
     Ok(events.write(store, now).await?)
 }

@@ -20,7 +20,7 @@ use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::keys::{files, server_secret};
 use crate::embed::Error;
 use crate::store::{Contents, Store};
@@ -139,7 +139,7 @@ pub async fn restore_backup(
     let prepared = prepare_copy(&copy.path, &manifest.made_at, options).await?;
     // The keys come first: without a database they make no service, and an interrupted restore can
     // be run again.
-    let lock = files::hold(&key_folder)?;
+    let lock = files::lock(&key_folder)?;
     for name in &keys {
         restore_key(&from.join(KEYS).join(name), &key_folder.join(name))?;
     }
@@ -161,10 +161,10 @@ pub async fn restore_backup(
         invites: contents.rows_of("invites"),
         invites_taken_back: prepared.invites_taken_back,
         keys: keys.len(),
-        has_signing_keys: Keys::read(&key_folder, &config.public_url.origin())?.is_some(),
+        has_signing_keys: KeyRing::read(&key_folder, &config.public_url.origin())?.is_some(),
         missing_peppers: {
             let needed = prepared.peppers_in_use.into_iter();
-            needed.filter(|id| peppers.named(id).is_none()).collect()
+            needed.filter(|id| peppers.find(id).is_none()).collect()
         },
         missing_server_secret: secrets.err().map(|missing| missing.to_string()),
         foreign_triggers,
@@ -244,7 +244,7 @@ fn choose_keys(config: &Config, manifest: &Manifest) -> Result<Vec<String>, Rest
 /// The files of the keys, peppers and server secrets in the key folder.
 fn find_present_keys(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     let issuer = config.public_url.origin();
-    let keys = if folder.exists() { Keys::read(folder, &issuer)? } else { None };
+    let keys = if folder.exists() { KeyRing::read(folder, &issuer)? } else { None };
     let keys = keys.map(|keys| keys.public()).unwrap_or_default();
     let peppers = Peppers::read(folder)?;
     let secrets = ServerSecrets::read(folder)?.map(|secrets| secrets.paths());
@@ -269,7 +269,7 @@ async fn prepare_copy(
 ) -> Result<Prepared, RestoreError> {
     let store = Store::open_file(copy).await?;
     let (events, now) = (AuditLog::new(Clock::System), Clock::System.now());
-    events.note_thing(now, Event::DatabaseRestored, made_at);
+    events.record_for_id(now, Event::DatabaseRestored, made_at);
     events.write(&store, now).await?;
     let sessions_ended =
         if options.keep_sessions { 0 } else { store.remove_all_sessions().await? };

@@ -10,7 +10,7 @@ use super::error::StartError;
 use crate::config::Config;
 use crate::core::ownership;
 use crate::domain::keys::files;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::store::Store;
 
 /// Creates the data folder and the key folder in it, with access only for their owner. Returns the
@@ -115,7 +115,7 @@ fn remove_group(path: &Path, changed: &mut Vec<PathBuf>) {
 /// Refuses to create a new database in place of a missing one. The first start creates its keys
 /// last, so if there are keys, there was a database.
 pub(super) fn refuse_missing_database(config: &Config, folder: &Path) -> Result<(), StartError> {
-    let has_keys = Keys::are_in(folder)?; // checked first, because another process may be starting
+    let has_keys = KeyRing::are_in(folder)?; // checked first, because another process may be starting
     let Some(file) = Store::file_of(config.database_url.expose())? else { return Ok(()) };
     let is_there = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
     if is_there || !has_keys {

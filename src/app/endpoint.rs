@@ -9,7 +9,7 @@ use poem_openapi::OpenApi;
 use super::open::watch;
 use crate::config::{self, Config};
 use crate::core::net::TrustedProxies;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::http::{
     AppState, Color, ConflictLog, DeviceCookie, EmbeddedApi, Hosts, Logo, MountError, Origins,
     RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
@@ -19,7 +19,7 @@ use crate::http::{
 /// jobs, which run until the endpoint is dropped.
 pub fn start_endpoint(
     config: &Config,
-    domain: Arc<Domain>,
+    domain: Arc<AuthService>,
     is_demo: bool,
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
@@ -30,7 +30,7 @@ pub fn start_endpoint(
 /// The same without the background jobs of [`watch`], for measurements of single requests.
 pub fn build_endpoint(
     config: &Config,
-    domain: Arc<Domain>,
+    domain: Arc<AuthService>,
     is_demo: bool,
     requests: Arc<Requests>,
 ) -> BoxEndpoint<'static, Response> {
@@ -41,7 +41,7 @@ pub fn build_endpoint(
 /// A service with an embedder's operations as one endpoint, and its document.
 pub fn build_endpoint_with<T: OpenApi + 'static>(
     config: &Config,
-    domain: Arc<Domain>,
+    domain: Arc<AuthService>,
     is_demo: bool,
     requests: Arc<Requests>,
     guest: EmbeddedApi<T>,

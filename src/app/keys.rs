@@ -10,7 +10,7 @@ use crate::core::clock::Clock;
 use crate::core::error::InternalError;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::server_secret::{ServerSecretError, ServerSecrets};
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::keys::{files, server_secret};
 use crate::store::Store;
 
@@ -22,7 +22,7 @@ pub(super) async fn load_keys(
     config: &Config,
     store: &Store,
     clock: &Clock,
-) -> Result<(Keys, ServerSecrets), StartError> {
+) -> Result<(KeyRing, ServerSecrets), StartError> {
     let _held = lock_keys(folder).await?;
     let keys = load_signing_keys(folder, config, store, clock).await?;
     Ok((keys, load_server_secrets(folder, store, clock).await?))
@@ -31,7 +31,7 @@ pub(super) async fn load_keys(
 /// Waits for the lock of the key folder.
 pub async fn lock_keys(folder: &Path) -> Result<Option<File>, StartError> {
     let folder = folder.to_owned();
-    let waited = tokio::task::spawn_blocking(move || files::hold(&folder)).await;
+    let waited = tokio::task::spawn_blocking(move || files::lock(&folder)).await;
     Ok(waited.map_err(|error| InternalError::new("waiting for the keys", error))??)
 }
 
@@ -40,16 +40,16 @@ async fn load_signing_keys(
     config: &Config,
     store: &Store,
     clock: &Clock,
-) -> Result<Keys, StartError> {
+) -> Result<KeyRing, StartError> {
     let issuer = config.public_url.origin();
-    if let Some(keys) = Keys::read(folder, &issuer)? {
+    if let Some(keys) = KeyRing::read(folder, &issuer)? {
         return Ok(keys);
     }
     if store.has_accounts().await? {
         return Err(KeyError::Gone(folder.to_owned()).into());
     }
-    Keys::create(folder, clock.now())?;
-    Keys::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
+    KeyRing::create(folder, clock.now())?;
+    KeyRing::read(folder, &issuer)?.ok_or_else(|| KeyError::Gone(folder.to_owned()).into())
 }
 
 /// Reads the server secrets. A new installation gets one here, and so does one that is older than

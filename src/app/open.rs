@@ -13,13 +13,13 @@ use crate::domain::jobs;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::passwords::cost::Argon2Params;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::sessions::SessionRules;
 use crate::domain::throttle::limits::Limits;
-use crate::domain::{Domain, Parts, Rules, accounts};
+use crate::domain::{AuthService, Parts, Rules, accounts};
 use crate::store::Store;
 
 /// The parts that the settings do not define. Tests set the clock and use cheap hashes.
@@ -39,7 +39,7 @@ impl Environment {
 }
 
 /// Opens all parts of the domain, and creates what does not exist yet.
-pub async fn open(config: &Config, environment: Environment) -> Result<Domain, StartError> {
+pub async fn open(config: &Config, environment: Environment) -> Result<AuthService, StartError> {
     let folder = make_folders(config)?;
     refuse_missing_database(config, &folder)?;
     let store = open_store(config).await?;
@@ -52,11 +52,11 @@ pub async fn open(config: &Config, environment: Environment) -> Result<Domain, S
 pub async fn open_existing(
     config: &Config,
     environment: Environment,
-) -> Result<Domain, StartError> {
+) -> Result<AuthService, StartError> {
     require_database(config).await?;
     let folder = config.key_folder();
     let store = open_store(config).await?;
-    let Some(keys) = Keys::read(&folder, &config.public_url.origin())? else {
+    let Some(keys) = KeyRing::read(&folder, &config.public_url.origin())? else {
         let has_accounts = store.has_accounts().await?;
         store.close().await;
         if has_accounts {
@@ -82,13 +82,13 @@ async fn build_domain(
     config: &Config,
     environment: Environment,
     store: Store,
-    (keys, server_secrets): (Keys, ServerSecrets),
-) -> Result<Domain, StartError> {
+    (keys, server_secrets): (KeyRing, ServerSecrets),
+) -> Result<AuthService, StartError> {
     let peppers = Peppers::read(&config.key_folder())?;
     peppers.check(&store).await?;
     let hasher = Hasher::start(environment.hash_cost, config.passwords.threads);
     hasher.set_peppers(peppers);
-    Ok(Domain::new(Parts {
+    Ok(AuthService::new(Parts {
         store,
         clock: environment.clock,
         rules: Rules {
@@ -117,6 +117,6 @@ async fn build_domain(
 }
 
 /// Starts the background jobs, which run until the domain is dropped.
-pub fn watch(domain: &Arc<Domain>) {
+pub fn watch(domain: &Arc<AuthService>) {
     jobs::start(domain);
 }

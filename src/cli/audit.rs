@@ -19,7 +19,7 @@ use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::query;
-use crate::domain::audit::query::Question;
+use crate::domain::audit::query::AuditQuery;
 use crate::store::{NamedEventRow, Store};
 
 const EXAMPLES: &str = "\
@@ -68,7 +68,7 @@ impl TimeArg {
     fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
-            Self::Ago(time) => now.before(time),
+            Self::Ago(time) => now.minus(time),
         }
     }
 }
@@ -109,14 +109,14 @@ impl Audit {
         };
         // Includes events of clocks that are ahead.
         let until = now.plus(days(3650));
-        let question = Question {
+        let question = AuditQuery {
             account,
             since: self.since.map_or(Timestamp::from_millis(0), |since| since.seen_from(now)),
             until: self.until.map_or(until, |until| until.seen_from(now)),
             events: self.event,
             limit: self.limit,
         };
-        let rows = query::ask(store, &question).await?;
+        let rows = query::find_events(store, &question).await?;
         if self.json {
             return rows
                 .iter()

@@ -11,7 +11,7 @@ use super::progress::Bar;
 use crate::admin::{
     ImportError, ImportEvent, ImportFormat, ImportOptions, ImportReport, import_into,
 };
-use crate::domain::Domain;
+use crate::domain::AuthService;
 
 #[derive(Debug, Args)]
 pub struct Import {
@@ -42,7 +42,7 @@ impl From<Format> for ImportFormat {
 }
 
 impl Import {
-    pub async fn run(&self, domain: &Domain) -> Outcome {
+    pub async fn run(&self, domain: &AuthService) -> Outcome {
         let format = self.format.map(ImportFormat::from);
         let options = ImportOptions { format, skip_refused: self.skip_bad };
         let bar = Bar::new();

@@ -12,7 +12,7 @@ use super::times::{relative, rfc3339};
 use crate::app::{self, Environment};
 use crate::config::{Config, Registration};
 use crate::core::clock::{Timestamp, days, hours};
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::invites;
 
 const EXAMPLES: &str = "\
@@ -97,7 +97,7 @@ struct NewLine<'a> {
     expires_at: String,
 }
 
-async fn invite(config: &Config, domain: &Domain, new: &New) -> Outcome {
+async fn invite(config: &Config, domain: &AuthService, new: &New) -> Outcome {
     let says = match config.registration {
         Registration::Invite => None,
         Registration::Open => Some("open: nobody needs an invite"),
@@ -155,12 +155,12 @@ fn row(invite: &invites::Invite, now: Timestamp) -> [Cell; 3] {
     ]
 }
 
-async fn list(domain: &Domain, json: bool) -> Outcome {
+async fn list(domain: &AuthService, json: bool) -> Outcome {
     let mut table = Table::new(["ID", "MADE", "EXPIRES"]);
     let now = domain.clock.now();
     let mut behind: Option<invites::Invite> = None;
     loop {
-        let mut page = domain.invites.invites_behind(behind.as_ref()).await?;
+        let mut page = domain.invites.list_invites(behind.as_ref()).await?;
         if json {
             for invite in &page {
                 print_line(&serde_json::to_string(&Line::of(invite))?)?;
@@ -177,7 +177,7 @@ async fn list(domain: &Domain, json: bool) -> Outcome {
     Ok(())
 }
 
-async fn revoke(domain: &Domain, id: &str) -> Outcome {
+async fn revoke(domain: &AuthService, id: &str) -> Outcome {
     if domain.invites.withdraw_invite(id).await? {
         print_line("took 1 invite back")
     } else {

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::domain::audit::event::Event;
 use crate::domain::keys::files;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +52,7 @@ struct Line<'a> {
 
 fn list(config: &Config, json: bool) -> Outcome {
     let folder = config.key_folder();
-    let keys = Keys::read(&folder, &config.public_url.origin())?;
+    let keys = KeyRing::read(&folder, &config.public_url.origin())?;
     let keys = keys.ok_or_else(|| StartError::NoKeys { folder, settings: config.source() })?;
     let mut rows = Vec::new();
     for key in keys.public() {
@@ -71,9 +71,9 @@ fn list(config: &Config, json: bool) -> Outcome {
 
 async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     let folder = folder_for_new_key(config, named, "key rotate")?;
-    let held = files::hold(&folder)?;
+    let held = files::lock(&folder)?;
     let now = Clock::System.now();
-    let path = Keys::create(&folder, now)?;
+    let path = KeyRing::create(&folder, now)?;
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;

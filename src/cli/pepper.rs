@@ -106,7 +106,7 @@ struct Line<'a> {
 }
 
 async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
-    let peppers = Peppers::read(folder)?.known(store).await?;
+    let peppers = Peppers::read(folder)?.list(store).await?;
     let mut lines: Vec<_> = peppers.iter().map(line).collect();
     let passwords = store.count_unpeppered().await?;
     lines.push(Line { id: None, state: SecretState::Without, passwords, path: None });
@@ -137,7 +137,7 @@ fn row(line: Line<'_>) -> [Cell; 4] {
 
 /// Prints the users whose passwords will be removed. If this fails, nothing is removed.
 async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
-    for name in Peppers::read(folder)?.left_without(id, store).await? {
+    for name in Peppers::read(folder)?.affected_users(id, store).await? {
         print_line(&name)?;
     }
     Ok(())

@@ -86,7 +86,7 @@ impl ServerSecret {
 }
 
 async fn add(config: &Config, folder: &Path) -> Outcome {
-    let lock = files::hold(folder)?; // a service that is starting creates no second one
+    let lock = files::lock(folder)?; // a service that is starting creates no second one
     let now = Clock::System.now();
     let (id, path) = ServerSecrets::create(folder, now)?;
     drop(lock);
@@ -107,7 +107,7 @@ struct Line<'a> {
 }
 
 async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
-    let secrets = server_secret::known(folder, store, Clock::System.now()).await?;
+    let secrets = server_secret::list(folder, store, Clock::System.now()).await?;
     let lines: Vec<_> = secrets.iter().map(line).collect();
     if json {
         return lines.iter().try_for_each(|line| print_line(&serde_json::to_string(line)?));

@@ -11,7 +11,7 @@ use super::user::account;
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::sessions;
 
 pub(super) const EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-async fn list(domain: &Domain, name: &str, json: bool) -> Outcome {
+async fn list(domain: &AuthService, name: &str, json: bool) -> Outcome {
     const PAGE: usize = 100;
     let account = account(domain, name).await?;
     let mut table = Table::new(["ID", "SIGNED IN", "LAST SEEN", "EXPIRES", "FROM"]);
@@ -125,7 +125,7 @@ fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
     ]
 }
 
-async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
+async fn revoke(domain: &AuthService, name: &str, id: &str) -> Outcome {
     let account = account(domain, name).await?;
     if domain.sessions.revoke(&account.id, id).await? {
         print_line("ended 1 session")
@@ -134,9 +134,9 @@ async fn revoke(domain: &Domain, name: &str, id: &str) -> Outcome {
     }
 }
 
-async fn revoke_all(domain: &Domain, name: &str) -> Outcome {
+async fn revoke_all(domain: &AuthService, name: &str) -> Outcome {
     let account = account(domain, name).await?;
-    match domain.sessions.end_all(&account.id).await? {
+    match domain.sessions.revoke_all(&account.id).await? {
         1 => print_line("ended 1 session"),
         ended => print_line(&format!("ended {ended} sessions")),
     }

@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn a_time_is_told_from_now_rounded_to_one_unit() {
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let ago = |time| relative(now.before(time), now);
+        let ago = |time| relative(now.minus(time), now);
         assert_eq!(relative(now, now), "now");
         assert_eq!(ago(Duration::from_millis(1400)), "1 second ago");
         assert_eq!(ago(mins(12)), "12 minutes ago");

@@ -10,13 +10,13 @@ use super::password;
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
-use crate::admin::describe_bad_username;
+use crate::admin::describe_invalid_username;
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
 use crate::core::usernames::Username;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::accounts::Account;
 use crate::domain::administration::{Change, ResetError};
 use crate::domain::registration::RegisterError;
@@ -143,9 +143,9 @@ impl User {
     }
 }
 
-async fn add(domain: &Domain, name: &str) -> Outcome {
-    let username =
-        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
+async fn add(domain: &AuthService, name: &str) -> Outcome {
+    let username = Username::parse(name.trim())
+        .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     if domain.account_named(&username).await?.is_some() {
         return Err(CliError(format!("{username} exists already"))); // before the prompt
     }
@@ -165,7 +165,7 @@ async fn add(domain: &Domain, name: &str) -> Outcome {
     }
 }
 
-async fn list(domain: &Domain, json: bool) -> Outcome {
+async fn list(domain: &AuthService, json: bool) -> Outcome {
     let mut after = String::new();
     let mut table = Table::new(["USER", "CREATED", "STATE"]);
     let now = domain.clock.now();
@@ -220,8 +220,8 @@ async fn change(
     [done, already]: [&str; 2],
     act: impl AsyncFnOnce(&Username) -> Result<Change, InternalError>,
 ) -> Outcome {
-    let username =
-        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
+    let username = Username::parse(name.trim())
+        .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     match act(&username).await? {
         Change::Done => print_line(&format!("{username} {done}")),
         Change::Unchanged => print_line(&format!("{username} {already}")),
@@ -229,7 +229,7 @@ async fn change(
     }
 }
 
-async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Outcome {
+async fn delete(domain: &AuthService, name: &str, confirmation: &Confirmation) -> Outcome {
     let username = account(domain, name).await?.username; // before the operator is asked
     confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
     if domain.delete(&username).await? {
@@ -239,9 +239,9 @@ async fn delete(domain: &Domain, name: &str, confirmation: &Confirmation) -> Out
     }
 }
 
-async fn release(domain: &Domain, name: &str) -> Outcome {
-    let username =
-        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
+async fn release(domain: &AuthService, name: &str) -> Outcome {
+    let username = Username::parse(name.trim())
+        .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     if domain.release_username(&username).await? {
         print_line(&format!("{username} is no longer held: a registration may get it"))
     } else {
@@ -257,7 +257,7 @@ struct Shown<'a> {
     sessions: usize,
 }
 
-async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
+async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
     let account = account(domain, name).await?;
     // No account has more sessions.
     let sessions = domain.sessions.list_sessions(&account.id, None, 1000).await?.sessions.len();
@@ -276,14 +276,14 @@ async fn show(domain: &Domain, name: &str, json: bool) -> Outcome {
 }
 
 /// Finds the account with this user name. It is an error if there is none.
-pub(super) async fn account(domain: &Domain, name: &str) -> Result<Account, CliError> {
-    let username =
-        Username::parse(name.trim()).map_err(|bad| CliError(describe_bad_username(name, bad)))?;
+pub(super) async fn account(domain: &AuthService, name: &str) -> Result<Account, CliError> {
+    let username = Username::parse(name.trim())
+        .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     let account = domain.account_named(&username).await?;
     account.ok_or_else(|| CliError(format!("there is no user {username}")))
 }
 
-async fn passwd(domain: &Domain, name: &str) -> Outcome {
+async fn passwd(domain: &AuthService, name: &str) -> Outcome {
     let username = account(domain, name).await?.username; // before the prompt
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;

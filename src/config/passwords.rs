@@ -6,7 +6,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
-use crate::domain::passwords::cost::{Argon2Params, BadCost};
+use crate::domain::passwords::cost::{Argon2Params, InvalidParams};
 use crate::domain::passwords::rules::{ABSOLUTE_MIN_PASSWORD_LENGTH, DEFAULT_MIN_PASSWORD_LENGTH};
 
 /// A shorter password is not safe even with other measures, and users do not type a longer
@@ -78,12 +78,12 @@ impl Passwords {
         let Argon2Params { memory_kib, passes, lanes } = cost;
         cost.check().map_err(|bad| {
             ConfigError::new(match bad {
-                BadCost::AboveMost(most) => format!(
+                InvalidParams::AboveMost(most) => format!(
                     "passwords.memory_kib = {memory_kib}, passes = {passes} and lanes = {lanes} may \
                      be at most {}, {} and {}, and none of them 0",
                     most.memory_kib, most.passes, most.lanes
                 ),
-                BadCost::BelowLeast(least) => format!(
+                InvalidParams::BelowLeast(least) => format!(
                     "passwords.memory_kib = {memory_kib} is too little for passes = {passes}: OWASP \
                      asks for at least {}, or for more passes",
                     least.memory_kib

@@ -38,7 +38,7 @@ impl Timestamp {
     }
 
     #[must_use]
-    pub fn before(self, time: Duration) -> Self {
+    pub fn minus(self, time: Duration) -> Self {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis))
     }
@@ -72,13 +72,13 @@ impl Stopwatch {
 #[derive(Debug, Clone)]
 pub enum Clock {
     System,
-    Turned(Arc<AtomicI64>),
+    Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// A clock that stays at `start` until a test changes it.
     pub fn at(start: Timestamp) -> Self {
-        Self::Turned(Arc::new(AtomicI64::new(start.millis())))
+        Self::Manual(Arc::new(AtomicI64::new(start.millis())))
     }
 
     pub fn now(&self) -> Timestamp {
@@ -87,12 +87,12 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
-            Self::Turned(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+            Self::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
         }
     }
 
     /// Advances a test clock; does nothing to the system clock.
-    pub fn turn(&self, by: Duration) {
+    pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
     }
 
@@ -100,7 +100,7 @@ impl Clock {
     pub fn set(&self, to: Timestamp) {
         match self {
             Self::System => {}
-            Self::Turned(millis) => millis.store(to.millis(), Ordering::SeqCst),
+            Self::Manual(millis) => millis.store(to.millis(), Ordering::SeqCst),
         }
     }
 }

@@ -14,7 +14,7 @@ impl TrustedProxies {
     }
 
     /// Whether this address is a trusted proxy.
-    pub fn trust(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -88,7 +88,7 @@ impl InviteCode {
     }
 
     /// Parses a code that a user typed. White space around it and upper case are ignored.
-    pub fn typed(text: &str) -> Self {
+    pub fn from_input(text: &str) -> Self {
         Self(Zeroizing::new(text.trim().to_ascii_lowercase()))
     }
 
@@ -365,7 +365,7 @@ mod tests {
             Password::new("canary".into()),
             PasswordHash::from("canary".to_owned()),
             SessionToken::new("canary".into()),
-            InviteCode::typed("canary"),
+            InviteCode::from_input("canary"),
             Sid::random(),
             Sid::random().digest(),
             Pepper::random(),

@@ -62,7 +62,7 @@ pub struct Username(String);
 
 /// The reason why a text is not a valid user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadUsername {
+pub enum InvalidUsername {
     Empty,
     TooLong,
     NotAllowed,
@@ -71,21 +71,21 @@ pub enum BadUsername {
 }
 
 impl Username {
-    pub fn parse(text: &str) -> Result<Self, BadUsername> {
+    pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
         let mapped: String = text.chars().map(narrow).flat_map(char::to_lowercase).nfc().collect();
         let chars = mapped.chars().count();
         if chars < *USERNAME_CHARS.start() {
-            return Err(BadUsername::Empty);
+            return Err(InvalidUsername::Empty);
         }
         if chars > *USERNAME_CHARS.end() {
-            return Err(BadUsername::TooLong);
+            return Err(InvalidUsername::TooLong);
         }
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let is_name = mapped.chars().all(inside)
             && edge(mapped.chars().next())
             && edge(mapped.chars().last());
-        if is_name { Ok(Self(mapped)) } else { Err(BadUsername::NotAllowed) }
+        if is_name { Ok(Self(mapped)) } else { Err(InvalidUsername::NotAllowed) }
     }
 
     /// The user name of a row, which was parsed before it was stored.
@@ -94,8 +94,8 @@ impl Username {
     }
 
     /// Refuses a reserved name, which only the operator can assign.
-    pub fn unless_reserved(self) -> Result<Self, BadUsername> {
-        if RESERVED.contains(&self.as_str()) { Err(BadUsername::Reserved) } else { Ok(self) }
+    pub fn require_not_reserved(self) -> Result<Self, InvalidUsername> {
+        if RESERVED.contains(&self.as_str()) { Err(InvalidUsername::Reserved) } else { Ok(self) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -147,8 +147,8 @@ mod tests {
     fn reserved_names_are_names_that_the_operator_may_give() {
         assert!(RESERVED.iter().all(|name| Username::parse(name).unwrap().as_str() == *name));
         assert!(RESERVED.contains(&env!("CARGO_PKG_NAME")));
-        let said = |name| Username::parse(name).and_then(Username::unless_reserved).map(drop);
-        assert_eq!(said("ＡＤＭＩＮ"), Err(BadUsername::Reserved));
+        let said = |name| Username::parse(name).and_then(Username::require_not_reserved).map(drop);
+        assert_eq!(said("ＡＤＭＩＮ"), Err(InvalidUsername::Reserved));
         assert_eq!(said("adminna"), Ok(()));
     }
 
@@ -185,10 +185,10 @@ mod tests {
             "a@b",
         ];
         for name in names {
-            assert_eq!(Username::parse(name), Err(BadUsername::NotAllowed), "{name:?}");
+            assert_eq!(Username::parse(name), Err(InvalidUsername::NotAllowed), "{name:?}");
         }
-        assert_eq!(Username::parse(""), Err(BadUsername::Empty));
-        assert_eq!(Username::parse(&"a".repeat(65)), Err(BadUsername::TooLong));
+        assert_eq!(Username::parse(""), Err(InvalidUsername::Empty));
+        assert_eq!(Username::parse(&"a".repeat(65)), Err(InvalidUsername::TooLong));
         assert!(Username::parse(&"a".repeat(64)).is_ok());
     }
 

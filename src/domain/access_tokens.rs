@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::core::clock::{Clock, mins};
 use crate::core::secret::{AccessToken, random_id};
 use crate::domain::keys::claims::AccessClaims;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::sessions::AuthenticatedSession;
 
 /// How long a service that verifies offline may accept a session that has ended.
@@ -30,13 +30,13 @@ pub struct UnknownAudience;
 /// Issues access tokens for the audiences that the operator has allowed.
 #[derive(Debug)]
 pub struct AccessTokens {
-    keys: Arc<Keys>,
+    keys: Arc<KeyRing>,
     clock: Clock,
     audiences: Vec<String>,
 }
 
 impl AccessTokens {
-    pub fn new(keys: Arc<Keys>, clock: Clock, audiences: Vec<String>) -> Self {
+    pub fn new(keys: Arc<KeyRing>, clock: Clock, audiences: Vec<String>) -> Self {
         Self { keys, clock, audiences }
     }
 

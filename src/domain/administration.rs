@@ -3,7 +3,7 @@
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::accounts::{Account, hold_username};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::NewPassword;
@@ -27,7 +27,7 @@ pub enum ResetError {
     Internal(InternalError),
 }
 
-impl Domain {
+impl AuthService {
     /// Adds an account for the operator, even if registration is closed. If the user name is
     /// reserved, it is released.
     pub async fn add_account(
@@ -83,7 +83,7 @@ impl Domain {
             AccountChange::NoSuchAccount => Ok(Change::NoSuchAccount),
             AccountChange::Unchanged(_) => Ok(Change::Unchanged),
             AccountChange::Changed(account) => {
-                self.forgotten(Some(account), Event::UserDisabled);
+                self.record_revocation(Some(account), Event::UserDisabled);
                 Ok(Change::Done)
             }
         }
@@ -111,14 +111,14 @@ impl Domain {
         let held = hold_username(&self.server_secrets, self.rules.username_hold, username, now);
         let (name, held) = (username.as_str(), held.as_ref());
         let account = self.store.delete_account(name, held, now.millis()).await?;
-        Ok(self.forgotten(account, Event::UserDeleted))
+        Ok(self.record_revocation(account, Event::UserDeleted))
     }
 
     /// Removes the account's sessions from the cache and records the event. Returns false if there
     /// is no account.
-    fn forgotten(&self, account: Option<String>, event: Event) -> bool {
+    fn record_revocation(&self, account: Option<String>, event: Event) -> bool {
         let Some(account) = account.map(AccountId::from) else { return false };
-        self.session_cache.ended(&account);
+        self.session_cache.invalidate_account(&account);
         self.audit.outside_requests().record_for(event, &account);
         true
     }

@@ -23,9 +23,9 @@ pub type Label = [(&'static str, &'static str); 1];
 #[derive(Debug)]
 pub struct Counters {
     pub logins: Family<Label, Counter>,
-    pub recognitions: Family<Label, Counter>,
+    pub session_lookups: Family<Label, Counter>,
     /// Requests whose token was in the session cache. This counter and the next two belong to
-    /// `recognitions`, and are separate fields so that a request need not look its counter up.
+    /// `session_lookups`, and are separate fields so that a request need not look its counter up.
     pub hits: Counter,
     /// Requests that looked up the signature and the row of their token.
     pub misses: Counter,
@@ -40,14 +40,14 @@ pub struct Counters {
 impl Default for Counters {
     /// Every label exists from the start, so that Prometheus sees a counter's first increase.
     fn default() -> Self {
-        let recognitions = Family::<Label, Counter>::default();
-        let result = |name| recognitions.get_or_create_owned(&[("result", name)]);
+        let session_lookups = Family::<Label, Counter>::default();
+        let result = |name| session_lookups.get_or_create_owned(&[("result", name)]);
         let (hits, misses, shared) = (result("hit"), result("miss"), result("shared"));
         let (logins, sessions, key_errors) = <(Family<_, _>, _, _)>::default();
         for outcome in LoginOutcome::VARIANTS {
             logins.get_or_create_owned(&[("outcome", *outcome)]);
         }
-        let counters = Self { logins, recognitions, hits, misses, shared, sessions, key_errors };
+        let counters = Self { logins, session_lookups, hits, misses, shared, sessions, key_errors };
         counters.record_key_errors([0; 3]);
         counters
     }

@@ -1,11 +1,11 @@
 //! Changes that users make to their own accounts, which require their current password.
 
 use crate::core::secret::Password;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::accounts::hold_username;
 use crate::domain::audit::event::Event;
 use crate::domain::login::{LogInError, VerifiedPassword};
-use crate::domain::passwords::rules::BadPassword;
+use crate::domain::passwords::rules::InvalidPassword;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::{AuthenticatedSession, IssuedSession, LoginContext};
 
@@ -15,7 +15,7 @@ pub enum ChangeError {
     /// The current password is wrong, the hashing queue is full, or an internal error occurred.
     NotVerified(LogInError),
     /// The new password violates a rule.
-    Invalid(BadPassword),
+    Invalid(InvalidPassword),
 }
 
 impl From<LogInError> for ChangeError {
@@ -24,13 +24,13 @@ impl From<LogInError> for ChangeError {
     }
 }
 
-impl From<BadPassword> for ChangeError {
-    fn from(bad: BadPassword) -> Self {
+impl From<InvalidPassword> for ChangeError {
+    fn from(bad: InvalidPassword) -> Self {
         Self::Invalid(bad)
     }
 }
 
-impl Domain {
+impl AuthService {
     /// Changes the password of the signed-in user. All sessions end, and a new one begins.
     pub async fn change_password(
         &self,
@@ -41,7 +41,7 @@ impl Domain {
     ) -> Result<IssuedSession, ChangeError> {
         self.keys.require_signing_key().map_err(LogInError::Internal)?;
         let new = match self.rules.passwords.check(&new, Some(&who.account.username)) {
-            Ok(new) if new.is(&current) => Err(BadPassword::Unchanged),
+            Ok(new) if new.is(&current) => Err(InvalidPassword::Unchanged),
             other => other,
         };
         let VerifiedPassword { account, version, .. } =
@@ -59,7 +59,7 @@ impl Domain {
         if !changed.map_err(LogInError::Internal)? {
             return Err(LogInError::WrongCredentials.into());
         }
-        self.session_cache.ended(&account.id);
+        self.session_cache.invalidate_account(&account.id);
         let device = self.devices.issue(&account.id, version + 1, None);
         let issued = self.sessions.issue(session, device);
         self.audit.during(&context).record_session(
@@ -86,7 +86,7 @@ impl Domain {
         if !self.store.remove_account(account_row, held.as_ref(), now.millis()).await? {
             return Err(LogInError::WrongCredentials);
         }
-        self.session_cache.ended(&account.id);
+        self.session_cache.invalidate_account(&account.id);
         self.audit.during(&requester.context).record_for(Event::AccountClosed, &account.id);
         Ok(())
     }

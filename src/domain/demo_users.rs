@@ -2,7 +2,7 @@
 
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::login::{Credentials, LogInError};
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::registration::RegisterError;
@@ -11,7 +11,7 @@ use crate::domain::registration::RegisterError;
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
 
 /// Whether a demo user still has the public password.
-pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
+pub async fn has_demo_users(domain: &AuthService) -> Result<bool, LogInError> {
     for (username, password) in DEMO_USERS {
         if domain.store.account_named(username).await?.is_none() {
             continue; // do not hash for a user that does not exist
@@ -25,7 +25,7 @@ pub async fn has_demo_users(domain: &Domain) -> Result<bool, LogInError> {
 }
 
 /// Adds the demo users that do not exist yet.
-pub async fn add_demo_users(domain: &Domain) -> Result<(), RegisterError> {
+pub async fn add_demo_users(domain: &AuthService) -> Result<(), RegisterError> {
     let as_short_as_they_are = PasswordRules { min_length: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {
         let username = Username::parse(username).expect("it is a user name");

@@ -4,9 +4,9 @@ use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::audit::event::Event;
-use crate::domain::passwords::imported::{BadHash, ImportedHash};
+use crate::domain::passwords::imported::{ImportedHash, InvalidHash};
 use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::store::{HashRow, ImportRow};
 
@@ -32,7 +32,7 @@ pub struct ImportedPassword(HashRow);
 impl ImportedPassword {
     /// Parses a hash. An empty one, or one that Django marks as unusable, is that of an account
     /// without a password, whose user cannot sign in before a password is set.
-    pub fn parse(text: &str) -> Result<Self, BadHash> {
+    pub fn parse(text: &str) -> Result<Self, InvalidHash> {
         if text.is_empty() || text.starts_with('!') {
             return Ok(Self(HashRow {
                 hash: NO_PASSWORD.to_owned().into(),
@@ -53,10 +53,10 @@ fn is_none(hash: &PasswordHash) -> bool {
     hash.expose() == NO_PASSWORD // to compare it with the mark
 }
 
-impl Domain {
+impl AuthService {
     /// Prepares the database for many batches.
-    pub async fn expect_many(&self) -> Result<(), InternalError> {
-        self.store.expect_many().await
+    pub async fn prepare_bulk_insert(&self) -> Result<(), InternalError> {
+        self.store.prepare_bulk_insert().await
     }
 
     /// Adds the users whose names are free, in one transaction, and returns how many there were.
@@ -106,6 +106,6 @@ mod tests {
         for none in ["", "!", "!OxHEIskwmAOY6FG8wSHbcxF8kR53Ty3EhkfibTEP"] {
             assert!(ImportedPassword::parse(none).unwrap().is_none());
         }
-        assert_eq!(ImportedPassword::parse("x").map(drop), Err(BadHash::Unknown));
+        assert_eq!(ImportedPassword::parse("x").map(drop), Err(InvalidHash::Unknown));
     }
 }

@@ -56,7 +56,7 @@ impl Invites {
     }
 
     /// Lists a page of the valid invites, the first to expire first, starting after a given one.
-    pub async fn invites_behind(
+    pub async fn list_invites(
         &self,
         behind: Option<&Invite>,
     ) -> Result<Vec<Invite>, InternalError> {
@@ -76,7 +76,7 @@ impl Invites {
     }
 
     /// Returns the digest of the invite if it is valid now.
-    pub(crate) async fn in_force(
+    pub(crate) async fn find_valid(
         &self,
         invite: Option<InviteDigest>,
     ) -> Result<Option<InviteDigest>, InternalError> {

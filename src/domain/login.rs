@@ -7,7 +7,7 @@ use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, Password};
 use crate::core::usernames::Username;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::accounts::Account;
 use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
@@ -34,18 +34,18 @@ pub const MAX_LOGIN_NAME_LENGTH: usize = 256;
 
 /// Which of the two is empty or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadCredentials {
-    pub username: Option<BadLength>,
-    pub password: Option<BadLength>,
+pub struct InvalidCredentials {
+    pub username: Option<InvalidLength>,
+    pub password: Option<InvalidLength>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadLength {
+pub enum InvalidLength {
     Empty,
     LongerThan(usize),
 }
 
-impl BadLength {
+impl InvalidLength {
     fn of(text: &str, most: usize) -> Option<Self> {
         match text.chars().count() {
             0 => Some(Self::Empty),
@@ -58,10 +58,10 @@ impl BadLength {
 impl Credentials {
     /// Parses the credentials. An invalid user name is accepted here, and fails later like a wrong
     /// one.
-    pub fn parse(username: &str, password: Password) -> Result<Self, BadCredentials> {
-        let bad = BadCredentials {
-            username: BadLength::of(username, MAX_LOGIN_NAME_LENGTH),
-            password: BadLength::of(password.expose(), MAX_PASSWORD_INPUT), // to check its length
+    pub fn parse(username: &str, password: Password) -> Result<Self, InvalidCredentials> {
+        let bad = InvalidCredentials {
+            username: InvalidLength::of(username, MAX_LOGIN_NAME_LENGTH),
+            password: InvalidLength::of(password.expose(), MAX_PASSWORD_INPUT), // to check its length
         };
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
@@ -116,7 +116,7 @@ impl From<QueueFull> for LogInError {
     }
 }
 
-impl Domain {
+impl AuthService {
     /// Logs a user in and issues a session. Unknown user names take the same work.
     pub async fn log_in(
         self: &Arc<Self>,
@@ -265,7 +265,7 @@ impl Domain {
         match self.store.add_session(&new.row(), version, MAX_SESSIONS_PER_ACCOUNT, reset).await? {
             AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
             AddSessionOutcome::Yes => {}
-            AddSessionOutcome::InPlaceOfOlder => self.session_cache.ended(&account.id),
+            AddSessionOutcome::InPlaceOfOlder => self.session_cache.invalidate_account(&account.id),
         }
         let device = self.devices.issue(&account.id, version, attempt.device());
         Ok(self.sessions.issue(new, device))

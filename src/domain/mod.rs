@@ -1,6 +1,6 @@
 //! The rules of the service. No JSON, no SQL, and no clock except the injected one.
 //!
-//! [`Domain`] wires the collaborators of the use cases. Each use case has its own file (`login`,
+//! [`AuthService`] wires the collaborators of the use cases. Each use case has its own file (`login`,
 //! `registration`, `credentials`, `administration`, …), and `jobs` runs in the background.
 
 pub mod access_tokens;
@@ -36,7 +36,7 @@ use crate::domain::audit::retention::Retention;
 use crate::domain::counters::Counters;
 use crate::domain::invites::Invites;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::session_data::SessionData;
@@ -51,12 +51,12 @@ use crate::store::Store;
 
 /// The collaborators of the use cases.
 #[derive(Debug)]
-pub struct Domain {
+pub struct AuthService {
     pub store: Arc<Store>,
     pub clock: Clock,
     pub rules: Rules,
     pub hasher: Hasher,
-    pub keys: Arc<Keys>,
+    pub keys: Arc<KeyRing>,
     pub server_secrets: Arc<ServerSecrets>,
     pub devices: Arc<Devices>,
     pub throttle: Arc<Throttle>,
@@ -78,7 +78,7 @@ pub struct Parts {
     pub clock: Clock,
     pub rules: Rules,
     pub hasher: Hasher,
-    pub keys: Keys,
+    pub keys: KeyRing,
     pub server_secrets: ServerSecrets,
     pub limits: Limits,
 }
@@ -95,7 +95,7 @@ pub struct Rules {
     pub audiences: Vec<String>,
 }
 
-impl Domain {
+impl AuthService {
     pub fn new(parts: Parts) -> Self {
         let Parts { store, clock, rules, hasher, keys, server_secrets, limits } = parts;
         let (store, keys) = (Arc::new(store), Arc::new(keys));
@@ -154,12 +154,12 @@ impl Domain {
     pub async fn is_ready(&self) -> Result<bool, InternalError> {
         self.store.ping().await?;
         self.store.check_writable().await?;
-        Ok(!self.shutdown.is_leaving() && self.keys.can_sign())
+        Ok(!self.shutdown.is_shutting_down() && self.keys.can_sign())
     }
 
     /// Begins the shutdown: `/readyz` fails from now on, while requests are still answered.
-    pub fn leave(&self) {
-        self.shutdown.leave();
+    pub fn begin_shutdown(&self) {
+        self.shutdown.begin_shutdown();
     }
 
     /// Writes all buffered events and closes the database, at the end of the shutdown.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::core::error::InternalError;
 use crate::core::secret::{InviteCode, Password};
-use crate::core::usernames::{BadUsername, Username};
-use crate::domain::Domain;
+use crate::core::usernames::{InvalidUsername, Username};
+use crate::domain::AuthService;
 use crate::domain::accounts::{Account, Registration};
 use crate::domain::audit::event::Event;
-use crate::domain::passwords::rules::{BadPassword, NewPassword};
+use crate::domain::passwords::rules::{InvalidPassword, NewPassword};
 use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::ThrottleError;
 use crate::store::SignUpOutcome;
@@ -16,7 +16,7 @@ use crate::store::SignUpOutcome;
 /// A request to create an account.
 #[derive(Debug)]
 pub struct RegistrationRequest {
-    pub username: Result<Username, BadUsername>,
+    pub username: Result<Username, InvalidUsername>,
     pub password: Password,
     /// The code of an invite. It is ignored if none is needed.
     pub invite: Option<InviteCode>,
@@ -33,8 +33,8 @@ pub enum RegisterError {
     NotInvited,
     /// The user name, the password or both violate a rule.
     Invalid {
-        username: Option<BadUsername>,
-        password: Option<BadPassword>,
+        username: Option<InvalidUsername>,
+        password: Option<InvalidPassword>,
     },
     UsernameTaken,
     /// The limit is exceeded; nothing was done.
@@ -61,7 +61,7 @@ impl From<ThrottleError> for RegisterError {
     }
 }
 
-impl Domain {
+impl AuthService {
     /// Creates an account and signs its user in, if registration is open or the request has a valid
     /// invite.
     pub async fn register(
@@ -81,7 +81,7 @@ impl Domain {
                 // The invite is checked first, so that clients without one can neither probe user
                 // names nor occupy the hasher.
                 let digest = request.invite.as_ref().map(InviteCode::digest);
-                Some(self.invites.in_force(digest).await?.ok_or(RegisterError::NotInvited)?)
+                Some(self.invites.find_valid(digest).await?.ok_or(RegisterError::NotInvited)?)
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };
@@ -129,11 +129,11 @@ impl Domain {
     /// Checks the user name and the password against the rules.
     fn validate(
         &self,
-        username: Result<Username, BadUsername>,
+        username: Result<Username, InvalidUsername>,
         password: &Password,
     ) -> Result<(Username, NewPassword), RegisterError> {
         let password = self.rules.passwords.check(password, username.as_ref().ok());
-        match (username.and_then(Username::unless_reserved), password) {
+        match (username.and_then(Username::require_not_reserved), password) {
             (Ok(username), Ok(password)) => Ok((username, password)),
             (username, password) => {
                 Err(RegisterError::Invalid { username: username.err(), password: password.err() })

@@ -10,11 +10,11 @@ use crate::store::{DataPlace, DataRow, Store};
 
 /// The maximum size of a value in bytes: enough for a cart or a draft. An account has at most a
 /// hundred sessions.
-pub const LARGEST: usize = 64 * 1024;
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// The maximum number of retries after a conflicting change. In each round, one of the concurrent
 /// changes succeeds, so this many may run at the same time.
-const MOST_TRIES: usize = 256;
+const MAX_RETRIES: usize = 256;
 
 /// The error of reading or writing session data.
 #[derive(Debug)]
@@ -45,42 +45,42 @@ impl SessionData {
     }
 
     /// Reads the value of this name.
-    pub async fn kept(&self, session: &SessionId, name: &str) -> Result<Option<String>, DataError> {
-        Ok(self.kept_row(session, name).await?.map(|row| row.value))
+    pub async fn read(&self, session: &SessionId, name: &str) -> Result<Option<String>, DataError> {
+        Ok(self.read_row(session, name).await?.map(|row| row.value))
     }
 
-    async fn kept_row(
+    async fn read_row(
         &self,
         session: &SessionId,
         name: &str,
     ) -> Result<Option<DataRow>, DataError> {
-        let kept = self.store.session_data(self.place(session, name)).await?;
-        kept.ok_or(DataError::Ended)
+        let row = self.store.session_data(self.place(session, name)).await?;
+        row.ok_or(DataError::Ended)
     }
 
     /// Writes the value of this name.
-    pub async fn keep(
+    pub async fn write(
         &self,
         session: &SessionId,
         name: &str,
         text: String,
     ) -> Result<(), DataError> {
-        let text = not_too_large(text)?;
-        let is_kept = self.store.keep_session_data(self.place(session, name), text).await?;
-        is_kept.then_some(()).ok_or(DataError::Ended)
+        let text = check_size(text)?;
+        let is_written = self.store.keep_session_data(self.place(session, name), text).await?;
+        is_written.then_some(()).ok_or(DataError::Ended)
     }
 
     /// Changes the value of this name. Concurrent changes are applied one after the other.
-    pub async fn change_kept<E: From<DataError>>(
+    pub async fn update<E: From<DataError>>(
         &self,
         session: &SessionId,
         name: &str,
         mut change: impl FnMut(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        for _ in 0..MOST_TRIES {
-            let seen = self.kept_row(session, name).await?;
+        for _ in 0..MAX_RETRIES {
+            let seen = self.read_row(session, name).await?;
             let (value, version) = seen.map(|seen| (seen.value, seen.version)).unzip();
-            let text = not_too_large(change(value.as_deref())?)?;
+            let text = check_size(change(value.as_deref())?)?;
             let place = self.place(session, name);
             let changed = self.store.change_session_data(place, version, text).await;
             if changed.map_err(DataError::Internal)? {
@@ -97,6 +97,6 @@ impl SessionData {
     }
 }
 
-fn not_too_large(text: String) -> Result<String, DataError> {
-    if text.len() > LARGEST { Err(DataError::TooLarge(text.len())) } else { Ok(text) }
+fn check_size(text: String) -> Result<String, DataError> {
+    if text.len() > MAX_VALUE_BYTES { Err(DataError::TooLarge(text.len())) } else { Ok(text) }
 }

@@ -7,19 +7,19 @@ use crate::core::error::InternalError;
 #[derive(Debug, Default)]
 pub struct Shutdown {
     /// Whether the shutdown has begun.
-    is_leaving: AtomicBool,
+    is_shutting_down: AtomicBool,
     /// Whether the database is closed, or about to be closed.
     is_closing: AtomicBool,
 }
 
 impl Shutdown {
     /// Begins the shutdown: `/readyz` fails from now on, while requests are still answered.
-    pub fn leave(&self) {
-        self.is_leaving.store(true, Ordering::Relaxed);
+    pub fn begin_shutdown(&self) {
+        self.is_shutting_down.store(true, Ordering::Relaxed);
     }
 
-    pub fn is_leaving(&self) -> bool {
-        self.is_leaving.load(Ordering::Relaxed)
+    pub fn is_shutting_down(&self) -> bool {
+        self.is_shutting_down.load(Ordering::Relaxed)
     }
 
     /// Records that the database is about to be closed.

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::settings::Settings;
 use crate::app::{self, Environment};
 use crate::config::Config;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::store::Database;
 
 /// An open Cloakroom instance with its accounts, sessions and keys, to which you mount your
@@ -36,7 +36,7 @@ use crate::store::Database;
 #[derive(Debug, Clone)]
 pub struct Cloakroom {
     pub(super) config: Arc<Config>,
-    pub(super) domain: Arc<Domain>,
+    pub(super) domain: Arc<AuthService>,
     pub(super) is_demo: bool,
 }
 
@@ -75,7 +75,7 @@ impl Cloakroom {
 
     /// The domain, for the program and its tests. Not part of the API.
     #[doc(hidden)]
-    pub fn domain(&self) -> &Arc<Domain> {
+    pub fn domain(&self) -> &Arc<AuthService> {
         &self.domain
     }
 

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::net::TrustedProxies;
 use crate::domain::login::LogInError;
-use crate::domain::{Domain, demo_users};
+use crate::domain::{AuthService, demo_users};
 use crate::metrics::{self, Watched};
 use crate::server::{self, ConnectionLimits, Edge, Tls};
 
@@ -87,7 +87,7 @@ impl Mounted {
             tokio::select! {
                 () = stop_signals.asked_to_stop(Arc::clone(&domain)) => {}
                 found = domain.store.unsynced() => {
-                    domain.leave();
+                    domain.begin_shutdown();
                     tracing::error!("stopping: {found}");
                     trouble = Some(found);
                 }
@@ -158,7 +158,7 @@ pub fn faces_a_network(config: &Config) -> bool {
 }
 
 /// Refuses to start on a network with demo users, and warns about them otherwise.
-pub async fn warn_of_demo_users(config: &Config, domain: &Domain) -> Result<(), Error> {
+pub async fn warn_of_demo_users(config: &Config, domain: &AuthService) -> Result<(), Error> {
     let found = demo_users::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
             LogInError::Internal(fault) => fault.to_string(),

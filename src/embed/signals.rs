@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::jobs;
 
 /// The signals that a service handles.
@@ -53,9 +53,9 @@ impl StopSignals {
 
     /// Resolves at the first signal, after the service has stopped being ready. A second signal
     /// ends the process immediately.
-    pub(super) async fn asked_to_stop(mut self, domain: Arc<Domain>) {
+    pub(super) async fn asked_to_stop(mut self, domain: Arc<AuthService>) {
         self.next().await;
-        domain.leave();
+        domain.begin_shutdown();
         tracing::info!("stopping; answers under way are finished first");
         tokio::spawn(async move {
             self.next().await;
@@ -77,7 +77,7 @@ impl ReloadSignals {
 
     /// Handles the signals until the domain is dropped. The certificate handles SIGHUP itself, see
     /// `Tls::watch`.
-    pub(super) async fn follow(mut self, domain: Weak<Domain>) {
+    pub(super) async fn follow(mut self, domain: Weak<AuthService>) {
         loop {
             let name = tokio::select! {
                 _ = self.hangup.recv() => None,

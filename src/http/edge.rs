@@ -24,7 +24,7 @@ use super::request::id::{REQUEST_ID, RequestIds};
 use super::request::query::provide_query;
 use super::request::trace::{self, LoggedRequest, RequestLog};
 use super::response_headers::{OPENER_POLICY, common_headers};
-use super::router::{BadPath, RouteTable, Router};
+use super::router::{InvalidPath, RouteTable, Router};
 use super::setup_warnings::SetupWarnings;
 use super::state::AppState;
 use crate::domain::audit::context::RequestContext;
@@ -74,7 +74,7 @@ impl Answer<'_> {
 
 impl OuterEndpoint {
     /// Wraps the routes of a table. `T` contains the operations of the embedding service.
-    pub fn new<T: OpenApi>(state: Arc<AppState>, table: RouteTable) -> Result<Self, BadPath> {
+    pub fn new<T: OpenApi>(state: Arc<AppState>, table: RouteTable) -> Result<Self, InvalidPath> {
         Ok(Self {
             headers: common_headers(&state),
             preflight: Preflight::of::<T>(&table),

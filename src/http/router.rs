@@ -21,13 +21,13 @@ pub struct Router {
 
 /// A path that cannot be routed.
 #[derive(Debug)]
-pub struct BadPath {
+pub struct InvalidPath {
     pub path: String,
     pub why: String,
 }
 
 impl Router {
-    pub fn new(table: RouteTable) -> Result<Self, BadPath> {
+    pub fn new(table: RouteTable) -> Result<Self, InvalidPath> {
         let mut paths = Self { plain: HashMap::new(), with_parameters: Route::new() };
         for (path, methods) in table {
             let methods = MethodRouter::new(methods);
@@ -35,7 +35,7 @@ impl Router {
                 let added =
                     paths.with_parameters.try_at(&path, BoxEndpoint::from(Box::new(methods)));
                 paths.with_parameters =
-                    added.map_err(|why| BadPath { path, why: why.to_string() })?;
+                    added.map_err(|why| InvalidPath { path, why: why.to_string() })?;
             } else {
                 paths.plain.insert(path, methods);
             }

@@ -79,7 +79,7 @@ impl AppState {
             CookieLookup::Conflicting => return Ok(SessionCheck::Conflicting),
             CookieLookup::Found(token) => token,
         };
-        Ok(match self.domain.sessions.recognise(token).await? {
+        Ok(match self.domain.sessions.authenticate(token).await? {
             Authentication::SignedIn(who) => SessionCheck::SignedIn(who),
             Authentication::Refused(token) => SessionCheck::Refused(token),
             Authentication::NotOurs => SessionCheck::NotOurs,

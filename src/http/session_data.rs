@@ -18,7 +18,7 @@ use super::problem::{ApiError, Code};
 use super::security_scheme::{SCHEME, register_scheme};
 use super::state::AppState;
 use crate::core::error::InternalError;
-use crate::domain::session_data::{DataError, LARGEST};
+use crate::domain::session_data::{DataError, MAX_VALUE_BYTES};
 
 /// A guard with a value of type `T` that is stored for the session. Operations can read it, write
 /// it, or update it. It is deleted with the session, and it is `T::default()` until it is written.
@@ -103,7 +103,7 @@ pub enum SessionDataError {
     #[error("the session has ended")]
     Ended,
     /// The value is larger than 64 KiB as JSON. Nothing was written. With `?`: 500.
-    #[error("{bytes} bytes are more than the {LARGEST} that are kept for a session")]
+    #[error("{bytes} bytes are more than the {MAX_VALUE_BYTES} that are kept for a session")]
     TooLarge {
         /// The size of the value as JSON.
         bytes: usize,
@@ -160,13 +160,13 @@ impl SessionDataError {
 impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
     /// Reads the value.
     pub async fn read(&self) -> Result<T, SessionDataError> {
-        let kept = self.state.domain.session_data.kept(self.id(), &T::name()).await?;
+        let kept = self.state.domain.session_data.read(self.id(), &T::name()).await?;
         Self::parse(kept.as_deref())
     }
 
     /// Writes the value unconditionally.
     pub async fn write(&self, value: &T) -> Result<(), SessionDataError> {
-        Ok(self.state.domain.session_data.keep(self.id(), &T::name(), Self::text(value)).await?)
+        Ok(self.state.domain.session_data.write(self.id(), &T::name(), Self::text(value)).await?)
     }
 
     /// Updates the value. Concurrent updates are applied one after the other: if another one was
@@ -181,7 +181,7 @@ impl<T: ParseFromJSON + ToJSON + Default> Session<T> {
             last = Some(change(&mut value));
             Ok::<_, SessionDataError>(Self::text(&value))
         };
-        self.state.domain.session_data.change_kept(self.id(), &name, again).await?;
+        self.state.domain.session_data.update(self.id(), &name, again).await?;
         Ok(last.expect("what was kept was made by a change"))
     }
 

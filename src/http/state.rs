@@ -10,12 +10,12 @@ use super::request::trace::RequestLog;
 use super::request_metrics::Requests;
 use super::set_cookie::{DeviceCookie, SessionCookie};
 use crate::core::net::TrustedProxies;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 
 /// The state that all operations share.
 #[derive(Debug)]
 pub struct AppState {
-    pub domain: Arc<Domain>,
+    pub domain: Arc<AuthService>,
     pub cookie: SessionCookie,
     pub device: DeviceCookie,
     pub hosts: Hosts,

@@ -65,7 +65,7 @@ impl ConnectionLimiter {
     /// Turns the permit into one for this client, unless its address has reached its limit.
     pub fn take(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
         let peer = peer.to_canonical();
-        let is_counted = !peer.is_loopback() && !self.limits.proxies.trust(peer);
+        let is_counted = !peer.is_loopback() && !self.limits.proxies.contains(peer);
         let address = is_counted.then(|| network(peer));
         if let Some(address) = address {
             let mut taken = lock(&self.taken);

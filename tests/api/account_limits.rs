@@ -91,7 +91,7 @@ async fn att_17_03_nothing_is_written_when_nothing_happened() {
     assert_eq!(app.domain.disable(&name).await.unwrap(), Change::Done);
     let disabled = written(&app).await;
     assert_eq!(app.domain.disable(&name).await.unwrap(), Change::Unchanged);
-    assert_eq!(app.domain.sessions.end_all(&account).await.unwrap(), 0);
+    assert_eq!(app.domain.sessions.revoke_all(&account).await.unwrap(), 0);
     assert_eq!(written(&app).await, disabled);
     assert_eq!(app.domain.enable(&name).await.unwrap(), Change::Done);
 }

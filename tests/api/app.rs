@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::clock::{Clock, Timestamp};
-use cloakroom::domain::Domain;
+use cloakroom::domain::AuthService;
 use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::passwords::hasher::HashSlot;
 use cloakroom::domain::passwords::queue::{MAX_SLOTS, Share};
@@ -37,7 +37,7 @@ pub const CHEAP: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes:
 pub struct TestApp {
     pub config: Config,
     pub clock: Clock,
-    pub domain: Arc<Domain>,
+    pub domain: Arc<AuthService>,
     limits: Limits,
     route: BoxEndpoint<'static, Response>,
     metrics: BoxEndpoint<'static, Response>,
@@ -241,7 +241,7 @@ impl TestApp {
 
     /// Advances the clock.
     pub fn wait(&self, time: Duration) {
-        self.clock.turn(time);
+        self.clock.advance(time);
     }
 
     /// Sends a request without changes, and checks the response against the document.
@@ -305,7 +305,7 @@ impl BusyThreads {
 async fn build(
     config: &Config,
     environment: Environment,
-) -> (Arc<Domain>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
+) -> (Arc<AuthService>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, environment).await.unwrap());
     let requests = Arc::new(Requests::default());
     let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));

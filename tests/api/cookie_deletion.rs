@@ -194,7 +194,7 @@ async fn att_17_15_with_the_clock_behind_after_a_power_cut_a_cookie_of_30_days_i
     browser.post("/login", &remembered).await;
     let cookie = browser.cookie().unwrap();
     for back in [Duration::from_secs(61), hours(1), days(400), days(365 * 56)] {
-        app.clock.set(START.before(back));
+        app.clock.set(START.minus(back));
         cleanup::remove_ended(&app.domain).await.unwrap();
         is_kept(&app, &cookie).await;
     }
@@ -208,7 +208,7 @@ async fn att_17_15_signing_out_ends_the_session_while_the_clock_is_behind() {
     let app = TestApp::new().await;
     let browser = app.signed_in("ann").await;
     let copy = browser.cookie().unwrap();
-    app.clock.set(START.before(hours(1)));
+    app.clock.set(START.minus(hours(1)));
     assert_eq!(browser.post_nothing("/logout").await.status, 204);
     app.clock.set(START.plus(mins(1)));
     ask(&app, &copy).await;

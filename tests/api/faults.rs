@@ -155,8 +155,8 @@ async fn what_goes_on_beside_goes_on_without_a_database_and_ends_with_the_app() 
     let domain = || Arc::downgrade(&app.domain);
     let often = Duration::from_millis(20);
     let beside = [
-        tokio::spawn(jobs::hashes::watch_hashes(domain(), often)),
-        tokio::spawn(jobs::cleanup::clear_away(domain(), often)),
+        tokio::spawn(jobs::hashes::calibrate_min_verify_time(domain(), often)),
+        tokio::spawn(jobs::cleanup::run_cleanup(domain(), often)),
     ];
     app.corrupt_database().await;
     let counting = tokio::spawn(jobs::count_sessions(domain()));
@@ -300,19 +300,19 @@ async fn who_changes_what_others_change_each_time_is_told_so_in_the_end() {
     let late: Result<(), DataError> = app
         .domain
         .session_data
-        .change_kept(session, "cart", |_| {
+        .update(session, "cart", |_| {
             tries += 1;
-            let other = app.domain.session_data.keep(session, "cart", tries.to_string());
+            let other = app.domain.session_data.write(session, "cart", tries.to_string());
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(other))?;
             Ok("mine".to_owned())
         })
         .await;
     assert!(matches!(late, Err(DataError::Internal(_))), "{late:?}");
-    let kept = app.domain.session_data.kept(session, "cart").await.unwrap().unwrap();
+    let kept = app.domain.session_data.read(session, "cart").await.unwrap().unwrap();
     assert_eq!(kept, tries.to_string());
     app.corrupt_database().await;
     assert!(matches!(
-        app.domain.session_data.kept(session, "cart").await,
+        app.domain.session_data.read(session, "cart").await,
         Err(DataError::Internal(_))
     ));
 }

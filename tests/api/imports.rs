@@ -197,7 +197,7 @@ async fn enu_02_the_pace_follows_the_hashes_that_there_are() {
     };
     let node = Arc::new(app::open(&app.config, environment).await.unwrap());
     let every = Duration::from_millis(20);
-    tokio::spawn(jobs::hashes::watch_hashes(Arc::downgrade(&node), every));
+    tokio::spawn(jobs::hashes::calibrate_min_verify_time(Arc::downgrade(&node), every));
     let min_verify_time = || node.hasher.min_verify_time();
     // bcrypt takes a millisecond with cost 4, and sixty times as long with cost 10.
     let cheap = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi";
@@ -230,7 +230,7 @@ async fn enu_02_a_name_that_nobody_has_sets_the_pace_where_nobody_has_a_hash_of_
     // Hashes are timed when the queue has a free slot.
     let no_room: Vec<_> = iter::from_fn(|| hasher.reserve_slot(&Share::default()).ok()).collect();
     assert_eq!(no_room.len(), 64);
-    tokio::spawn(jobs::hashes::watch_hashes(
+    tokio::spawn(jobs::hashes::calibrate_min_verify_time(
         Arc::downgrade(&app.domain),
         Duration::from_millis(20),
     ));

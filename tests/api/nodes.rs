@@ -182,7 +182,7 @@ async fn r_19_a_key_made_beside_one_node_is_taken_up_by_both_and_logs_nobody_out
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();
     let old = kid(ann.cookie().unwrap());
     let later = START.plus(Duration::from_secs(1));
-    cloakroom::domain::keys::tokens::Keys::create(&here.data("keys"), later).unwrap();
+    cloakroom::domain::keys::tokens::KeyRing::create(&here.data("keys"), later).unwrap();
     for (signing, verifying) in [(&here, &there), (&there, &here)] {
         let is_new = async || {
             let cookie = signing.signed_in_again("ann").await.cookie().unwrap();

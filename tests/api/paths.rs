@@ -93,7 +93,7 @@ async fn the_probes_answer() {
     let app = TestApp::new().await;
     assert_eq!(app.anonymous().get("/livez").await.json()["status"], "live");
     assert_eq!(app.anonymous().get("/readyz").await.json()["status"], "ready");
-    app.domain.leave();
+    app.domain.begin_shutdown();
     let leaving = app.anonymous().get("/readyz").await;
     assert_eq!(leaving.refusal(), (503, "unavailable".into()));
     assert_eq!(app.anonymous().get("/livez").await.status, 200, "it answers what is asked");

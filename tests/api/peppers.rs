@@ -54,7 +54,7 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
         json!({ "current_password": PASSWORD, "new_password": "an entirely new one, ann's" });
     assert_eq!(ann.put("/me/password", &body).await.status, 204);
     let named = async |name: &str| {
-        let known = app.domain.hasher.peppers().known(&app.domain.store).await.unwrap();
+        let known = app.domain.hasher.peppers().list(&app.domain.store).await.unwrap();
         known.into_iter().find(|pepper| pepper.id == name).unwrap()
     };
     assert_eq!(named(&second).await.passwords, 1, "who changes the password");
@@ -65,7 +65,7 @@ async fn a_running_service_takes_a_pepper_up_and_each_login_gives_it_to_a_hash()
     };
     assert!(app.eventually(is_free).await, "who signs in again");
     fs::remove_file(path).unwrap();
-    assert!(app.eventually(async || app.domain.hasher.peppers().named(&first).is_none()).await);
+    assert!(app.eventually(async || app.domain.hasher.peppers().find(&first).is_none()).await);
     assert_eq!(start_again(&app).await, Ok(()), "no password needs the first one any more");
     app.signed_in_again("bob").await;
     let is_told = async || {
@@ -91,7 +91,7 @@ async fn key_08_without_a_pepper_that_a_password_needs_the_service_refuses_to_st
     {
         assert!(error.contains(says), "{says}: {error}");
     }
-    let known = Peppers::read(&app.data("keys")).unwrap().known(&app.domain.store).await;
+    let known = Peppers::read(&app.data("keys")).unwrap().list(&app.domain.store).await;
     let missing = KnownPepper { id: id.clone(), path: None, is_current: false, passwords: 2 };
     assert_eq!(known.unwrap(), [missing], "it is listed all the same");
     let (_, other) = add(&app, 2);
@@ -149,7 +149,7 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
     app.signed_in("bob").await;
     let left_without = async |id: &str| {
         let peppers = Peppers::read(&app.data("keys")).unwrap();
-        peppers.left_without(id, &app.domain.store).await.map_err(|error| error.to_string())
+        peppers.affected_users(id, &app.domain.store).await.map_err(|error| error.to_string())
     };
     assert!(left_without(&id).await.unwrap_err().contains("is there, in"));
     fs::remove_file(path).unwrap();
@@ -185,7 +185,7 @@ async fn a_lost_pepper_is_forgotten_however_many_passwords_need_it() {
              select 'id' || i, 'user' || i, '?', 0, 'deadbeef' from n"
     })
     .await;
-    let names = Peppers::default().left_without("deadbeef", &app.domain.store).await;
+    let names = Peppers::default().affected_users("deadbeef", &app.domain.store).await;
     assert_eq!(names.unwrap().len(), 1200);
     forget::forget_pepper("deadbeef", &app.domain.store, CHEAP).await.unwrap();
     assert_eq!(app.count("select count(*) from accounts where pepper is not null").await, 0);

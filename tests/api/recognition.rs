@@ -17,40 +17,47 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     let app = TestApp::new().await;
     let cookie = app.signed_in("ann").await.cookie().unwrap();
     let token = cookie.split_once('=').unwrap().1;
-    let Authentication::SignedIn(who) = app.domain.sessions.recognise(token).await.unwrap() else {
+    let Authentication::SignedIn(who) = app.domain.sessions.authenticate(token).await.unwrap()
+    else {
         unreachable!("she has just signed in");
     };
     let kept = SessionCache::default();
     let token = kept.hash(token);
-    let file = || kept.file(token, Arc::clone(&who), kept.counts(&who.account.id, kept.keys()));
+    let file = || {
+        kept.insert(
+            token,
+            Arc::clone(&who),
+            kept.generation(&who.account.id, kept.key_generation()),
+        )
+    };
     let is_known = || kept.get(&token).is_some();
 
     file();
     assert!(!is_known(), "nobody has heard anything yet");
     let heard = Instant::now();
-    kept.heard(heard);
+    kept.feed_read(heard);
     assert!(is_known());
-    kept.ended(&who.account.id);
+    kept.invalidate_account(&who.account.id);
     assert!(!is_known(), "a session of this account");
     file();
     assert!(is_known());
-    kept.all_changed();
+    kept.invalidate_all();
     assert!(!is_known(), "the keys");
     file();
-    kept.forget_ended();
+    kept.remove_stale();
     assert!(is_known(), "nothing has ended");
-    assert_eq!(kept.kept(), 1);
-    kept.ended(&who.account.id);
-    kept.forget_ended();
-    assert_eq!(kept.kept(), 0, "it takes no memory");
+    assert_eq!(kept.len(), 1);
+    kept.invalidate_account(&who.account.id);
+    kept.remove_stale();
+    assert_eq!(kept.len(), 0, "it takes no memory");
     file();
     assert!(is_known());
 
     tokio::time::sleep(DEAF).await;
     assert!(!is_known(), "what has ended meanwhile?");
-    kept.heard(heard);
+    kept.feed_read(heard);
     assert!(!is_known(), "that is old news");
-    kept.heard(Instant::now().checked_sub(DEAF / 2).unwrap());
+    kept.feed_read(Instant::now().checked_sub(DEAF / 2).unwrap());
     assert!(is_known(), "a second is not over");
 }
 
@@ -61,8 +68,8 @@ async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
     for client in [&ann, &bob] {
         assert_eq!(client.get("/private").await.status, 200);
     }
-    assert_eq!(app.domain.session_cache.kept(), 2);
+    assert_eq!(app.domain.session_cache.len(), 2);
     ann.post_nothing("/logout").await;
     cleanup::remove_ended(&app.domain).await.unwrap();
-    assert!(app.domain.session_cache.kept() < 2, "rarely both are of one slot");
+    assert!(app.domain.session_cache.len() < 2, "rarely both are of one slot");
 }

@@ -125,7 +125,7 @@ async fn names_that_were_held_under_an_older_secret_are_still_recognized() {
         let refusal = register(&app, username).await.refusal();
         assert_eq!(refusal, (409, "username_taken".into()), "{username}");
     }
-    let known = server_secret::known(&app.data("keys"), &app.domain.store, START).await;
+    let known = server_secret::list(&app.data("keys"), &app.domain.store, START).await;
     let shown: Vec<_> = known.unwrap().iter().map(|s| (s.is_current, s.held_usernames)).collect();
     assert_eq!(shown, [(false, 1), (true, 1)]);
     let ann = Username::parse("ann").unwrap();
@@ -154,7 +154,7 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
     let (other, _) = add(&app, 1);
     assert!(start_again(&app).await.unwrap_err().contains(&id), "another one is no help");
     let (folder, store) = (app.data("keys"), &app.domain.store);
-    let known = server_secret::known(&folder, store, START).await.unwrap();
+    let known = server_secret::list(&folder, store, START).await.unwrap();
     assert_eq!(known.last().map(|s| (&s.id, &s.path, s.held_usernames)), Some((&id, &None, 1)));
 
     let forget = async |id: &str| {

@@ -305,7 +305,7 @@ async fn what_has_ended_is_cleared_away_every_so_often_and_not_at_once() {
     let rows = async || app.count("select count(*) from sessions").await;
     let every = Duration::from_millis(400);
     let began = Instant::now();
-    tokio::spawn(jobs::cleanup::clear_away(Arc::downgrade(&app.domain), every));
+    tokio::spawn(jobs::cleanup::run_cleanup(Arc::downgrade(&app.domain), every));
     for round in 1..=2 {
         ann.post_nothing("/logout").await;
         app.wait(Duration::from_mins(1)); // how long an ended session stays recorded
@@ -420,7 +420,7 @@ async fn key_05_and_06_rotation_logs_nobody_out_and_removal_refuses_at_once() {
     };
     let [old] = pems().try_into().unwrap();
     let later = START.plus(Duration::from_secs(1));
-    cloakroom::domain::keys::tokens::Keys::create(&folder, later).unwrap();
+    cloakroom::domain::keys::tokens::KeyRing::create(&folder, later).unwrap();
     assert!(app.eventually(async || keys(&app).await.len() == 2).await);
     let after = app.signed_in_again("ann").await;
     let kid = |cookie: String| cookie.split('.').next().unwrap().to_owned();

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use cloakroom::app::{self, Environment};
 use cloakroom::core::error::InternalError;
 use cloakroom::core::secret::{TokenHash, TokenHasher};
-use cloakroom::domain::Domain;
+use cloakroom::domain::AuthService;
 use cloakroom::domain::audit::context::RequestContext;
-use cloakroom::domain::sessions::cache::{Counts, SessionCache};
+use cloakroom::domain::sessions::cache::{Generation, SessionCache};
 use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
 use cloakroom::domain::sessions::{Authentication, RefusedToken};
 use cloakroom::domain::throttle::limits::Limits;
@@ -26,23 +26,23 @@ const STORM: usize = 500;
 
 /// A node without background jobs, whose cache is fresh for an hour: neither the state of the feed
 /// nor a slow machine causes a look-up.
-async fn quiet_node(app: &TestApp) -> Arc<Domain> {
+async fn quiet_node(app: &TestApp) -> Arc<AuthService> {
     let (clock, hash_cost, limits) = (app.clock.clone(), CHEAP, Limits::production());
     let environment = Environment { clock, hash_cost, limits };
     let node = app::open(&app.config, environment).await.unwrap();
-    node.session_cache.heard(Instant::now() + Duration::from_hours(1));
+    node.session_cache.feed_read(Instant::now() + Duration::from_hours(1));
     Arc::new(node)
 }
 
 /// The results of this many concurrent requests with this token.
 async fn requests_at_once(
-    node: &Arc<Domain>,
+    node: &Arc<AuthService>,
     token: &str,
     count: usize,
 ) -> Vec<Result<Authentication, InternalError>> {
     let requests = (0..count).map(|_| {
         let (node, token) = (Arc::clone(node), token.to_owned());
-        tokio::spawn(async move { node.sessions.recognise(&token).await })
+        tokio::spawn(async move { node.sessions.authenticate(&token).await })
     });
     join_all(requests).await.into_iter().map(Result::unwrap).collect()
 }
@@ -50,7 +50,7 @@ async fn requests_at_once(
 /// Whether a look-up answers several concurrent requests, and none after them. The database may
 /// answer the first request before the second one is sent, so this tries more than once.
 async fn share_one(
-    node: &Arc<Domain>,
+    node: &Arc<AuthService>,
     token: &str,
     is_expected: impl Fn(&Result<Authentication, InternalError>) -> bool,
 ) -> bool {
@@ -61,7 +61,7 @@ async fn share_one(
         }
         let [_, more_misses, more_shared] = counts(node);
         assert_eq!(more_misses - misses + more_shared - shared, 20);
-        assert!(is_expected(&node.sessions.recognise(token).await));
+        assert!(is_expected(&node.sessions.authenticate(token).await));
         assert_eq!(counts(node), [0, more_misses + 1, more_shared]);
         if more_shared > shared {
             return true;
@@ -71,7 +71,7 @@ async fn share_one(
 }
 
 /// The hits, misses and shared look-ups since the start.
-fn counts(node: &Domain) -> [u64; 3] {
+fn counts(node: &AuthService) -> [u64; 3] {
     [&node.counters.hits, &node.counters.misses, &node.counters.shared].map(Counter::get)
 }
 
@@ -142,7 +142,7 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     };
     assert!(share_one(&node, token, is_failure).await);
     app.sql("alter table elsewhere rename to sessions").await;
-    assert!(matches!(node.sessions.recognise(token).await, Ok(Authentication::Refused(_))));
+    assert!(matches!(node.sessions.authenticate(token).await, Ok(Authentication::Refused(_))));
     assert_eq!(node.sessions.lookups.count(), 0);
 }
 
@@ -157,7 +157,7 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
     for attempt in 0..60 {
         let cookie = app.signed_in_again("ann").await.cookie().unwrap();
         let token = cookie.split_once('=').unwrap().1;
-        let mut first = Box::pin(node.sessions.recognise(token));
+        let mut first = Box::pin(node.sessions.authenticate(token));
         let mut is_done = false;
         for _ in 0..=attempt % 6 {
             is_done = is_done || (&mut first).now_or_never().is_some();
@@ -168,7 +168,7 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
             continue;
         }
         node.sessions.log_out(token, &RequestContext::default()).await.unwrap();
-        let second = node.sessions.recognise(token).await;
+        let second = node.sessions.authenticate(token).await;
         assert!(matches!(second, Ok(Authentication::Refused(_))), "{second:?}");
         if matches!(first.await, Ok(Authentication::SignedIn(_))) {
             return; // the first had read before the revocation, and the second did not use that
@@ -181,7 +181,7 @@ async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it()
 /// before it.
 #[derive(Clone, Default)]
 struct Bench {
-    lookups: Arc<SharedLookups<(usize, Counts)>>,
+    lookups: Arc<SharedLookups<(usize, Generation)>>,
     cache: Arc<SessionCache>,
     started: Arc<AtomicUsize>,
     ends: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
@@ -202,14 +202,14 @@ impl Bench {
                 let (end, ended) = oneshot::channel();
                 bench.ends.lock().unwrap().push(end);
                 let account = "ann".to_owned().into();
-                let seen = bench.cache.counts(&account, bench.cache.keys());
+                let seen = bench.cache.generation(&account, bench.cache.key_generation());
                 async move {
                     ended.await.unwrap();
                     (number, seen)
                 }
                 .boxed()
             };
-            let is_current = |found: &(usize, Counts)| bench.cache.still_counts(found.1);
+            let is_current = |found: &(usize, Generation)| bench.cache.is_current(found.1);
             let ((number, _), role) = bench.lookups.look_up(token, start, is_current).await;
             (number, role)
         });
@@ -229,16 +229,16 @@ impl Bench {
 #[tokio::test]
 async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_look_up() {
     let bench = Bench::default();
-    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
     let token = bench.token("one");
     let first = bench.request(token).await;
-    bench.cache.ended(&"ann".to_owned().into()); // and the revocation is acknowledged
+    bench.cache.invalidate_account(&"ann".to_owned().into()); // and the revocation is acknowledged
     let (second, third) = (bench.request(token).await, bench.request(token).await);
     assert_eq!(bench.started.load(Ordering::SeqCst), 1, "they wait for the look-up in progress");
     bench.end_first().await;
     assert_eq!(first.await.unwrap(), (1, Role::Started), "it began before the revocation");
     assert_eq!(bench.started.load(Ordering::SeqCst), 2);
-    bench.cache.ended(&"ann".to_owned().into());
+    bench.cache.invalidate_account(&"ann".to_owned().into());
     bench.end_first().await;
     // The second look-up started after both requests, so another revocation causes no third one.
     let roles = [second.await.unwrap(), third.await.unwrap()];
@@ -260,7 +260,7 @@ async fn a_look_up_is_not_shared_while_revocations_of_other_nodes_are_not_heard(
 #[tokio::test]
 async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() {
     let bench = Bench::default();
-    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
     let token = bench.token("one");
     let (first, second) = (bench.request(token).await, bench.request(token).await);
     first.abort();
@@ -282,7 +282,7 @@ async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() 
 #[tokio::test]
 async fn requests_of_different_tokens_share_nothing() {
     let bench = Bench::default();
-    bench.cache.heard(Instant::now() + Duration::from_hours(1));
+    bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
     let one = bench.request(bench.token("one")).await;
     let other = bench.request(bench.token("two")).await;
     assert_eq!(bench.lookups.count(), 2);

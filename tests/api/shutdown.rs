@@ -47,12 +47,12 @@ async fn att_19_19_nothing_complains_of_a_database_that_is_closed_at_the_end() {
     let domain = || Arc::downgrade(&app.domain);
     let all = async {
         tokio::join!(
-            jobs::revocations::listen(domain()),
-            jobs::cleanup::clear_away(domain(), OFTEN),
-            jobs::hashes::watch_hashes(domain(), OFTEN),
+            jobs::revocations::follow_revocations(domain()),
+            jobs::cleanup::run_cleanup(domain(), OFTEN),
+            jobs::hashes::calibrate_min_verify_time(domain(), OFTEN),
             jobs::count_sessions(domain()),
-            jobs::keys::watch_keys(domain()),
-            jobs::record(domain()),
+            jobs::keys::follow_keys(domain()),
+            jobs::write_audit_log(domain()),
         )
     };
     tokio::time::timeout(Duration::from_secs(10), Box::pin(all)).await.expect("each of them ends");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloakroom::domain::keys::tokens::Keys;
+use cloakroom::domain::keys::tokens::KeyRing;
 use serde_json::json;
 
 use crate::app::{PASSWORD, START, TestApp};
@@ -21,7 +21,7 @@ fn files(app: &TestApp) -> Vec<PathBuf> {
 
 /// Creates a key like the command, later than the previous ones.
 fn add(app: &TestApp, nth: u64) -> PathBuf {
-    Keys::create(&app.data("keys"), START.plus(Duration::from_millis(nth))).unwrap()
+    KeyRing::create(&app.data("keys"), START.plus(Duration::from_millis(nth))).unwrap()
 }
 
 fn put(path: &Path, text: &[u8]) {

@@ -154,7 +154,7 @@ async fn a_session_that_ends_during_a_request_reads_and_keeps_nothing_more() {
         async fn slow(&self, cart: Session<Cart>) -> Json<Vec<String>> {
             let domain = self.0.domain();
             let account = cart.who().account_id().to_owned();
-            domain.sessions.end_all(&account.into()).await.unwrap();
+            domain.sessions.revoke_all(&account.into()).await.unwrap();
             let said = |error: Option<SessionDataError>| error.unwrap().to_string();
             Json(vec![
                 said(cart.read().await.err()),

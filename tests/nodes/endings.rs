@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cloakroom::core::clock::Clock;
 use cloakroom::core::secret::{Sid, random_id};
 use cloakroom::domain::keys::claims::Claims;
-use cloakroom::domain::keys::tokens::Keys;
+use cloakroom::domain::keys::tokens::KeyRing;
 use sqlx::postgres::PgPool;
 
 use super::postgres::Server;
@@ -33,7 +33,8 @@ struct Person {
 async fn people(cluster: &Cluster, database: &str, count: usize) -> Vec<Person> {
     Client::of(cluster.nodes[0].at).register("first", 1).unwrap();
     let issuer = format!("http://{}", cluster.front);
-    let keys = Keys::read(&cluster.folder().join("cloakroom-data/keys"), &issuer).unwrap().unwrap();
+    let keys =
+        KeyRing::read(&cluster.folder().join("cloakroom-data/keys"), &issuer).unwrap().unwrap();
     let now = Clock::System.now();
     let ends_at = now.plus(Duration::from_hours(8));
     let (mut people, mut names, mut ids) = (Vec::new(), Vec::new(), Vec::new());

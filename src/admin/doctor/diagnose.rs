@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::core::ownership;
 use crate::domain::demo_users::DEMO_USERS;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::store::{CheckLevel, DatabaseReport, Store};
 
 /// How thorough the checks are.
@@ -119,7 +119,7 @@ fn describe_absence(config: &Config, file: &Path, is_hidden: bool) -> String {
             ownership::describe_denial(file)
         );
     }
-    if Keys::are_in(&config.key_folder()).unwrap_or(false) {
+    if KeyRing::are_in(&config.key_folder()).unwrap_or(false) {
         return format!(
             "there is none at {shown}, but there are signing keys, so there was one: run `cloakroom restore` \
              with a backup of it, or `cloakroom migrate`, which makes an empty one"

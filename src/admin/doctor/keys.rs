@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::Peppers;
 use crate::domain::keys::server_secret::ServerSecrets;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::keys::{files, server_secret};
 
 /// An empty list if there is no data folder, or `None` if the folder cannot be accessed.
@@ -27,7 +27,7 @@ pub(super) fn check_signing_keys(
 ) -> Option<Vec<String>> {
     let folder = config.key_folder();
     let shown = folder.display();
-    match Keys::read(&folder, &config.public_url.origin()) {
+    match KeyRing::read(&folder, &config.public_url.origin()) {
         Ok(Some(keys)) => {
             let says = format!("{} in {shown}", keys.public().len());
             found.add("keys", Verdict::Ok, says);
@@ -63,8 +63,8 @@ pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: 
     };
     let mut is_whole = true;
     for (id, passwords) in needed {
-        if there.named(&id).is_none() {
-            found.add(ABOUT, Verdict::Wrong, there.gone(id, passwords).to_string());
+        if there.find(&id).is_none() {
+            found.add(ABOUT, Verdict::Wrong, there.missing(id, passwords).to_string());
             is_whole = false;
         }
     }

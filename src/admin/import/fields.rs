@@ -6,9 +6,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::ImportError;
 use crate::core::clock::Timestamp;
-use crate::core::usernames::{BadUsername, Username};
+use crate::core::usernames::{InvalidUsername, Username};
 use crate::domain::imports::{ImportedPassword, ImportedUser};
-use crate::domain::passwords::imported::BadHash;
+use crate::domain::passwords::imported::InvalidHash;
 
 /// The fields of a row.
 #[derive(Deserialize)]
@@ -83,9 +83,9 @@ impl Columns {
 /// Converts the fields to a user. The error says what is wrong.
 pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let name = &fields.username;
-    let username = Username::parse(name).map_err(|bad| describe_bad_username(name, bad))?;
+    let username = Username::parse(name).map_err(|bad| describe_invalid_username(name, bad))?;
     let hash = fields.password_hash.as_deref().unwrap_or_default();
-    let password = ImportedPassword::parse(hash).map_err(|bad| describe_bad_hash(name, bad))?;
+    let password = ImportedPassword::parse(hash).map_err(|bad| describe_invalid_hash(name, bad))?;
     let created_at = fields.created_at.as_deref().map(parse_instant).transpose();
     let created_at =
         created_at.map_err(|()| format!("{name:?}: created_at is no RFC 3339 time since 1970"))?;
@@ -109,14 +109,14 @@ pub(super) fn parse_instant(text: &str) -> Result<Timestamp, ()> {
     is_printed.then(|| Timestamp::from_millis(millis)).ok_or(())
 }
 
-fn describe_bad_hash(name: &str, bad: BadHash) -> String {
+fn describe_invalid_hash(name: &str, bad: InvalidHash) -> String {
     let why = match bad {
-        BadHash::Unknown => {
+        InvalidHash::Unknown => {
             "the hash is in no known format: Argon2, bcrypt, scrypt or PBKDF2 as PHC, Django, \
              Devise, PocketBase or Better Auth write them"
         }
-        BadHash::Malformed => "the hash is malformed",
-        BadHash::TooExpensive => "verifying the hash would take more than a second or 256 MiB",
+        InvalidHash::Malformed => "the hash is malformed",
+        InvalidHash::TooExpensive => "verifying the hash would take more than a second or 256 MiB",
     };
     format!("{name:?}: {why}")
 }
@@ -135,15 +135,15 @@ pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
 }
 
 /// Explains why a text is not a valid user name, in a sentence that quotes it.
-pub(crate) fn describe_bad_username(name: &str, bad: BadUsername) -> String {
+pub(crate) fn describe_invalid_username(name: &str, bad: InvalidUsername) -> String {
     let rule = match bad {
-        BadUsername::Empty => "a user name must not be empty",
-        BadUsername::TooLong => "a user name has at most 64 characters",
-        BadUsername::NotAllowed => {
+        InvalidUsername::Empty => "a user name must not be empty",
+        InvalidUsername::TooLong => "a user name has at most 64 characters",
+        InvalidUsername::NotAllowed => {
             "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
              begins and ends with a letter or digit"
         }
-        BadUsername::Reserved => "it is reserved",
+        InvalidUsername::Reserved => "it is reserved",
     };
     let shown: String = name.chars().take(64).collect();
     let more = if shown.len() < name.len() { "…" } else { "" };

@@ -15,7 +15,7 @@ use super::rows::{Row, Rows};
 use crate::admin::installation::Installation;
 use crate::admin::progress::{Phase, Progress};
 use crate::app::{self, Environment};
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::imports::BATCH;
 
 /// The options of an import.
@@ -79,7 +79,7 @@ pub async fn import_users(
 
 /// Like [`import_users`], with an open domain.
 pub(crate) async fn import_into(
-    domain: &Domain,
+    domain: &AuthService,
     file: &Path,
     options: ImportOptions,
     mut on_event: impl FnMut(ImportEvent),
@@ -135,10 +135,10 @@ impl UserFile {
     /// Reads the file again and adds the valid rows in batches. Returns the number of new users.
     async fn add(
         &self,
-        domain: &Domain,
+        domain: &AuthService,
         on_event: &mut impl FnMut(ImportEvent),
     ) -> Result<u64, ImportError> {
-        domain.expect_many().await?;
+        domain.prepare_bulk_insert().await?;
         let total = self.size()?;
         let mut rows = self.open()?;
         let mut added = 0;

@@ -6,7 +6,7 @@ use crate::core::clock::{Timestamp, days};
 use crate::core::ids::AccountId;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::{AuditRecord, OUTSIDE_REQUESTS};
-use crate::domain::audit::query::{Question, ask};
+use crate::domain::audit::query::{AuditQuery, find_events};
 use crate::store::{EventRow, Store};
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_796_000_000_000);
@@ -21,14 +21,14 @@ pub fn record_of(event: Event, account: &AccountId) -> AuditRecord<'_> {
 
 /// All events in the database, oldest first.
 pub async fn rows(store: &Store) -> Vec<EventRow> {
-    let question = Question {
+    let question = AuditQuery {
         account: None,
         since: Timestamp::from_millis(0),
         until: NOON.plus(days(1)),
         events: Vec::new(),
         limit: usize::MAX,
     };
-    let rows = ask(store, &question).await.unwrap();
+    let rows = find_events(store, &question).await.unwrap();
     rows.into_iter().map(|row| row.event).collect()
 }
 

@@ -51,16 +51,16 @@ pub struct Recorder<'a> {
 #[derive(Debug)]
 pub struct AuditLog {
     clock: Clock,
-    waiting: Mutex<Waiting>,
+    buffer: Mutex<Buffer>,
     /// Held while a batch is written: the task that acquires it next knows that no other one holds
     /// unwritten events.
     writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Buffer {
     rows: Vec<EventRow>,
-    windows: HashMap<Same, Window>,
+    windows: HashMap<AggregationKey, AggregationWindow>,
     /// The number of events that did not fit into the buffer.
     lost: u64,
     limiter: LogLimiter,
@@ -72,20 +72,20 @@ pub(super) static OUTSIDE_REQUESTS: RequestContext =
 
 /// The key by which refusals are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Same {
+struct AggregationKey {
     event: Event,
     account: Option<String>,
     address: Option<String>,
 }
 
 #[derive(Debug)]
-struct Window {
+struct AggregationWindow {
     ends: Timestamp,
     /// The number of refusals after the first one.
     more: i64,
 }
 
-impl Window {
+impl AggregationWindow {
     /// Whether the window has ended, or the clock was set back. Concurrent requests read the clock
     /// one after the other and arrive here in any order, so a slightly earlier time is normal.
     fn is_over(&self, now: Timestamp) -> bool {
@@ -95,7 +95,7 @@ impl Window {
 
 impl AuditLog {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, waiting: Mutex::default(), writing: tokio::sync::Mutex::default() }
+        Self { clock, buffer: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
     /// A recorder for the events of a request.
@@ -111,32 +111,32 @@ impl AuditLog {
     /// Writes all buffered events and counts, at shutdown.
     pub async fn write_all(&self, store: &Store) {
         let now = self.clock.now();
-        self.waiting().close_windows(now, |_| true);
+        self.buffer().close_windows(now, |_| true);
         let _ = self.write(store, now).await; // the error was logged
     }
 
     /// Buffers an event. Returns false if it was only added to the count of a window.
-    pub(crate) fn note(&self, at: Timestamp, happened: AuditRecord<'_>) -> bool {
-        let count = i64::try_from(happened.count).unwrap_or(i64::MAX);
+    pub(crate) fn record(&self, at: Timestamp, record: AuditRecord<'_>) -> bool {
+        let count = i64::try_from(record.count).unwrap_or(i64::MAX);
         let row = EventRow {
-            account_id: happened.account.map(|account| account.as_str().to_owned()),
-            session_id: happened.session.map(|session| session.as_str().to_owned()),
-            thing: happened.thing.map(str::to_owned),
-            address: happened.context.address.map(|address| address.to_string()),
-            request_id: happened.context.request_id.clone(),
-            ..blank(at, happened.event, count)
+            account_id: record.account.map(|account| account.as_str().to_owned()),
+            session_id: record.session.map(|session| session.as_str().to_owned()),
+            thing: record.thing.map(str::to_owned),
+            address: record.context.address.map(|address| address.to_string()),
+            request_id: record.context.request_id.clone(),
+            ..blank(at, record.event, count)
         };
-        let mut waiting = self.waiting();
-        let is_noted = !happened.event.is_refusal() || waiting.is_first(at, happened.event, &row);
-        if is_noted {
-            waiting.add(row);
+        let mut buffer = self.buffer();
+        let is_recorded = !record.event.is_refusal() || buffer.is_first(at, record.event, &row);
+        if is_recorded {
+            buffer.add(row);
         }
-        is_noted
+        is_recorded
     }
 
     /// Buffers an event outside of requests about something that is not an account, with its id.
-    pub fn note_thing(&self, at: Timestamp, event: Event, id: &str) {
-        self.note(
+    pub fn record_for_id(&self, at: Timestamp, event: Event, id: &str) {
+        self.record(
             at,
             AuditRecord { thing: Some(id), ..AuditRecord::new(event, &OUTSIDE_REQUESTS) },
         );
@@ -144,26 +144,26 @@ impl AuditLog {
 
     /// Takes a batch of buffered events, oldest first.
     fn take(&self, now: Timestamp) -> Vec<EventRow> {
-        let mut waiting = self.waiting();
-        waiting.close_windows(now, |window| window.is_over(now));
-        let lost = i64::try_from(std::mem::take(&mut waiting.lost)).unwrap_or(i64::MAX);
+        let mut buffer = self.buffer();
+        buffer.close_windows(now, |window| window.is_over(now));
+        let lost = i64::try_from(std::mem::take(&mut buffer.lost)).unwrap_or(i64::MAX);
         if lost > 0 {
-            waiting.rows.push(blank(now, Event::EventsLost, lost));
+            buffer.rows.push(blank(now, Event::EventsLost, lost));
         }
-        let most = waiting.rows.len().min(BATCH);
-        waiting.rows.drain(..most).collect()
+        let most = buffer.rows.len().min(BATCH);
+        buffer.rows.drain(..most).collect()
     }
 
     /// Puts events back that could not be written, in front of the others.
     fn put_back(&self, rows: Vec<EventRow>, fault: &InternalError) {
-        let mut waiting = self.waiting();
-        let behind = std::mem::replace(&mut waiting.rows, rows);
+        let mut buffer = self.buffer();
+        let behind = std::mem::replace(&mut buffer.rows, rows);
         for row in behind {
-            waiting.add(row);
+            buffer.add(row);
         }
-        let (rows, lost) = (waiting.rows.len(), waiting.lost);
+        let (rows, lost) = (buffer.rows.len(), buffer.lost);
         let say = || tracing::warn!("{fault}; {rows} events wait, and {lost} found no room");
-        waiting.limiter.log(Instant::now(), say);
+        buffer.limiter.log(Instant::now(), say);
     }
 
     /// Writes the buffered events. If that fails, they stay in the buffer.
@@ -181,8 +181,8 @@ impl AuditLog {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().expect("nobody panics while noting")
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().expect("no code panics while it holds the buffer")
     }
 }
 
@@ -210,7 +210,7 @@ impl Recorder<'_> {
         account: Option<&AccountId>,
         session: Option<&SessionId>,
     ) {
-        self.note(AuditRecord { account, session, ..AuditRecord::new(event, self.context) });
+        self.push(AuditRecord { account, session, ..AuditRecord::new(event, self.context) });
         let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
         tracing::info!(target: "audit", event = event.name(), account, session);
     }
@@ -220,7 +220,7 @@ impl Recorder<'_> {
     pub fn record_throttled(&self, account: &AccountId) {
         let event = Event::AccountThrottled;
         let account = Some(account);
-        if self.note(AuditRecord { account, ..AuditRecord::new(event, self.context) }) {
+        if self.push(AuditRecord { account, ..AuditRecord::new(event, self.context) }) {
             let account = account.map(AccountId::as_str);
             tracing::info!(target: "audit", event = event.name(), account);
         }
@@ -228,23 +228,23 @@ impl Recorder<'_> {
 
     /// Records an event about something that is not an account, with its id.
     pub fn record_for_id(&self, event: Event, id: &str) {
-        self.note(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });
+        self.push(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });
         event.log(id);
     }
 
     /// Records an event that happened `count` times.
     pub fn record_count(&self, event: Event, account: Option<&AccountId>, count: u64) {
-        self.note(AuditRecord { account, count, ..AuditRecord::new(event, self.context) });
+        self.push(AuditRecord { account, count, ..AuditRecord::new(event, self.context) });
         let account = account.map(AccountId::as_str);
         tracing::info!(target: "audit", event = event.name(), account, count);
     }
 
-    fn note(&self, record: AuditRecord<'_>) -> bool {
-        self.log.note(self.log.clock.now(), record)
+    fn push(&self, record: AuditRecord<'_>) -> bool {
+        self.log.record(self.log.clock.now(), record)
     }
 }
 
-impl Waiting {
+impl Buffer {
     fn add(&mut self, row: EventRow) {
         if self.rows.len() < MAX_BUFFERED_EVENTS {
             self.rows.push(row);
@@ -256,33 +256,33 @@ impl Waiting {
     /// Whether this refusal is the first of its key for a while. Otherwise it is counted.
     fn is_first(&mut self, now: Timestamp, event: Event, row: &EventRow) -> bool {
         let (account, address) = (row.account_id.clone(), row.address.clone());
-        let mut same = Same { event, account, address };
-        if self.windows.len() >= MAX_WINDOWS && !self.windows.contains_key(&same) {
-            same = Same { event, account: None, address: None }; // count it with all others
+        let mut key = AggregationKey { event, account, address };
+        if self.windows.len() >= MAX_WINDOWS && !self.windows.contains_key(&key) {
+            key = AggregationKey { event, account: None, address: None }; // count it with all others
         }
-        if let Some(window) = self.windows.get_mut(&same).filter(|window| !window.is_over(now)) {
+        if let Some(window) = self.windows.get_mut(&key).filter(|window| !window.is_over(now)) {
             window.more += row.count;
             return false;
         }
-        let begun = Window { ends: now.plus(WINDOW), more: 0 };
-        if let Some(before) = self.windows.insert(same.clone(), begun) {
-            self.count(now, &same, before.more);
+        let begun = AggregationWindow { ends: now.plus(WINDOW), more: 0 };
+        if let Some(before) = self.windows.insert(key.clone(), begun) {
+            self.count(now, &key, before.more);
         }
         true
     }
 
     /// Adds a row for each window that is selected by `which`, with its count.
-    fn close_windows(&mut self, now: Timestamp, which: impl Fn(&Window) -> bool) {
+    fn close_windows(&mut self, now: Timestamp, which: impl Fn(&AggregationWindow) -> bool) {
         let closed: Vec<_> = self.windows.extract_if(|_, window| which(window)).collect();
-        for (same, window) in closed {
-            self.count(now, &same, window.more);
+        for (key, window) in closed {
+            self.count(now, &key, window.more);
         }
     }
 
-    fn count(&mut self, now: Timestamp, same: &Same, more: i64) {
+    fn count(&mut self, now: Timestamp, key: &AggregationKey, more: i64) {
         if more > 0 {
-            let (account_id, address) = (same.account.clone(), same.address.clone());
-            self.add(EventRow { account_id, address, ..blank(now, same.event, more) });
+            let (account_id, address) = (key.account.clone(), key.address.clone());
+            self.add(EventRow { account_id, address, ..blank(now, key.event, more) });
         }
     }
 }
@@ -327,7 +327,7 @@ mod tests {
         for second in 0..180 {
             for _ in 0..1000 {
                 let at = NOON.plus(Duration::from_secs(second));
-                events.note(at, record_of(Event::LoginThrottled, &account));
+                events.record(at, record_of(Event::LoginThrottled, &account));
             }
             events.write(&store, NOON.plus(Duration::from_secs(second))).await.unwrap();
         }
@@ -346,7 +346,7 @@ mod tests {
         for _ in 0..3 {
             let context = RequestContext { address, request_id: None };
             let failed = record_of(Event::LoginFailed, &account);
-            events.note(NOON, AuditRecord { context: &context, ..failed });
+            events.record(NOON, AuditRecord { context: &context, ..failed });
         }
         events.write(&store, NOON.plus(WINDOW)).await.unwrap();
         let rows = rows(&store).await;
@@ -365,15 +365,15 @@ mod tests {
         for n in 0..50_000_u32 {
             let address = Some(IpAddr::from(n.to_be_bytes()));
             let context = RequestContext { address, request_id: None };
-            events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &context));
+            events.record(NOON, AuditRecord::new(Event::CrossOriginRefused, &context));
         }
         {
-            let waiting = events.waiting();
-            assert!(waiting.windows.len() <= MAX_WINDOWS + Event::VARIANTS.len());
-            assert!(waiting.rows.len() <= MAX_BUFFERED_EVENTS);
+            let buffer = events.buffer();
+            assert!(buffer.windows.len() <= MAX_WINDOWS + Event::VARIANTS.len());
+            assert!(buffer.rows.len() <= MAX_BUFFERED_EVENTS);
         }
         let first = RequestContext { address: Some(IpAddr::from([0; 4])), request_id: None };
-        events.note(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // a second one
+        events.record(NOON, AuditRecord::new(Event::CrossOriginRefused, &first)); // a second one
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let rows = names_and_counts(&store).await;
         assert!(rows.len() < MAX_BUFFERED_EVENTS, "{}", rows.len());
@@ -387,10 +387,10 @@ mod tests {
         broken.close().await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for _ in 0..10_000 {
-            events.note(NOON, record_of(Event::LoginSucceeded, &account));
+            events.record(NOON, record_of(Event::LoginSucceeded, &account));
         }
         assert!(events.write(&broken, NOON).await.is_err());
-        assert_eq!(events.waiting().rows.len(), MAX_BUFFERED_EVENTS);
+        assert_eq!(events.buffer().rows.len(), MAX_BUFFERED_EVENTS);
         fs::remove_file(folder.path().join("events.db")).unwrap();
         let whole = open_store(folder.path()).await;
         events.write(&whole, NOON).await.unwrap();
@@ -408,7 +408,7 @@ mod tests {
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
         for milli in [1, 0, 300, 2, 0, 1] {
             let at = NOON.plus(Duration::from_millis(milli));
-            events.note(at, record_of(Event::LoginFailed, &account));
+            events.record(at, record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let counts: Vec<_> =
@@ -421,8 +421,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
-        for at in [NOON, NOON, NOON.before(hours(5)), NOON.before(hours(5))] {
-            events.note(at, record_of(Event::LoginFailed, &account));
+        for at in [NOON, NOON, NOON.minus(hours(5)), NOON.minus(hours(5))] {
+            events.record(at, record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON).await.unwrap();
         let rows = names_and_counts(&store).await;

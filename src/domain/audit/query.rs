@@ -8,7 +8,7 @@ use crate::store::{EventRange, NamedEventRow, Store};
 
 /// The filter of a query.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct AuditQuery {
     pub account: Option<AccountId>,
     pub since: Timestamp,
     pub until: Timestamp,
@@ -19,22 +19,25 @@ pub struct Question {
 }
 
 /// Queries the events in the database. The result is ordered from oldest to newest.
-pub async fn ask(store: &Store, question: &Question) -> Result<Vec<NamedEventRow>, InternalError> {
+pub async fn find_events(
+    store: &Store,
+    query: &AuditQuery,
+) -> Result<Vec<NamedEventRow>, InternalError> {
     const PAGE: i64 = 1000; // a few hundred kilobytes
     let mut found = Vec::new();
-    let account = question.account.as_ref().map(AccountId::as_str);
-    let (from, before) = (first_id(question.since), first_id(question.until));
+    let account = query.account.as_ref().map(AccountId::as_str);
+    let (from, before) = (first_id(query.since), first_id(query.until));
     let mut range = EventRange { from, before };
-    while found.len() < question.limit {
+    while found.len() < query.limit {
         let page = store.events(account, &range, PAGE).await?;
         let Some(last) = page.last() else { break };
         range.before.clone_from(&last.event.id);
-        let names: Vec<_> = question.events.iter().map(|event| event.name()).collect();
+        let names: Vec<_> = query.events.iter().map(|event| event.name()).collect();
         let is_asked_for =
             |row: &NamedEventRow| names.is_empty() || names.contains(&row.event.event.as_str());
         found.extend(page.into_iter().filter(is_asked_for));
     }
-    found.truncate(question.limit);
+    found.truncate(query.limit);
     found.reverse();
     Ok(found)
 }

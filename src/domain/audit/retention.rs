@@ -46,7 +46,7 @@ impl Retention {
         batches: Batches,
     ) -> Result<(), InternalError> {
         let trimmed_at = Timestamp::from_millis(self.trimmed_at.load(Ordering::Relaxed));
-        let since = trimmed_at.min(now).before(WRITTEN_WITHIN);
+        let since = trimmed_at.min(now).minus(WRITTEN_WITHIN);
         for quota in QUOTAS {
             remove_excess(store, since, quota, batches).await?;
         }
@@ -92,7 +92,7 @@ async fn remove_old(
     quota: Quota,
     batches: Batches,
 ) -> Result<(), InternalError> {
-    let old = first_id(now.before(KEEP));
+    let old = first_id(now.minus(KEEP));
     let over = store.event_behind(quota.refusal, quota.in_all).await?;
     let until = over.map_or_else(|| old.clone(), |over| over.max(old.clone()));
     while store.remove_events(quota.refusal, &until, batches.limit).await? > 0 {
@@ -120,11 +120,11 @@ mod tests {
         let events = AuditLog::new(Clock::System);
         let [ann, mallory] = ["ann", "mallory"].map(|id| AccountId::from(id.to_owned()));
         for minute in 0..3 {
-            events.note(NOON.plus(mins(minute)), record_of(Event::LoginSucceeded, &ann));
-            events.note(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &mallory));
+            events.record(NOON.plus(mins(minute)), record_of(Event::LoginSucceeded, &ann));
+            events.record(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &mallory));
         }
         for minute in 10..60 {
-            events.note(NOON.plus(mins(minute)), record_of(Event::SessionRevoked, &mallory));
+            events.record(NOON.plus(mins(minute)), record_of(Event::SessionRevoked, &mallory));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         let now = NOON.plus(hours(1));
@@ -152,10 +152,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = open_store(folder.path()).await;
         let (events, account) = (AuditLog::new(Clock::System), AccountId::from("ann".to_owned()));
-        events.note(NOON.before(days(91)), record_of(Event::LoginSucceeded, &account));
-        events.note(NOON.before(days(89)), record_of(Event::LoginSucceeded, &account));
+        events.record(NOON.minus(days(91)), record_of(Event::LoginSucceeded, &account));
+        events.record(NOON.minus(days(89)), record_of(Event::LoginSucceeded, &account));
         for minute in 0..30 {
-            events.note(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &account));
+            events.record(NOON.plus(mins(minute)), record_of(Event::LoginFailed, &account));
         }
         events.write(&store, NOON.plus(hours(1))).await.unwrap();
         assert_eq!(names_and_counts(&store).await.len(), 32);

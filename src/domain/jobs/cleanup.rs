@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::clock::days;
 use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::audit::retention::Batches;
 use crate::domain::jobs::rounds::next_until_closing;
 use crate::domain::sessions::RECORDED;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs the cleanup at an interval until the domain is dropped. The first run is after one
 /// interval.
-pub async fn clear_away(domain: Weak<Domain>, every: Duration) {
+pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
     let mut rounds = Periodic::every(every, domain);
     rounds.skip_first();
     while let Some(domain) = next_until_closing(&mut rounds).await {
@@ -31,22 +31,22 @@ pub async fn clear_away(domain: Weak<Domain>, every: Duration) {
 /// Removes sessions that ended a while ago, expired invites, user names that are no longer
 /// reserved, revocations that all nodes have read, attempts that no longer delay a client, and old
 /// events.
-pub async fn remove_ended(domain: &Domain) -> Result<(), InternalError> {
+pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {
         let now = domain.clock.now();
         let (now, idle) = (now.millis(), domain.sessions.idle_since(now));
         let accounts = domain.store.remove_ended(now, idle, keep, BATCH).await?;
         for account in &accounts {
-            domain.session_cache.ended(&account.clone().into());
+            domain.session_cache.invalidate_account(&account.clone().into());
         }
         if accounts.is_empty() {
             break;
         }
         tokio::time::sleep(PAUSE).await;
     }
-    domain.session_cache.forget_ended();
-    let until = domain.clock.now().before(RECORDED).millis();
+    domain.session_cache.remove_stale();
+    let until = domain.clock.now().minus(RECORDED).millis();
     while domain.store.remove_ended_tokens(until, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
@@ -60,7 +60,7 @@ pub async fn remove_ended(domain: &Domain) -> Result<(), InternalError> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let yesterday = domain.clock.now().before(days(1)).millis();
+    let yesterday = domain.clock.now().minus(days(1)).millis();
     while domain.store.remove_endings(yesterday, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
 use crate::core::secret::PasswordHash;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::jobs::rounds::next_until_closing;
 
 /// The maximum number of different hash costs that are timed. Systems from which users are imported
@@ -14,7 +14,7 @@ use crate::domain::jobs::rounds::next_until_closing;
 const MAX_COSTS: usize = 8;
 
 /// Calibrates the minimum verification time at an interval, until the domain is dropped.
-pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
+pub async fn calibrate_min_verify_time(domain: Weak<AuthService>, every: Duration) {
     let mut timed = Vec::new();
     let mut rounds = Periodic::every(every, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
@@ -27,7 +27,10 @@ pub async fn watch_hashes(domain: Weak<Domain>, every: Duration) {
 /// Sets the minimum time of password verifications to that of the most expensive hash, if costs
 /// differ. So the response time does not reveal which accounts have an imported hash or one with
 /// other parameters. Costs are estimates, so one hash of each cost is timed once.
-async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<(), InternalError> {
+async fn calibrate(
+    domain: &AuthService,
+    timed: &mut Vec<(i64, Duration)>,
+) -> Result<(), InternalError> {
     let mut hashes = hashes_by_price(domain).await?;
     let own = domain.hasher.cost();
     if hashes.iter().all(|(price, _)| *price == own) {
@@ -57,7 +60,7 @@ async fn calibrate(domain: &Domain, timed: &mut Vec<(i64, Duration)>) -> Result<
 
 /// One hash for each cost, the most expensive first.
 async fn hashes_by_price(
-    domain: &Domain,
+    domain: &AuthService,
 ) -> Result<Vec<(i64, Option<PasswordHash>)>, InternalError> {
     let (mut hashes, mut below) = (Vec::new(), i64::MAX);
     for _ in 0..MAX_COSTS {

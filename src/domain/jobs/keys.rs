@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use crate::core::interval::{LogLimiter, Periodic};
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::audit::event::Event;
 use crate::domain::jobs::rounds::{FOLLOW_INTERVAL, next_until_closing};
 use crate::domain::keys::files::KeyError;
@@ -12,7 +12,7 @@ use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;
 
 /// Reloads signing keys, peppers and server secrets at an interval, until the domain is dropped.
-pub async fn watch_keys(domain: Weak<Domain>) {
+pub async fn follow_keys(domain: Weak<AuthService>) {
     let mut limiters = <[LogLimiter; 3]>::default();
     let mut rounds = Periodic::every(FOLLOW_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
@@ -31,14 +31,14 @@ pub async fn watch_keys(domain: Weak<Domain>) {
 }
 
 /// Reloads signing keys, peppers and server secrets immediately, for SIGHUP, and logs problems.
-pub async fn reload_keys(domain: &Domain) {
+pub async fn reload_keys(domain: &AuthService) {
     let errors = reload_key_folder(domain).await;
     errors.iter().flatten().for_each(|error| tracing::error!("{error}"));
 }
 
 /// Reloads what has changed in the key folder. Returns the problems with signing keys, peppers and
 /// server secrets.
-async fn reload_key_folder(domain: &Domain) -> [Vec<String>; 3] {
+async fn reload_key_folder(domain: &AuthService) -> [Vec<String>; 3] {
     let keys = reload_signing_keys(domain).unwrap_or_else(|error| vec![error]);
     let peppers = reload_peppers(domain).await.unwrap_or_else(|error| vec![error]);
     let secrets = reload_server_secrets(domain).await.unwrap_or_else(|error| vec![error]);
@@ -46,10 +46,10 @@ async fn reload_key_folder(domain: &Domain) -> [Vec<String>; 3] {
 }
 
 /// Uses added signing keys, and stops using removed ones. Returns the problems.
-fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
+fn reload_signing_keys(domain: &AuthService) -> Result<Vec<KeyError>, KeyError> {
     let (has_changed, errors) = domain.keys.reload()?;
     if has_changed {
-        domain.session_cache.all_changed();
+        domain.session_cache.invalidate_all();
         domain.audit.outside_requests().record(Event::KeysChanged);
     }
     Ok(errors)
@@ -57,7 +57,7 @@ fn reload_signing_keys(domain: &Domain) -> Result<Vec<KeyError>, KeyError> {
 
 /// Uses added peppers, and stops using removed ones unless a password needs them. Returns the
 /// problems.
-async fn reload_peppers(domain: &Domain) -> Result<Vec<PepperError>, PepperError> {
+async fn reload_peppers(domain: &AuthService) -> Result<Vec<PepperError>, PepperError> {
     let (changed, errors) = domain.hasher.peppers().reread(&domain.store).await?;
     if let Some(peppers) = changed {
         domain.hasher.set_peppers(peppers);
@@ -69,7 +69,7 @@ async fn reload_peppers(domain: &Domain) -> Result<Vec<PepperError>, PepperError
 /// Uses added server secrets, and stops using removed ones unless a row needs them. Returns the
 /// problems.
 async fn reload_server_secrets(
-    domain: &Domain,
+    domain: &AuthService,
 ) -> Result<Vec<ServerSecretError>, ServerSecretError> {
     let now = domain.clock.now();
     let (has_changed, errors) = domain.server_secrets.reload(&domain.store, now).await?;

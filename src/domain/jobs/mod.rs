@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::core::clock::Timestamp;
 use crate::core::interval::Periodic;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::clock_check::{describe_lag, is_behind};
 use crate::domain::jobs::rounds::next_until_closing;
 
@@ -25,18 +25,18 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(30);
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Starts the background jobs, which run until the domain is dropped.
-pub fn start(domain: &Arc<Domain>) {
-    tokio::spawn(keys::watch_keys(Arc::downgrade(domain)));
+pub fn start(domain: &Arc<AuthService>) {
+    tokio::spawn(keys::follow_keys(Arc::downgrade(domain)));
     tokio::spawn(warn_of_clock(Arc::downgrade(domain)));
     tokio::spawn(count_sessions(Arc::downgrade(domain)));
-    tokio::spawn(cleanup::clear_away(Arc::downgrade(domain), CLEANUP_INTERVAL));
-    tokio::spawn(revocations::listen(Arc::downgrade(domain)));
-    tokio::spawn(hashes::watch_hashes(Arc::downgrade(domain), CALIBRATION_INTERVAL));
-    tokio::spawn(record(Arc::downgrade(domain)));
+    tokio::spawn(cleanup::run_cleanup(Arc::downgrade(domain), CLEANUP_INTERVAL));
+    tokio::spawn(revocations::follow_revocations(Arc::downgrade(domain)));
+    tokio::spawn(hashes::calibrate_min_verify_time(Arc::downgrade(domain), CALIBRATION_INTERVAL));
+    tokio::spawn(write_audit_log(Arc::downgrade(domain)));
 }
 
 /// Counts the active sessions for the metrics, until the domain is dropped.
-pub async fn count_sessions(domain: Weak<Domain>) {
+pub async fn count_sessions(domain: Weak<AuthService>) {
     let mut rounds = Periodic::every(COUNT_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
         let now = domain.clock.now();
@@ -50,7 +50,7 @@ pub async fn count_sessions(domain: Weak<Domain>) {
 }
 
 /// Warns at startup if the clock is behind the database.
-pub async fn warn_of_clock(domain: Weak<Domain>) {
+pub async fn warn_of_clock(domain: Weak<AuthService>) {
     let Some(domain) = domain.upgrade() else { return };
     let now = domain.clock.now();
     match domain.store.newest_instant().await {
@@ -66,7 +66,7 @@ pub async fn warn_of_clock(domain: Weak<Domain>) {
 }
 
 /// Writes buffered events at an interval, until the domain is dropped.
-pub async fn record(domain: Weak<Domain>) {
+pub async fn write_audit_log(domain: Weak<AuthService>) {
     let mut rounds = Periodic::every(WRITE_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
         // Events that could not be written were logged, and stay in the buffer.

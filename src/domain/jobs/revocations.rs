@@ -4,23 +4,23 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use crate::core::interval::LogLimiter;
-use crate::domain::Domain;
+use crate::domain::AuthService;
 use crate::domain::jobs::rounds::FOLLOW_INTERVAL;
 use crate::store::Update;
 
 /// Follows the revocation feed until the domain is dropped.
-pub async fn listen(domain: Weak<Domain>) {
+pub async fn follow_revocations(domain: Weak<AuthService>) {
     let Some(mut feed) = domain.upgrade().map(|domain| domain.store.feed()) else { return };
     let mut limiter = LogLimiter::default();
     loop {
         let began = Instant::now();
-        let heard = feed.read_next().await;
+        let update = feed.read_next().await;
         let domain = domain.upgrade().filter(|domain| !domain.shutdown.is_closing());
         let Some(domain) = domain else { return };
-        let silence = match heard {
-            Ok(heard) => {
+        let silence = match update {
+            Ok(update) => {
                 limiter = LogLimiter::default();
-                apply(&domain, heard, began)
+                apply_revocations(&domain, update, began)
             }
             // Meanwhile the cache becomes stale, and every request reads the database.
             Err(fault) => {
@@ -34,22 +34,22 @@ pub async fn listen(domain: Weak<Domain>) {
 }
 
 /// Invalidates the accounts that the feed names. Returns how long to wait before the next reading.
-fn apply(domain: &Domain, heard: Update, began: Instant) -> Duration {
-    let is_all = match heard {
+fn apply_revocations(domain: &AuthService, update: Update, began: Instant) -> Duration {
+    let is_all = match update {
         // The feed may have missed revocations, so earlier cache entries are invalid.
         Update::Reset => {
-            domain.session_cache.all_changed();
+            domain.session_cache.invalidate_all();
             true
         }
         Update::Revoked { accounts, is_all } => {
             for account in accounts {
-                domain.session_cache.ended(&account.into());
+                domain.session_cache.invalidate_account(&account.into());
             }
             is_all
         }
     };
     if is_all {
-        domain.session_cache.heard(began);
+        domain.session_cache.feed_read(began);
         FOLLOW_INTERVAL
     } else {
         Duration::ZERO

@@ -82,7 +82,7 @@ pub fn is_named_as_one(path: &Path) -> bool {
 
 /// Locks the key folder against other processes that read or create keys, for as long as the
 /// returned file is open. A read-only folder needs no lock.
-pub fn hold(folder: &Path) -> Result<Option<File>, KeyError> {
+pub fn lock(folder: &Path) -> Result<Option<File>, KeyError> {
     let path = folder.join("lock");
     match ownership::open_private(&path).and_then(|file| file.lock().map(|()| file)) {
         Ok(file) => Ok(Some(file)),
@@ -187,13 +187,13 @@ pub(crate) fn write(
     text: &str,
     command: &'static str,
 ) -> Result<(), KeyError> {
-    written(folder, path, text).map_err(|error| match error.kind() {
+    write_atomically(folder, path, text).map_err(|error| match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => KeyError::ReadOnly(folder.to_owned(), command),
         _ => KeyError::Unwritable(path.to_owned(), error),
     })
 }
 
-fn written(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+fn write_atomically(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
     // The file gets its name when it is complete, so that no other process reads half a key.
     let unnamed = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
@@ -217,10 +217,10 @@ mod tests {
     #[test]
     fn keys_are_held_by_one_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let held = hold(folder.path()).unwrap();
+        let held = lock(folder.path()).unwrap();
         std::thread::scope(|threads| {
             let (holds, is_held) = mpsc::channel();
-            threads.spawn(move || holds.send(hold(folder.path()).unwrap()));
+            threads.spawn(move || holds.send(lock(folder.path()).unwrap()));
             assert!(is_held.recv_timeout(Duration::from_millis(50)).is_err(), "beside another");
             drop(held);
             is_held.recv_timeout(Duration::from_secs(9)).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     fn where_no_key_can_be_written_the_path_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let none = folder.path().join("none");
-        let held = hold(&none).map(drop);
+        let held = lock(&none).map(drop);
         assert!(matches!(held, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));
         let made = write(&none, &none.join("a.pem"), "", "key rotate");
         assert!(matches!(made, Err(KeyError::Unwritable(path, _)) if path.starts_with(&none)));

@@ -87,16 +87,16 @@ impl Peppers {
     /// Checks that no pepper is missing that a password needs.
     pub async fn check(&self, store: &Store) -> Result<(), PepperError> {
         for id in store.peppers_in_use().await? {
-            if self.named(&id).is_none() {
+            if self.find(&id).is_none() {
                 let passwords = store.count_peppered(&id).await?;
-                return Err(self.gone(id, passwords));
+                return Err(self.missing(id, passwords));
             }
         }
         Ok(())
     }
 
     /// The error for a missing pepper that this many passwords need.
-    pub fn gone(&self, id: String, passwords: i64) -> PepperError {
+    pub fn missing(&self, id: String, passwords: i64) -> PepperError {
         PepperError::Gone { id, folder: self.0.folder().to_owned(), passwords }
     }
 
@@ -106,7 +106,7 @@ impl Peppers {
     }
 
     /// The pepper with this id.
-    pub fn named(&self, id: &str) -> Option<&Arc<Pepper>> {
+    pub fn find(&self, id: &str) -> Option<&Arc<Pepper>> {
         self.file_of(id).map(|file| &file.content.pepper)
     }
 
@@ -130,10 +130,10 @@ impl Peppers {
         let Some(folder) = changed else { return Ok((None, errors)) };
         let mut peppers = Self(folder);
         for id in store.peppers_in_use().await? {
-            if peppers.named(&id).is_none() {
+            if peppers.find(&id).is_none() {
                 let passwords = store.count_peppered(&id).await?;
                 peppers.0.keep(&self.0, |file| file.id == id);
-                errors.push(peppers.gone(id, passwords));
+                errors.push(peppers.missing(id, passwords));
             }
         }
         let has_changed = !peppers.0.is_same(&self.0);
@@ -141,7 +141,7 @@ impl Peppers {
     }
 
     /// Lists the available peppers, oldest first, and the missing ones.
-    pub async fn known(&self, store: &Store) -> Result<Vec<KnownPepper>, InternalError> {
+    pub async fn list(&self, store: &Store) -> Result<Vec<KnownPepper>, InternalError> {
         let mut known = Vec::new();
         for (n, file) in self.0.files.iter().enumerate() {
             known.push(KnownPepper {
@@ -152,7 +152,7 @@ impl Peppers {
             });
         }
         for id in store.peppers_in_use().await? {
-            if self.named(&id).is_none() {
+            if self.find(&id).is_none() {
                 let passwords = store.count_peppered(&id).await?;
                 known.push(KnownPepper { id, path: None, is_current: false, passwords });
             }
@@ -161,7 +161,11 @@ impl Peppers {
     }
 
     /// Lists the user names of accounts whose password needs this lost pepper.
-    pub async fn left_without(&self, id: &str, store: &Store) -> Result<Vec<String>, ForgetError> {
+    pub async fn affected_users(
+        &self,
+        id: &str,
+        store: &Store,
+    ) -> Result<Vec<String>, ForgetError> {
         if let Some(file) = self.file_of(id) {
             return Err(ForgetError::IsThere(id.to_owned(), file.path.clone()));
         }
@@ -211,8 +215,8 @@ mod tests {
         let (second, _) = Peppers::create(folder, later).unwrap();
         let peppers = Peppers::read(folder).unwrap();
         assert_eq!(peppers.current().unwrap().id(), second);
-        assert_eq!(peppers.named(&first).unwrap().id(), first);
-        assert!(peppers.named("deadbeef").is_none());
+        assert_eq!(peppers.find(&first).unwrap().id(), first);
+        assert!(peppers.find("deadbeef").is_none());
         assert_eq!(peppers.paths().next(), Some(&*path));
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -225,7 +229,7 @@ mod tests {
         assert!(reread(&none).is_none());
         let (id, path) = Peppers::create(folder.path(), NOW).unwrap();
         let one = reread(&none).expect("it has changed");
-        assert!(one.named(&id).is_some());
+        assert!(one.find(&id).is_some());
         fs::remove_file(path).unwrap();
         assert!(reread(&one).expect("it has changed again").current().is_none());
     }

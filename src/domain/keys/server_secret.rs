@@ -230,7 +230,7 @@ fn current(set: &KeyFolder<DerivedKeys>) -> &DerivedKeys {
 }
 
 /// Lists the available secrets, oldest first, and the missing ones.
-pub async fn known(
+pub async fn list(
     folder: &Path,
     store: &Store,
     now: Timestamp,

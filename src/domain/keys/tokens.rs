@@ -39,27 +39,27 @@ const ACCESS: &str = "at+jwt";
 /// the session is active depends on its row.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// The maximum length of a token, which the API contract promises. A token has about 400 bytes.
-const LONGEST: usize = 1024;
+const MAX_TOKEN_LENGTH: usize = 1024;
 /// The PEM label of a PKCS#8 key (RFC 7468, section 10).
 const LABEL: &str = "PRIVATE KEY";
 /// The file extension.
 const ENDING: &str = files::PEM;
 
 /// The signing keys of a folder when it was last read.
-pub struct Keys {
+pub struct KeyRing {
     issuer: String,
     set: RwLock<Arc<KeySet>>,
 }
 
 /// The keys of a folder, all of which verify tokens.
 struct KeySet {
-    folder: KeyFolder<Key>,
+    folder: KeyFolder<SigningKey>,
     /// The key that signs: the last one by name. If all keys were removed, it is the last one that
     /// existed; then no token that it signs would verify, and `can_sign` returns false.
-    signing: Arc<KeyFile<Key>>,
+    signing: Arc<KeyFile<SigningKey>>,
 }
 
-struct Key {
+struct SigningKey {
     kid: String,
     public: Vec<u8>,
     signing: EncodingKey,
@@ -119,15 +119,15 @@ struct WireAccess {
     exp: i64,
 }
 
-impl Keys {
+impl KeyRing {
     /// Whether the folder has any signing keys, valid or not.
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
-        folder::has_any::<Key>(folder)
+        folder::has_any::<SigningKey>(folder)
     }
 
     /// Reads all `*.pem` files of the folder. Returns `None` if there are none.
     pub fn read(folder: &Path, issuer: &str) -> Result<Option<Self>, KeyError> {
-        let folder = KeyFolder::<Key>::read(folder)?;
+        let folder = KeyFolder::<SigningKey>::read(folder)?;
         let Some(signing) = folder.files.last().map(Arc::clone) else { return Ok(None) };
         let set = RwLock::new(Arc::new(KeySet { folder, signing }));
         Ok(Some(Self { issuer: issuer.to_owned(), set }))
@@ -185,8 +185,8 @@ impl Keys {
     /// on the disk when this returns. Running services use it within a second.
     pub fn create(folder: &Path, now: Timestamp) -> Result<PathBuf, KeyError> {
         let path = folder.join(format!("session-{:015}-{}.{ENDING}", now.millis(), random_id()));
-        let text =
-            made().map_err(|why| KeyError::Unwritable(path.clone(), io::Error::other(why)))?;
+        let text = generate_pem()
+            .map_err(|why| KeyError::Unwritable(path.clone(), io::Error::other(why)))?;
         files::write(folder, &path, &text, "key rotate")?;
         Ok(path)
     }
@@ -201,7 +201,7 @@ impl Keys {
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
-        SessionToken::new(self.signed(SESSION, &claims))
+        SessionToken::new(self.encode(SESSION, &claims))
     }
 
     /// Verifies a session token. It does not check whether the session is active.
@@ -214,7 +214,7 @@ impl Keys {
     }
 
     fn read_claims(&self, token: &str) -> Option<Claims> {
-        let claims: WireClaims = self.opened(SESSION, token)?;
+        let claims: WireClaims = self.decode(SESSION, token)?;
         if !self.is_ours(&claims.iss, &claims.aud) {
             return None;
         }
@@ -237,12 +237,12 @@ impl Keys {
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
-        DeviceToken::new(self.signed(DEVICE, &claims))
+        DeviceToken::new(self.encode(DEVICE, &claims))
     }
 
     /// Verifies a device token. Returns its claims if this service has signed it and it is valid.
     pub fn verify_device(&self, token: &DeviceToken, now: Timestamp) -> Option<DeviceClaims> {
-        let claims: WireDevice = self.opened(DEVICE, token.expose())?; // to verify it
+        let claims: WireDevice = self.decode(DEVICE, token.expose())?; // to verify it
         let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
         let is_valid = !is_ahead(issued_at, now) && now.seconds() < claims.exp;
         if !self.is_ours(&claims.iss, &claims.aud) || !is_valid {
@@ -266,10 +266,10 @@ impl Keys {
             sub: String,
         }
         let token = token.expose(); // to read the claims
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_LENGTH {
             return false;
         }
-        let subject = token.split('.').nth(1).and_then(part::<Subject>);
+        let subject = token.split('.').nth(1).and_then(decode_segment::<Subject>);
         subject.is_some_and(|claims| claims.sub == account.as_str())
     }
 
@@ -285,10 +285,10 @@ impl Keys {
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
         };
-        AccessToken::new(self.signed(ACCESS, &claims))
+        AccessToken::new(self.encode(ACCESS, &claims))
     }
 
-    fn signed(&self, typ: &str, claims: &impl Serialize) -> String {
+    fn encode(&self, typ: &str, claims: &impl Serialize) -> String {
         let set = self.set();
         let key = &set.signing.content;
         let mut header = Header::new(Algorithm::EdDSA);
@@ -298,11 +298,11 @@ impl Keys {
     }
 
     /// Verifies the signature and type of a token, and returns its claims.
-    fn opened<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
-        if token.len() > LONGEST {
+    fn decode<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
+        if token.len() > MAX_TOKEN_LENGTH {
             return None;
         }
-        let header: WireHeader = part(token.split('.').next()?)?;
+        let header: WireHeader = decode_segment(token.split('.').next()?)?;
         if header.alg != "EdDSA" || header.typ != typ {
             return None;
         }
@@ -321,7 +321,7 @@ impl Keys {
     }
 }
 
-impl KeyFileContent for Key {
+impl KeyFileContent for SigningKey {
     fn is_named(name: &Path) -> bool {
         name.extension().is_some_and(|own| own == ENDING)
     }
@@ -331,10 +331,10 @@ impl KeyFileContent for Key {
     }
 }
 
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let set = self.set();
-        f.debug_struct("Keys").field("folder", &set.folder.folder()).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("folder", &set.folder.folder()).finish_non_exhaustive()
     }
 }
 
@@ -344,12 +344,12 @@ fn is_ahead(issued_at: Timestamp, now: Timestamp) -> bool {
 }
 
 /// Decodes one part of a JWT as JSON. serde refuses repeated and unknown members.
-fn part<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
+fn decode_segment<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     serde_json::from_slice(&json).ok()
 }
 
-fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
+fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, SigningKey), KeyError> {
     let (path, pem) = files::read(folder, name, KeyError::NotAKey)?;
     let not_a_key = || KeyError::NotAKey(path.clone());
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_a_key())?;
@@ -364,7 +364,7 @@ fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
         return Err(KeyError::Weak(path));
     }
     let public = pair.public_key().as_ref();
-    let key = Key {
+    let key = SigningKey {
         kid: thumbprint(public),
         public: public.to_vec(),
         signing: EncodingKey::from_ed_der(&der),
@@ -374,7 +374,7 @@ fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, Key), KeyError> {
 }
 
 /// Generates a key in PEM format.
-fn made() -> Result<Zeroizing<String>, &'static str> {
+fn generate_pem() -> Result<Zeroizing<String>, &'static str> {
     // The seed comes from the operating system: the library would first spend 40 ms on initializing
     // its own generator.
     let seed = Zeroizing::new(random_bytes::<32>());
@@ -401,17 +401,17 @@ mod tests {
     #[test]
     fn keys_in_debug_output_say_where_they_are_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
-        Keys::create(folder.path(), NOW).unwrap();
-        let keys = Keys::read(folder.path(), "x").unwrap().unwrap();
-        assert_eq!(format!("{keys:?}"), format!("Keys {{ folder: {:?}, .. }}", folder.path()));
+        KeyRing::create(folder.path(), NOW).unwrap();
+        let keys = KeyRing::read(folder.path(), "x").unwrap().unwrap();
+        assert_eq!(format!("{keys:?}"), format!("KeyRing {{ folder: {:?}, .. }}", folder.path()));
     }
 
     #[test]
     fn a_device_is_known_where_it_was_and_not_before() {
         let folder = tempfile::tempdir().unwrap();
-        Keys::create(folder.path(), NOW).unwrap();
+        KeyRing::create(folder.path(), NOW).unwrap();
         let [here, elsewhere] = ["https://id.example.org", "https://id.example.net"]
-            .map(|issuer| Keys::read(folder.path(), issuer).unwrap().unwrap());
+            .map(|issuer| KeyRing::read(folder.path(), issuer).unwrap().unwrap());
         let second = Duration::from_secs(1);
         let token = here.sign_device(&DeviceClaims {
             account: "ann".to_owned().into(),
@@ -422,8 +422,8 @@ mod tests {
         });
         assert!(here.verify_device(&token, NOW).is_some());
         let minute = Duration::from_mins(1);
-        assert!(here.verify_device(&token, NOW.before(minute)).is_some(), "clocks differ");
-        let ahead = NOW.before(minute + second);
+        assert!(here.verify_device(&token, NOW.minus(minute)).is_some(), "clocks differ");
+        let ahead = NOW.minus(minute + second);
         assert!(here.verify_device(&token, ahead).is_none(), "its clock was ahead");
         assert!(here.verify_device(&token, NOW.plus(second)).is_none());
         assert!(elsewhere.verify_device(&token, NOW).is_none());
@@ -432,8 +432,8 @@ mod tests {
     #[test]
     fn a_token_of_a_kilobyte_is_read_and_a_longer_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        Keys::create(folder.path(), NOW).unwrap();
-        let keys = Keys::read(folder.path(), "https://id.example.org").unwrap().unwrap();
+        KeyRing::create(folder.path(), NOW).unwrap();
+        let keys = KeyRing::read(folder.path(), "https://id.example.org").unwrap().unwrap();
         let mut lengths = Vec::new();
         for length in 400..600 {
             let account = "x".repeat(length).into();

@@ -12,7 +12,7 @@ pub struct Argon2Params {
 
 /// Why a cost is not allowed for new hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadCost {
+pub enum InvalidParams {
     /// A parameter exceeds this maximum, or is zero.
     AboveMost(Argon2Params),
     /// The memory is below this minimum for the number of passes.
@@ -37,13 +37,13 @@ impl Argon2Params {
     ];
 
     /// Checks that the cost is allowed for new hashes.
-    pub fn check(self) -> Result<(), BadCost> {
+    pub fn check(self) -> Result<(), InvalidParams> {
         if !self.is_bounded() {
-            return Err(BadCost::AboveMost(Self::MAX));
+            return Err(InvalidParams::AboveMost(Self::MAX));
         }
         let least = Self::OWASP_MINIMUMS.into_iter().rfind(|least| least.passes <= self.passes);
         match least.filter(|least| self.memory_kib < least.memory_kib) {
-            Some(least) => Err(BadCost::BelowLeast(least)),
+            Some(least) => Err(InvalidParams::BelowLeast(least)),
             None => Ok(()),
         }
     }

@@ -42,7 +42,7 @@ pub struct ImportedHash {
 
 /// Why a text cannot be imported as a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadHash {
+pub enum InvalidHash {
     /// It has none of the supported formats.
     Unknown,
     /// It starts like one of the formats, but is not valid.
@@ -93,7 +93,7 @@ impl ImportedHash {
     /// | Devise, PocketBase, htpasswd | `$2a$`, `$2b$`, `$2y$` |
     /// | Django | `pbkdf2_sha256$`, `pbkdf2_sha1$`, `argon2$`, `bcrypt_sha256$`, `bcrypt$`, `scrypt$` |
     /// | Better Auth | 32 hexadecimal digits and a colon |
-    pub fn parse(text: &str) -> Result<Self, BadHash> {
+    pub fn parse(text: &str) -> Result<Self, InvalidHash> {
         let (kind, micros) = match text.split_once('$') {
             Some(("", _)) => modular(text)?,
             Some(("argon2", rest)) => argon2_phc(&format!("${rest}"))?,
@@ -102,11 +102,11 @@ impl ImportedHash {
             Some(("pbkdf2_sha256", rest)) => django_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA256, rest)?,
             Some(("pbkdf2_sha1", rest)) => django_pbkdf2(pbkdf2::PBKDF2_HMAC_SHA1, rest)?,
             Some(("scrypt", rest)) => django_scrypt(rest)?,
-            Some(_) => return Err(BadHash::Unknown),
+            Some(_) => return Err(InvalidHash::Unknown),
             None => better_auth(text)?,
         };
         if micros > MAX_COST_MICROS {
-            return Err(BadHash::TooExpensive);
+            return Err(InvalidHash::TooExpensive);
         }
         Ok(Self { kind, micros })
     }
@@ -178,7 +178,7 @@ fn hex_digest(text: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(digits.map(|digit| DIGITS[usize::from(digit)]).collect())
 }
 
-type Read = Result<(Kind, i64), BadHash>;
+type Read = Result<(Kind, i64), InvalidHash>;
 
 /// Parses a hash that starts with a dollar sign: modular crypt format or PHC.
 fn modular(text: &str) -> Read {
@@ -188,7 +188,7 @@ fn modular(text: &str) -> Read {
         ["", "2a" | "2b" | "2y", ..] => bcrypt_text(text, BcryptInput::Typed),
         ["", "scrypt", parameters, salt, output] => {
             let [log_n, r, p] = numbers(parameters, ["ln", "r", "p"])?;
-            let params = (log_n.ok_or(BadHash::Malformed)?, r, p);
+            let params = (log_n.ok_or(InvalidHash::Malformed)?, r, p);
             scrypt_hash(params, bytes(salt)?, bytes(output)?, Normalization::Typed)
         }
         ["", name, parameters, salt, output] => {
@@ -196,7 +196,7 @@ fn modular(text: &str) -> Read {
                 "pbkdf2" | "pbkdf2-sha1" => pbkdf2::PBKDF2_HMAC_SHA1,
                 "pbkdf2-sha256" => pbkdf2::PBKDF2_HMAC_SHA256,
                 "pbkdf2-sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
-                _ => return Err(BadHash::Unknown),
+                _ => return Err(InvalidHash::Unknown),
             };
             // passlib writes only the number.
             let iterations = match number(parameters) {
@@ -205,59 +205,59 @@ fn modular(text: &str) -> Read {
             };
             pbkdf2_hash(algorithm, iterations, bytes(salt)?, bytes(output)?)
         }
-        _ => Err(BadHash::Unknown),
+        _ => Err(InvalidHash::Unknown),
     }
 }
 
 fn argon2_phc(text: &str) -> Read {
-    let hash = phc::PasswordHash::new(text).map_err(|_| BadHash::Malformed)?;
+    let hash = phc::PasswordHash::new(text).map_err(|_| InvalidHash::Malformed)?;
     let algorithm = match hash.algorithm.as_str() {
         "argon2id" => Algorithm::Argon2id,
         "argon2i" => Algorithm::Argon2i,
         "argon2d" => Algorithm::Argon2d,
-        _ => return Err(BadHash::Unknown),
+        _ => return Err(InvalidHash::Unknown),
     };
     let version = match hash.version {
         Some(0x13) => Version::V0x13,
         Some(0x10) | None => Version::V0x10,
-        Some(_) => return Err(BadHash::Malformed),
+        Some(_) => return Err(InvalidHash::Malformed),
     };
-    let parameter = |name| hash.params.get_decimal(name).ok_or(BadHash::Malformed);
+    let parameter = |name| hash.params.get_decimal(name).ok_or(InvalidHash::Malformed);
     let cost = Argon2Params {
         memory_kib: parameter("m")?,
         passes: parameter("t")?,
         lanes: parameter("p")?,
     };
-    let salt = hash.salt.ok_or(BadHash::Malformed)?.as_ref().to_vec();
-    let output = hash.hash.ok_or(BadHash::Malformed)?.as_bytes().to_vec();
+    let salt = hash.salt.ok_or(InvalidHash::Malformed)?.as_ref().to_vec();
+    let output = hash.hash.ok_or(InvalidHash::Malformed)?.as_bytes().to_vec();
     if !OUTPUT_BYTES.contains(&output.len()) {
-        return Err(BadHash::Malformed); // the PHC parser checks the length of the salt
+        return Err(InvalidHash::Malformed); // the PHC parser checks the length of the salt
     }
     if !cost.is_bounded() {
-        return Err(BadHash::TooExpensive);
+        return Err(InvalidHash::TooExpensive);
     }
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(output.len()));
-    let params = params.map_err(|_| BadHash::Malformed)?;
+    let params = params.map_err(|_| InvalidHash::Malformed)?;
     let argon2 = Argon2::new(algorithm, version, params);
     Ok((Kind::Argon2 { argon2, salt, output }, cost.micros()))
 }
 
 fn bcrypt_text(text: &str, of: BcryptInput) -> Read {
     let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start));
-    let parts: bcrypt::HashParts = text.parse().map_err(|_| BadHash::Malformed)?;
+    let parts: bcrypt::HashParts = text.parse().map_err(|_| InvalidHash::Malformed)?;
     if !is_known {
-        return Err(BadHash::Malformed); // the parser also accepts `$2x$`
+        return Err(InvalidHash::Malformed); // the parser also accepts `$2x$`
     }
     match parts.get_cost() {
         cost @ 4..=31 => Ok((Kind::Bcrypt { hash: text.to_owned(), of }, 64 << cost)),
-        _ => Err(BadHash::Malformed),
+        _ => Err(InvalidHash::Malformed),
     }
 }
 
 fn django_pbkdf2(algorithm: pbkdf2::Algorithm, rest: &str) -> Read {
     let parts: Vec<&str> = rest.split('$').collect();
-    let [iterations, salt, output] = parts[..] else { return Err(BadHash::Malformed) };
-    let output = BASE64_STANDARD.decode(output).map_err(|_| BadHash::Malformed)?;
+    let [iterations, salt, output] = parts[..] else { return Err(InvalidHash::Malformed) };
+    let output = BASE64_STANDARD.decode(output).map_err(|_| InvalidHash::Malformed)?;
     pbkdf2_hash(algorithm, number(iterations), salt.as_bytes().to_vec(), output)
 }
 
@@ -267,7 +267,7 @@ fn pbkdf2_hash(
     salt: Vec<u8>,
     output: Vec<u8>,
 ) -> Read {
-    let iterations = iterations.and_then(NonZeroU32::new).ok_or(BadHash::Malformed)?;
+    let iterations = iterations.and_then(NonZeroU32::new).ok_or(InvalidHash::Malformed)?;
     are_sized(&salt, &output)?;
     // The bytes that an iteration produces, and the nanoseconds that it takes.
     let (block, nanos) = if algorithm == pbkdf2::PBKDF2_HMAC_SHA512 {
@@ -284,19 +284,19 @@ fn pbkdf2_hash(
 
 fn django_scrypt(rest: &str) -> Read {
     let parts: Vec<&str> = rest.split('$').collect();
-    let [n, salt, r, p, output] = parts[..] else { return Err(BadHash::Malformed) };
-    let n = number(n).filter(|n| n.is_power_of_two()).ok_or(BadHash::Malformed)?;
-    let output = BASE64_STANDARD.decode(output).map_err(|_| BadHash::Malformed)?;
+    let [n, salt, r, p, output] = parts[..] else { return Err(InvalidHash::Malformed) };
+    let n = number(n).filter(|n| n.is_power_of_two()).ok_or(InvalidHash::Malformed)?;
+    let output = BASE64_STANDARD.decode(output).map_err(|_| InvalidHash::Malformed)?;
     let params = (n.ilog2(), number(r), number(p));
     scrypt_hash(params, salt.as_bytes().to_vec(), output, Normalization::Typed)
 }
 
 /// Better Auth uses the salt's hexadecimal digits as the salt, not the decoded bytes.
 fn better_auth(text: &str) -> Read {
-    let (salt, output) = text.split_once(':').ok_or(BadHash::Unknown)?;
+    let (salt, output) = text.split_once(':').ok_or(InvalidHash::Unknown)?;
     let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if salt.len() != 32 || output.len() != 128 || !is_hex(salt) || !is_hex(output) {
-        return Err(BadHash::Unknown);
+        return Err(InvalidHash::Unknown);
     }
     let output = (0..64).map(|at| u8::from_str_radix(&output[2 * at..2 * at + 2], 16));
     let output = output.collect::<Result<_, _>>().expect("they are digits");
@@ -310,26 +310,26 @@ fn scrypt_hash(
     form: Normalization,
 ) -> Read {
     let (Some(r @ 1..), Some(p @ 1..), log_n @ 1..) = (r, p, log_n) else {
-        return Err(BadHash::Malformed);
+        return Err(InvalidHash::Malformed);
     };
     are_sized(&salt, &output)?;
     // 2^21 blocks are the maximum memory. Within these limits, neither product can overflow.
     if log_n > 21 || r > 1024 || p > 1024 {
-        return Err(BadHash::TooExpensive);
+        return Err(InvalidHash::TooExpensive);
     }
     let blocks = (1_u64 << log_n) * u64::from(r);
     if blocks * 128 > MAX_MEMORY_BYTES {
-        return Err(BadHash::TooExpensive);
+        return Err(InvalidHash::TooExpensive);
     }
     let log_n = u8::try_from(log_n).expect("it is at most 21");
-    let params = scrypt::Params::new(log_n, r, p).map_err(|_| BadHash::Malformed)?;
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| InvalidHash::Malformed)?;
     let micros = i64::try_from(blocks * u64::from(p) * 3 / 10).expect("it is far below");
     Ok((Kind::Scrypt { params, salt, output, form }, micros))
 }
 
-fn are_sized(salt: &[u8], output: &[u8]) -> Result<(), BadHash> {
+fn are_sized(salt: &[u8], output: &[u8]) -> Result<(), InvalidHash> {
     let are = salt.len() <= MAX_SALT_LENGTH && OUTPUT_BYTES.contains(&output.len());
-    are.then_some(()).ok_or(BadHash::Malformed)
+    are.then_some(()).ok_or(InvalidHash::Malformed)
 }
 
 /// Parses a number in its canonical notation.
@@ -338,22 +338,22 @@ fn number(text: &str) -> Option<u32> {
 }
 
 /// Parses `name=value` pairs. An unknown name is an error.
-fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[Option<u32>; N], BadHash> {
+fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[Option<u32>; N], InvalidHash> {
     let mut found = [None; N];
     for pair in text.split(',') {
-        let (name, value) = pair.split_once('=').ok_or(BadHash::Malformed)?;
-        let at = names.iter().position(|known| *known == name).ok_or(BadHash::Malformed)?;
-        let value = number(value).ok_or(BadHash::Malformed)?;
+        let (name, value) = pair.split_once('=').ok_or(InvalidHash::Malformed)?;
+        let at = names.iter().position(|known| *known == name).ok_or(InvalidHash::Malformed)?;
+        let value = number(value).ok_or(InvalidHash::Malformed)?;
         if found[at].replace(value).is_some() {
-            return Err(BadHash::Malformed);
+            return Err(InvalidHash::Malformed);
         }
     }
     Ok(found)
 }
 
 /// Base64 without padding. passlib writes a dot instead of a plus.
-fn bytes(text: &str) -> Result<Vec<u8>, BadHash> {
-    BASE64_STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| BadHash::Malformed)
+fn bytes(text: &str) -> Result<Vec<u8>, InvalidHash> {
+    BASE64_STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| InvalidHash::Malformed)
 }
 
 #[cfg(test)]
@@ -438,7 +438,11 @@ mod tests {
             "$2b$15$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned(),
             "$2b$31$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned(),
         ] {
-            assert_eq!(ImportedHash::parse(&dear).map(drop), Err(BadHash::TooExpensive), "{dear}");
+            assert_eq!(
+                ImportedHash::parse(&dear).map(drop),
+                Err(InvalidHash::TooExpensive),
+                "{dear}"
+            );
         }
     }
 
@@ -477,7 +481,11 @@ mod tests {
             (format!("$scrypt$ln=1,r=1,p=1024${phc}"), format!("$scrypt$ln=1,r=1,p=1025${phc}")),
         ] {
             assert!(ImportedHash::parse(&most).is_ok(), "{most}");
-            assert_eq!(ImportedHash::parse(&more).map(drop), Err(BadHash::TooExpensive), "{more}");
+            assert_eq!(
+                ImportedHash::parse(&more).map(drop),
+                Err(InvalidHash::TooExpensive),
+                "{more}"
+            );
         }
     }
 
@@ -526,58 +534,70 @@ mod tests {
             format!("{}:{output}", salt.to_uppercase()),
             format!("{salt}:{}g", &output[1..]),
         ] {
-            assert_eq!(ImportedHash::parse(&other).map(drop), Err(BadHash::Unknown), "{other}");
+            assert_eq!(ImportedHash::parse(&other).map(drop), Err(InvalidHash::Unknown), "{other}");
         }
     }
 
     #[test]
     fn what_is_none_of_the_formats_is_refused() {
         for (text, bad) in [
-            ("", BadHash::Unknown),
-            ("5f4dcc3b5aa765d61d8327deb882cf99", BadHash::Unknown),
-            ("sha1$salt$5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8", BadHash::Unknown),
-            ("$1$salt$qJH7.N4xYta3aEG/dfqo/0", BadHash::Unknown),
-            ("$6$salt$x", BadHash::Unknown),
-            ("$2x$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi", BadHash::Unknown),
-            ("$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXT", BadHash::Malformed),
-            ("$2b$99$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi", BadHash::Malformed),
-            ("bcrypt$lTgx8WiQgMykhI5xmgqi6u", BadHash::Malformed),
-            ("pbkdf2_sha256$0$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
-            ("pbkdf2_sha256$+1$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
-            ("pbkdf2_sha256$1000$s$", BadHash::Malformed),
-            ("pbkdf2_sha256$1000$s", BadHash::Malformed),
-            ("scrypt$1024$s$8$1", BadHash::Malformed),
+            ("", InvalidHash::Unknown),
+            ("5f4dcc3b5aa765d61d8327deb882cf99", InvalidHash::Unknown),
+            ("sha1$salt$5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8", InvalidHash::Unknown),
+            ("$1$salt$qJH7.N4xYta3aEG/dfqo/0", InvalidHash::Unknown),
+            ("$6$salt$x", InvalidHash::Unknown),
+            ("$2x$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi", InvalidHash::Unknown),
+            ("$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXT", InvalidHash::Malformed),
+            (
+                "$2b$99$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi",
+                InvalidHash::Malformed,
+            ),
+            ("bcrypt$lTgx8WiQgMykhI5xmgqi6u", InvalidHash::Malformed),
+            (
+                "pbkdf2_sha256$0$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=",
+                InvalidHash::Malformed,
+            ),
+            (
+                "pbkdf2_sha256$+1$s$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=",
+                InvalidHash::Malformed,
+            ),
+            ("pbkdf2_sha256$1000$s$", InvalidHash::Malformed),
+            ("pbkdf2_sha256$1000$s", InvalidHash::Malformed),
+            ("scrypt$1024$s$8$1", InvalidHash::Malformed),
             (
                 "$scrypt$ln=4,r=8,p=1,r=8$c2FsdA$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
             (
                 "argon2$argon2x$v=19$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
-                BadHash::Unknown,
+                InvalidHash::Unknown,
             ),
-            ("scrypt$1000$s$8$1$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=", BadHash::Malformed),
+            (
+                "scrypt$1000$s$8$1$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=",
+                InvalidHash::Malformed,
+            ),
             (
                 "$scrypt$ln=4,r=8$c2FsdA$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
-            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI", BadHash::Malformed),
+            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI", InvalidHash::Malformed),
             // A salt of seven bytes, and an output of ten.
             (
                 "$argon2id$v=19$m=512,t=2,p=1$c2Vhc2Fsdw$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
-            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMA", BadHash::Malformed),
+            ("$argon2id$v=19$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMA", InvalidHash::Malformed),
             (
                 "bcrypt$$2x$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
             (
                 "bcrypt$$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi.",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
             (
                 "$argon2id$v=7$m=512,t=2,p=1$c2Vhc2FsdDI$hLHg43quEJ9fMP/cYjBu3AKvSMKa1aBj4Fx51ZaST7Y",
-                BadHash::Malformed,
+                InvalidHash::Malformed,
             ),
         ] {
             assert_eq!(ImportedHash::parse(text).map(drop), Err(bad), "{text}");
@@ -616,7 +636,7 @@ mod tests {
                 format!("pbkdf2_sha256$1000${salt}$PjQINa9dbaTdd4o8YX3lhb4miqbbj1XpHPhNM4kSaYE=");
             ImportedHash::parse(&text).map(drop)
         };
-        assert_eq!((salted(256), salted(257)), (Ok(()), Err(BadHash::Malformed)));
+        assert_eq!((salted(256), salted(257)), (Ok(()), Err(InvalidHash::Malformed)));
     }
 
     proptest! {

@@ -32,7 +32,7 @@ pub struct PasswordRules {
 
 /// Why a password is refused, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadPassword {
+pub enum InvalidPassword {
     /// It has fewer characters than this.
     #[error("The password must have at least {0} characters. A few words work well.")]
     TooShort(usize),
@@ -62,7 +62,7 @@ pub enum BadPassword {
     Unchanged,
 }
 
-impl From<Guessable> for BadPassword {
+impl From<Guessable> for InvalidPassword {
     fn from(why: Guessable) -> Self {
         match why {
             Guessable::NameBased => Self::NameBased,
@@ -102,15 +102,15 @@ impl PasswordRules {
         &self,
         typed: &Password,
         owner: Option<&Username>,
-    ) -> Result<NewPassword, BadPassword> {
+    ) -> Result<NewPassword, InvalidPassword> {
         // The length counts in the normalized form, which does not depend on the keyboard.
-        let normalized = normalize(typed).ok_or(BadPassword::NotAllowed)?;
+        let normalized = normalize(typed).ok_or(InvalidPassword::NotAllowed)?;
         let chars = normalized.expose().chars().count();
         if chars < self.min_length {
-            return Err(BadPassword::TooShort(self.min_length));
+            return Err(InvalidPassword::TooShort(self.min_length));
         }
         if chars > MAX_PASSWORD_LENGTH {
-            return Err(BadPassword::TooLong);
+            return Err(InvalidPassword::TooLong);
         }
         let owner = owner.map(Username::as_str);
         // for comparison with what attackers guess first
@@ -158,13 +158,13 @@ mod tests {
     #[test]
     fn length_is_counted_in_characters() {
         let check = |text: &str| RULES.check(&typed(text), None).map(drop);
-        assert_eq!(check(&"ж".repeat(14)), Err(BadPassword::TooShort(15)));
+        assert_eq!(check(&"ж".repeat(14)), Err(InvalidPassword::TooShort(15)));
         assert_eq!(check("жили-были дед и"), Ok(()));
         assert_eq!(check(&"🦀 crabs ".repeat(32)), Ok(()));
-        assert_eq!(check(&"a".repeat(257)), Err(BadPassword::TooLong));
-        assert_eq!(check("a control\u{7}character"), Err(BadPassword::NotAllowed));
+        assert_eq!(check(&"a".repeat(257)), Err(InvalidPassword::TooLong));
+        assert_eq!(check("a control\u{7}character"), Err(InvalidPassword::NotAllowed));
         assert_eq!(check("spaces are just fine"), Ok(()));
         assert_eq!(check("families, too: 👨\u{200d}👩\u{200d}👧"), Ok(()));
-        assert_eq!(check("nobody can type \u{f8ff}"), Err(BadPassword::NotAllowed));
+        assert_eq!(check("nobody can type \u{f8ff}"), Err(InvalidPassword::NotAllowed));
     }
 }

@@ -34,7 +34,7 @@ impl Stored {
         let (mut hash, pepper) =
             Argon2id::read(text).ok_or_else(|| unusable("it is no Argon2id hash within bounds"))?;
         let Some(id) = pepper else { return Ok(Self::Ours(hash)) };
-        hash.pepper = peppers.named(&id).cloned();
+        hash.pepper = peppers.find(&id).cloned();
         Ok(match hash.pepper {
             Some(_) => Self::Ours(hash),
             None => Self::Unpeppered(missing(&id)),

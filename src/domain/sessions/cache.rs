@@ -17,41 +17,41 @@ use crate::core::secret::{TokenHash, TokenHasher};
 use crate::domain::sessions::AuthenticatedSession;
 
 /// The maximum number of entries. With about 300 bytes each, they take at most 20 MB.
-const MOST: usize = 65_536;
+const MAX_ENTRIES: usize = 65_536;
 /// A revocation of one account invalidates the entries of all accounts of its shard, which are then
 /// read again.
-const SLOTS: usize = 4096;
+const SHARDS: usize = 4096;
 /// After this long without reading the revocation feed, the cache is stale and all requests read
 /// the database.
-const DEAF: Duration = Duration::from_secs(1);
+const MAX_FEED_AGE: Duration = Duration::from_secs(1);
 
 /// The cache of verified session tokens.
 #[derive(Debug)]
 pub struct SessionCache {
-    kept: Cache<TokenHash, Kept>,
+    entries: Cache<TokenHash, Entry>,
     tokens: TokenHasher,
     /// Chooses the shard of an account.
     hasher: RandomState,
-    slots: Vec<AtomicU64>,
+    shards: Vec<AtomicU64>,
     /// Counts changes that concern all accounts, such as a change of the signing keys.
     keys: AtomicU64,
-    born: Instant,
-    /// The time in milliseconds after `born` at which the cache becomes stale, unless the feed is
+    started_at: Instant,
+    /// The time in milliseconds after `started_at` at which the cache becomes stale, unless the feed is
     /// read again.
-    deaf_at: AtomicU64,
+    stale_at: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct Entry {
     who: Arc<AuthenticatedSession>,
-    seen: Counts,
+    seen: Generation,
 }
 
 /// The counts at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub struct Generation {
     keys: u64,
-    slot: u64,
+    shard: u64,
     /// The shard of the account, so that a hit does not hash the account id again.
     at: usize,
 }
@@ -64,88 +64,88 @@ impl SessionCache {
 
     /// The session of this token, if it is cached and has not been invalidated.
     pub fn get(&self, token: &TokenHash) -> Option<Arc<AuthenticatedSession>> {
-        if self.is_deaf() {
+        if self.is_stale() {
             return None;
         }
-        let kept = self.kept.get(token)?;
-        self.has_not_changed(kept.seen).then_some(kept.who)
+        let entry = self.entries.get(token)?;
+        self.has_not_changed(entry.seen).then_some(entry.who)
     }
 
     /// Whether nothing was revoked since these counts were read, and the cache is not stale.
-    pub fn still_counts(&self, seen: Counts) -> bool {
-        !self.is_deaf() && self.has_not_changed(seen)
+    pub fn is_current(&self, seen: Generation) -> bool {
+        !self.is_stale() && self.has_not_changed(seen)
     }
 
-    fn has_not_changed(&self, seen: Counts) -> bool {
-        seen == self.counts_at(seen.at, self.keys())
+    fn has_not_changed(&self, seen: Generation) -> bool {
+        seen == self.generation_at(seen.at, self.key_generation())
     }
 
     /// The count of key changes. Read it before verifying a signature.
-    pub fn keys(&self) -> u64 {
+    pub fn key_generation(&self) -> u64 {
         self.keys.load(Ordering::SeqCst)
     }
 
     /// The counts that concern an account. Read them before querying the database.
-    pub fn counts(&self, account: &AccountId, keys: u64) -> Counts {
-        self.counts_at(self.slot_of(account), keys)
+    pub fn generation(&self, account: &AccountId, keys: u64) -> Generation {
+        self.generation_at(self.shard_of(account), keys)
     }
 
-    fn counts_at(&self, at: usize, keys: u64) -> Counts {
-        Counts { keys, slot: self.slots[at].load(Ordering::SeqCst), at }
+    fn generation_at(&self, at: usize, keys: u64) -> Generation {
+        Generation { keys, shard: self.shards[at].load(Ordering::SeqCst), at }
     }
 
     /// Inserts an entry that was read after `seen`.
-    pub fn file(&self, token: TokenHash, who: Arc<AuthenticatedSession>, seen: Counts) {
-        self.kept.insert(token, Kept { who, seen });
+    pub fn insert(&self, token: TokenHash, who: Arc<AuthenticatedSession>, seen: Generation) {
+        self.entries.insert(token, Entry { who, seen });
     }
 
     /// Removes invalidated entries, which would otherwise stay until they are displaced.
-    pub fn forget_ended(&self) {
-        self.kept.retain(|_, kept| self.has_not_changed(kept.seen));
+    pub fn remove_stale(&self) {
+        self.entries.retain(|_, entry| self.has_not_changed(entry.seen));
     }
 
     /// The number of entries, including invalidated ones.
-    pub fn kept(&self) -> usize {
-        self.kept.len()
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Invalidates the entries of an account. Call this before the revocation is acknowledged.
-    pub fn ended(&self, account: &AccountId) {
-        self.slots[self.slot_of(account)].fetch_add(1, Ordering::SeqCst);
+    pub fn invalidate_account(&self, account: &AccountId) {
+        self.shards[self.shard_of(account)].fetch_add(1, Ordering::SeqCst);
     }
 
     /// Invalidates all entries, because the keys have changed or revocations may have been missed.
-    pub fn all_changed(&self) {
+    pub fn invalidate_all(&self) {
         self.keys.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Records that the revocation feed was read to its end, by a reading that began at `began`.
-    pub fn heard(&self, began: Instant) {
-        let until = began.saturating_duration_since(self.born) + DEAF;
-        self.deaf_at.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    pub fn feed_read(&self, began: Instant) {
+        let until = began.saturating_duration_since(self.started_at) + MAX_FEED_AGE;
+        self.stale_at.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
     /// Whether the revocation feed has not been read for too long.
-    fn is_deaf(&self) -> bool {
-        self.born.elapsed() >= Duration::from_millis(self.deaf_at.load(Ordering::Relaxed))
+    fn is_stale(&self) -> bool {
+        self.started_at.elapsed() >= Duration::from_millis(self.stale_at.load(Ordering::Relaxed))
     }
 
-    fn slot_of(&self, account: &AccountId) -> usize {
+    fn shard_of(&self, account: &AccountId) -> usize {
         let hash = self.hasher.hash_one(account);
-        usize::try_from(hash % SLOTS as u64).expect("less than SLOTS")
+        usize::try_from(hash % SHARDS as u64).expect("less than SHARDS")
     }
 }
 
 impl Default for SessionCache {
     fn default() -> Self {
         Self {
-            kept: Cache::new(MOST),
+            entries: Cache::new(MAX_ENTRIES),
             tokens: TokenHasher::random(),
             hasher: RandomState::new(),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            shards: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             keys: AtomicU64::new(0),
-            born: Instant::now(),
-            deaf_at: AtomicU64::new(0),
+            started_at: Instant::now(),
+            stale_at: AtomicU64::new(0),
         }
     }
 }

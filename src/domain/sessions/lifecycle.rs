@@ -14,7 +14,7 @@ use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::{AuditLog, Recorder};
 use crate::domain::counters::Counters;
 use crate::domain::keys::claims::Claims;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::sessions::cache::SessionCache;
 use crate::domain::sessions::shared_lookups::{LookupResult, SharedLookups};
 use crate::domain::sessions::{
@@ -33,7 +33,7 @@ pub struct Sessions {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Clock,
     pub(crate) rules: SessionRules,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<KeyRing>,
     pub(crate) cache: Arc<SessionCache>,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) audit: Arc<AuditLog>,
@@ -109,21 +109,21 @@ impl Sessions {
     ) -> Result<(), InternalError> {
         let now = self.clock.now();
         let Some(claims) = self.keys.verify(token, now).signed_here() else { return Ok(()) };
-        if self.end(claims.sid.digest(), &claims.account, now).await? {
+        if self.revoke_by_digest(claims.sid.digest(), &claims.account, now).await? {
             self.audit.during(context).record_for(Event::Logout, &claims.account);
         }
         Ok(())
     }
 
     /// Ends a session. Returns false if it has ended already.
-    pub(super) async fn end(
+    pub(super) async fn revoke_by_digest(
         &self,
         digest: SidDigest,
         account: &AccountId,
         now: Timestamp,
     ) -> Result<bool, InternalError> {
         let ended = self.store.end_session(digest, now.millis()).await?;
-        self.cache.ended(account);
+        self.cache.invalidate_account(account);
         Ok(ended)
     }
 
@@ -157,11 +157,11 @@ impl Sessions {
             return Ok(false);
         }
         let audit = self.audit.during(context);
-        let turn = self.turn_to_revoke(account, audit).await?;
+        let turn = self.reserve_revocation(account, audit).await?;
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now, Some(turn)).await?;
-        let ended = self.count_own_ended(account, ended, audit)?;
-        Ok(note_revoked(audit, account, id, ended))
+        let ended = self.count_own_revoked(account, ended, audit)?;
+        Ok(record_revoked(audit, account, id, ended))
     }
 
     /// Ends one of the account's sessions for the operator. Returns false if there is no such
@@ -172,23 +172,23 @@ impl Sessions {
         }
         let now = self.clock.now().millis();
         let ended = self.store.end_session_named(account.as_str(), id, now, None).await?;
-        let ended = self.count_ended(account, ended).unwrap_or_default();
-        Ok(note_revoked(self.audit.outside_requests(), account, id, ended))
+        let ended = self.count_revoked(account, ended).unwrap_or_default();
+        Ok(record_revoked(self.audit.outside_requests(), account, id, ended))
     }
 
     /// Ends every session of the account except this one, for its owner. Returns how many ended.
-    pub async fn end_others(
+    pub async fn revoke_others(
         &self,
         account: &AccountId,
         keep: &SessionId,
         context: &RequestContext,
     ) -> Result<u64, RevokeError> {
         let audit = self.audit.during(context);
-        let turn = self.turn_to_revoke(account, audit).await?;
+        let turn = self.reserve_revocation(account, audit).await?;
         let now = self.clock.now().millis();
         let (account_id, keep) = (account.as_str(), keep.as_str());
         let ended = self.store.end_sessions_but(account_id, keep, now, Some(turn)).await?;
-        let ended = self.count_own_ended(account, ended, audit)?;
+        let ended = self.count_own_revoked(account, ended, audit)?;
         if ended > 0 {
             audit.record_count(Event::OtherSessionsRevoked, Some(account), ended);
         }
@@ -196,11 +196,11 @@ impl Sessions {
     }
 
     /// Ends every session of the account for the operator. Returns how many ended.
-    pub async fn end_all(&self, account: &AccountId) -> Result<u64, InternalError> {
+    pub async fn revoke_all(&self, account: &AccountId) -> Result<u64, InternalError> {
         let now = self.clock.now().millis();
         let keep = ""; // no session has this id
         let ended = self.store.end_sessions_but(account.as_str(), keep, now, None).await?;
-        let ended = self.count_ended(account, ended).unwrap_or_default();
+        let ended = self.count_revoked(account, ended).unwrap_or_default();
         if ended > 0 {
             self.audit.outside_requests().record_count(
                 Event::AllSessionsRevoked,
@@ -211,7 +211,7 @@ impl Sessions {
         Ok(ended)
     }
 
-    async fn turn_to_revoke(
+    async fn reserve_revocation(
         &self,
         account: &AccountId,
         audit: Recorder<'_>,
@@ -223,13 +223,13 @@ impl Sessions {
         })
     }
 
-    fn count_own_ended(
+    fn count_own_revoked(
         &self,
         account: &AccountId,
         ended: RevokeOutcome,
         audit: Recorder<'_>,
     ) -> Result<u64, RevokeError> {
-        self.count_ended(account, ended).ok_or_else(|| {
+        self.count_revoked(account, ended).ok_or_else(|| {
             audit.record_throttled(account); // concurrent requests used up the limit
             RevokeError::TooManyAttempts { wait: self.throttle.account_wait() }
         })
@@ -237,12 +237,12 @@ impl Sessions {
 
     /// Invalidates the cache and returns the number of ended sessions, or `None` if the rate limit
     /// is exceeded.
-    fn count_ended(&self, account: &AccountId, ended: RevokeOutcome) -> Option<u64> {
+    fn count_revoked(&self, account: &AccountId, ended: RevokeOutcome) -> Option<u64> {
         match ended {
             RevokeOutcome::None => Some(0),
             RevokeOutcome::RateLimited => None,
             RevokeOutcome::Sessions(count) => {
-                self.cache.ended(account);
+                self.cache.invalidate_account(account);
                 Some(count)
             }
         }
@@ -259,8 +259,8 @@ impl Sessions {
     /// expired.
     pub(crate) fn idle_since(&self, now: Timestamp) -> IdleSince {
         IdleSince {
-            short: now.before(self.lifetimes(Remember::No).idle).millis(),
-            remembered: now.before(self.lifetimes(Remember::Yes).idle).millis(),
+            short: now.minus(self.lifetimes(Remember::No).idle).millis(),
+            remembered: now.minus(self.lifetimes(Remember::Yes).idle).millis(),
         }
     }
 
@@ -279,7 +279,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn signed_in_as(&self, row: FoundSessionRow) -> AuthenticatedSession {
+    pub(super) fn to_authenticated(&self, row: FoundSessionRow) -> AuthenticatedSession {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),
@@ -291,7 +291,7 @@ impl Sessions {
 }
 
 /// Records that a session was revoked, if one has ended. Returns whether one has.
-fn note_revoked(audit: Recorder<'_>, account: &AccountId, id: &str, ended: u64) -> bool {
+fn record_revoked(audit: Recorder<'_>, account: &AccountId, id: &str, ended: u64) -> bool {
     if ended > 0 {
         let session = SessionId::from(id.to_owned());
         audit.record_session(Event::SessionRevoked, Some(account), Some(&session));

@@ -1,8 +1,8 @@
 //! Sessions: their types, and how they begin, are authenticated, and end.
 
+mod authenticate;
 pub mod cache;
 pub mod lifecycle;
-mod recognize;
 pub mod shared_lookups;
 
 use std::sync::Arc;
@@ -146,13 +146,13 @@ impl RefusedToken {
 }
 
 impl Session {
-    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
+    pub(super) fn is_active(&self, now: Timestamp) -> bool {
         now < self.idle_at // which is never after `expires_at`
     }
 
     /// Whether the session is active and its use was recorded recently. The row is read once a
     /// minute, so that even a change by the operator's own SQL takes effect within that time.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
-        self.is_in_force(now) && now.since(self.last_seen_at) < SEEN_EVERY
+        self.is_active(now) && now.since(self.last_seen_at) < SEEN_EVERY
     }
 }

@@ -13,14 +13,14 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use crate::core::error::InternalError;
 use crate::core::secret::TokenHash;
 use crate::domain::sessions::Authentication;
-use crate::domain::sessions::cache::Counts;
+use crate::domain::sessions::cache::Generation;
 
 /// The result of a look-up, for the requests that share it.
 #[derive(Debug, Clone)]
 pub struct LookupResult {
     pub(super) outcome: Result<Authentication, Arc<InternalError>>,
     /// The counts before the database was read, or `None` if it was not read.
-    pub(super) seen: Option<Counts>,
+    pub(super) seen: Option<Generation>,
 }
 
 type Lookup<T> = BoxFuture<'static, T>;

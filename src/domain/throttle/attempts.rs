@@ -314,7 +314,7 @@ impl Throttle {
     /// Removes a batch of keys that no longer delay any client. Returns 0 if there are none left.
     pub(crate) async fn remove_attempts(&self, limit: i64) -> Result<u64, InternalError> {
         let now = self.clock.now();
-        let yesterday = now.before(FORGOTTEN_AFTER).millis();
+        let yesterday = now.minus(FORGOTTEN_AFTER).millis();
         let old = self.store.remove_attempts(yesterday, now.millis(), limit).await?;
         if self.store.count_attempts().await? <= self.limits.keys {
             return Ok(old);

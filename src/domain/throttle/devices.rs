@@ -7,19 +7,19 @@ use crate::core::clock::{Clock, Timestamp};
 use crate::core::ids::AccountId;
 use crate::core::secret::{DeviceToken, random_id};
 use crate::domain::keys::claims::DeviceClaims;
-use crate::domain::keys::tokens::Keys;
+use crate::domain::keys::tokens::KeyRing;
 use crate::domain::requester::Requester;
 use crate::domain::throttle::limits::DEVICE;
 
 /// Issues and verifies device tokens.
 #[derive(Debug)]
 pub struct Devices {
-    keys: Arc<Keys>,
+    keys: Arc<KeyRing>,
     clock: Clock,
 }
 
 impl Devices {
-    pub fn new(keys: Arc<Keys>, clock: Clock) -> Self {
+    pub fn new(keys: Arc<KeyRing>, clock: Clock) -> Self {
         Self { keys, clock }
     }
 
@@ -31,7 +31,7 @@ impl Devices {
         now: Timestamp,
     ) -> Vec<DeviceClaims> {
         let Some((account, version)) = account else { return Vec::new() };
-        let named = requester.devices.iter().filter(|token| Keys::names_account(token, account));
+        let named = requester.devices.iter().filter(|token| KeyRing::names_account(token, account));
         let claims = named.filter_map(|token| self.keys.verify_device(token, now));
         claims.filter(|device| device.account == *account && device.version == version).collect()
     }

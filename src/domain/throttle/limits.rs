@@ -126,7 +126,7 @@ impl BackoffSchedule {
     /// Otherwise one attempt a day would lock a user name forever.
     fn is_forgotten(&self, row: AttemptRow, now: Timestamp) -> bool {
         let at = row.present(now);
-        let is_unused = row.last_at < at.before(FORGOTTEN_AFTER).millis();
+        let is_unused = row.last_at < at.minus(FORGOTTEN_AFTER).millis();
         let has_waited = row.is_trusted(now) && row.free_at <= at.millis();
         is_unused || (has_waited && self.wait_after(row.failures) >= FORGOTTEN_AFTER)
     }

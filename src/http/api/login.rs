@@ -11,7 +11,7 @@ use super::sessions::SessionView;
 use super::tags::Tag;
 use crate::core::error::InternalError;
 use crate::core::secret::Password;
-use crate::domain::login::{BadCredentials, BadLength, Credentials, LogInError};
+use crate::domain::login::{Credentials, InvalidCredentials, InvalidLength, LogInError};
 use crate::domain::passwords::rules::MAX_PASSWORD_INPUT;
 use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem, RETRY_AFTER};
@@ -69,13 +69,13 @@ impl CredentialsView {
     }
 }
 
-fn errors(bad: BadCredentials) -> Vec<FieldError> {
-    let error = |field, bad: Option<BadLength>| {
+fn errors(bad: InvalidCredentials) -> Vec<FieldError> {
+    let error = |field, bad: Option<InvalidLength>| {
         bad.map(|length| match length {
-            BadLength::Empty => {
+            InvalidLength::Empty => {
                 FieldError::new(field, FieldCode::TooShort, "This field is required.")
             }
-            BadLength::LongerThan(most) => FieldError::new(
+            InvalidLength::LongerThan(most) => FieldError::new(
                 field,
                 FieldCode::TooLong,
                 format!("Use at most {most} characters."),

@@ -11,7 +11,7 @@ use super::accounts::AccountView;
 use super::field_errors::unfit;
 use super::tags::Tag;
 use crate::core::secret::{InviteCode, Password};
-use crate::core::usernames::{BadUsername, USERNAME_CHARS, Username};
+use crate::core::usernames::{InvalidUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH};
 use crate::domain::registration::{RegisterError, RegistrationRequest};
 use crate::http::extra_cookie::WithExtraCookie;
@@ -81,11 +81,11 @@ impl NewAccountView {
         // Phone keyboards append a space. The documented limit applies to the text before it is
         // trimmed.
         let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
-            Err(BadUsername::TooLong)
+            Err(InvalidUsername::TooLong)
         } else {
             Username::parse(self.username.trim())
         };
-        let invite = self.invite.as_deref().map(InviteCode::typed);
+        let invite = self.invite.as_deref().map(InviteCode::from_input);
         RegistrationRequest { username, password: self.password.0, invite }
     }
 }

@@ -193,7 +193,7 @@ impl SessionsApi {
     ) -> Result<RevokeOthersAnswer, ApiError> {
         let (who, context) = (&who.0, request_context(request));
         let sessions = &self.0.domain.sessions;
-        match sessions.end_others(&who.account.id, &who.session.id, &context).await {
+        match sessions.revoke_others(&who.account.id, &who.session.id, &context).await {
             Ok(ended) => {
                 let revoked = i64::try_from(ended).unwrap_or(i64::MAX);
                 Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use poem::http::Method;
 
-use crate::http::router::BadPath;
+use crate::http::router::InvalidPath;
 
 /// Why operations cannot be mounted next to Cloakroom's. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum MountError {
     #[error("{method} {path} is Cloakroom's own; choose another path")]
     PathTaken { method: Method, path: String },
     #[error("the path {path:?} cannot be mounted: {why}")]
-    BadPath { path: String, why: String },
+    InvalidPath { path: String, why: String },
     #[error("two operations are called {0}; give one of them another operation_id")]
     OperationIdTwice(&'static str),
     #[error(
@@ -34,13 +34,13 @@ pub enum MountError {
 }
 
 impl MountError {
-    pub fn bad_path(path: String, why: &dyn fmt::Display) -> Self {
-        Self::BadPath { path, why: why.to_string() }
+    pub fn invalid_path(path: String, why: &dyn fmt::Display) -> Self {
+        Self::InvalidPath { path, why: why.to_string() }
     }
 }
 
-impl From<BadPath> for MountError {
-    fn from(BadPath { path, why }: BadPath) -> Self {
-        Self::BadPath { path, why }
+impl From<InvalidPath> for MountError {
+    fn from(InvalidPath { path, why }: InvalidPath) -> Self {
+        Self::InvalidPath { path, why }
     }
 }

@@ -5,7 +5,7 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value, json};
 
 use super::operation::Owner;
-use crate::domain::passwords::rules::BadPassword;
+use crate::domain::passwords::rules::InvalidPassword;
 use crate::http::problem::{Code, FieldCode, FieldError, PROBLEM_JSON, Problem};
 
 /// Adds an example for each code that the description of a problem response names. The code of an
@@ -52,7 +52,7 @@ fn example(code: Code, has_body: bool, owner: Owner) -> Value {
             Problem::of(code).with_errors(vec![missing])
         }
         (Code::PolicyViolation, Owner::Cloakroom) => {
-            let common = BadPassword::Common.to_string();
+            let common = InvalidPassword::Common.to_string();
             let common = FieldError::new("password", FieldCode::Common, common);
             Problem::of(code).with_errors(vec![common])
         }

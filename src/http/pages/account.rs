@@ -122,7 +122,7 @@ pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
         let (account, sessions) = (&who.account.id, &state.domain.sessions);
         let context = request_context(&request);
         let (ended, notice) = if session == "others" {
-            let ended = sessions.end_others(account, &who.session.id, &context).await.map(drop);
+            let ended = sessions.revoke_others(account, &who.session.id, &context).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
             // A session that does not exist counts as ended.

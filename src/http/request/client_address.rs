@@ -18,7 +18,7 @@ pub fn client_address(proxies: &TrustedProxies, request: &Request) -> Option<IpA
 /// because all of them share the same address.
 pub fn counted_address(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
     let peer = peer(request)?;
-    let is_everybodys = peer.is_loopback() && !proxies.trust(peer);
+    let is_everybodys = peer.is_loopback() && !proxies.contains(peer);
     if is_everybodys { None } else { Some(address_behind(proxies, peer, request.headers())) }
 }
 
@@ -30,14 +30,14 @@ pub fn proxy_with_forwarded(proxies: &TrustedProxies, request: &Request) -> Opti
     let headers = request.headers();
     let is_it = headers.contains_key(header::FORWARDED)
         && !headers.contains_key(X_FORWARDED_FOR)
-        && proxies.trust(peer);
+        && proxies.contains(peer);
     is_it.then_some(peer)
 }
 
 /// The right-most address that is not a trusted proxy's. A client can write anything to the left of
 /// it.
 fn address_behind(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    if !proxies.trust(peer) {
+    if !proxies.contains(peer) {
         return peer;
     }
     right_most(proxies, headers).unwrap_or(peer)
@@ -54,7 +54,7 @@ fn right_most(proxies: &TrustedProxies, headers: &HeaderMap) -> Option<IpAddr> {
     for hop in hops.into_iter().rev() {
         let address = address(std::str::from_utf8(hop).ok()?.trim())?;
         last = Some(address);
-        if !proxies.trust(address) {
+        if !proxies.contains(address) {
             break;
         }
     }

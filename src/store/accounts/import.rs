@@ -19,7 +19,7 @@ impl Store {
     /// only a fraction of the indexes of many accounts; SQLite would write every page again at each
     /// checkpoint after 4 MB; and it would write the rollback data of long statements to a
     /// temporary file.
-    pub async fn expect_many(&self) -> Result<(), InternalError> {
+    pub async fn prepare_bulk_insert(&self) -> Result<(), InternalError> {
         let Pool::Sqlite(pool, _) = self.writer() else { return Ok(()) };
         for pragma in [
             "pragma cache_size = -65536",        // in KiB

@@ -15,7 +15,10 @@ use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session}
 impl Sessions {
     /// Authenticates a session token: from the cache if it was seen recently, else by its signature
     /// and its row.
-    pub async fn recognise(self: &Arc<Self>, token: &str) -> Result<Authentication, InternalError> {
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Authentication, InternalError> {
         let hash = self.cache.hash(token);
         let now = self.clock.now();
         let known = self.cache.get(&hash);
@@ -37,13 +40,13 @@ impl Sessions {
     ) -> Result<Authentication, InternalError> {
         let start = || {
             let (sessions, token) = (Arc::clone(self), SessionToken::new(token.to_owned()));
-            async move { sessions.look_up_now(&token, hash).await }.boxed()
+            async move { sessions.load(&token, hash).await }.boxed()
         };
         let is_current = |found: &LookupResult| match &found.outcome {
             Ok(Authentication::SignedIn(who)) => {
-                who.session.is_fresh(now) && self.still_counts(found)
+                who.session.is_fresh(now) && self.is_current(found)
             }
-            Ok(Authentication::Refused(_) | Authentication::NotOurs) => self.still_counts(found),
+            Ok(Authentication::Refused(_) | Authentication::NotOurs) => self.is_current(found),
             Err(_) => true, // a repeated query would fail as well
         };
         let (found, role) = self.lookups.look_up(hash, start, is_current).await;
@@ -57,11 +60,11 @@ impl Sessions {
     }
 
     /// Whether nothing was revoked since the look-up read the database, as far as this node knows.
-    fn still_counts(&self, found: &LookupResult) -> bool {
-        found.seen.is_some_and(|seen| self.cache.still_counts(seen))
+    fn is_current(&self, found: &LookupResult) -> bool {
+        found.seen.is_some_and(|seen| self.cache.is_current(seen))
     }
 
-    async fn look_up_now(&self, token: &SessionToken, hash: TokenHash) -> LookupResult {
+    async fn load(&self, token: &SessionToken, hash: TokenHash) -> LookupResult {
         // The present time, not the start of the first request, because requests that started later
         // may share this look-up.
         let now = self.clock.now();
@@ -72,13 +75,13 @@ impl Sessions {
             return LookupResult { outcome: Ok(Authentication::SignedIn(who)), seen: None };
         }
         self.counters.misses.inc();
-        let keys = self.cache.keys();
+        let keys = self.cache.key_generation();
         let outcome = match self.keys.verify(token.expose(), now) {
             VerifiedToken::Valid(claims) => {
-                let seen = self.cache.counts(&claims.account, keys);
+                let seen = self.cache.generation(&claims.account, keys);
                 let outcome = self.read_session(&claims, now).await.map_err(Arc::new);
                 if let Ok(Authentication::SignedIn(who)) = &outcome {
-                    self.cache.file(hash, Arc::clone(who), seen);
+                    self.cache.insert(hash, Arc::clone(who), seen);
                 }
                 return LookupResult { outcome, seen: Some(seen) };
             }
@@ -100,7 +103,7 @@ impl Sessions {
             return Ok(Authentication::Refused(refused));
         };
         let ended_at = row.ended_at.map(Timestamp::from_millis);
-        let mut who = self.signed_in_as(row);
+        let mut who = self.to_authenticated(row);
         let ends_by_itself_at = who.session.idle_at.min(claims.expires_at);
         if let Some(ended_at) = ended_at {
             let refused = RefusedToken::since(ended_at.min(ends_by_itself_at), now);
@@ -111,12 +114,12 @@ impl Sessions {
         }
         if now >= ends_by_itself_at {
             // End it permanently, so that it does not revive if the clock is set back.
-            self.end(sid, &who.account.id, now).await?;
+            self.revoke_by_digest(sid, &who.account.id, now).await?;
             let refused = RefusedToken::since(ends_by_itself_at, now);
             return Ok(Authentication::Refused(refused));
         }
         if !who.session.is_fresh(now) {
-            self.note_seen(&mut who.session, now);
+            self.record_seen(&mut who.session, now);
         }
         Ok(Authentication::SignedIn(Arc::new(who)))
     }
@@ -137,11 +140,11 @@ impl Sessions {
     }
 
     /// Records that the session is in use. No request waits for the write.
-    fn note_seen(&self, session: &mut Session, now: Timestamp) {
+    fn record_seen(&self, session: &mut Session, now: Timestamp) {
         session.last_seen_at = now;
         session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
         let (store, shutdown) = (Arc::clone(&self.store), Arc::clone(&self.shutdown));
-        let (id, since) = (session.id.clone(), now.before(SEEN_EVERY).millis());
+        let (id, since) = (session.id.clone(), now.minus(SEEN_EVERY).millis());
         tokio::spawn(async move {
             if let Err(fault) = store.session_seen(id.as_str(), now.millis(), since).await {
                 shutdown.warn(&fault); // tried again after a minute
