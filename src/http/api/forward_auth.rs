@@ -31,7 +31,7 @@ impl Identity {
     }
 }
 
-/// Like [`SignedIn`], for an operation that proxies call: a request without an active session gets
+/// Like `SignedIn`, for an operation that proxies call: a request without an active session gets
 /// 401.
 #[derive(Debug)]
 pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
