@@ -11,7 +11,7 @@ from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 CLOAKROOM = os.environ.get("CLOAKROOM", "http://localhost:8000")  # its public_url
-COOKIE = os.environ.get("CLOAKROOM_COOKIE", "session")  # behind https: __Host-session
+COOKIE = os.environ.get("SESSION_COOKIE", "session")  # behind https: __Host-session
 AUDIENCE = os.environ.get("AUDIENCE", "http://localhost:9000")  # is in its tokens.audiences
 ORIGINS = {AUDIENCE}  # whose pages may send requests with the cookie
 

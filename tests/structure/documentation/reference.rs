@@ -255,6 +255,35 @@ fn the_cookies_page_shows_what_is_set() {
     compare("cookies-and-tokens.md", &page);
 }
 
+/// The variables of a YAML file, as `NAME: value` or as `{ name: NAME, value: value }`.
+fn variables(yaml: &str) -> Vec<(String, String)> {
+    let lines = yaml.lines().filter_map(|line| line.split_once("CLOAKROOM_"));
+    let pairs = lines.filter_map(|(before, rest)| {
+        let (name, value) = rest.split_once(": ").filter(|_| !before.contains('#'))?;
+        let name = name.split(',').next().unwrap();
+        Some((format!("CLOAKROOM_{name}"), value.trim_matches([' ', '}', '"']).to_owned()))
+    });
+    pairs.collect()
+}
+
+#[test]
+fn the_files_for_containers_set_valid_settings() {
+    for (file, host) in [("compose.yaml", "172.30.0.2"), ("kubernetes.yaml", "10.0.0.2")] {
+        let variables = variables(&read(&format!("docs/deploy/{file}")));
+        assert!(variables.len() >= 3, "{file}: {variables:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let mut command =
+            unprepared(folder.path(), &["--listen", "0.0.0.0:8000", "config", "--json"]);
+        let output = command.envs(variables).output().unwrap();
+        assert!(output.status.success(), "{file}: {}", text(&output.stderr));
+        let settings: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        assert_eq!(settings["public_url"], "https://id.example.org", "{file}");
+        let network = settings["trusted_proxies"][0].as_str().unwrap();
+        let network: ipnet::IpNet = network.parse().unwrap();
+        assert!(network.contains(&host.parse::<std::net::IpAddr>().unwrap()), "{file}");
+    }
+}
+
 /// The rows of `docs/reference/limits.md` name the line of code that sets the limit, in a comment.
 #[test]
 fn the_limits_page_agrees_with_the_code() {
