@@ -1,5 +1,5 @@
 //! Watches the files of an open SQLite database: they must exist, be the same files, and be on a
-//! disk that keeps what it was told to keep.
+//! disk that does not lose writes.
 //!
 //! SQLite keeps its files open and never checks whether they still exist by name. It would go on
 //! writing to a file that was removed or replaced, or past the end of a truncated one, and these
@@ -7,7 +7,7 @@
 //! check: they cost no system call. A write is checked before it starts, and again before it is
 //! acknowledged.
 //!
-//! The task asks for the metadata of three files, which file systems of every kind answer. Notifications
+//! The task reads the metadata of three files, which every file system supports. Notifications
 //! (inotify) do not come from network file systems, cannot tell SQLite's own writes from a truncation,
 //! and would not save the metadata either.
 
@@ -27,8 +27,8 @@ use tokio::time::sleep;
 
 use super::suspect_writer::SuspectWriter;
 
-/// How often the files are checked for the reads. A check may wait for the disk, so what happened to a file is
-/// known in twice this time.
+/// How often the files are checked for the reads. A check may wait for the disk, so a change is detected within
+/// twice this time.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// SQLite's extended result codes for a file or a folder that could not be synced.
 const UNSYNCED: [&str; 2] = ["1034", "1290"];
@@ -42,7 +42,7 @@ pub struct FileGuard {
     log: Option<File>,
     /// The failure because of which all reads and writes are refused, if there is one.
     failure: watch::Sender<Option<StorageFailure>>,
-    /// Whether reads check the files, too: from a check that failed until the watching task finds them well.
+    /// Whether reads check the files, too: from a failed check until the watching task finds no failure.
     must_check: AtomicBool,
     /// Held during a thorough check, for which all others wait.
     looking: Mutex<()>,

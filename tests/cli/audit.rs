@@ -9,7 +9,7 @@ use crate::support::program::{
     PASSWORD, Service, back_up, is_postgres, refused, refused_unprepared, run, said, text, within,
 };
 
-/// It takes about a second, and longer where the machine has other things to do.
+/// Limit for writing events down, which takes about a second, and longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn events(folder: &Path, arguments: &[&str]) -> Vec<Value> {

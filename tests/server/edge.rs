@@ -502,7 +502,7 @@ fn the_end_is_announced_and_idle_connections_are_closed() {
     }
     let start = Instant::now();
     service.signal("TERM");
-    within(LONG, || TcpStream::connect(service.at).is_err()); // nobody is let in any more
+    within(LONG, || TcpStream::connect(service.at).is_err()); // no connection is accepted any more
     open[0].write_all(READ.replace("livez", "readyz").as_bytes()).unwrap();
     let answer = rest(&mut open[0]);
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -675,7 +675,7 @@ fn body_length(stream: &mut TcpStream) -> usize {
 #[test]
 fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
     let idle = figure("IDLE", 1_000);
-    // beside other tests a time says nothing: `tests/perf/figures` asks for it, alone
+    // times are only meaningful when no other tests run, as in `tests/perf/figures`
     let is_alone = std::env::var_os("IDLE").is_some();
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();

@@ -94,7 +94,7 @@ impl Iterator for Rows {
     }
 }
 
-/// The user names in the file so far, as keyed 64-bit hashes. In a file with a million names, the
+/// The user names of the rows already read, as keyed 64-bit hashes. In a file with a million names, the
 /// probability of a collision is one in forty million; then the second user is refused.
 #[derive(Default)]
 struct Names {

@@ -83,7 +83,7 @@ fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
     }
     assert_eq!(*presented(&service), *renewed);
 
-    // at once, unless the machine has other things to do: then once in some rounds
+    // immediate, but on a busy machine only in some of the rounds
     let mut before = renewed;
     let is_quick = (0..10).any(|_| {
         service.authority.make(service.folder.path(), |_| {});

@@ -1,4 +1,4 @@
-//! Links between the Markdown files, and to other files of the repository.
+//! Tests of the links between the Markdown files, and to other files of the repository.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn anchors(markdown: &str) -> Vec<String> {
     found
 }
 
-/// Why a link leads nowhere, if so.
+/// The reason why a link is broken, or `None` if it is not.
 fn broken(page: &str, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;

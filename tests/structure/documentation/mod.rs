@@ -1,4 +1,4 @@
-//! The documentation: what is generated is current, links lead to existing places, and the README is short.
+//! Tests of the documentation: its generated parts are current, no link is broken, and the README is short.
 //!
 //! `RENEW=1 cargo test --test structure documentation` writes the generated parts of `docs/reference`.
 
@@ -33,7 +33,7 @@ fn markdown_files() -> Vec<String> {
     found
 }
 
-/// Folders that hold what the project does not write: builds, and packages of others.
+/// Folders with files that do not belong to the project: builds and downloaded packages.
 const NOT_OURS: [&str; 4] = ["target", "node_modules", "cloakroom-data", "released"];
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -1,11 +1,11 @@
-//! The README and the book as a whole.
+//! Tests of the README and of the book as a whole.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use super::{markdown_files, read, root};
 
-/// A newcomer reads this much in four minutes.
+/// The number of words that a reader can read in four minutes.
 const MAX_README_WORDS: usize = 900;
 
 #[test]
@@ -105,7 +105,7 @@ fn every_test_that_the_security_page_names_exists() {
     }
 }
 
-/// Paths stand in backticks, some with arguments behind them. The changelog and the audits are about a past state.
+/// Paths are in backticks, some followed by arguments. The changelog and the audits describe a past state.
 #[test]
 fn every_path_that_a_page_names_exists() {
     let mut missing = Vec::new();

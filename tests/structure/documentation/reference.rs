@@ -1,4 +1,4 @@
-//! The generated parts of `docs/reference`.
+//! Tests and writes the generated parts of `docs/reference`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::support::program::{PASSWORD, Service, text, unprepared};
 
 const HOW_TO_RENEW: &str = "RENEW=1 cargo test --test structure documentation";
 
-/// Compares the part of a page between the two markers with what the program says, or writes it.
+/// Compares the part of a page between two markers with the generated text, or writes it.
 fn compare(page: &str, generated: &str) {
     let path = format!("docs/reference/{page}");
     let whole = read(&path);

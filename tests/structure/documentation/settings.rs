@@ -1,4 +1,4 @@
-//! The settings, as their structs and comments in `src/config` describe them.
+//! Generates the reference of the settings from the structs and comments in `src/config`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -78,7 +78,7 @@ fn keys(object: &Value, prefix: &str) -> Vec<String> {
     keys.flatten().collect()
 }
 
-/// The sections that are written so far.
+/// The sections written until now.
 struct Sections {
     structs: Vec<syn::ItemStruct>,
     page: String,
@@ -95,7 +95,7 @@ impl Sections {
             if outer.ends_with("Settings") {
                 self.write(&outer, &format!("{name}."), &defaults[&name]);
             } else if name != "file" {
-                // `file` says where the settings come from, and is none
+                // `file` is the path of the settings file, and not a setting
                 let is_list = inner.as_deref() == Some("CommaList");
                 let comment = comment(&field.attrs);
                 assert!(!comment.is_empty(), "{prefix}{name} needs a comment: its description");
