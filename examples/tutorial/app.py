@@ -14,7 +14,7 @@ entries = []
 
 
 def current_user(cookies):
-    """Asks Cloakroom which user these cookies belong to. None: nobody is signed in."""
+    """Asks Cloakroom which user these cookies belong to. None: no user is signed in."""
     request = urllib.request.Request(f"{CLOAKROOM}/me", headers={"Cookie": cookies})
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
