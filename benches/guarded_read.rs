@@ -26,8 +26,8 @@ use cloakroom::core::usernames::Username;
 use cloakroom::domain::registration::RegistrationRequest;
 use cloakroom::domain::requester::Requester;
 use cloakroom::domain::sessions::{ClientInfo, LoginContext, Remember};
-use cloakroom::http::{DocumentInfo, EmbeddedApi, Requests};
-use cloakroom::server::{self, Edge};
+use cloakroom::http::{DocumentInfo, EmbeddedApi, RequestCounters};
+use cloakroom::server::{self, ServerOptions};
 use cloakroom::{Cloakroom, SignedIn};
 use poem::EndpointExt;
 use poem_openapi::payload::Json;
@@ -196,13 +196,13 @@ impl Subject {
     async fn embedded(config: &Config, same: &Self) -> Self {
         let start = Instant::now();
         let environment = Environment::real(config);
-        let cloakroom = Cloakroom::among(config.clone(), environment, false).await.unwrap();
+        let cloakroom = Cloakroom::open_with(config.clone(), environment, false).await.unwrap();
         let opened = millis(start.elapsed());
         // the endpoint that `mount` builds and `serve` serves
         let about = DocumentInfo::new("Greetings", "1.0.0");
         let guest =
             EmbeddedApi { api: Embedder, about, body_limit: 1024 * 1024, pages: Vec::new() };
-        let requests = Arc::new(Requests::default());
+        let requests = Arc::new(RequestCounters::default());
         let domain = Arc::clone(cloakroom.domain());
         let furnished = app::build_endpoint_with(config, domain, false, requests, guest).unwrap();
         let at = serve(furnished.0).await;
@@ -274,7 +274,7 @@ impl Schema {
 async fn serve(route: poem::endpoint::BoxEndpoint<'static, poem::Response>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    tokio::spawn(server::serve(listener, route, Edge::default(), std::future::pending()));
+    tokio::spawn(server::serve(listener, route, ServerOptions::default(), std::future::pending()));
     at
 }
 

@@ -18,21 +18,21 @@ use prometheus_client::registry::Registry;
 
 use crate::core::clock::Timestamp;
 use crate::domain::AuthService;
-use crate::http::{Hosts, Requests};
+use crate::http::{Hosts, RequestCounters};
 
 /// The sources of the metrics.
 #[derive(Debug)]
-pub struct Watched {
+pub struct MetricSources {
     pub domain: Arc<AuthService>,
-    pub requests: Arc<Requests>,
+    pub requests: Arc<RequestCounters>,
     pub connections: Gauge,
     pub started_at: Timestamp,
 }
 
 /// `GET /metrics`, for a separate listener that accepts these hosts. Without the check, a web page
 /// could read the metrics by DNS rebinding.
-pub fn route(watched: Watched, hosts: Hosts) -> BoxEndpoint<'static, Response> {
-    let registry = registry(watched);
+pub fn route(sources: MetricSources, hosts: Hosts) -> BoxEndpoint<'static, Response> {
+    let registry = registry(sources);
     let metrics = get(poem::endpoint::make_sync(move |_| answer(&registry)));
     let metrics = Arc::new(Route::new().at("/metrics", metrics).map_to_response());
     let hosts = Arc::new(hosts);
@@ -67,9 +67,9 @@ fn answer(registry: &Registry) -> Response {
 }
 
 /// All metrics under their names.
-fn registry(watched: Watched) -> Registry {
+fn registry(sources: MetricSources) -> Registry {
     let mut registry = Registry::default();
-    let Watched { domain, requests, connections, started_at } = watched;
+    let MetricSources { domain, requests, connections, started_at } = sources;
     let AuthService { counters, hasher, store, .. } = &*domain;
     registry.register("cloakroom_requests", REQUESTS, requests.answers.clone());
     registry.register("cloakroom_request_seconds", TOOK, requests.seconds.clone());

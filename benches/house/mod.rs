@@ -18,7 +18,7 @@ use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::throttle::limits::Limits;
-use cloakroom::server::{self, Edge};
+use cloakroom::server::{self, ServerOptions};
 use tokio::runtime::Runtime;
 
 pub const PASSWORD: &str = "a password for the bench";
@@ -48,7 +48,7 @@ pub fn serve(folder: &str) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
         let route = app::start_endpoint(&config, Arc::new(domain), false, Arc::default());
-        server::serve(listener, route, Edge::default(), std::future::pending()).await;
+        server::serve(listener, route, ServerOptions::default(), std::future::pending()).await;
     });
 }
 

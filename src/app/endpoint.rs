@@ -11,8 +11,8 @@ use crate::config::{self, Config};
 use crate::core::net::TrustedProxies;
 use crate::domain::AuthService;
 use crate::http::{
-    AppState, Color, ConflictLog, DeviceCookie, EmbeddedApi, Hosts, Logo, MountError, Origins,
-    RedirectTargets, RequestLog, Requests, SessionCookie, Site, route,
+    AppState, Branding, Color, ConflictLog, DeviceCookie, EmbeddedApi, Hosts, Logo, MountError,
+    Origins, RedirectTargets, RequestCounters, RequestLog, SessionCookie, route,
 };
 
 /// The program's own service as one endpoint, which counts its requests. Also starts the background
@@ -21,7 +21,7 @@ pub fn start_endpoint(
     config: &Config,
     domain: Arc<AuthService>,
     is_demo: bool,
-    requests: Arc<Requests>,
+    requests: Arc<RequestCounters>,
 ) -> BoxEndpoint<'static, Response> {
     watch(&domain);
     build_endpoint(config, domain, is_demo, requests)
@@ -32,7 +32,7 @@ pub fn build_endpoint(
     config: &Config,
     domain: Arc<AuthService>,
     is_demo: bool,
-    requests: Arc<Requests>,
+    requests: Arc<RequestCounters>,
 ) -> BoxEndpoint<'static, Response> {
     let built = build_endpoint_with(config, domain, is_demo, requests, EmbeddedApi::cloakroom());
     built.expect("the program's own operations fit").0
@@ -43,7 +43,7 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
     config: &Config,
     domain: Arc<AuthService>,
     is_demo: bool,
-    requests: Arc<Requests>,
+    requests: Arc<RequestCounters>,
     guest: EmbeddedApi<T>,
 ) -> Result<(BoxEndpoint<'static, Response>, String), MountError> {
     let front = AppState {
@@ -60,7 +60,7 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
             allowed: config.allowed_origins.clone(),
         },
         apps: RedirectTargets::new(&config.public_url.origin(), config.apps.clone()),
-        site: site(config),
+        site: branding(config),
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         is_secure: config.public_url.is_secure(),
         has_docs: config.docs,
@@ -76,10 +76,10 @@ pub fn build_endpoint_with<T: OpenApi + 'static>(
 }
 
 /// The branding of the pages.
-fn site(config: &Config) -> Site {
+fn branding(config: &Config) -> Branding {
     let config::Site { name, color, logo } = config.site.clone();
     let logo = logo.map(|logo| Logo { kind: logo.kind, bytes: logo.bytes });
-    Site { name, color: Color(color.0), logo }
+    Branding { name, color: Color(color.0), logo }
 }
 
 /// The host of `public_url`, and the names that the operator added.

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use super::interrupt::interrupted;
+use super::interrupt::wait_for_interrupt;
 use super::output::{CliError, Outcome, print_line};
 use super::progress::Bar;
 use super::terminal;
@@ -45,7 +45,7 @@ pub struct Backup {
 
 impl Backup {
     pub async fn run(self, config: &Config) -> Outcome {
-        let interrupted = interrupted(); // installed before there is anything to remove
+        let interrupted = wait_for_interrupt(); // installed before there is anything to remove
         let installation = Installation::from(config.clone());
         let options = BackupOptions { folder: self.to, without_keys: self.without_keys };
         let bar = Bar::new();

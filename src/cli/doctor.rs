@@ -57,9 +57,9 @@ impl Doctor {
 
 fn row(finding: &Finding) -> [Cell; 3] {
     let verdict = match finding.verdict {
-        Verdict::Ok => Cell::styled("ok", terminal::GOOD),
-        Verdict::Note => Cell::styled("note", terminal::WARNING),
-        Verdict::Wrong => Cell::styled("WRONG", terminal::BAD),
+        Verdict::Ok => Cell::with_style("ok", terminal::GOOD),
+        Verdict::Note => Cell::with_style("note", terminal::WARNING),
+        Verdict::Wrong => Cell::with_style("WRONG", terminal::BAD),
     };
     [verdict, finding.about.into(), (&*finding.says).into()]
 }

@@ -76,7 +76,7 @@ impl Invite {
 
 /// Parses minutes, hours or days, up to a year.
 fn time(text: &str) -> Result<Duration, String> {
-    const MOST: Duration = days(366);
+    const MAX_VALIDITY: Duration = days(366);
     let wrong = || "write minutes, hours or days, as in 30m, 12h or 7d; at most 366d".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u32 = digits.parse().map_err(|_| wrong())?;
@@ -86,7 +86,7 @@ fn time(text: &str) -> Result<Duration, String> {
         "d" => days(number.into()),
         _ => return Err(wrong()),
     };
-    if time.is_zero() || time > MOST { Err(wrong()) } else { Ok(time) }
+    if time.is_zero() || time > MAX_VALIDITY { Err(wrong()) } else { Ok(time) }
 }
 
 #[derive(Serialize)]

@@ -62,8 +62,11 @@ fn list(config: &Config, json: bool) -> Outcome {
             print_line(&serde_json::to_string(&line)?)?;
             continue;
         }
-        let does =
-            if key.signs { Cell::styled("signs", terminal::GOOD) } else { Cell::from("verifies") };
+        let does = if key.signs {
+            Cell::with_style("signs", terminal::GOOD)
+        } else {
+            Cell::from("verifies")
+        };
         rows.push([key.kid.into(), does, path.into()]);
     }
     Table::new(["ID", "USE", "FILE"]).print(&rows)

@@ -9,7 +9,7 @@ use super::output::CliError;
 use crate::core::secret::Password;
 
 /// The maximum number of bytes that are read. No password is that long.
-const LONGEST: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// Asks twice on a terminal; otherwise reads the first line of standard input. A password that
 /// violates a rule is refused before it has to be repeated.
@@ -17,7 +17,7 @@ pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Res
     let check = |typed: &Password| check(typed).map_err(|bad| CliError(bad.to_string()));
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
-        io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|error| {
+        io::stdin().lock().take(MAX_BYTES).read_line(&mut line).map_err(|error| {
             CliError(format!("cannot read the password from the standard input: {error}"))
         })?;
         if line.is_empty() {

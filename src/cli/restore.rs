@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::HumanCount;
 
-use super::interrupt::interrupted;
+use super::interrupt::wait_for_interrupt;
 use super::output::{CliError, Outcome, print_line};
 use super::progress::Bar;
 use super::terminal;
@@ -56,7 +56,7 @@ pub struct Restore {
 
 impl Restore {
     pub async fn run(self, config: &Config) -> Outcome {
-        let interrupted = interrupted();
+        let interrupted = wait_for_interrupt();
         let installation = Installation::from(config.clone());
         let options = RestoreOptions {
             keep_sessions: self.keep_sessions,

@@ -31,10 +31,10 @@ impl SecretState {
 
     pub(super) fn cell(self) -> Cell {
         match self {
-            Self::Missing => Cell::styled("missing", terminal::BAD),
-            Self::Current => Cell::styled("current", terminal::GOOD),
-            Self::Older => Cell::styled("older", Style::new()),
-            Self::Without => Cell::styled("without", Style::new()),
+            Self::Missing => Cell::with_style("missing", terminal::BAD),
+            Self::Current => Cell::with_style("current", terminal::GOOD),
+            Self::Older => Cell::with_style("older", Style::new()),
+            Self::Without => Cell::with_style("without", Style::new()),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::domain::demo_users;
 use crate::domain::demo_users::DEMO_USERS;
 use crate::embed::{
-    Cloakroom, ReloadSignals, Signals, Sockets, faces_a_network, warn_of_demo_users,
+    Cloakroom, Listeners, ReloadSignals, Signals, faces_a_network, warn_of_demo_users,
 };
 use crate::http::EmbeddedApi;
 
@@ -42,9 +42,9 @@ impl Serve {
         let mut config = config.clone();
         config.log.requests.get_or_insert(io::stderr().is_terminal());
         let config = &config;
-        let sockets = Sockets::open(config)?;
+        let listeners = Listeners::open(config)?;
         let environment = Environment::real(config);
-        let cloakroom = Cloakroom::among(config.clone(), environment, self.demo).await?;
+        let cloakroom = Cloakroom::open_with(config.clone(), environment, self.demo).await?;
         if self.demo {
             demo_users::add_demo_users(cloakroom.domain())
                 .await
@@ -62,7 +62,7 @@ impl Serve {
             );
         }
         announce(config, self.demo);
-        Ok(mounted.serve_on(sockets, signals).await?)
+        Ok(mounted.serve_on(listeners, signals).await?)
     }
 }
 

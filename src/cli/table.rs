@@ -22,7 +22,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
+    pub(super) fn with_style(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
 
@@ -33,7 +33,7 @@ impl Cell {
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self::styled(text, Style::new())
+        Self::with_style(text, Style::new())
     }
 }
 
@@ -77,7 +77,9 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         if !self.has_header {
             self.has_header = true;
             print_line(
-                &self.layout.line(&self.headers.map(|name| Cell::styled(name, terminal::HEADER))),
+                &self
+                    .layout
+                    .line(&self.headers.map(|name| Cell::with_style(name, terminal::HEADER))),
             )?;
         }
         rows.iter().try_for_each(|row| print_line(&self.layout.line(row)))

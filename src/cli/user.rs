@@ -209,7 +209,7 @@ impl<'a> Line<'a> {
 fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
     let state = match account.disabled_at {
         None => Cell::from("active"),
-        Some(at) => Cell::styled(format!("disabled {}", relative(at, now)), terminal::WARNING),
+        Some(at) => Cell::with_style(format!("disabled {}", relative(at, now)), terminal::WARNING),
     };
     [account.username.as_str().into(), relative(account.created_at, now).into(), state]
 }

@@ -48,7 +48,7 @@ impl fmt::Display for DatabaseUrl {
             // In a password, an unescaped `/`, `#` or `?` ends the host early, and the rest of the
             // password follows in the path, query or fragment.
             Ok(url) if !self.0.split('@').skip(1).any(|_| url.username().is_empty()) => {
-                f.write_str(&masked(url).replace("%E2%80%A6", "…"))
+                f.write_str(&mask_secrets(url).replace("%E2%80%A6", "…"))
             }
             Ok(_) | Err(_) => write!(f, "{scheme}:…"),
         }
@@ -77,7 +77,7 @@ const SHOWN_PARAMETERS: [&str; 16] = [
 ];
 
 /// The URL with every part masked that is or may be a secret.
-fn masked(mut url: Url) -> String {
+fn mask_secrets(mut url: Url) -> String {
     if url.password().is_some() {
         let _ = url.set_password(Some("…"));
     }

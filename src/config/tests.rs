@@ -8,14 +8,14 @@ use super::{Config, Registration, Settings};
 use crate::core::clock::days;
 use crate::domain::passwords::cost::Argon2Params;
 
-fn checked(toml: &str) -> Result<Config, String> {
+fn check(toml: &str) -> Result<Config, String> {
     let settings = toml::from_str(toml).map_err(|error| error.to_string())?;
     Config::check(settings).map_err(|error| error.to_string())
 }
 
 #[test]
 fn nothing_needs_to_be_set() {
-    let config = checked("").unwrap();
+    let config = check("").unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(config.public_url.origin(), "http://127.0.0.1:8000");
     assert_eq!(config.database_url.to_string(), "sqlite://cloakroom-data/cloakroom.db");
@@ -86,7 +86,7 @@ fn paths_in_a_settings_file_start_at_its_folder() {
 
 #[test]
 fn a_folder_with_an_odd_name_holds_its_own_database() {
-    let config = checked("data_dir = '/srv/100%20a?b#c'").unwrap();
+    let config = check("data_dir = '/srv/100%20a?b#c'").unwrap();
     let address = config.database_url.expose();
     assert_eq!(address, "sqlite:///srv/100%2520a%3Fb%23c/cloakroom.db");
 }
@@ -95,10 +95,10 @@ fn a_folder_with_an_odd_name_holds_its_own_database() {
 fn each_price_of_a_hash_that_owasp_names_is_taken() {
     for (memory_kib, passes) in [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)] {
         let toml = format!("[passwords]\nmemory_kib = {memory_kib}\npasses = {passes}");
-        let cost = checked(&toml).unwrap().passwords.cost;
+        let cost = check(&toml).unwrap().passwords.cost;
         assert_eq!(cost, Argon2Params { memory_kib, passes, lanes: 1 });
     }
-    let shown = toml::to_string(&checked("passwords.threads = 3").unwrap()).unwrap();
+    let shown = toml::to_string(&check("passwords.threads = 3").unwrap()).unwrap();
     let section =
         "[passwords]\nmin_length = 15\nmemory_kib = 19456\npasses = 2\nlanes = 1\nthreads = 3\n";
     assert!(shown.contains(section), "{shown}");
@@ -115,7 +115,7 @@ fn att_17_02_registration_is_closed_by_default_where_accounts_open_apps() {
         ("cookie.domain = 'example.org'\nregistration = 'invite'", Registration::Invite),
         ("apps = []", Registration::Open),
     ] {
-        let config = checked(&format!("{https}{toml}")).unwrap();
+        let config = check(&format!("{https}{toml}")).unwrap();
         assert_eq!(config.registration, registration, "{toml}");
         assert_eq!(config.registration_is_set, toml.contains("registration"), "{toml}");
     }
@@ -123,37 +123,37 @@ fn att_17_02_registration_is_closed_by_default_where_accounts_open_apps() {
 
 #[test]
 fn a_time_is_written_with_its_unit_and_shown_as_it_is_written() {
-    let hold = |toml: &str| checked(toml).unwrap().accounts.username_hold;
+    let hold = |toml: &str| check(toml).unwrap().accounts.username_hold;
     assert_eq!(hold("").duration(), days(365));
     assert_eq!(hold("accounts.username_hold = 0").duration(), Duration::ZERO);
     for text in ["365d", "12h", "90m", "0"] {
         let toml = format!("accounts.username_hold = '{text}'");
         assert_eq!(hold(&toml).to_string(), text);
-        let shown = toml::to_string(&checked(&toml).unwrap()).unwrap();
+        let shown = toml::to_string(&check(&toml).unwrap()).unwrap();
         assert!(shown.contains(&format!("[accounts]\nusername_hold = \"{text}\"\n")), "{shown}");
     }
 }
 
 #[test]
 fn any_loopback_address_is_its_own_origin() {
-    let config = checked("listen = '127.0.0.2:8000'").unwrap();
+    let config = check("listen = '127.0.0.2:8000'").unwrap();
     assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
 }
 
 #[test]
 fn the_cookie_is_named_after_what_the_browser_guarantees() {
     let https = "public_url = 'https://id.example.org'";
-    assert_eq!(checked(https).unwrap().cookie.name, "__Host-session");
+    assert_eq!(check(https).unwrap().cookie.name, "__Host-session");
     let domain = format!("{https}\ncookie.domain = 'example.org'");
-    assert_eq!(checked(&domain).unwrap().cookie.name, "__Secure-session");
+    assert_eq!(check(&domain).unwrap().cookie.name, "__Secure-session");
     let named = format!("{https}\ncookie.name = 'sid'");
-    assert_eq!(checked(&named).unwrap().cookie.name, "sid");
+    assert_eq!(check(&named).unwrap().cookie.name, "sid");
 }
 
 #[test]
 fn with_a_certificate_users_reach_it_by_https() {
     let tls = "tls.certificate = 'a.pem'\ntls.key = 'a.key'";
-    let config = checked(&format!("listen = '0.0.0.0:8443'\n{tls}")).unwrap();
+    let config = check(&format!("listen = '0.0.0.0:8443'\n{tls}")).unwrap();
     assert_eq!(config.public_url.origin(), "https://127.0.0.1:8443");
     assert_eq!(config.cookie.name, "__Host-session");
     let shown = toml::to_string(&config).unwrap();
@@ -162,11 +162,11 @@ fn with_a_certificate_users_reach_it_by_https() {
 
 #[test]
 fn a_list_is_written_as_one_or_with_commas() {
-    let list = checked("trusted_proxies = ['10.0.0.0/8', '::1']").unwrap();
-    let text = checked("trusted_proxies = '10.0.0.0/8, ::1'").unwrap();
+    let list = check("trusted_proxies = ['10.0.0.0/8', '::1']").unwrap();
+    let text = check("trusted_proxies = '10.0.0.0/8, ::1'").unwrap();
     assert_eq!(list.trusted_proxies, text.trusted_proxies);
     assert_eq!(list.trusted_proxies[1].to_string(), "::1/128");
-    let origins = checked("allowed_origins = 'https://App.example.org:443/'").unwrap();
+    let origins = check("allowed_origins = 'https://App.example.org:443/'").unwrap();
     assert_eq!(origins.allowed_origins, ["https://app.example.org"]);
 }
 
@@ -243,11 +243,11 @@ fn what_cannot_be_meant_is_refused_in_a_sentence_that_names_it() {
             "give an https public_url",
         ),
     ] {
-        let error = checked(toml).unwrap_err();
+        let error = check(toml).unwrap_err();
         assert!(!error.contains("canary"), "{error}");
         assert!(error.contains(about), "{toml}: {error}");
     }
-    assert!(checked("listen = '0.0.0.0:80'\ninsecure_http = true").is_ok());
+    assert!(check("listen = '0.0.0.0:80'\ninsecure_http = true").is_ok());
 }
 
 #[test]

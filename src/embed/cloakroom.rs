@@ -57,13 +57,13 @@ impl Cloakroom {
     pub async fn open(settings: Settings) -> Result<Self, Error> {
         let config = settings.check()?;
         let environment = Environment::real(&config);
-        Self::among(config, environment, false).await
+        Self::open_with(config, environment, false).await
     }
 
     /// Opens Cloakroom with another clock or other limits, for the program and its tests. Not part
     /// of the API.
     #[doc(hidden)]
-    pub async fn among(
+    pub async fn open_with(
         config: Config,
         environment: Environment,
         is_demo: bool,

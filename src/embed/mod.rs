@@ -13,6 +13,6 @@ pub use self::cloakroom::Cloakroom;
 pub use self::error::Error;
 pub use self::mount::Mount;
 pub use self::mounted::Mounted;
-pub(crate) use self::serving::{Sockets, faces_a_network, warn_of_demo_users};
+pub(crate) use self::serving::{Listeners, faces_a_network, warn_of_demo_users};
 pub use self::settings::Settings;
 pub(crate) use self::signals::{ReloadSignals, Signals};

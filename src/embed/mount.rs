@@ -10,7 +10,7 @@ use super::cloakroom::Cloakroom;
 use super::error::Error;
 use super::mounted::Mounted;
 use crate::app;
-use crate::http::{DocumentInfo, EmbeddedApi, Requests};
+use crate::http::{DocumentInfo, EmbeddedApi, RequestCounters};
 
 /// The default maximum size of a body of an embedder's operation in bytes: enough for any JSON that
 /// a person writes.
@@ -125,7 +125,7 @@ impl<T: OpenApi + 'static> Mount<T> {
     /// Builds the endpoint. Fails if an operation or a page conflicts with Cloakroom's.
     pub fn endpoint(self) -> Result<Mounted, Error> {
         let Self { cloakroom, guest } = self;
-        let requests = Arc::new(Requests::default());
+        let requests = Arc::new(RequestCounters::default());
         let (endpoint, document) = app::build_endpoint_with(
             &cloakroom.config,
             Arc::clone(&cloakroom.domain),

@@ -7,7 +7,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, Request, Response};
 
 use super::cloakroom::Cloakroom;
-use crate::http::Requests;
+use crate::http::RequestCounters;
 
 /// The complete service: your operations, Cloakroom's, the pages, Swagger UI at `/docs` and the
 /// document at `/openapi.json`. It is a poem endpoint that never fails, for your route, server or
@@ -32,7 +32,7 @@ pub struct Mounted {
     pub(super) cloakroom: Cloakroom,
     pub(super) endpoint: BoxEndpoint<'static, Response>,
     pub(super) document: String,
-    pub(super) requests: Arc<Requests>,
+    pub(super) requests: Arc<RequestCounters>,
 }
 
 impl fmt::Debug for Mounted {

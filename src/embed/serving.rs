@@ -17,8 +17,8 @@ use crate::core::clock::Clock;
 use crate::core::net::TrustedProxies;
 use crate::domain::login::LogInError;
 use crate::domain::{AuthService, demo_users};
-use crate::metrics::{self, Watched};
-use crate::server::{self, ConnectionLimits, Edge, Tls};
+use crate::metrics::{self, MetricSources};
+use crate::server::{self, ConnectionLimits, ServerOptions, Tls};
 
 /// The length of the accept queue, unless the system limits it further (`net.core.somaxconn`, 4096
 /// since Linux 5.4). A client that finds the queue full retries after a second.
@@ -29,22 +29,22 @@ const OWN_FILES: usize = 128;
 
 /// The bound addresses of a service, and the limits of its connections.
 #[derive(Debug)]
-pub struct Sockets {
+pub struct Listeners {
     listener: TcpListener,
     for_metrics: Option<TcpListener>,
-    edge: Edge,
+    options: ServerOptions,
 }
 
-impl Sockets {
+impl Listeners {
     /// Binds the addresses in the settings, and reads the certificate.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        let edge = edge(config)?;
+        let options = server_options(config)?;
         let listener = listen(config.listen)?;
         let for_metrics = match config.metrics_listen {
             Some(at) => Some(listen(at)?),
             None => None,
         };
-        Ok(Self { listener, for_metrics, edge })
+        Ok(Self { listener, for_metrics, options })
     }
 }
 
@@ -54,31 +54,35 @@ impl Mounted {
     /// separate address for the metrics. At the end it completes the responses in progress, and
     /// closes the database.
     pub async fn serve(self) -> Result<(), Error> {
-        let sockets = Sockets::open(&self.cloakroom.config)?;
+        let listeners = Listeners::open(&self.cloakroom.config)?;
         warn_of_demo_users(&self.cloakroom.config, &self.cloakroom.domain).await?;
-        self.serve_on(sockets, Signals::listen()).await
+        self.serve_on(listeners, Signals::listen()).await
     }
 
     /// Serves until a stop signal, or until the disk fails to keep data.
-    pub(crate) async fn serve_on(self, sockets: Sockets, signals: Signals) -> Result<(), Error> {
+    pub(crate) async fn serve_on(
+        self,
+        listeners: Listeners,
+        signals: Signals,
+    ) -> Result<(), Error> {
         let Self { cloakroom, endpoint, requests, document: _ } = self;
         let (config, domain) = (&cloakroom.config, cloakroom.domain);
-        let Sockets { listener, for_metrics, edge } = sockets;
+        let Listeners { listener, for_metrics, options } = listeners;
         warn_of_unnamed_proxy(config);
         warn_of_open_apps(config);
-        if let Some(tls) = edge.tls.clone() {
+        if let Some(tls) = options.tls.clone() {
             warn_of_other_names(config, &tls);
             tokio::spawn(async move { tls.watch().await });
         }
         if let Some(listener) = for_metrics {
-            let watched = Watched {
+            let sources = MetricSources {
                 domain: Arc::clone(&domain),
                 requests,
-                connections: edge.connections.clone(),
+                connections: options.connections.clone(),
                 started_at: domain.clock.now(),
             };
-            let route = metrics::route(watched, app::metrics_hosts(config));
-            tokio::spawn(server::serve(listener, route, Edge::default(), pending()));
+            let route = metrics::route(sources, app::metrics_hosts(config));
+            tokio::spawn(server::serve(listener, route, ServerOptions::default(), pending()));
         }
         let Signals { stop: stop_signals, reload } = signals;
         tokio::spawn(reload.follow(Arc::downgrade(&domain)));
@@ -86,14 +90,14 @@ impl Mounted {
         let stop = async {
             tokio::select! {
                 () = stop_signals.asked_to_stop(Arc::clone(&domain)) => {}
-                found = domain.store.unsynced() => {
+                found = domain.store.wait_for_sync_failure() => {
                     domain.begin_shutdown();
                     tracing::error!("stopping: {found}");
                     trouble = Some(found);
                 }
             }
         };
-        server::serve(listener, endpoint, edge, stop).await;
+        server::serve(listener, endpoint, options, stop).await;
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }
@@ -104,15 +108,15 @@ impl Mounted {
 }
 
 /// The limits and the certificate of the listener.
-fn edge(config: &Config) -> Result<Edge, Error> {
-    let mut edge = Edge::default();
+fn server_options(config: &Config) -> Result<ServerOptions, Error> {
+    let mut options = ServerOptions::default();
     if let Some(files) = &config.tls {
-        edge.limits.connections = ConnectionLimits::OVER_TLS;
-        edge.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
+        options.limits.connections = ConnectionLimits::OVER_TLS;
+        options.tls = Some(Arc::new(Tls::open(&files.certificate, &files.key, Clock::System)?));
     }
-    edge.limits.connections = edge.limits.connections.min(room_for_connections());
-    edge.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
-    Ok(edge)
+    options.limits.connections = options.limits.connections.min(room_for_connections());
+    options.limits.proxies = TrustedProxies::new(config.trusted_proxies.clone());
+    Ok(options)
 }
 
 /// The number of connections that the process may have open, in addition to the files of the

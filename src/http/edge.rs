@@ -95,7 +95,7 @@ impl DynEndpoint for OuterEndpoint {
         let begun = Instant::now();
         let id = self.ids.next();
         let parent = trace::parent(&request);
-        let line = tracing::enabled!(Level::DEBUG).then(|| trace::asked(&request));
+        let line = tracing::enabled!(Level::DEBUG).then(|| trace::describe_request(&request));
         let logged = match self.state.request_log {
             RequestLog::Off => None,
             RequestLog::On => Some(LoggedRequest::from_request(&request)),

@@ -20,7 +20,7 @@ const OTHER: &str = "other";
 
 /// The requests of this process since it started.
 #[derive(Debug)]
-pub struct Requests {
+pub struct RequestCounters {
     pub answers: Family<AnswerLabels, Counter>,
     pub seconds: Family<OperationLabel, Histogram>,
 }
@@ -50,14 +50,14 @@ impl Hash for OperationLabel {
     }
 }
 
-impl Default for Requests {
+impl Default for RequestCounters {
     fn default() -> Self {
         let seconds = Family::new_with_constructor((|| Histogram::new(BOUNDS)) as fn() -> _);
         Self { answers: Family::default(), seconds }
     }
 }
 
-impl Requests {
+impl RequestCounters {
     pub(super) fn count(&self, response: &Response, took: Duration) {
         let operation = response.data::<OperationId>().map_or(OTHER, |id| id.0);
         let status = response.status().as_u16();

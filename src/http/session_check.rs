@@ -64,7 +64,7 @@ impl AppState {
 
     /// The session cookie of a request. Two different ones are logged, because the operator can
     /// rename the cookie.
-    pub fn presented<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
+    pub fn find_cookie<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
         let presented = self.cookie.of(request);
         if presented == CookieLookup::Conflicting {
             self.conflict_log.warn(self.cookie.name());
@@ -74,7 +74,7 @@ impl AppState {
 
     /// Checks the session cookie of a request.
     pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, InternalError> {
-        let token = match self.presented(request) {
+        let token = match self.find_cookie(request) {
             CookieLookup::Missing => return Ok(SessionCheck::Missing),
             CookieLookup::Conflicting => return Ok(SessionCheck::Conflicting),
             CookieLookup::Found(token) => token,

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::request::cookie::{CookieLookup, all, presented};
+use super::request::cookie::{CookieLookup, all, find};
 use crate::core::secret::{DeviceToken, SessionToken};
 
 /// The session cookie of this service.
@@ -70,7 +70,7 @@ impl SessionCookie {
 
     /// Whether the browser has returned the cookie of [`Self::set_check`].
     pub fn is_checked(&self, request: &Request) -> bool {
-        presented(&self.check_name, request.headers()) != CookieLookup::Missing
+        find(&self.check_name, request.headers()) != CookieLookup::Missing
     }
 
     /// All different tokens of the request.
@@ -79,7 +79,7 @@ impl SessionCookie {
     }
 
     pub fn of<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
-        presented(&self.name, request.headers())
+        find(&self.name, request.headers())
     }
 }
 

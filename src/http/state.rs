@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::conflict_log::ConflictLog;
-use super::pages::{RedirectTargets, Site};
+use super::pages::{Branding, RedirectTargets};
 use super::request::cross_origin::Origins;
 use super::request::host::Hosts;
 use super::request::trace::RequestLog;
-use super::request_metrics::Requests;
+use super::request_metrics::RequestCounters;
 use super::set_cookie::{DeviceCookie, SessionCookie};
 use crate::core::net::TrustedProxies;
 use crate::domain::AuthService;
@@ -21,7 +21,7 @@ pub struct AppState {
     pub hosts: Hosts,
     pub origins: Origins,
     pub apps: RedirectTargets,
-    pub site: Site,
+    pub site: Branding,
     pub proxies: TrustedProxies,
     /// Whether `public_url` is https.
     pub is_secure: bool,
@@ -30,7 +30,7 @@ pub struct AppState {
     /// Whether the demo users exist.
     pub is_demo: bool,
     pub request_log: RequestLog,
-    pub requests: Arc<Requests>,
+    pub requests: Arc<RequestCounters>,
     /// Warns about browsers that send two different session cookies.
     pub conflict_log: ConflictLog,
 }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::Edge;
+use super::ServerOptions;
 use super::connection_gauge::CountedConnection;
 use super::connection_limiter::ConnectionLimiter;
 use super::context::{ServerContext, ShutdownPhase};
@@ -33,10 +33,10 @@ const DRAIN: Duration = Duration::from_secs(7);
 pub async fn serve(
     listener: TcpListener,
     route: BoxEndpoint<'static, Response>,
-    edge: Edge,
+    options: ServerOptions,
     stop: impl Future<Output = ()>,
 ) {
-    let Edge { limits, deadlines, connections, tls } = edge;
+    let ServerOptions { limits, deadlines, connections, tls } = options;
     let context =
         Arc::new(ServerContext { route, deadlines, tls, is_closing: AtomicBool::new(false) });
     let limiter = ConnectionLimiter::new(limits);

@@ -50,7 +50,7 @@ impl Body for ObservedBody {
             self.timer.has_read(frame.data_ref().map_or(0, Bytes::len));
         }
         self.is_complete |= frame.is_none() || self.body.is_end_stream();
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(unshared))))
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(copy_if_small))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -63,7 +63,7 @@ impl Body for ObservedBody {
 }
 
 /// The same bytes, copied out of their buffer if they are few.
-fn unshared(bytes: Bytes) -> Bytes {
+fn copy_if_small(bytes: Bytes) -> Bytes {
     if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
 

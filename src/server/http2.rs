@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     /// The seconds until the client is told to leave.
-    fn left(connection: &Http2Connection) -> f64 {
+    fn seconds_left(connection: &Http2Connection) -> f64 {
         (connection.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
     }
 
@@ -135,30 +135,30 @@ mod tests {
     #[test]
     fn whoever_takes_longest_says_how_long_the_connection_may() {
         let connection = Arc::new(Http2Connection::new());
-        assert_eq!(left(&connection), 10.0, "for the first head");
+        assert_eq!(seconds_left(&connection), 10.0, "for the first head");
         connection.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-        assert_eq!(left(&connection), 10.0);
+        assert_eq!(seconds_left(&connection), 10.0);
         connection.has_read(b"\0\0\x01\x01\x04\0\0\0\x01\x88");
         let (one, other) = (connection.enter(false), connection.enter(true));
-        assert_eq!(left(&connection), 5.0, "for the body");
+        assert_eq!(seconds_left(&connection), 5.0, "for the body");
         other.timer.has_read(1_000_000);
-        assert_eq!(left(&connection), 20.0);
+        assert_eq!(seconds_left(&connection), 20.0);
         one.timer.has_answer();
         drop(other);
-        assert_eq!(left(&connection), 20.0, "to take the answer in");
+        assert_eq!(seconds_left(&connection), 20.0, "to take the answer in");
         drop(one);
-        assert_eq!(left(&connection), 75.0);
+        assert_eq!(seconds_left(&connection), 75.0);
         connection.has_read(b"\0\0\x08\x06\0\0\0\0\0pingpong");
-        assert_eq!(left(&connection), 75.0, "a ping is no request");
+        assert_eq!(seconds_left(&connection), 75.0, "a ping is no request");
         connection.has_read(b"\0\0\x01\x01\0\0\0\0\x03\x88");
-        assert_eq!(left(&connection), 10.0, "for the rest of the head");
+        assert_eq!(seconds_left(&connection), 10.0, "for the rest of the head");
         connection.has_read(b"\0\0\0\x09\x04\0\0\0\x03");
-        assert_eq!(left(&connection), 75.0);
+        assert_eq!(seconds_left(&connection), 75.0);
         connection.is_held_up();
-        assert_eq!(left(&connection), 20.0);
+        assert_eq!(seconds_left(&connection), 20.0);
         connection.has_written();
         assert!(connection.says_goodbye());
-        assert_eq!(left(&connection), 2.0);
+        assert_eq!(seconds_left(&connection), 2.0);
         assert!(!connection.says_goodbye(), "once");
     }
 }

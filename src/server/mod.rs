@@ -34,7 +34,7 @@ pub use self::tls::{Tls, TlsError};
 
 /// The limits, deadlines and certificate of a listener.
 #[derive(Debug, Clone, Default)]
-pub struct Edge {
+pub struct ServerOptions {
     pub limits: ConnectionLimits,
     pub deadlines: Deadlines,
     /// Counts the open connections.

@@ -60,7 +60,7 @@ impl<S: AsyncRead + Unpin, W: IoObserver> AsyncRead for ObservedStream<S, W> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: IoObserver> ObservedStream<S, W> {
     /// Reports the result of a write.
-    fn told<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn report_write<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &written {
             Poll::Ready(Ok(_)) => self.observer.has_written(),
             Poll::Ready(Err(_)) => {}
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: IoObserver> AsyncWrite for ObservedSt
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.told(written)
+        self.report_write(written)
     }
 
     fn poll_write_vectored(
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: IoObserver> AsyncWrite for ObservedSt
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.told(written)
+        self.report_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {

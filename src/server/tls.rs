@@ -28,7 +28,7 @@ use crate::core::ownership;
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
 /// The interval between checks for changed files.
-const LOOK: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How much of a response is buffered while the client does not read.
 const SENT_AHEAD: usize = 16 * 1024;
 
@@ -59,9 +59,9 @@ pub enum TlsError {
 
 /// The certificate of a listener.
 pub struct Tls {
-    files: Files,
+    files: CertificateFiles,
     /// The state of the files at startup.
-    looks: Looks,
+    looks: FileStamps,
     clock: Clock,
     provider: Arc<CryptoProvider>,
     current: Arc<Current>,
@@ -69,7 +69,7 @@ pub struct Tls {
 }
 
 #[derive(Debug)]
-struct Files {
+struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
     /// The user who may own the key, in addition to root.
@@ -77,7 +77,7 @@ struct Files {
 }
 
 /// For each file the metadata that changes with it, or `None` if it does not exist.
-type Looks = [Option<(u64, u64, i64, i64)>; 2];
+type FileStamps = [Option<(u64, u64, i64, i64)>; 2];
 
 /// The certificate and key for new connections.
 #[derive(Debug)]
@@ -112,9 +112,10 @@ impl Tls {
         key: &Path,
         clock: Clock,
     ) -> Result<Self, TlsError> {
-        let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), user };
+        let files =
+            CertificateFiles { certificate: certificate.to_owned(), key: key.to_owned(), user };
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let looks = files.looks();
+        let looks = files.stamps();
         let pair = files.read(&provider, clock.now())?;
         let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -158,7 +159,7 @@ impl Tls {
     /// certificate.
     pub async fn watch(&self) {
         let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
-        let mut ticks = interval(LOOK);
+        let mut ticks = interval(WATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut known, mut before) = (self.looks, self.looks);
         loop {
@@ -166,7 +167,7 @@ impl Tls {
                 _ = ticks.tick() => false,
                 _ = hangups.recv() => true,
             };
-            let looks = self.files.looks();
+            let looks = self.files.stamps();
             // A file may still be incomplete, or the other one may be written after it.
             let is_complete = looks == before;
             before = looks;
@@ -194,7 +195,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-impl Files {
+impl CertificateFiles {
     fn read(&self, provider: &CryptoProvider, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         let Self { certificate, key, user } = self;
         let chain = read_chain(certificate)?;
@@ -208,7 +209,7 @@ impl Files {
         })
     }
 
-    fn looks(&self) -> Looks {
+    fn stamps(&self) -> FileStamps {
         let look = |meta: Metadata| (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec());
         [&self.certificate, &self.key].map(|path| fs::metadata(path).ok().map(look))
     }

@@ -80,7 +80,7 @@ impl TrackedFile {
     }
 
     /// The metadata of the file, if its path still leads to the same file.
-    fn found(&self) -> io::Result<Metadata> {
+    fn read_metadata(&self) -> io::Result<Metadata> {
         let name = self.path.display();
         let found = fs::metadata(&self.path)
             .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))?;
@@ -95,12 +95,12 @@ impl FileGuard {
     /// Tracks the files of a database that was just opened.
     pub fn of(database: &Path, writer: SuspectWriter) -> io::Result<Self> {
         let database = database.canonicalize()?; // SQLite derives the other names from this one
-        let beside = |suffix: &str| {
+        let sibling = |suffix: &str| {
             let mut name = database.clone().into_os_string();
             name.push(suffix);
             PathBuf::from(name)
         };
-        let (log, index) = (beside("-wal"), beside("-shm"));
+        let (log, index) = (sibling("-wal"), sibling("-shm"));
         Ok(Self {
             // SQLite holds no lock on this file, so closing it releases none.
             log: Some(File::open(&log)?),
@@ -113,7 +113,7 @@ impl FileGuard {
     }
 
     /// For a single inspection of a database, which accepts any state of the files.
-    pub fn unwatched() -> Self {
+    pub fn without_tracking() -> Self {
         let failure = watch::Sender::new(None);
         let (looking, writer) = (Mutex::new(()), SuspectWriter::default());
         Self {
@@ -152,7 +152,7 @@ impl FileGuard {
         }
         if self.is_whole().await {
             for known in &self.all {
-                known.size.store(known.found()?.len(), Ordering::Relaxed);
+                known.size.store(known.read_metadata()?.len(), Ordering::Relaxed);
             }
             return Ok(());
         }
@@ -208,7 +208,7 @@ impl FileGuard {
     }
 
     /// Resolves when the disk has failed to keep data.
-    pub async fn unsynced(&self) -> StorageFailure {
+    pub async fn wait_for_sync_failure(&self) -> StorageFailure {
         let mut changes = self.failure.subscribe();
         let found = changes.wait_for(|failure| *failure == Some(StorageFailure::Unsynced)).await;
         drop(found.expect("the sender is here"));
@@ -222,7 +222,7 @@ impl FileGuard {
         }
         let mut are_whole = true;
         for known in &self.all {
-            let size = known.found()?.len();
+            let size = known.read_metadata()?.len();
             are_whole &= known.size.fetch_max(size, Ordering::Relaxed) <= size;
         }
         Ok(are_whole && self.log_begins()?)

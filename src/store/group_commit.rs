@@ -151,7 +151,7 @@ mod tests {
         pool
     }
 
-    fn started(folder: &tempfile::TempDir, pool: &SqlitePool) -> GroupCommit {
+    fn start_committing(folder: &tempfile::TempDir, pool: &SqlitePool) -> GroupCommit {
         let files =
             FileGuard::of(&folder.path().join("counting.db"), SuspectWriter::default()).unwrap();
         GroupCommit::start(pool.clone(), Arc::new(files))
@@ -166,7 +166,7 @@ mod tests {
             .await
     }
 
-    async fn counted(pool: &SqlitePool) -> i64 {
+    async fn count_rows(pool: &SqlitePool) -> i64 {
         sqlx::query_scalar("select count(*) from counted").fetch_one(pool).await.unwrap()
     }
 
@@ -174,11 +174,11 @@ mod tests {
     async fn who_fails_takes_nobody_along() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::ZERO).await;
-        let commits = started(&folder, &pool);
+        let commits = start_committing(&folder, &pool);
         let writes = (0..1000).map(|n| count(&commits, n / 2)); // each number twice
         let done = futures_util::future::join_all(writes).await;
         let failed = done.iter().filter(|done| done.is_err()).count();
-        assert_eq!((failed, counted(&pool).await), (500, 500));
+        assert_eq!((failed, count_rows(&pool).await), (500, 500));
         assert!(done.iter().filter_map(|done| done.as_ref().err()).all(|error| {
             error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
         }));
@@ -188,7 +188,7 @@ mod tests {
     async fn who_goes_away_takes_nobody_along() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::ZERO).await;
-        let commits = started(&folder, &pool);
+        let commits = start_committing(&folder, &pool);
         for n in (0..100_i64).step_by(2) {
             let patience = Duration::from_micros(n.unsigned_abs() * 10);
             let (_, stayed) = tokio::join!(
@@ -197,14 +197,14 @@ mod tests {
             );
             stayed.unwrap();
         }
-        assert!(counted(&pool).await >= 50);
+        assert!(count_rows(&pool).await >= 50);
     }
 
     #[tokio::test]
     async fn nobody_is_told_of_what_was_not_committed() {
         let folder = tempfile::tempdir().unwrap();
         let pool = counting(&folder, Duration::from_millis(20)).await;
-        let commits = started(&folder, &pool);
+        let commits = start_committing(&folder, &pool);
         let other = counting(&folder, Duration::ZERO).await;
         let held = other.begin_with("begin exclusive").await.unwrap();
         let writes = (0..10).map(|n| count(&commits, n));
@@ -212,6 +212,6 @@ mod tests {
         assert!(done.iter().all(|done| matches!(done, Err(sqlx::Error::WorkerCrashed))));
         held.rollback().await.unwrap();
         count(&commits, 0).await.unwrap();
-        assert_eq!(counted(&pool).await, 1);
+        assert_eq!(count_rows(&pool).await, 1);
     }
 }

@@ -133,9 +133,9 @@ impl Store {
 
     /// Resolves when the disk has failed to keep data. After that, nothing is read or written until
     /// the database is opened again.
-    pub async fn unsynced(&self) -> StorageFailure {
+    pub async fn wait_for_sync_failure(&self) -> StorageFailure {
         match self {
-            Self::Sqlite(pools) => pools.files.unsynced().await,
+            Self::Sqlite(pools) => pools.files.wait_for_sync_failure().await,
             Self::Postgres(_) => std::future::pending().await, // a task of the server
         }
     }

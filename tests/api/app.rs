@@ -12,8 +12,8 @@ use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::passwords::hasher::HashSlot;
 use cloakroom::domain::passwords::queue::{MAX_SLOTS, Share};
 use cloakroom::domain::throttle::limits::Limits;
-use cloakroom::http::Requests;
-use cloakroom::metrics::{self, Watched};
+use cloakroom::http::RequestCounters;
+use cloakroom::metrics::{self, MetricSources};
 use poem::endpoint::BoxEndpoint;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -307,15 +307,15 @@ async fn build(
     environment: Environment,
 ) -> (Arc<AuthService>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, environment).await.unwrap());
-    let requests = Arc::new(Requests::default());
+    let requests = Arc::new(RequestCounters::default());
     let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));
-    let watched = Watched {
+    let sources = MetricSources {
         domain: Arc::clone(&domain),
         requests,
         connections: Gauge::default(),
         started_at: START,
     };
-    let metrics = metrics::route(watched, app::metrics_hosts(config));
+    let metrics = metrics::route(sources, app::metrics_hosts(config));
     (domain, route, metrics)
 }
 

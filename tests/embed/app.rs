@@ -58,7 +58,7 @@ async fn opened(
     let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
     let hash_cost = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
     let surroundings = Environment { clock: clock.clone(), hash_cost, limits: Limits::none() };
-    Cloakroom::among(config, surroundings, false).await.unwrap()
+    Cloakroom::open_with(config, surroundings, false).await.unwrap()
 }
 
 /// Mounts the operations with default options.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::program::within;
 use crate::support::rates::{rate, ratio};
-use cloakroom::server::{self, Deadlines, Edge};
+use cloakroom::server::{self, Deadlines, ServerOptions};
 use poem::{EndpointExt, Response};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -161,8 +161,8 @@ fn served(deadlines: Deadlines) -> SocketAddr {
                 ))
             });
             let route = route.map_to_response().boxed();
-            let edge = Edge { deadlines, ..Edge::default() };
-            server::serve(listener, route, edge, std::future::pending()).await;
+            let options = ServerOptions { deadlines, ..ServerOptions::default() };
+            server::serve(listener, route, options, std::future::pending()).await;
         });
     });
     told.recv().unwrap()

@@ -20,7 +20,7 @@ fn read(format: ImportFormat, text: &[u8]) -> Vec<(u64, Result<String, String>)>
         .collect()
 }
 
-fn refused(text: &str) -> String {
+fn refusal_of(text: &str) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     match Rows::open(file.path(), ImportFormat::Csv) {
@@ -69,11 +69,11 @@ fn each_row_of_a_csv_file_is_taken_or_refused_with_its_line_and_reason() {
 
 #[test]
 fn a_header_that_is_not_understood_is_refused() {
-    assert!(refused("username,password\n").contains("no column \"password\""));
-    assert!(refused("username,email,password_hash\n").contains("no column \"email\""));
-    assert!(refused("username\n").contains("must be there"));
-    assert!(refused("username,username,password_hash\n").contains("twice"));
-    assert!(refused("").contains("must be there"));
+    assert!(refusal_of("username,password\n").contains("no column \"password\""));
+    assert!(refusal_of("username,email,password_hash\n").contains("no column \"email\""));
+    assert!(refusal_of("username\n").contains("must be there"));
+    assert!(refusal_of("username,username,password_hash\n").contains("twice"));
+    assert!(refusal_of("").contains("must be there"));
 }
 
 #[test]

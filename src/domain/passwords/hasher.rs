@@ -294,39 +294,40 @@ mod tests {
     const RULES: PasswordRules =
         PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
 
-    fn typed(text: &str) -> Password {
+    fn password(text: &str) -> Password {
         Password::new(text.to_owned())
     }
 
     #[tokio::test]
     async fn a_password_is_known_again_and_another_is_not() {
         let hasher = Hasher::start(CHEAP, 1);
-        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
+        let new = RULES.check(&password("correct horse battery"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        let verify = async |text: &str| hasher.verify(password(text), Some(&hash)).await.unwrap();
         assert!(matches!(verify("correct horse battery").await, Verification::Right));
         assert!(matches!(verify("correct horse batterx").await, Verification::Wrong));
         assert!(matches!(verify("").await, Verification::Wrong));
-        let unknown = hasher.verify(typed("correct horse battery"), None).await.unwrap();
+        let unknown = hasher.verify(password("correct horse battery"), None).await.unwrap();
         assert!(matches!(unknown, Verification::Wrong));
     }
 
     #[tokio::test]
     async fn the_right_password_comes_back_when_its_hash_is_not_as_new_ones_are() {
-        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
+        let new = RULES.check(&password("correct horse battery"), None).unwrap();
         let hash = Hasher::start(CHEAP, 1).hash(new).await.unwrap().hash;
         for cost in [Argon2Params { passes: 2, ..CHEAP }, Argon2Params { memory_kib: 32, ..CHEAP }]
         {
             let hasher = Hasher::start(cost, 1);
-            let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            let verify =
+                async |text: &str| hasher.verify(password(text), Some(&hash)).await.unwrap();
             assert!(matches!(verify("correct horse batterx").await, Verification::Wrong));
             let Verification::Outdated(again) = verify("correct horse battery").await else {
                 panic!("it is not said to be outdated")
             };
             let hash = hasher.hash(again).await.unwrap().hash;
             let verification =
-                hasher.verify(typed("correct horse battery"), Some(&hash)).await.unwrap();
+                hasher.verify(password("correct horse battery"), Some(&hash)).await.unwrap();
             assert!(matches!(verification, Verification::Right));
         }
     }
@@ -335,10 +336,10 @@ mod tests {
     async fn a_hash_is_of_no_use_without_its_pepper_and_is_renewed_with_a_newer_one() {
         let folder = tempfile::tempdir().unwrap();
         let peppers = || Peppers::read(folder.path()).unwrap();
-        let new = || RULES.check(&typed("correct horse battery"), None).unwrap();
+        let new = || RULES.check(&password("correct horse battery"), None).unwrap();
         let hasher = Hasher::start(CHEAP, 1);
         let verify = async |hash: &HashRow, text: &str| {
-            hasher.verify(typed(text), Some(&hash.hash)).await.unwrap()
+            hasher.verify(password(text), Some(&hash.hash)).await.unwrap()
         };
         let plain = hasher.hash(new()).await.unwrap();
         assert_eq!(plain.pepper, None);
@@ -375,15 +376,15 @@ mod tests {
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
         let hasher = Hasher::start(CHEAP, 1);
-        let new = RULES.check(&typed("Åströmåströmåström"), None).unwrap();
+        let new = RULES.check(&password("Åströmåströmåström"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
         let decomposed = "A\u{30a}stro\u{308}ma\u{30a}stro\u{308}ma\u{30a}stro\u{308}m";
-        let verification = hasher.verify(typed(decomposed), Some(&hash)).await.unwrap();
+        let verification = hasher.verify(password(decomposed), Some(&hash)).await.unwrap();
         assert!(matches!(verification, Verification::Right));
 
-        let new = RULES.check(&typed("wide\u{3000}spaces\u{a0}here"), None).unwrap();
+        let new = RULES.check(&password("wide\u{3000}spaces\u{a0}here"), None).unwrap();
         let hash = hasher.hash(new).await.unwrap().hash;
-        let verification = hasher.verify(typed("wide spaces here"), Some(&hash)).await.unwrap();
+        let verification = hasher.verify(password("wide spaces here"), Some(&hash)).await.unwrap();
         assert!(matches!(verification, Verification::Right));
     }
 
@@ -403,7 +404,7 @@ mod tests {
             String::new(),
         ] {
             let verification =
-                hasher.verify(typed("x"), Some(&stored.clone().into())).await.unwrap();
+                hasher.verify(password("x"), Some(&stored.clone().into())).await.unwrap();
             assert!(matches!(verification, Verification::Unusable(_)), "{stored}");
         }
     }
@@ -416,14 +417,14 @@ mod tests {
         let hash = ImportedHash::add_marker(
             "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
         );
-        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        let verify = async |text: &str| hasher.verify(password(text), Some(&hash)).await.unwrap();
         assert!(matches!(verify("caf\u{e9} au lait at noon").await, Verification::Wrong));
         let Verification::Outdated(new) = verify("cafe\u{301} au lait at noon").await else {
             panic!("it is not known")
         };
         let hash = hasher.hash(new).await.unwrap().hash;
         for text in ["caf\u{e9} au lait at noon", "cafe\u{301} au lait at noon"] {
-            let verification = hasher.verify(typed(text), Some(&hash)).await.unwrap();
+            let verification = hasher.verify(password(text), Some(&hash)).await.unwrap();
             assert!(matches!(verification, Verification::Right));
         }
     }
@@ -434,7 +435,7 @@ mod tests {
         // Of eighty bytes, of which bcrypt reads 72.
         let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
         let hash = ImportedHash::add_marker(hash);
-        let verify = async |text: &str| hasher.verify(typed(text), Some(&hash)).await.unwrap();
+        let verify = async |text: &str| hasher.verify(password(text), Some(&hash)).await.unwrap();
         assert!(matches!(verify(&"ö".repeat(36)).await, Verification::Outdated(_)));
         assert!(matches!(verify(&("ö".repeat(36) + "x")).await, Verification::Right));
     }
@@ -443,7 +444,7 @@ mod tests {
     async fn the_formats_of_others_count_only_where_they_were_imported() {
         let hasher = Hasher::start(CHEAP, 1);
         let bcrypt = "$2b$04$lTgx8WiQgMykhI5xmgqi6uFYjB94UzEArIN4EMQ4IDKILJ8VhRXTi".to_owned();
-        let password = || typed("Pässwörter sind 15+ lang");
+        let password = || password("Pässwörter sind 15+ lang");
         let imported = ImportedHash::add_marker(&bcrypt);
         let verification = hasher.verify(password(), Some(&imported)).await.unwrap();
         assert!(matches!(verification, Verification::Outdated(_)));
@@ -458,7 +459,7 @@ mod tests {
         let hasher = Hasher::start(CHEAP, 1);
         hasher.set_min_verify_time(Duration::from_millis(50));
         let start = Instant::now();
-        hasher.verify(typed("x"), None).await.unwrap();
+        hasher.verify(password("x"), None).await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(50));
         hasher.set_min_verify_time(Duration::ZERO);
         let time = hasher.time(None).await.unwrap();
@@ -479,7 +480,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
         let hasher = Hasher::start(Argon2Params::DEFAULT, 1);
-        let verdicts = (0..MAX_SLOTS * 2).map(|_| hasher.verify(typed("x"), None));
+        let verdicts = (0..MAX_SLOTS * 2).map(|_| hasher.verify(password("x"), None));
         let verdicts = futures_util::future::join_all(verdicts).await;
         let busy = verdicts.iter().filter(|v| matches!(v, Err(QueueFull))).count();
         assert!(busy >= MAX_SLOTS - 1, "{busy} were told to come back");
@@ -489,8 +490,8 @@ mod tests {
     #[tokio::test]
     async fn what_can_wait_is_not_hashed_while_somebody_waits() {
         let hasher = Hasher::start(Argon2Params::DEFAULT, 1);
-        let new = || RULES.check(&typed("correct horse battery"), None).unwrap();
-        let waiting = (0..8).map(|_| hasher.verify(typed("x"), None));
+        let new = || RULES.check(&password("correct horse battery"), None).unwrap();
+        let waiting = (0..8).map(|_| hasher.verify(password("x"), None));
         let idle = async {
             assert!(hasher.waiting() > 0, "the others were asked first");
             hasher.hash_if_idle(new()).await.map(drop)
@@ -504,7 +505,7 @@ mod tests {
     #[tokio::test]
     async fn a_hash_stands_beside_what_it_costs() {
         let hasher = Hasher::start(CHEAP, 1);
-        let new = RULES.check(&typed("correct horse battery"), None).unwrap();
+        let new = RULES.check(&password("correct horse battery"), None).unwrap();
         assert_eq!(hasher.hash(new).await.unwrap().cost, hasher.cost());
         assert_eq!(hasher.cost(), 38, "microseconds, or so");
         assert_eq!(Argon2Params::DEFAULT.micros(), 23_347);

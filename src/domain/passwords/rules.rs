@@ -151,13 +151,13 @@ mod tests {
     const RULES: PasswordRules =
         PasswordRules { min_length: DEFAULT_MIN_PASSWORD_LENGTH, names: Vec::new() };
 
-    fn typed(text: &str) -> Password {
+    fn password(text: &str) -> Password {
         Password::new(text.to_owned())
     }
 
     #[test]
     fn length_is_counted_in_characters() {
-        let check = |text: &str| RULES.check(&typed(text), None).map(drop);
+        let check = |text: &str| RULES.check(&password(text), None).map(drop);
         assert_eq!(check(&"ж".repeat(14)), Err(InvalidPassword::TooShort(15)));
         assert_eq!(check("жили-были дед и"), Ok(()));
         assert_eq!(check(&"🦀 crabs ".repeat(32)), Ok(()));

@@ -61,7 +61,7 @@ impl FromFields for CredentialsView {
 
 impl CredentialsView {
     /// Checks the documented lengths. The error is a 400.
-    pub fn parsed(self) -> Result<Credentials, ApiError> {
+    pub fn parse(self) -> Result<Credentials, ApiError> {
         match Credentials::parse(&self.username, self.password.0) {
             Ok(credentials) => Ok(credentials),
             Err(bad) => Err(Problem::of(Code::InvalidRequest).with_errors(errors(bad)).into()),
@@ -189,7 +189,7 @@ impl LoginApi {
         body: Body<CredentialsView>,
     ) -> Result<WithExtraCookie<LoginAnswer>, ApiError> {
         let login_context = self.0.login_context(request, body.0.remember);
-        let credentials = body.0.parsed()?;
+        let credentials = body.0.parse()?;
         let refused = match self.0.domain.log_in(credentials, login_context).await {
             Ok(issued) => {
                 self.0.revoke_presented_sessions(request).await?;

@@ -77,7 +77,7 @@ impl FromFields for NewAccountView {
 }
 
 impl NewAccountView {
-    pub fn parsed(self) -> RegistrationRequest {
+    pub fn parse(self) -> RegistrationRequest {
         // Phone keyboards append a space. The documented limit applies to the text before it is
         // trimmed.
         let username = if self.username.chars().count() > *USERNAME_CHARS.end() {
@@ -152,7 +152,7 @@ impl RegistrationApi {
     ) -> Result<WithExtraCookie<RegisterAnswer>, ApiError> {
         let problem = |code| Json(Problem::of(code));
         let login_context = self.0.login_context(request, body.0.remember);
-        let application = body.0.parsed();
+        let application = body.0.parse();
         let refused = match self.0.domain.register(application, login_context).await {
             Ok((account, issued)) => {
                 self.0.revoke_presented_sessions(request).await?;

@@ -75,8 +75,8 @@ pub fn add(state: &Arc<AppState>, title: &str, json: &str, table: &mut RouteTabl
     let (logo_kind, logo) = state.site.logo();
     let document = [
         ("/openapi.json", File::plain("application/json", json)),
-        ("/openapi.yaml", File::made("application/yaml", None, as_yaml)),
-        ("/openapi-3.1.json", File::made("application/json", None, as_version_3_1)),
+        ("/openapi.yaml", File::new("application/yaml", None, as_yaml)),
+        ("/openapi-3.1.json", File::new("application/json", None, as_version_3_1)),
         ("/favicon.ico", File::plain("image/png", ICON)),
         ("/assets/page.css", File::plain(STYLE, state.site.style().into_bytes())),
         ("/assets/page.js", File::plain(SCRIPT, pages::SCRIPT.as_bytes())),
@@ -87,9 +87,9 @@ pub fn add(state: &Arc<AppState>, title: &str, json: &str, table: &mut RouteTabl
         ("/docs/page.css", File::plain(STYLE, include_bytes!("page.css").as_slice())),
         (
             "/docs/swagger-ui-bundle.js",
-            File::packed(SCRIPT, include_bytes!("swagger-ui-bundle.js.gz")),
+            File::from_gzip(SCRIPT, include_bytes!("swagger-ui-bundle.js.gz")),
         ),
-        ("/docs/swagger-ui.css", File::packed(STYLE, include_bytes!("swagger-ui.css.gz"))),
+        ("/docs/swagger-ui.css", File::from_gzip(STYLE, include_bytes!("swagger-ui.css.gz"))),
     ];
     let scripts = SCRIPTS.map(|(path, script)| (path, File::plain(SCRIPT, script.as_bytes())));
     let files = files.into_iter().chain(scripts);

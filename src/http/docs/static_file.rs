@@ -26,11 +26,11 @@ pub struct File {
 impl File {
     pub fn plain(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self::made(kind, None, move || bytes)
+        Self::new(kind, None, move || bytes)
     }
 
-    pub fn packed(kind: &'static str, gzip: &'static [u8]) -> Self {
-        Self::made(kind, Some(gzip), move || {
+    pub fn from_gzip(kind: &'static str, gzip: &'static [u8]) -> Self {
+        Self::new(kind, Some(gzip), move || {
             let mut bytes = Vec::new();
             GzDecoder::new(gzip)
                 .read_to_end(&mut bytes)
@@ -39,7 +39,7 @@ impl File {
         })
     }
 
-    pub fn made(
+    pub fn new(
         kind: &'static str,
         packed: Option<&'static [u8]>,
         plain: impl FnOnce() -> Bytes + Send + 'static,

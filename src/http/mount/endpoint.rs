@@ -35,14 +35,14 @@ impl DynEndpoint for EmbeddedEndpoint {
             request.set_body(Body::from(body.boxed()));
         }
         let answer = DynEndpoint::call(&*self.endpoint, request);
-        Box::pin(answer.map_err(|error| self.named(error)))
+        Box::pin(answer.map_err(|error| self.improve_error(error)))
     }
 }
 
 impl EmbeddedEndpoint {
     /// Improves an error: one about a path parameter gets the parameter's name, and one about the
     /// media type of the body gets the supported types.
-    fn named(&self, error: Error) -> Error {
+    fn improve_error(&self, error: Error) -> Error {
         if let (true, Some(accept)) = (error.is::<ContentTypeError>(), &self.accept) {
             let refusal = ApiError::from(Problem::of_no_documented_media_type());
             let refusal = refusal.with_header(header::ACCEPT, accept.clone());

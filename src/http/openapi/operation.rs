@@ -37,7 +37,7 @@ pub struct Traits {
 impl Traits {
     /// Derives the properties from what poem-openapi printed.
     pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
-        let Guarded { is_guarded, is_optional } = guarded(operation);
+        let Guarded { is_guarded, is_optional } = take_guards(operation);
         let id = operation["operationId"].as_str().unwrap_or_default();
         let reads_store = match owner {
             Owner::Cloakroom => id != "getLiveness" && id != "getJwks",
@@ -63,7 +63,7 @@ struct Guarded {
 }
 
 /// Reads the guards of an operation, and removes duplicates.
-fn guarded(operation: &mut Value) -> Guarded {
+fn take_guards(operation: &mut Value) -> Guarded {
     let needed = operation.get_mut("security").and_then(Value::as_array_mut);
     let Some(needed) = needed else { return Guarded { is_guarded: false, is_optional: false } };
     let mut once: Vec<Value> = Vec::new();

@@ -11,7 +11,11 @@ use crate::http::state::AppState;
 
 /// The document of a running service, with the name of its cookie, its minimum password length, and
 /// one of its audiences as the example.
-pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usize) -> String {
+pub fn build_served<T: OpenApi>(
+    state: &AppState,
+    about: DocumentInfo,
+    body_limit: usize,
+) -> String {
     let rules = &state.domain.rules;
     let min_length = rules.passwords.min_length;
     let padlock = about.scheme.clone();
@@ -22,7 +26,7 @@ pub fn served<T: OpenApi>(state: &AppState, about: DocumentInfo, body_limit: usi
         let schema = schema.expect("it is one of the document's"); // indexing would create it
         schema["properties"][field]["minLength"] = min_length.into();
         let example = schema["example"][field].as_str().unwrap_or_default();
-        schema["example"][field] = lengthened(example, min_length).into();
+        schema["example"][field] = lengthen(example, min_length).into();
     }
     if let Some(audience) = rules.audiences.first() {
         let audience = audience.as_str();
@@ -56,7 +60,7 @@ fn rename_scheme(document: &mut Value, name: &str) {
 }
 
 /// Lengthens the password of an example to the minimum length.
-fn lengthened(example: &str, min_length: usize) -> String {
+fn lengthen(example: &str, min_length: usize) -> String {
     let mut words = example.to_owned();
     while words.chars().count() < min_length {
         words.push_str(" and back again");

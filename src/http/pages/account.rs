@@ -7,11 +7,11 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::header;
 use poem::{Response, Result};
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::endpoints::{form, page};
 use super::form_errors::FormErrors;
-use super::moment::Moment;
 use super::notice::Notice;
+use super::page_time::PageTime;
 use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
@@ -24,15 +24,15 @@ use crate::http::request::query::query;
 use crate::http::state::AppState;
 
 /// The maximum number of sessions of an account.
-const MOST_SHOWN: usize = 100;
+const MAX_LISTED: usize = 100;
 #[derive(Template)]
 #[template(path = "pages/account.html")]
 struct AccountPage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
     username: &'a str,
     /// The first letter of the user name, instead of a picture.
     initial: String,
-    created: Moment,
+    created: PageTime,
     sessions: SessionList,
     /// A message about what was just done.
     done: Option<&'static str>,
@@ -73,14 +73,14 @@ async fn show_account(
     what: Shown<'_>,
 ) -> Result<Response> {
     let account = &who.account;
-    let listed = state.domain.sessions.list_sessions(&account.id, None, MOST_SHOWN).await;
+    let listed = state.domain.sessions.list_sessions(&account.id, None, MAX_LISTED).await;
     let sessions = listed.map_err(ApiError::from)?.sessions;
     let username = account.username.as_str();
     let page = AccountPage {
         site: &state.site,
         username,
         initial: username.chars().take(1).collect::<String>().to_uppercase(),
-        created: Moment::day(account.created_at),
+        created: PageTime::day(account.created_at),
         sessions: SessionList::new(&who.session, sessions, what.page, state.domain.clock.now()),
         done: what.done,
         problem: what.problem.map(|problem| problem.detail.as_str()),

@@ -4,7 +4,7 @@ use super::color::Color;
 
 /// The name, the color and the logo of the service.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct Branding {
     pub name: String,
     /// The color of buttons and links.
     pub color: Color,
@@ -28,7 +28,7 @@ const STYLE: &str = include_str!("page.css");
 const LIGHT: [Color; 2] = [Color([0xf4, 0xf4, 0xf0]), Color([0xff, 0xff, 0xff])];
 const DARK: [Color; 2] = [Color([0x12, 0x15, 0x18]), Color([0x1d, 0x21, 0x25])];
 
-impl Site {
+impl Branding {
     /// The media type and the bytes of the logo.
     pub fn logo(&self) -> (&'static str, Vec<u8>) {
         if let Some(logo) = &self.logo {
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_logo_takes_the_colour_of_the_place() {
         assert!(LOGO.contains("#0b5f5a") && LOGO.contains("#ffffff"));
-        let site = Site { name: "Wiki".to_owned(), color: Color([0xff, 0xdd, 0]), logo: None };
+        let site = Branding { name: "Wiki".to_owned(), color: Color([0xff, 0xdd, 0]), logo: None };
         let (kind, svg) = site.logo();
         let svg = String::from_utf8(svg).unwrap();
         assert_eq!(kind, "image/svg+xml");

@@ -7,7 +7,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::header;
 use poem::{Response, Result};
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::endpoints::{form, page};
 use super::form_errors::{FormErrors, FormResponder};
 use super::notice::Notice;
@@ -25,7 +25,7 @@ const SECONDS_A_DAY: u64 = 86_400;
 #[derive(Template)]
 #[template(path = "pages/close.html")]
 struct ClosePage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
     username: &'a str,
     /// The number of days for which the user name stays reserved.
     username_hold: u64,

@@ -29,7 +29,7 @@ pub fn form<Fut>(
 where
     Fut: Future<Output = Result<Response>> + Send + 'static,
 {
-    let take = shared(state, take);
+    let take = shared_form(state, take);
     let taken = endpoint::make(move |request: Request| {
         let take = Arc::clone(&take);
         async move { take.call(request).await }
@@ -38,7 +38,7 @@ where
 }
 
 /// The same as [`form`], for a fork.
-pub fn shared<Fut>(
+pub fn shared_form<Fut>(
     state: &Arc<AppState>,
     take: impl Fn(Arc<AppState>, Request, RequestBody) -> Fut + Send + Sync + 'static,
 ) -> Shared

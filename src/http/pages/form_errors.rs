@@ -102,7 +102,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
             LogInError::WrongCredentials => self.of(Code::InvalidCredentials),
             LogInError::TooManyAttempts { wait } => self.later(wait),
             LogInError::Overloaded => self.of(Code::Overloaded),
-            LogInError::Internal(fault) => self.broken(fault),
+            LogInError::Internal(fault) => self.internal_error(fault),
         }
     }
 
@@ -115,7 +115,7 @@ impl<F: Fn(&Problem) -> Response> FormResponder<F> {
     }
 
     /// The response to an internal error.
-    pub fn broken(&self, fault: InternalError) -> Response {
+    pub fn internal_error(&self, fault: InternalError) -> Response {
         let failure = ApiError::from(fault);
         let mut response = self.with(&failure.problem);
         failure.attach_cause(&mut response);

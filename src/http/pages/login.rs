@@ -6,8 +6,8 @@ use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::StatusCode;
 
-use super::branding::Site;
-use super::endpoints::{Shared, page, shared};
+use super::branding::Branding;
+use super::endpoints::{Shared, page, shared_form};
 use super::form_errors::FormResponder;
 use super::redirect_targets::RedirectTargets;
 use super::render::{render, see_other};
@@ -22,7 +22,7 @@ use crate::http::state::AppState;
 #[derive(Template)]
 #[template(path = "pages/go_on.html")]
 struct GoOnPage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
     username: &'a str,
     next: &'a str,
     app: &'a str,
@@ -64,7 +64,7 @@ pub fn login_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
 
 /// `POST /login` from a browser.
 pub fn login_posted(state: &Arc<AppState>) -> Shared {
-    shared(state, |state, request, mut body| async move {
+    shared_form(state, |state, request, mut body| async move {
         refuse_conflicting_cookies(&state, &request)?;
         let (posted, fields) =
             read_submitted::<CredentialsView>(&state.apps, &request, &mut body).await;
@@ -76,7 +76,7 @@ pub fn login_posted(state: &Arc<AppState>) -> Shared {
         if !posted.has_working_cookies(&state, &request) {
             return Ok(again.with(&cookies_blocked()));
         }
-        let credentials = match fields.and_then(CredentialsView::parsed) {
+        let credentials = match fields.and_then(CredentialsView::parse) {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(again.with(&failure.problem)),
         };

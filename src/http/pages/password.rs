@@ -6,7 +6,7 @@ use askama::Template;
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::endpoints::{form, page};
 use super::form_errors::{FormErrors, FormResponder};
 use super::notice::Notice;
@@ -23,7 +23,7 @@ use crate::http::state::AppState;
 #[derive(Template)]
 #[template(path = "pages/password.html")]
 struct PasswordPage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
     username: &'a str,
     errors: FormErrors<'a>,
     min_length: usize,

@@ -7,7 +7,7 @@ use poem::FromRequest;
 use poem::endpoint::BoxEndpoint;
 use poem::http::StatusCode;
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::endpoints::page;
 use super::next_step::NextStep;
 use super::render::render;
@@ -17,7 +17,7 @@ use crate::http::state::AppState;
 #[derive(Template)]
 #[template(path = "pages/problem.html")]
 pub struct ProblemPage<'a> {
-    pub site: &'a Site,
+    pub site: &'a Branding,
     pub title: &'a str,
     pub detail: Vec<Part<'a>>,
     pub status: u16,
@@ -28,7 +28,7 @@ pub struct ProblemPage<'a> {
 
 impl<'a> ProblemPage<'a> {
     /// A page for a problem.
-    pub fn of(site: &'a Site, problem: &'a Problem) -> Self {
+    pub fn of(site: &'a Branding, problem: &'a Problem) -> Self {
         let Problem { title, detail, status, .. } = problem;
         Self { site, title, detail: parts(detail), status: *status, name: None, next_step: None }
     }

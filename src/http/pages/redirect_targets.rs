@@ -6,7 +6,7 @@ use poem::http::Method;
 use url::{Url, form_urlencoded};
 
 /// The maximum length of a target.
-const LONGEST: usize = 2048;
+const MAX_ADDRESS_LENGTH: usize = 2048;
 
 /// This service, and the apps that it protects.
 #[derive(Debug, Clone)]
@@ -27,11 +27,11 @@ impl RedirectTargets {
     pub fn next(&self, next: &str) -> Option<String> {
         // Browsers differ in how they parse other characters.
         let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if !is_plain || next.len() > LONGEST {
+        if !is_plain || next.len() > MAX_ADDRESS_LENGTH {
             return None;
         }
         let there = if next.starts_with('/') { self.path(next) } else { self.address(next) };
-        there.filter(|there| there.len() <= LONGEST) // a normalized URL may be longer
+        there.filter(|there| there.len() <= MAX_ADDRESS_LENGTH) // a normalized URL may be longer
     }
 
     /// A path of this service.
@@ -177,7 +177,7 @@ mod tests {
             let kept = path(next).unwrap();
             assert_eq!(path(&kept), Some(kept));
         }
-        let spelled_longer = format!("/{}", "`".repeat(LONGEST - 1));
+        let spelled_longer = format!("/{}", "`".repeat(MAX_ADDRESS_LENGTH - 1));
         assert_eq!(path(&spelled_longer), None);
     }
 

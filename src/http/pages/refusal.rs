@@ -6,7 +6,7 @@ use askama::Template;
 use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Request, Response};
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::content_negotiation;
 use super::next_step::NextStep;
 use super::problem_page::{ProblemPage, parts};
@@ -30,7 +30,7 @@ pub struct BrowserRequest {
 #[derive(Template)]
 #[template(path = "pages/sign_out.html")]
 struct SignOutPage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
 }
 
 /// The title and text of a page. The `detail` of some problems is for programs, and names things

@@ -6,14 +6,13 @@ use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use poem::http::StatusCode;
 
-use super::endpoints::{Shared, page, shared};
+use super::endpoints::{Shared, page, shared_form};
 use super::form_errors::FormResponder;
 use super::next_step::NextStep;
 use super::problem_page::ProblemPage;
 use super::render::render;
 use super::sign_in::{
-    SignInPage, cookies_blocked, read_submitted, shortened, show_again,
-    signed_in as leave_signed_in,
+    SignInPage, cookies_blocked, read_submitted, shorten, show_again, signed_in as leave_signed_in,
 };
 use super::visitor::{Visitor, refuse_conflicting_cookies};
 use crate::domain::accounts::Registration;
@@ -33,7 +32,7 @@ pub fn register_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
         }
         let next = query(&request, "next").and_then(|next| state.apps.next(&next));
         let next = next.as_deref();
-        let invite = query(&request, "invite").map(|invite| shortened(&invite));
+        let invite = query(&request, "invite").map(|invite| shorten(&invite));
         let empty = SignInPage::empty(&state, true, next);
         let invite = empty.invite.map(|none| invite.as_deref().unwrap_or(none));
         let signed_in = visitor.username();
@@ -44,7 +43,7 @@ pub fn register_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
 
 /// `POST /register` from a browser.
 pub fn register_posted(state: &Arc<AppState>) -> Shared {
-    shared(state, |state, request, mut body| async move {
+    shared_form(state, |state, request, mut body| async move {
         refuse_conflicting_cookies(&state, &request)?;
         let (posted, fields) =
             read_submitted::<NewAccountView>(&state.apps, &request, &mut body).await;
@@ -60,7 +59,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             return Ok(again.with(&cookies_blocked()));
         }
         let application = match fields {
-            Ok(view) => view.parsed(),
+            Ok(view) => view.parse(),
             Err(failure) => return Ok(again.with(&failure.problem)),
         };
         match state.domain.register(application, login_context).await {
@@ -74,7 +73,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             }
             Err(RegisterError::TooManyAttempts { wait }) => Ok(again.later(wait)),
             Err(RegisterError::Overloaded) => Ok(again.of(Code::Overloaded)),
-            Err(RegisterError::Internal(fault)) => Ok(again.broken(fault)),
+            Err(RegisterError::Internal(fault)) => Ok(again.internal_error(fault)),
         }
     })
 }

@@ -1,7 +1,7 @@
 //! The list of sessions on the account page: the current session, and one page of the others, most
 //! recently used first.
 
-use super::moment::Moment;
+use super::page_time::PageTime;
 use crate::core::clock::Timestamp;
 use crate::domain::sessions::Session;
 
@@ -26,8 +26,8 @@ pub struct SessionLine {
     pub id: String,
     pub browser: String,
     pub address: Option<String>,
-    pub signed_in: Moment,
-    pub last_used: Moment,
+    pub signed_in: PageTime,
+    pub last_used: PageTime,
 }
 
 impl SessionList {
@@ -57,8 +57,8 @@ impl SessionLine {
             id: session.id.as_str().to_owned(),
             browser: browser.unwrap_or_else(|| "Unknown browser".to_owned()),
             address: session.client.address.clone(),
-            signed_in: Moment::ago(session.created_at, now),
-            last_used: Moment::ago(session.last_seen_at, now),
+            signed_in: PageTime::ago(session.created_at, now),
+            last_used: PageTime::ago(session.last_seen_at, now),
         }
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{Request, RequestBody, Response, Result};
 
-use super::branding::Site;
+use super::branding::Branding;
 use super::form_errors::FormErrors;
 use super::redirect_targets::RedirectTargets;
 use super::render::{render, see_other};
@@ -20,7 +20,7 @@ use crate::http::state::AppState;
 #[derive(Template)]
 #[template(path = "pages/sign_in.html")]
 pub struct SignInPage<'a> {
-    pub site: &'a Site,
+    pub site: &'a Branding,
     pub is_registration: bool,
     /// Who may register, so that the page does not offer a closed registration.
     pub registration: Registration,
@@ -74,7 +74,7 @@ impl<'a> SignInPage<'a> {
 #[derive(Template)]
 #[template(path = "pages/lead_on.html")]
 struct LeadOnPage<'a> {
-    site: &'a Site,
+    site: &'a Branding,
     next: &'a str,
     app: &'a str,
 }
@@ -165,14 +165,14 @@ pub async fn read_submitted<T: FromFields>(
     };
     posted.checks_cookies = fields.form_only("cookie_check").is_some();
     posted.next = fields.form_only("next").and_then(|next| apps.next(&next));
-    posted.username = shortened(fields.peek("username").unwrap_or_default());
-    posted.invite = shortened(fields.peek("invite").unwrap_or_default());
+    posted.username = shorten(fields.peek("username").unwrap_or_default());
+    posted.invite = shorten(fields.peek("invite").unwrap_or_default());
     posted.remember = fields.peek("remember").is_some();
     let view = T::from_fields(&mut fields);
     (posted, fields.finish().map(|()| view))
 }
 
 /// Cuts a text to the length that a page shows again.
-pub fn shortened(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     text.chars().take(256).collect()
 }

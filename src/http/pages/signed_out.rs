@@ -6,8 +6,8 @@ use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{StatusCode, header};
 
-use super::branding::Site;
-use super::endpoints::{Shared, page, shared};
+use super::branding::Branding;
+use super::endpoints::{Shared, page, shared_form};
 use super::notice::Notice;
 use super::render::{render, see_other};
 use super::visitor::Visitor;
@@ -20,14 +20,14 @@ use crate::http::state::AppState;
 #[derive(Template)]
 #[template(path = "pages/signed_out.html")]
 pub struct SignedOutPage<'a> {
-    pub site: &'a Site,
+    pub site: &'a Branding,
     /// What was just done. `None` if the user followed a link to this page.
     pub done: Option<Done>,
 }
 
 impl<'a> SignedOutPage<'a> {
     /// A page that says that there is no session.
-    pub fn not_signed_in(site: &'a Site) -> Self {
+    pub fn not_signed_in(site: &'a Branding) -> Self {
         Self { site, done: None }
     }
 }
@@ -68,7 +68,7 @@ pub fn signed_out_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
 
 /// `POST /logout` from a browser.
 pub fn logout_posted(state: &Arc<AppState>) -> Shared {
-    shared(state, |state, request, mut body| async move {
+    shared_form(state, |state, request, mut body| async move {
         let options = read_optional::<LogoutOptions>(&request, &mut body).await?;
         let forgotten = state.log_out(&request, options.unwrap_or_default()).await;
         let forgotten = forgotten.map_err(ApiError::from)?;

@@ -66,7 +66,7 @@ impl Visitor {
 /// Refuses a form from a browser that already sends two different session cookies: with a third,
 /// the next page could not tell which one counts.
 pub fn refuse_conflicting_cookies(state: &AppState, request: &Request) -> Result<(), ApiError> {
-    match state.presented(request) {
+    match state.find_cookie(request) {
         CookieLookup::Conflicting => Err(conflicting_cookies(state)),
         CookieLookup::Missing | CookieLookup::Found(_) => Ok(()),
     }

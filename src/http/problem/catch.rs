@@ -67,7 +67,7 @@ fn catch(error: Error) -> Response {
 fn body_not_read(error: &ReadBodyError) -> Problem {
     let too_large = match error {
         ReadBodyError::PayloadTooLarge => return Problem::of(Code::PayloadTooLarge),
-        ReadBodyError::Io(error) => TooLarge::met(error),
+        ReadBodyError::Io(error) => TooLarge::from_io_error(error),
         _ => None,
     };
     match too_large {

@@ -15,7 +15,7 @@ pub enum CookieLookup<'a> {
 }
 
 /// Finds a cookie in the raw header. Names are case-sensitive, and values are not decoded.
-pub fn presented<'a>(name: &str, headers: &'a HeaderMap) -> CookieLookup<'a> {
+pub fn find<'a>(name: &str, headers: &'a HeaderMap) -> CookieLookup<'a> {
     let mut found = CookieLookup::Missing;
     for field in headers.get_all(header::COOKIE) {
         // A field that is not ASCII cannot contain our token, but it may contain other cookies.
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn one_value_counts_however_often_it_is_sent() {
-        let read = |fields: &[&[u8]]| match presented("session", &headers(fields)) {
+        let read = |fields: &[&[u8]]| match find("session", &headers(fields)) {
             CookieLookup::Missing => "nothing".to_owned(),
             CookieLookup::Found(token) => format!("token {token}"),
             CookieLookup::Conflicting => "contradiction".to_owned(),
@@ -100,7 +100,7 @@ mod tests {
         #[test]
         fn no_header_makes_the_reader_panic(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-            let _ = presented("session", &headers(&fields));
+            let _ = find("session", &headers(&fields));
         }
 
         #[test]
@@ -109,7 +109,7 @@ mod tests {
         ) {
             let field = format!("{before}session={token}{after}");
             let headers = headers(&[field.as_bytes()]);
-            prop_assert_eq!(presented("session", &headers), CookieLookup::Found(token.as_str()));
+            prop_assert_eq!(find("session", &headers), CookieLookup::Found(token.as_str()));
         }
     }
 }

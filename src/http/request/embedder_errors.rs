@@ -53,7 +53,7 @@ fn unknown_field(reason: &str) -> Option<FieldError> {
 mod tests {
     use super::*;
 
-    fn said(reason: &str) -> (String, Vec<(String, String)>) {
+    fn describe(reason: &str) -> (String, Vec<(String, String)>) {
         let problem = parse_failed(reason);
         let errors = problem.errors.unwrap_or_default();
         (problem.detail, errors.into_iter().map(|one| (one.field, one.code.0)).collect())
@@ -61,9 +61,9 @@ mod tests {
 
     #[test]
     fn a_client_learns_the_place_or_the_field_and_no_type() {
-        let (detail, _) = said("expected value at line 1 column 9");
+        let (detail, _) = describe("expected value at line 1 column 9");
         assert_eq!(detail, "The body is not valid JSON in UTF-8: line 1, column 9.");
-        let (detail, _) = said("EOF while parsing an object at line 1 column 1");
+        let (detail, _) = describe("EOF while parsing an object at line 1 column 1");
         assert_eq!(detail, "The JSON ends too early.");
         for (reason, field, code) in [
             (
@@ -74,11 +74,11 @@ mod tests {
             ),
             ("failed to parse \"NewNote\": unknown field `x`.", "x", "unknown"),
         ] {
-            let (detail, errors) = said(reason);
+            let (detail, errors) = describe(reason);
             assert_eq!(errors, [(field.to_owned(), code.to_owned())]);
             assert!(!detail.contains("NewNote"), "{detail}");
         }
-        let (detail, errors) = said("Expected input type \"string_x\", found null.");
+        let (detail, errors) = describe("Expected input type \"string_x\", found null.");
         assert!(errors.is_empty() && !detail.contains("string_x"), "{detail}");
     }
 }

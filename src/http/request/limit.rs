@@ -63,9 +63,9 @@ pub struct TooLarge(pub usize);
 
 impl TooLarge {
     /// The limit, if it is the reason why reading the body failed.
-    pub fn met(error: &io::Error) -> Option<Self> {
+    pub fn from_io_error(error: &io::Error) -> Option<Self> {
         let cause = error.get_ref()?;
-        let within = || cause.downcast_ref::<io::Error>().and_then(Self::met);
+        let within = || cause.downcast_ref::<io::Error>().and_then(Self::from_io_error);
         cause.downcast_ref().copied().or_else(within)
     }
 }

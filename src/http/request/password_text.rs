@@ -10,9 +10,9 @@ use crate::core::secret::Password;
 
 /// A password in a body. Its length limits are documented, and its memory is overwritten when it is
 /// dropped.
-pub struct PasswordText<const FEWEST: usize, const MOST: usize>(pub Password);
+pub struct PasswordText<const MIN: usize, const MAX: usize>(pub Password);
 
-impl<const FEWEST: usize, const MOST: usize> Type for PasswordText<FEWEST, MOST> {
+impl<const MIN: usize, const MAX: usize> Type for PasswordText<MIN, MAX> {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -23,8 +23,8 @@ impl<const FEWEST: usize, const MOST: usize> Type for PasswordText<FEWEST, MOST>
 
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            min_length: Some(FEWEST),
-            max_length: Some(MOST),
+            min_length: Some(MIN),
+            max_length: Some(MAX),
             ..MetaSchema::new_with_format("string", "password")
         }))
     }
@@ -39,14 +39,14 @@ impl<const FEWEST: usize, const MOST: usize> Type for PasswordText<FEWEST, MOST>
 }
 
 /// Only for the examples of the document. No operation returns a password.
-impl<const FEWEST: usize, const MOST: usize> ToJSON for PasswordText<FEWEST, MOST> {
+impl<const MIN: usize, const MAX: usize> ToJSON for PasswordText<MIN, MAX> {
     fn to_json(&self) -> Option<Value> {
         Some(Value::String(self.0.expose().to_owned())) // an example is not secret
     }
 }
 
 /// [`FromFields`] reads bodies, but poem-openapi's `Object` requires this trait, too.
-impl<const FEWEST: usize, const MOST: usize> ParseFromJSON for PasswordText<FEWEST, MOST> {
+impl<const MIN: usize, const MAX: usize> ParseFromJSON for PasswordText<MIN, MAX> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
             Some(Value::String(text)) => Ok(Self(Password::new(text))),

@@ -31,7 +31,7 @@ fn is_parent(value: &[u8]) -> bool {
 
 /// The method and the path. Characters that are not ASCII or could control a terminal are
 /// percent-encoded.
-pub fn asked(request: &Request) -> String {
+pub fn describe_request(request: &Request) -> String {
     let path = utf8_percent_encode(request.uri().path(), CONTROLS);
     format!("{} {path}", request.method())
 }

@@ -16,7 +16,7 @@ pub enum AccountChange {
 }
 
 impl AccountChange {
-    fn unchanged(account: Option<String>) -> Self {
+    fn from_current(account: Option<String>) -> Self {
         account.map_or(Self::NoSuchAccount, Self::Unchanged)
     }
 }
@@ -43,7 +43,7 @@ impl Store {
                 .await?;
             let Some(account) = account else {
                 let account = all.query(ID_OF).bind(username).fetch_optional_value().await?;
-                return Ok(AccountChange::unchanged(account));
+                return Ok(AccountChange::from_current(account));
             };
             revoke_all_sessions(&mut all, &account, now).await?;
             all.commit().await?;
@@ -70,6 +70,6 @@ impl Store {
             return Ok(AccountChange::Changed(account));
         }
         let account = self.writer().query(ID_OF).bind(username).fetch_optional_value().await;
-        account.map(AccountChange::unchanged).map_err(failed())
+        account.map(AccountChange::from_current).map_err(failed())
     }
 }

@@ -82,7 +82,7 @@ pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
 /// Whether all known migrations have run. A database with an unknown or changed migration is
 /// refused.
 pub async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, OpenError> {
-    let applied = applied(connection).await;
+    let applied = read_applied_migrations(connection).await;
     let applied =
         applied.map_err(|error| OpenError::from_migration(MigrateError::Execute(error)))?;
     for (version, checksum) in &applied {
@@ -119,7 +119,9 @@ async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 /// The versions and checksums of the migrations that have run.
-async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+async fn read_applied_migrations(
+    connection: &mut PgConnection,
+) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
     let has_run: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
         .fetch_one(&mut *connection)
         .await?;

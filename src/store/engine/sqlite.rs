@@ -71,12 +71,12 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true);
     let file = options.get_filename().to_owned();
-    make(&file).map_err(|error| denied(&file, &error))?;
+    create_file(&file).map_err(|error| describe_denial(&file, &error))?;
     let options = options.create_if_missing(false); // later connections create no file
     // Processes that start at the same time run the following steps one after the other: SQLite
     // does not wait when two of them switch to WAL, and sqlx takes no lock for its migrations.
     let beside = file.with_added_extension("migrating");
-    let lock = locked(&beside).await.map_err(|error| denied(&beside, &error))?;
+    let lock = lock_file(&beside).await.map_err(|error| describe_denial(&beside, &error))?;
     let was_left = has_log(&file);
 
     let pool = |connections| {
@@ -170,7 +170,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
 }
 
 /// Waits for the lock on a blocking thread. Dropping the file releases it.
-async fn locked(path: &Path) -> io::Result<File> {
+async fn lock_file(path: &Path) -> io::Result<File> {
     let path = path.to_owned();
     let waited = tokio::task::spawn_blocking(move || {
         let file = ownership::open_private(&path)?;
@@ -181,7 +181,7 @@ async fn locked(path: &Path) -> io::Result<File> {
 }
 
 /// Creates the file with a mode that denies access to others. An existing file stays as it is.
-fn make(file: &Path) -> io::Result<()> {
+fn create_file(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(made) => ownership::give_to_folder_owner(&made, file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -202,7 +202,7 @@ pub fn not_opened(file: &Path, error: &sqlx::Error) -> OpenError {
     unreachable(file, error)
 }
 
-fn denied(file: &Path, error: &io::Error) -> OpenError {
+fn describe_denial(file: &Path, error: &io::Error) -> OpenError {
     unreachable(file, &format!("{error}{}", ownership::remedy(file, error)))
 }
 

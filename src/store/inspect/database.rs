@@ -24,7 +24,7 @@ use crate::store::open_error::OpenError;
 /// How long an inspection waits for the database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The operation in error messages.
-const LOOKING: &str = "looking at the database";
+const INSPECTING: &str = "looking at the database";
 
 impl Store {
     /// Inspects the database at a URL. An SQLite file must exist already.
@@ -43,14 +43,14 @@ impl Store {
                     .await;
             pool.close().await;
             return seen
-                .map_err(context(LOOKING))
+                .map_err(context(INSPECTING))
                 .map_err(|fault| OpenError::Unreachable(fault.to_string()));
         };
         for suffix in ["", "-wal", "-shm"] {
-            require_readable(&file.with_file_name(named(&file, suffix)))?;
+            require_readable(&file.with_file_name(with_suffix(&file, suffix)))?;
         }
         // Without a log, no process writes the file, so no lock is needed.
-        let has_log = file.with_file_name(named(&file, "-wal")).exists();
+        let has_log = file.with_file_name(with_suffix(&file, "-wal")).exists();
         let options = sqlite::parse(address)?
             .read_only(true)
             .create_if_missing(false)
@@ -58,13 +58,13 @@ impl Store {
             .busy_timeout(sqlite::BUSY);
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(options);
-        let files = FileGuard::unwatched();
+        let files = FileGuard::without_tracking();
         let sqlite = Pool::Sqlite(&pool, Guarded::Read(&files));
         let seen = inspect(sqlite, &migrations::SQLITE, level, (demo_users, now)).await;
         pool.close().await;
         seen.map_err(|error| {
             let is_damaged = is_damage(&error);
-            let says = format!("{}: {}", file.display(), context(LOOKING)(error));
+            let says = format!("{}: {}", file.display(), context(INSPECTING)(error));
             if is_damaged { OpenError::Damaged(says) } else { OpenError::Unreachable(says) }
         })
     }
@@ -79,7 +79,7 @@ fn require_readable(file: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn named(file: &Path, ending: &str) -> std::ffi::OsString {
+fn with_suffix(file: &Path, ending: &str) -> std::ffi::OsString {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     name

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cloakroom::core::clock::Clock;
-use cloakroom::server::{self, Deadlines, Edge};
+use cloakroom::server::{self, Deadlines, ServerOptions};
 use poem::{EndpointExt, Response};
 
 use super::frames::{
@@ -48,9 +48,9 @@ impl Served {
                         |body| Response::builder().body(body),
                     ))
                 });
-                let edge = Edge { deadlines: short(), tls, ..Edge::default() };
+                let options = ServerOptions { deadlines: short(), tls, ..ServerOptions::default() };
                 let route = route.map_to_response().boxed();
-                server::serve(listener, route, edge, std::future::pending()).await;
+                server::serve(listener, route, options, std::future::pending()).await;
             });
         });
         Self { at: told.recv().unwrap(), authority }

@@ -16,7 +16,7 @@ use cloakroom::app::{self, Surroundings};
 use cloakroom::config::{Config, Settings};
 use cloakroom::domain::passwords::cost::HashCost;
 use cloakroom::domain::throttle::limits::Limits;
-use cloakroom::server::{self, Edge};
+use cloakroom::server::{self, ServerOptions};
 use poem::EndpointExt;
 use tokio::net::TcpListener;
 
@@ -33,7 +33,8 @@ pub fn serve(folder: &str) {
         let (hello, hello_at) = listen().await;
         let (service, service_at) = listen().await;
         let endpoint = poem::endpoint::make(|_| async { "hello" }).map_to_response().boxed();
-        let hello = server::serve(hello, endpoint, Edge::default(), std::future::pending());
+        let hello =
+            server::serve(hello, endpoint, ServerOptions::default(), std::future::pending());
         let mut settings = Settings {
             data_dir: Some(folder.into()),
             public_url: Some(format!("http://{service_at}")),
@@ -46,7 +47,8 @@ pub fn serve(folder: &str) {
         let domain = app::open(&config, cheap).await.expect("a new database");
         domain.recognition.heard(Instant::now() + DAY);
         let endpoint = app::build_endpoint(&config, Arc::new(domain), false, Arc::default());
-        let service = server::serve(service, endpoint, Edge::default(), std::future::pending());
+        let service =
+            server::serve(service, endpoint, ServerOptions::default(), std::future::pending());
         tokio::spawn(hello);
         println!("{hello_at} {service_at}");
         service.await;

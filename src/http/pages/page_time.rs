@@ -6,7 +6,7 @@ use crate::core::clock::Timestamp;
 use crate::http::date_time::date_time;
 
 /// A time in several formats.
-pub struct Moment {
+pub struct PageTime {
     /// The value of HTML's attribute `datetime`.
     pub machine: String,
     pub words: String,
@@ -14,7 +14,7 @@ pub struct Moment {
     pub exact: String,
 }
 
-impl Moment {
+impl PageTime {
     /// The age of the time: "3 hours ago".
     pub fn ago(at: Timestamp, now: Timestamp) -> Self {
         Self::new(at, age_in_words(now.since(at).as_secs()))
@@ -75,10 +75,10 @@ mod tests {
     #[test]
     fn the_exact_time_stands_behind_the_words() {
         let at = Timestamp::from_millis(1_767_229_500_000);
-        let moment = Moment::ago(at, Timestamp::from_millis(0));
+        let moment = PageTime::ago(at, Timestamp::from_millis(0));
         assert_eq!(moment.machine, "2026-01-01T01:05Z");
         assert_eq!(moment.exact, "January 1, 2026 at 01:05 UTC");
         assert_eq!(moment.words, "just now", "a clock that is behind makes no negative age");
-        assert_eq!(Moment::day(at).words, "January 1, 2026");
+        assert_eq!(PageTime::day(at).words, "January 1, 2026");
     }
 }
