@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::Registry;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use poem::{Request, Result};
 
 use super::problem::{ApiError, Code};
-use super::security_scheme::{SCHEME, register_scheme};
+use super::security_scheme::impl_session_guard;
 use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::domain::sessions::AuthenticatedSession;
@@ -60,27 +58,7 @@ impl SignedIn {
     }
 }
 
-impl<'a> ApiExtractor<'a> for SignedIn {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_scheme(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        Self::of(request).await
-    }
-}
+impl_session_guard!(SignedIn, is_optional: false);
 
 /// The guard of an operation that does not require a session, but returns more if the request has
 /// one. A request whose session is no longer active gets 403, so that the user learns that the
@@ -126,28 +104,4 @@ impl MaybeSignedIn {
     }
 }
 
-impl<'a> ApiExtractor<'a> for MaybeSignedIn {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_scheme(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    fn has_security_fallback() -> bool {
-        true
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        Self::of(request).await
-    }
-}
+impl_session_guard!(MaybeSignedIn, is_optional: true);

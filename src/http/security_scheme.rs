@@ -27,3 +27,37 @@ pub fn register_scheme(registry: &mut Registry) {
     };
     registry.create_security_scheme(SCHEME, scheme);
 }
+
+/// Makes a type with a function `of(&Request) -> Result<Self>` an argument of operations that has the
+/// security scheme of the session cookie in the document.
+macro_rules! impl_session_guard {
+    ($guard:ty, is_optional: $is_optional:literal) => {
+        impl<'a> ::poem_openapi::ApiExtractor<'a> for $guard {
+            const TYPES: &'static [::poem_openapi::ApiExtractorType] =
+                &[::poem_openapi::ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut ::poem_openapi::registry::Registry) {
+                $crate::http::security_scheme::register_scheme(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![$crate::http::security_scheme::SCHEME]
+            }
+
+            fn has_security_fallback() -> bool {
+                $is_optional
+            }
+
+            async fn from_request(
+                request: &'a ::poem::Request,
+                _: &mut ::poem::RequestBody,
+                _: ::poem_openapi::ExtractParamOptions<()>,
+            ) -> ::poem::Result<Self> {
+                Self::of(request).await
+            }
+        }
+    };
+}
+pub(crate) use impl_session_guard;

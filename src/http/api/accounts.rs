@@ -21,7 +21,7 @@ use crate::domain::sessions::Remember;
 use crate::http::date_time::date_time;
 use crate::http::extra_cookie::WithExtraCookie;
 use crate::http::guard::SignedIn;
-use crate::http::problem::{ApiError, Code, Problem, RETRY_AFTER};
+use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
@@ -236,11 +236,10 @@ impl AccountsApi {
                 ChangeAnswer::WrongPassword(problem(Code::InvalidCredentials))
             }
             Err(ChangeError::NotVerified(LogInError::TooManyAttempts { wait })) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                ChangeAnswer::TooManyAttempts(Json(problem), seconds)
+                Problem::rate_limited(ChangeAnswer::TooManyAttempts, wait)
             }
             Err(ChangeError::NotVerified(LogInError::Overloaded)) => {
-                ChangeAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
+                Problem::overloaded(ChangeAnswer::Overloaded)
             }
             Err(ChangeError::NotVerified(LogInError::Internal(fault))) => return Err(fault.into()),
         };
@@ -272,12 +271,9 @@ impl AccountsApi {
                 Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))
             }
             Err(LogInError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(CloseAnswer::TooManyAttempts(Json(problem), seconds))
+                Ok(Problem::rate_limited(CloseAnswer::TooManyAttempts, wait))
             }
-            Err(LogInError::Overloaded) => {
-                Ok(CloseAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER))
-            }
+            Err(LogInError::Overloaded) => Ok(Problem::overloaded(CloseAnswer::Overloaded)),
             Err(LogInError::Internal(fault)) => Err(fault.into()),
         }
     }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::Registry;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
+use poem::{Request, Result};
+use poem_openapi::{ApiResponse, OpenApi};
 
 use super::tags::Tag;
 use crate::domain::sessions::AuthenticatedSession;
 use crate::http::problem::ApiError;
-use crate::http::security_scheme::{SCHEME, register_scheme};
+use crate::http::security_scheme::impl_session_guard;
 use crate::http::state::AppState;
 
 pub struct ForwardAuthApi;
@@ -36,27 +35,13 @@ impl Identity {
 #[derive(Debug)]
 pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
 
-impl<'a> ApiExtractor<'a> for ForwardAuthUser {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_scheme(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
+impl ForwardAuthUser {
+    async fn of(request: &Request) -> Result<Self> {
         Ok(Self(AppState::of(request)?.forward_auth_user(request).await?))
     }
 }
+
+impl_session_guard!(ForwardAuthUser, is_optional: false);
 
 #[derive(ApiResponse)]
 enum ForwardAuthAnswer {

@@ -14,7 +14,7 @@ use crate::core::secret::Password;
 use crate::domain::login::{Credentials, InvalidCredentials, InvalidLength, LogInError};
 use crate::domain::passwords::rules::MAX_PASSWORD_INPUT;
 use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
-use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem, RETRY_AFTER};
+use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
 use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
@@ -205,12 +205,9 @@ impl LoginApi {
                 LoginAnswer::WrongCredentials(Json(Problem::of(Code::InvalidCredentials)))
             }
             Err(LogInError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                LoginAnswer::TooManyAttempts(Json(problem), seconds)
+                Problem::rate_limited(LoginAnswer::TooManyAttempts, wait)
             }
-            Err(LogInError::Overloaded) => {
-                LoginAnswer::Overloaded(Json(Problem::of(Code::Overloaded)), RETRY_AFTER)
-            }
+            Err(LogInError::Overloaded) => Problem::overloaded(LoginAnswer::Overloaded),
             Err(LogInError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))

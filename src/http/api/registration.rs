@@ -15,7 +15,7 @@ use crate::core::usernames::{InvalidUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH};
 use crate::domain::registration::{RegisterError, RegistrationRequest};
 use crate::http::extra_cookie::WithExtraCookie;
-use crate::http::problem::{ApiError, Code, Problem, RETRY_AFTER};
+use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
@@ -174,12 +174,9 @@ impl RegistrationApi {
                 RegisterAnswer::Invalid(Json(problem))
             }
             Err(RegisterError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                RegisterAnswer::TooManyAttempts(Json(problem), seconds)
+                Problem::rate_limited(RegisterAnswer::TooManyAttempts, wait)
             }
-            Err(RegisterError::Overloaded) => {
-                RegisterAnswer::Overloaded(problem(Code::Overloaded), RETRY_AFTER)
-            }
+            Err(RegisterError::Overloaded) => Problem::overloaded(RegisterAnswer::Overloaded),
             Err(RegisterError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))

@@ -199,8 +199,7 @@ impl SessionsApi {
                 Ok(RevokeOthersAnswer::Revoked(Json(Revoked { revoked })))
             }
             Err(RevokeError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(RevokeOthersAnswer::TooManyAttempts(Json(problem), seconds))
+                Ok(Problem::rate_limited(RevokeOthersAnswer::TooManyAttempts, wait))
             }
             Err(RevokeError::Internal(fault)) => Err(fault.into()),
         }
@@ -228,8 +227,7 @@ impl SessionsApi {
             Ok(true) => Ok(RevokeAnswer::Revoked),
             Ok(false) => Ok(RevokeAnswer::NoSuchSession(Json(Problem::of(Code::NotFound)))),
             Err(RevokeError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                Ok(RevokeAnswer::TooManyAttempts(Json(problem), seconds))
+                Ok(Problem::rate_limited(RevokeAnswer::TooManyAttempts, wait))
             }
             Err(RevokeError::Internal(fault)) => Err(fault.into()),
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use poem::http::StatusCode;
 use poem_openapi::Object;
+use poem_openapi::payload::Json;
 
 pub use self::codes::Code;
 pub use self::error::{ApiError, PROBLEM_JSON, RETRY_AFTER};
@@ -157,6 +158,17 @@ impl Problem {
         let detail = format!("Too many attempts. Try again in {in_words}.");
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
         (Self { detail, ..Self::of(Code::TooManyAttempts) }, seconds)
+    }
+
+    /// The response of an operation for an exceeded rate limit.
+    pub(crate) fn rate_limited<R>(response: fn(Json<Self>, u64) -> R, wait: Duration) -> R {
+        let (problem, seconds) = Self::too_many_attempts(wait);
+        response(Json(problem), seconds)
+    }
+
+    /// The response of an operation for a full hash queue.
+    pub(crate) fn overloaded<R>(response: fn(Json<Self>, u64) -> R) -> R {
+        response(Json(Self::of(Code::Overloaded)), RETRY_AFTER)
     }
 
     #[must_use]
