@@ -3,6 +3,10 @@
 //! poem-openapi's sentences name Rust types and repeat the sent values. The problem contains only
 //! what a client can use: the position in the JSON, or the field and the documented rule that it
 //! violates.
+//!
+//! poem-openapi has no structured errors (<https://github.com/poem-web/poem/issues/195> was closed without them,
+//! <https://github.com/poem-web/poem/issues/622> is open), so its sentences are read. `Cargo.toml` names the exact
+//! version, and a test compares the sentences.
 
 use crate::http::problem::{Code, FieldCode, FieldError, Problem};
 
@@ -51,7 +55,34 @@ fn unknown_field(reason: &str) -> Option<FieldError> {
 
 #[cfg(test)]
 mod tests {
+    use poem_openapi::Object;
+    use poem_openapi::types::{ParseFromJSON, Type};
+    use serde_json::json;
+
     use super::*;
+
+    #[derive(Debug, Object)]
+    #[oai(deny_unknown_fields)]
+    struct NewNote {
+        #[oai(validator(max_length = 5))]
+        text: String,
+    }
+
+    #[test]
+    fn poem_openapi_words_its_errors_as_they_are_read_here() {
+        assert_eq!(NewNote::name(), "NewNote");
+        let error = |sent| NewNote::parse_from_json(Some(sent)).unwrap_err().into_message();
+        let failed = r#"failed to parse "NewNote": "#;
+        for (sent, words) in [
+            (json!({"text": "too long"}), "field `text` verification failed. maxLength(5)"),
+            (json!({"text": "", "x": 1}), "unknown field `x`."),
+        ] {
+            assert_eq!(error(sent), format!("{failed}{words}"));
+        }
+        let within = Vec::<NewNote>::parse_from_json(Some(json!([{"text": "too long"}])));
+        let words = within.unwrap_err().into_message();
+        assert!(words.contains("maxLength(5) (occurred while parsing "), "{words}");
+    }
 
     fn describe(reason: &str) -> (String, Vec<(String, String)>) {
         let problem = parse_failed(reason);
