@@ -2,13 +2,12 @@
 //! cleared.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use httpdate::HttpDate;
 use poem::Request;
 use poem::http::HeaderValue;
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use super::request::cookie::{CookieLookup, all, find};
 use crate::core::secret::{DeviceToken, SessionToken};
@@ -136,12 +135,7 @@ impl fmt::Display for CookieLifetime {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `Max-Age` takes precedence. But Java's CookieManager treats a cookie with `Max-Age` and
         // without `Expires` as one of RFC 2965, and returns its value in quotes.
-        let until = self.until.format(IMF_FIXDATE).map_err(|_| fmt::Error)?;
+        let until = HttpDate::from(SystemTime::from(self.until));
         write!(to, "; Expires={until}; Max-Age={}", self.time.as_secs())
     }
 }
-
-/// The date format of HTTP (RFC 9110, section 5.6.7).
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
