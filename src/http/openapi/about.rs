@@ -27,7 +27,7 @@ an HTML page with the same status and headers.
 
 **Requests from pages of other origins** that would change something are refused with \
 `cross_origin`. If the request has the header `Origin`, it must be the origin of the service or an \
-origin that the operator allows. If it does not, the header `Sec-Fetch-Branding` decides. Clients other than \
+origin that the operator allows. If it does not, the header `Sec-Fetch-Site` decides. Clients other than \
 browsers send neither and are not affected. Pages of allowed origins send the cookie with \
 `credentials: 'include'` and can read every response (CORS).
 

@@ -65,4 +65,4 @@ pub fn allow_reading(headers: &mut HeaderMap, origin: HeaderValue) {
 }
 
 /// The headers on which the check of the origin depends, for caches.
-pub const VARY: &str = "Sec-Fetch-Branding, Origin";
+pub const VARY: &str = "Sec-Fetch-Site, Origin";

@@ -1,7 +1,7 @@
 //! Refuses unsafe requests from pages of other origins, unless the operator allows the origin.
 //!
 //! If there is an `Origin`, it decides, because browsers set it and pages cannot change it.
-//! Otherwise `Sec-Fetch-Branding` decides, as in Go 1.25's `http.CrossOriginProtection`. Programs send
+//! Otherwise `Sec-Fetch-Site` decides, as in Go 1.25's `http.CrossOriginProtection`. Programs send
 //! neither.
 //!
 //! If a browser reports `same-origin` for an `Origin` that is not ours, the setting `public_url` is
