@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::interrupt::wait_for_interrupt;
@@ -12,6 +11,7 @@ use super::progress::Bar;
 use super::terminal;
 use crate::admin::{BackupError, BackupOptions, DATABASE, Installation, Manifest, create_backup};
 use crate::config::Config;
+use crate::core::quantities::{Bytes, Count};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +83,7 @@ fn report(folder: &Path, manifest: &Manifest, json: bool) -> Outcome {
         let report = Report { path: folder.display().to_string(), manifest };
         return print_line(&serde_json::to_string(&report)?);
     }
-    let rows = |table: &str| HumanCount(manifest.rows.get(table).copied().unwrap_or_default());
+    let rows = |table: &str| Count(manifest.rows.get(table).copied().unwrap_or_default());
     print_line(&format!("backed up to {}", folder.display()))?;
     print_line(&format!(
         "  database    accounts: {}, sessions: {}, invites: {}; migration {}; {}",
@@ -91,7 +91,7 @@ fn report(folder: &Path, manifest: &Manifest, json: bool) -> Outcome {
         rows("sessions"),
         rows("invites"),
         manifest.schema,
-        HumanBytes(manifest.files.get(DATABASE).map_or(0, |entry| entry.bytes))
+        Bytes(manifest.files.get(DATABASE).map_or(0, |entry| entry.bytes))
     ))?;
     print_line(&match manifest.keys().count() {
         0 => "  keys        none: keep those in the data folder elsewhere".to_owned(),

@@ -1,13 +1,13 @@
 //! The log format: lines for people on a terminal, and JSON, one object in each line, for programs.
 
+use std::env;
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
 
 use tracing::Metadata;
 use tracing::field::{Field, Visit};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{FormatFields, Writer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -20,10 +20,10 @@ use crate::store::PGPASS_TARGET;
 /// unless it contains `audit=off`.
 pub(super) fn start(format: LogFormat, usual: &str) {
     let is_terminal = io::stderr().is_terminal();
-    let from_environment = EnvFilter::try_from_default_env();
-    let chosen = from_environment.map_or_else(|_| usual.to_owned(), |filter| filter.to_string());
+    let named = env::var("RUST_LOG").ok();
+    let chosen = targets(named.as_deref(), usual);
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(format!("audit=info,{chosen}")))
+        .with_max_level(LevelFilter::TRACE) // the targets limit the levels
         .with_writer(io::stderr)
         .log_internal_errors(false); // a full or broken log must not stop the service
     let for_people = match format {
@@ -33,11 +33,22 @@ pub(super) fn start(format: LogFormat, usual: &str) {
     };
     if for_people {
         let lines = lines.with_ansi(terminal::is_error_colored()).fmt_fields(ForPeople);
-        lines.finish().with(filter_fn(is_safe)).init();
+        lines.finish().with(chosen).with(filter_fn(is_safe)).init();
     } else {
         let lines = lines.json().flatten_event(true).with_span_list(false);
-        lines.finish().with(filter_fn(is_safe)).init();
+        lines.finish().with(chosen).with(filter_fn(is_safe)).init();
     }
+}
+
+/// The targets and their levels, as in `warn,cloakroom=debug`. If they cannot be parsed, the usual ones.
+fn targets(named: Option<&str>, usual: &str) -> Targets {
+    let parse = |levels: &str| {
+        let levels = levels.split(',').map(str::trim).filter(|level| !level.is_empty());
+        ["audit=info"].into_iter().chain(levels).collect::<Vec<_>>().join(",").parse()
+    };
+    let named = named.filter(|named| !named.trim().is_empty());
+    let named = named.and_then(|named| parse(named).ok());
+    named.unwrap_or_else(|| parse(usual).expect("the usual levels are well formed"))
 }
 
 /// Filters out a line of the driver that shows a password: it logs malformed lines of a `.pgpass`
@@ -102,5 +113,35 @@ impl fmt::Write for OneLine<'_, '_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    const USUAL: &str = "warn,cloakroom=info";
+
+    #[test]
+    fn the_environment_chooses_the_levels_of_targets() {
+        let debug = targets(Some("error, cloakroom::requests=debug,"), USUAL);
+        assert!(debug.would_enable("cloakroom::requests", &Level::DEBUG));
+        assert!(!debug.would_enable("cloakroom::store", &Level::INFO));
+        assert!(debug.would_enable("elsewhere", &Level::ERROR));
+    }
+
+    #[test]
+    fn audit_lines_are_included_unless_they_are_turned_off() {
+        assert!(targets(Some("off"), USUAL).would_enable("audit", &Level::INFO));
+        assert!(!targets(Some("audit=off"), USUAL).would_enable("audit", &Level::INFO));
+    }
+
+    #[test]
+    fn levels_that_are_empty_or_malformed_are_the_usual_ones() {
+        for named in [None, Some(""), Some(" "), Some("cloakroom=loud"), Some("a=b=c")] {
+            assert_eq!(targets(named, USUAL), targets(Some(USUAL), USUAL), "{named:?}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::HumanCount;
 
 use super::interrupt::wait_for_interrupt;
 use super::output::{CliError, Outcome, print_line};
@@ -11,6 +10,7 @@ use super::progress::Bar;
 use super::terminal;
 use crate::admin::{Installation, RestoreError, RestoreOptions, RestoreReport, restore_backup};
 use crate::config::Config;
+use crate::core::quantities::Count;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,26 +82,26 @@ impl Restore {
             return print_line(&serde_json::to_string(report)?);
         }
         print_line(&format!("restored {}, as it was at {}", report.database, report.made_at))?;
-        print_line(&format!("  accounts    {}", HumanCount(report.accounts)))?;
+        print_line(&format!("  accounts    {}", Count(report.accounts)))?;
         print_line(&if self.keep_sessions {
-            format!("  sessions    {}, as they were", HumanCount(report.sessions))
+            format!("  sessions    {}, as they were", Count(report.sessions))
         } else {
             match report.sessions_ended {
                 0 => "  sessions    none, and there were none then".to_owned(),
                 ended => format!(
                     "  sessions    none: {} of then ended, because they may have ended since",
-                    HumanCount(ended)
+                    Count(ended)
                 ),
             }
         })?;
         print_line(&if self.keep_invites {
-            format!("  invites     {}, those that were used since, too", HumanCount(report.invites))
+            format!("  invites     {}, those that were used since, too", Count(report.invites))
         } else {
             match report.invites_taken_back {
                 0 => "  invites     none, and there were none then".to_owned(),
                 taken => format!(
                     "  invites     none: {} of then taken back, because they may have been used since",
-                    HumanCount(taken)
+                    Count(taken)
                 ),
             }
         })?;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use indicatif::HumanDuration;
-
 use crate::core::clock::Timestamp;
 
 /// The format of `--json`: 2026-11-28T00:41:24Z.
@@ -16,11 +14,31 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     const MOMENT: Duration = Duration::from_secs(1);
     let (past, future) = (now.since(at), at.since(now));
     if past >= MOMENT {
-        format!("{} ago", HumanDuration(past))
+        format!("{} ago", describe(past))
     } else if future >= MOMENT {
-        format!("in {}", HumanDuration(future))
+        format!("in {}", describe(future))
     } else {
         "now".to_owned()
+    }
+}
+
+/// A duration, rounded to one unit: the largest of which it is at least one and a half, so that
+/// 89 minutes are not an hour.
+pub(super) fn describe(time: Duration) -> String {
+    const UNITS: [(u64, &str); 6] = [
+        (365 * 24 * 60 * 60, "year"),
+        (7 * 24 * 60 * 60, "week"),
+        (24 * 60 * 60, "day"),
+        (60 * 60, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
+    let unit = UNITS.iter().find(|(unit, _)| seconds.saturating_mul(2) >= 3 * unit);
+    let (unit, name) = unit.unwrap_or(&(1, "second"));
+    match seconds.saturating_add(unit / 2) / unit {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::HumanCount;
 
 use super::output::{Outcome, print_line};
 use super::progress::Bar;
 use super::terminal;
 use crate::admin::transfer_database;
 use crate::config::{Config, DatabaseUrl};
+use crate::core::quantities::Count;
 
 const EXAMPLES: &str = "\
 Examples, with the service stopped:
@@ -42,7 +42,7 @@ impl Move {
         drop(bar);
         print_line(&format!(
             "moved {} rows to {to} in {} s, and they are the same there; keep the keys in {}",
-            HumanCount(moved?.rows),
+            Count(moved?.rows),
             start.elapsed().as_secs(),
             config.data_dir.display()
         ))?;

@@ -7,5 +7,6 @@ pub mod ids;
 pub mod interval;
 pub mod net;
 pub mod ownership;
+pub mod quantities;
 pub mod secret;
 pub mod usernames;

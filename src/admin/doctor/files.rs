@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use indicatif::HumanBytes;
 use rustix::fs::statvfs;
 
 use super::findings::{Diagnosis, Verdict};
@@ -14,6 +13,7 @@ use super::ownership::{
     find_write_refusal, is_of_service,
 };
 use crate::core::ownership::WrongOwner;
+use crate::core::quantities::Bytes;
 use crate::domain::keys::files;
 
 /// The minimum free disk space. Below it, a busy service fills the disk in a few minutes.
@@ -52,7 +52,7 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
         if ending == "-wal" && meta.len() > LONG_LOG {
             let says = format!(
                 "{shown} has {}: somebody reads for very long, or the disk was full; restart the service",
-                HumanBytes(meta.len())
+                Bytes(meta.len())
             );
             found.add(ABOUT, Verdict::Note, says);
         }
@@ -112,7 +112,7 @@ pub(super) fn check_left_over(folders: [&Path; 2], found: &mut Diagnosis) {
 pub(super) fn check_room(folder: &Path, database: u64, found: &mut Diagnosis) {
     let Ok(disk) = statvfs(folder) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let shown = HumanBytes(free);
+    let shown = Bytes(free);
     if free < MIN_ROOM || (disk.f_files > 0 && disk.f_favail == 0) {
         let says = format!(
             "{shown} and {} files are free where {} is; make room",

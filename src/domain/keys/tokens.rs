@@ -12,9 +12,8 @@ use std::time::Duration;
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use pem_rfc7468::LineEnding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,8 +39,9 @@ const ACCESS: &str = "at+jwt";
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// The maximum length of a token, which the API contract promises. A token has about 400 bytes.
 const MAX_TOKEN_LENGTH: usize = 1024;
-/// The PEM label of a PKCS#8 key (RFC 7468, section 10).
-const LABEL: &str = "PRIVATE KEY";
+/// The lines around a PKCS#8 key in PEM format (RFC 7468, section 10).
+const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const END: &str = "-----END PRIVATE KEY-----";
 /// The file extension.
 const ENDING: &str = files::PEM;
 
@@ -352,11 +352,7 @@ fn decode_segment<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
 fn read_key(folder: &Path, name: &Path) -> Result<(PathBuf, SigningKey), KeyError> {
     let (path, pem) = files::read(folder, name, KeyError::NotAKey)?;
     let not_a_key = || KeyError::NotAKey(path.clone());
-    let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_a_key())?;
-    let der = Zeroizing::new(der);
-    if label != LABEL {
-        return Err(not_a_key());
-    }
+    let der = decode_pem(&pem).ok_or_else(not_a_key)?;
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| not_a_key())?;
     let seed = pair.seed().and_then(|seed| seed.as_be_bytes());
     let seed: Curve25519SeedBin<'_> = seed.map_err(|_| not_a_key())?;
@@ -381,8 +377,17 @@ fn generate_pem() -> Result<Zeroizing<String>, &'static str> {
     let refused = "the system makes no key";
     let pkcs8 = Ed25519KeyPair::from_seed_unchecked(&seed[..]).map_err(|_| refused)?;
     let der = pkcs8.to_pkcs8v1().map_err(|_| refused)?;
-    let pem = pem_rfc7468::encode_string(LABEL, LineEnding::LF, der.as_ref());
-    Ok(Zeroizing::new(pem.map_err(|_| refused)?))
+    // An Ed25519 key is 48 bytes, which fill one line.
+    let line = Zeroizing::new(BASE64_STANDARD.encode(der.as_ref()));
+    Ok(Zeroizing::new(format!("{BEGIN}\n{}\n{END}\n", *line)))
+}
+
+/// Decodes the one private key of a PEM file (RFC 7468). Text before it is ignored.
+fn decode_pem(pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (_, key) = str::from_utf8(pem).ok()?.split_once(BEGIN)?;
+    let base64 = key.trim_end().strip_suffix(END)?;
+    let base64 = Zeroizing::new(base64.split_ascii_whitespace().collect::<String>());
+    BASE64_STANDARD.decode(base64.as_bytes()).ok().map(Zeroizing::new)
 }
 
 /// The key id: the JWK thumbprint (RFC 7638, with the members of RFC 8037).
@@ -397,6 +402,21 @@ mod tests {
     use crate::domain::keys::tokens::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    #[test]
+    fn a_key_file_is_standard_pem_and_is_read_with_either_line_ends() {
+        let pem = generate_pem().unwrap().to_string();
+        let (label, der) = pem_rfc7468::decode_vec(pem.as_bytes()).unwrap();
+        assert_eq!(label, "PRIVATE KEY");
+        let wrapped = pem.replace(&pem[40..50], &format!("{}\n{}", &pem[40..45], &pem[45..50]));
+        for same in [&pem, &wrapped, &pem.replace('\n', "\r\n"), &format!("made by us\n{pem}")] {
+            assert_eq!(*decode_pem(same.as_bytes()).unwrap(), der, "{same}");
+        }
+        for other in ["", &pem[..60], &pem.repeat(2), &pem.replace("PRIVATE", "PUBLIC")] {
+            assert_eq!(decode_pem(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(decode_pem(&pem.replace(&pem[40..41], "*").into_bytes()), None);
+    }
 
     #[test]
     fn keys_in_debug_output_say_where_they_are_and_no_more() {
