@@ -12,13 +12,14 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
+use crate::support::process::free_address;
 use crate::support::program::{
     Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text, within,
 };
 
 /// The exit code and the findings: the subject, the verdict and the text of each.
 fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = free_address().to_string();
     let there = if arguments.contains(&"--listen") { vec![] } else { vec!["--listen", &free] };
     let done = run(folder, &[&there[..], arguments, &["doctor", "--json"]].concat(), "");
     let printed = text(&done.stdout);
@@ -325,7 +326,7 @@ fn in_another_folder_it_says_where_it_looked_and_not_that_another_service_is_fin
 
 /// An address with a free port.
 fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    free_address().to_string()
 }
 
 /// The user that owns no files, for testing permissions, which do not restrict root.

@@ -2,11 +2,11 @@
 //! read.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::process::free_address;
 use crate::support::program::{Service, copy_program, is_postgres, run, said, text, unprepared};
 
 /// A user other than root: `nobody`.
@@ -24,7 +24,7 @@ fn as_other(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         copy_program(&program);
         set_mode(&program, 0o755);
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = free_address().to_string();
     let listen = if arguments.contains(&"--listen") { vec![] } else { vec!["--listen", &free] };
     let mut command = std::process::Command::new(&program);
     command.args(unprepared(folder, &[&listen[..], arguments].concat()).get_args());

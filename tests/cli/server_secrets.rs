@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::support::process::free_address;
 use crate::support::program::{Service, object, refused, run, said, text};
 
 /// The verdict and the sentence of doctor about a subject.
@@ -140,7 +141,7 @@ fn att_17_02_the_start_and_doctor_say_who_may_register() {
 /// The output and the log of a service that is started and stopped.
 fn start_and_stop(folder: &Path) -> (String, String) {
     use std::io::{BufRead, BufReader, Read};
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let mut command = crate::support::program::cloakroom(folder, &["--listen", &free.to_string()]);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());

@@ -1,11 +1,11 @@
 //! Tests of output that only a terminal gets: questions, colors, hints, one line per request.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::Value;
 
+use crate::support::process::free_address;
 use crate::support::program::{PASSWORD, Service, cloakroom, is_postgres, run, said, text};
 use crate::support::terminal::{Terminal, without_colors};
 
@@ -221,7 +221,7 @@ fn a_terminal_shows_a_line_for_each_request_without_its_query() {
     let folder = folder.path();
     said(folder, &["user", "add", "ann"]);
     let serve = |arguments: &[&str]| {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let free = free_address().to_string();
         let mut terminal = type_at(folder, &[&["--listen", &free], arguments].concat());
         terminal.wait_for("document ");
         (terminal, free)

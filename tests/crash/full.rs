@@ -9,7 +9,8 @@ use super::crowd::{Crowd, Tally};
 use super::model::{Operation, User};
 use super::rng::Rng;
 use super::rows;
-use super::service::{Service, copy, free_place, program};
+use super::service::{Service, copy, program};
+use crate::support::process::free_address;
 
 /// Limit for the answer to a write on a full disk.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -133,7 +134,7 @@ fn sta_07_a_disk_that_cannot_be_written_to_is_refused_at_start() {
     disk.protect();
     // not by `cloakroom`, which would log to the protected disk
     let mut command = Command::new(program());
-    command.args(["--listen", &free_place(), "serve"]);
+    command.args(["--listen", &free_address().to_string(), "serve"]);
     command.current_dir(disk.path()).env_clear();
     let done = command.output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();

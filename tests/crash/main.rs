@@ -20,6 +20,8 @@ mod secrets;
 mod service;
 mod soak;
 mod states;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweep;
 
 /// A number from the environment, for longer runs.

@@ -48,14 +48,14 @@ fn key_07_a_crash_leaves_no_core() {
     let script = "ulimit -c unlimited 2>/dev/null || true; exec \"$0\" \"$@\"";
     shell.args(["-c", script]).arg(program());
     let mut service = Service::started_by(folder.path(), shell).unwrap();
-    let pid = service.child.id();
+    let pid = service.id();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
     assert!(
         Command::new("kill").args(["-s", "ABRT", &pid.to_string()]).status().unwrap().success()
     );
-    let end = service.ended(Duration::from_secs(5)).unwrap();
+    let end = service.end_within(Duration::from_secs(5)).unwrap();
     assert_eq!(end.signal(), Some(6));
     assert!(!end.core_dumped());
     let left: Vec<_> = fs::read_dir(folder.path())
@@ -80,7 +80,7 @@ fn key_07_other_programs_of_the_same_user_cannot_read_its_memory() {
     let mut nobodys = Command::new(&copied);
     nobodys.uid(NOBODY).gid(NOBODY);
     let service = Service::started_by(folder.path(), nobodys).unwrap();
-    let pid = service.child.id();
+    let pid = service.id();
     for file in ["mem", "environ", "maps"] {
         let mut read = Command::new("cat");
         read.uid(NOBODY).gid(NOBODY).arg(format!("/proc/{pid}/{file}"));

@@ -1,15 +1,13 @@
 //! The service as a process in a folder, and clients for it.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-/// Limit for an answer, after which a request counts as unanswered.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::support::http;
+use crate::support::process::{Process, free_address};
 
 /// The program under test: `BINARY`, or the one that was built with the tests.
 pub fn program() -> PathBuf {
@@ -34,14 +32,9 @@ fn log(folder: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap()
 }
 
-/// An address with a free port.
-pub fn free_place() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// A running service. It is killed when it is dropped.
 pub struct Service {
-    pub child: Child,
+    process: Process,
     pub at: String,
 }
 
@@ -53,51 +46,18 @@ impl Service {
     /// Starts the service by a command that is given `--listen …` and `serve` after its own
     /// arguments. Returns the exit code if the service does not start.
     pub fn started_by(folder: &Path, command: Command) -> Result<Self, Option<i32>> {
-        let at = free_place();
-        let mut child = within(command, folder, &["--listen", &at, "serve"]).spawn().unwrap();
-        let said = child.stdout.take().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let (mut said, mut line) = (BufReader::new(said), String::new());
-            let _ = said.read_line(&mut line); // the line stays empty
-            let _ = tell.send(line); // the receiver may have timed out
-            let _ = std::io::copy(&mut said, &mut std::io::sink()); // until the process ends
-        });
-        match told.recv_timeout(PATIENCE) {
-            Ok(line) if line.contains("serves at") => Ok(Self { child, at }),
-            Ok(_) => Err(child.wait().unwrap().code()),
-            Err(_) => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("it neither serves nor ends within {PATIENCE:?}");
-            }
-        }
+        let at = free_address().to_string();
+        let process = Process::serve(&mut within(command, folder, &["--listen", &at, "serve"]))?;
+        Ok(Self { process, at })
     }
 
     /// Starts the process and kills it after `after`; false if it had ended before.
     pub fn start_and_kill(folder: &Path, after: Duration) -> bool {
-        let mut child = cloakroom(folder, &["--listen", &free_place(), "serve"]).spawn().unwrap();
+        let mut child =
+            cloakroom(folder, &["--listen", &free_address().to_string(), "serve"]).spawn().unwrap();
         std::thread::sleep(after);
         let _ = child.kill(); // it may have ended already
         child.wait().unwrap().code().is_none()
-    }
-
-    /// Waits until the process ends; `None` if it does not end in time.
-    pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
-        let began = Instant::now();
-        while began.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        None
-    }
-
-    /// Kills the process and waits for it, so that nothing is written afterwards.
-    pub fn kill(&mut self) {
-        let _ = self.child.kill(); // it may have ended already
-        self.child.wait().unwrap();
     }
 
     pub fn client(&self) -> Client {
@@ -105,9 +65,17 @@ impl Service {
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.kill();
+impl Deref for Service {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 
@@ -147,53 +115,32 @@ impl Answer {
 
 /// A client with keep-alive connections.
 #[derive(Debug, Clone)]
-pub struct Client {
-    at: String,
-    agent: ureq::Agent,
-}
+pub struct Client(http::Client);
 
 impl Client {
     pub fn of(at: &str) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
-        let agent = config.timeout_global(Some(PATIENCE)).build().into();
-        Self { at: at.to_owned(), agent }
+        Self(http::Client::of(at))
     }
 
-    /// `None` if there was no complete answer.
+    /// `None` if there was no answer, or an incomplete one.
     pub fn call(
         &self,
-        (method, path): (&str, &str),
+        request: (&str, &str),
         cookie: Option<&str>,
         body: Option<serde_json::Value>,
     ) -> Option<Answer> {
-        let uri = format!("http://{}{path}", self.at);
-        let mut request = ureq::http::Request::builder().method(method).uri(uri);
-        if let Some(cookie) = cookie {
-            request = request.header("cookie", cookie);
-        }
+        let mut headers: Vec<_> = cookie.map(|cookie| ("cookie", cookie)).into_iter().collect();
         if body.is_some() {
-            request = request.header("content-type", "application/json");
+            headers.push(("content-type", "application/json"));
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut answer = self.agent.run(request.body(body).unwrap()).ok()?;
-        let headers: BTreeMap<String, Vec<String>> = answer
-            .headers()
-            .keys()
-            .map(|name| {
-                let values = answer.headers().get_all(name).iter();
-                let values = values.map(|value| value.to_str().unwrap().to_owned()).collect();
-                (name.to_string(), values)
-            })
-            .collect();
-        let first = |name: &str| headers.get(name).and_then(|all| all.first()).cloned();
-        let mut sets = headers.get("set-cookie").into_iter().flatten();
-        let cookie = sets.find(|set| set.starts_with("session=") && !set.starts_with("session=;"));
+        let answer = self.0.call(request, &headers, &body)?;
         Some(Answer {
-            status: answer.status().as_u16(),
-            media_type: first("content-type").unwrap_or_default(),
-            request_id: first("x-request-id").unwrap_or_default(),
-            cookie: cookie.map(|set| set.split(';').next().unwrap().to_owned()),
-            body: answer.body_mut().read_to_string().ok()?,
+            status: answer.status,
+            media_type: answer.header("content-type").to_owned(),
+            request_id: answer.header("x-request-id").to_owned(),
+            cookie: answer.session_cookie(),
+            body: answer.body,
         })
     }
 

@@ -56,7 +56,7 @@ fn look(pid: u32) -> Look {
 /// Runs the clients for `time`, then waits until the service is at rest. Returns the measurement at
 /// rest and the memory during the run.
 fn work_and_rest(service: &Service, crowd: Crowd, time: Duration) -> (Crowd, Look, Vec<u64>) {
-    let pid = service.child.id();
+    let pid = service.id();
     let (began, at_work) = (Instant::now(), crowd.start(&[&service.at]));
     let mut at_work_kib = Vec::new();
     while began.elapsed() < time {

@@ -91,7 +91,7 @@ fn run(made: &(tempfile::TempDir, Vec<User>), call: &str, error: &str, n: u64) -
                 run.wrong.push(format!("somebody waited {slowest:?}"));
             }
             if is_unsynced(folder) {
-                let end = service.ended(ENDED);
+                let end = service.end_within(ENDED);
                 if end.and_then(|end| end.code()) != Some(1) {
                     run.wrong.push(format!("a sync failed, and it ended by {end:?}"));
                 }

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::BOUND;
-use super::service::{Client, free, this_release};
+use super::service::{Client, this_release};
+use crate::support::process::free_address;
 
 /// A mount namespace, until it is dropped.
 struct Place {
@@ -94,7 +95,7 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     drop(place);
     make(made, ["server-secret", "add"]);
     let place = Place::with(&keys, &made.join("keys"), "0440");
-    let at = free();
+    let at = free_address();
     let mut command = place.command(&this_release());
     command.arg("--data-dir").arg(data).args(["--listen", &at.to_string()]).stderr(Stdio::null());
     let mut node = command.stdout(Stdio::piped()).spawn().unwrap();

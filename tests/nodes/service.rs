@@ -1,11 +1,13 @@
 //! Nodes, nginx in front of them, and clients.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::support::http;
+use crate::support::process::{Process, free_address};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
@@ -21,16 +23,12 @@ pub struct Cluster {
 
 pub struct Node {
     pub at: SocketAddr,
-    child: Child,
+    process: Process,
 }
 
 /// `BINARY`, or the program that was built with this test.
 pub fn this_release() -> String {
     std::env::var("BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned())
-}
-
-pub fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Cluster {
@@ -48,13 +46,13 @@ impl Cluster {
     pub fn of_program(program: &str, nodes: usize, database: &str) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
-            front: free(),
+            front: free_address(),
             database: database.to_owned(),
             program: program.to_owned(),
             folder: tempfile::tempdir().unwrap(),
             nginx: None,
         };
-        let places: Vec<_> = (0..nodes).map(|_| free()).collect();
+        let places: Vec<_> = (0..nodes).map(|_| free_address()).collect();
         let started: Vec<_> = places.iter().map(|at| cluster.spawn(*at)).collect();
         cluster.nodes = started.into_iter().map(Node::ready).collect();
         cluster
@@ -83,7 +81,7 @@ impl Cluster {
     pub fn served_by_this_release(&self) -> usize {
         let program = std::fs::canonicalize(this_release()).unwrap();
         let runs = |node: &&Node| {
-            std::fs::read_link(format!("/proc/{}/exe", node.child.id())).unwrap() == program
+            std::fs::read_link(format!("/proc/{}/exe", node.process.id())).unwrap() == program
         };
         self.nodes.iter().filter(runs).count()
     }
@@ -130,8 +128,7 @@ impl Cluster {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let mut command = self.command(&self.program, &self.database);
         command.env("CLOAKROOM_LISTEN", at.to_string());
-        let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        Node { at, child }
+        Node { at, process: Process::spawn(command.stderr(log)) }
     }
 
     fn log(&self) -> std::path::PathBuf {
@@ -151,7 +148,7 @@ impl Cluster {
 
     /// Whether no process has ended or been replaced.
     pub fn is_as_started(&mut self) -> bool {
-        self.nodes.iter_mut().all(|node| node.child.try_wait().unwrap().is_none())
+        self.nodes.iter_mut().all(|node| node.process.is_running())
     }
 
     pub fn start_nginx(&mut self) {
@@ -225,21 +222,18 @@ impl Drop for Cluster {
 impl Node {
     /// Waits until the node serves.
     fn ready(mut self) -> Self {
-        let mut said = BufReader::new(self.child.stdout.take().unwrap()).lines();
-        let line = said.next().expect("it serves").unwrap();
-        assert!(line.contains("serves at"), "{line}");
+        self.process.wait_until_it_serves().expect("it serves");
         self
     }
 
     fn end(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+        self.process.signal("TERM");
+        self.process.exit_code_within(Duration::from_mins(1))
     }
 
     /// The number of open files, including connections.
     pub fn files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+        self.process.open_files().len()
     }
 
     pub fn is_ready(&self) -> bool {
@@ -247,25 +241,13 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A client with keep-alive connections to a node or to nginx.
 #[derive(Clone)]
-pub struct Client {
-    at: SocketAddr,
-    agent: Arc<ureq::Agent>,
-}
+pub struct Client(Arc<http::Client>);
 
 impl Client {
     pub fn of(at: SocketAddr) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
-        let agent = config.timeout_global(Some(Duration::from_secs(10))).build().into();
-        Self { at, agent: Arc::new(agent) }
+        Self(Arc::new(http::Client::of(at)))
     }
 
     /// The status and the cookie, or `None` if there was no answer.
@@ -276,18 +258,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Option<(u16, Option<String>)> {
-        let uri = format!("http://{}{path}", self.at);
-        let mut request = ureq::http::Request::builder().method(method).uri(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut answer = self.agent.run(request.body(body.to_owned()).unwrap()).ok()?;
-        let sets = answer.headers().get_all("set-cookie").iter();
-        let mut sets = sets.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
-        let cookie = sets.find(|set| set.starts_with("session="));
-        let status = answer.status().as_u16();
-        answer.body_mut().read_to_string().ok()?;
-        Some((status, cookie))
+        let answer = self.0.call((method, path), headers, body)?;
+        Some((answer.status, answer.session_cookie()))
     }
 
     pub fn get(&self, path: &str, cookie: &str) -> Option<u16> {
@@ -296,9 +268,7 @@ impl Client {
 
     /// The body of the response to a `GET`.
     pub fn text(&self, path: &str) -> String {
-        let request = ureq::http::Request::get(format!("http://{}{path}", self.at)).body(());
-        let mut answer = self.agent.run(request.unwrap()).unwrap();
-        answer.body_mut().read_to_string().unwrap()
+        self.0.call(("GET", path), &[], "").unwrap().body
     }
 
     pub fn private(&self, cookie: &str) -> Option<u16> {

@@ -1,24 +1,26 @@
 //! Tests of the network edge with malicious clients, over raw sockets.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::process::{Process, free_address};
 use crate::support::program::within;
 use crate::support::rates::{rate, ratio};
+use crate::support::raw::{LONG, connect, rest};
 use cloakroom::server::{self, Deadlines, ServerOptions};
 use poem::{EndpointExt, Response};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HEAD: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
-const LONG: Duration = Duration::from_secs(10);
 
 /// The program as a process. It is killed when it is dropped.
 struct Service {
-    child: Child,
+    process: Process,
     at: SocketAddr,
     folder: tempfile::TempDir,
 }
@@ -34,94 +36,40 @@ impl Service {
 
     /// Starts the service after the shell has run `first`.
     fn after(first: &str) -> Self {
-        // another process may take the port before the service does
-        (0..5).find_map(|_| Self::started(first)).expect("the service starts")
-    }
-
-    fn started(first: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (folder, at) = (tempfile::tempdir().unwrap(), free_address());
         let mut command = Command::new("sh");
         let program = std::env::var("BINARY"); // a release build, for measurements
         let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cloakroom").to_owned());
         command.args(["-c", &format!("{first}exec \"$0\" --listen {at} 2>log"), &program]);
         command.current_dir(folder.path()).env_clear();
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let serves = said.next().is_some_and(|line| line.unwrap().contains("serves at"));
-        let service = Self { child, at, folder };
-        if !serves {
-            let log = service.log();
-            assert!(log.contains("Address already in use"), "{log}");
-        }
-        serves.then_some(service)
+        let process = Process::serve(&mut command).expect("it serves");
+        Self { process, at, folder }
     }
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
     /// The number of open files and connections, without those of the database, whose pool may
     /// grow.
     fn files(&self) -> usize {
-        let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
-        let names = all.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
-        names.filter(|name| !name.to_string_lossy().contains("cloakroom.db")).count()
-    }
-
-    /// User and system time used until now, in ticks of 10 ms.
-    fn cpu(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    }
-
-    /// The exit code, or `None` if the process has not ended in time.
-    fn ended(&mut self, within: Duration) -> Option<i32> {
-        let start = Instant::now();
-        while start.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running after {within:?}");
+        let files = self.open_files();
+        files.iter().filter(|name| !name.to_string_lossy().contains("cloakroom.db")).count()
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Service {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-fn connect(at: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.set_write_timeout(Some(LONG)).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
-}
-
-/// Reads until the service closes the connection.
-fn rest(stream: &mut TcpStream) -> String {
-    let start = Instant::now();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    assert!(start.elapsed() < LONG, "it was not closed");
-    String::from_utf8_lossy(&answer).into_owned()
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
 }
 
 /// Sends these bytes and reads until the service closes the connection.
@@ -468,7 +416,7 @@ fn answered_at_the_end(round: usize, half_open: usize) -> usize {
         .into_iter()
         .map(|client| client.join().unwrap().unwrap_or_else(|why| panic!("round {round}: {why}")));
     let answers = answers.sum();
-    assert_eq!(service.ended(LONG), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
     assert!(start.elapsed() < LONG);
     drop(half_open);
     answers
@@ -510,7 +458,7 @@ fn the_end_is_announced_and_idle_connections_are_closed() {
     let answer = answered(&mut open[1]).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     assert_eq!(rest(&mut open[2]), "");
-    assert_eq!(service.ended(LONG), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
@@ -523,7 +471,7 @@ fn a_second_signal_ends_it_at_once() {
     service.signal("TERM");
     within(LONG, || TcpStream::connect(service.at).is_err()); // it has begun to stop
     service.signal("INT");
-    assert_eq!(service.ended(LONG), Some(1));
+    assert_eq!(service.exit_code_within(LONG), Some(1));
 }
 
 /// The statuses of the answers on one connection, until it is closed.
@@ -743,7 +691,7 @@ fn it_stops_in_time_when_all_places_are_taken_and_others_wait() {
         stream.write_all(READ.as_bytes()).unwrap();
     }
     service.signal("TERM");
-    assert_eq!(service.ended(LONG), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
 }
 
 /// The sum of a metric's values, read from the listener for metrics.
@@ -761,7 +709,7 @@ fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let is_alone = std::env::var_os("ABORTS").is_some();
     // a short run has a wider tolerance
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
-    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let metrics = free_address();
     let service = Service::after(&format!("export CLOAKROOM_METRICS_LISTEN={metrics}; "));
     let control = Service::start(); // without aborted connections
     let at = service.at;

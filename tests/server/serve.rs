@@ -4,141 +4,23 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 
-const PASSWORD: &str = "canary correct horse battery";
+use crate::support::process::{Process, free_address};
+use crate::support::program::{PASSWORD, Service, cloakroom, run, schema_of, text, unprepared};
 
-use crate::support::program::{cloakroom, schema_of, text, unprepared};
-
-/// Runs a command with this standard input until it ends.
-fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = cloakroom(folder, arguments).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-/// A running service. It is killed when it is dropped.
-struct Service {
-    child: Child,
-    at: String,
-}
-
-impl Service {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let listen = free.to_string();
-        let mut all = vec!["--listen", &listen];
-        all.extend(arguments);
-        Self::spawned(cloakroom(folder, &all), listen)
-    }
-
-    /// A service with a limit on the size of files, in KiB.
-    fn with_little_room(folder: &Path, kibibytes: u32) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let listen = free.to_string();
-        let mut command = Command::new("bash");
-        let program = env!("CARGO_BIN_EXE_cloakroom");
-        let script =
-            format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec {program} --listen {listen}");
-        command.args(["-c", &script]).current_dir(folder).stdin(Stdio::null());
-        command.stdout(Stdio::piped());
-        Self::spawned(command, listen)
-    }
-
-    fn spawned(mut command: Command, listen: String) -> Self {
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
-        Self { child, at: listen }
-    }
-
-    /// Started with these environment variables, it logs to the file `log` in the folder.
-    fn logging(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let log = fs::File::create(folder.join("log")).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut command = cloakroom(folder, &["--listen", &free, "serve"]);
-        let mut child = command.envs(environment.iter().copied()).stderr(log).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        said.next().unwrap().unwrap();
-        Self { child, at: free }
-    }
-
-    fn call(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> (u16, String, Option<String>) {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.at));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
-        let cookie = response
-            .headers()
-            .get("set-cookie")
-            .map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), cookie)
-    }
-
-    fn log_in(&self, username: &str, password: &str) -> (u16, String, Option<String>) {
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("username", username)
-            .append_pair("password", password)
-            .finish();
-        self.call("POST", "/login", &form, &body)
-    }
-
-    fn private(&self, cookie: &str) -> (u16, String) {
-        let (status, body, _) = self.call("GET", "/private", &[("cookie", cookie)], "");
-        (status, body)
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    /// The resident memory of the process in KiB.
-    fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    /// The CPU time of the process until now, in hundredths of a second.
-    fn worked(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    }
-
-    /// The exit code, or `None` if the process has not ended in time.
-    fn ended(mut self, within: Duration) -> Option<i32> {
-        let start = Instant::now();
-        while start.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("still running after {within:?}");
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A service with a limit on the size of files, in KiB.
+fn with_little_room(folder: &Path, kibibytes: u32) -> Service {
+    let listen = free_address().to_string();
+    let mut command = Command::new("bash");
+    let program = env!("CARGO_BIN_EXE_cloakroom");
+    let script =
+        format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec {program} --listen {listen}");
+    command.args(["-c", &script]).current_dir(folder).stderr(Stdio::null());
+    Service::of(Process::serve(&mut command).expect("it serves"), listen)
 }
 
 #[test]
@@ -149,7 +31,8 @@ fn the_demo_replays_the_snippet() {
         let (status, body, cookie) = service.log_in(username, password);
         assert_eq!(status, 200, "{body}");
         assert!(body.starts_with(r#"{"ok":true"#));
-        let (status, body) = service.private(&cookie.unwrap());
+        let (status, body, _) =
+            service.call("GET", "/private", &[("cookie", &*&cookie.unwrap())], "");
         assert_eq!(status, 200);
         assert!(body.contains(&format!(r#""username":"{username}""#)));
         assert!(body.contains("get some private data"));
@@ -157,10 +40,11 @@ fn the_demo_replays_the_snippet() {
     let (status, body, _) = service.log_in("tiangolo", "secret1");
     assert_eq!(status, 403);
     assert!(body.contains("Invalid user or password"));
-    let (status, body) = service.private("session=made.up.one");
+    let (status, body, _) =
+        service.call("GET", "/private", &[("cookie", &*"session=made.up.one")], "");
     assert_eq!(status, 403);
     assert!(body.contains("Invalid authentication"));
-    let (status, body) = service.private("other=cookie");
+    let (status, body, _) = service.call("GET", "/private", &[("cookie", &*"other=cookie")], "");
     assert_eq!(status, 401);
     assert!(body.contains("Not authenticated"));
     let (_, page, _) = service.call("GET", "/docs", &[], "");
@@ -189,7 +73,7 @@ fn the_demo_does_not_face_a_network() {
 #[test]
 fn a_second_flag_lets_a_demo_face_a_network_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_address().port();
     let (listen, at) = (format!("0.0.0.0:{port}"), format!("127.0.0.1:{port}"));
     let demo = ["--listen", &listen, "serve", "--demo"];
     let start = |arguments: &[&str]| {
@@ -206,7 +90,7 @@ fn a_second_flag_lets_a_demo_face_a_network_and_says_so() {
     let every = format!("EVERY CLIENT that reaches {listen} can sign in as one of them");
     let said: Vec<_> = said.by_ref().take_while(|line| !line.contains("secret2")).collect();
     assert!(said.iter().any(|line| line.contains(&every)), "{said:?}");
-    let service = Service { child, at };
+    let service = Service::of(child, at);
     assert_eq!(service.log_in("tiangolo", "secret2").0, 200);
 }
 
@@ -223,34 +107,34 @@ fn a_session_survives_a_kill_and_ends_with_its_logout() {
     // the address is part of the token's issuer, so it stays the same
     let listen = &["--public-url", "http://127.0.0.1:9"];
     let service = Service::start(folder.path(), listen);
-    assert_eq!(service.private(&cookie).0, 403, "a token of another address is refused");
+    assert_eq!(service.private(&cookie), 403, "a token of another address is refused");
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
     service.signal("KILL");
     drop(service);
     let service = Service::start(folder.path(), listen);
-    assert_eq!(service.private(&cookie).0, 200);
+    assert_eq!(service.private(&cookie), 200);
     assert_eq!(service.call("POST", "/logout", &[("cookie", &cookie)], "").0, 204);
     service.signal("KILL");
     drop(service);
     let service = Service::start(folder.path(), listen);
-    assert_eq!(service.private(&cookie).0, 403);
+    assert_eq!(service.private(&cookie), 403);
 }
 
 #[test]
 fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(folder.path(), &[]);
+    let mut service = Service::start(folder.path(), &[]);
     let mut slow = TcpStream::connect(&service.at).unwrap();
     slow.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
     service.signal("TERM");
-    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
 }
 
 #[test]
 fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::logging(folder.path(), &[]);
+    let mut service = Service::start_in(folder.path(), &["serve"], &[]);
     let log = || fs::read_to_string(folder.path().join("log")).unwrap();
     for (name, line) in [
         (
@@ -269,7 +153,7 @@ fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
         assert_eq!(service.call("GET", "/readyz", &[], "").0, 200, "{name}");
     }
     service.signal("INT");
-    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
     assert!(!log().contains("WARN") && log().contains("stopped"), "{}", log());
 }
 
@@ -277,9 +161,9 @@ fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
 fn it_stops_well_however_soon_after_it_said_that_it_serves() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..20 {
-        let service = Service::start(folder.path(), &[]);
+        let mut service = Service::start(folder.path(), &[]);
         service.signal("TERM");
-        assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+        assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
     }
 }
 
@@ -330,11 +214,11 @@ fn a_healthcheck_says_whether_it_is_ready_and_waits_for_no_answer_for_long() {
 #[test]
 fn it_serves_on_when_nobody_reads_what_it_prints() {
     let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = free_address().to_string();
     let mut command = cloakroom(folder.path(), &["--listen", &free, "serve", "--demo"]);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take()); // as `cloakroom | head` does
-    let service = Service { child, at: free };
+    let service = Service::of(child, free);
     let start = Instant::now();
     while TcpStream::connect(&service.at).is_err() {
         assert!(start.elapsed() < Duration::from_secs(10), "it does not serve");
@@ -346,13 +230,13 @@ fn it_serves_on_when_nobody_reads_what_it_prints() {
 #[test]
 fn dos_14_a_log_that_cannot_be_written_stops_no_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = free_address().to_string();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = cloakroom(folder.path(), &["--listen", &free, "serve", "--demo"]);
     let mut child = command.env("RUST_LOG", "trace").stderr(full).spawn().unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
     said.next().unwrap().unwrap();
-    let service = Service { child, at: free };
+    let service = Service::of(child, free);
     for _ in 0..10 {
         assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
     }
@@ -383,7 +267,7 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     assert!(answered(large.as_bytes()).contains("431"));
     for size in [4_000, 8_000] {
         let cookie = format!("session={}", "a".repeat(size));
-        assert_eq!(service.private(&cookie).0, 403);
+        assert_eq!(service.private(&cookie), 403);
     }
     let cookies = "a=b; ".repeat(10_000);
     let head = format!("GET /private HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\r\n");
@@ -436,14 +320,14 @@ fn enu_04_that_a_name_is_taken_is_said_after_the_whole_work_of_a_hash() {
     let service = Service::start(folder.path(), &[]);
     let work = |names: &[String], status: u16| {
         // CPU time, because elapsed time depends on what else the machine does
-        let before = service.worked();
+        let before = service.cpu();
         for name in names {
             let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
             let answer =
                 service.call("POST", "/register", &[("content-type", "application/json")], &body);
             assert_eq!(answer.0, status, "{}", answer.1);
         }
-        service.worked() - before
+        service.cpu() - before
     };
     let names: Vec<String> = (0..8).map(|n| format!("ann{n}")).collect();
     let (free, taken) = (work(&names, 201), work(&names, 409));
@@ -467,7 +351,7 @@ fn users_are_added_listed_and_given_new_passwords() {
     let service = Service::start(folder.path(), &[]);
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
     assert!(run(&["user", "passwd", "Ann"], "quite another password\n").status.success());
-    assert_eq!(service.private(&cookie).0, 403, "her sessions have ended");
+    assert_eq!(service.private(&cookie), 403, "her sessions have ended");
     assert_eq!(service.log_in("ann", PASSWORD).0, 403);
     assert_eq!(service.log_in("ann", "quite another password").0, 200);
 }
@@ -482,16 +366,16 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
         let start = Instant::now();
         loop {
             let asked = start.elapsed(); // the answer may take longer on a busy machine
-            if service.private(cookie).0 != 200 {
+            if service.private(cookie) != 200 {
                 break;
             }
             assert!(asked < Duration::from_secs(1), "still accepted");
         }
-        assert_eq!(service.private(cookie).0, 403);
+        assert_eq!(service.private(cookie), 403);
     };
     let (one, two) =
         (service.log_in("ann", PASSWORD).2.unwrap(), service.log_in("ann", PASSWORD).2.unwrap());
-    assert_eq!((service.private(&one).0, service.private(&two).0), (200, 200));
+    assert_eq!((service.private(&one), service.private(&two)), (200, 200));
     let listed = text(&run(&["session", "list", "ann", "--json"], "").stdout);
     assert_eq!(listed.lines().count(), 2);
     let newest: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
@@ -499,7 +383,7 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
     let id = newest["id"].as_str().unwrap();
     assert_eq!(text(&run(&["session", "revoke", "ann", id], "").stdout), "ended 1 session\n");
     refused_soon(&two);
-    assert_eq!(service.private(&one).0, 200);
+    assert_eq!(service.private(&one), 200);
     assert_eq!(run(&["session", "revoke", "ann", id], "").status.code(), Some(1));
     // an id may begin with a hyphen; this one is unknown but no usage error
     let odd = run(&["session", "revoke", "ann", "-hcdefghijklmnopqrstuv"], "");
@@ -507,7 +391,7 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
     assert_eq!(text(&run(&["session", "revoke", "ann", "--all"], "").stdout), "ended 1 session\n");
     refused_soon(&one);
     let three = service.log_in("ann", PASSWORD).2.unwrap();
-    assert_eq!(service.private(&three).0, 200);
+    assert_eq!(service.private(&three), 200);
     assert!(run(&["user", "passwd", "ann"], "quite another password").status.success());
     refused_soon(&three);
 }
@@ -522,12 +406,12 @@ fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
         let start = Instant::now();
         loop {
             let asked = start.elapsed(); // the answer may take longer on a busy machine
-            if service.private(cookie).0 != 200 {
+            if service.private(cookie) != 200 {
                 break;
             }
             assert!(asked < Duration::from_secs(1), "still accepted");
         }
-        assert_eq!(service.private(cookie).0, 403);
+        assert_eq!(service.private(cookie), 403);
     };
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
     let shown = text(&run(&["user", "show", "Ann", "--json"], "").stdout);
@@ -544,7 +428,7 @@ fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
     assert!(run(&["user", "disable", "ann"], "").status.success(), "twice is as good as once");
 
     assert_eq!(text(&run(&["user", "enable", "ann"], "").stdout), "ann may sign in\n");
-    assert_eq!(service.private(&cookie).0, 403, "what has ended has ended");
+    assert_eq!(service.private(&cookie), 403, "what has ended has ended");
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
     assert_eq!(text(&run(&["user", "delete", "ann", "--yes"], "").stdout), "ann is deleted\n");
     refused_soon(&cookie);
@@ -612,11 +496,11 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
     while kid(&service.log_in("ann", PASSWORD).2.unwrap()) == kid(&before) {
         assert!(start.elapsed() < Duration::from_secs(30), "the new key is not taken up");
     }
-    assert_eq!(service.private(&before).0, 200, "nobody is logged out");
+    assert_eq!(service.private(&before), 200, "nobody is logged out");
     let old = listed.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap();
     fs::remove_file(folder.path().join(old)).unwrap();
     let start = Instant::now();
-    while service.private(&before).0 == 200 {
+    while service.private(&before) == 200 {
         assert!(start.elapsed() < Duration::from_secs(30), "still accepted");
     }
 }
@@ -742,7 +626,7 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
     }
     run(folder.path(), &["user", "add", "ann"], PASSWORD);
     let log = || fs::read_to_string(folder.path().join("log")).unwrap();
-    drop(Service::logging(folder.path(), &[]));
+    drop(Service::start_in(folder.path(), &["serve"], &[]));
     assert!(!log().contains(WARNING), "{}", log());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -753,7 +637,7 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
         sqlx::query(later).execute(&mut database).await.unwrap();
         database.close().await.unwrap();
     });
-    let service = Service::logging(folder.path(), &[]);
+    let service = Service::start_in(folder.path(), &["serve"], &[]);
     let told = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
         log().contains(WARNING)
@@ -765,7 +649,7 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
 #[test]
 fn security_events_are_logged_by_name_with_account_address_and_request() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::logging(folder.path(), &[]);
+    let service = Service::start_in(folder.path(), &["serve"], &[]);
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let call = |method: &str, path: &str, cookie: &str, body: &str| {
         let mut headers = vec![("cookie", cookie), ("traceparent", parent)];
@@ -837,7 +721,7 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
 #[test]
 fn a_known_browser_that_fails_ten_times_is_logged_as_distrusted() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::logging(folder.path(), &[]);
+    let service = Service::start_in(folder.path(), &["serve"], &[]);
     assert!(run(folder.path(), &["user", "add", "ann"], PASSWORD).status.success());
     let body = |password: &str| format!(r#"{{"username":"ann","password":"{password}"}}"#);
     let url = format!("http://{}/login", service.at);
@@ -876,7 +760,7 @@ fn what_the_operator_does_is_logged_by_the_command() {
         (&["pepper", "add"], "pepper_added"),
     ] {
         if event == "all_sessions_revoked" {
-            let service = Service::logging(folder.path(), &[]);
+            let service = Service::start_in(folder.path(), &["serve"], &[]);
             let body = format!(r#"{{"username":"ann","password":"{PASSWORD}"}}"#);
             let json = ("content-type", "application/json");
             assert_eq!(service.call("POST", "/login", &[json], &body).0, 200);
@@ -900,7 +784,7 @@ fn what_the_operator_does_is_logged_by_the_command() {
 #[test]
 fn a_line_carries_the_id_that_is_in_the_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::logging(folder.path(), &[("RUST_LOG", "off")]);
+    let service = Service::start_in(folder.path(), &["serve"], &[("RUST_LOG", "off")]);
     let answer = ureq::post(format!("http://{}/login", service.at))
         .config()
         .http_status_as_error(false)
@@ -926,7 +810,7 @@ fn inj_05_what_anybody_sends_is_logged_on_one_line_and_steers_no_terminal() {
             ("CLOAKROOM_LOG__FORMAT", format),
             ("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"),
         ];
-        let service = Service::logging(folder.path(), &environment);
+        let service = Service::start_in(folder.path(), &["serve"], &environment);
         let said = "x\\n{\"level\":\"forged\"}\\u001b[2J\\u202e";
         let body = format!(r#"{{"username":"{said}","password":"{said}","{said}":1}}"#);
         let requests = [
@@ -993,13 +877,13 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
         line["code"].as_str().unwrap().to_owned()
     };
     let codes: Vec<_> = made.lines().map(code).collect();
-    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let metrics = free_address().to_string();
     let environment = [
         ("RUST_LOG", "trace"),
         ("CLOAKROOM_REGISTRATION", "invite"),
         ("CLOAKROOM_METRICS_LISTEN", metrics.as_str()),
     ];
-    let service = Service::logging(folder.path(), &environment);
+    let mut service = Service::start_in(folder.path(), &["serve"], &environment);
     let mut secrets = codes.clone();
 
     // the cookies of each answer are secrets
@@ -1071,7 +955,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     let mut found = vec![("metrics".to_owned(), told.into_bytes())];
     left_behind(folder.path(), &mut found); // including SQLite's journal
     service.signal("TERM");
-    assert_eq!(service.ended(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
     left_behind(folder.path(), &mut found);
     for name in files_of(folder.path()) {
         assert!(found.iter().any(|(path, _)| path.ends_with(name)), "{name} is not looked at");
@@ -1098,7 +982,7 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
         return; // with PostgreSQL, the disk is the server's
     }
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::with_little_room(folder.path(), 1024);
+    let service = with_little_room(folder.path(), 1024);
     let json = [("content-type", "application/json")];
     let register = |n: usize| {
         let body = format!(r#"{{"username":"user{n}","password":"{PASSWORD}"}}"#);
@@ -1111,9 +995,9 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
     assert_eq!(status, 503, "{body}");
     assert!(body.contains(r#""code":"unavailable""#), "{body}");
     assert_eq!(service.log_in("user0", PASSWORD).0, 503);
-    assert_eq!(service.private(&cookie.unwrap()).0, 200, "what only reads goes on");
+    assert_eq!(service.private(&cookie.unwrap()), 200, "what only reads goes on");
 
-    let pid = rustix::process::Pid::from_child(&service.child);
+    let pid = rustix::process::Pid::from_raw(service.id().cast_signed()).unwrap();
     let unlimited = rustix::process::Rlimit { current: None, maximum: None };
     rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, unlimited).unwrap();
     let start = std::time::Instant::now();
@@ -1153,8 +1037,8 @@ fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
     assert!(run(&["move", "--from", &there, "--to", &back]).status.success());
     for database in [&there, &back] {
         let service = at(database);
-        assert_eq!(service.private(&kept).0, 200, "whoever was signed in still is");
-        assert_eq!(service.private(&ended).0, 403);
+        assert_eq!(service.private(&kept), 200, "whoever was signed in still is");
+        assert_eq!(service.private(&ended), 403);
         assert_eq!(service.log_in("ann", PASSWORD).0, 200);
         assert_eq!(service.log_in("bob", PASSWORD).0, 403);
     }

@@ -1,18 +1,19 @@
 //! Helpers that run the program as a command, and as a service over a socket.
 
-#![allow(dead_code, reason = "each test uses some of it")]
-
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+use super::http::Client;
+use super::process::{Process, free_address};
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
@@ -148,22 +149,28 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// A running service. It is killed when it is dropped.
 pub struct Service {
-    pub child: Child,
+    process: Process,
     pub at: String,
 }
 
 impl Service {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let listen = free.to_string();
-        let mut all = vec!["--listen", &listen];
-        all.extend(arguments);
-        let mut command = cloakroom(folder, &all);
+        Self::start_in(folder, arguments, &[])
+    }
+
+    /// Starts the service with these environment variables. It logs to the file `log` in the folder.
+    pub fn start_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let at = free_address().to_string();
+        let mut command = cloakroom(folder, &[&["--listen", &at], arguments].concat());
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut child = command.stderr(log).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.next().is_some_and(|line| line.unwrap().contains("serves at")));
-        Self { child, at: listen }
+        command.envs(environment.iter().copied()).stderr(log);
+        let process = Process::serve(&mut command).expect("it serves");
+        Self { process, at }
+    }
+
+    /// A process that was started elsewhere and listens at this address.
+    pub fn of(process: impl Into<Process>, at: String) -> Self {
+        Self { process: process.into(), at }
     }
 
     pub fn call(
@@ -173,19 +180,9 @@ impl Service {
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, String, Option<String>) {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.at));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
-        let cookie = response
-            .headers()
-            .get("set-cookie")
-            .map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), cookie)
+        let answer = Client::of(&self.at).call((method, path), headers, body).unwrap();
+        let cookie = answer.cookies().next();
+        (answer.status, answer.body, cookie)
     }
 
     /// Sends a form, for example the one for signing in.
@@ -208,22 +205,24 @@ impl Service {
         assert_eq!(self.call("POST", "/logout", &[("cookie", cookie)], "").0, 204);
     }
 
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
     /// Stops the service with SIGTERM.
     pub fn stop(mut self) {
         self.signal("TERM");
-        within(Duration::from_secs(30), || self.child.try_wait().unwrap().is_some());
+        self.end_within(Duration::from_secs(30)).expect("it ends");
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Service {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

@@ -1,12 +1,13 @@
 //! Tests of the limits on connections, over real sockets.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::service::{LONG, Service};
+use crate::support::process::free_address;
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -38,7 +39,7 @@ fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
         );
         return;
     };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_address().port();
     let service = Service::at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "");
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
@@ -66,7 +67,7 @@ fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
 
 #[test]
 fn beyond_the_connections_in_all_clients_wait_for_a_place() {
-    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let at = free_address();
     let service = Service::at(at, "ulimit -n 60; "); // room for half of them
     let mut crowd: Vec<_> = (0..30).map(|_| service.connect("http/1.1")).collect();
     let mut waiting = TcpStream::connect(at).unwrap();

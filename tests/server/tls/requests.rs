@@ -210,7 +210,7 @@ async fn r_10_whoever_was_let_in_over_http_2_is_answered_when_the_end_comes() {
     for client in clients {
         answers += client.await.unwrap().unwrap_or_else(|why| panic!("{why}"));
     }
-    assert_eq!(service.ended(LONG), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
     println!(
         "R-10 over HTTP/2: {answers} answers, 0 requests without; over in {:?}",
         start.elapsed()

@@ -1,20 +1,21 @@
 //! The program with a certificate, and clients that trust the certificate's issuer.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-pub const LONG: Duration = Duration::from_secs(10);
+use crate::support::process::{Process, free_address};
+use crate::support::raw;
+pub use crate::support::raw::{LONG, rest};
 
 /// The certificate authority of a test.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -63,7 +64,7 @@ pub fn put(path: &Path, text: &str) {
 
 /// The program as a process. It is killed when it is dropped.
 pub struct Service {
-    child: Child,
+    process: Process,
     pub at: SocketAddr,
     pub folder: tempfile::TempDir,
     pub authority: Authority,
@@ -71,7 +72,7 @@ pub struct Service {
 
 impl Service {
     pub fn start() -> Self {
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let at = free_address();
         Self::at(at, "")
     }
 
@@ -80,11 +81,8 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.make(folder.path(), |_| {});
-        let mut child = command(folder.path(), at, first).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = said.next().map(Result::unwrap).unwrap_or_default();
-        assert!(said.contains(&format!("serves at https://127.0.0.1:{}", at.port())), "{said}");
-        Self { child, at, folder, authority }
+        let process = Process::serve(&mut command(folder.path(), at, first)).expect("it serves");
+        Self { process, at, folder, authority }
     }
 
     /// A connection that offers this protocol.
@@ -102,36 +100,19 @@ impl Service {
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
+}
 
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
+impl Deref for Service {
+    type Target = Process;
 
-    /// The resident memory in KiB.
-    pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    /// The exit code, or `None` if the process has not ended in time.
-    pub fn ended(&mut self, within: Duration) -> Option<i32> {
-        let start = Instant::now();
-        while start.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running after {within:?}");
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 
@@ -149,7 +130,7 @@ fn command(folder: &Path, at: SocketAddr, first: &str) -> Command {
 /// Starts the program with the certificate and key in this folder, and returns its exit code and
 /// log.
 pub fn started(folder: &Path) -> (Option<i32>, String) {
-    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let at = free_address();
     let Output { status, .. } = command(folder, at, "").output().unwrap();
     (status.code(), fs::read_to_string(folder.join("log")).unwrap())
 }
@@ -166,25 +147,13 @@ pub fn healthcheck(service: &Service) -> Output {
 pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 pub fn connect(at: SocketAddr, client: Arc<ClientConfig>) -> Tls {
-    let stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.set_write_timeout(Some(LONG)).unwrap();
-    stream.set_nodelay(true).unwrap();
+    let stream = raw::connect(at);
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = StreamOwned::new(ClientConnection::new(client, name).unwrap(), stream);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock).unwrap();
     }
     stream
-}
-
-/// Reads until the service closes the connection.
-pub fn rest(stream: &mut impl Read) -> String {
-    let start = Instant::now();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    assert!(start.elapsed() < LONG, "it was not closed");
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// The certificate that a new connection gets.
