@@ -146,12 +146,12 @@ fn while_hashing<T>(threads: usize, meanwhile: impl FnOnce() -> T) -> (f64, T) {
 }
 
 /// The result of clients that logged in.
-struct Crowd {
+struct LoginLoad {
     a_second: f64,
     told_to_come_back: u32,
 }
 
-impl std::fmt::Display for Crowd {
+impl std::fmt::Display for LoginLoad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.1} logins/s, {} times 503", self.a_second, self.told_to_come_back)
     }
@@ -163,7 +163,7 @@ fn while_they_log_in<T>(
     service: &Service,
     clients: usize,
     meanwhile: impl FnOnce() -> T,
-) -> (Crowd, T) {
+) -> (LoginLoad, T) {
     let (good, busy, is_over) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         for n in 0..clients {
@@ -199,7 +199,7 @@ fn while_they_log_in<T>(
         let told_before = busy.load(Relaxed);
         let outcome = meanwhile();
         let answered = good.load(Relaxed) - before;
-        let crowd = Crowd {
+        let crowd = LoginLoad {
             a_second: f64::from(answered) / start.elapsed().as_secs_f64(),
             told_to_come_back: busy.load(Relaxed) - told_before,
         };

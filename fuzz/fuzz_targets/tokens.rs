@@ -18,7 +18,7 @@ const ISSUER: &str = "https://id.example.org";
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 const TOMORROW: Timestamp = Timestamp::from_millis(1_767_312_000_000);
 /// Maximum bytes of a token.
-const LONGEST: usize = 1024;
+const MAX_LENGTH: usize = 1024;
 
 struct House {
     keys: KeyRing,
@@ -82,7 +82,7 @@ fuzz_target!(|data: &[u8]| {
         jsonwebtoken::crypto::sign(message.as_bytes(), &HOUSE.signing, Algorithm::EdDSA);
     let token = format!("{message}.{}", signature.expect("it signs whatever there is"));
 
-    let is_short = token.len() <= LONGEST;
+    let is_short = token.len() <= MAX_LENGTH;
     let members = Members::of(claims);
     let is_session = is_short
         && is_header(&header, "session+jwt")

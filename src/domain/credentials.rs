@@ -121,8 +121,8 @@ impl AuthService {
         let attempt = self.throttle.record_attempt(allowed).await;
         let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
         let row = self.store.account(id.as_str()).await?;
-        let proved = self.verify_attempt(row, current, &attempt, slot).await.inspect_err(note)?;
+        let verified = self.verify_attempt(row, current, &attempt, slot).await.inspect_err(note)?;
         self.throttle.reset_attempts(&attempt).await?;
-        Ok(proved)
+        Ok(verified)
     }
 }

@@ -98,7 +98,7 @@ async fn att_17_05_behind_https_the_device_cookie_is_bound_to_its_host() {
     let answer = app.anonymous().log_in("ann", PASSWORD).await;
     let set = answer.sets("__Host-device").unwrap();
     assert!(set.contains("; Path=/; ") && set.contains("; Secure"), "{set}");
-    assert!(!set.contains("AuthService"), "{set}");
+    assert!(!set.contains("Domain"), "{set}");
     // The previous name of the cookie is no longer read.
     let device = set.split(';').next().unwrap();
     throttle(&app).await;

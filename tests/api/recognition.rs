@@ -28,7 +28,7 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
             token,
             Arc::clone(&who),
             kept.generation(&who.account.id, kept.key_generation()),
-        )
+        );
     };
     let is_known = || kept.get(&token).is_some();
 
@@ -46,10 +46,10 @@ async fn what_is_kept_counts_while_endings_are_heard_of_and_until_there_is_one()
     file();
     kept.remove_stale();
     assert!(is_known(), "nothing has ended");
-    assert_eq!(kept.len(), 1);
+    assert_eq!(kept.entry_count(), 1);
     kept.invalidate_account(&who.account.id);
     kept.remove_stale();
-    assert_eq!(kept.len(), 0, "it takes no memory");
+    assert_eq!(kept.entry_count(), 0, "it takes no memory");
     file();
     assert!(is_known());
 
@@ -68,8 +68,8 @@ async fn who_has_signed_out_is_forgotten_with_what_has_ended() {
     for client in [&ann, &bob] {
         assert_eq!(client.get("/private").await.status, 200);
     }
-    assert_eq!(app.domain.session_cache.len(), 2);
+    assert_eq!(app.domain.session_cache.entry_count(), 2);
     ann.post_nothing("/logout").await;
     cleanup::remove_ended(&app.domain).await.unwrap();
-    assert!(app.domain.session_cache.len() < 2, "rarely both are of one slot");
+    assert!(app.domain.session_cache.entry_count() < 2, "rarely both are of one slot");
 }

@@ -10,3 +10,4 @@ mod openapi;
 mod public_api;
 #[path = "../support/mod.rs"]
 mod support;
+mod wording;

@@ -99,9 +99,10 @@ pub(super) fn check_left_over(folders: [&Path; 2], found: &mut Diagnosis) {
     for folder in folders {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let is_one = path.extension().is_some_and(|end| end == "restoring" || end == "partial");
+            let is_leftover =
+                path.extension().is_some_and(|end| end == "restoring" || end == "partial");
             let is_log = path.to_str().is_some_and(|path| path.contains(".restoring-"));
-            if is_one || is_log {
+            if is_leftover || is_log {
                 let says = format!("{} is left of what was interrupted; remove it", path.display());
                 found.add("left over", Verdict::Note, says);
             }

@@ -39,7 +39,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    pub(super) fn malformed(error: impl error::Error + Send + Sync + 'static) -> Self {
+    pub(super) fn from_parser(error: impl error::Error + Send + Sync + 'static) -> Self {
         Self::Malformed(Box::new(error))
     }
 }

@@ -44,7 +44,7 @@ impl Rows {
                 // Records of any length are accepted here: a stray quotation mark produces them,
                 // and the error should name the line.
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
-                let columns = Columns::find(reader.headers().map_err(ImportError::malformed)?)?;
+                let columns = Columns::find(reader.headers().map_err(ImportError::from_parser)?)?;
                 Source::Csv { reader, columns, record: csv::ByteRecord::new() }
             }
             ImportFormat::Jsonl => Source::Jsonl { reader, line: 0 },
@@ -116,7 +116,7 @@ impl Source {
         match self {
             Self::Csv { reader, columns, record } => match reader.read_byte_record(record) {
                 Ok(false) => None,
-                Err(error) => Some(Err(ImportError::malformed(error))),
+                Err(error) => Some(Err(ImportError::from_parser(error))),
                 Ok(true) => {
                     let line = record.position().expect("it was read from somewhere").line();
                     if is_unclosed(record) {
@@ -129,13 +129,13 @@ impl Source {
                 let mut text = Vec::new();
                 let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text);
                 match read {
-                    Err(error) => return Some(Err(ImportError::malformed(error))),
+                    Err(error) => return Some(Err(ImportError::from_parser(error))),
                     Ok(0) => return None,
                     Ok(_) => *line += 1,
                 }
                 if text.len() as u64 == MAX_LINE && !text.ends_with(b"\n") {
                     return match reader.skip_until(b'\n') {
-                        Err(error) => Some(Err(ImportError::malformed(error))),
+                        Err(error) => Some(Err(ImportError::from_parser(error))),
                         Ok(_) => Some(Ok((*line, Err("it is longer than 64 KiB".to_owned())))),
                     };
                 }

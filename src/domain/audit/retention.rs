@@ -135,10 +135,10 @@ mod tests {
         remove_old(&store, now, quota, BATCHES).await.unwrap();
         let rows = rows(&store).await;
         let count = |account: &str, refusal: i64| {
-            let is_one = |row: &&EventRow| {
+            let matches = |row: &&EventRow| {
                 row.account_id.as_deref() == Some(account) && row.refusal == refusal
             };
-            rows.iter().filter(is_one).count()
+            rows.iter().filter(matches).count()
         };
         assert_eq!([count("ann", 0), count("mallory", 0), count("mallory", 1)], [3, 10, 3]);
         assert!(

@@ -105,7 +105,7 @@ impl SessionCache {
     }
 
     /// The number of entries, including invalidated ones.
-    pub fn len(&self) -> usize {
+    pub fn entry_count(&self) -> usize {
         self.entries.len()
     }
 

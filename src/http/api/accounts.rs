@@ -239,7 +239,7 @@ impl AccountsApi {
                 Problem::rate_limited(ChangeAnswer::TooManyAttempts, wait)
             }
             Err(ChangeError::NotVerified(LogInError::Overloaded)) => {
-                Problem::overloaded(ChangeAnswer::Overloaded)
+                Problem::respond_overloaded(ChangeAnswer::Overloaded)
             }
             Err(ChangeError::NotVerified(LogInError::Internal(fault))) => return Err(fault.into()),
         };
@@ -273,7 +273,7 @@ impl AccountsApi {
             Err(LogInError::TooManyAttempts { wait }) => {
                 Ok(Problem::rate_limited(CloseAnswer::TooManyAttempts, wait))
             }
-            Err(LogInError::Overloaded) => Ok(Problem::overloaded(CloseAnswer::Overloaded)),
+            Err(LogInError::Overloaded) => Ok(Problem::respond_overloaded(CloseAnswer::Overloaded)),
             Err(LogInError::Internal(fault)) => Err(fault.into()),
         }
     }

@@ -207,7 +207,7 @@ impl LoginApi {
             Err(LogInError::TooManyAttempts { wait }) => {
                 Problem::rate_limited(LoginAnswer::TooManyAttempts, wait)
             }
-            Err(LogInError::Overloaded) => Problem::overloaded(LoginAnswer::Overloaded),
+            Err(LogInError::Overloaded) => Problem::respond_overloaded(LoginAnswer::Overloaded),
             Err(LogInError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))

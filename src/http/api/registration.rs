@@ -176,7 +176,9 @@ impl RegistrationApi {
             Err(RegisterError::TooManyAttempts { wait }) => {
                 Problem::rate_limited(RegisterAnswer::TooManyAttempts, wait)
             }
-            Err(RegisterError::Overloaded) => Problem::overloaded(RegisterAnswer::Overloaded),
+            Err(RegisterError::Overloaded) => {
+                Problem::respond_overloaded(RegisterAnswer::Overloaded)
+            }
             Err(RegisterError::Internal(fault)) => return Err(fault.into()),
         };
         Ok(WithExtraCookie(refused, None))

@@ -100,7 +100,7 @@ fn translate_schema(schema: &mut Value) {
 mod tests {
     use super::*;
 
-    fn translated(mut schema: Value) -> Value {
+    fn to_3_1(mut schema: Value) -> Value {
         translate_schema(&mut schema);
         schema
     }
@@ -108,26 +108,24 @@ mod tests {
     #[test]
     fn null_is_a_type_in_3_1() {
         assert_eq!(
-            translated(json!({ "type": "string", "nullable": true })),
+            to_3_1(json!({ "type": "string", "nullable": true })),
             json!({ "type": ["string", "null"] })
         );
         assert_eq!(
-            translated(json!({ "type": "string", "nullable": true, "enum": ["a"] })),
+            to_3_1(json!({ "type": "string", "nullable": true, "enum": ["a"] })),
             json!({ "type": ["string", "null"], "enum": ["a", null] })
         );
         assert_eq!(
-            translated(
-                json!({ "nullable": true, "allOf": [{ "$ref": "#/components/schemas/A" }] })
-            ),
+            to_3_1(json!({ "nullable": true, "allOf": [{ "$ref": "#/components/schemas/A" }] })),
             json!({ "anyOf": [{ "$ref": "#/components/schemas/A" }, { "type": "null" }] })
         );
-        assert_eq!(translated(json!({ "nullable": false })), json!({}));
+        assert_eq!(to_3_1(json!({ "nullable": false })), json!({}));
     }
 
     #[test]
     fn a_limit_that_excludes_itself_is_a_number_in_3_1() {
         assert_eq!(
-            translated(
+            to_3_1(
                 json!({ "minimum": 1, "exclusiveMinimum": true, "maximum": 2, "exclusiveMaximum": false })
             ),
             json!({ "exclusiveMinimum": 1, "maximum": 2 })
@@ -136,12 +134,12 @@ mod tests {
 
     #[test]
     fn the_encoding_of_a_text_is_no_format_in_3_1() {
-        assert_eq!(translated(json!({ "format": "byte" })), json!({ "contentEncoding": "base64" }));
+        assert_eq!(to_3_1(json!({ "format": "byte" })), json!({ "contentEncoding": "base64" }));
         assert_eq!(
-            translated(json!({ "format": "binary" })),
+            to_3_1(json!({ "format": "binary" })),
             json!({ "contentMediaType": "application/octet-stream" })
         );
-        assert_eq!(translated(json!({ "format": "date-time" })), json!({ "format": "date-time" }));
+        assert_eq!(to_3_1(json!({ "format": "date-time" })), json!({ "format": "date-time" }));
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Problem {
     }
 
     /// The response of an operation for a full hash queue.
-    pub(crate) fn overloaded<R>(response: fn(Json<Self>, u64) -> R) -> R {
+    pub(crate) fn respond_overloaded<R>(response: fn(Json<Self>, u64) -> R) -> R {
         response(Json(Self::of(Code::Overloaded)), RETRY_AFTER)
     }
 
