@@ -87,19 +87,19 @@ fn line(progress: Progress, elapsed: Duration, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn shown(done: u64, total: u64, width: usize) -> String {
+    fn draw(done: u64, total: u64, width: usize) -> String {
         line(Progress { phase: Phase::Copying, done, total }, Duration::from_secs(30), width)
     }
 
     #[test]
     fn a_bar_shows_how_far_the_operation_is_and_how_long_the_rest_takes() {
-        assert_eq!(shown(25, 100, 40), "copying ███░░░░░░░░░ 25% 2 minutes left");
-        assert_eq!(shown(100, 100, 40), "copying ███████████ 100% 0 seconds left");
+        assert_eq!(draw(25, 100, 40), "copying ███░░░░░░░░░ 25% 2 minutes left");
+        assert_eq!(draw(100, 100, 40), "copying ███████████ 100% 0 seconds left");
     }
 
     #[test]
     fn a_bar_fits_a_narrow_terminal_and_an_operation_that_has_not_begun() {
-        assert_eq!(shown(50, 100, 10), "copying  50% 30 seconds left");
-        assert!(shown(0, 0, 60).contains(" 0% "));
+        assert_eq!(draw(50, 100, 10), "copying  50% 30 seconds left");
+        assert!(draw(0, 0, 60).contains(" 0% "));
     }
 }

@@ -30,7 +30,7 @@ impl File {
 
     pub fn from_gzip(kind: &'static str, gzip: &'static [u8]) -> Self {
         Self::new(kind, Some(gzip), move || {
-            let bytes = decompress_to_vec(deflated(gzip));
+            let bytes = decompress_to_vec(deflate_stream(gzip));
             Bytes::from(bytes.expect("a file that was embedded can be unpacked"))
         })
     }
@@ -83,7 +83,7 @@ impl Endpoint for File {
 
 /// The compressed data in a gzip file without optional fields (RFC 1952, section 2.3): its header takes
 /// 10 bytes, and its checksum and length take 8.
-fn deflated(gzip: &'static [u8]) -> &'static [u8] {
+fn deflate_stream(gzip: &'static [u8]) -> &'static [u8] {
     const START: [u8; 4] = [0x1f, 0x8b, 8, 0]; // deflate, no flags
     assert!(gzip.starts_with(&START), "an embedded file is packed by `gzip -n`");
     &gzip[10..gzip.len() - 8]
