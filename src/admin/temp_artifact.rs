@@ -1,4 +1,7 @@
 //! Files and folders that get their final name when they are complete.
+//!
+//! tempfile does not do this: it gives no folder its final name without replacing another one, syncs no folder, and
+//! on file systems without `RENAME_NOREPLACE` it needs hard links, which some of them do not have.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
