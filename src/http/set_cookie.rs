@@ -2,9 +2,9 @@
 //! cleared.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use httpdate::HttpDate;
+use httpdate::fmt_http_date;
 use poem::Request;
 use poem::http::HeaderValue;
 use time::OffsetDateTime;
@@ -135,7 +135,7 @@ impl fmt::Display for CookieLifetime {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `Max-Age` takes precedence. But Java's CookieManager treats a cookie with `Max-Age` and
         // without `Expires` as one of RFC 2965, and returns its value in quotes.
-        let until = HttpDate::from(SystemTime::from(self.until));
+        let until = fmt_http_date(self.until.into());
         write!(to, "; Expires={until}; Max-Age={}", self.time.as_secs())
     }
 }

@@ -50,6 +50,23 @@ pub struct FileGuard {
     pub writer: SuspectWriter,
 }
 
+/// Whether a query of SQLite reads or writes, and the guard of the files for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Guarded<'a> {
+    Read(&'a FileGuard),
+    Write(&'a FileGuard),
+}
+
+impl Guarded<'_> {
+    /// Runs a query, unless the guard refuses it.
+    pub async fn run<T>(self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        match self {
+            Self::Read(guard) => guard.around_read(query).await,
+            Self::Write(guard) => guard.around_write(query).await,
+        }
+    }
+}
+
 /// A failure that does not go away by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StorageFailure {

@@ -38,9 +38,10 @@ pub use self::attempts::{
 };
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;
-use self::engine::connection::{Guarded, Pool};
+use self::engine::connection::Pool;
 use self::engine::{postgres, sqlite};
 pub use self::events::{EventRange, EventRow, NamedEventRow};
+use self::file_guard::Guarded;
 pub use self::file_guard::StorageFailure;
 pub use self::held_usernames::HeldUsernameRow;
 #[cfg(test)]

@@ -10,15 +10,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
 
-use super::Problem;
 use super::codes::Code;
+use super::{Problem, RETRY_AFTER};
 use crate::core::error::InternalError;
 
 /// The media type of all errors.
 pub const PROBLEM_JSON: &str = "application/problem+json";
-
-/// The `Retry-After` of transient errors, in seconds.
-pub const RETRY_AFTER: u64 = 1;
 
 /// An error that any operation may return, on its way to the catcher.
 #[derive(Debug, thiserror::Error)]

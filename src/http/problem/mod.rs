@@ -15,10 +15,13 @@ use poem_openapi::Object;
 use poem_openapi::payload::Json;
 
 pub use self::codes::Code;
-pub use self::error::{ApiError, PROBLEM_JSON, RETRY_AFTER};
+pub use self::error::{ApiError, PROBLEM_JSON};
 pub use self::field_codes::FieldCode;
 use self::open_enum::{CodeName, FieldCodeName};
 use super::request::limit::format_bytes;
+
+/// The `Retry-After` of transient errors, in seconds.
+pub const RETRY_AFTER: u64 = 1;
 
 /// An error response in the format of RFC 9457. Programs distinguish errors by `code`.
 #[derive(Debug, Clone, Object)]

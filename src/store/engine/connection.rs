@@ -3,24 +3,7 @@
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 
 use super::query::{Query, Statement};
-use crate::store::file_guard::FileGuard;
-
-/// Whether a query of SQLite reads or writes, and the guard of the files for it.
-#[derive(Debug, Clone, Copy)]
-pub enum Guarded<'a> {
-    Read(&'a FileGuard),
-    Write(&'a FileGuard),
-}
-
-impl Guarded<'_> {
-    /// Runs a query, unless the guard refuses it.
-    pub async fn run<T>(self, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        match self {
-            Self::Read(guard) => guard.around_read(query).await,
-            Self::Write(guard) => guard.around_write(query).await,
-        }
-    }
-}
+use crate::store::file_guard::Guarded;
 
 /// A connection pool. Each query uses one connection.
 #[derive(Clone, Copy)]

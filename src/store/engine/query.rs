@@ -8,7 +8,7 @@ use sqlx::{
     SqliteConnection, SqlitePool, Type,
 };
 
-use super::connection::Guarded;
+use crate::store::file_guard::Guarded;
 
 /// The text of a statement.
 #[derive(Debug)]

@@ -14,10 +14,10 @@ use super::{content, schema};
 use crate::core::ownership;
 use crate::store::Store;
 use crate::store::definitions::{self, DefinitionReport};
-use crate::store::engine::connection::{Guarded, Pool};
+use crate::store::engine::connection::Pool;
 use crate::store::engine::{migrations, postgres, sqlite};
 use crate::store::errors::{context, is_damage};
-use crate::store::file_guard::FileGuard;
+use crate::store::file_guard::{FileGuard, Guarded};
 use crate::store::held_usernames::SECRETS_IN_USE;
 use crate::store::open_error::OpenError;
 
