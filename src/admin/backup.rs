@@ -49,11 +49,11 @@ pub struct Backup {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    #[error("{path} is a backup; name the folder it is in", path = .0.display())]
+    #[error("{path} is a backup; name the folder that contains it", path = .0.display())]
     IsABackup(PathBuf),
     #[error("{path} is a file; name a folder", path = .0.display())]
     IsAFile(PathBuf),
-    #[error("cannot make {path}: {1}", path = .0.display())]
+    #[error("cannot create {path}: {1}", path = .0.display())]
     MakeFolder(PathBuf, io::Error),
     #[error("there are no signing keys in {path}", path = .0.display())]
     NoKeys(PathBuf),
@@ -61,9 +61,9 @@ pub enum BackupError {
     Write(PathBuf, io::Error),
     #[error("cannot read {path}: {1}", path = .0.display())]
     Read(PathBuf, io::Error),
-    #[error("the copy is no good: {0}")]
+    #[error("the copy is damaged: {0}")]
     DamagedCopy(Error),
-    #[error("cannot give the backup its name {path}: {1}", path = .0.display())]
+    #[error("cannot rename the backup to {path}: {1}", path = .0.display())]
     Rename(PathBuf, io::Error),
     #[error(transparent)]
     Other(Error),

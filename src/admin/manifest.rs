@@ -58,20 +58,20 @@ pub struct FileEntry {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    #[error("{folder} is no backup: cannot read {MANIFEST}: {cause}", folder = .0.display(), cause = .1)]
+    #[error("{folder} is not a backup: cannot read {MANIFEST}: {cause}", folder = .0.display(), cause = .1)]
     NotABackup(PathBuf, Box<dyn Error + Send + Sync>),
     #[error(
-        "{folder} was made by a newer cloakroom (form {form}); restore it with that one",
+        "{folder} was created by a newer version of cloakroom (format {form}); restore it with that version",
         folder = .0.display(), form = .1
     )]
     NewerForm(PathBuf, u32),
-    #[error("the manifest names {0:?}, outside of the backup")]
+    #[error("the backup is damaged: its manifest names {0:?}, which is outside of the backup")]
     Outside(String),
     #[error("the backup is damaged: {file}: {cause}", file = .0.display(), cause = .1)]
     Unreadable(PathBuf, io::Error),
-    #[error("the backup is damaged: {path} is not as it was when the backup was made; take another one", path = .0.display())]
+    #[error("the backup is damaged: {path} was changed after the backup; restore another backup", path = .0.display())]
     Damaged(PathBuf),
-    #[error("the manifest names no {DATABASE}")]
+    #[error("the backup is damaged: its manifest does not name {DATABASE}")]
     NoDatabase,
 }
 
@@ -153,7 +153,7 @@ impl FileEntry {
     /// Reads a file and computes its digest. `on_read` receives the number of bytes of each read.
     pub(super) fn read(path: &Path, mut on_read: impl FnMut(u64)) -> io::Result<Self> {
         if !fs::symlink_metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
         }
         let (mut file, mut digest, mut bytes) = (File::open(path)?, Sha256::new(), 0);
         let mut chunk = vec![0; CHUNK];

@@ -76,21 +76,23 @@ pub enum RestoreError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(
-        "the backup is newer than this program (it has migration {schema}, and this program knows \
-         {newest}); restore it with cloakroom {version} or newer"
+        "the schema of the backup is newer than this program (migration {schema}; the program \
+         supports {newest}); restore the backup with cloakroom {version} or newer"
     )]
     NewerSchema { schema: i64, newest: i64, version: String },
     #[error("the backup's {DATABASE} cannot be used: {0}")]
     Unusable(Error),
-    #[error("the backup's {DATABASE} is not the one of its manifest")]
+    #[error(
+        "the backup is damaged: {DATABASE} does not match the manifest; restore another backup"
+    )]
     OtherDatabase,
     #[error(
-        "something else than cloakroom changed the backup's {DATABASE}: {0}; restore another backup"
+        "another program changed the schema in the backup's {DATABASE}: {0}; restore another backup"
     )]
     ForeignChanges(String),
-    #[error("there are other keys in {path}; move them away, or restore the database alone", path = .0.display())]
+    #[error("there are other keys in {path}; move them to another place, or restore only the database", path = .0.display())]
     OtherKeys(PathBuf),
-    #[error("{path} is there already; stop the service and move it away first", path = .0.display())]
+    #[error("{path} already exists; stop the service and move it to another place first", path = .0.display())]
     AlreadyThere(PathBuf),
     #[error("cannot write {path}: {1}", path = .0.display())]
     Write(PathBuf, io::Error),

@@ -20,12 +20,12 @@ pub struct TransferReport {
 #[non_exhaustive]
 pub enum TransferError {
     /// The database URL with its password masked.
-    #[error("{0} is where it is already")]
+    #[error("the source and the target are the same database, {0}; name another target")]
     SameDatabase(String),
     #[error("there is no database at {path}", path = .0.display())]
     NoDatabase(PathBuf),
     #[error(
-        "something else than cloakroom changed the database at {address}: {changes}; nothing was moved"
+        "another program changed the schema of the database at {address}: {changes}; nothing was copied"
     )]
     ForeignChanges {
         /// The database URL with its password masked.

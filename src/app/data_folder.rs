@@ -97,8 +97,8 @@ pub(super) fn remove_group_access(config: &Config) -> Result<(), StartError> {
     if !changed.is_empty() {
         let changed: Vec<_> = changed.iter().map(|path| path.display().to_string()).collect();
         tracing::warn!(
-            "a group could read or change {}, and no longer can; on Kubernetes, set \
-             fsGroupChangePolicy: OnRootMismatch",
+            "removed the group's access to {}; on Kubernetes, set fsGroupChangePolicy: \
+             OnRootMismatch to prevent this",
             changed.join(", ")
         );
     }

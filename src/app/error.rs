@@ -12,31 +12,33 @@ use crate::store::OpenError;
 /// Why the service cannot start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot make the folder {0}: {1}")]
+    #[error("cannot create the folder {0}: {1}")]
     Folder(PathBuf, io::Error),
     #[error(
-        "cannot make or enter the folder {0}: permission denied; run this as the user whose it is, or \
-         name another data_dir"
+        "cannot create or open the folder {0}: permission denied; run the command as the owner of \
+         the folder, or set another data_dir"
     )]
     FolderOfOthers(PathBuf),
     #[error(
-        "there is no database at {0}, but there are signing keys in {1}, so there was one: run \
-         `cloakroom restore` with a backup of it, or `cloakroom migrate`, which makes an empty one"
+        "the database at {0} is missing: it existed, because there are signing keys in {1}; \
+         restore a backup with `cloakroom restore`, or create an empty database with `cloakroom \
+         migrate`"
     )]
     DatabaseGone(PathBuf, PathBuf),
     #[error(
-        "there is no database at {database}, and {settings}; the first start of the service makes one, \
-         and `cloakroom migrate` does, or name another place by --config, --data-dir or --database-url"
+        "there is no database at {database}, and {settings}; to create it, start the service or \
+         run `cloakroom migrate`, or name another place with --config, --data-dir or \
+         --database-url"
     )]
     NoDatabase { database: String, settings: String },
     #[error(
-        "there are no signing keys in {}, and {settings}; the first start of the service makes one, or \
-         name another place by --config or --data-dir", folder.display()
+        "there are no signing keys in {}, and {settings}; to create the first key, start the \
+         service, or name another place with --config or --data-dir", folder.display()
     )]
     NoKeys { folder: PathBuf, settings: String },
     #[error(
-        "there are no keys in {}, and {settings}; to make the first one there, say so by \
-         `cloakroom --data-dir {} {command}`, or name another place by --config",
+        "there are no keys in {}, and {settings}; to create the first one there, run `cloakroom \
+         --data-dir {} {command}`, or name another place with --config",
         folder.display(), data_dir.display()
     )]
     UnnamedFolder { folder: PathBuf, data_dir: PathBuf, command: &'static str, settings: String },
@@ -48,6 +50,6 @@ pub enum StartError {
     Pepper(#[from] PepperError),
     #[error(transparent)]
     ServerSecret(#[from] ServerSecretError),
-    #[error("{0}; `cloakroom doctor` says what is wrong")]
+    #[error("{0}; run `cloakroom doctor` to find the problem")]
     Internal(#[from] InternalError),
 }

@@ -67,7 +67,7 @@ pub(super) async fn load_server_secrets(
         return Ok(secrets);
     }
     let (id, path) = ServerSecrets::create(folder, now)?;
-    tracing::debug!("made the server secret {id}: {}", path.display());
+    tracing::debug!("created the server secret {id}: {}", path.display());
     let secrets = ServerSecrets::read(folder)?;
     Ok(secrets.ok_or_else(|| ServerSecretError::NoneLeft(folder.to_owned()))?)
 }

@@ -24,35 +24,36 @@ use crate::store::{NamedEventRow, Store};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom audit                                     the last 100 events
-  cloakroom audit --account ann --since 7d            what happened to ann in the last week
+  cloakroom audit                                     The newest 100 events
+  cloakroom audit --account ann --since 7d            The events of the user ann in the last week
   cloakroom audit --event login_failed --since 1h --json | jq .address
   cloakroom audit --since 2026-11-28T00:00:00Z --until 2026-11-29T00:00:00Z --limit 100000
 
-docs/reference/events.md lists the events. A running service writes them down within a second. They are kept for
-90 days, the newest million of them; the same refusal of the same account and address has one row a
-minute, with a count. The log has each.";
+docs/reference/events.md lists the events. A running service stores each event within one second.
+Events are kept for 90 days, at most the newest million. Repeated refusals for the same account and
+address are stored as one event per minute with a count; the log contains each of them.";
 
-/// Show what concerned security: who signed in from where, failed to, changed what
+/// Show security events: sign-ins, failed sign-ins and changes, with user and address
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Audit {
-    /// Only what happened to this user, by name or by id; the id of one who is gone is good, too
+    /// Show only events of this user: a user name or an account id. For a deleted user, use the id
     #[arg(long, value_name = "NAME|ID", allow_hyphen_values = true)]
     account: Option<String>,
-    /// Only what happened from then on: a time (2026-11-28T00:00:00Z), or how long ago (30m, 12h, 7d)
+    /// Show only events at or after this time: a time (2026-11-28T00:00:00Z) or an age (30m, 12h,
+    /// 7d)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<TimeArg>,
-    /// Only what happened before
+    /// Show only events before this time: a time or an age, as for --since
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<TimeArg>,
-    /// Only this kind of event; may be given several times
+    /// Show only this type of event; can be repeated
     #[arg(long, value_name = "EVENT", value_parser = event)]
     event: Vec<Event>,
-    /// The newest so many
+    /// The maximum number of events to show; the newest are shown
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -74,8 +75,7 @@ impl TimeArg {
 }
 
 fn parse_time(text: &str) -> Result<TimeArg, String> {
-    let wrong =
-        "write a time as in 2026-11-28T00:00:00Z, or how long ago it was, as in 30m, 12h, 7d";
+    let wrong = "use a time such as 2026-11-28T00:00:00Z, or an age such as 30m, 12h or 7d";
     if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
         let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000);
         return Ok(TimeArg::At(Timestamp::from_millis(millis.map_err(|_| wrong)?)));
@@ -93,7 +93,7 @@ fn parse_time(text: &str) -> Result<TimeArg, String> {
 
 fn event(name: &str) -> Result<Event, String> {
     name.parse()
-        .map_err(|_| format!("there is no such event; there are {}", Event::VARIANTS.join(", ")))
+        .map_err(|_| format!("unknown event; the events are {}", Event::VARIANTS.join(", ")))
 }
 
 impl Audit {
@@ -124,7 +124,7 @@ impl Audit {
         }
         let rows: Vec<_> = rows.iter().map(|event| row(event, now)).collect();
         if rows.is_empty() {
-            terminal::hint("There is no such event; see `cloakroom audit --help`");
+            terminal::hint("No event matches; see `cloakroom audit --help`");
         }
         Table::new(["WHEN", "EVENT", "USER", "DETAILS"]).print(&rows)
     }
@@ -144,7 +144,7 @@ async fn account(store: &Store, text: &str) -> Result<AccountId, CliError> {
         return Ok(text.to_owned().into());
     }
     Err(CliError(format!(
-        "there is no user {text:?}; of one who is gone, the log and `cloakroom audit` have the id"
+        "there is no user {text:?}; for a deleted user, use the account id, which is in the log and in `cloakroom audit --json`"
     )))
 }
 

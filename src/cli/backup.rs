@@ -15,30 +15,31 @@ use crate::core::quantities::{Bytes, Count};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom backup /var/backups/cloakroom     a new folder in there, with the time in its name
+  cloakroom backup /var/backups/cloakroom     Create a backup in this folder
   find /var/backups/cloakroom -maxdepth 1 -name 'cloakroom-*' -mtime +30 -exec rm -r {} +
-  cloakroom backup --without-keys /mnt/usb    the keys are kept elsewhere
+  cloakroom backup --without-keys /mnt/usb    Create a backup without the keys
 
-Whoever holds a backup with its keys can sign in as anybody: keep it as you keep the keys.
-`cloakroom restore` brings one back.";
+Protect backups as you protect the keys: a person who has a backup with its keys can sign in as any
+user. `cloakroom restore` restores a backup.";
 
-/// Back up the database and the signing keys, beside a running service
+/// Back up the database and the keys, also while the service runs
 ///
-/// A backup is a folder: the database in one SQLite file, the keys, and a manifest with the SHA-256 of
-/// each. It holds everything that was answered before it was begun, is checked page by page before
-/// it gets its name, and never replaces anything. A PostgreSQL is copied to an SQLite file, too, so
-/// that either can be restored to either. The database is not migrated by it.
+/// A backup is a folder that contains the database as an SQLite file, the keys, and a manifest with
+/// the SHA-256 hash of each file. It contains all changes that the service confirmed before the
+/// backup began. The command verifies the copy before it gives the folder its final name, and does
+/// not overwrite existing files. A PostgreSQL database is also copied to an SQLite file, so that a
+/// backup can be restored to SQLite and to PostgreSQL. The command does not migrate the database.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Backup {
-    /// The folder in which to make the backup, a folder with the time in its name; missing folders on
-    /// the way to it are made [default: the current folder]
+    /// The folder in which to create the backup; it is created if it does not exist. The backup is
+    /// a new folder in it whose name contains the time [default: the current folder]
     #[arg(value_name = "FOLDER")]
     to: Option<PathBuf>,
-    /// Leave the signing keys out
+    /// Do not include the keys
     #[arg(long)]
     without_keys: bool,
-    /// Say what was backed up as one JSON object
+    /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +53,7 @@ impl Backup {
         let made = tokio::select! {
             made = create_backup(&installation, &options, |progress| bar.show(progress)) => made,
             () = interrupted => {
-                return Err(CliError("interrupted; there is no backup".to_owned()));
+                return Err(CliError("interrupted; no backup was created".to_owned()));
             }
         };
         drop(bar);
@@ -66,7 +67,9 @@ impl Backup {
 
 fn describe(error: BackupError) -> CliError {
     if let BackupError::NoKeys(_) = error {
-        return CliError(format!("{error}; if they are kept elsewhere, say --without-keys"));
+        return CliError(format!(
+            "{error}; if you store the keys in another place, use --without-keys"
+        ));
     }
     error.into()
 }
@@ -94,14 +97,14 @@ fn report(folder: &Path, manifest: &Manifest, json: bool) -> Outcome {
         Bytes(manifest.files.get(DATABASE).map_or(0, |entry| entry.bytes))
     ))?;
     print_line(&match manifest.keys().count() {
-        0 => "  keys        none: keep those in the data folder elsewhere".to_owned(),
-        n => format!("  keys        {n}: whoever holds this backup can sign in as anybody"),
+        0 => "  keys        none; back up the keys in the data folder separately".to_owned(),
+        n => format!("  keys        {n}; a person who has this backup can sign in as any user"),
     })?;
     print_line(
-        "  checked     every page and reference of the copy; the manifest has the SHA-256 of each file",
+        "  verified    every page and reference of the copy; the manifest contains the SHA-256 hash of each file",
     )?;
     terminal::hint(&format!(
-        "Next: copy it to another machine, and try it there: cloakroom --data-dir trial \
+        "Next: copy the backup to another machine, and test it there: cloakroom --data-dir trial \
          --database-url sqlite://trial/{DATABASE} restore {}",
         folder.display()
     ));

@@ -11,11 +11,11 @@ Examples:
   cloakroom completions zsh > \"${fpath[1]}/_cloakroom\"
   cloakroom completions fish > ~/.config/fish/completions/cloakroom.fish";
 
-/// Print the completions of a shell; needs no database and no settings
+/// Print a completion script for a shell; requires no database and no settings
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Completions {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -7,18 +7,19 @@ use crate::config::Config;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom config > cloakroom.toml      a file to begin with; put masked passwords back in
+  cloakroom config > cloakroom.toml      Create a settings file; then replace the masked passwords
   CLOAKROOM_REGISTRATION=closed cloakroom config --json | jq .registration
 
-The defaults, then the settings file, then the environment, then flags: the later one counts. The
-settings file is the one of --config, else of CLOAKROOM_CONFIG, else cloakroom.toml in the current
-folder, else /etc/cloakroom/cloakroom.toml; relative paths in it start at its folder.";
+Settings come from the defaults, the settings file, environment variables and flags. Each of these
+overrides the previous ones. The settings file is the file that --config or CLOAKROOM_CONFIG names;
+otherwise cloakroom.toml in the current folder, or else /etc/cloakroom/cloakroom.toml. Relative
+paths in the file are relative to its folder.";
 
-/// Print the settings in force as a cloakroom.toml, secrets masked
+/// Print the current settings in the format of cloakroom.toml, with secrets masked
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Show {
-    /// One JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }

@@ -13,7 +13,7 @@ const MAX_ANSWER: u64 = 1024;
 /// be undone, such as disabling a user, ending a session or revoking an invite, do not ask.
 #[derive(Debug, Args)]
 pub(super) struct Confirmation {
-    /// Do not ask; needed where there is no terminal to ask at
+    /// Do not ask for confirmation; required if there is no terminal
     #[arg(long, short)]
     yes: bool,
 }
@@ -25,7 +25,7 @@ impl Confirmation {
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         if !self.yes && !can_ask {
             exit_with_usage_error(&format!(
-                "this {does} for good; say --yes where no terminal can ask"
+                "this command {does}; use --yes to confirm it without a terminal"
             ));
         }
     }
@@ -42,7 +42,7 @@ impl Confirmation {
         io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
         match answer.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(CliError("nothing was changed".to_owned())),
+            _ => Err(CliError("not confirmed; nothing was changed".to_owned())),
         }
     }
 }

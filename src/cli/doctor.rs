@@ -10,21 +10,22 @@ use crate::config::{Config, ConfigError};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom doctor                        beside the service, or when it does not start
-  sudo -u cloakroom cloakroom doctor      as the user of the service, with its settings
-  cloakroom doctor --full                 every index of the database, too; millions take minutes
+  cloakroom doctor                        Run it at any time, also if the service does not start
+  sudo -u cloakroom cloakroom doctor      As the user that runs the service, with its settings
+  cloakroom doctor --full                 Check all indexes, too; takes minutes for millions of rows
   cloakroom doctor --json | jq '.findings[] | select(.verdict == \"wrong\")'
 
-The exit code is 1 if something is wrong. Nothing is changed, made or migrated.";
+The exit code is 1 if a problem is found. The command does not change anything.";
 
-/// Look for what is wrong, and say what to do: settings, files, keys, database, clock, disk, certificate
+/// Find problems with the settings, files, keys, database, clock, disk and certificate, and say how
+/// to fix them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
-    /// Check every index and reference of an SQLite database, too
+    /// Also check every index and reference of an SQLite database
     #[arg(long)]
     full: bool,
-    /// One JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -49,8 +50,8 @@ impl Doctor {
         }
         match found.count(Verdict::Wrong) {
             0 => Ok(()),
-            1 => Err(CliError("one thing is wrong".to_owned())),
-            n => Err(CliError(format!("{n} things are wrong"))),
+            1 => Err(CliError("1 problem was found".to_owned())),
+            n => Err(CliError(format!("{n} problems were found"))),
         }
     }
 }

@@ -6,26 +6,26 @@ use crate::config::Config;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  HEALTHCHECK CMD [\"cloakroom\", \"healthcheck\"]        in a Dockerfile
+  HEALTHCHECK CMD [\"cloakroom\", \"healthcheck\"]        In a Dockerfile
   cloakroom healthcheck && echo ready
 
-It has the settings of the service, and its answer within two seconds.";
+Run the command with the settings of the service. It returns within two seconds.";
 
 pub async fn run(config: &Config) -> Outcome {
     let at = reachable(config.listen);
     match probe_service(config).await {
         ProbeResult::Ready => Ok(()),
-        ProbeResult::Status(status) => {
-            Err(CliError(format!("the service at {at} is not ready: it answers {status}")))
-        }
+        ProbeResult::Status(status) => Err(CliError(format!(
+            "the service at {at} is not ready: it returned the status {status}"
+        ))),
         ProbeResult::NotHttp(error) => {
-            Err(CliError(format!("the service at {at} does not answer: {error}")))
+            Err(CliError(format!("the service at {at} does not respond: {error}")))
         }
         ProbeResult::Silent => {
-            Err(CliError(format!("the service at {at} does not answer in time")))
+            Err(CliError(format!("the service at {at} does not respond in time")))
         }
-        ProbeResult::Refused => {
-            Err(CliError(format!("the service at {at} does not answer: nobody listens")))
-        }
+        ProbeResult::Refused => Err(CliError(format!(
+            "the service at {at} does not respond: no process listens on this address"
+        ))),
     }
 }

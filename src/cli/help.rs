@@ -4,7 +4,7 @@
 use clap::Command;
 
 const SETTINGS: &str =
-    "Settings (--config, --data-dir, …) go with every command: see `cloakroom --help`.";
+    "Every command also accepts the settings (--config, --data-dir, …): see `cloakroom --help`.";
 
 /// Hides the settings in the help of each command, and adds a line that says where they are listed.
 /// Parsing is not affected.

@@ -15,13 +15,14 @@ use crate::domain::AuthService;
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// CSV with a header, or JSON Lines: `username`, `password_hash`, and if you like `disabled` (true
-    /// or false) and `created_at` (RFC 3339)
+    /// A file in CSV format with a header, or in JSON Lines format. Required columns: `username`
+    /// and `password_hash`; optional columns: `disabled` (true or false) and `created_at` (RFC
+    /// 3339)
     file: PathBuf,
-    /// The format, if the file's name does not end in .csv, .jsonl or .ndjson
+    /// The format of the file; required if the file name does not end in .csv, .jsonl or .ndjson
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Import the other rows when some are refused, instead of none
+    /// Skip invalid rows and import the others; otherwise, nothing is imported if a row is invalid
     #[arg(long)]
     skip_bad: bool,
 }
@@ -61,24 +62,24 @@ impl Import {
 
 fn print(report: &ImportReport) -> Outcome {
     let ImportReport { added, existing, refused, without_password } = *report;
-    print_line(&format!("imported {}; {} there already", users(added), were(existing)))?;
+    print_line(&format!("imported {}; {} already existed", users(added), were(existing)))?;
     if without_password > 0 {
         print_line(&format!(
-            "{} no password and cannot sign in until given one",
+            "{} no password and cannot sign in; set one with `cloakroom user passwd NAME`",
             have(without_password)
         ))?;
     }
     if refused > 0 {
-        return Err(CliError(format!("{} refused and left out", rows_are(refused))));
+        return Err(CliError(format!("{} invalid and skipped", rows_are(refused))));
     }
     Ok(())
 }
 
 fn describe(error: ImportError) -> CliError {
     match error {
-        ImportError::UnknownFormat(_) => CliError(format!("{error}; name its --format")),
+        ImportError::UnknownFormat(_) => CliError(format!("{error}; set the format with --format")),
         ImportError::Refused(_) => {
-            CliError(format!("{error}; mend them, or leave them out by --skip-bad"))
+            CliError(format!("{error}; correct the rows, or skip them with --skip-bad"))
         }
         error => error.into(),
     }
@@ -89,11 +90,11 @@ fn users(n: u64) -> String {
 }
 
 fn rows_are(n: u64) -> String {
-    if n == 1 { "1 row is".to_owned() } else { format!("{n} rows are") }
+    if n == 1 { "1 row was".to_owned() } else { format!("{n} rows were") }
 }
 
 fn were(n: u64) -> String {
-    if n == 1 { "1 was".to_owned() } else { format!("{n} were") }
+    if n == 1 { "1 user".to_owned() } else { format!("{n} users") }
 }
 
 fn have(n: u64) -> String {

@@ -17,7 +17,7 @@ use crate::domain::invites;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom invite                               a link that is good for seven days and one account
+  cloakroom invite                               Create a link for one account, valid for seven days
   cloakroom invite --expires 12h --count 20 --json | jq -r .url
   cloakroom invite list
   cloakroom invite revoke 37Fd2fA3iLvVc7xTJ9Gvjg";
@@ -33,29 +33,29 @@ pub struct Invite {
 
 #[derive(Debug, Args)]
 struct New {
-    /// How long an invite is good for: minutes, hours or days, as in 30m, 12h or 7d
+    /// How long the invites are valid: a number and m (minutes), h (hours) or d (days), such as
+    /// 30m, 12h or 7d; at most 366d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time)]
     expires: Duration,
-    /// How many invites; each is good for one account
+    /// The number of invites to create; each invite creates one account
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the invites that somebody could use, the next to expire first; not their codes, which
-    /// nobody knows but whoever got them
+    /// List the unused invites, sorted by expiry. Their codes are not stored and cannot be listed
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Take an invite back
+    /// Revoke an invite
     Revoke {
-        /// The invite's id in the list
+        /// The id of the invite, as in `invite list`
         #[arg(allow_hyphen_values = true)]
         id: String,
     },
@@ -77,7 +77,7 @@ impl Invite {
 /// Parses minutes, hours or days, up to a year.
 fn time(text: &str) -> Result<Duration, String> {
     const MAX_VALIDITY: Duration = days(366);
-    let wrong = || "write minutes, hours or days, as in 30m, 12h or 7d; at most 366d".to_owned();
+    let wrong = || "use a number and m, h or d, such as 30m, 12h or 7d; at most 366d".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u32 = digits.parse().map_err(|_| wrong())?;
     let time = match &text[digits.len()..] {
@@ -100,11 +100,13 @@ struct NewLine<'a> {
 async fn invite(config: &Config, domain: &AuthService, new: &New) -> Outcome {
     let says = match config.registration {
         Registration::Invite => None,
-        Registration::Open => Some("open: nobody needs an invite"),
-        Registration::Closed => Some("closed: nobody can use an invite"),
+        Registration::Open => Some("open, so users do not need an invite"),
+        Registration::Closed => Some("closed, so invites cannot be used"),
     };
     if let Some(says) = says {
-        terminal::warn(&format!("registration is {says} unless registration = \"invite\" is set"));
+        terminal::warn(&format!(
+            "registration is {says}; set registration = \"invite\" to require invites"
+        ));
     }
     let mut table = Table::new(["EXPIRES", "LINK"]);
     for _ in 0..new.count {
@@ -123,8 +125,8 @@ async fn invite(config: &Config, domain: &AuthService, new: &New) -> Outcome {
     }
     if !new.json {
         terminal::hint(
-            "Next: send a link to each person whom you invite; its end is the code. `cloakroom invite \
-             list` shows the invites that are not used yet",
+            "Next: send one link to each person that you invite. The link ends with the invite \
+             code. `cloakroom invite list` lists the unused invites",
         );
     }
     Ok(())
@@ -156,7 +158,7 @@ fn row(invite: &invites::Invite, now: Timestamp) -> [Cell; 3] {
 }
 
 async fn list(domain: &AuthService, json: bool) -> Outcome {
-    let mut table = Table::new(["ID", "MADE", "EXPIRES"]);
+    let mut table = Table::new(["ID", "CREATED", "EXPIRES"]);
     let now = domain.clock.now();
     let mut behind: Option<invites::Invite> = None;
     loop {
@@ -172,16 +174,18 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
         behind = Some(last);
     }
     if behind.is_none() {
-        terminal::hint("There are no invites; `cloakroom invite` makes one");
+        terminal::hint("There are no unused invites; to create one, run `cloakroom invite`");
     }
     Ok(())
 }
 
 async fn revoke(domain: &AuthService, id: &str) -> Outcome {
     if domain.invites.withdraw_invite(id).await? {
-        print_line("took 1 invite back")
+        print_line("revoked 1 invite")
     } else {
-        Err(CliError(format!("there is no invite {id:?}; it may have been used")))
+        Err(CliError(format!(
+            "there is no unused invite {id:?}; it may have been used or revoked, or may have expired"
+        )))
     }
 }
 

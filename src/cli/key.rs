@@ -18,19 +18,19 @@ use crate::domain::keys::tokens::KeyRing;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cloakroom key rotate        once a year, or when somebody leaves who could read the keys
-  cloakroom key list          then remove the file of the old one, 30 days later or at once";
+  cloakroom key rotate        Once a year, or when a person who could read the keys leaves
+  cloakroom key list          Find the file of the old key, to remove it after 30 days or at once";
 
 #[derive(Debug, Subcommand)]
 pub enum Key {
-    /// List the keys, the oldest first
+    /// List the keys, oldest first
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Make a new key, which signs from now on. The others go on verifying what they signed;
-    /// remove the file of one to refuse its tokens at once
+    /// Create a new key, which signs all new tokens. The older keys still verify the tokens that
+    /// they signed; to refuse these tokens at once, remove the file of the key
     Rotate,
 }
 
@@ -80,10 +80,10 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     drop(held);
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;
-    print_line(&format!("{} signs from now on", path.display()))?;
+    print_line(&format!("{} is now used to sign new tokens", path.display()))?;
     terminal::hint(
-        "Next: back it up by `cloakroom backup`, and remove the file of the old key in 30 days: \
-         `cloakroom key list` names it",
+        "Next: back up the new key with `cloakroom backup`. After 30 days, remove the file of the \
+         old key; `cloakroom key list` shows its path",
     );
     Ok(())
 }
@@ -91,6 +91,8 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
 /// Records an event about a key.
 pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
     if let Err(why) = record_key_event(config, event, id, now).await {
-        terminal::warn(&format!("it is done, but the event could not be written down: {why}"));
+        terminal::warn(&format!(
+            "the command succeeded, but its event could not be written to the audit log: {why}"
+        ));
     }
 }

@@ -13,16 +13,16 @@ use crate::store::Store;
 const EXAMPLES: &str = "\
 Examples:
   cloakroom backup before-the-upgrade && cloakroom migrate
-  DATABASE_URL=postgres://owner@db.example/cloakroom cloakroom migrate    as the schema's owner
+  DATABASE_URL=postgres://owner@db.example/cloakroom cloakroom migrate    As the owner of the schema
 
-A start does the same. A missing SQLite database is made, and so is the first signing key. A backup
-is the only way back to an older schema.";
+The service also does this when it starts. If the SQLite database or the signing key does not
+exist, the command creates it. To return to an older schema, you need a backup.";
 
-/// Bring the database's schema up to date and say where it stands
+/// Migrate the database to the newest schema, and print its version
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Migrate {
-    /// One JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -49,7 +49,7 @@ impl Migrate {
         }
         print_line(&format!("{database} is up to date at migration {migration}"))?;
         terminal::hint(
-            "Next: start the service by `cloakroom`; `cloakroom doctor` looks at the rest",
+            "Next: start the service with `cloakroom`, or check the installation with `cloakroom doctor`",
         );
         Ok(())
     }

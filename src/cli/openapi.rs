@@ -14,7 +14,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Openapi {
-    /// How to write it
+    /// The format of the document
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
     /// The version of the OpenAPI specification. The document in 3.1 is derived from the one in 3.0

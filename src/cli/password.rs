@@ -18,10 +18,10 @@ pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Res
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
         io::stdin().lock().take(MAX_BYTES).read_line(&mut line).map_err(|error| {
-            CliError(format!("cannot read the password from the standard input: {error}"))
+            CliError(format!("cannot read the password from standard input: {error}"))
         })?;
         if line.is_empty() {
-            return Err(CliError("the standard input holds no password".to_owned()));
+            return Err(CliError("standard input contains no password".to_owned()));
         }
         let typed = line.strip_suffix('\n').unwrap_or(&line);
         let typed = typed.strip_suffix('\r').unwrap_or(typed);
@@ -30,11 +30,11 @@ pub fn read_new<T, E: Display>(check: impl Fn(&Password) -> Result<T, E>) -> Res
     let ask = |prompt| rpassword::prompt_password(prompt).map(Password::new);
     let first = ask("New password: ")?;
     let checked = check(&first)?;
-    let second = ask("Again, to be sure: ")?;
+    let second = ask("Repeat the password: ")?;
     // compared to detect typing errors
     if first.expose() == second.expose() {
         Ok(checked)
     } else {
-        Err(CliError("the two passwords differ; nothing was changed".to_owned()))
+        Err(CliError("the passwords do not match; nothing was changed".to_owned()))
     }
 }

@@ -22,18 +22,19 @@ use crate::store::Store;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom pepper add         once, before the first user, or whenever
-  cloakroom pepper list        how many passwords need which; a file that none needs can be removed
+  cloakroom pepper add         Create a pepper, before or after you add users
+  cloakroom pepper list        Show how many passwords need each pepper
 
-A pepper is worth something where the database may be stolen and the keys are elsewhere: with
-PostgreSQL, or where backups are made with --without-keys. Back its file up: without it nobody
-signs in.";
+You can remove the file of a pepper that no password needs. A pepper protects passwords only if an
+attacker can get the database without the keys: for example with PostgreSQL, or from backups that
+were created with --without-keys. Back up the file of the pepper: without it, users cannot sign in.";
 
-/// Make and list peppers, secrets that the hashes of passwords need beside the database
+/// Manage peppers: secrets outside the database that are part of the password hashes
 ///
-/// Whoever gets at the database alone cannot try passwords on hashes that were made with a pepper. It is a
-/// file in the folder of the keys. Passwords get the newest one when they are set, and when their users sign
-/// in; until then the older ones are needed, and the service does not start without them.
+/// A pepper is a file in the key folder. An attacker who has only the database cannot test
+/// passwords against hashes with a pepper. A password hash gets the newest pepper when the password
+/// is set and when its user signs in. Until then, it needs the older pepper, and the service does
+/// not start if that pepper is missing.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Pepper {
@@ -43,19 +44,22 @@ pub struct Pepper {
 
 #[derive(Debug, Subcommand)]
 enum PepperCommand {
-    /// List the peppers, the oldest first, and how many passwords need each
+    /// List the peppers, oldest first, and how many passwords need each pepper
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Make a pepper, which goes into new hashes from now on. All nodes must run this version, and have its
-    /// file before people sign in there
+    /// Create a pepper, which is used for new password hashes. If several nodes use the database,
+    /// copy the file to all nodes; all nodes must run this version
     Add,
-    /// Take the passwords away that need a pepper whose file is lost, for good, and print whose they were:
-    /// give these users new ones by `cloakroom user passwd`. On a terminal it asks first
+    /// Remove the passwords that need a lost pepper, and print the names of their users
+    ///
+    /// Use this command only if the file of the pepper is lost. The passwords are removed
+    /// permanently: set new ones with `cloakroom user passwd`. On a terminal, the command asks for
+    /// confirmation.
     Forget {
-        /// The pepper's id, as the service and `pepper list` name it
+        /// The id of the pepper, as in `pepper list`
         id: String,
         #[command(flatten)]
         confirmation: Confirmation,
@@ -65,7 +69,7 @@ enum PepperCommand {
 impl Pepper {
     pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
         if let PepperCommand::Forget { confirmation, .. } = &self.command {
-            confirmation.require_yes_or_terminal("takes passwords away");
+            confirmation.require_yes_or_terminal("removes passwords permanently");
         }
         let folder = config.key_folder();
         match &self.command {
@@ -78,7 +82,7 @@ impl Pepper {
             PepperCommand::Forget { id, confirmation } => {
                 with_store(config, async |store| {
                     announce_forget(&folder, store, id).await?;
-                    confirmation.ask("Take the passwords of these users away for good?")?;
+                    confirmation.ask("Remove the passwords of these users permanently?")?;
                     forget(config, store, id).await
                 })
                 .await
@@ -91,8 +95,11 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
     let now = Clock::System.now();
     let (id, path) = Peppers::create(folder, now)?;
     tell(config, Event::PepperAdded, &id, now).await;
-    print_line(&format!("{id} goes into new hashes from now on; back it up: {}", path.display()))?;
-    terminal::hint("`cloakroom pepper list` tells how many passwords need it");
+    print_line(&format!(
+        "{id} is now used for new password hashes; back up its file: {}",
+        path.display()
+    ))?;
+    terminal::hint("`cloakroom pepper list` shows how many passwords need it");
     Ok(())
 }
 
@@ -146,6 +153,8 @@ async fn announce_forget(folder: &Path, store: &Store, id: &str) -> Outcome {
 async fn forget(config: &Config, store: &Store, id: &str) -> Outcome {
     forget::forget_pepper(id, store, config.passwords.cost).await?;
     tell(config, Event::PepperForgotten, id, Clock::System.now()).await;
-    terminal::hint("Next: `cloakroom user passwd NAME` gives each of them a new password");
+    terminal::hint(
+        "Next: set a new password for each of these users with `cloakroom user passwd NAME`",
+    );
     Ok(())
 }

@@ -15,41 +15,45 @@ use crate::core::quantities::Count;
 const EXAMPLES: &str = "\
 Examples:
   cloakroom restore /var/backups/cloakroom/cloakroom-2026-11-28T004124.123Z
-  cloakroom --data-dir drill restore BACKUP     into a folder of its own, to see that it works
+  cloakroom --data-dir drill restore BACKUP     Test a backup in a separate folder
   DATABASE_URL=postgres://… cloakroom restore BACKUP
 
-A restore goes back in time, for everything that was changed since the backup:
-  - passwords, user names and disabled users are as they were; deleted users are there again
-  - sessions that were ended would be good again: so all are ended (--keep-sessions)
-  - invites that were used would be good again: so all are taken back (--keep-invites)
-  - keys that were removed are there again (--without-keys restores none)
-  - tries that failed since are not counted, and known browsers are those of then
-Give those a new password, or disable them, who did so or were since the backup: the events in the
-log, and `cloakroom audit` on what is left of the old database, say who.";
+A restore undoes every change that was made after the backup:
+  - Passwords and user names are restored to their state at the time of the backup. Users who were
+    disabled after the backup are active again, and users who were deleted exist again.
+  - All sessions are revoked, because the backup contains sessions that were revoked after the
+    backup. Use --keep-sessions to keep them.
+  - All invites are revoked, because the backup contains invites that were used after the backup.
+    Use --keep-invites to keep them.
+  - Signing keys that were removed after the backup exist again, except with --without-keys.
+  - Failed sign-in attempts and known devices are restored to their state at the time of the backup.
 
-/// Restore a backup: the database and the keys of then, where none are now
+After a restore, find the users who changed their password or were disabled after the backup: see
+the log, or run `cloakroom audit` on the old database. Set a new password for these users, or
+disable them again.";
+
+/// Restore the database and the keys from a backup
 ///
-/// Every byte is checked before anything is touched. What is there stays: to go back from a database
-/// that is still there, stop the service and move the data folder away first. An older backup is
-/// migrated; one of a newer schema is refused. All sessions end, because the backup would revive
-/// those that were ended since.
+/// The command verifies the whole backup before it writes anything, and does not overwrite existing
+/// files. If the database still exists, stop the service and move the data folder to another place
+/// first. A backup with an older schema is migrated. A backup with a newer schema is refused.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that somebody types")]
 pub struct Restore {
-    /// The folder that `cloakroom backup` made
+    /// The backup: a folder that `cloakroom backup` created
     #[arg(value_name = "BACKUP")]
     from: PathBuf,
-    /// Let everybody stay signed in who was when the backup was made, whoever signed out since
+    /// Keep the sessions of the backup. This includes sessions that were revoked after the backup
     #[arg(long)]
     keep_sessions: bool,
-    /// Leave the invites in force, those that were used since, too
+    /// Keep the invites of the backup. This includes invites that were used after the backup
     #[arg(long)]
     keep_invites: bool,
-    /// Restore the database alone, and use the signing keys that are there
+    /// Restore only the database, and use the existing keys
     #[arg(long)]
     without_keys: bool,
-    /// Say what was restored as one JSON object
+    /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +72,7 @@ impl Restore {
         let restored = tokio::select! {
             restored = restore_backup(&installation, &self.from, options, show) => restored,
             () = interrupted => {
-                return Err(CliError("interrupted; there is no new database".to_owned()));
+                return Err(CliError("interrupted; no database was restored".to_owned()));
             }
         };
         drop(bar);
@@ -81,39 +85,39 @@ impl Restore {
         if self.json {
             return print_line(&serde_json::to_string(report)?);
         }
-        print_line(&format!("restored {}, as it was at {}", report.database, report.made_at))?;
+        print_line(&format!("restored {} to its state at {}", report.database, report.made_at))?;
         print_line(&format!("  accounts    {}", Count(report.accounts)))?;
         print_line(&if self.keep_sessions {
-            format!("  sessions    {}, as they were", Count(report.sessions))
+            format!("  sessions    {}, kept from the backup", Count(report.sessions))
         } else {
             match report.sessions_ended {
-                0 => "  sessions    none, and there were none then".to_owned(),
+                0 => "  sessions    none; the backup contains none".to_owned(),
                 ended => format!(
-                    "  sessions    none: {} of then ended, because they may have ended since",
+                    "  sessions    none; {} sessions of the backup were revoked",
                     Count(ended)
                 ),
             }
         })?;
         print_line(&if self.keep_invites {
-            format!("  invites     {}, those that were used since, too", Count(report.invites))
+            format!("  invites     {}, kept from the backup", Count(report.invites))
         } else {
             match report.invites_taken_back {
-                0 => "  invites     none, and there were none then".to_owned(),
+                0 => "  invites     none; the backup contains none".to_owned(),
                 taken => format!(
-                    "  invites     none: {} of then taken back, because they may have been used since",
+                    "  invites     none; {} invites of the backup were revoked",
                     Count(taken)
                 ),
             }
         })?;
         print_line(&match report.keys {
             0 if !report.has_signing_keys => "  keys        none".to_owned(),
-            0 => format!("  keys        those that were in {}", report.key_folder.display()),
+            0 => format!("  keys        the existing keys in {}", report.key_folder.display()),
             n => format!("  keys        {n}, in {}", report.key_folder.display()),
         })?;
         print_line(
-            "Passwords and disabled or deleted users are as they were then; see `cloakroom restore --help`.",
+            "Changes after the backup to passwords and to disabled or deleted users are lost; see `cloakroom restore --help`.",
         )?;
-        terminal::hint("Next: `cloakroom doctor` looks at all of it; then start the service");
+        terminal::hint("Next: run `cloakroom doctor` to check the result, then start the service");
         Ok(())
     }
 }
@@ -123,24 +127,24 @@ fn warn(report: &RestoreReport) {
     let folder = report.key_folder.display();
     if !report.foreign_triggers.is_empty() {
         terminal::warn(&format!(
-            "the backup has triggers on tables that are not Cloakroom's, which act in the restored database: \
-             {}",
+            "the backup contains triggers on tables that do not belong to Cloakroom; they are \
+             active in the restored database: {}",
             report.foreign_triggers.join(", ")
         ));
     }
     for id in &report.missing_peppers {
         terminal::warn(&format!(
-            "there is no pepper {id} in {folder}, which passwords of then need: put its file there before you \
-             start the service"
+            "the pepper {id} is missing from {folder}, and passwords in the backup require it; \
+             copy its file to this folder before you start the service"
         ));
     }
     if let Some(missing) = &report.missing_server_secret {
-        terminal::warn(&format!("the service does not start yet: {missing}"));
+        terminal::warn(&format!("the service cannot start: {missing}"));
     }
     if !report.has_signing_keys {
         terminal::warn(&format!(
-            "there are no signing keys in {folder}: put those of then there, or run `cloakroom --data-dir {} \
-             key rotate`, which makes one",
+            "there are no signing keys in {folder}; copy the keys from the time of the backup to \
+             this folder, or run `cloakroom --data-dir {} key rotate` to create a key",
             report.key_folder.parent().unwrap_or(&report.key_folder).display()
         ));
     }
@@ -148,7 +152,7 @@ fn warn(report: &RestoreReport) {
 
 fn describe(error: RestoreError) -> CliError {
     if let RestoreError::OtherKeys(_) = error {
-        return CliError(format!("{error}, by --without-keys"));
+        return CliError(format!("{error} with --without-keys"));
     }
     error.into()
 }

@@ -18,11 +18,11 @@ use crate::http::EmbeddedApi;
 
 #[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Add the two demo users with their well-known passwords (loopback addresses only)
+    /// Create two demo users with publicly known passwords. Allowed only on loopback addresses
     #[arg(long)]
     demo: bool,
-    /// Let --demo serve on any address: every client that reaches it can sign in as the demo users. For
-    /// a container whose port is published on loopback only
+    /// Allow --demo on any address. Every client that can reach the address can sign in as a demo
+    /// user. Use it only in a container whose port is published on loopback
     #[arg(long, requires = "demo")]
     demo_on_any_address: bool,
 }
@@ -32,8 +32,9 @@ impl Serve {
         let is_exposed = self.demo && faces_a_network(config);
         if is_exposed && !self.demo_on_any_address {
             return Err(CliError(format!(
-                "--demo adds users whose passwords everybody knows, and {} at {} faces a network; \
-                 listen on 127.0.0.1, without a public_url, or say --demo-on-any-address as well",
+                "--demo creates users with publicly known passwords, and {} at {} can be reached \
+                 from a network; listen on 127.0.0.1 without a public_url, or add \
+                 --demo-on-any-address",
                 config.listen,
                 config.public_url.origin()
             )));
@@ -48,7 +49,7 @@ impl Serve {
         if self.demo {
             demo_users::add_demo_users(cloakroom.domain())
                 .await
-                .map_err(|error| CliError(format!("cannot add the demo users: {error:?}")))?;
+                .map_err(|error| CliError(format!("cannot create the demo users: {error:?}")))?;
         } else {
             warn_of_demo_users(config, cloakroom.domain()).await?;
         }
@@ -56,8 +57,7 @@ impl Serve {
         let signals = Signals::listen();
         if is_exposed {
             tracing::warn!(
-                "--demo-on-any-address: every client that reaches {} can sign in with the passwords of \
-                 the demo users",
+                "--demo-on-any-address: every client that can reach {} can sign in as a demo user",
                 config.listen
             );
         }
@@ -86,12 +86,12 @@ fn announce(config: &Config, demo: bool) {
     }
     if demo {
         text.push_str(
-            "\n  DEMO: everybody knows the passwords of these users. Never use this data folder\n  \
-             for anything real.\n",
+            "\n  DEMO: the passwords of these users are public. Do not use this data folder for\n  \
+             real accounts.\n",
         );
         if faces_a_network(config) {
             let warning = format!(
-                "\n  EVERY CLIENT that reaches {} can sign in as one of them (--demo-on-any-address).\n",
+                "\n  EVERY CLIENT that can reach {} can sign in as one of them (--demo-on-any-address).\n",
                 config.listen
             );
             text.push_str(&warning);

@@ -22,19 +22,19 @@ use crate::store::Store;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloakroom server-secret list        which there are, and how many held user names need each
-  cloakroom server-secret add         after a person who could read the current one left
-  cloakroom server-secret forget ID   if its file is lost, and no backup has it
+  cloakroom server-secret list        List the secrets and how many held user names need each
+  cloakroom server-secret add         After a person who could read the current secret left
+  cloakroom server-secret forget ID   If the file is lost and no backup contains it
 
-Back the file up: without it, user names that are held cannot be recognized, and the service
-does not start.";
+Back up the files: if a secret that held user names need is missing, the service does not start.";
 
-/// Make and list server secrets, from which the service derives keys
+/// Manage server secrets, from which the service derives keys
 ///
-/// A server secret is a file in the folder of the signing keys; the first start makes one. A key that is
-/// derived from it makes the digests of user names that are held, another one those under which failed
-/// attempts are counted, so that neither can be guessed from the database alone. The newest secret by
-/// name is used for what is new, and the older ones for finding what was made with them.
+/// A server secret is a file in the key folder; the first start of the service creates one. With
+/// keys derived from it, the service computes digests of held user names and of the names and
+/// addresses for which failed attempts are counted. An attacker who has only the database cannot
+/// guess these values. New digests use the newest secret. Older secrets are needed to recognize the
+/// digests that they produced.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ServerSecret {
@@ -44,19 +44,23 @@ pub struct ServerSecret {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the server secrets, the oldest first, and how many held user names need each
+    /// List the server secrets, oldest first, and how many held user names need each secret
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Make a server secret, which is used for what is new from now on. All counters of failed
-    /// attempts begin again. The file of an older one can be removed when no held user name needs it
+    /// Create a server secret, which is used for new digests
+    ///
+    /// All counters of failed attempts start again at zero. You can remove the file of an older
+    /// secret when no held user name needs it.
     Add,
-    /// Give up what needs a server secret whose file is lost: the user names held under it can be
-    /// registered again. On a terminal it asks first
+    /// Release the held user names that need a lost server secret
+    ///
+    /// Use this command only if the file of the secret is lost. The user names can then be
+    /// registered again. On a terminal, the command asks for confirmation.
     Forget {
-        /// The server secret's id, as the service and `server-secret list` name it
+        /// The id of the server secret, as in `server-secret list`
         id: String,
         #[command(flatten)]
         confirmation: Confirmation,
@@ -66,7 +70,7 @@ enum Command {
 impl ServerSecret {
     pub async fn run(&self, config: &Config, named: Option<&Path>) -> Outcome {
         if let Command::Forget { confirmation, .. } = &self.command {
-            confirmation.require_yes_or_terminal("releases user names");
+            confirmation.require_yes_or_terminal("releases held user names permanently");
         }
         let folder = config.key_folder();
         match &self.command {
@@ -78,7 +82,7 @@ impl ServerSecret {
                 with_store(config, async |store| list(&folder, store, *json).await).await
             }
             Command::Forget { id, confirmation } => {
-                confirmation.ask("Let anyone register the user names that need it?")?;
+                confirmation.ask("Release the user names that need this secret, so that anyone can register them?")?;
                 with_store(config, async |store| forget(config, &folder, store, id).await).await
             }
         }
@@ -91,9 +95,9 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
     let (id, path) = ServerSecrets::create(folder, now)?;
     drop(lock);
     tell(config, Event::ServerSecretAdded, &id, now).await;
-    print_line(&format!("{id} is the server secret from now on; back it up: {}", path.display()))?;
+    print_line(&format!("{id} is now used for new digests; back up its file: {}", path.display()))?;
     terminal::hint(
-        "`cloakroom server-secret list` tells how many held user names need the older ones",
+        "`cloakroom server-secret list` shows how many held user names need the older secrets",
     );
     Ok(())
 }
@@ -142,5 +146,5 @@ fn row(line: Line<'_>) -> [Cell; 5] {
 async fn forget(config: &Config, folder: &Path, store: &Store, id: &str) -> Outcome {
     let released = server_secret::forget(folder, id, store).await?;
     tell(config, Event::ServerSecretForgotten, id, Clock::System.now()).await;
-    print_line(&format!("{id} is forgotten; user names that are no longer held: {released}"))
+    print_line(&format!("{id} is forgotten; released user names: {released}"))
 }

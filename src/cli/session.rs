@@ -22,23 +22,24 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum Session {
-    /// List the sessions in force of a user, the newest first
+    /// List the active sessions of a user, newest first
     List {
-        /// The user's name
+        /// The user name
         name: String,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// End a session of a user, or all of them; running services refuse it within a second
+    /// Revoke a session of a user, or all sessions; a running service applies this within one
+    /// second
     #[command(override_usage = "cloakroom session revoke [OPTIONS] <NAME> <ID|--all>")]
     Revoke {
-        /// The user's name
+        /// The user name
         name: String,
-        /// The session's id in the list
+        /// The id of the session, as in `session list`
         #[arg(required_unless_present = "all", allow_hyphen_values = true)]
         id: Option<String>,
-        /// Every session of the user
+        /// Revoke all sessions of the user
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
@@ -80,10 +81,10 @@ async fn list(domain: &AuthService, name: &str, json: bool) -> Outcome {
     if !json {
         let name = &account.username;
         terminal::hint(&if table.is_empty() {
-            format!("{name} has no session")
+            format!("{name} has no active sessions")
         } else {
             format!(
-                "`cloakroom session revoke {name} ID` ends one, --all in place of ID all of them"
+                "To revoke a session, run `cloakroom session revoke {name} ID`; to revoke all sessions, use --all instead of ID"
             )
         });
     }
@@ -128,16 +129,16 @@ fn row(session: &sessions::Session, now: Timestamp) -> [Cell; 5] {
 async fn revoke(domain: &AuthService, name: &str, id: &str) -> Outcome {
     let account = account(domain, name).await?;
     if domain.sessions.revoke(&account.id, id).await? {
-        print_line("ended 1 session")
+        print_line("revoked 1 session")
     } else {
-        Err(CliError(format!("{} has no session {id:?} in force", account.username)))
+        Err(CliError(format!("{} has no active session {id:?}", account.username)))
     }
 }
 
 async fn revoke_all(domain: &AuthService, name: &str) -> Outcome {
     let account = account(domain, name).await?;
     match domain.sessions.revoke_all(&account.id).await? {
-        1 => print_line("ended 1 session"),
-        ended => print_line(&format!("ended {ended} sessions")),
+        1 => print_line("revoked 1 session"),
+        ended => print_line(&format!("revoked {ended} sessions")),
     }
 }

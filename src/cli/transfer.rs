@@ -17,16 +17,16 @@ Examples, with the service stopped:
   cloakroom move --from sqlite://cloakroom-data/cloakroom.db
   cloakroom move --from \"$DATABASE_URL\" --to sqlite://back.db
 
-The signing keys stay where they are, and everybody stays signed in. The old database is not changed.";
+The keys are not moved, and all users stay signed in. The old database is not changed.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Move {
-    /// The database to move from: sqlite://… or postgres://…. Stop the service first
+    /// The source database: sqlite://… or postgres://…. Stop the service first
     #[arg(long, value_name = "URL")]
     from: DatabaseUrl,
-    /// The database to move to, an empty one [default: the one of the settings, where a password is
-    /// in no argument]
+    /// The target database, which must be empty [default: the database of the settings, so that its
+    /// password is not an argument]
     #[arg(long, value_name = "URL")]
     to: Option<DatabaseUrl>,
 }
@@ -41,14 +41,12 @@ impl Move {
         let moved = transfer_database(from, target, |progress| bar.show(progress)).await;
         drop(bar);
         print_line(&format!(
-            "moved {} rows to {to} in {} s, and they are the same there; keep the keys in {}",
+            "copied {} rows to {to} in {} s and compared them; the keys remain in {}",
             Count(moved?.rows),
             start.elapsed().as_secs(),
             config.data_dir.display()
         ))?;
-        terminal::hint(
-            "Next: name the new database in the settings (database_url), and start the service",
-        );
+        terminal::hint("Next: set database_url to the new database, and start the service");
         Ok(())
     }
 }

@@ -23,74 +23,79 @@ use crate::domain::registration::RegisterError;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  cloakroom user add ann                        asks for the password, twice
-  pwgen 20 1 | cloakroom user passwd ann        takes it from the standard input
+  cloakroom user add ann                        Prompts for the password twice
+  pwgen 20 1 | cloakroom user passwd ann        Reads the password from standard input
   cloakroom user list --json | jq -r 'select(.disabled_at == null).username'
-  cloakroom user disable ann                    and a running service refuses her within a second";
+  cloakroom user disable ann                    A running service applies this within one second";
 
 #[derive(Debug, Subcommand)]
 pub enum User {
-    /// Add a user; the password is asked for, or read from the standard input
+    /// Add a user; the command prompts for the password or reads it from standard input
     Add {
-        /// 1 to 64 letters, digits, dots, hyphens and underscores
+        /// The user name: 1 to 64 letters (a to z), digits, dots, hyphens and underscores
         name: String,
     },
-    /// List the users by name
+    /// List the users, sorted by name
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Show a user, and how many sessions they have
+    /// Show a user and the number of active sessions
     Show {
-        /// The user's name
+        /// The user name
         name: String,
-        /// One JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Keep a user from signing in, and end all their sessions within a second
+    /// Disable a user: the user cannot sign in, and all sessions of the user are revoked within one
+    /// second
     Disable {
-        /// The user's name
+        /// The user name
         name: String,
     },
-    /// Let a user sign in again
+    /// Enable a user who was disabled
     Enable {
-        /// The user's name
+        /// The user name
         name: String,
     },
-    /// Remove a user for good, and all their sessions within a second. The name is held: for
-    /// `accounts.username_hold` no registration gets it, `user add` does
+    /// Delete a user permanently
     ///
-    /// On a terminal it asks first. `user disable` keeps a user out and can be undone.
+    /// All sessions of the user are revoked within one second. The user name is then on hold for
+    /// the period in the setting `accounts.username_hold`: until this period ends, it cannot be
+    /// registered, but `cloakroom user add` can use it. On a terminal, the command asks
+    /// for confirmation. To lock out a user in a way that can be undone, use `cloakroom user
+    /// disable`.
     Delete {
-        /// The user's name
+        /// The user name
         name: String,
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Let a registration get the user name of a closed or deleted account, which is held
+    /// Release a user name that is on hold because its account was closed or deleted, so that it
+    /// can be registered again
     Release {
         /// The user name
         name: String,
     },
-    /// Give a user a new password, which ends all their sessions
+    /// Set a new password for a user, and revoke all sessions of the user
     Passwd {
-        /// The user's name
+        /// The user name
         name: String,
     },
-    /// Add the users of a file, with the password hashes of the system that they come from
+    /// Import users from a file, with the password hashes of another system
     ///
-    /// Argon2, bcrypt, scrypt and PBKDF2 are taken as PHC, Django, Devise, PocketBase and Better Auth
-    /// write them. Every row is checked before any is imported; a user who is there already stays
-    /// as they are, so an import that was interrupted goes on when it is run again.
+    /// Supported hashes are Argon2, bcrypt, scrypt and PBKDF2 in the formats of PHC, Django,
+    /// Devise, PocketBase and Better Auth. The command checks every row before it imports the
+    /// first. Existing users are left unchanged, so that you can run an interrupted import again.
     Import(Import),
 }
 
 impl User {
     pub async fn run(self, config: &Config) -> Outcome {
         if let Self::Delete { confirmation, .. } = &self {
-            confirmation.require_yes_or_terminal("deletes a user");
+            confirmation.require_yes_or_terminal("deletes a user permanently");
         }
         let next_step = self.next_step(config);
         let domain = app::open_existing(config, Environment::real(config)).await?;
@@ -99,12 +104,12 @@ impl User {
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
-                let done = "is disabled; all their sessions have ended";
-                let already = "is disabled already";
+                let done = "is disabled; all sessions of this user were revoked";
+                let already = "was already disabled";
                 change(&name, [done, already], async |name| domain.disable(name).await).await
             }
             Self::Enable { name } => {
-                let words = ["may sign in", "may sign in already"];
+                let words = ["is enabled and can sign in", "was already enabled"];
                 change(&name, words, async |name| domain.enable(name).await).await
             }
             Self::Delete { name, confirmation } => delete(&domain, &name, &confirmation).await,
@@ -123,20 +128,20 @@ impl User {
     fn next_step(&self, config: &Config) -> Option<String> {
         let login = format!("{}/login", config.public_url.origin());
         match self {
-            Self::Add { name } => Some(format!("Next: {name} signs in at {login}")),
+            Self::Add { name } => Some(format!("Next: {name} can sign in at {login}")),
             Self::Passwd { name } => {
-                Some(format!("Next: {name} signs in at {login} with the new password"))
+                Some(format!("Next: {name} can sign in at {login} with the new password"))
             }
             Self::Disable { name } => {
-                Some(format!("`cloakroom user enable {name}` lets them sign in again"))
+                Some(format!("To enable the user again, run `cloakroom user enable {name}`"))
             }
-            Self::Enable { .. } => Some(format!("Next: they sign in at {login}")),
+            Self::Enable { .. } => Some(format!("Next: the user can sign in at {login}")),
             Self::Import(_) => Some(format!(
-                "Next: they sign in at {login} with the passwords that they have; `cloakroom user \
-                 list` shows everybody"
+                "Next: the users can sign in at {login} with their existing passwords; `cloakroom \
+                 user list` lists all users"
             )),
             Self::Delete { name, .. } => Some(format!(
-                "The name is held; `cloakroom user release {name}` lets a registration get it"
+                "The user name is on hold; to allow its registration now, run `cloakroom user release {name}`"
             )),
             Self::List { .. } | Self::Show { .. } | Self::Release { .. } => None,
         }
@@ -147,13 +152,15 @@ async fn add(domain: &AuthService, name: &str) -> Outcome {
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     if domain.account_named(&username).await?.is_some() {
-        return Err(CliError(format!("{username} exists already"))); // before the prompt
+        return Err(CliError(format!("the user {username} already exists"))); // before the prompt
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     match domain.add_account(username.clone(), password).await {
         Ok(_) => print_line(&format!("added {username}")),
-        Err(RegisterError::UsernameTaken) => Err(CliError(format!("{username} exists already"))),
+        Err(RegisterError::UsernameTaken) => {
+            Err(CliError(format!("the user {username} already exists")))
+        }
         Err(RegisterError::Internal(fault)) => Err(fault.into()),
         Err(
             error @ (RegisterError::Closed
@@ -182,7 +189,7 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
         last.username.as_str().clone_into(&mut after);
     }
     if table.is_empty() && after.is_empty() {
-        terminal::hint("There are no users yet; `cloakroom user add NAME` adds one");
+        terminal::hint("There are no users; to add one, run `cloakroom user add NAME`");
     }
     Ok(())
 }
@@ -231,9 +238,10 @@ async fn change(
 
 async fn delete(domain: &AuthService, name: &str, confirmation: &Confirmation) -> Outcome {
     let username = account(domain, name).await?.username; // before the operator is asked
-    confirmation.ask(&format!("Delete {username} and all their sessions for good?"))?;
+    confirmation
+        .ask(&format!("Delete the user {username} and all sessions of this user permanently?"))?;
     if domain.delete(&username).await? {
-        print_line(&format!("{username} is deleted"))
+        print_line(&format!("deleted {username}"))
     } else {
         Err(CliError(format!("there is no user {username}")))
     }
@@ -243,9 +251,9 @@ async fn release(domain: &AuthService, name: &str) -> Outcome {
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     if domain.release_username(&username).await? {
-        print_line(&format!("{username} is no longer held: a registration may get it"))
+        print_line(&format!("{username} is released and can be registered"))
     } else {
-        Err(CliError(format!("{username} is not held")))
+        Err(CliError(format!("the user name {username} is not on hold")))
     }
 }
 
@@ -288,11 +296,13 @@ async fn passwd(domain: &AuthService, name: &str) -> Outcome {
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     match domain.reset_password(&username, password).await {
-        Ok(()) => {
-            print_line(&format!("{username} has a new password; all their sessions have ended"))
-        }
+        Ok(()) => print_line(&format!(
+            "{username} has a new password; all sessions of this user were revoked"
+        )),
         Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
-        Err(ResetError::Overloaded) => Err(CliError("the hashing is busy; try again".to_owned())),
+        Err(ResetError::Overloaded) => {
+            Err(CliError("too many passwords are being hashed at the moment; try again".to_owned()))
+        }
         Err(ResetError::Internal(fault)) => Err(fault.into()),
     }
 }

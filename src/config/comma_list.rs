@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for CommaList {
             type Value = CommaList;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list, or a text with commas")
+                f.write_str("a list, or values separated by commas")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<CommaList, E> {

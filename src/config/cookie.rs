@@ -50,28 +50,30 @@ impl Cookie {
         let refused = |why: &str| ConfigError::new(format!("cookie.name = {name:?} {why}"));
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(is_token) {
-            return Err(refused("is no cookie name (RFC 6265, section 4.1.1)"));
+            return Err(refused("is not a valid cookie name (RFC 6265, section 4.1.1)"));
         }
         let lower = name.to_ascii_lowercase();
         let promises = lower.starts_with("__host-") || lower.starts_with("__secure-");
         if promises && !public_url.is_secure() {
-            return Err(refused("needs an https public_url; browsers refuse it otherwise"));
+            return Err(refused(
+                "requires an https public_url; without https, browsers refuse the cookie",
+            ));
         }
         if let Some(domain) = &domain {
             let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
             if domain.is_empty() || !domain.chars().all(is_host) {
                 return Err(ConfigError::new(format!(
-                    "cookie.domain = {domain:?} is no host name"
+                    "cookie.domain = {domain:?} is not a host name"
                 )));
             }
             let host = public_url.host();
             if host != *domain && !host.ends_with(&format!(".{domain}")) {
                 return Err(ConfigError::new(format!(
-                    "cookie.domain = {domain:?} does not hold {host}, where users reach the service"
+                    "cookie.domain = {domain:?} does not contain {host}, the host of public_url"
                 )));
             }
             if !lower.starts_with("__secure-") {
-                return Err(refused("must start with __Secure- when cookie.domain is set"));
+                return Err(refused("must start with __Secure- if cookie.domain is set"));
             }
         }
         Ok(Self { name, domain })

@@ -137,7 +137,5 @@ pub(super) fn require_known_engine(address: &DatabaseUrl) -> Result<(), ConfigEr
     if ENGINES.iter().any(|engine| address.expose().starts_with(engine)) {
         return Ok(());
     }
-    Err(ConfigError::new(
-        "database_url, or DATABASE_URL, starts with neither sqlite: nor postgres:",
-    ))
+    Err(ConfigError::new("database_url (or DATABASE_URL) must start with sqlite: or postgres:"))
 }

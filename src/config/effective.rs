@@ -91,11 +91,11 @@ impl Config {
     /// Says where the settings come from, for error messages.
     pub fn source(&self) -> String {
         if let Some(file) = &self.file {
-            return format!("the settings are those of {}", file.display());
+            return format!("the settings come from {}", file.display());
         }
         let here = env::current_dir().map(|here| here.display().to_string());
         format!(
-            "there is no settings file: neither {} in {} nor {}",
+            "no settings file was found, neither {} in {} nor {}",
             DEFAULT_FILES[0],
             here.as_deref().unwrap_or("the current folder"),
             DEFAULT_FILES[1]
@@ -168,20 +168,18 @@ impl Config {
     pub fn who_may_register(&self) -> String {
         match self.registration {
             Registration::Open if self.serves_apps() => {
-                "open: anyone can register, and gets into the apps that take any account; set \
-                 registration = \"closed\" unless that is meant"
+                "open: anyone can register, and can then use every app that accepts any account; \
+                 set registration = \"closed\" unless this is intended"
                     .to_owned()
             }
             Registration::Open => "open: anyone can register".to_owned(),
-            Registration::Invite => {
-                "by invite: `cloakroom invite` makes one for each account".to_owned()
-            }
+            Registration::Invite => "by invite: `cloakroom invite` creates invites".to_owned(),
             Registration::Closed if self.registration_is_set => {
-                "closed: `cloakroom user add NAME` makes accounts".to_owned()
+                "closed: `cloakroom user add NAME` creates accounts".to_owned()
             }
             Registration::Closed => {
-                "closed, because apps or cookie.domain is set: `cloakroom user add NAME` makes \
-                 accounts; registration = \"invite\" or \"open\" lets others make them"
+                "closed, because apps or cookie.domain is set: `cloakroom user add NAME` creates \
+                 accounts; to let users register, set registration to \"invite\" or \"open\""
                     .to_owned()
             }
         }

@@ -32,7 +32,7 @@ impl TryFrom<String> for LogFormat {
             "auto" => Ok(Self::Auto),
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err(format!("{text:?} is neither auto nor human nor json")),
+            _ => Err(format!("{text:?} must be auto, human or json")),
         }
     }
 }

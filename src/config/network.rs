@@ -14,14 +14,18 @@ pub(super) const DEFAULT_LISTEN: SocketAddr =
 
 /// Parses an address to listen on, as an operator writes it.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:8000".to_owned())
+    text.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:8000".to_owned())
 }
 
 pub(super) fn deserialize_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(from)?;
-    let no = |_| de::Error::custom(format!("{text:?} is no address with a port (127.0.0.1:8000)"));
+    let no = |_| {
+        de::Error::custom(format!(
+            "{text:?} must be an IP address and a port, such as 127.0.0.1:8000"
+        ))
+    };
     text.parse().map(Some).map_err(no)
 }
 
@@ -41,7 +45,7 @@ pub(super) fn require_listen_port(listen: SocketAddr) -> Result<(), ConfigError>
         return Ok(());
     }
     Err(ConfigError::new(format!(
-        "listen = \"{listen}\" leaves the port to chance, but it is part of the public_url: name one"
+        "listen = \"{listen}\" must name a port other than 0, because the port is part of public_url"
     )))
 }
 
@@ -49,7 +53,7 @@ pub(super) fn require_listen_port(listen: SocketAddr) -> Result<(), ConfigError>
 pub(super) fn require_metrics_port(listen: Option<SocketAddr>) -> Result<(), ConfigError> {
     let Some(at) = listen.filter(|at| at.port() == 0) else { return Ok(()) };
     Err(ConfigError::new(format!(
-        "metrics_listen = \"{at}\" leaves the port to chance, and Prometheus would not find it: name one"
+        "metrics_listen = \"{at}\" must name a port other than 0; otherwise, Prometheus cannot find it"
     )))
 }
 
@@ -66,8 +70,8 @@ pub(super) fn parse_hosts(list: &CommaList) -> Result<Vec<String>, ConfigError> 
             return Ok(text.to_ascii_lowercase());
         }
         Err(ConfigError::new(format!(
-            "allowed_hosts = {text:?} is neither a name like id.internal nor, for all names below \
-             one, like .example.org; leave out the port"
+            "allowed_hosts = {text:?} must be a host name without a port, such as id.internal, or \
+             a domain for all its subdomains, such as .example.org"
         )))
     };
     list.0.iter().map(host).collect()
@@ -78,7 +82,7 @@ pub(super) fn parse_networks(list: &CommaList) -> Result<Vec<IpNet>, ConfigError
         let alone = text.parse::<IpAddr>().map(IpNet::from);
         alone.or_else(|_| text.parse()).map_err(|_| {
             ConfigError::new(format!(
-                "trusted_proxies = {text:?} is neither an address nor a network like 10.0.0.0/8"
+                "trusted_proxies = {text:?} must be an IP address or a network such as 10.0.0.0/8"
             ))
         })
     };

@@ -64,7 +64,7 @@ impl Passwords {
         let min_length = settings.min_length.unwrap_or(DEFAULT_MIN_PASSWORD_LENGTH);
         if !MIN_LENGTHS.contains(&min_length) {
             return Err(ConfigError::new(format!(
-                "passwords.min_length = {min_length} is out of bounds: ask for {} to {} characters",
+                "passwords.min_length = {min_length} must be between {} and {}",
                 MIN_LENGTHS.start(),
                 MIN_LENGTHS.end()
             )));
@@ -79,13 +79,13 @@ impl Passwords {
         cost.check().map_err(|bad| {
             ConfigError::new(match bad {
                 InvalidParams::AboveMost(most) => format!(
-                    "passwords.memory_kib = {memory_kib}, passes = {passes} and lanes = {lanes} may \
-                     be at most {}, {} and {}, and none of them 0",
+                    "passwords.memory_kib = {memory_kib}, passes = {passes} and lanes = {lanes} \
+                     must be at least 1 and at most {}, {} and {}",
                     most.memory_kib, most.passes, most.lanes
                 ),
                 InvalidParams::BelowLeast(least) => format!(
-                    "passwords.memory_kib = {memory_kib} is too little for passes = {passes}: OWASP \
-                     asks for at least {}, or for more passes",
+                    "passwords.memory_kib = {memory_kib} is too low for passes = {passes}: OWASP \
+                     requires at least {}, or more passes",
                     least.memory_kib
                 ),
             })

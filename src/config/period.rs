@@ -55,7 +55,7 @@ impl TryFrom<PeriodText> for Period {
             PeriodText::Number(number) => number.to_string(),
         };
         Self::parse(&text).ok_or_else(|| {
-            format!("{text:?} is no time in minutes, hours or days, as in 30m, 12h or 365d, nor 0")
+            format!("{text:?} must be 0, or a number and m, h or d, such as 30m, 12h or 365d; at most 36500d")
         })
     }
 }

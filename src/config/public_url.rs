@@ -70,8 +70,7 @@ impl PublicUrl {
         };
         if has_tls && !url.is_secure() {
             return Err(ConfigError::new(format!(
-                "public_url = \"{}\" is clear text, but tls.certificate is set: give an https \
-                 public_url",
+                "public_url = \"{}\" must be an https URL, because tls.certificate is set",
                 url.origin()
             )));
         }
@@ -84,23 +83,25 @@ impl PublicUrl {
             return Ok(());
         }
         Err(ConfigError::new(format!(
-            "public_url = \"{}\" is clear text, but listen = \"{listen}\" faces a network: give an https \
-             public_url, or set insecure_http = true",
+            "public_url = \"{}\" is not encrypted, but listen = \"{listen}\" can be reached from \
+             a network; set an https public_url, or set insecure_http = true",
             self.origin()
         )))
     }
 
     fn parse(setting: &str, text: &str) -> Result<Self, ConfigError> {
         if text.contains('@') {
-            return Err(ConfigError::new(format!("{setting} must not hold a user or a password")));
+            return Err(ConfigError::new(format!(
+                "{setting} must not contain a user name or a password"
+            )));
         }
         let refused = |why| ConfigError::new(format!("{setting} = {text:?} {why}"));
         let url = Url::parse(text).map_err(|_| refused("is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(refused("must start with http:// or https:// and name a host"));
+            return Err(refused("must start with http:// or https:// and contain a host"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(refused("must end after the host and port"));
+            return Err(refused("must not contain anything after the host and the port"));
         }
         Ok(Self(url))
     }

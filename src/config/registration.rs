@@ -18,7 +18,7 @@ impl TryFrom<String> for Registration {
             "open" => Ok(Self::Open),
             "invite" => Ok(Self::Invite),
             "closed" => Ok(Self::Closed),
-            _ => Err(format!("{text:?} is neither open nor invite nor closed")),
+            _ => Err(format!("{text:?} must be open, invite or closed")),
         }
     }
 }

@@ -77,13 +77,13 @@ impl Site {
         let is_shown = name.trim() == name && !name.chars().any(char::is_control);
         if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH || !is_shown {
             return Err(ConfigError::new(format!(
-                "site.name = {name:?} must have 1 to {MAX_NAME_LENGTH} characters, none of them a \
-                 control character, and no spaces around them"
+                "site.name = {name:?} must have 1 to {MAX_NAME_LENGTH} characters, without \
+                 control characters and without spaces around the name"
             )));
         }
         let color = settings.color.unwrap_or_else(|| "#0b5f5a".to_owned());
         let color = Color::parse(&color).ok_or_else(|| {
-            ConfigError::new(format!("site.color = {color:?} is not written like #0b5f5a"))
+            ConfigError::new(format!("site.color = {color:?} must have the format #0b5f5a"))
         })?;
         Ok(Self { name, color, logo: settings.logo.map(Logo::read).transpose()? })
     }
@@ -108,7 +108,7 @@ impl Logo {
             Some("png") => "image/png",
             Some("webp") => "image/webp",
             Some("jpg" | "jpeg") => "image/jpeg",
-            _ => return Err(refused("is not called .svg, .png, .webp or .jpg")),
+            _ => return Err(refused("must end in .svg, .png, .webp or .jpg")),
         };
         let bytes =
             fs::read(&path).map_err(|error| refused(&format!("cannot be read: {error}")))?;

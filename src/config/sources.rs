@@ -83,7 +83,7 @@ pub(super) fn find_file(
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(ConfigError::new(format!(
-                    "cannot see whether there is a {}: {error}; name a settings file by --config",
+                    "cannot read {}: {error}; name another settings file with --config",
                     file.display()
                 )));
             }
@@ -97,7 +97,9 @@ pub(super) fn find_file(
 fn variable(name: &str) -> Result<Option<String>, ConfigError> {
     let value = env::var_os(name).filter(|value| !value.is_empty());
     let value = value.map(OsString::into_string).transpose();
-    value.map_err(|_| ConfigError::new(format!("the environment variable {name} is not in UTF-8")))
+    value.map_err(|_| {
+        ConfigError::new(format!("the environment variable {name} is not encoded in UTF-8"))
+    })
 }
 
 /// Reads all settings from the environment. Empty variables count as unset.

@@ -32,7 +32,9 @@ impl TlsSettings {
 impl Tls {
     /// Both files must be set, or neither.
     pub(super) fn check(settings: TlsSettings) -> Result<Option<Self>, ConfigError> {
-        let alone = |one, other| Err(ConfigError::new(format!("{one} is set, but {other} is not")));
+        let alone = |one, other| {
+            Err(ConfigError::new(format!("{one} is set, but {other} is not; set both")))
+        };
         match (settings.certificate, settings.key) {
             (Some(certificate), Some(key)) => Ok(Some(Self { certificate, key })),
             (None, None) => Ok(None),

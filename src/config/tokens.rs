@@ -43,10 +43,12 @@ impl Tokens {
                 |why: &str| ConfigError::new(format!("tokens.audiences = {audience:?} {why}"));
             let is_plain = audience.chars().all(|c| c.is_ascii_graphic());
             if !is_plain || audience.is_empty() || audience.len() > MAX_AUDIENCE_LENGTH {
-                return Err(refused("must have 1 to 200 ASCII characters, and no spaces"));
+                return Err(refused("must have 1 to 200 ASCII characters without spaces"));
             }
             if audience.trim_end_matches('/') == public_url.origin() {
-                return Err(refused("is this service itself, which takes no such tokens"));
+                return Err(refused(
+                    "is this service itself, which does not accept these tokens; name another service",
+                ));
             }
         }
         Ok(Self { audiences })

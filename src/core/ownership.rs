@@ -43,7 +43,7 @@ pub fn give_to_folder_owner(made: &File, path: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default();
     let is_new = if meta.is_dir() { is_empty(made)? } else { meta.is_file() && meta.nlink() == 1 };
     if !is_new || !is_named(&folder, name, &meta) {
-        return Err(io::Error::other("it was exchanged while it was made"));
+        return Err(io::Error::other("it was replaced while it was created"));
     }
     match std::os::unix::fs::fchown(made, Some(owner.uid()), Some(owner.gid())) {
         // A container may deny its superuser this right. The file then stays root's.
@@ -170,13 +170,13 @@ impl fmt::Display for WrongOwner {
         if owner == folder_owner && *me != 0 {
             return write!(
                 to,
-                "{path} belongs to the user {owner}, as its folder does, and you are {me}: run this, and \
-                 the service, as that user"
+                "{path} and its folder belong to the user {owner}, but you are the user {me}; run the \
+                 command and the service as the user {owner}"
             );
         }
         write!(
             to,
-            "{path} belongs to the user {owner}, and its folder to the user {folder_owner}; "
+            "{path} belongs to the user {owner}, but its folder belongs to the user {folder_owner}; "
         )?;
         if *me == 0 || me == folder_owner {
             write!(to, "run as root: chown --reference={folder} {path}")
@@ -205,18 +205,19 @@ pub fn describe_denial(path: &Path) -> String {
     let me = geteuid().as_raw();
     let seen = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
     let Some((seen, meta)) = seen else {
-        return "run this as the user of the service".to_owned();
+        return "run the command as the user that runs the service".to_owned();
     };
     let shown = seen.display();
     match (meta.uid(), meta.is_dir()) {
         (owner, true) if owner == me => format!("run: chmod u+rwx {shown}"),
         (owner, false) if owner == me => format!("run: chmod u+rw {shown}"),
         (0, true) => format!(
-            "{shown} belongs to root, and you are the user {me}: use a folder of this user, made by root and \
-             given by chown"
+            "{shown} belongs to root, but you are the user {me}; use a folder that belongs to this user: \
+             as root, create it, and change its owner with chown"
         ),
         (owner, true) => format!(
-            "{shown} belongs to the user {owner}, and you are {me}: run this, and the service, as that user"
+            "{shown} belongs to the user {owner}, but you are the user {me}; run the command and the service as \
+             the user {owner}"
         ),
         (_, false) => WrongOwner::of(seen, &meta).to_string(),
     }
@@ -255,7 +256,7 @@ mod tests {
         assert!(advice(8, 7, 0).ends_with(reference));
         assert!(advice(8, 0, 7).ends_with("run as root: chown 7 data/file"));
         let other = advice(7, 7, 8);
-        assert!(other.ends_with("run this, and the service, as that user"), "{other}");
+        assert!(other.ends_with("run the command and the service as the user 7"), "{other}");
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub fn is_behind(now: Timestamp, newest: Timestamp) -> bool {
 /// Describes a clock that is behind, for the operator.
 pub fn describe_lag(now: Timestamp, newest: Timestamp) -> String {
     format!(
-        "it is {} here, but the database has something from {}: this clock went back, or one was ahead; \
-         let a time server set it",
+        "the clock shows {}, but the database contains data from {}: this clock was set back, or \
+         the clock of another node is ahead; synchronize the clocks with a time server",
         now.to_rfc3339(),
         newest.to_rfc3339()
     )

@@ -92,7 +92,7 @@ impl Mounted {
                 () = stop_signals.asked_to_stop(Arc::clone(&domain)) => {}
                 found = domain.store.wait_for_sync_failure() => {
                     domain.begin_shutdown();
-                    tracing::error!("stopping: {found}");
+                    tracing::error!("shutting down because of an error: {found}");
                     trouble = Some(found);
                 }
             }
@@ -137,11 +137,11 @@ fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
     bind(at).map_err(|error| {
         let so = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "; stop what listens there (`cloakroom doctor` says more), or set another `listen`"
+                "; stop the program that listens there (`cloakroom doctor` says more), or set another `listen` address"
             }
-            io::ErrorKind::AddrNotAvailable => "; set one of this machine as `listen`",
+            io::ErrorKind::AddrNotAvailable => "; set `listen` to an address of this machine",
             io::ErrorKind::PermissionDenied => {
-                "; ports below 1024 want a right of their own, see docs/deploying.md"
+                "; ports below 1024 require a privilege, see docs/deploying.md"
             }
             _ => "",
         };
@@ -166,20 +166,20 @@ pub async fn warn_of_demo_users(config: &Config, domain: &AuthService) -> Result
     let found = demo_users::has_demo_users(domain).await.map_err(|error| {
         let why = match error {
             LogInError::Internal(fault) => fault.to_string(),
-            _ => "no password was compared in time".to_owned(),
+            _ => "the passwords could not be verified in time".to_owned(),
         };
         Error::serving(format!(
-            "cannot look for demo users: {why}; `cloakroom doctor` says what is wrong"
+            "cannot search for demo users: {why}; run `cloakroom doctor` to find the problem"
         ))
     })?;
     if found && faces_a_network(config) {
         return Err(Error::serving(
-            "this database has demo users, whose passwords everybody knows; start with another \
-             data_dir, or give them new passwords with `cloakroom user passwd`",
+            "the database contains demo users with publicly known passwords; set new passwords \
+             with `cloakroom user passwd`, or start with another data_dir",
         ));
     }
     if found {
-        tracing::warn!("this database has demo users, whose passwords everybody knows");
+        tracing::warn!("the database contains demo users with publicly known passwords");
     }
     Ok(())
 }
@@ -189,8 +189,9 @@ fn warn_of_unnamed_proxy(config: &Config) {
     let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
     if is_behind_one && config.trusted_proxies.is_empty() {
         tracing::warn!(
-            "trusted_proxies is empty, so everybody comes from the proxy's own address, and no \
-             address is held up for trying too often"
+            "trusted_proxies is empty, so all clients seem to have the address of the proxy, and \
+             failed attempts are not limited by address; add the address of the proxy to \
+             trusted_proxies"
         );
     }
 }
@@ -206,6 +207,6 @@ fn warn_of_open_apps(config: &Config) {
 fn warn_of_other_names(config: &Config, tls: &Tls) {
     let host = config.public_url.host();
     if !tls.names(&host) {
-        tracing::warn!("the certificate is not for {host}, where users reach the service");
+        tracing::warn!("the certificate is not valid for {host}, the host of public_url");
     }
 }

@@ -37,23 +37,31 @@ const SENT_AHEAD: usize = 16 * 1024;
 pub enum TlsError {
     #[error("cannot read {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unreadable(PathBuf, io::Error),
-    #[error("{0} holds no certificate in PEM form; name the file with the whole chain")]
+    #[error(
+        "{0} does not contain a certificate in PEM format; name the file with the whole certificate chain"
+    )]
     NotACertificate(PathBuf),
-    #[error("the certificate in {0} is not good before a later day; look at the clock, or wait")]
+    #[error("the certificate in {0} is not valid yet; check the clock of this machine, or wait")]
     NotYet(PathBuf),
     #[error("the certificate in {0} has expired; renew it")]
     Expired(PathBuf),
-    #[error("the certificate in {0} is not one for servers; ask for one with serverAuth")]
+    #[error(
+        "the certificate in {0} is not for servers; get a certificate with the extended key usage serverAuth"
+    )]
     NotForServers(PathBuf),
-    #[error("{0} holds no private key in PEM form that can be used; one with a password cannot")]
+    #[error(
+        "{0} does not contain a usable private key in PEM format; the key must not be encrypted with a password"
+    )]
     NotAKey(PathBuf),
-    #[error("others may read {0}, which holds a private key; run: chmod 0600 {0}")]
+    #[error("other users can read {0}, which contains a private key; run: chmod 0600 {0}")]
     OpenToOthers(PathBuf),
     #[error(
-        "{path} belongs to the user {owner}, and the service runs as {user}; run as root: chown {user} {path}"
+        "{path} belongs to the user {owner}, but the service runs as the user {user}; run as root: chown {user} {path}"
     )]
     WrongOwner { path: PathBuf, owner: u32, user: u32 },
-    #[error("the key in {1} is not the one of the certificate in {0}; name a pair")]
+    #[error(
+        "the key in {1} does not belong to the certificate in {0}; name a certificate and its key"
+    )]
     NotAPair(PathBuf, PathBuf),
 }
 
@@ -182,9 +190,11 @@ impl Tls {
         match self.files.read(&self.provider, self.clock.now()) {
             Ok(pair) => {
                 self.current.replace(pair);
-                tracing::info!("took up the certificate in {}", self.files.certificate.display());
+                tracing::info!("loaded the certificate in {}", self.files.certificate.display());
             }
-            Err(error) => tracing::error!("the certificate stays as it was: {error}"),
+            Err(error) => tracing::error!(
+                "the certificate was not reloaded, and the service keeps the previous one: {error}"
+            ),
         }
     }
 }

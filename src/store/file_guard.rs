@@ -71,11 +71,11 @@ impl Guarded<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StorageFailure {
     #[error(
-        "the disk failed to keep what was written; nothing that was acknowledged depends on it, but \
-         only a new start finds out what is there"
+        "the disk failed to store a write; no confirmed change is affected, but the service must \
+         restart to read the current state of the database"
     )]
     Unsynced,
-    #[error("a file of the database was cut off: stop the service and restore a backup")]
+    #[error("a file of the database was truncated; stop the service and restore a backup")]
     CutOff,
 }
 
@@ -104,7 +104,9 @@ impl TrackedFile {
         if (found.dev(), found.ino()) == (self.device, self.number) {
             return Ok(found);
         }
-        Err(io::Error::other(format!("{name} is not the file that was opened")))
+        Err(io::Error::other(format!(
+            "{name} was replaced or removed while the service was running"
+        )))
     }
 }
 

@@ -7,37 +7,37 @@ use super::errors::is_damage;
 /// Why a database cannot be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database address starts with neither sqlite: nor postgres:")]
+    #[error("the database URL must start with sqlite: or postgres:")]
     UnknownEngine,
-    #[error("the database address is malformed: {0}")]
+    #[error("the database URL is malformed: {0}")]
     BadAddress(String),
     #[error(
-        "the database is newer than this program (it has migration {0}); start a newer cloakroom, or \
-         restore the backup from before the upgrade"
+        "the schema of the database is newer than this program (migration {0}); start a newer \
+         version of cloakroom, or restore a backup from before the upgrade"
     )]
     Newer(i64),
     #[error(
-        "migration {0} was changed after it ran on this database; start the release that ran it"
+        "migration {0} in this program differs from the one that ran on the database; start the release that ran it"
     )]
     Changed(i64),
     #[error(
-        "migration {0} ran here with other line ends than this program has, and is the same otherwise: a \
-         checkout changed them; build the program from one in which .gitattributes holds, or as git made it \
-         with core.autocrlf = false"
+        "migration {0} in this program differs from the one that ran on the database only in its \
+         line ends; build the program from a git checkout that applies .gitattributes, or that \
+         was created with core.autocrlf = false"
     )]
     LineEnds(i64),
     #[error(
-        "this program was built with SQLite {0}, which can corrupt a database; 3.51.3 or newer is needed"
+        "this program was built with SQLite {0}, which can corrupt the database; build it with SQLite 3.51.3 or newer"
     )]
     UnsafeSqlite(String),
-    #[error("a database in memory forgets every account; name a file")]
+    #[error("a database in memory would lose all accounts; name a file")]
     InMemory,
     #[error(
-        "the database is not up to date, and this user may not change its schema: run `cloakroom \
-         migrate` as its owner"
+        "the schema of the database is not up to date, and the database user cannot change it; \
+         run `cloakroom migrate` as the owner of the schema"
     )]
     MayNotMigrate,
-    #[error("the database is damaged, and was left as it is; restore a backup of it: {0}")]
+    #[error("the database is damaged and was not changed; restore a backup: {0}")]
     Damaged(String),
     #[error("cannot read the database: {0}")]
     Forbidden(String),

@@ -144,7 +144,7 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
     let error = start_again(&app).await.unwrap_err();
     for says in [
         &*format!("server secret {id} is missing"),
-        "held user names cannot be recognized (there are 1)",
+        "held user names that cannot be recognized without it is 1",
         "backup",
         "forget",
     ] {
@@ -161,7 +161,9 @@ async fn without_a_server_secret_that_held_names_need_the_service_refuses_to_sta
         server_secret::forget(&folder, id, store).await.map_err(|error| error.to_string())
     };
     assert!(forget(&other).await.unwrap_err().contains("is not lost"));
-    assert!(forget("deadbeef").await.unwrap_err().contains("nothing needs a server secret"));
+    assert!(
+        forget("deadbeef").await.unwrap_err().contains("no held user name needs a server secret")
+    );
     fs::rename(&aside, &path).unwrap();
     assert_eq!(start_again(&app).await, Ok(()));
     fs::remove_file(&path).unwrap();

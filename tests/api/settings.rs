@@ -46,7 +46,7 @@ async fn key_01_keys_that_are_gone_are_not_made_anew_while_there_are_accounts() 
     app.signed_in("ann").await;
     fs::remove_file(key(&app)).unwrap();
     let error = start_again(&app).await.unwrap_err();
-    assert!(error.contains("restore the keys"), "{error}");
+    assert!(error.contains("restore them from a backup"), "{error}");
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn key_02_what_a_volume_gives_to_a_group_is_taken_away_and_what_leaked_is_
     }
     let key = key(&app);
     fs::set_permissions(&key, Permissions::from_mode(0o664)).unwrap();
-    assert!(start_again(&app).await.unwrap_err().contains("others may read"), "it leaked");
+    assert!(start_again(&app).await.unwrap_err().contains("other users can read"), "it leaked");
     fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     app.restarted().await;
     app.signed_in_again("ann").await;
@@ -104,7 +104,7 @@ async fn key_02_what_is_no_file_of_ones_own_is_refused() {
     assert!(start_again(&app).await.unwrap_err().contains("leads out of its folder"), "a link");
     fs::remove_file(&key).unwrap();
     fs::create_dir(&key).unwrap();
-    assert!(start_again(&app).await.unwrap_err().contains("no Ed25519 key"), "a folder");
+    assert!(start_again(&app).await.unwrap_err().contains("not an Ed25519 key"), "a folder");
 }
 
 #[tokio::test]
@@ -123,11 +123,11 @@ async fn key_02_a_link_is_followed_within_the_folder_where_nobody_else_can_turn_
 
     fs::set_permissions(&version, Permissions::from_mode(0o777)).unwrap();
     let error = start_again(&app).await.unwrap_err();
-    assert!(error.contains("through one that others may write to"), "{error}");
+    assert!(error.contains("through a folder that other users can write to"), "{error}");
     fs::set_permissions(&version, Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
     let error = start_again(&app).await.unwrap_err();
-    assert!(error.contains("others may read"), "{error}");
+    assert!(error.contains("other users can read"), "{error}");
     fs::remove_file(&file).unwrap();
     let error = start_again(&app).await.unwrap_err();
     assert!(error.contains("cannot read the keys"), "a link to nothing: {error}");
@@ -145,14 +145,14 @@ async fn key_03_what_is_no_ed25519_key_is_refused() {
     ] {
         fs::write(&key, text).unwrap();
         let error = start_again(&app).await.unwrap_err();
-        assert!(error.contains("no Ed25519 key"), "{text:?}: {error}");
+        assert!(error.contains("not an Ed25519 key"), "{text:?}: {error}");
     }
     // PKCS#8 with a seed of zeros.
     let zeros = "MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let weak = format!("-----BEGIN PRIVATE KEY-----\n{zeros}\n-----END PRIVATE KEY-----\n");
     fs::write(&key, weak).unwrap();
     let error = start_again(&app).await.unwrap_err();
-    assert!(error.contains("anybody can guess"), "{error}");
+    assert!(error.contains("easy to guess"), "{error}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn sta_09_no_new_database_is_made_in_place_of_one_that_is_gone() {
     app.domain.store.close().await;
     fs::remove_file(app.data("cloakroom.db")).unwrap();
     let error = start_again(&app).await.unwrap_err();
-    assert!(error.contains("there is no database at"), "{error}");
+    assert!(error.contains("is missing"), "{error}");
     assert!(!app.data("cloakroom.db").exists());
 }
 

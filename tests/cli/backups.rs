@@ -214,7 +214,7 @@ fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
     assert_eq!(fs::read(folder.path().join("b/manifest.json")).unwrap(), manifest);
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(refused(folder.path(), &["backup", "file"]).contains("file is a file"));
-    assert!(refused(folder.path(), &["backup", "file/below"]).contains("cannot make file/below"));
+    assert!(refused(folder.path(), &["backup", "file/below"]).contains("cannot create file/below"));
     for _ in 0..3 {
         said(folder.path(), &["backup", "a/new/shelf"]);
     }
@@ -270,7 +270,10 @@ fn a_database_that_is_damaged_makes_no_backup() {
     bytes[last] = b'X'; // the index on usernames holds another name
     fs::write(&database, bytes).unwrap();
     let said = refused(folder.path(), &["backup", "b"]);
-    assert!(said.contains("no good") || said.contains("copying the database"), "{said}");
+    assert!(
+        said.contains("the copy is damaged") || said.contains("copying the database"),
+        "{said}"
+    );
     assert_eq!(names_in(&folder.path().join("b")), Vec::<String>::new());
 }
 
@@ -305,11 +308,11 @@ fn a_backup_with_one_wrong_byte_is_refused_before_anything_is_touched() {
     let whole = fs::read_to_string(&manifest).unwrap();
     let newest = format!("\"schema\": {}", schema_in(&whole));
     for (is, was, about) in [
-        ("\"format\": 2", "\"format\": 1", "was made by a newer cloakroom"),
-        ("\"schema\": 9999", &newest[..], "the backup is newer than this program"),
-        ("\"accounts\": 7", "\"accounts\": 1", "is not the one of its manifest"),
+        ("\"format\": 2", "\"format\": 1", "was created by a newer version of cloakroom"),
+        ("\"schema\": 9999", &newest[..], "the schema of the backup is newer than this program"),
+        ("\"accounts\": 7", "\"accounts\": 1", "does not match the manifest"),
         ("\"../b/cloakroom.db\"", "\"cloakroom.db\"", "outside of the backup"),
-        ("", "{", "is no backup"),
+        ("", "{", "is not a backup"),
     ] {
         assert!(whole.contains(was), "{was}: {whole}");
         fs::write(&manifest, whole.replace(was, is)).unwrap();
@@ -317,7 +320,7 @@ fn a_backup_with_one_wrong_byte_is_refused_before_anything_is_touched() {
         assert!(said.contains(about), "{said}");
     }
     fs::remove_file(&manifest).unwrap();
-    assert!(refused(elsewhere.path(), &["restore", from]).contains("is no backup"));
+    assert!(refused(elsewhere.path(), &["restore", from]).contains("is not a backup"));
     assert_eq!(names_in(elsewhere.path()), Vec::<String>::new());
     fs::write(&manifest, whole).unwrap();
     said(elsewhere.path(), &["restore", from]);
@@ -332,7 +335,7 @@ fn a_restore_touches_nothing_that_is_there() {
     let (folder, backup, elsewhere) = backed_up();
     let from = backup.to_str().unwrap();
     let said_no = refused(folder.path(), &["restore", from]);
-    let about = if is_postgres() { "has rows already" } else { "is there already" };
+    let about = if is_postgres() { "is not empty" } else { "already exists" };
     assert!(said_no.contains(about), "{said_no}");
     assert!(said(folder.path(), &["user", "list"]).contains("\nann "));
 
@@ -342,7 +345,8 @@ fn a_restore_touches_nothing_that_is_there() {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("cloakroom.db-wal"), "").unwrap();
         assert!(
-            refused(elsewhere.path(), &["restore", from]).contains("cloakroom.db-wal is there")
+            refused(elsewhere.path(), &["restore", from])
+                .contains("cloakroom.db-wal already exists")
         );
         fs::remove_dir_all(&data).unwrap();
     }
@@ -352,7 +356,10 @@ fn a_restore_touches_nothing_that_is_there() {
     assert!(refused(elsewhere.path(), &["restore", from]).contains("there are other keys in"));
     assert_eq!(names_in(&data.join("keys")), other);
     let restored = said(elsewhere.path(), &["restore", from, "--without-keys"]);
-    for line in ["  sessions    none, and there", "  invites     none, and there"] {
+    for line in [
+        "  sessions    none; the backup contains none",
+        "  invites     none; the backup contains none",
+    ] {
         assert!(restored.contains(line), "{restored}");
     }
     assert_eq!(names_in(&data.join("keys")), other);
@@ -401,7 +408,7 @@ fn held_names_and_the_server_secret_go_with_a_backup_and_a_restore_says_if_it_is
     let keys = elsewhere.join("cloakroom-data/keys");
     fs::copy(with.join("keys").join(secret), keys.join(secret)).unwrap();
     let released = said(elsewhere, &["user", "release", "bob"]);
-    assert!(released.contains("bob is no longer held"), "{released}");
+    assert!(released.contains("bob is released"), "{released}");
 }
 
 #[test]
@@ -410,8 +417,11 @@ fn a_backup_without_keys_says_what_is_missing() {
     let backup = back_up(folder.path(), "k", &["--without-keys"]);
     let done = run(elsewhere.path(), &["restore", backup.to_str().unwrap()], "");
     assert!(done.status.success(), "{}", text(&done.stderr));
-    assert!(text(&done.stderr).contains("put those of then there, or run `cloakroom --data-dir"));
-    assert!(refused(elsewhere.path(), &["user", "list"]).contains("gone"), "none is made silently");
+    assert!(text(&done.stderr).contains("copy the keys from the time of the backup"));
+    assert!(
+        refused(elsewhere.path(), &["user", "list"]).contains("are missing from"),
+        "none is made silently"
+    );
     let unnamed = refused(elsewhere.path(), &["key", "rotate"]);
     assert!(unnamed.contains("cloakroom --data-dir cloakroom-data key rotate"), "{unnamed}");
     said(elsewhere.path(), &["--data-dir", "cloakroom-data", "key", "rotate"]);
@@ -431,7 +441,7 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
     assert_eq!(Service::start(elsewhere, &HERE).log_in("ann", PASSWORD).0, 200);
 
     let there = refused(elsewhere, &["pepper", "forget", "--yes", &id]);
-    assert!(there.contains(&format!("the pepper {id} is there, in")), "{there}");
+    assert!(there.contains(&format!("the pepper {id} is not lost")), "{there}");
     fs::remove_file(elsewhere.join("cloakroom-data/keys").join(&pepper)).unwrap();
     assert_eq!(
         said(elsewhere, &["pepper", "forget", "--yes", &id]),
@@ -446,11 +456,12 @@ fn key_08_peppers_go_with_the_keys_and_a_restore_says_which_one_is_missing() {
     let done = run(third, &["restore", folder.join("k").to_str().unwrap()], "");
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert!(
-        text(&done.stderr).contains(&format!("there is no pepper {id} in cloakroom-data/keys"))
+        text(&done.stderr)
+            .contains(&format!("the pepper {id} is missing from cloakroom-data/keys"))
     );
     said(third, &["--data-dir", "cloakroom-data", "key", "rotate"]);
     let why = refused(third, &["serve"]);
-    assert!(why.contains(&format!("the pepper {id} is gone from cloakroom-data/keys")), "{why}");
+    assert!(why.contains(&format!("the pepper {id} is missing from cloakroom-data/keys")), "{why}");
     fs::copy(folder.join("b/keys").join(&pepper), third.join("cloakroom-data/keys/own.pepper"))
         .unwrap();
     assert_eq!(Service::start(third, &HERE).log_in("ann", PASSWORD).0, 200, "whatever its name is");
@@ -501,7 +512,7 @@ fn a_restore_that_was_killed_leaves_nothing_half_and_can_be_run_again() {
         } else if !was_done {
             let again = run(elsewhere.path(), &["restore", from], "");
             let said = text(&again.stderr);
-            assert!(again.status.success() || said.contains("has rows already"), "{said}");
+            assert!(again.status.success() || said.contains("is not empty"), "{said}");
         }
         assert!(said(elsewhere.path(), &["user", "list"]).contains("\nann "));
     }

@@ -31,7 +31,8 @@ fn the_help_of_every_command_has_examples() {
         assert!(help.contains("Examples"), "{name}: {help}");
         assert!(help.contains(&format!("cloakroom {name}")), "{name}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
-        let (own, _) = help.split_once("\n\nSettings (--config").unwrap();
+        let (own, _) =
+            help.split_once("\n\nEvery command also accepts the settings (--config").unwrap();
         let examples = own.split("Examples").nth(1).unwrap();
         let is_cut = |pair: &[&str]| pair[0].len() > 60 && (1..16).contains(&pair[1].trim().len());
         let mut lines = examples.lines().collect::<Vec<_>>();
@@ -88,7 +89,7 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
         ),
         (&["key", "list"], "ID USE FILE", "signs cloakroom-data/keys/"),
         (&["pepper", "list"], "ID STATE PASSWORDS FILE", "current 0 cloakroom-data/keys/"),
-        (&["invite", "list"], "ID MADE EXPIRES", "# ago in 4 weeks"),
+        (&["invite", "list"], "ID CREATED EXPIRES", "# ago in 4 weeks"),
         (&["invite"], "EXPIRES LINK", "in 7 days http://127.0.0.1:8000/register?invite="),
         (
             &["audit"],

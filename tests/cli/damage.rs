@@ -101,6 +101,6 @@ fn sta_09_pages_of_accounts_that_are_damaged_stop_a_start_in_words_for_people() 
         overwrite(&file, (u64::try_from(page).unwrap() - 1) * PAGE, &[0xff; 64]);
     }
     let said = refused(folder.path(), &["--listen", "127.0.0.1:9998", "serve"]);
-    assert!(said.contains("malformed; `cloakroom doctor` says what is wrong"), "{said}");
+    assert!(said.contains("malformed; run `cloakroom doctor` to find the problem"), "{said}");
     assert!(!said.contains("Fault"), "{said}");
 }

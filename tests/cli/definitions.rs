@@ -18,38 +18,38 @@ const TAMPERED: [(&str, &str); 11] = [
     (
         "create trigger immortal after update on sessions begin
              update sessions set ended_at = null where id = new.id; end",
-        "the trigger immortal on sessions is not Cloakroom's",
+        "the trigger immortal on sessions does not belong to Cloakroom",
     ),
     (
         "create trigger Immortal after insert on SESSIONS begin
              update sessions set expires_at = 9000000000000; end",
-        "the trigger immortal on sessions is not Cloakroom's",
+        "the trigger immortal on sessions does not belong to Cloakroom",
     ),
     (
         "create trigger noted after insert on _sqlx_migrations begin delete from sessions; end",
-        "the trigger noted on _sqlx_migrations is not Cloakroom's",
+        "the trigger noted on _sqlx_migrations does not belong to Cloakroom",
     ),
     (
         "alter table invites rename to hidden; create view invites as select * from hidden",
         "the index invites_by_expiry on invites is missing; the table invites is missing; the view \
-         invites is not Cloakroom's",
+         invites does not belong to Cloakroom",
     ),
     (
         "alter table accounts add column own text default 'x'",
-        "the table accounts is not as Cloakroom makes it",
+        "the table accounts differs from the migrations",
     ),
     (
         "alter table accounts add column twice text as (username || username)",
-        "the table accounts is not as Cloakroom makes it",
+        "the table accounts differs from the migrations",
     ),
     ("drop index sessions_by_expiry", "the index sessions_by_expiry on sessions is missing"),
     (
         "drop index sessions_by_expiry; create index sessions_by_expiry on sessions (digest)",
-        "the index sessions_by_expiry on sessions is not as Cloakroom makes it",
+        "the index sessions_by_expiry on sessions differs from the migrations",
     ),
     (
         "create unique index one on sessions (account_id)",
-        "the index one on sessions is not Cloakroom's",
+        "the index one on sessions does not belong to Cloakroom",
     ),
     ("drop table endings", "the table endings is missing"),
     ("create view everybody as select username from accounts", "the view everybody reads"),
@@ -62,48 +62,48 @@ const TAMPERED_ON_POSTGRES: [(&str, &str, &str); 9] = [
              new.ended_at = null; return new; end $$;
          create trigger immortal before update on sessions for each row execute function immortal()",
         "drop function immortal cascade",
-        "the trigger immortal on sessions is not Cloakroom's",
+        "the trigger immortal on sessions does not belong to Cloakroom",
     ),
     (
         "create rule kept as on delete to sessions do instead nothing",
         "drop rule kept on sessions",
-        "the rule kept on sessions is not Cloakroom's",
+        "the rule kept on sessions does not belong to Cloakroom",
     ),
     (
         "alter table accounts alter column disabled_at set default 0",
         "alter table accounts alter column disabled_at drop default",
-        "the column disabled_at on accounts is not as Cloakroom makes it",
+        "the column disabled_at on accounts differs from the migrations",
     ),
     (
         "alter table accounts add column own text",
         "alter table accounts drop column own",
-        "the column own on accounts is not Cloakroom's",
+        "the column own on accounts does not belong to Cloakroom",
     ),
     (
         "alter table sessions add constraint own check (remember < 2)",
         "alter table sessions drop constraint own",
-        "the constraint own on sessions is not Cloakroom's",
+        "the constraint own on sessions does not belong to Cloakroom",
     ),
     (
         "create unique index own on sessions (account_id)",
         "drop index own",
-        "the index own on sessions is not Cloakroom's",
+        "the index own on sessions does not belong to Cloakroom",
     ),
     (
         "create table more () inherits (sessions)",
         "drop table more",
-        "the inheriting table more on sessions is not Cloakroom's",
+        "the inheriting table more on sessions does not belong to Cloakroom",
     ),
     (
         "alter table sessions enable row level security;
          create policy own on sessions using (remember = 0)",
         "drop policy own on sessions; alter table sessions disable row level security",
-        "the policy own on sessions is not Cloakroom's",
+        "the policy own on sessions does not belong to Cloakroom",
     ),
     (
         "alter table sessions alter column last_seen_at drop not null",
         "alter table sessions alter column last_seen_at set not null",
-        "the column last_seen_at on sessions is not as Cloakroom makes it",
+        "the column last_seen_at on sessions differs from the migrations",
     ),
 ];
 
@@ -180,7 +180,7 @@ fn att_17_10_a_backup_with_definitions_of_others_is_not_restored() {
     let warned = text(&done.stderr);
     assert!(done.status.success(), "{warned}");
     assert!(
-        warned.contains("triggers on tables that are not Cloakroom's")
+        warned.contains("triggers on tables that do not belong to Cloakroom")
             && warned.contains("dated on notes")
     );
     assert!(said(elsewhere.path(), &["user", "list"]).contains("ann "));
@@ -208,7 +208,7 @@ fn att_17_10_doctor_reports_definitions_of_others() {
     }
     change(&database, OWN);
     let found = doctor(folder.path());
-    assert!(found.contains("not Cloakroom's: dated on notes\n"), "{found}");
+    assert!(found.contains("that do not belong to Cloakroom: dated on notes\n"), "{found}");
     assert!(!found.contains("WRONG") && !found.contains("short"), "{found}");
     assert!(found.contains("ok     schema"), "{found}");
 }
@@ -281,7 +281,7 @@ fn an_older_database_is_compared_with_the_migrations_that_ran_on_it() {
     fs::remove_file(&database).unwrap();
     older_database(&database, 4, |sql| sql);
     let found = doctor(folder.path());
-    assert!(found.contains("at migration 4 of "), "{found}");
+    assert!(found.contains("migration 4 of "), "{found}");
     assert!(found.contains("ok     schema"), "{found}");
 }
 
@@ -297,9 +297,9 @@ fn migrations_that_ran_with_crlf_line_ends_are_named_so() {
     older_database(&database, 3, |sql| sql.replace('\n', "\r\n"));
     for command in [&["migrate"][..], &["user", "list"]] {
         let why = refused_unprepared(folder.path(), command);
-        assert!(why.contains("migration 1 ran here with other line ends"), "{why}");
+        assert!(why.contains("migration 1 in this program differs from the one that ran on the database only in its line ends"), "{why}");
     }
-    assert!(doctor(folder.path()).contains("with other line ends"), "{}", doctor(folder.path()));
+    assert!(doctor(folder.path()).contains("only in its line ends"), "{}", doctor(folder.path()));
 }
 
 #[test]

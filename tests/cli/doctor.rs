@@ -125,7 +125,12 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     let (data, keys) = (folder.join("cloakroom-data"), folder.join("cloakroom-data/keys"));
     finds(folder, &["--public-url", "nonsense"], "settings", "public_url = \"nonsense\"");
     finds(folder, &["--config", "nowhere.toml"], "settings", "nowhere.toml");
-    finds(folder, &["--database-url", "mysql://x"], "settings", "neither sqlite: nor postgres:");
+    finds(
+        folder,
+        &["--database-url", "mysql://x"],
+        "settings",
+        "must start with sqlite: or postgres:",
+    );
     notes(folder, &["--public-url", "https://id.example"], "settings", "trusted_proxies is empty");
 
     mode(&data, 0o777);
@@ -143,9 +148,9 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     mode(&key, 0o600);
     let pem = fs::read(&key).unwrap();
     fs::write(&key, "nonsense").unwrap();
-    finds(folder, &[], "keys", "is no Ed25519 key");
+    finds(folder, &[], "keys", "is not an Ed25519 key");
     fs::remove_file(&key).unwrap();
-    finds(folder, &[], "keys", "but there are accounts");
+    finds(folder, &[], "keys", "because there are accounts");
     fs::write(&key, pem).unwrap();
     mode(&key, 0o600);
     said(folder, &["pepper", "add"]);
@@ -161,10 +166,15 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
     mode(&pepper, 0o600);
     let aside = folder.join("aside");
     fs::rename(&pepper, &aside).unwrap();
-    finds(folder, &[], "peppers", "1 of the passwords cannot be checked without it");
+    finds(
+        folder,
+        &[],
+        "peppers",
+        "the number of passwords that cannot be verified without it is 1",
+    );
     fs::rename(&aside, &pepper).unwrap();
     fs::write(data.join(".cloakroom.db.x.restoring"), "").unwrap();
-    notes(folder, &[], "left over", ".restoring is left");
+    notes(folder, &[], "left over", ".restoring remains");
     assert!(data.join(".cloakroom.db.x.restoring").exists());
 }
 
@@ -195,7 +205,7 @@ fn att_17_06_a_trusted_proxy_that_sends_forwarded_only_is_named_once_in_the_log_
         assert_eq!(service.call("POST", "/logout", &both[..1], "").0, 204);
     }
     let log = fs::read_to_string(folder.join("log")).unwrap();
-    let named = "the trusted proxy 127.0.0.1 sends `Forwarded`, which is not read";
+    let named = "the trusted proxy 127.0.0.1 sends the header `Forwarded`, which is ignored";
     assert_eq!(log.matches(named).count(), 1, "{log}");
     settings_noted(folder, &service.at, named);
     let events = said(folder, &["audit", "--event", "forwarded_ignored", "--json"]);
@@ -229,11 +239,11 @@ fn it_says_who_listens_where_the_service_should() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     said(folder, &["user", "add", "ann"]);
-    notes(folder, &[], "service", "does not run");
+    notes(folder, &[], "service", "is not running");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = silent.local_addr().unwrap().to_string();
-    finds(folder, &["--listen", &at], "service", "does not answer");
-    assert!(refused(folder, &["--listen", &at]).contains("or set another `listen`"));
+    finds(folder, &["--listen", &at], "service", "does not respond");
+    assert!(refused(folder, &["--listen", &at]).contains("or set another `listen` address"));
     drop(silent);
     let elsewhere = ["--listen", "192.0.2.1:80", "--public-url", "https://id.example"];
     let (code, found) = doctor(folder, &elsewhere);
@@ -265,11 +275,11 @@ fn it_says_what_is_wrong_with_a_file_of_sqlite() {
     fs::write(&file, &whole).unwrap();
     fs::remove_file(&file).unwrap();
     older_database(&file, 4, |sql| sql);
-    notes(folder, &[], "database", "at migration 4 of ");
+    notes(folder, &[], "database", "migration 4 of ");
     change(&file, "update _sqlx_migrations set version = 9999 where version = 4");
     finds(folder, &[], "database", "newer than this program");
     change(&file, "update _sqlx_migrations set version = 4, checksum = x'00' where version = 9999");
-    finds(folder, &[], "database", "migration 4 was changed");
+    finds(folder, &[], "database", "migration 4 in this program differs");
 
     fs::write(&file, &whole).unwrap();
     let mut wrong = whole.clone();
@@ -288,7 +298,7 @@ fn it_says_what_is_wrong_with_a_file_of_sqlite() {
         },
     ] {
         gone(&file);
-        finds(folder, &[], "database", "there is none at");
+        finds(folder, &[], "database", "the database at");
     }
 }
 
@@ -299,11 +309,13 @@ fn it_looks_at_a_postgresql_and_at_one_that_is_gone() {
     finds(gone.path(), &nowhere, "database", "cannot open the database: 127.0.0.1:9: ");
     let folder = tempfile::tempdir().unwrap();
     let Some(_) = schema_of(folder.path()) else { return };
-    finds(folder.path(), &[], "database", "without tables yet");
+    finds(folder.path(), &[], "database", "the database has no tables");
     said(folder.path(), &["user", "add", "ann"]);
     let (code, found) = doctor(folder.path(), &[]);
     assert_eq!(code, 0, "{found:?}");
-    assert!(found.iter().any(|(_, _, says)| says.contains("at the database's server, too")));
+    assert!(
+        found.iter().any(|(_, _, says)| says.contains("so does the clock of the database server"))
+    );
 }
 
 #[test]
@@ -312,7 +324,7 @@ fn in_another_folder_it_says_where_it_looked_and_not_that_another_service_is_fin
     said(folder.path(), &["user", "add", "ann"]);
     let service = Service::start(folder.path(), &[]);
     let at = ["--listen", service.at.as_str()];
-    finds(elsewhere.path(), &at, "service", "another service is ready at");
+    finds(elsewhere.path(), &at, "service", "is another one");
     if !is_postgres() {
         let here = elsewhere.path().display().to_string();
         finds(elsewhere.path(), &at, "database", &format!("neither cloakroom.toml in {here}"));
@@ -342,7 +354,7 @@ fn a_database_that_cannot_be_written_is_told_by_the_start_and_the_doctor() {
     said(folder, &["user", "add", "ann"]);
     let url = "sqlite://cloakroom-data/cloakroom.db?mode=ro";
     let why = refused(folder, &["--listen", &free(), "--database-url", url, "serve"]);
-    assert!(why.contains("trying to write to the database"), "{why}");
+    assert!(why.contains("testing a write to the database"), "{why}");
 
     let program = folder.join("cloakroom");
     copy_program(&program);
@@ -368,10 +380,10 @@ fn a_database_that_cannot_be_written_is_told_by_the_start_and_the_doctor() {
     };
     let database = folder.join("cloakroom-data/cloakroom.db");
     mode(&database, 0o400);
-    fails(&["doctor"], "cloakroom.db cannot be written, so nobody can sign in");
-    fails(&["serve"], "trying to write to the database");
+    fails(&["doctor"], "cloakroom.db cannot be written, so users cannot sign in");
+    fails(&["serve"], "testing a write to the database");
     mode(&database, 0o600);
     mode(&folder.join("cloakroom-data"), 0o500);
-    fails(&["doctor"], "cloakroom-data cannot be written, so nobody can sign in");
+    fails(&["doctor"], "cloakroom-data cannot be written, so users cannot sign in");
     mode(&folder.join("cloakroom-data"), 0o700);
 }

@@ -30,18 +30,18 @@ fn a_file_with_a_bad_row_imports_nothing_unless_asked_to() {
     let refused = run(folder.path(), &["user", "import", "people.csv"]);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert!(said.starts_with("line 3: \"a b\" cannot be a user name"), "{said}");
-    assert!(said.contains("line 4: \"bob\": the hash is in no known format"), "{said}");
-    assert!(said.contains("2 rows are refused, and nothing was imported"), "{said}");
+    assert!(said.starts_with("line 3: \"a b\" is not a valid user name"), "{said}");
+    assert!(said.contains("line 4: \"bob\": the format of the hash is not supported"), "{said}");
+    assert!(said.contains("2 rows are invalid, and nothing was imported"), "{said}");
     assert!(!said.contains("5f4dcc3b"), "no hash is printed: {said}");
     assert_eq!(said.lines().count(), 3, "and no bar: {said}");
     assert!(names(folder.path()).is_empty());
 
     let skipped = run(folder.path(), &["user", "import", "people.csv", "--skip-bad"]);
     assert_eq!(skipped.status.code(), Some(1));
-    assert!(text(&skipped.stderr).contains("2 rows are refused and left out"));
+    assert!(text(&skipped.stderr).contains("2 rows were invalid and skipped"));
     let said = text(&skipped.stdout);
-    assert!(said.contains("imported 2 users; 0 were there already"), "{said}");
+    assert!(said.contains("imported 2 users; 0 users already existed"), "{said}");
     assert!(said.contains("1 of them has no password"), "{said}");
     assert_eq!(names(folder.path()), ["ann", "carl"]);
     let ann = text(&run(folder.path(), &["user", "show", "ann"]).stdout);
@@ -60,13 +60,13 @@ fn the_same_file_twice_changes_nothing_and_says_so() {
         (text(&done.stdout), text(&done.stderr))
     };
     let (first, logged) = said();
-    assert_eq!(first, "imported 5000 users; 0 were there already\n");
+    assert_eq!(first, "imported 5000 users; 0 users already existed\n");
     assert!(logged.contains(r#""event":"users_imported","count":5000"#), "{logged}");
     let before = names(folder.path());
-    assert_eq!(said(), ("imported 0 users; 5000 were there already\n".into(), String::new()));
+    assert_eq!(said(), ("imported 0 users; 5000 users already existed\n".into(), String::new()));
     assert_eq!(names(folder.path()), before);
     fs::write(&file, (0..5001).map(line).collect::<String>()).unwrap();
-    assert_eq!(said().0, "imported 1 user; 5000 were there already\n");
+    assert_eq!(said().0, "imported 1 user; 5000 users already existed\n");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_import_that_was_killed_goes_on_when_it_is_run_again() {
     let before = names(folder.path()).len();
     assert_eq!(before % 10_000, 0, "whole batches or none of them");
     let again = text(&run(folder.path(), &["user", "import", "people.csv"]).stdout);
-    let expected = format!("imported {} users; {before} were there already\n", USERS - before);
+    let expected = format!("imported {} users; {before} users already existed\n", USERS - before);
     assert_eq!(again, expected);
     assert_eq!(names(folder.path()).len(), USERS);
 }
@@ -100,11 +100,11 @@ fn a_file_that_cannot_be_read_is_said_in_one_sentence() {
     fs::write(folder.path().join("people.txt"), "username\n").unwrap();
     fs::write(folder.path().join("people.csv"), "login,hash\n").unwrap();
     for (arguments, about) in [
-        (&["people.txt"][..], "ends in neither .csv nor .jsonl"),
-        (&["people.txt", "--format", "csv"], "must be there"),
-        (&["people.csv"], "there is no column \"login\""),
+        (&["people.txt"][..], "does not end in .csv, .jsonl or .ndjson"),
+        (&["people.txt", "--format", "csv"], "must contain the columns"),
+        (&["people.csv"], "unknown column \"login\""),
         (&["nobody.csv"], "cannot read nobody.csv"),
-        (&[".", "--format", "csv"], "is no file"),
+        (&[".", "--format", "csv"], "is not a regular file"),
     ] {
         let failed = run(folder.path(), &[&["user", "import"], arguments].concat());
         let said = text(&failed.stderr);

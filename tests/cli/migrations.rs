@@ -115,7 +115,7 @@ async fn a_migration_that_was_changed_after_it_ran_is_refused() {
     let pool = made_by_sqlx(&file).await;
     sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&pool).await.unwrap();
     let error = Store::open(&address(&file)).await.unwrap_err().to_string();
-    assert!(error.contains("was changed after it ran"), "{error}");
+    assert!(error.contains("differs from the one that ran"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +176,7 @@ async fn sta_11_on_postgresql_a_newer_or_changed_schema_is_refused() {
             "newer than this program",
         ),
         ("delete from _sqlx_migrations where version = 4", "already exists"),
-        ("update _sqlx_migrations set checksum = ''", "was changed after it ran"),
+        ("update _sqlx_migrations set checksum = ''", "differs from the one that ran"),
     ] {
         sqlx::query(sql).execute(&pool).await.unwrap();
         let error = Store::open(&schema.address()).await.unwrap_err().to_string();
@@ -216,7 +216,7 @@ async fn a_role_that_may_not_change_the_schema_is_enough_once_it_is_there() {
     let at = address.rsplit_once('@').unwrap().1;
     let as_role = format!("postgres://{role}@{at}");
     let error = Store::open(&as_role).await.unwrap_err().to_string();
-    assert!(error.contains("run `cloakroom migrate` as its owner"), "{error}");
+    assert!(error.contains("run `cloakroom migrate` as the owner of the schema"), "{error}");
 
     let store = Store::open(&schema.address()).await.unwrap();
     store.close().await;

@@ -201,7 +201,7 @@ fn the_owner_of_a_database_that_nobody_may_read_is_told_to_chmod_it() {
         says.contains("cannot read the database: run: chmod u+rw cloakroom-data/cloakroom.db"),
         "{says}"
     );
-    assert!(!says.contains("as that user") && !says.contains("chown"), "{says}");
+    assert!(!says.contains("as the user") && !says.contains("chown"), "{says}");
 }
 
 #[test]
@@ -215,6 +215,6 @@ fn a_user_who_cannot_read_the_keys_is_not_told_that_another_service_runs() {
     let service = Service::start(folder.path(), &[]);
     let (code, says) = as_other(folder.path(), &["--listen", &service.at, "doctor"]);
     assert_eq!(code, Some(1), "{says}");
-    assert!(says.contains("cannot be told whether it is the one of these settings"), "{says}");
+    assert!(says.contains("it is unknown whether it has these settings"), "{says}");
     assert!(!says.contains("another service"), "{says}");
 }

@@ -40,7 +40,7 @@ fn an_operator_lists_rotates_loses_and_forgets_server_secrets() {
     assert_eq!(doctor(folder, &[], "server secret").0, "ok");
     said(folder, &["user", "delete", "ann", "--yes"]);
     let added = said(folder, &["server-secret", "add"]);
-    assert!(added.contains("is the server secret from now on; back it up: "), "{added}");
+    assert!(added.contains("is now used for new digests; back up its file: "), "{added}");
     let listed = said(folder, &["server-secret", "list"]);
     let lines: Vec<_> = listed.lines().collect();
     let words = |line: &str| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
@@ -56,7 +56,7 @@ fn an_operator_lists_rotates_loses_and_forgets_server_secrets() {
     assert_eq!((&*verdict, says.contains(&format!("forget {id}"))), ("wrong", true), "{says}");
     assert!(said(folder, &["server-secret", "list"]).contains("missing"));
     let forgot = said(folder, &["server-secret", "forget", id, "--yes"]);
-    assert!(forgot.contains("no longer held: 1"), "{forgot}");
+    assert!(forgot.contains("released user names: 1"), "{forgot}");
     said(folder, &["user", "list"]);
     let events = said(folder, &["audit", "--json"]);
     for event in ["server_secret_added", "server_secret_forgotten"] {
@@ -66,7 +66,11 @@ fn an_operator_lists_rotates_loses_and_forgets_server_secrets() {
         fs::remove_file(file).unwrap();
     }
     let (verdict, says) = doctor(folder, &[], "server secret");
-    assert_eq!((&*verdict, says.contains("the next start makes one")), ("note", true), "{says}");
+    assert_eq!(
+        (&*verdict, says.contains("the next start of the service creates one")),
+        ("note", true),
+        "{says}"
+    );
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn without_a_terminal_a_server_secret_is_forgotten_only_with_yes() {
         let says = text(&done.stderr);
         // it would be 1 if the command looked for the database
         assert_eq!(done.status.code(), Some(2), "{says}");
-        assert!(says.contains("releases user names for good; say --yes"), "{says}");
+        assert!(says.contains("releases held user names permanently; use --yes"), "{says}");
     }
 }
 
@@ -102,7 +106,9 @@ fn att_17_02_a_deleted_users_name_is_held_until_it_is_released_or_given() {
     };
     assert_eq!(register(), 409);
     assert_eq!(said(folder, &["user", "release", "ann"]).lines().count(), 1);
-    assert!(refused(folder, &["user", "release", "ann"]).contains("ann is not held"));
+    assert!(
+        refused(folder, &["user", "release", "ann"]).contains("the user name ann is not on hold")
+    );
     assert_eq!(register(), 201);
     said(folder, &["user", "delete", "ann", "--yes"]);
     assert_eq!(register(), 409);
@@ -123,7 +129,7 @@ fn att_17_02_the_start_and_doctor_say_who_may_register() {
         (
             "apps = ['https://wiki.example.org']\nregistration = 'open'\n",
             "note",
-            "open: anyone can register, and gets into the apps",
+            "open: anyone can register, and can then use every app",
         ),
         ("registration = 'invite'\n", "ok", "by invite: `cloakroom invite`"),
         ("registration = 'closed'\n", "ok", "closed: `cloakroom user add NAME`"),

@@ -117,7 +117,7 @@ fn from_any_folder_a_command_acts_on_the_database_of_the_settings_file() {
     assert!(why.contains("there is no database at cloakroom-data/cloakroom.db"), "{why}");
     fs::remove_dir_all(home.path().join("cloakroom-data")).unwrap();
     let why = refused_unprepared(elsewhere.path(), &["--config", file, "user", "list"]);
-    assert!(why.contains(&format!("the settings are those of {file}")), "{why}");
+    assert!(why.contains(&format!("the settings come from {file}")), "{why}");
 }
 
 #[test]

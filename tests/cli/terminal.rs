@@ -30,7 +30,7 @@ fn a_weak_password_is_refused_before_it_is_typed_again() {
         add.type_line(weak);
         let (code, shown) = add.finish();
         assert_eq!(code, Some(1), "{shown}");
-        assert!(shown.contains("The password") && !shown.contains("Again"), "{shown}");
+        assert!(shown.contains("The password") && !shown.contains("Repeat"), "{shown}");
     }
     let (code, shown) = type_at(folder, &["user", "add", "a b"]).finish();
     assert!(code == Some(1) && !shown.contains("New password"), "the name first: {shown}");
@@ -38,11 +38,11 @@ fn a_weak_password_is_refused_before_it_is_typed_again() {
     let mut add = type_at(folder, &["user", "add", "ann"]);
     add.wait_for("New password: ");
     add.type_line(PASSWORD);
-    add.wait_for("Again, to be sure: ");
+    add.wait_for("Repeat the password: ");
     add.type_line(PASSWORD);
     let (code, shown) = add.finish();
     assert!(code == Some(0) && shown.contains("added ann\n"), "{shown}");
-    assert!(shown.contains("Next: ann signs in at http://127.0.0.1:8000/login"), "{shown}");
+    assert!(shown.contains("Next: ann can sign in at http://127.0.0.1:8000/login"), "{shown}");
 
     for (command, name) in [("add", "ann"), ("passwd", "bob")] {
         let (code, shown) = type_at(folder, &["user", command, name]).finish();
@@ -52,7 +52,7 @@ fn a_weak_password_is_refused_before_it_is_typed_again() {
     passwd.wait_for("New password: ");
     passwd.type_line("short");
     let (code, shown) = passwd.finish();
-    assert!(code == Some(1) && !shown.contains("Again"), "{shown}");
+    assert!(code == Some(1) && !shown.contains("Repeat"), "{shown}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn deleting_a_user_asks_first_and_without_a_terminal_wants_yes() {
     for (answer, code) in [("", Some(1)), ("n", Some(1)), ("ann", Some(1)), ("Yes", Some(0))] {
         assert!(said(folder, &["user", "list"]).contains("\nann "), "before {answer:?}");
         let mut delete = type_at(folder, &["user", "delete", "ann"]);
-        delete.wait_for("Delete ann and all their sessions for good? [y/N] ");
+        delete.wait_for("Delete the user ann and all sessions of this user permanently? [y/N] ");
         delete.type_line(answer);
         let (ended, shown) = delete.finish();
         assert_eq!(ended, code, "{shown}");
@@ -93,7 +93,7 @@ fn taking_passwords_away_asks_first_and_without_a_terminal_wants_yes() {
     for (answer, code) in [("n", Some(1)), ("y", Some(0))] {
         let mut forget = type_at(folder, &["pepper", "forget", &id]);
         forget.wait_for("ann\n");
-        forget.wait_for("Take the passwords of these users away for good? [y/N] ");
+        forget.wait_for("Remove the passwords of these users permanently? [y/N] ");
         forget.type_line(answer);
         let (ended, shown) = forget.finish();
         assert_eq!(ended, code, "{shown}");
@@ -175,22 +175,22 @@ fn a_hint_for_the_next_step_is_for_people_only() {
         let shown = shown_at(folder, arguments);
         assert!(without_colors(&shown).contains(hint), "{arguments:?}: {shown}");
     };
-    next(&["user", "list"], "There are no users yet; `cloakroom user add NAME` adds one");
+    next(&["user", "list"], "There are no users; to add one, run `cloakroom user add NAME`");
     said(folder, &["user", "add", "ann"]);
-    next(&["user", "disable", "ann"], "`cloakroom user enable ann` lets them sign in again");
-    next(&["user", "enable", "ann"], "Next: they sign in at http://127.0.0.1:8000/login");
-    next(&["session", "list", "ann"], "ann has no session");
-    next(&["invite", "list"], "`cloakroom invite` makes one");
-    next(&["invite"], "`cloakroom invite list` shows the invites that are not used yet");
-    next(&["key", "rotate"], "Next: back it up by `cloakroom backup`");
-    next(&["pepper", "add"], "`cloakroom pepper list` tells");
-    next(&["migrate"], "Next: start the service by `cloakroom`");
+    next(&["user", "disable", "ann"], "To enable the user again, run `cloakroom user enable ann`");
+    next(&["user", "enable", "ann"], "Next: the user can sign in at http://127.0.0.1:8000/login");
+    next(&["session", "list", "ann"], "ann has no active sessions");
+    next(&["invite", "list"], "to create one, run `cloakroom invite`");
+    next(&["invite"], "`cloakroom invite list` lists the unused invites");
+    next(&["key", "rotate"], "Next: back up the new key with `cloakroom backup`");
+    next(&["pepper", "add"], "`cloakroom pepper list` shows");
+    next(&["migrate"], "Next: start the service with `cloakroom`");
     next(
         &["backup", "b"],
         "cloakroom --data-dir trial --database-url sqlite://trial/cloakroom.db restore b/cloakroom-",
     );
     fs::write(folder.join("people.csv"), "username,password_hash\nbob,!\n").unwrap();
-    next(&["user", "import", "people.csv"], "`cloakroom user list` shows everybody");
+    next(&["user", "import", "people.csv"], "`cloakroom user list` lists all users");
 
     // the trial that the hint suggests works as printed
     let trial = ["--data-dir", "trial", "--database-url", "sqlite://trial/cloakroom.db"];
@@ -198,11 +198,11 @@ fn a_hint_for_the_next_step_is_for_people_only() {
         let made = fs::read_dir(folder.join("b")).unwrap().next().unwrap().unwrap().path();
         next(
             &[&trial[..], &["restore", made.to_str().unwrap()]].concat(),
-            "Next: `cloakroom doctor`",
+            "Next: run `cloakroom doctor`",
         );
     }
     let (_, invited) = type_at(folder, &["invite"]).finish();
-    let warning = "warning: registration is open: nobody needs an invite";
+    let warning = "warning: registration is open, so users do not need an invite";
     assert!(without_colors(&invited).contains(warning), "{invited}");
     assert!(!invited.contains("cloakroom::") && !invited.contains("WARN"), "{invited}");
     for arguments in [&["migrate", "--json"][..], &["backup", "c", "--json"], &["invite", "--json"]]
@@ -211,8 +211,8 @@ fn a_hint_for_the_next_step_is_for_people_only() {
         assert!(shown.contains("{\"") && !shown.contains("Next"), "{shown}");
     }
     let piped = run(folder, &["user", "disable", "ann"], "");
-    assert_eq!(text(&piped.stdout), "ann is disabled; all their sessions have ended\n");
-    assert!(!text(&piped.stderr).contains("lets them sign in again"));
+    assert_eq!(text(&piped.stdout), "ann is disabled; all sessions of this user were revoked\n");
+    assert!(!text(&piped.stderr).contains("To enable the user again"));
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn keys_come_from_a_mounted_secret_and_its_renewal_is_heard() {
     let listed = place.run(data, &["key", "list"]);
     assert!(listed.status.success(), "{listed:?}");
     let said = refused(&place.run(data, &["key", "rotate"]));
-    assert!(said.contains("mounted read-only: make the key in another folder"), "{said}");
+    assert!(said.contains("mounted read-only; create the key in another folder"), "{said}");
 
     // without its database, these keys would be refused
     assert!(place.run(data, &["migrate"]).status.success());

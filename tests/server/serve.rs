@@ -57,7 +57,7 @@ fn the_demo_does_not_face_a_network() {
     let open = ["--listen", "0.0.0.0:1", "--public-url", "https://x.example"];
     let refused = run(folder.path(), &[&open[..], &["serve", "--demo"]].concat(), "");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("whose passwords everybody knows"));
+    assert!(text(&refused.stderr).contains("publicly known passwords"));
     let proxied = ["--public-url", "https://x.example", "serve", "--demo"];
     let refused = run(folder.path(), &proxied, "");
     assert_eq!(refused.status.code(), Some(1), "a proxy may stand in front");
@@ -67,7 +67,7 @@ fn the_demo_does_not_face_a_network() {
     let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().to_string();
     let refused = run(folder.path(), &["--listen", &free, "--public-url", "https://x.example"], "");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("this database has demo users"));
+    assert!(text(&refused.stderr).contains("the database contains demo users"));
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn a_second_flag_lets_a_demo_face_a_network_and_says_so() {
     };
     let refused = start(&demo).wait_with_output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("or say --demo-on-any-address as well"));
+    assert!(text(&refused.stderr).contains("or add --demo-on-any-address"));
     let alone = run(folder.path(), &["serve", "--demo-on-any-address"], "");
     assert_eq!(alone.status.code(), Some(2), "it is no --demo by itself");
     let mut child = start(&[&demo[..], &["--demo-on-any-address"]].concat());
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let every = format!("EVERY CLIENT that reaches {listen} can sign in as one of them");
+    let every = format!("EVERY CLIENT that can reach {listen} can sign in as one of them");
     let said: Vec<_> = said.by_ref().take_while(|line| !line.contains("secret2")).collect();
     assert!(said.iter().any(|line| line.contains(&every)), "{said:?}");
     let service = Service::of(child, at);
@@ -139,10 +139,10 @@ fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
     for (name, line) in [
         (
             "HUP",
-            "SIGHUP: reading the certificate, the signing keys, the peppers and the server secrets again",
+            "SIGHUP: reloading the certificate, the signing keys, the peppers and the server secrets",
         ),
-        ("USR1", "SIGUSR1 does nothing here; the service goes on"),
-        ("USR2", "SIGUSR2 does nothing here; the service goes on"),
+        ("USR1", "ignored the signal SIGUSR1; the service continues"),
+        ("USR2", "ignored the signal SIGUSR2; the service continues"),
     ] {
         service.signal(name);
         let start = Instant::now();
@@ -179,7 +179,7 @@ fn a_healthcheck_says_whether_it_is_ready_and_waits_for_no_answer_for_long() {
     };
     let service = Service::start(folder.path(), &[]);
     let at = service.at.clone();
-    let is_late = |said: &str| said.contains("not answer in time");
+    let is_late = |said: &str| said.contains("not respond in time");
     let ready = (0..10).map(|_| check(&at)).find(|(_, said)| !is_late(said));
     assert_eq!(ready, Some((Some(0), String::new())));
     let port = at.rsplit(':').next().unwrap();
@@ -192,12 +192,12 @@ fn a_healthcheck_says_whether_it_is_ready_and_waits_for_no_answer_for_long() {
         assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
         assert!(said.contains(about), "{said}");
     };
-    refused(check(&at), "does not answer");
+    refused(check(&at), "does not respond");
     let other = TcpListener::bind(&at).unwrap();
-    refused(check(&at), "does not answer in time");
+    refused(check(&at), "does not respond in time");
     drop(other.accept());
     for (answer, about) in [
-        ("HTTP/1.1 503 x\r\n\r\n", "not ready: it answers 503"),
+        ("HTTP/1.1 503 x\r\n\r\n", "not ready: it returned the status 503"),
         ("SSH-2.0-x_1.0", "not speak HTTP"),
     ] {
         let answering = other.try_clone().unwrap();
@@ -381,14 +381,17 @@ fn sessions_ended_from_the_command_line_are_refused_within_a_second() {
     let newest: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     assert_eq!(newest["address"], "127.0.0.1");
     let id = newest["id"].as_str().unwrap();
-    assert_eq!(text(&run(&["session", "revoke", "ann", id], "").stdout), "ended 1 session\n");
+    assert_eq!(text(&run(&["session", "revoke", "ann", id], "").stdout), "revoked 1 session\n");
     refused_soon(&two);
     assert_eq!(service.private(&one), 200);
     assert_eq!(run(&["session", "revoke", "ann", id], "").status.code(), Some(1));
     // an id may begin with a hyphen; this one is unknown but no usage error
     let odd = run(&["session", "revoke", "ann", "-hcdefghijklmnopqrstuv"], "");
     assert_eq!(odd.status.code(), Some(1));
-    assert_eq!(text(&run(&["session", "revoke", "ann", "--all"], "").stdout), "ended 1 session\n");
+    assert_eq!(
+        text(&run(&["session", "revoke", "ann", "--all"], "").stdout),
+        "revoked 1 session\n"
+    );
     refused_soon(&one);
     let three = service.log_in("ann", PASSWORD).2.unwrap();
     assert_eq!(service.private(&three), 200);
@@ -420,17 +423,20 @@ fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
     assert_eq!(shown["disabled_at"], serde_json::Value::Null);
 
     let said = text(&run(&["user", "disable", "ann"], "").stdout);
-    assert_eq!(said, "ann is disabled; all their sessions have ended\n");
+    assert_eq!(said, "ann is disabled; all sessions of this user were revoked\n");
     refused_soon(&cookie);
     assert_eq!(service.log_in("ann", PASSWORD).0, 403);
     let shown = text(&run(&["user", "show", "ann"], "").stdout);
     assert!(shown.contains("disabled    20") && shown.contains("sessions    0"), "{shown}");
     assert!(run(&["user", "disable", "ann"], "").status.success(), "twice is as good as once");
 
-    assert_eq!(text(&run(&["user", "enable", "ann"], "").stdout), "ann may sign in\n");
+    assert_eq!(
+        text(&run(&["user", "enable", "ann"], "").stdout),
+        "ann is enabled and can sign in\n"
+    );
     assert_eq!(service.private(&cookie), 403, "what has ended has ended");
     let cookie = service.log_in("ann", PASSWORD).2.unwrap();
-    assert_eq!(text(&run(&["user", "delete", "ann", "--yes"], "").stdout), "ann is deleted\n");
+    assert_eq!(text(&run(&["user", "delete", "ann", "--yes"], "").stdout), "deleted ann\n");
     refused_soon(&cookie);
     for command in [&["show"][..], &["disable"], &["enable"], &["delete", "--yes"]] {
         let gone = run(&[&["user"], command, &["ann"]].concat(), "");
@@ -463,7 +469,7 @@ fn invites_are_made_listed_taken_back_and_used() {
     assert_eq!(listed.lines().count(), 4);
     assert!(!listed.contains(last["code"].as_str().unwrap()));
     let id = last["id"].as_str().unwrap();
-    assert_eq!(text(&run(&["invite", "revoke", id]).stdout), "took 1 invite back\n");
+    assert_eq!(text(&run(&["invite", "revoke", id]).stdout), "revoked 1 invite\n");
     assert_eq!(run(&["invite", "revoke", id]).status.code(), Some(1));
     assert_eq!(text(&run(&["invite", "list"]).stdout).lines().count(), 4, "with the header");
     assert_eq!(run(&["invite", "--expires", "7w"]).status.code(), Some(2));
@@ -477,7 +483,7 @@ fn invites_are_made_listed_taken_back_and_used() {
     assert_eq!(register(last["code"].as_str().unwrap()), 403, "it was taken back");
     assert_eq!((register(code), register(code)), (201, 403));
     let open = cloakroom(folder.path(), &["invite"]).env("CLOAKROOM_REGISTRATION", "open").output();
-    assert!(text(&open.unwrap().stderr).contains("nobody needs an invite"));
+    assert!(text(&open.unwrap().stderr).contains("do not need an invite"));
 }
 
 #[test]
@@ -487,7 +493,7 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
     assert!(run(&["user", "add", "ann"], PASSWORD).status.success());
     let service = Service::start(folder.path(), &[]);
     let before = service.log_in("ann", PASSWORD).2.unwrap();
-    assert!(text(&run(&["key", "rotate"], "").stdout).contains("signs from now on"));
+    assert!(text(&run(&["key", "rotate"], "").stdout).contains("is now used to sign new tokens"));
     let listed = text(&run(&["key", "list"], "").stdout);
     let does: Vec<_> = listed.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(does, ["USE", "verifies", "signs"]);
@@ -522,20 +528,25 @@ fn a_command_that_fails_says_why_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     assert!(run(folder.path(), &["user", "add", "ann"], PASSWORD).status.success());
     for (arguments, input, code, about) in [
-        (&["user", "add", "ann"][..], PASSWORD, 1, "ann exists already"),
-        (&["user", "add", "a b"], PASSWORD, 1, "cannot be a user name"),
+        (&["user", "add", "ann"][..], PASSWORD, 1, "the user ann already exists"),
+        (&["user", "add", "a b"], PASSWORD, 1, "is not a valid user name"),
         (&["user", "add", "bob"], "short", 1, "at least 15 characters"),
         (&["user", "add", "robert"], "robert robert 123", 1, "mostly the user name"),
         (&["user", "passwd", "ann"], "passwordpassword", 1, "This password is widely used"),
-        (&["user", "add", "bob"], "", 1, "holds no password"),
+        (&["user", "add", "bob"], "", 1, "contains no password"),
         (&["user", "passwd", "bob"], PASSWORD, 1, "there is no user bob"),
         (&["user", "passwd", "bob"], "", 1, "there is no user bob"),
-        (&["user", "add", "ann"], "", 1, "ann exists already"),
+        (&["user", "add", "ann"], "", 1, "the user ann already exists"),
         (&["session", "revoke", "ann"], "", 2, "<NAME> <ID|--all>"),
-        (&["--listen", "8000", "config"], "", 2, "as in 127.0.0.1:8000"),
-        (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot make the folder"),
-        (&["--database-url", "mysql://x", "migrate"], "", 1, "neither sqlite: nor postgres:"),
-        (&["--database-url", "mysql://x", "config"], "", 1, "neither sqlite: nor postgres:"),
+        (&["--listen", "8000", "config"], "", 2, "such as 127.0.0.1:8000"),
+        (&["--data-dir", "/dev/null", "migrate"], "", 1, "cannot create the folder"),
+        (
+            &["--database-url", "mysql://x", "migrate"],
+            "",
+            1,
+            "must start with sqlite: or postgres:",
+        ),
+        (&["--database-url", "mysql://x", "config"], "", 1, "must start with sqlite: or postgres:"),
         (&["--config", "nothing.toml", "config"], "", 1, "cannot read nothing.toml: No such file"),
         (&["--public-url", "nonsense", "config"], "", 1, "public_url"),
         (&["--nonsense"], "", 2, "--nonsense"),
@@ -1032,7 +1043,7 @@ fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
     let moved = run(&["move", "--from", &here, "--to", &there]);
     let said = text(&moved.stdout);
     assert!(moved.status.success(), "{}", text(&moved.stderr));
-    assert!(said.starts_with("moved ") && said.contains("the same there"), "{said}");
+    assert!(said.starts_with("copied ") && said.contains("and compared them"), "{said}");
     let back = file("back.db");
     assert!(run(&["move", "--from", &there, "--to", &back]).status.success());
     for database in [&there, &back] {
@@ -1044,9 +1055,9 @@ fn who_moves_house_takes_accounts_passwords_and_sessions_along() {
     }
     let nowhere = file("nowhere.db");
     for (from, to, about) in [
-        (&here, &there, "has rows already; name an empty one"),
+        (&here, &there, "is not empty; name an empty database"),
         (&nowhere, &there, "there is no database at"),
-        (&here, &here, "is where it is already"),
+        (&here, &here, "are the same database"),
     ] {
         let refused = run(&["move", "--from", from, "--to", to]);
         let said = text(&refused.stderr);

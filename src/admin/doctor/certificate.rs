@@ -23,15 +23,17 @@ pub(super) fn check_certificate(config: &Config, found: &mut Diagnosis) {
     let shown = files.certificate.display();
     let host = config.public_url.host();
     if !tls.names(&host) {
-        let says =
-            format!("{shown} is not for {host}, where users reach the service; get one that is");
+        let says = format!(
+            "{shown} is not valid for {host}, the host of public_url; get a certificate for this host"
+        );
         found.add(ABOUT, Verdict::Wrong, says);
     }
     for (left, verdict) in RENEW {
         if let Err(TlsError::Expired(_)) = at(now.plus(days(left))) {
-            let says = format!("{shown} expires within {left} days; look why it is not renewed");
+            let says =
+                format!("{shown} expires within {left} days; find out why it is not renewed");
             return found.add(ABOUT, verdict, says);
         }
     }
-    found.add(ABOUT, Verdict::Ok, format!("{shown} is good for three weeks and more"));
+    found.add(ABOUT, Verdict::Ok, format!("{shown} is valid for at least 21 more days"));
 }

@@ -15,7 +15,7 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
     const ABOUT: &str = "database";
     if let Some(damage) = &report.damage {
         let says = format!(
-            "{} is damaged: {damage}; stop the service, move it away, and restore a backup",
+            "{} is damaged: {damage}; stop the service, move the database to another place, and restore a backup",
             config.database_url
         );
         found.add(ABOUT, Verdict::Wrong, says);
@@ -29,8 +29,8 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
         }
         Schema::None => {
             let says = format!(
-                "{engine}, without tables yet, and {}; the first start makes them, or name another \
-                 place by --config or --database-url",
+                "{engine}: the database has no tables, and {}; to create them, start the service, \
+                 or name another database with --config or --database-url",
                 config.source()
             );
             found.add(ABOUT, Verdict::Wrong, says);
@@ -38,14 +38,14 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
         Schema::Older(last) => {
             let newest = Store::newest_schema();
             let says = format!(
-                "{engine}, at migration {last} of {newest}; the next start migrates it: back it up before"
+                "{engine}, migration {last} of {newest}; the next start migrates the database; create a backup first"
             );
             found.add(ABOUT, Verdict::Note, says);
         }
         Schema::Newer(version) => {
             let says = format!(
-                "it is newer than this program (it has migration {version}); start a newer cloakroom, or \
-                 restore the backup from before the upgrade"
+                "the schema of the database is newer than this program (migration {version}); \
+                 start a newer version of cloakroom, or restore a backup from before the upgrade"
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }
@@ -54,27 +54,28 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
         }
         Schema::Changed(version) => {
             let says = format!(
-                "migration {version} was changed after it ran; start the release that ran it"
+                "migration {version} in this program differs from the one that ran on the database; start the release that ran it"
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }
     }
     if report.is_read_only {
-        let says = "it takes no writes: default_transaction_read_only is on for its user or database, or \
-                    the server is a standby; nobody can sign in";
+        let says = "the database is read-only, so users cannot sign in: \
+                    default_transaction_read_only is on for the user or the database, or the \
+                    server is a standby; turn it off, or connect to the primary";
         found.add(ABOUT, Verdict::Wrong, says);
     }
     if !report.unwritable.is_empty() {
         let says = format!(
-            "its user may not write {}; grant that, as docs/postgresql.md says",
+            "the database user has no write access to {}; grant it as described in docs/postgresql.md",
             report.unwritable.join(", ")
         );
         found.add(ABOUT, Verdict::Wrong, says);
     }
     if !report.demo_users.is_empty() {
         let says = format!(
-            "there are users called {}, as --demo adds them with passwords that everybody knows; delete \
-             them, or give them new ones by `cloakroom user passwd`",
+            "there are users called {}, which --demo creates with publicly known passwords; \
+             delete them, or set new passwords with `cloakroom user passwd`",
             report.demo_users.join(" and ")
         );
         found.add(ABOUT, Verdict::Note, says);
@@ -85,32 +86,32 @@ pub(super) fn check_database(config: &Config, report: &DatabaseReport, found: &m
 pub(super) fn check_definitions(report: Option<&DefinitionReport>, found: &mut Diagnosis) {
     const ABOUT: &str = "schema";
     let Some(report) = report else {
-        let says = "the tables cannot be compared with the migrations: the database's user may make no \
-                    temporary tables there; see docs/postgresql.md";
+        let says = "the schema was not compared with the migrations, because the database user \
+                    cannot create temporary tables; see docs/postgresql.md";
         return found.add(ABOUT, Verdict::Note, says);
     };
     for difference in &report.differences {
         let says = format!(
-            "{difference}: something else than cloakroom changed it; find out what, and restore a backup \
-             from before"
+            "{difference}: another program changed the schema; find out which, and restore a \
+             backup from before the change"
         );
         found.add(ABOUT, Verdict::Wrong, says);
     }
     for view in &report.views {
         let says = format!(
-            "the view {view} reads Cloakroom's tables, and `cloakroom restore` refuses a backup that has it"
+            "the view {view} reads tables of Cloakroom, and `cloakroom restore` refuses a backup that contains it; drop the view before a backup"
         );
         found.add(ABOUT, Verdict::Note, says);
     }
     if !report.foreign_triggers.is_empty() {
         let says = format!(
-            "there are triggers on tables that are not Cloakroom's: {}",
+            "there are triggers on tables that do not belong to Cloakroom: {}",
             report.foreign_triggers.join(", ")
         );
         found.add(ABOUT, Verdict::Note, says);
     }
     if report.differences.is_empty() {
-        found.add(ABOUT, Verdict::Ok, "the tables are as the migrations make them");
+        found.add(ABOUT, Verdict::Ok, "the schema matches the migrations");
     }
 }
 
@@ -123,14 +124,14 @@ pub(super) fn check_clock(report: &DatabaseReport, found: &mut Diagnosis) {
     }
     let Some(server) = report.server_clock.map(Timestamp::from_millis) else {
         if ahead.is_none() {
-            found.add("clock", Verdict::Ok, format!("it is {}", now.to_rfc3339()));
+            found.add("clock", Verdict::Ok, format!("the clock shows {}", now.to_rfc3339()));
         }
         return;
     };
     let differ = now.since(server).max(server.since(now));
     if differ > MAX_CLOCK_DIFFERENCE {
         let says = format!(
-            "it is {} here and {} at the database's server; let a time server set both",
+            "the clock shows {}, and the clock of the database server {}; synchronize both with a time server",
             now.to_rfc3339(),
             server.to_rfc3339()
         );
@@ -139,7 +140,10 @@ pub(super) fn check_clock(report: &DatabaseReport, found: &mut Diagnosis) {
         found.add(
             "clock",
             Verdict::Ok,
-            format!("it is {}, at the database's server, too", now.to_rfc3339()),
+            format!(
+                "the clock shows {}, and so does the clock of the database server",
+                now.to_rfc3339()
+            ),
         );
     }
 }

@@ -115,19 +115,20 @@ fn describe_absence(config: &Config, file: &Path, is_hidden: bool) -> String {
     let shown = file.display();
     if is_hidden {
         return format!(
-            "cannot look at {shown}: permission denied; {}",
+            "cannot read {shown}: permission denied; {}",
             ownership::describe_denial(file)
         );
     }
     if KeyRing::are_in(&config.key_folder()).unwrap_or(false) {
         return format!(
-            "there is none at {shown}, but there are signing keys, so there was one: run `cloakroom restore` \
-             with a backup of it, or `cloakroom migrate`, which makes an empty one"
+            "the database at {shown} is missing: it existed, because there are signing keys; \
+             restore a backup with `cloakroom restore`, or create an empty database with \
+             `cloakroom migrate`"
         );
     }
     format!(
-        "there is none at {shown}, and {}; the first start makes it, or name another place by --config, \
-         --data-dir or --database-url",
+        "there is no database at {shown}, and {}; to create it, start the service, or name \
+         another place with --config, --data-dir or --database-url",
         config.source()
     )
 }

@@ -40,7 +40,7 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
         if !is_of_service(path, &meta, data_folder) {
             found.add(ABOUT, Verdict::Wrong, WrongOwner::of(path, &meta).to_string());
         } else if meta.mode() & 0o077 != 0 {
-            let says = format!("others may read {shown}; run: chmod 0600 {shown}");
+            let says = format!("other users can read {shown}; run: chmod 0600 {shown}");
             found.add(ABOUT, Verdict::Wrong, says);
         } else if let Some(why) = find_write_refusal(path, &meta) {
             found.add(
@@ -51,7 +51,7 @@ pub(super) fn check_database_files(file: &Path, data_folder: &Path, found: &mut 
         }
         if ending == "-wal" && meta.len() > LONG_LOG {
             let says = format!(
-                "{shown} has {}: somebody reads for very long, or the disk was full; restart the service",
+                "{shown} has grown to {}: another process keeps a read transaction open, or the disk was full; restart the service",
                 Bytes(meta.len())
             );
             found.add(ABOUT, Verdict::Note, says);
@@ -103,7 +103,10 @@ pub(super) fn check_left_over(folders: [&Path; 2], found: &mut Diagnosis) {
                 path.extension().is_some_and(|end| end == "restoring" || end == "partial");
             let is_log = path.to_str().is_some_and(|path| path.contains(".restoring-"));
             if is_leftover || is_log {
-                let says = format!("{} is left of what was interrupted; remove it", path.display());
+                let says = format!(
+                    "{} remains from an interrupted backup or restore; remove it",
+                    path.display()
+                );
                 found.add("left over", Verdict::Note, says);
             }
         }
@@ -116,14 +119,15 @@ pub(super) fn check_room(folder: &Path, database: u64, found: &mut Diagnosis) {
     let shown = Bytes(free);
     if free < MIN_ROOM || (disk.f_files > 0 && disk.f_favail == 0) {
         let says = format!(
-            "{shown} and {} files are free where {} is; make room",
+            "only {shown} and {} files are free on the file system of {}; free some space",
             disk.f_favail,
             folder.display()
         );
         found.add("disk", Verdict::Wrong, says);
     } else if free < database.saturating_mul(2) {
-        let says =
-            format!("{shown} are free, less than twice the database; a backup there may not fit");
+        let says = format!(
+            "{shown} are free, less than twice the size of the database; a backup on this file system may not fit"
+        );
         found.add("disk", Verdict::Note, says);
     } else {
         found.add("disk", Verdict::Ok, format!("{shown} are free"));

@@ -35,14 +35,17 @@ pub(super) fn check_signing_keys(
         }
         Ok(None) if accounts > 0 => {
             let says = format!(
-                "there are none in {shown}, but there are accounts: restore them from a backup, or run \
-                 `cloakroom --data-dir {} key rotate`, which makes one and signs everybody out",
+                "the signing keys are missing from {shown}: they existed, because there are \
+                 accounts; restore them from a backup, or run `cloakroom --data-dir {} key \
+                 rotate`, which creates a key and signs out all users",
                 config.data_dir.display()
             );
             found.add("keys", Verdict::Wrong, says);
         }
         Ok(None) => {
-            let says = format!("there are none in {shown} yet; the first start makes one");
+            let says = format!(
+                "there are no signing keys in {shown}; the first start of the service creates one"
+            );
             found.add("keys", Verdict::Wrong, says);
         }
         Err(error) => {
@@ -70,7 +73,7 @@ pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: 
     }
     if let Some(current) = there.current().filter(|_| is_whole) {
         let says = format!(
-            "{} in {}; {} goes into new hashes",
+            "{} in {}; new hashes use {}",
             there.paths().count(),
             folder.display(),
             current.id()
@@ -98,7 +101,7 @@ pub(super) fn check_server_secrets(
     match secrets {
         Some(secrets) => {
             let says = format!(
-                "{} in {shown}; {} is used for what is new",
+                "{} in {shown}; new digests use {}",
                 secrets.paths().len(),
                 secrets.current_id()
             );
@@ -109,7 +112,9 @@ pub(super) fn check_server_secrets(
             found.add(ABOUT, Verdict::Wrong, error.to_string());
         }
         None => {
-            let says = format!("there is none in {shown} yet; the next start makes one");
+            let says = format!(
+                "there is no server secret in {shown}; the next start of the service creates one"
+            );
             found.add(ABOUT, Verdict::Note, says);
         }
     }

@@ -20,38 +20,44 @@ pub(super) async fn check_listener(
         ProbeResult::Ready => {
             let Some(kids) = kids else {
                 let says = format!(
-                    "a service is ready at {at}; the keys in {} cannot be read, so it cannot be told \
-                     whether it is the one of these settings",
+                    "a service at {at} is ready, but it is unknown whether it has these settings, \
+                     because the keys in {} cannot be read",
                     config.key_folder().display()
                 );
                 return found.add(ABOUT, Verdict::Note, says);
             };
             if publishes_a_key(config, kids).await {
-                return found.add(ABOUT, Verdict::Ok, format!("it runs at {at}, and is ready"));
+                return found.add(ABOUT, Verdict::Ok, format!("the service at {at} is ready"));
             }
             let says = format!(
-                "another service is ready at {at}: it does not have the keys in {}; name its settings \
-                 by --config, or listen elsewhere",
+                "the service at {at} is another one: it does not have the keys in {}; name its \
+                 settings with --config, or set another listen address",
                 config.key_folder().display()
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }
         ProbeResult::Status(503) => {
-            let says = format!("it runs at {at} and is not ready: its log says why");
+            let says = format!("the service at {at} is not ready; see its log for the reason");
             found.add(ABOUT, Verdict::Wrong, says);
         }
         ProbeResult::Status(_) | ProbeResult::NotHttp(_) => {
-            let says = format!("something else answers at {at}; stop it, or listen elsewhere");
+            let says =
+                format!("another program responds at {at}; stop it, or set another listen address");
             found.add(ABOUT, Verdict::Wrong, says);
         }
         ProbeResult::Silent => {
-            let says = format!("something at {at} does not answer; see what it is by: ss -ltnp");
+            let says = format!(
+                "a program listens at {at} but does not respond; to find it, run: ss -ltnp"
+            );
             found.add(ABOUT, Verdict::Wrong, says);
         }
         ProbeResult::Refused => match TcpListener::bind(at).await {
-            Ok(_) => found.add(ABOUT, Verdict::Note, format!("it does not run; {at} is free")),
+            Ok(_) => {
+                found.add(ABOUT, Verdict::Note, format!("the service is not running; {at} is free"))
+            }
             Err(error) => {
-                let says = format!("it does not run, and cannot listen on {at}: {error}");
+                let says =
+                    format!("the service is not running, and cannot listen on {at}: {error}");
                 found.add(ABOUT, Verdict::Wrong, says);
             }
         },

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use super::findings::{Diagnosis, Verdict};
 use crate::core::ownership;
 
-pub(super) const NOBODY_SIGNS_IN: &str = "nobody can sign in";
-pub(super) const NO_START: &str = "the service does not start";
+pub(super) const NOBODY_SIGNS_IN: &str = "users cannot sign in";
+pub(super) const NO_START: &str = "the service cannot start";
 
 /// Checks the data folder's existence, owner and permissions. Returns whether it exists.
 pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
@@ -23,19 +23,19 @@ pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
             found.add(
                 ABOUT,
                 Verdict::Wrong,
-                format!("{shown} is a file; name a folder as data_dir"),
+                format!("{shown} is a file; set data_dir to a folder"),
             );
             return false;
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let says = format!(
-                "there is no {shown} yet; the first start makes it, or name another data_dir"
+                "{shown} does not exist; the first start of the service creates it, or set another data_dir"
             );
             found.add(ABOUT, Verdict::Note, says);
             return false;
         }
         Err(error) => {
-            found.add(ABOUT, Verdict::Wrong, format!("cannot look at {shown}: {error}"));
+            found.add(ABOUT, Verdict::Wrong, format!("cannot read {shown}: {error}"));
             return false;
         }
     };
@@ -44,24 +44,24 @@ pub(super) fn check_data_folder(folder: &Path, found: &mut Diagnosis) -> bool {
     if !is_ours && !me.is_root() {
         found.add(ABOUT, Verdict::Wrong, ownership::describe_denial(folder));
     } else if meta.mode() & 0o500 != 0o500 {
-        let says = format!("its own user may not enter {shown}; run: chmod u+rwx {shown}");
+        let says = format!("the owner of {shown} has no access to it; run: chmod u+rwx {shown}");
         found.add(ABOUT, Verdict::Wrong, says);
     } else if meta.mode() & 0o022 != 0 {
         found.add(
             ABOUT,
             Verdict::Wrong,
-            format!("others may write in {shown}; run: chmod 0700 {shown}"),
+            format!("other users can write to {shown}; run: chmod 0700 {shown}"),
         );
     } else if meta.mode() & 0o055 != 0 {
         found.add(
             ABOUT,
             Verdict::Note,
-            format!("others may enter {shown}; run: chmod 0700 {shown}"),
+            format!("other users have access to {shown}; run: chmod 0700 {shown}"),
         );
     } else if is_ours {
-        found.add(ABOUT, Verdict::Ok, format!("{shown}, which nobody else may enter"));
+        found.add(ABOUT, Verdict::Ok, format!("{shown}; no other user has access"));
     } else {
-        let says = format!("{shown} of the user {}, which nobody else may enter", meta.uid());
+        let says = format!("{shown} of the user {}; no other user has access", meta.uid());
         found.add(ABOUT, Verdict::Ok, says);
     }
     true
@@ -111,8 +111,8 @@ pub(super) fn describe_write_refusal(path: &Path, why: Errno, stops: &str, remed
     let shown = path.display();
     if why == Errno::ROFS {
         return format!(
-            "{shown} cannot be written: it is on a file system that is mounted read-only; mount it for \
-             writing, or {stops}"
+            "{shown} cannot be written, so {stops}: its file system is mounted read-only; mount \
+             it read-write"
         );
     }
     format!("{shown} cannot be written, so {stops}: {why}; run: {remedy} {shown}")

@@ -11,24 +11,29 @@ pub(super) fn check_settings(config: &Config, found: &mut Diagnosis) {
     found.add(
         "settings",
         Verdict::Ok,
-        format!("listens on {}, and is reached at {at}; {}", config.listen, config.source()),
+        format!(
+            "the service listens on {}, and users reach it at {at}; {}",
+            config.listen,
+            config.source()
+        ),
     );
     let faces_a_network = !config.listen.ip().is_loopback() || !config.public_url.is_loopback();
     if faces_a_network && !config.public_url.is_secure() {
         let says = format!(
-            "{at} is clear text: whoever is on the way reads passwords; give an https public_url"
+            "{at} is not encrypted, so others in the network can read passwords; set an https public_url"
         );
         found.add("settings", Verdict::Note, says);
     }
     let is_behind_one = config.listen.ip().is_loopback() && !config.public_url.is_loopback();
     if is_behind_one && config.trusted_proxies.is_empty() {
-        let says = "trusted_proxies is empty, so everybody comes from the proxy's own address; name the proxy";
+        let says = "trusted_proxies is empty, so all clients seem to have the address of the proxy; add the address of the proxy to trusted_proxies";
         found.add("settings", Verdict::Note, says);
     }
     if !config.trusted_proxies.is_empty() && !config.public_url.is_secure() {
         let says = format!(
-            "trusted_proxies names a proxy, and public_url is {at}: if the proxy speaks https, set the \
-             https address, or cookies lack Secure and sign-ins are refused"
+            "trusted_proxies is set, but public_url is {at}; if the proxy uses https, set \
+             public_url to the https URL: otherwise, cookies are not Secure and sign-ins are \
+             refused"
         );
         found.add("settings", Verdict::Note, says);
     }
@@ -43,16 +48,16 @@ pub(super) fn report_setup_events(config: &Config, events: &[SetupEvent], found:
         let at = Timestamp::from_millis(*at).to_rfc3339();
         let says = if event == Event::ForwardedIgnored.name() {
             format!(
-                "the trusted proxy {thing} sends `Forwarded`, which is not read, and no \
-                 `X-Forwarded-For` (last at {at}): all its clients count as one address; have it send \
-                 `X-Forwarded-For`"
+                "the trusted proxy {thing} sends the header `Forwarded`, which is ignored, but \
+                 not `X-Forwarded-For` (last at {at}), so all its clients seem to have one \
+                 address; configure it to send `X-Forwarded-For`"
             )
         } else if accepted.contains(thing) {
             continue; // the setting was corrected since
         } else {
             format!(
-                "a page at {thing} was refused (last at {at}), since public_url is {here}: if users \
-                 reach this service at {thing}, set public_url = \"{thing}\""
+                "a request from a page at {thing} was refused (last at {at}), because public_url \
+                 is {here}; if users reach the service at {thing}, set public_url = \"{thing}\""
             )
         };
         found.add(ABOUT, Verdict::Note, says);

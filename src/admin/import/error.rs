@@ -10,29 +10,31 @@ use crate::embed::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    #[error("{path} ends in neither .csv nor .jsonl", path = .0.display())]
+    #[error("the format of {path} is unknown: the name does not end in .csv, .jsonl or .ndjson", path = .0.display())]
     UnknownFormat(PathBuf),
     #[error("cannot read {path}: {1}", path = .0.display())]
     Unreadable(PathBuf, io::Error),
-    #[error("{path} is no file; it is read twice", path = .0.display())]
+    #[error("{path} is not a regular file; the import reads it twice", path = .0.display())]
     NotAFile(PathBuf),
-    #[error("there is no column {0:?} here; keep to username, password_hash, disabled, created_at")]
+    #[error(
+        "unknown column {0:?}; the columns are username, password_hash, disabled and created_at"
+    )]
     UnknownColumn(String),
-    #[error("the column {0} is there twice")]
+    #[error("the header contains the column {0} twice")]
     RepeatedColumn(String),
-    #[error("the columns username and password_hash must be there")]
+    #[error("the header must contain the columns username and password_hash")]
     MissingColumns,
     #[error(
-        "line {0}: a quotation mark is not closed, or a field holds a line break; nothing was imported"
+        "line {0}: a quotation mark is not closed, or a field contains a line break; nothing was imported"
     )]
     UnclosedQuote(u64),
     /// The rest of the file cannot be read.
     #[error(transparent)]
     Malformed(Box<dyn error::Error + Send + Sync>),
     /// This many rows were refused, and the options do not say to skip them.
-    #[error("{} refused, and nothing was imported", count_rows(*.0))]
+    #[error("{} invalid, and nothing was imported", count_rows(*.0))]
     Refused(u64),
-    #[error("{cause}; {} imported before, run it again to go on", count_users(*.added))]
+    #[error("{cause}; {} imported before the error; run the import again to continue", count_users(*.added))]
     Interrupted { added: u64, cause: Box<dyn error::Error + Send + Sync> },
     #[error(transparent)]
     Other(Error),

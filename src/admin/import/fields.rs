@@ -54,13 +54,13 @@ impl Columns {
     pub(super) fn parse(&self, record: &csv::ByteRecord) -> Result<Fields, String> {
         if record.len() != self.width {
             return Err(format!(
-                "it has {} columns, and the header has {}; quote what holds commas",
+                "the row has {} columns, but the header has {}; put values that contain commas in quotation marks",
                 record.len(),
                 self.width
             ));
         }
         let record = csv::StringRecord::from_byte_record(record.clone())
-            .map_err(|_| "it is not in UTF-8".to_owned())?;
+            .map_err(|_| "the row is not encoded in UTF-8".to_owned())?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
         // Excel writes TRUE, Python True, PostgreSQL t.
@@ -87,8 +87,9 @@ pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let hash = fields.password_hash.as_deref().unwrap_or_default();
     let password = ImportedPassword::parse(hash).map_err(|bad| describe_invalid_hash(name, bad))?;
     let created_at = fields.created_at.as_deref().map(parse_instant).transpose();
-    let created_at =
-        created_at.map_err(|()| format!("{name:?}: created_at is no RFC 3339 time since 1970"))?;
+    let created_at = created_at.map_err(|()| {
+        format!("{name:?}: created_at must be a time in RFC 3339 format, not before 1970")
+    })?;
     Ok(ImportedUser {
         username,
         password,
@@ -112,23 +113,25 @@ pub(super) fn parse_instant(text: &str) -> Result<Timestamp, ()> {
 fn describe_invalid_hash(name: &str, bad: InvalidHash) -> String {
     let why = match bad {
         InvalidHash::Unknown => {
-            "the hash is in no known format: Argon2, bcrypt, scrypt or PBKDF2 as PHC, Django, \
-             Devise, PocketBase or Better Auth write them"
+            "the format of the hash is not supported; supported are Argon2, bcrypt, scrypt and \
+             PBKDF2 in the formats of PHC, Django, Devise, PocketBase and Better Auth"
         }
         InvalidHash::Malformed => "the hash is malformed",
-        InvalidHash::TooExpensive => "verifying the hash would take more than a second or 256 MiB",
+        InvalidHash::TooExpensive => {
+            "verifying the hash would take more than one second or 256 MiB of memory"
+        }
     };
     format!("{name:?}: {why}")
 }
 
-const NO_USER: &str = "it must be an object with username, password_hash, and nothing else but \
-    disabled (true or false) and created_at";
+const NO_USER: &str = "the row must be a JSON object with username and password_hash, and \
+    optionally disabled (true or false) and created_at";
 
 /// Parses a line of JSON. The error says what is wrong without repeating the line.
 pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
     let fields = serde_json::from_slice(line).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => NO_USER.to_owned(),
-        _ => format!("it is no JSON from column {} on", error.column()),
+        _ => format!("the row is not valid JSON at column {}", error.column()),
     })?;
     // serde also accepts an array of the values.
     if line.trim_ascii_start().starts_with(b"{") { Ok(fields) } else { Err(NO_USER.to_owned()) }
@@ -138,14 +141,14 @@ pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
 pub(crate) fn describe_invalid_username(name: &str, bad: InvalidUsername) -> String {
     let rule = match bad {
         InvalidUsername::Empty => "a user name must not be empty",
-        InvalidUsername::TooLong => "a user name has at most 64 characters",
+        InvalidUsername::TooLong => "a user name can have at most 64 characters",
         InvalidUsername::NotAllowed => {
-            "a user name has letters a to z, digits, dots, hyphens and underscores only, and \
-             begins and ends with a letter or digit"
+            "a user name can contain only the letters a to z, digits, dots, hyphens and \
+             underscores, and must start and end with a letter or digit"
         }
-        InvalidUsername::Reserved => "it is reserved",
+        InvalidUsername::Reserved => "this name is reserved",
     };
     let shown: String = name.chars().take(64).collect();
     let more = if shown.len() < name.len() { "…" } else { "" };
-    format!("{shown:?}{more} cannot be a user name: {rule}")
+    format!("{shown:?}{more} is not a valid user name: {rule}")
 }

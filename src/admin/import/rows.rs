@@ -88,7 +88,7 @@ impl Iterator for Rows {
             if self.names.is_new(&user.username) {
                 return Ok(user);
             }
-            Err(format!("{:?} is in the file already", fields.username))
+            Err(format!("{:?} occurs twice in the file", fields.username))
         });
         Some(Ok(Row { line, user }))
     }
@@ -136,7 +136,7 @@ impl Source {
                 if text.len() as u64 == MAX_LINE && !text.ends_with(b"\n") {
                     return match reader.skip_until(b'\n') {
                         Err(error) => Some(Err(ImportError::from_parser(error))),
-                        Ok(_) => Some(Ok((*line, Err("it is longer than 64 KiB".to_owned())))),
+                        Ok(_) => Some(Ok((*line, Err("the row is longer than 64 KiB".to_owned())))),
                     };
                 }
                 let text = if *line == 1 { without_bom(&text) } else { &text };

@@ -46,13 +46,13 @@ fn each_row_of_a_csv_file_is_taken_or_refused_with_its_line_and_reason() {
     assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let reasons = [
         Ok("ann"),
-        Err("cannot be a user name"),
-        Err("\"bob\": the hash is in no known format"),
-        Err("\"ANN\" is in the file already"),
-        Err("created_at is no RFC 3339 time"),
+        Err("is not a valid user name"),
+        Err("\"bob\": the format of the hash is not supported"),
+        Err("\"ANN\" occurs twice in the file"),
+        Err("created_at must be a time in RFC 3339 format"),
         Err("disabled must be true or false"),
-        Err("it has 3 columns, and the header has 4"),
-        Err("it is not in UTF-8"),
+        Err("the row has 3 columns, but the header has 4"),
+        Err("the row is not encoded in UTF-8"),
         Ok("frank"),
     ];
     for ((line, row), expected) in rows.iter().zip(reasons) {
@@ -69,11 +69,11 @@ fn each_row_of_a_csv_file_is_taken_or_refused_with_its_line_and_reason() {
 
 #[test]
 fn a_header_that_is_not_understood_is_refused() {
-    assert!(refusal_of("username,password\n").contains("no column \"password\""));
-    assert!(refusal_of("username,email,password_hash\n").contains("no column \"email\""));
-    assert!(refusal_of("username\n").contains("must be there"));
+    assert!(refusal_of("username,password\n").contains("unknown column \"password\""));
+    assert!(refusal_of("username,email,password_hash\n").contains("unknown column \"email\""));
+    assert!(refusal_of("username\n").contains("must contain the columns"));
     assert!(refusal_of("username,username,password_hash\n").contains("twice"));
-    assert!(refusal_of("").contains("must be there"));
+    assert!(refusal_of("").contains("must contain the columns"));
 }
 
 #[test]

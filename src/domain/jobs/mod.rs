@@ -57,7 +57,7 @@ pub async fn warn_of_clock(domain: Weak<AuthService>) {
         Ok(Some(newest)) if is_behind(now, Timestamp::from_millis(newest)) => {
             let lag = describe_lag(now, Timestamp::from_millis(newest));
             tracing::warn!(
-                "the clock is behind: {lag}; until then sessions from later are refused"
+                "the clock is behind: {lag}; until then, the service refuses sessions with a later time"
             );
         }
         Ok(_) => {}

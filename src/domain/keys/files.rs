@@ -21,55 +21,60 @@ pub(crate) const SERVER_SECRET: &str = "key";
 pub enum KeyError {
     #[error("cannot read the keys in {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unreadable(PathBuf, io::Error),
-    #[error("others may read {0}, which holds a key; run: chmod 0600 {0}")]
+    #[error("other users can read {0}, which contains a key; run: chmod 0600 {0}")]
     OpenToOthers(PathBuf),
-    #[error("{0} is no Ed25519 key in PKCS#8 PEM form; restore it from a backup, or remove it")]
+    #[error(
+        "{0} is not an Ed25519 key in PKCS#8 PEM format; restore it from a backup, or remove it"
+    )]
     NotAKey(PathBuf),
     #[error(
-        "{0} is no pepper, which is 64 hexadecimal digits; restore it from a backup, or, if it never \
-         was one, remove it"
+        "{0} is not a pepper, which has 64 hexadecimal digits; restore it from a backup, or \
+         remove it if it never was a pepper"
     )]
     NotAPepper(PathBuf),
     #[error(
-        "{0} is no server secret, which is 64 hexadecimal digits; restore it from a backup, or, if it \
-         never was one, remove it"
+        "{0} is not a server secret, which has 64 hexadecimal digits; restore it from a backup, \
+         or remove it if it never was a server secret"
     )]
     NotAServerSecret(PathBuf),
     #[error(
-        "others may read {0}, which holds a key; mount the secret with defaultMode 0400, and with the \
-         pod's fsGroup if it does not run as root"
+        "other users can read {0}, which contains a key; mount the secret with defaultMode 0400, \
+         and set the pod's fsGroup if the pod does not run as root"
     )]
     OpenMount(PathBuf),
     #[error(
-        "{0} is a link that leads out of its folder, or through one that others may write to; put the \
-         key itself there"
+        "{0} is a link that leads out of its folder, or through a folder that other users can \
+         write to; replace the link with the key file"
     )]
     Strays(PathBuf),
     #[error(
-        "{0} is mounted read-only: make the key in another folder, by `cloakroom --data-dir FOLDER {1}`, \
-         and add its file to the secret that is mounted; the older keys stay in it"
+        "{0} is mounted read-only; create the key in another folder with `cloakroom --data-dir \
+         FOLDER {1}`, and add its file to the mounted secret, which keeps the older keys"
     )]
     ReadOnly(PathBuf, &'static str),
     #[error(transparent)]
     WrongOwner(WrongOwner),
     #[error(
-        "all users may write to {0}, so that another user may have put a key there; remove the files that \
+        "all users can write to {0}, so another user may have added a key; remove the files that \
          you do not know, then run: chmod go-w {0}"
     )]
     OpenFolder(PathBuf),
-    #[error("{0} holds a key that anybody can guess; remove it, and run: cloakroom key rotate")]
+    #[error("{0} contains a key that is easy to guess; remove it, and run: cloakroom key rotate")]
     Weak(PathBuf),
-    #[error("{0} holds a pepper that anybody can guess; remove it, and run: cloakroom pepper add")]
+    #[error(
+        "{0} contains a pepper that is easy to guess; remove it, and run: cloakroom pepper add"
+    )]
     WeakPepper(PathBuf),
     #[error(
-        "{0} holds a server secret that can be guessed; remove it, and run: cloakroom server-secret add"
+        "{0} contains a server secret that is easy to guess; remove it, and run: cloakroom server-secret add"
     )]
     WeakServerSecret(PathBuf),
     #[error("cannot write a key to {0}: {1}{remedy}", remedy = ownership::remedy(.0, .1))]
     Unwritable(PathBuf, io::Error),
     #[error(
-        "the signing keys in {0} are gone, but there are accounts; restore the keys from a backup, or run \
-         `cloakroom --data-dir {data} key rotate`, which makes one and signs everybody out",
+        "the signing keys are missing from {0}: they existed, because there are accounts; restore \
+         them from a backup, or run `cloakroom --data-dir {data} key rotate`, which creates a key \
+         and signs out all users",
         data = .0.parent().unwrap_or(.0).display()
     )]
     Gone(PathBuf),

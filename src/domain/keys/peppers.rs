@@ -46,12 +46,13 @@ pub struct KnownPepper {
 pub enum PepperError {
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("{0}; `cloakroom doctor` says what is wrong")]
+    #[error("{0}; run `cloakroom doctor` to find the problem")]
     Internal(#[from] InternalError),
     #[error(
-        "the pepper {id} is gone from {}, and {passwords} of the passwords cannot be checked without it; \
-         restore its file from a backup, or, if it is lost, take these passwords away by `cloakroom pepper \
-         forget {id}`",
+        "the pepper {id} is missing from {}; the number of passwords that cannot be verified \
+         without it is {passwords}; restore its file from a backup, or, if the file is lost, \
+         remove these passwords with \
+         `cloakroom pepper forget {id}`",
         folder.display()
     )]
     Gone { id: String, folder: PathBuf, passwords: i64 },
@@ -62,9 +63,11 @@ pub enum PepperError {
 pub enum ForgetError {
     #[error(transparent)]
     Internal(#[from] InternalError),
-    #[error("the pepper {0} is there, in {1}: the passwords that need it can be checked")]
+    #[error("the pepper {0} is not lost: its file is {1}; nothing was changed")]
     IsThere(String, PathBuf),
-    #[error("no password needs a pepper {0}; `cloakroom pepper list` has those that are needed")]
+    #[error(
+        "no password needs a pepper {0}; `cloakroom pepper list` lists the peppers that are needed"
+    )]
     NotNeeded(String),
 }
 

@@ -102,18 +102,18 @@ pub struct KnownServerSecret {
 pub enum ServerSecretError {
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("{0}; `cloakroom doctor` says what is wrong")]
+    #[error("{0}; run `cloakroom doctor` to find the problem")]
     Internal(#[from] InternalError),
     #[error(
-        "the server secret {id} is missing from {}, and without it held user names cannot be recognized \
-         (there are {held_usernames}); restore its file from a backup, or, if it is lost, run `cloakroom \
-         server-secret forget {id}`, after which these names can be registered again",
+        "the server secret {id} is missing from {}; the number of held user names that cannot be \
+         recognized without it is {held_usernames}; restore its file from a backup, or, if the file is lost, \
+         release these names with `cloakroom server-secret forget {id}`",
         folder.display()
     )]
     Missing { id: String, folder: PathBuf, held_usernames: i64 },
     #[error(
-        "there is no server secret in {0} any more, and the last one is used until the service stops; \
-         restore its file from a backup, or run: cloakroom server-secret add"
+        "the server secrets are missing from {0}; the service uses the last one until it stops; \
+         restore the file from a backup, or run: cloakroom server-secret add"
     )]
     NoneLeft(PathBuf),
 }
@@ -125,10 +125,10 @@ pub enum ForgetSecretError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Internal(#[from] InternalError),
-    #[error("the server secret {0} is not lost, its file is {1}: what needs it can be recognized")]
+    #[error("the server secret {0} is not lost: its file is {1}; nothing was changed")]
     NotLost(String, PathBuf),
     #[error(
-        "nothing needs a server secret {0}; `cloakroom server-secret list` shows which are needed"
+        "no held user name needs a server secret {0}; `cloakroom server-secret list` lists the secrets that are needed"
     )]
     NotNeeded(String),
 }

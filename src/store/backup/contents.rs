@@ -41,7 +41,7 @@ impl Store {
         let lost = sqlx::query("pragma foreign_key_check").fetch_all(&mut copy);
         let lost = lost.await.map_err(damaged)?.len();
         if lost > 0 {
-            return Err(BackupError::Damaged(format!("{lost} rows refer to rows that are gone")));
+            return Err(BackupError::Damaged(format!("{lost} rows refer to missing rows")));
         }
         let tables: Vec<String> =
             sqlx::query_scalar("select name from sqlite_schema where type = 'table'")

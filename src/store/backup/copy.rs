@@ -40,7 +40,7 @@ impl Store {
             "begin isolation level repeatable read, read only",
         ] {
             let begun = sqlx::query(sql).execute(&mut source).await;
-            begun.map_err(context("beginning to copy"))?;
+            begun.map_err(context("starting to copy"))?;
         }
         let mut all: u64 = 0;
         for table in TABLES {
@@ -58,7 +58,7 @@ impl Store {
         let copied = copied.await;
         target.close().await;
         copied?;
-        source.close().await.map_err(context("ending the copy"))?;
+        source.close().await.map_err(context("finishing the copy"))?;
         let _ = fs::remove_file(to.with_added_extension("migrating")); // made by opening it
         Ok(())
     }

@@ -10,13 +10,13 @@ pub enum BackupError {
     #[error("there is no database at {0}")]
     NoDatabase(String),
     #[error(
-        "the database has an older schema than this program; back it up with the release that runs \
-         on it, or run `cloakroom migrate` first"
+        "the schema of the database is older than this program; create the backup with the \
+         release that uses this schema, or run `cloakroom migrate` first"
     )]
     OlderSchema,
-    #[error("the database is not one of cloakroom's: it has no migrations")]
+    #[error("the database is not a Cloakroom database: it has no migrations")]
     NotOurs,
-    #[error("it is damaged: {0}")]
+    #[error("the database is damaged: {0}")]
     Damaged(String),
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -42,9 +42,9 @@ impl fmt::Display for Difference {
             write!(f, "the {kind} {name} on {table} ")?;
         }
         f.write_str(match change {
-            Change::Added => "is not Cloakroom's",
+            Change::Added => "does not belong to Cloakroom",
             Change::Missing => "is missing",
-            Change::Other => "is not as Cloakroom makes it",
+            Change::Other => "differs from the migrations",
         })
     }
 }

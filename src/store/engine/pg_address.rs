@@ -15,7 +15,8 @@ const DEADLINES: [(&str, &str); 2] =
 /// Parses the URL into the options of each host. Hosts are separated by commas, as in libpq.
 pub fn parse(address: &str) -> Result<Vec<PgConnectOptions>, OpenError> {
     let bad = |why: &dyn std::fmt::Display| OpenError::BadAddress(why.to_string());
-    let (scheme, rest) = address.split_once("://").ok_or_else(|| bad(&"it has no ://"))?;
+    let (scheme, rest) =
+        address.split_once("://").ok_or_else(|| bad(&"it does not contain ://"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -65,8 +66,8 @@ fn remove_unknown_parameters(url: &mut Url) {
         let is_word = !value.is_empty()
             && name.len() <= 32
             && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        let name = if is_word { format!("`{name}`") } else { "that is no word".to_owned() };
-        tracing::warn!("the address of the database has a parameter {name}, which is ignored");
+        let name = if is_word { format!("`{name}`") } else { "with an invalid name".to_owned() };
+        tracing::warn!("the database URL has an unknown parameter {name}, which is ignored");
     }
     url.set_query(None);
     if !known.is_empty() {

@@ -53,7 +53,11 @@ impl PgHosts {
             pool.set_connect_options(self.all[primary].clone());
             self.changed.store(millis(self.started_at.elapsed()), Ordering::SeqCst);
             let server = &self.all[primary];
-            tracing::warn!("the primary is {} {} now", server.get_host(), server.get_port());
+            tracing::warn!(
+                "the primary database server is now {} {}",
+                server.get_host(),
+                server.get_port()
+            );
         }
     }
 
@@ -73,7 +77,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn too_late() -> sqlx::Error {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer").into()
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not respond").into()
 }
 
 /// Connects to a host and requires that it accepts writes.
@@ -82,7 +86,7 @@ async fn connect_writable(options: &PgConnectOptions) -> Result<PgConnection, sq
     let is_standby: bool =
         sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut connection).await?;
     if is_standby {
-        let error = std::io::Error::other("the server is a standby, which takes no writes");
+        let error = std::io::Error::other("the server is a standby, which does not accept writes");
         return Err(error.into());
     }
     Ok(connection)

@@ -34,7 +34,7 @@ pub async fn damage(pool: &sqlx::SqlitePool, level: CheckLevel) -> sqlx::Result<
     if level == CheckLevel::Full {
         let lost = sqlx::query("pragma foreign_key_check").fetch_all(pool).await?.len();
         if lost > 0 {
-            return Ok(Some(format!("{lost} rows refer to rows that are gone")));
+            return Ok(Some(format!("{lost} rows refer to missing rows")));
         }
     }
     Ok(None)

@@ -15,10 +15,10 @@ const AHEAD: usize = 4;
 /// The error of a transfer.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    #[error("the database to write to has rows already; name an empty one")]
+    #[error("the target database is not empty; name an empty database")]
     NotEmpty,
     #[error(
-        "the two databases differ in {0}, and nothing was moved; stop whatever writes to the old one"
+        "the source database changed in {0} while it was copied, and the copy was discarded; stop all programs that write to the source database"
     )]
     Differs(&'static str),
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub async fn copy(
     target: &mut impl TransferEnd,
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), InternalError> {
-    let dropped = target.drop_indexes().await.map_err(context("beginning to copy"))?;
+    let dropped = target.drop_indexes().await.map_err(context("starting to copy"))?;
     let (rows, taken) = channel(AHEAD);
     let read = async {
         let rows = rows; // dropped at the end, so that the receiver ends

@@ -27,31 +27,31 @@ fn a_pair_that_cannot_be_used_is_refused_at_the_start_in_a_sentence() {
     authority.make(folder.path(), |params| params.not_after = date_time_ymd(2020, 1, 1));
     refused(&folder, "has expired");
     authority.make(folder.path(), |params| params.not_before = date_time_ymd(2200, 1, 1));
-    refused(&folder, "is not good before a later day");
+    refused(&folder, "is not valid yet");
     authority.make(folder.path(), |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
-    refused(&folder, "is not one for servers");
+    refused(&folder, "is not for servers");
 
     authority.make(folder.path(), |_| {});
     let other = fs::read_to_string(&key).unwrap();
     authority.make(folder.path(), |_| {});
     let own = fs::read_to_string(&key).unwrap();
     put(&key, &other);
-    refused(&folder, "the key in tls.key is not the one of the certificate in tls.pem");
+    refused(&folder, "the key in tls.key does not belong to the certificate in tls.pem");
     put(&key, &own);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     refused(&folder, "chmod 0600 tls.key");
     for nonsense in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
     {
         put(&key, nonsense);
-        refused(&folder, "tls.key holds no private key");
+        refused(&folder, "tls.key does not contain a usable private key");
     }
     put(&key, &own);
     let good = fs::read_to_string(&certificate).unwrap();
     for nonsense in ["", &own, &good.replace("MII", "AII")] {
         put(&certificate, nonsense);
-        refused(&folder, "tls.pem holds no certificate");
+        refused(&folder, "tls.pem does not contain a certificate");
     }
     fs::remove_file(&key).unwrap();
     put(&certificate, &good);
@@ -77,7 +77,7 @@ fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
 
     put(&service.folder.path().join("tls.key"), "nonsense");
     let start = Instant::now();
-    while !service.log().contains("the certificate stays as it was") {
+    while !service.log().contains("the certificate was not reloaded") {
         assert!(start.elapsed() < LONG, "{}", service.log());
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -98,7 +98,7 @@ fn a_renewed_certificate_is_taken_up_and_a_bad_pair_is_not() {
         service.signal(name);
         still_answers();
     }
-    assert!(service.log().contains("SIGHUP: reading the certificate"), "{}", service.log());
+    assert!(service.log().contains("SIGHUP: reloading the certificate"), "{}", service.log());
 }
 
 /// Waits until the service presents another certificate than this one.
@@ -124,7 +124,7 @@ fn a_healthcheck_speaks_tls_where_the_service_does() {
             break;
         }
         let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        let is_late = said.contains("not answer in time"); // on a busy machine
+        let is_late = said.contains("not respond in time"); // on a busy machine
         assert!(is_late && start.elapsed() < LONG, "{said}");
     }
 }
@@ -132,7 +132,7 @@ fn a_healthcheck_speaks_tls_where_the_service_does() {
 #[test]
 fn a_certificate_for_other_names_is_said_to_be_one() {
     let service = Service::start();
-    assert!(!service.log().contains("the certificate is not for"), "{}", service.log());
+    assert!(!service.log().contains("the certificate is not valid for"), "{}", service.log());
     drop(service);
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     authority.make(folder.path(), |params| params.subject_alt_names.clear());
@@ -159,6 +159,9 @@ fn a_key_of_the_user_of_the_service_is_taken_and_that_of_another_user_is_not() {
     };
     open(65_534).unwrap();
     let why = open(10_001).unwrap_err().to_string();
-    assert!(why.contains("belongs to the user 65534, and the service runs as 10001"), "{why}");
+    assert!(
+        why.contains("belongs to the user 65534, but the service runs as the user 10001"),
+        "{why}"
+    );
     assert!(why.ends_with(&format!("run as root: chown 10001 {}", key.display())), "{why}");
 }
