@@ -49,7 +49,7 @@ pub fn route(sources: MetricSources, hosts: Hosts) -> BoxEndpoint<'static, Respo
 }
 
 fn refuse_host(status: StatusCode) -> Response {
-    let words = "Metrics are answered under addresses, localhost and the names in allowed_hosts.\n";
+    let words = "Metrics are available only under IP addresses, localhost and the names in allowed_hosts.\n";
     Response::builder().status(status).content_type("text/plain; charset=utf-8").body(words)
 }
 
@@ -83,7 +83,11 @@ fn registry(sources: MetricSources) -> Registry {
     }
     registry.register("cloakroom_connections", CONNECTIONS, connections);
     let started_at = ConstGauge::new(started_at.seconds());
-    registry.register("process_start_time_seconds", "When the process started", started_at);
+    registry.register(
+        "process_start_time_seconds",
+        "Start time of the process, in seconds since the Unix epoch",
+        started_at,
+    );
     registry.register_collector(Box::new(ReadAtScrape(domain)));
     registry
 }
@@ -124,14 +128,12 @@ const RECOGNITIONS: &str = "Guarded requests by how the session was found: in th
                             signature and row (miss), or by the look-up of a simultaneous request with the \
                             same token (shared)";
 const SESSIONS: &str = "Sessions that are valid, counted every 30 seconds";
-const HASH_QUEUE: &str = "Passwords that wait for a hashing thread, at most 64.";
+const HASH_QUEUE: &str = "Passwords that wait to be hashed or verified, at most 64.";
 const HASH_REFUSALS: &str =
-    "Requests refused because of the hash queue: full, displaced or overdue";
-const KEY_ERRORS: &str =
-    "Files of keys that are missing or refused while the service runs, by kind";
-const WAITED: &str =
-    "Time that writes waited for their turn at the database (SQLite only), in seconds";
-const CONNECTIONS: &str = "Connections that clients have open";
+    "Requests refused by the password hash queue, by reason: full, displaced or overdue";
+const KEY_ERRORS: &str = "Key files that are missing or invalid while the service runs, by kind";
+const WAITED: &str = "Time that writes waited for the database writer (SQLite only), in seconds";
+const CONNECTIONS: &str = "Open client connections";
 const DATABASE: &str =
     "Connections to the database by pool and state; requests wait when none is idle.";
 

@@ -87,8 +87,8 @@ impl SessionData {
                 return Ok(());
             }
         }
-        let why = "others changed it each time";
-        let fault = InternalError::transient("changing what is kept for a session", why);
+        let why = "other requests changed the session data at the same time, in each attempt";
+        let fault = InternalError::transient("changing session data", why);
         Err(DataError::Internal(fault).into())
     }
 

@@ -56,7 +56,7 @@ impl StopSignals {
     pub(super) async fn asked_to_stop(mut self, domain: Arc<AuthService>) {
         self.next().await;
         domain.begin_shutdown();
-        tracing::info!("stopping; answers under way are finished first");
+        tracing::info!("shutting down; requests in progress are completed first");
         tokio::spawn(async move {
             self.next().await;
             std::process::exit(1);
@@ -86,11 +86,11 @@ impl ReloadSignals {
             };
             let Some(domain) = domain.upgrade() else { return };
             if let Some(name) = name {
-                tracing::info!("{name} does nothing here; the service goes on");
+                tracing::info!("ignored the signal {name}; the service continues");
             } else {
                 tracing::info!(
-                    "SIGHUP: reading the certificate, the signing keys, the peppers and the server secrets \
-                     again; settings need a restart"
+                    "SIGHUP: reloading the certificate, the signing keys, the peppers and the \
+                     server secrets; changed settings require a restart"
                 );
                 jobs::keys::reload_keys(&domain).await;
             }

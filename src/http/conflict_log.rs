@@ -15,9 +15,9 @@ impl ConflictLog {
     pub fn warn(&self, name: &str) {
         if self.is_due(Instant::now()) {
             tracing::warn!(
-                "a browser sends two different cookies named {name}, so it cannot sign in: another \
-                 application on this host (its port does not matter) or on a parent domain sets the \
-                 name, too; give this service another one by the setting cookie.name"
+                "a browser sends two different cookies named {name}, so its user cannot sign in: \
+                 another application on this host (on any port) or on a parent domain sets a \
+                 cookie with the same name; set another name for this service with cookie.name"
             );
         }
     }

@@ -173,7 +173,7 @@ impl OuterEndpoint {
         if let Some(ErrorCause(cause)) = response.data() {
             let span =
                 if span.is_none() { trace::span(&id, parent.as_ref(), None) } else { span.clone() };
-            span.in_scope(|| tracing::error!(status, cause, "cannot answer"));
+            span.in_scope(|| tracing::error!(status, cause, "request failed"));
         }
         if let Some(asked) = line {
             span.in_scope(|| tracing::debug!(status, asked, "answered"));

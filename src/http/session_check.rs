@@ -31,7 +31,7 @@ impl AppState {
     /// outer endpoint is missing.
     pub(super) fn of(request: &Request) -> Result<&Arc<Self>, ApiError> {
         request.data::<Arc<Self>>().ok_or_else(|| {
-            tracing::error!("an operation asks who is signed in and is not under Cloakroom::mount");
+            tracing::error!("an operation uses SignedIn or MaybeSignedIn but is not mounted with Cloakroom::mount");
             ApiError::of(Code::InternalError)
         })
     }

@@ -103,14 +103,14 @@ pub enum SessionDataError {
     #[error("the session has ended")]
     Ended,
     /// The value is larger than 64 KiB as JSON. Nothing was written. With `?`: 500.
-    #[error("{bytes} bytes are more than the {MAX_VALUE_BYTES} that are kept for a session")]
+    #[error("session data of {bytes} bytes is too large; the maximum is {MAX_VALUE_BYTES} bytes")]
     TooLarge {
         /// The size of the value as JSON.
         bytes: usize,
     },
     /// The stored value, written by an earlier version of the service, does not match the type. It
     /// stays until another value is written. With `?`: 500.
-    #[error("what is kept for the session is no {name}")]
+    #[error("the stored session data is not a valid {name}")]
     DoesNotFit {
         /// The name of the type in the document.
         name: String,

@@ -44,7 +44,7 @@ impl SetupWarnings {
         };
         if let Some(Sighting::First) = sighting {
             tracing::warn!(
-                "refused a request from another origin, which any client can claim: {}",
+                "refused a cross-origin request (any client can send such an Origin header): {}",
                 refusal.problem.detail
             );
         }
@@ -58,8 +58,9 @@ impl SetupWarnings {
         });
         if let Some(Sighting::First) = sighting {
             tracing::warn!(
-                "the trusted proxy {proxy} sends `Forwarded`, which is not read, and no \
-                 `X-Forwarded-For`: all its clients count as one address; have it send `X-Forwarded-For`"
+                "the trusted proxy {proxy} sends the header `Forwarded`, which is ignored, but \
+                 not `X-Forwarded-For`, so all its clients seem to have one address; configure it \
+                 to send `X-Forwarded-For`"
             );
         }
     }

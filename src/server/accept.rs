@@ -88,7 +88,7 @@ pub async fn serve(
     }
     announce.send_replace(ShutdownPhase::Closing);
     if timeout(DRAIN, announce.closed()).await.is_err() {
-        tracing::warn!("some connections were still open at the deadline");
+        tracing::warn!("shutdown deadline reached; some connections were still open");
     }
 }
 

@@ -75,7 +75,7 @@ impl Store {
             .fetch_optional()
             .await
             .map(Option::unwrap_or_default)
-            .map_err(context("looking up how often somebody tried"))
+            .map_err(context("reading the counters of failed attempts"))
     }
 
     /// Counts an attempt for all of its keys, or for none. Returns false if a key exceeds its rate,
@@ -108,7 +108,7 @@ impl Store {
             })
         })
         .await
-        .map_err(context("counting a try"))
+        .map_err(context("recording an attempt"))
     }
 
     /// Resets the failures of some keys and gives GCRA requests back. Returns the number of keys
@@ -118,13 +118,13 @@ impl Store {
             Box::pin(async move { reset_attempts(&mut all, tries).await })
         })
         .await
-        .map_err(context("forgiving somebody's tries"))
+        .map_err(context("resetting the counters of failed attempts"))
     }
 
     /// Undoes the counting of a failure. If others were counted since, the number of failures
     /// decreases by one; if the failures were reset since, nothing changes.
     pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), InternalError> {
-        let failed = || context("taking back a try");
+        let failed = || context("undoing an attempt");
         let undo = self.writer().query(
             "update attempts set
                  failures = $2, free_at = $3, last_at = $4, counted = $5, forgiven = $6
@@ -172,7 +172,7 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("removing old tries"))
+            .map_err(context("removing old counters of attempts"))
     }
 
     /// Counts the keys.
@@ -181,7 +181,7 @@ impl Store {
             .query("select count(*) from attempts")
             .fetch_value()
             .await
-            .map_err(context("counting the keys of tries"))
+            .map_err(context("counting the counters of attempts"))
     }
 }
 

@@ -15,7 +15,7 @@ impl Store {
             .bind(digest.as_bytes())
             .fetch_optional_value()
             .await
-            .map_err(context("looking up when a token ended"))
+            .map_err(context("finding when a token ended"))
     }
 
     /// Removes up to `limit` tokens that ended at or before an instant.

@@ -66,7 +66,7 @@ impl Store {
             })
         })
         .await
-        .map_err(context("writing down events"))
+        .map_err(context("writing audit events"))
     }
 
     /// Lists the newest events of a range, newest first: those of one account, or all.
@@ -102,7 +102,7 @@ impl Store {
             .bind(from)
             .fetch_values()
             .await
-            .map_err(context("looking for accounts with events"))
+            .map_err(context("finding accounts with events"))
     }
 
     /// The id of the newest event of an account and kind that has `most` newer ones, if there is
@@ -123,7 +123,7 @@ impl Store {
             .bind(most)
             .fetch_optional_value()
             .await
-            .map_err(context("counting the events of an account"))
+            .map_err(context("counting the audit events of an account"))
     }
 
     /// Removes up to `limit` events of an account and kind up to an id, oldest first.
@@ -146,7 +146,7 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("removing old events of an account"))
+            .map_err(context("removing old audit events of an account"))
     }
 
     /// The id of the newest event of a kind that has `most` newer ones, if there is one.
@@ -181,7 +181,7 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("removing old events"))
+            .map_err(context("removing old audit events"))
     }
 }
 

@@ -57,7 +57,7 @@ impl GroupCommit {
         tokio::spawn(async move {
             while let Some(first) = waiting.recv().await {
                 if let Err(error) = commit_together(&writer, first, &mut waiting, &written).await {
-                    tracing::warn!("a commit failed: {error}");
+                    tracing::warn!("a database commit failed: {error}");
                     written.record_error(&error);
                     // The waiting writes would only wait as long for the same error.
                     while waiting.try_recv().is_ok() {}

@@ -40,7 +40,7 @@ impl Store {
             .fetch_value::<i64>()
             .await
             .map(|found| found > 0)
-            .map_err(context("looking for held user names"))
+            .map_err(context("finding held user names"))
     }
 
     /// Lists the server secrets that reserved user names need at an instant, with the number of
@@ -54,7 +54,7 @@ impl Store {
             .bind(now)
             .fetch_all()
             .await
-            .map_err(context("looking for the server secrets in use"))
+            .map_err(context("finding the server secrets in use"))
     }
 
     /// Releases up to `limit` user names that are reserved under this server secret. Returns how
@@ -92,7 +92,7 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("removing user names that are no longer held"))
+            .map_err(context("removing expired user name holds"))
     }
 }
 

@@ -48,7 +48,7 @@ impl Store {
             .fetch_value::<i64>()
             .await
             .map(|found| found > 0)
-            .map_err(context("looking an invite up"))
+            .map_err(context("finding an invite"))
     }
 
     /// Lists valid invites by expiry: at most `limit`, starting after the given one.

@@ -95,7 +95,7 @@ impl Store {
             .execute()
             .await
             .map(drop)
-            .map_err(context("asking the database for a sign of life"))
+            .map_err(context("checking the database"))
     }
 
     /// The versions of the migrations that have run, oldest first.

@@ -63,7 +63,7 @@ impl RevocationFeed {
                 update
             }
         };
-        let (newest, update) = update.map_err(context("reading the feed of endings"))?;
+        let (newest, update) = update.map_err(context("reading the revocations"))?;
         self.position = Some(newest);
         Ok(update)
     }
@@ -160,7 +160,7 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("removing old endings"))
+            .map_err(context("removing old revocations"))
     }
 }
 

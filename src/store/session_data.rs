@@ -58,7 +58,7 @@ impl Store {
             .bind(place.now)
             .fetch_optional()
             .await
-            .map_err(context("reading what is kept for a session"))?;
+            .map_err(context("reading session data"))?;
         Ok(found.map(|Found { value, version }| {
             value.zip(version).map(|(value, version)| DataRow { value, version })
         }))
@@ -91,7 +91,7 @@ impl Store {
             })
         })
         .await
-        .map_err(context("keeping something for a session"))
+        .map_err(context("storing session data"))
     }
 
     /// Writes the data, provided that the present data has this version, or that there is none if
@@ -132,7 +132,7 @@ impl Store {
             })
         })
         .await
-        .map_err(context("changing what is kept for a session"))
+        .map_err(context("changing session data"))
     }
 }
 

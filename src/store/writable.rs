@@ -54,7 +54,7 @@ impl Store {
         };
         match checked {
             Err(error) if is_busy(&error) => Ok(()),
-            checked => checked.map_err(context("trying to write to the database")),
+            checked => checked.map_err(context("testing a write to the database")),
         }
     }
 }

@@ -5,7 +5,7 @@ use poem::http::{Method, header};
 use crate::app::{Answer, PASSWORD, TestApp, request};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const WORDS: &str = "Your browser did not keep the cookie that this page set";
+const WORDS: &str = "your browser did not store the cookie of this page";
 
 async fn open(app: &TestApp, path: &str, cookie: &str) -> Answer {
     let page = request(Method::GET, path).header(header::ACCEPT, "text/html");

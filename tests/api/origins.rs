@@ -149,7 +149,7 @@ async fn a_refusal_names_both_origins_and_for_a_development_server_the_setting()
     for (origin, site, told) in [
         ("http://localhost:5173", "same-site", "`allowed_origins = [\"http://localhost:5173\"]`"),
         ("http://127.0.0.1:3000", "same-origin", "`allowed_origins = [\"http://127.0.0.1:3000\"]`"),
-        ("https://evil.example", "cross-site", "A page at https://evil.example may not"),
+        ("https://evil.example", "cross-site", "requests from pages at https://evil.example"),
     ] {
         let detail = refusal_of(&app, &[("origin", origin), ("sec-fetch-site", site)]).await;
         assert!(detail.contains(told) && detail.contains("http://127.0.0.1:8000"), "{detail}");
@@ -158,7 +158,7 @@ async fn a_refusal_names_both_origins_and_for_a_development_server_the_setting()
     let long = format!("https://{}.example", "a".repeat(500));
     for nothing_to_repeat in ["null", "", "javascript:alert(1)", "https://a.example/<b>", &long] {
         let detail = refusal_of(&app, &[("origin", nothing_to_repeat)]).await;
-        assert!(detail.starts_with("A page that does not say where it is"), "{detail}");
+        assert!(detail.contains("pages whose origin is unknown"), "{detail}");
     }
 }
 
@@ -168,7 +168,7 @@ async fn behind_https_a_page_opened_in_clear_text_is_led_to_the_public_url() {
     let app = TestApp::with(Settings { public_url, ..Settings::default() }).await;
     let headers = [("host", "192.168.1.5:8000"), ("origin", "http://192.168.1.5:8000")];
     let detail = refusal_of(&app, &headers).await;
-    assert!(detail.contains("it is at https://id.example.org: open it there"), "{detail}");
+    assert!(detail.contains("Open https://id.example.org instead"), "{detail}");
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ async fn a_form_closes_the_account() {
     let ann = app.signed_in("ann").await;
     let answer = ann.submit("/account/close", &[("current_password", "wrong")]).await;
     assert_eq!(answer.status, 403);
-    assert!(answer.text.contains("This is not your current password."));
+    assert!(answer.text.contains("The current password is wrong."));
     assert_eq!(ann.get("/me").await.status, 200);
     let answer = ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
     assert_eq!(answer.header("location"), Some("/signed-out"));
@@ -396,7 +396,8 @@ async fn att_18_08_a_refused_field_is_marked_focused_and_kept() {
     assert_eq!(focused(&page), "invite");
     let marked = r#"value="WRONG-CODE" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus aria-invalid="true" aria-describedby="invite-wrong""#;
     assert!(page.text.contains(marked), "{}", page.text);
-    let beside = r#"<span id="invite-wrong" class="wrong">Registration needs a valid invite code."#;
+    let beside =
+        r#"<span id="invite-wrong" class="wrong">Registration requires a valid invite code."#;
     assert!(page.text.contains(beside), "{}", page.text);
     assert!(page.text.contains("Please check the highlighted field."), "{}", page.text);
     assert!(page.text.contains(r#"value="Ann""#) && !page.text.contains(PASSWORD));
@@ -533,7 +534,7 @@ async fn att_18_14_forgetting_a_browser_is_confirmed() {
         let page = browser.get("/signed-out").await;
         assert!(page.text.contains(&format!("<h1>{title}</h1>")), "{}", page.text);
         assert_eq!(
-            page.text.contains("This browser is forgotten"),
+            page.text.contains("This browser was forgotten"),
             says_forgotten,
             "{}",
             page.text
@@ -568,8 +569,8 @@ async fn att_18_14_registering_while_signed_in_says_as_whom_and_leads_to_the_acc
 #[tokio::test]
 async fn att_18_14_closing_an_account_says_that_its_name_stays_taken() {
     for (hold, words) in [
-        (None, Some("The user name stays taken for 365 days")),
-        (Some(hours(24)), Some("The user name stays taken for 1 day:")),
+        (None, Some("The user name is on hold for 365 days")),
+        (Some(hours(24)), Some("The user name is on hold for 1 day after that:")),
         (Some(mins(0)), None),
     ] {
         let hold = hold.map(Period::of);
@@ -577,7 +578,7 @@ async fn att_18_14_closing_an_account_says_that_its_name_stays_taken() {
         let app = TestApp::with(Settings { accounts, ..Settings::default() }).await;
         let ann = app.signed_in("ann").await;
         let page = ann.get("/account/close").await.text;
-        assert_eq!(page.contains("stays taken"), words.is_some(), "{page}");
+        assert_eq!(page.contains("on hold"), words.is_some(), "{page}");
         assert!(page.contains(words.unwrap_or("It cannot be undone.")), "{page}");
     }
 }

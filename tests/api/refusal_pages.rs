@@ -23,7 +23,7 @@ async fn a_browser_gets_a_refusal_as_a_page_with_the_same_status_and_headers() {
     let app = TestApp::new().await;
     for (method, path, status, title) in [
         ("GET", "/nothing", 404, "Not found"),
-        ("GET", "/private", 401, "Sign-in needed"),
+        ("GET", "/private", 401, "Sign-in required"),
         ("DELETE", "/private", 405, "Method not allowed"),
         ("GET", "/account/sessions", 405, "No page here"),
         ("GET", "/problems/nothing", 404, "Not found"),
@@ -108,7 +108,7 @@ async fn the_page_of_a_refusal_says_in_a_sentence_what_to_do() {
         }
         assert!(page.text.contains(r#"<a class="button""#), "{}", page.text);
     }
-    assert!(pages[0].text.contains("Sign in to see what is at this address."), "{}", pages[0].text);
+    assert!(pages[0].text.contains("Sign in to see this page."), "{}", pages[0].text);
     // Programs get the texts of the contract.
     let json = app.send(request(Method::GET, "/private").finish()).await.json();
     assert_eq!(json["detail"], "Not authenticated");
@@ -235,7 +235,11 @@ async fn the_explanation_of_a_problem_shows_code_as_code() {
         assert!(!page.text.contains('`'), "{}", page.text);
     }
     let page = open(&app, Method::GET, "/problems/method_not_allowed").await;
-    assert!(page.text.contains("see the header <code>Allow</code>."), "{}", page.text);
+    assert!(
+        page.text.contains("The header <code>Allow</code> lists the supported methods."),
+        "{}",
+        page.text
+    );
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     assert!(share_one(&node, token, is_refused).await);
     app.sql("alter table sessions rename to elsewhere").await;
     let is_failure = |found: &Result<Authentication, InternalError>| {
-        found.as_ref().is_err_and(|fault| fault.to_string().starts_with("looking a session up: "))
+        found.as_ref().is_err_and(|fault| fault.to_string().starts_with("finding a session: "))
     };
     assert!(share_one(&node, token, is_failure).await);
     app.sql("alter table elsewhere rename to sessions").await;

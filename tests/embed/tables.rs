@@ -96,9 +96,9 @@ async fn who_queries_slowly_keeps_nobody_waiting_who_is_signed_in() {
 async fn settings_are_those_of_the_file_and_wrong_ones_are_named() {
     for (toml, about) in [
         ("listn = \"127.0.0.1:8000\"", "listn"),
-        ("listen = \"0.0.0.0:8000\"", "faces a network"),
+        ("listen = \"0.0.0.0:8000\"", "can be reached from a network"),
         ("passwords.min_length = 1", "passwords.min_length"),
-        ("database_url = \"mysql://x\"", "neither sqlite: nor postgres:"),
+        ("database_url = \"mysql://x\"", "must start with sqlite: or postgres:"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let opened = async {

@@ -162,7 +162,11 @@ impl AuditLog {
             buffer.add(row);
         }
         let (rows, lost) = (buffer.rows.len(), buffer.lost);
-        let say = || tracing::warn!("{fault}; {rows} events wait, and {lost} found no room");
+        let say = || {
+            tracing::warn!(
+                "{fault}; {rows} audit events wait to be written, and {lost} were dropped because the buffer was full"
+            )
+        };
         buffer.limiter.log(Instant::now(), say);
     }
 

@@ -23,16 +23,16 @@ impl Stored {
         let unusable = |why| InternalError::new(doing, why);
         // This is transient, because a mounted secret may appear later.
         let missing =
-            |id: &str| InternalError::transient(doing, format!("its pepper {id} is not here"));
+            |id: &str| InternalError::transient(doing, format!("its pepper {id} is missing"));
         if text == NO_PASSWORD {
             return Ok(Self::Nothing);
         }
         if let Some(text) = ImportedHash::strip_marker(text) {
             let hash = ImportedHash::parse(text);
-            return hash.map(Self::Foreign).map_err(|_| unusable("it is no imported one"));
+            return hash.map(Self::Foreign).map_err(|_| unusable("it is not an imported hash"));
         }
-        let (mut hash, pepper) =
-            Argon2id::read(text).ok_or_else(|| unusable("it is no Argon2id hash within bounds"))?;
+        let (mut hash, pepper) = Argon2id::read(text)
+            .ok_or_else(|| unusable("it is not an Argon2id hash within the allowed limits"))?;
         let Some(id) = pepper else { return Ok(Self::Ours(hash)) };
         hash.pepper = peppers.find(&id).cloned();
         Ok(match hash.pepper {

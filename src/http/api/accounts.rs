@@ -248,9 +248,9 @@ impl AccountsApi {
 
     /// Close the account
     ///
-    /// Deletes the account and all its sessions. This cannot be undone. The user name remains
-    /// reserved for a period that the operator sets, by default 365 days. Until then, no new
-    /// account can have this user name.
+    /// Deletes the account and all its sessions. This cannot be undone. The user name is then on
+    /// hold for a period that the operator sets, by default 365 days. Until this period ends, no
+    /// new account can have this user name.
     #[oai(
         path = "/me/close",
         method = "post",

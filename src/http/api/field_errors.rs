@@ -19,8 +19,8 @@ pub fn unfit(
         InvalidUsername::NotAllowed => FieldError::new(
             "username",
             FieldCode::NotAllowed,
-            "Use only the letters a to z, digits, dots, hyphens and underscores, and start and end \
-             with a letter or digit.",
+            "Use only the letters a to z, digits, dots, hyphens and underscores. Start and end \
+             with a letter or a digit.",
         ),
         InvalidUsername::Reserved => FieldError::new(
             "username",

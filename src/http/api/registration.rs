@@ -106,8 +106,8 @@ enum RegisterAnswer {
     /// already used or expired. The response does not reveal which of these is the reason.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
-    /// `username_taken`: an account has this user name, or had it until it was closed or deleted,
-    /// and the name is still reserved.
+    /// `username_taken`: an account has this user name, or an account with this name was closed or
+    /// deleted, and the name is still on hold.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
     /// `policy_violation`: the user name or the password violates a rule. `errors` names the rule

@@ -10,26 +10,28 @@ use crate::http::router::InvalidPath;
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     #[error(
-        "two #[OpenApi] impls have the path {0}, and the document would show one of them only: put \
-         all methods of a path into one impl"
+        "two #[OpenApi] impls have the path {0}, but the document can contain only one of them; \
+         put all methods of a path into one impl"
     )]
     PathTwice(String),
-    #[error("{method} {path} is Cloakroom's own; choose another path")]
+    #[error("{method} {path} belongs to Cloakroom; choose another path")]
     PathTaken { method: Method, path: String },
     #[error("the path {path:?} cannot be mounted: {why}")]
     InvalidPath { path: String, why: String },
-    #[error("two operations are called {0}; give one of them another operation_id")]
+    #[error("two operations have the operation_id {0}; change one of them")]
     OperationIdTwice(&'static str),
     #[error(
-        "the schema {0} is one of Cloakroom's; give yours another name: #[oai(rename = \"…\")]"
+        "the schema name {0} belongs to Cloakroom; give your schema another name: #[oai(rename = \"…\")]"
     )]
     SchemaTaken(String),
     #[error(
-        "{one} and {other} are both called {name} in the document, and a session would keep one value \
-         for both: give one of them another name, #[oai(rename = \"…\")]"
+        "{one} and {other} both have the name {name} in the document, and a session would store \
+         one value for both; give one of them another name: #[oai(rename = \"…\")]"
     )]
     SessionDataTwice { name: String, one: &'static str, other: &'static str },
-    #[error("the security scheme {0} is Cloakroom's; give yours another name")]
+    #[error(
+        "the name of the security scheme {0} belongs to Cloakroom; give your scheme another name"
+    )]
     SchemeTaken(&'static str),
 }
 

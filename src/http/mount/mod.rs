@@ -75,7 +75,7 @@ pub fn add<T: OpenApi>(
     }
     for (path, page) in pages {
         if !path.starts_with('/') {
-            return Err(MountError::invalid_path(path, &"it must begin with /"));
+            return Err(MountError::invalid_path(path, &"it must start with /"));
         }
         // An embedder may replace the start page.
         if path != "/" {

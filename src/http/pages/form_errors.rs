@@ -73,7 +73,7 @@ impl FormErrors<'_> {
             .iter()
             .find(|(code, field)| problem.code.0 == code.name() && self.fields.contains(field))?;
         let words = match *field {
-            "current_password" => "This is not your current password.",
+            "current_password" => "The current password is wrong.",
             _ => &problem.detail,
         };
         Some((field, words))

@@ -118,26 +118,26 @@ impl BrowserRequest {
     fn wording(&self, problem: &Problem, id: &str) -> Wording {
         let is_get = self.method == Method::GET || self.method == Method::HEAD;
         let (title, detail) = if problem.is(Code::NotAuthenticated) {
-            ("Sign-in needed", "Sign in to see what is at this address.".to_owned())
+            ("Sign-in required", "Sign in to see this page.".to_owned())
         } else if problem.is_ended_session() {
-            let detail =
-                "Your session has ended, or it is not valid here. Sign in again to continue.";
+            let detail = "Your session has ended or is not valid. Sign in again to continue.";
             ("Sign in again", detail.to_owned())
         } else if problem.is(Code::MethodNotAllowed) && is_get {
-            let detail = "There is nothing to see at this address: only forms and programs use it.";
+            let detail = "There is no page at this address. Only forms and programs use it.";
             ("No page here", detail.to_owned())
         } else if problem.is(Code::UnknownHost) {
-            let detail = "This service does not answer under the name that you opened it with. Check the \
-                          address. If it is right, the operator of this service must set it as \
-                          `public_url`, or add its name to `allowed_hosts`.";
+            let detail = "The host name in the address does not belong to this service. Check the \
+                          address. If it is correct, the operator of this service must set it as \
+                          `public_url`, or add the host name to `allowed_hosts`.";
             ("Not this service", detail.to_owned())
         } else if problem.is(Code::PayloadTooLarge) {
-            let detail = "What you sent is too large. Go back, shorten it and send it again.";
+            let detail =
+                "The form is too large. Go back, shorten your input, and send the form again.";
             ("Too large", detail.to_owned())
         } else if problem.is(Code::InternalError) {
             let detail = format!(
-                "Something went wrong in this service. If it happens again, tell its operator when it \
-                 happened, and the number of this request: `{id}`."
+                "Something went wrong in this service. If this happens again, tell the operator \
+                 of this service the time and the ID of this request: `{id}`."
             );
             ("Internal error", detail)
         } else {

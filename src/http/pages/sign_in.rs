@@ -103,9 +103,9 @@ impl SubmittedForm {
 
 /// The message to a browser that did not return the form's cookie.
 pub fn cookies_blocked() -> Problem {
-    let detail = "Your browser did not keep the cookie that this page set, and signing in needs cookies. \
-                  Your user name and password were not checked. Allow cookies for this site in the \
-                  settings of your browser, then send the form again.";
+    let detail = "You cannot sign in because your browser did not store the cookie of this page. \
+                  Your user name and password were not checked. Allow cookies for this site in \
+                  the settings of your browser, then send the form again.";
     Problem { detail: detail.to_owned(), ..Problem::of(Code::InvalidRequest) }
 }
 

@@ -76,11 +76,11 @@ pub fn refuse_conflicting_cookies(state: &AppState, request: &Request) -> Result
 pub fn conflicting_cookies(state: &AppState) -> ApiError {
     let name = state.cookie.name();
     let detail = format!(
-        "Your browser sends two different cookies named `{name}`, so this service cannot tell which one \
-         is yours. Delete the cookies of this site and of the sites around it in the settings of your \
-         browser, then sign in again. If this page comes back, another application on this host or on \
-         its parent domain uses the same name: tell the operator, who can choose another one for this \
-         service (setting `cookie.name`)."
+        "Your browser sends two different cookies named `{name}`, so this service does not know \
+         which one belongs to your session. In the settings of your browser, delete the cookies \
+         of this site and of its parent domain, then sign in again. If this page appears again, \
+         another application on this host or on its parent domain uses the same cookie name. Tell \
+         the operator of this service, who can set another name with `cookie.name`."
     );
     let title = "Two session cookies".to_owned();
     Problem { title, detail, ..Problem::of(Code::SessionRefused) }.into()

@@ -32,17 +32,18 @@ pub enum Code {
 const EXPLANATIONS: [(Code, &str); 3] = [
     (
         Code::NotAuthenticated,
-        "The request has no session cookie. Sign in, and send it again with the cookie.",
+        "The request has no session cookie. Sign in, then send the request again with the cookie.",
     ),
     (
         Code::SessionRefused,
-        "The session cookie of the request is changed, expired, revoked or unknown, or there are two that \
-         differ. Which of these is not said. Sign in again.",
+        "The session cookie is invalid, expired, revoked or unknown, or the request has two \
+         different session cookies. For security reasons, the response does not say which. Sign \
+         in again.",
     ),
     (
         Code::InvalidCredentials,
-        "The password is wrong, or there is no such user, or the account is disabled. Which of these is \
-         not said.",
+        "The user does not exist, the password is wrong, or the account is disabled. For security \
+         reasons, the response does not say which.",
     ),
 ];
 
@@ -60,43 +61,43 @@ impl Code {
         match self {
             Self::InvalidRequest => entry(400, "Invalid request",
                 "The request is malformed or does not match the API's schema."),
-            Self::NotAuthenticated => entry(401, "Sign-in needed",
+            Self::NotAuthenticated => entry(401, "Sign-in required",
                 "Not authenticated"),
             Self::SessionRefused => entry(403, "Session refused",
                 "Invalid authentication"),
-            Self::InvalidCredentials => entry(403, "Wrong credentials",
+            Self::InvalidCredentials => entry(403, "Invalid credentials",
                 "Invalid user or password"),
             Self::RegistrationClosed => entry(403, "Registration closed",
                 "Registration is closed. Ask the operator of this service for an account."),
             Self::InviteRefused => entry(403, "Invite refused",
-                "Registration needs a valid invite code. This one is missing, mistyped, already used or \
-                 expired. Ask the operator of this service for a new one."),
+                "Registration requires a valid invite code. The code is missing, mistyped, \
+                 already used or expired. Ask the operator of this service for a new invite."),
             Self::AudienceRefused => entry(403, "Audience refused",
-                "No tokens are issued for this audience; the operator of this service can name it \
-                 in `tokens.audiences`."),
+                "The service does not issue tokens for this audience. The operator can add it to \
+                 the setting `tokens.audiences`."),
             Self::CrossOrigin => entry(403, "Request from another origin",
-                "A page of another origin may not do this; open this service itself."),
+                "A page of another origin sent this request, and this origin is not allowed. Open this service directly and try again."),
             Self::NotFound => entry(404, "Not found",
-                "Nothing was found at this address."),
+                "There is nothing at this URL. Check the URL."),
             Self::MethodNotAllowed => entry(405, "Method not allowed",
-                "This path does not take this method; see the header `Allow`."),
+                "This path does not support the method of the request. The header `Allow` lists the supported methods."),
             Self::UsernameTaken => entry(409, "User name taken",
                 "This user name is taken. Choose another one."),
             Self::PayloadTooLarge => entry(413, "Body too large",
                 "The body is larger than 16 KiB."),
-            Self::UnsupportedMediaType => entry(415, "Media type not supported",
+            Self::UnsupportedMediaType => entry(415, "Unsupported media type",
                 "Send the body as `application/json` or as `application/x-www-form-urlencoded`."),
             Self::UnknownHost => entry(421, "Not this service",
-                "This service does not answer under this `Host`; its operator can set it as `public_url`, \
-                 or name it in `allowed_hosts`."),
-            Self::PolicyViolation => entry(422, "Not acceptable",
-                "The user name or the password does not meet the rules; see `errors`."),
+                "The header `Host` does not name this service. The operator can set this host as \
+                 `public_url`, or add it to `allowed_hosts`."),
+            Self::PolicyViolation => entry(422, "Rule violated",
+                "The user name or the password violates a rule. `errors` says which rule and what to do."),
             Self::TooManyAttempts => entry(429, "Too many attempts",
-                "Too many attempts. Wait as many seconds as the header `Retry-After` says, then try again."),
+                "Too many attempts. Try again after the number of seconds in the header `Retry-After`."),
             Self::InternalError => entry(500, "Internal error",
-                "Something went wrong in this service. If it happens again, give its operator the value of the \
-                 header `X-Request-Id`."),
-            Self::Overloaded => entry(503, "Too busy",
+                "The service failed to process the request. If this happens again, send the value \
+                 of the header `X-Request-Id` to the operator."),
+            Self::Overloaded => entry(503, "Overloaded",
                 "Too many users are signing in right now. Try again in a moment."),
             Self::Unavailable => entry(503, "Unavailable",
                 "The service is temporarily unavailable. Try again in a moment."),

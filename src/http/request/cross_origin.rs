@@ -91,28 +91,28 @@ impl Origins {
         let here = self.public_url();
         let detail = match why {
             CrossOrigin::OtherPublicUrl { origin } if self.is_secure() => format!(
-                "You opened this service at {origin}, but it is at {here}: open it there. If \
-                 {origin} is right, its operator must set `public_url = \"{origin}\"`, or add it to \
+                "You opened this service at {origin}, but its address is {here}. Open {here} \
+                 instead. If {origin} is correct, the operator of this service must set `public_url = \"{origin}\"`, or add it to \
                  `allowed_origins`."
             ),
             CrossOrigin::OtherPublicUrl { origin } => format!(
-                "You opened this service at {origin}, but its setting `public_url` says {here}. Its \
-                 operator must set `public_url = \"{origin}\"`."
+                "You opened this service at {origin}, but its setting `public_url` is {here}. The \
+                 operator of this service must set `public_url = \"{origin}\"`."
             ),
             CrossOrigin::Loopback { origin } => format!(
-                "A page at {origin} may not do this at {here}. For a development server or another \
-                 application of yours, set `allowed_origins = [\"{origin}\"]`."
+                "The service at {here} refuses requests from pages at {origin}. If this is your \
+                 development server or another application of yours, set `allowed_origins = [\"{origin}\"]`."
             ),
             CrossOrigin::Foreign { origin: Some(origin) } => format!(
-                "A page at {origin} may not do this at {here}: open {here} itself. If {origin} is an \
-                 application of yours, add it to `allowed_origins`."
+                "The service at {here} refuses requests from pages at {origin}. Open {here} \
+                 instead. If {origin} is an application of yours, add it to `allowed_origins`."
             ),
             CrossOrigin::Foreign { origin: None } => format!(
-                "A page that does not say where it is may not do this at {here}: open {here} itself."
+                "The service at {here} refuses requests from pages whose origin is unknown. Open {here} instead."
             ),
             CrossOrigin::Unknown { origin } => format!(
-                "A page at {origin} may not do this at {here}: open {here} itself. If {origin} is where \
-                 users reach this service, its operator must set `public_url = \"{origin}\"`; if it is \
+                "The service at {here} refuses requests from pages at {origin}. Open {here} \
+                 instead. If users reach this service at {origin}, its operator must set `public_url = \"{origin}\"`; if it is \
                  another application, add it to `allowed_origins`."
             ),
         };

@@ -15,7 +15,7 @@ pub fn json(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
     let members = serde_json::from_slice::<Members>(bytes).map_err(|error| {
         ApiError::invalid_request(match error.classify() {
             Category::Data => "The body must be one JSON object.".to_owned(),
-            Category::Eof => "The JSON ends too early.".to_owned(),
+            Category::Eof => "The JSON is incomplete.".to_owned(),
             Category::Syntax | Category::Io => format!(
                 "The body is not valid JSON in UTF-8: line {}, column {}.",
                 error.line(),
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Members {
 /// The pairs of a form: <https://url.spec.whatwg.org/#urlencoded-parsing>, except that text that is
 /// not UTF-8 is refused.
 pub fn form(bytes: &[u8]) -> Result<Vec<(String, Value)>, ApiError> {
-    let not_utf8 = || ApiError::invalid_request("The form is not in UTF-8.");
+    let not_utf8 = || ApiError::invalid_request("The form is not encoded in UTF-8.");
     let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
     let decoded = |part: &str| {
         let spaced = part.replace('+', " ");

@@ -15,7 +15,7 @@ pub fn parse_failed(reason: &str) -> Problem {
     let invalid = Problem::of(Code::InvalidRequest);
     if let Some((line, column)) = place(reason) {
         let detail = if reason.starts_with("EOF ") {
-            "The JSON ends too early.".to_owned()
+            "The JSON is incomplete.".to_owned()
         } else {
             format!("The body is not valid JSON in UTF-8: line {line}, column {column}.")
         };
@@ -43,14 +43,14 @@ fn broken_rule(reason: &str) -> Option<FieldError> {
         _ => FieldCode::NotAllowed,
     };
     let rule: String = rule.chars().take(200).collect();
-    Some(FieldError::new(field, code, format!("It breaks the documented rule {rule}.")))
+    Some(FieldError::new(field, code, format!("The value violates the documented rule {rule}.")))
 }
 
 /// Parses ``unknown field `color`.``.
 fn unknown_field(reason: &str) -> Option<FieldError> {
     let (_, said) = reason.split_once("unknown field `")?;
     let (field, _) = said.split_once('`')?;
-    Some(FieldError::new(field, FieldCode::Unknown, "There is no such field; leave it out."))
+    Some(FieldError::new(field, FieldCode::Unknown, "This field is unknown. Leave it out."))
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
         let (detail, _) = describe("expected value at line 1 column 9");
         assert_eq!(detail, "The body is not valid JSON in UTF-8: line 1, column 9.");
         let (detail, _) = describe("EOF while parsing an object at line 1 column 1");
-        assert_eq!(detail, "The JSON ends too early.");
+        assert_eq!(detail, "The JSON is incomplete.");
         for (reason, field, code) in [
             (
                 "failed to parse \"NewNote\": field `text` verification failed. maxLength(5) \

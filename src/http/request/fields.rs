@@ -153,14 +153,13 @@ pub async fn read_bytes(
     if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(ApiError::of(Code::PayloadTooLarge));
     }
-    let body = body.take().map_err(|_| ApiError::invalid_request("The body was read before."))?;
+    let body = body.take().map_err(|_| ApiError::invalid_request("The body was already read."))?;
     // poem's own reader would keep a buffer of 4 KiB in the operation's future.
     let mut chunks = pin!(body.into_bytes_stream());
     let expected = declared.unwrap_or_default().min(MAX_EXPECTED_BYTES);
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected)); // it may contain a password
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk
-            .map_err(|_| ApiError::invalid_request("The body ended before it was complete."))?;
+        let chunk = chunk.map_err(|_| ApiError::invalid_request("The body is incomplete."))?;
         if bytes.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(ApiError::of(Code::PayloadTooLarge));
         }

@@ -38,7 +38,7 @@ impl Hosts {
             (None, _) | (Some(_), Some(_)) => None,
         };
         let Some(is_known) = host.and_then(|host| self.know(host)) else {
-            let detail = "Send exactly one `Host`.".to_owned();
+            let detail = "Send exactly one `Host` header.".to_owned();
             return Some(Problem { detail, ..Problem::of(Code::InvalidRequest) }.into());
         };
         let target = request.uri().authority(); // it takes precedence over `Host`

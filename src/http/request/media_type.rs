@@ -77,11 +77,12 @@ impl BodyType {
                 (None, header::ACCEPT, HeaderValue::from_static(ACCEPT))
             }
             Self::OtherCharset => {
-                let detail = "Send the form in UTF-8, and say so or nothing in `charset`.";
+                let detail =
+                    "Encode the form in UTF-8. The parameter `charset` must be `utf-8` or absent.";
                 (Some(detail), header::ACCEPT, HeaderValue::from_static(ACCEPT))
             }
             Self::Encoded => {
-                let detail = "Send the body as it is, without a `Content-Encoding`.";
+                let detail = "Send the body uncompressed, without the header `Content-Encoding`.";
                 let identity = HeaderValue::from_static(ACCEPT_ENCODING);
                 (Some(detail), header::ACCEPT_ENCODING, identity)
             }

@@ -29,7 +29,7 @@ impl Store {
             Ok(is_removed.then_some(account))
         })
         .await
-        .map_err(context("removing an account"))
+        .map_err(context("deleting an account"))
     }
 
     /// Deletes the account whose password was verified and its sessions, and reserves its user

@@ -16,7 +16,7 @@ impl Store {
             .bind(username)
             .fetch_optional()
             .await
-            .map_err(context("looking an account up by its name"))
+            .map_err(context("finding an account by user name"))
     }
 
     /// Finds the account with this id.
@@ -29,7 +29,7 @@ impl Store {
             .bind(id)
             .fetch_optional()
             .await
-            .map_err(context("looking an account up"))
+            .map_err(context("finding an account"))
     }
 
     /// Lists accounts by user name: at most `limit`, starting after the given name.
@@ -57,6 +57,6 @@ impl Store {
             .fetch_value::<i64>()
             .await
             .map(|found| found > 0)
-            .map_err(context("looking for accounts"))
+            .map_err(context("finding accounts"))
     }
 }

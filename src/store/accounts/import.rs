@@ -27,7 +27,7 @@ impl Store {
             "pragma temp_store = memory",
         ] {
             let set = sqlx::query(pragma).execute(pool).await;
-            set.map_err(context("making ready for an import"))?;
+            set.map_err(context("preparing an import"))?;
         }
         Ok(())
     }

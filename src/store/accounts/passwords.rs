@@ -59,7 +59,7 @@ impl Store {
             .execute()
             .await
             .map(drop)
-            .map_err(context("renewing the hash of a password"))
+            .map_err(context("rehashing a password"))
     }
 
     /// Replaces the password that was verified, ends all sessions and adds a new session, in one

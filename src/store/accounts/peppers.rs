@@ -22,7 +22,7 @@ impl Store {
             .fetch_optional::<(i64, String)>()
             .await
             .map(|found| found.map(|(cost, hash)| (cost, PasswordHash::from(hash))))
-            .map_err(context("looking for the dearest hashes"))
+            .map_err(context("finding the most expensive hashes"))
     }
 
     /// Lists the peppers that password hashes need, with one index step for each.
@@ -39,7 +39,7 @@ impl Store {
             )
             .fetch_values()
             .await
-            .map_err(context("looking for the peppers in use"))
+            .map_err(context("finding the peppers in use"))
     }
 
     /// Counts the accounts whose password needs this pepper.
@@ -68,7 +68,7 @@ impl Store {
             .bind(pepper)
             .fetch_values()
             .await
-            .map_err(context("looking for the passwords of a pepper"))
+            .map_err(context("finding the passwords of a pepper"))
     }
 
     /// Replaces up to `limit` hashes that need this pepper with `none`, which is not a valid hash.
@@ -92,6 +92,6 @@ impl Store {
             .bind(limit)
             .execute()
             .await
-            .map_err(context("taking passwords away"))
+            .map_err(context("removing passwords"))
     }
 }

@@ -31,7 +31,7 @@ impl Store {
     pub async fn check_definitions(&self) -> Result<Option<DefinitionReport>, InternalError> {
         check(self.reader(), Self::newest_schema())
             .await
-            .map_err(context("comparing the tables with the migrations"))
+            .map_err(context("comparing the schema with the migrations"))
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_SETUP_EVENTS: i64 = 20;
 impl Store {
     /// The latest time that is recorded in the database.
     pub async fn newest_instant(&self) -> Result<Option<i64>, InternalError> {
-        newest_instant(self.reader()).await.map_err(context("looking for the newest instant"))
+        newest_instant(self.reader()).await.map_err(context("finding the newest time"))
     }
 }
 

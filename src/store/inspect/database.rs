@@ -24,7 +24,7 @@ use crate::store::open_error::OpenError;
 /// How long an inspection waits for the database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The operation in error messages.
-const INSPECTING: &str = "looking at the database";
+const INSPECTING: &str = "inspecting the database";
 
 impl Store {
     /// Inspects the database at a URL. An SQLite file must exist already.

@@ -24,7 +24,7 @@ impl Store {
             .bind(digest.as_bytes())
             .fetch_optional()
             .await
-            .map_err(context("looking a session up"))
+            .map_err(context("finding a session"))
     }
 
     /// Lists the account's active sessions, newest first: at most `limit`, starting after the
@@ -86,6 +86,6 @@ impl Store {
             .execute()
             .await
             .map(drop)
-            .map_err(context("noting when a session was last seen"))
+            .map_err(context("recording when a session was last used"))
     }
 }

@@ -37,7 +37,7 @@ impl Store {
             Ok(true)
         })
         .await
-        .map_err(context("ending a session"))
+        .map_err(context("revoking a session"))
     }
 
     /// Ends the account's session with this id. If there is one and `turn` is given, it is counted
@@ -52,7 +52,7 @@ impl Store {
         let end = "update sessions set ended_at = $3
                    where account_id = $1 and id = $2 and ended_at is null";
         let ended = self.end_sessions_by(end, (account_id, id), now, turn).await;
-        ended.map_err(context("ending a session"))
+        ended.map_err(context("revoking a session"))
     }
 
     /// Ends every session of the account except `keep`. If there are any and `turn` is given, it is

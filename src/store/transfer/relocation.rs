@@ -32,8 +32,8 @@ impl Store {
         mut tell: impl FnMut(Progress),
     ) -> Result<(), MoveError> {
         target.check_files().await?;
-        let mut there = target.writer().begin().await.map_err(context("beginning to move"))?;
-        there.raise_limits().await.map_err(context("beginning to move"))?;
+        let mut there = target.writer().begin().await.map_err(context("starting to copy"))?;
+        there.raise_limits().await.map_err(context("starting to copy"))?;
         if target.count_rows().await? > 0 {
             return Err(MoveError::NotEmpty);
         }
@@ -45,7 +45,7 @@ impl Store {
         compare(&mut here, &mut there, &mut tell).await?;
         drop(here);
         self.check_files().await?;
-        there.commit().await.map_err(context("committing what was moved"))?;
+        there.commit().await.map_err(context("committing the copied data"))?;
         target.check_files().await.map_err(MoveError::from)
     }
 
@@ -57,11 +57,11 @@ impl Store {
         mut tell: impl FnMut(Progress),
     ) -> Result<(), MoveError> {
         self.check_files().await?;
-        let mut all = self.writer().begin().await.map_err(context("beginning to copy"))?;
-        all.raise_limits().await.map_err(context("beginning to copy"))?;
+        let mut all = self.writer().begin().await.map_err(context("starting to copy"))?;
+        all.raise_limits().await.map_err(context("starting to copy"))?;
         copy(source, &mut all, &mut tell).await?;
         compare(source, &mut all, &mut tell).await?;
-        all.commit().await.map_err(context("committing what was copied"))?;
+        all.commit().await.map_err(context("committing the copied data"))?;
         self.check_files().await.map_err(MoveError::from)
     }
 
@@ -79,6 +79,6 @@ impl Store {
             Self::Sqlite(pools) => pools.files.check().await,
             Self::Postgres(_) => Ok(()),
         };
-        checked.map_err(context("looking after the files of the database"))
+        checked.map_err(context("checking the files of the database"))
     }
 }
