@@ -53,7 +53,7 @@ pub(super) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Flags {
-    /// The settings file [default: the value of CLOAKROOM_CONFIG; otherwise cloakroom.toml in the
+    /// The settings file [default: the value of `CLOAKROOM_CONFIG`; otherwise cloakroom.toml in the
     /// current folder or /etc/cloakroom/cloakroom.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -32,7 +32,7 @@ fn the_demo_replays_the_snippet() {
         assert_eq!(status, 200, "{body}");
         assert!(body.starts_with(r#"{"ok":true"#));
         let (status, body, _) =
-            service.call("GET", "/private", &[("cookie", &*&cookie.unwrap())], "");
+            service.call("GET", "/private", &[("cookie", &*cookie.unwrap())], "");
         assert_eq!(status, 200);
         assert!(body.contains(&format!(r#""username":"{username}""#)));
         assert!(body.contains("get some private data"));
@@ -41,10 +41,10 @@ fn the_demo_replays_the_snippet() {
     assert_eq!(status, 403);
     assert!(body.contains("Invalid user or password"));
     let (status, body, _) =
-        service.call("GET", "/private", &[("cookie", &*"session=made.up.one")], "");
+        service.call("GET", "/private", &[("cookie", "session=made.up.one")], "");
     assert_eq!(status, 403);
     assert!(body.contains("Invalid authentication"));
-    let (status, body, _) = service.call("GET", "/private", &[("cookie", &*"other=cookie")], "");
+    let (status, body, _) = service.call("GET", "/private", &[("cookie", "other=cookie")], "");
     assert_eq!(status, 401);
     assert!(body.contains("Not authenticated"));
     let (_, page, _) = service.call("GET", "/docs", &[], "");

@@ -66,7 +66,7 @@ impl Process {
         match first_line.recv_timeout(PATIENCE) {
             Ok(line) if line.contains("serves at") => Ok(()),
             Ok(_) => Err(self.child.wait().unwrap().code()),
-            Err(_) => panic!("it neither serves nor ends within {PATIENCE:?}"),
+            Err(error) => panic!("it neither serves nor ends within {PATIENCE:?}: {error}"),
         }
     }
 

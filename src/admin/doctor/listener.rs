@@ -53,7 +53,11 @@ pub(super) async fn check_listener(
         }
         ProbeResult::Refused => match TcpListener::bind(at).await {
             Ok(_) => {
-                found.add(ABOUT, Verdict::Note, format!("the service is not running; {at} is free"))
+                found.add(
+                    ABOUT,
+                    Verdict::Note,
+                    format!("the service is not running; {at} is free"),
+                );
             }
             Err(error) => {
                 let says =

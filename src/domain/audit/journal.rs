@@ -165,7 +165,7 @@ impl AuditLog {
         let say = || {
             tracing::warn!(
                 "{fault}; {rows} audit events wait to be written, and {lost} were dropped because the buffer was full"
-            )
+            );
         };
         buffer.limiter.log(Instant::now(), say);
     }

@@ -12,15 +12,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloakroom::app::{self, Surroundings};
+use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
-use cloakroom::domain::passwords::cost::HashCost;
+use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, ServerOptions};
 use poem::EndpointExt;
 use tokio::net::TcpListener;
 
-const CHEAPEST: HashCost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
+const CHEAPEST: Argon2Params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves until the process is killed. Prints the addresses of the bare endpoint and of the
@@ -42,10 +42,10 @@ pub fn serve(folder: &str) {
         };
         settings.passwords.threads = Some(1);
         let config = Config::check(settings).expect("settings that are valid");
-        let real = Surroundings::real(&config);
-        let cheap = Surroundings { hash_cost: CHEAPEST, limits: Limits::none(), ..real };
+        let real = Environment::real(&config);
+        let cheap = Environment { hash_cost: CHEAPEST, limits: Limits::none(), ..real };
         let domain = app::open(&config, cheap).await.expect("a new database");
-        domain.recognition.heard(Instant::now() + DAY);
+        domain.session_cache.feed_read(Instant::now() + DAY);
         let endpoint = app::build_endpoint(&config, Arc::new(domain), false, Arc::default());
         let service =
             server::serve(service, endpoint, ServerOptions::default(), std::future::pending());
