@@ -78,9 +78,9 @@ async fn a_path_of_cloakrooms_is_refused() {
 #[tokio::test]
 async fn an_operation_id_that_is_taken_is_refused() {
     let error = said(Login).await;
-    assert!(error.contains("two operations are called login"), "{error}");
+    assert!(error.contains("two operations have the operation_id login"), "{error}");
     let error = said((ReadThings, ThingsAgain)).await;
-    assert!(error.contains("two operations are called readThings"), "{error}");
+    assert!(error.contains("two operations have the operation_id readThings"), "{error}");
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ keeps!(ReadRenamed, "/books", "readBooks", library::RenamedCart);
 #[tokio::test]
 async fn att_17_12_two_types_of_session_data_with_one_name_are_refused() {
     let error = said((ReadCart, ReadBooks)).await;
-    for part in ["shop::Cart", "library::Cart", "are both called Cart", "rename"] {
+    for part in ["shop::Cart", "library::Cart", "both have the name Cart", "rename"] {
         assert!(error.contains(part), "{error}");
     }
     let app = TestApp::new().await;

@@ -214,6 +214,6 @@ mod tests {
         let request = Request::builder().header("accept", "text/html").finish();
         let browser = BrowserRequest::of(&request).unwrap();
         let wording = browser.wording(&Problem::of(Code::InternalError), "0123-1");
-        assert!(wording.detail.contains("the number of this request: `0123-1`."));
+        assert!(wording.detail.contains("the ID of this request: `0123-1`."));
     }
 }
