@@ -118,6 +118,23 @@ fn it_changes_nothing_whether_the_service_runs_was_stopped_or_killed() {
 }
 
 #[test]
+fn several_at_once_do_not_take_each_other_for_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    said(folder.path(), &["user", "add", "ann"]);
+    let free = free_address().to_string();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let printed = said(folder.path(), &["--listen", &free, "doctor"]);
+                    assert!(printed.contains(&format!("{free} is free")), "{printed}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn it_says_what_is_wrong_with_settings_files_and_keys() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

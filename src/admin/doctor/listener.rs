@@ -1,8 +1,9 @@
 //! Checks the service at the address in the settings.
 
+use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use super::findings::{Diagnosis, Verdict};
 use crate::admin::probe::{ProbeResult, probe_service, publishes_a_key};
@@ -51,7 +52,7 @@ pub(super) async fn check_listener(
             );
             found.add(ABOUT, Verdict::Wrong, says);
         }
-        ProbeResult::Refused => match TcpListener::bind(at).await {
+        ProbeResult::Refused => match bind(at) {
             Ok(_) => {
                 found.add(
                     ABOUT,
@@ -66,4 +67,11 @@ pub(super) async fn check_listener(
             }
         },
     }
+}
+
+/// Binds a socket to the address without listening, so that no other program finds a listener here.
+fn bind(at: SocketAddr) -> io::Result<()> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?; // as the service does
+    socket.bind(at)
 }
