@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whoever_may_still_be_sending_is_read_on() {
+    fn it_reads_on_only_while_the_client_may_still_be_sending() {
         let timer = ConnectionTimer::new();
         assert!(!timer.closes());
         let timer = ConnectionTimer::new();

@@ -133,7 +133,7 @@ mod tests {
 
     #[expect(clippy::float_cmp, reason = "whole seconds")]
     #[test]
-    fn whoever_takes_longest_says_how_long_the_connection_may() {
+    fn the_stream_with_the_longest_deadline_sets_the_deadline_of_the_connection() {
         let connection = Arc::new(Http2Connection::new());
         assert_eq!(seconds_left(&connection), 10.0, "for the first head");
         connection.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");

@@ -301,5 +301,5 @@ fn a_folder_that_cannot_be_written_to_is_refused_at_start() {
     let program = std::process::Command::new(super::service::program());
     assert_eq!(Service::started_by(folder.path(), program).err(), Some(Some(1)));
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
-    assert!(log.starts_with("cloakroom: cannot make the folder"), "{log}");
+    assert!(log.starts_with("cloakroom: cannot create the folder"), "{log}");
 }
