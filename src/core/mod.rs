@@ -9,4 +9,5 @@ pub mod net;
 pub mod ownership;
 pub mod quantities;
 pub mod secret;
+pub mod sync;
 pub mod usernames;

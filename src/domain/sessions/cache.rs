@@ -5,9 +5,9 @@
 //! it is valid as long as the count is the same. So every request that starts after a revocation
 //! was acknowledged sees it, even if another request inserted an entry concurrently.
 
+use crate::core::sync::atomic::{AtomicU64, Ordering};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;

@@ -3,9 +3,10 @@
 //! A browser tab can send hundreds of requests at once. If their token is not in the session cache,
 //! each of them would verify its signature, read its row and record that the session was seen.
 
+use crate::core::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
