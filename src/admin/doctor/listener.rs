@@ -53,7 +53,7 @@ pub(super) async fn check_listener(
             found.add(ABOUT, Verdict::Wrong, says);
         }
         ProbeResult::Refused => match bind(at) {
-            Ok(_) => {
+            Ok(()) => {
                 found.add(
                     ABOUT,
                     Verdict::Note,
