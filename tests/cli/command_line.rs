@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::process::free_address;
 use crate::support::program::{PASSWORD, Service, object, run, said, text, within};
 
 /// The subcommands that a help text lists.
@@ -206,8 +207,9 @@ fn att_17_12_no_output_shows_the_password_of_a_database_in_whatever_form_it_is_g
         let is_one_of_many = !address.contains("p%61ssword");
         let others = others.iter().filter(|_| !is_one_of_many);
         for arguments in each.iter().chain(others) {
+            let listen = free_address().to_string(); // other tests need port 9 to be free
             let arguments =
-                [&["--database-url", address, "--listen", "127.0.0.1:9"], *arguments].concat();
+                [&["--database-url", address, "--listen", &listen], *arguments].concat();
             let mut command = crate::support::program::cloakroom(folder, &arguments);
             command.env_remove("DATABASE_URL").env("RUST_LOG", "debug").env("PGPASSFILE", &pgpass);
             let done = command.output().unwrap();
