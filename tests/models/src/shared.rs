@@ -85,11 +85,11 @@ fn requests_that_share(checks: bool) {
 
 #[test]
 fn no_request_after_a_revocation_is_answered_by_an_older_look_up() {
-    shuttle::check_random(|| requests_that_share(true), 5_000);
+    shuttle::check_random(|| requests_that_share(true), 20_000);
 }
 
 #[test]
 #[should_panic(expected = "a revoked session was accepted")]
 fn the_model_notices_a_shared_result_that_is_not_checked() {
-    shuttle::check_random(|| requests_that_share(false), 5_000);
+    shuttle::check_random(|| requests_that_share(false), 200_000);
 }

@@ -73,7 +73,7 @@ fn a_node_refuses_each_session_whose_revocation_it_has_heard_of_and_accepts_each
 #[test]
 #[should_panic(expected = "a session was accepted whose revocation this node had heard of")]
 fn the_model_notices_a_node_that_does_not_follow_the_feed() {
-    shuttle::check_random(|| sign_ins_and_revocations_across_nodes(false), 5_000);
+    shuttle::check_random(|| sign_ins_and_revocations_across_nodes(false), 200_000);
 }
 
 #[test]
