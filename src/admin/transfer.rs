@@ -42,9 +42,9 @@ impl<E: Into<Error>> From<E> for TransferError {
     }
 }
 
-/// Copies everything from one database to another, empty one (`sqlite://…` or `postgres://…`), and
-/// compares each row. Stop the service first. The old database is not changed, and the keys stay
-/// where they are.
+/// Copies all data from the database at `from` to the empty database at `to` (`sqlite://…` or
+/// `postgres://…`), and compares each row. Stop the service first. The source database is not
+/// changed, and the key files are not moved.
 pub async fn transfer_database(
     from: &str,
     to: &str,
@@ -54,7 +54,7 @@ pub async fn transfer_database(
     if from.expose() == to.expose() {
         return Err(TransferError::SameDatabase(to.to_string()));
     }
-    // for the driver that connects
+    // exposed for the driver that connects
     if let Some(file) = Store::file_of(from.expose())?.filter(|file| !file.exists()) {
         return Err(TransferError::NoDatabase(file));
     }
@@ -69,7 +69,7 @@ pub async fn transfer_database(
     moved.map(|()| TransferReport { rows })
 }
 
-/// Transfers an SQLite file that a restore has prepared to an empty database.
+/// Transfers all data to an empty database from an SQLite file that a restore has prepared.
 pub(super) async fn transfer_file(
     copy: &Path,
     to: &DatabaseUrl,
@@ -85,7 +85,8 @@ pub(super) async fn transfer_file(
     moved
 }
 
-/// The progress counts each row twice, because it is copied and compared.
+/// Copies all rows and compares them. The progress counts each row twice, because a row is first
+/// copied and then compared.
 async fn move_rows(
     source: &Store,
     target: &Store,
@@ -105,8 +106,8 @@ async fn move_rows(
     Ok(moved.await?)
 }
 
-/// Refuses a database whose own tables were changed by something else: their content is in doubt,
-/// and a trigger would act on the transferred rows.
+/// Refuses a database in which another program changed the definitions of Cloakroom's tables: the
+/// content of these tables is in doubt, and a trigger would act on the transferred rows.
 async fn require_own_definitions(
     store: &Store,
     address: &DatabaseUrl,
@@ -131,8 +132,8 @@ pub(super) fn describe_changes(report: &DefinitionReport) -> Option<String> {
     (!changes.is_empty()).then(|| changes.join("; "))
 }
 
-/// The database URL without the statement timeout for requests, because counting millions of rows
-/// takes longer.
+/// The database URL with the statement timeout turned off: counting millions of rows takes longer
+/// than the timeout for requests allows. A timeout that the URL itself sets is kept.
 fn without_deadline(address: &DatabaseUrl) -> String {
     let address = address.expose(); // for the driver that connects
     if address.starts_with("sqlite:") || address.contains("statement_timeout") {

@@ -1,13 +1,13 @@
-//! The help texts of the commands. Only the help of `cloakroom` lists the settings, which every
-//! command accepts.
+//! The help texts of the commands. Every command accepts the settings, but only the help of
+//! `cloakroom` lists them.
 
 use clap::Command;
 
 const SETTINGS: &str =
     "Every command also accepts the settings (--config, --data-dir, …): see `cloakroom --help`.";
 
-/// Hides the settings in the help of each command, and adds a line that says where they are listed.
-/// Parsing is not affected.
+/// Hides the settings in the help of each command, and adds a line that says where the settings are
+/// listed. The commands still accept all settings.
 pub(super) fn with_settings_once(mut command: Command) -> Command {
     command.build(); // copies the settings to each command
     for inner in command.get_subcommands_mut() {

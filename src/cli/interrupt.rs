@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Installs handlers for Ctrl-C and SIGTERM, and resolves at the first signal.
+/// Installs handlers for Ctrl-C and SIGTERM. The returned future resolves at the first signal.
 pub(super) fn wait_for_interrupt() -> impl Future<Output = ()> {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");

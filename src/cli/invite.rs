@@ -74,7 +74,7 @@ impl Invite {
     }
 }
 
-/// Parses minutes, hours or days, up to a year.
+/// Parses a duration in minutes, hours or days, up to 366 days.
 fn time(text: &str) -> Result<Duration, String> {
     const MAX_VALIDITY: Duration = days(366);
     let wrong = || "use a number and m, h or d, such as 30m, 12h or 7d; at most 366d".to_owned();
@@ -119,7 +119,7 @@ async fn invite(config: &Config, domain: &AuthService, new: &New) -> Outcome {
             print_line(&serde_json::to_string(&line)?)?;
         } else {
             let expires = relative(invite.expires_at, domain.clock.now());
-            // Printed immediately, so that it is not lost if the next one fails.
+            // The link is printed immediately, so that it is not lost if the next invite fails.
             table.print(&[[expires.into(), url.into()]])?;
         }
     }

@@ -88,7 +88,7 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     Ok(())
 }
 
-/// Records an event about a key.
+/// Records an event about a key. A failure is only a warning, because the command has succeeded.
 pub(super) async fn tell(config: &Config, event: Event, id: &str, now: Timestamp) {
     if let Err(why) = record_key_event(config, event, id, now).await {
         terminal::warn(&format!(

@@ -34,8 +34,8 @@ struct MigrationStatus {
 }
 
 impl Migrate {
-    /// Opening the database migrates it. The first keys are created, too, because `user add` needs
-    /// them.
+    /// Opens the database, which migrates it. Also creates the first signing key and the first
+    /// server secret, because `user add` needs them.
     pub async fn run(&self, config: &Config) -> Outcome {
         app::make_folders(config)?;
         let store = Store::open(config.database_url.expose()).await?; // for the driver

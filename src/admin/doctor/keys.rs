@@ -12,14 +12,15 @@ use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
 use crate::domain::keys::{files, server_secret};
 
-/// An empty list if there is no data folder, or `None` if the folder cannot be accessed.
+/// The ids of the signing keys while the key folder has not been read: an empty list, or `None`
+/// (unknown) if permissions hide the data folder.
 pub(super) fn unseen_keys(data_folder: &Path) -> Option<Vec<String>> {
     let seen = fs::metadata(data_folder);
     let is_denied = seen.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     (!is_denied).then(Vec::new)
 }
 
-/// Checks the signing keys. Returns their ids, or `None` if they cannot be read.
+/// Checks the signing keys. Returns the ids of the keys, or `None` if the keys cannot be read.
 pub(super) fn check_signing_keys(
     config: &Config,
     accounts: i64,
@@ -56,7 +57,7 @@ pub(super) fn check_signing_keys(
     Some(Vec::new())
 }
 
-/// Checks that all peppers exist that passwords need.
+/// Checks that every pepper exists that a password hash needs.
 pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: &mut Diagnosis) {
     const ABOUT: &str = "peppers";
     let folder = config.key_folder();
@@ -82,7 +83,8 @@ pub(super) fn check_peppers(config: &Config, needed: Vec<(String, i64)>, found: 
     }
 }
 
-/// Checks that there is a server secret, and that all exist that reserved user names need.
+/// Checks that there is a server secret, and that every server secret exists that a held user name
+/// needs.
 pub(super) fn check_server_secrets(
     config: &Config,
     needed: Vec<(String, i64)>,

@@ -12,7 +12,7 @@ use super::format::ImportFormat;
 use crate::core::usernames::Username;
 use crate::domain::imports::ImportedUser;
 
-/// The maximum length of a JSON line in bytes. A user takes a few hundred.
+/// The maximum length of a JSON line in bytes. The line of a typical user has a few hundred bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
 /// A row: the user, or the reason why the row is refused.
@@ -41,8 +41,8 @@ impl Rows {
         let reader = BufReader::new(CountedFile { file, read: 0 });
         let source = match format {
             ImportFormat::Csv => {
-                // Records of any length are accepted here: a stray quotation mark produces them,
-                // and the error should name the line.
+                // The reader accepts records with any number of fields. A stray quotation mark
+                // produces such records, and our own error names their line.
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let columns = Columns::find(reader.headers().map_err(ImportError::from_parser)?)?;
                 Source::Csv { reader, columns, record: csv::ByteRecord::new() }
@@ -52,7 +52,7 @@ impl Rows {
         Ok(Self { source, names: Names::default() })
     }
 
-    /// The number of bytes that were read.
+    /// The number of bytes that were read so far.
     pub(super) fn bytes_read(&self) -> u64 {
         match &self.source {
             Source::Csv { reader, .. } => reader.get_ref().get_ref().read,
@@ -94,8 +94,8 @@ impl Iterator for Rows {
     }
 }
 
-/// The user names of the rows already read, as keyed 64-bit hashes. In a file with a million names, the
-/// probability of a collision is one in forty million; then the second user is refused.
+/// The user names of the rows already read, as keyed 64-bit hashes. In a file with a million names,
+/// the probability of a collision is one in forty million. A collision refuses the second user.
 #[derive(Default)]
 struct Names {
     hasher: RandomState,
@@ -108,7 +108,7 @@ impl Names {
     }
 }
 
-/// The line number of a row, and its fields or what is wrong with them.
+/// The line number of a row, and its fields or the reason why they are refused.
 type Entry = (u64, Result<Fields, String>);
 
 impl Source {
@@ -148,13 +148,13 @@ impl Source {
     }
 }
 
-/// Removes the byte order mark with which Windows programs start UTF-8 files.
+/// Removes the byte order mark that Windows programs write at the start of UTF-8 files.
 fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
-/// Whether a field contains a line break. No valid field does: a stray quotation mark has swallowed
-/// rows.
+/// Whether a field contains a line break. No valid field contains one, so a stray quotation mark
+/// has joined several rows.
 fn is_unclosed(record: &csv::ByteRecord) -> bool {
     record.as_slice().contains(&b'\n')
 }

@@ -19,8 +19,8 @@ use crate::domain::passwords::scratch::Scratch;
 use crate::domain::passwords::stored::Stored;
 use crate::store::HashRow;
 
-/// Hashes passwords on dedicated threads with the lowest priority, so that other requests are not
-/// delayed.
+/// Hashes passwords on dedicated threads with the lowest priority, so that hashing does not delay
+/// requests that need no hash.
 #[derive(Debug)]
 pub struct Hasher {
     queue: Arc<HashQueue<Scratch>>,
@@ -35,8 +35,8 @@ pub struct Hasher {
 pub enum Verification {
     Wrong,
     Right,
-    /// The password is correct, but its hash has other parameters than new ones. Contains the
-    /// password, which should be hashed again.
+    /// The password is correct, but its hash has other parameters or another pepper than a new hash
+    /// would have. The variant contains the password, so that the caller can hash it again.
     Outdated(NewPassword),
     /// The stored text is not a valid hash, or exceeds the cost limits.
     Unusable(InternalError),
@@ -81,7 +81,8 @@ impl Hasher {
         *self.peppers.write().expect("nobody panics while writing") = Arc::new(peppers);
     }
 
-    /// Checks that a slot is available, so that a request is refused before it causes a query.
+    /// Checks that a slot is available, so that a full queue refuses a request before the request
+    /// queries the database.
     pub fn check_capacity(&self, share: &Share) -> Result<(), QueueFull> {
         self.queue.check_capacity(share)
     }
@@ -101,7 +102,7 @@ impl Hasher {
         self.queue.refusals()
     }
 
-    /// Hashes a new password with a fresh salt, outside of a client's request.
+    /// Hashes a new password with a fresh salt, for work that belongs to no client's request.
     pub async fn hash(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
         self.hash_at(&self.reserve_slot(&Share::default())?, password).await
     }
@@ -116,7 +117,7 @@ impl Hasher {
         slot.run(move |memory| new.row(&new.output_of(password.password(), memory))).await
     }
 
-    /// Hashes a password unless requests are waiting, for work without urgency.
+    /// Hashes a password for work that is not urgent: it fails while other passwords wait.
     pub async fn hash_if_idle(&self, password: NewPassword) -> Result<HashRow, QueueFull> {
         if self.waiting() > 0 {
             return Err(QueueFull);
@@ -124,7 +125,7 @@ impl Hasher {
         self.hash(password).await
     }
 
-    /// Verifies a password. Without a hash, it takes the same work.
+    /// Verifies a password. If there is no hash, a decoy is verified, which takes the same time.
     pub async fn verify(
         &self,
         password: Password,
@@ -140,7 +141,6 @@ impl Hasher {
         password: Password,
         hash: Option<&PasswordHash>,
     ) -> Result<Verification, QueueFull> {
-        // parsed for its salt, its parameters and its output
         let stored = hash.map_or(Ok(Stored::Nothing), |hash| self.parse_stored(hash));
         let decoy = || Argon2id::decoy(self.cost);
         let (begun, verification) = match stored {
@@ -158,14 +158,14 @@ impl Hasher {
                 Verification::Unusable(fault),
             ),
         };
-        drop(slot); // the wait below occupies no slot
+        drop(slot); // so that the wait below occupies no slot
         self.wait_until_min_time(begun).await;
         Ok(verification)
     }
 
     /// Parses a stored hash and finds its pepper.
     fn parse_stored(&self, hash: &PasswordHash) -> Result<Stored, InternalError> {
-        Stored::parse(hash.expose(), &self.peppers()) // parsed for its parameters
+        Stored::parse(hash.expose(), &self.peppers()) // exposed for its salt, parameters and output
     }
 
     /// Verifies a password against one of our hashes. Also returns when a thread started the work.
@@ -240,8 +240,9 @@ impl Hasher {
         Duration::from_micros(self.min_verify_time.load(Ordering::Relaxed))
     }
 
-    /// Measures the time of a verification against this hash, or against a new hash if there is
-    /// none. Adds 50 percent, because the cores have other work, too.
+    /// Measures how long a verification of this hash takes, or that of a decoy if there is no hash.
+    /// The result is the fastest of three runs plus 50 percent, because the cores also do other
+    /// work.
     pub async fn time(&self, hash: Option<&PasswordHash>) -> Result<Duration, QueueFull> {
         let mut fastest = Duration::MAX;
         let slot = self.reserve_slot(&Share::default())?;
@@ -413,7 +414,7 @@ mod tests {
     async fn what_another_system_hashed_is_known_as_it_was_typed_and_comes_back_to_be_hashed_anew()
     {
         let hasher = Hasher::start(CHEAP, 1);
-        // PBKDF2 of a decomposed password, computed by Python's hashlib.
+        // The PBKDF2 hash of a decomposed password, which Python's hashlib computed.
         let hash = ImportedHash::add_marker(
             "pbkdf2_sha256$1000$salt$4LULrjzy0wqZhbYuyR+8+WmuI0CE7PeJoN4AzkxD53I=",
         );
@@ -432,7 +433,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_bcrypt_did_not_read_to_its_end_is_not_hashed_anew() {
         let hasher = Hasher::start(CHEAP, 1);
-        // Of eighty bytes, of which bcrypt reads 72.
+        // The hash of a password of 80 bytes, of which bcrypt reads 72.
         let hash = "$2a$04$h/0Os89rHPg9/UCs7rqNBu6WE8/BX3wU1/zdHRqlqzJpa9Unqbr5u";
         let hash = ImportedHash::add_marker(hash);
         let verify = async |text: &str| hasher.verify(password(text), Some(&hash)).await.unwrap();

@@ -8,7 +8,7 @@ pub struct AccountRow {
     pub id: String,
     pub username: String,
     pub password_hash: PasswordHash,
-    /// Increases with every change of the password.
+    /// The version increases with every change of the password.
     pub password_version: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
@@ -16,8 +16,9 @@ pub struct AccountRow {
 
 from_row!(AccountRow { id, username, password_hash as String, password_version, created_at, disabled_at });
 
-/// A password hash for its row. `cost` is the time to verify it in microseconds, by which the most
-/// expensive hash is found; `pepper` is the id of the pepper that it needs.
+/// A password hash and the columns that are stored with it. `cost` is the estimated time of a
+/// verification in microseconds, which is used to find the most expensive hash. `pepper` is the id
+/// of the pepper that the hash needs.
 #[derive(Debug)]
 pub struct HashRow {
     pub hash: PasswordHash,
