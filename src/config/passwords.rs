@@ -22,12 +22,12 @@ pub struct PasswordSettings {
     /// The minimum length of new passwords in characters, 8 to 64. NIST SP 800-63B-4 allows 8 only
     /// if there is a second factor.
     pub min_length: Option<usize>,
-    /// The memory of Argon2id in KiB, at most 262144; at least what OWASP's Password Storage Cheat
-    /// Sheet asks for with that number of passes.
+    /// The memory of Argon2id in KiB, at most 262144. The minimum is the value that OWASP's
+    /// Password Storage Cheat Sheet requires for the number of passes.
     pub memory_kib: Option<u32>,
-    /// The passes of Argon2id, 1 to 10.
+    /// The number of passes of Argon2id, 1 to 10.
     pub passes: Option<u32>,
-    /// The lanes of Argon2id, 1 to 8.
+    /// The number of lanes of Argon2id, 1 to 8.
     pub lanes: Option<u32>,
     /// The number of threads that hash passwords; each uses `memory_kib` of memory. Default: one
     /// for each core.

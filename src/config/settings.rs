@@ -27,8 +27,9 @@ pub struct Settings {
     #[serde(deserialize_with = "deserialize_address")]
     pub listen: Option<SocketAddr>,
     /// The URL at which users reach the service, as they type it. With `https://` the session
-    /// cookie is `Secure` and its name begins with `__Host-`. Default: `http://`, or `https://`
-    /// with a certificate, and the address of `listen`.
+    /// cookie is `Secure` and its name begins with `__Host-`, or with `__Secure-` if
+    /// `cookie.domain` is set. Default: `http://`, or `https://` with a certificate, and the
+    /// address of `listen`.
     pub public_url: Option<String>,
     /// The database: `sqlite://…` or `postgres://…`. The environment variable `DATABASE_URL` is
     /// read, too; `CLOAKROOM_DATABASE_URL` has priority. Default: `cloakroom.db` in the data
@@ -41,7 +42,7 @@ pub struct Settings {
     /// the key files with mode 0600. Default: `cloakroom-data`, next to the settings file if there
     /// is one.
     pub data_dir: Option<PathBuf>,
-    /// Who can register: `open`, `invite` (with a code from `cloakroom invite`) or `closed`.
+    /// The users who can register: `open` (all), `invite` (with a code from `cloakroom invite`) or `closed`.
     /// Default: `open`; `closed` if `apps` or `cookie.domain` is set, because an account then gives
     /// access to the apps.
     pub registration: Option<Registration>,

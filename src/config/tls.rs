@@ -9,7 +9,7 @@ use super::error::ConfigError;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSettings {
-    /// The certificate with its chain, a PEM file. Default: none, so the service speaks clear text.
+    /// The certificate with its chain, a PEM file. Default: none, so the service uses plain HTTP.
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate, a PEM file that other users cannot read. Default: none.
     pub key: Option<PathBuf>,

@@ -12,8 +12,8 @@ const MAX_AUDIENCE_LENGTH: usize = 200;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSettings {
-    /// The services for which access tokens are issued, 1 to 200 ASCII characters each, without
-    /// spaces.
+    /// The names of the services for which access tokens are issued. A name has 1 to 200 ASCII
+    /// characters without spaces.
     pub audiences: Option<CommaList>,
 }
 

@@ -207,7 +207,9 @@ fn operations_with(document: &Value, code: Code) -> String {
         }
     }
     match with.len() {
-        0 => "none of the document: pages, unknown paths and unknown methods".to_owned(),
+        0 => {
+            "no operation of the document, but pages, unknown paths and unknown methods".to_owned()
+        }
         count if count == all => "all".to_owned(),
         _ => with.join(", "),
     }
