@@ -19,7 +19,12 @@ fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Io(_) => true,
+        | sqlx::Error::Io(_)
+        // A server that goes down can cut a message short, fail a TLS handshake, or end the
+        // connection between BEGIN and its answer.
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::BeginFailed => true,
         sqlx::Error::Database(error) => match error.code().as_deref() {
             // SQLite's primary result codes, in the low byte of the extended ones: BUSY 5, LOCKED
             // 6, READONLY 8, IOERR 10, CORRUPT 11, FULL 13, CANTOPEN 14, NOTADB 26.
@@ -48,4 +53,25 @@ pub fn primary_code(error: &sqlx::Error) -> Option<u32> {
         return None; // codes of PostgreSQL have five characters
     }
     code.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_transient_and_a_wrong_query_is_not() {
+        for broken in [
+            sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()),
+            sqlx::Error::Protocol("unexpected end of the connection".to_owned()),
+            sqlx::Error::Tls("the server closed the connection".into()),
+            sqlx::Error::BeginFailed,
+            sqlx::Error::PoolTimedOut,
+        ] {
+            assert!(is_transient(&broken), "{broken:?}");
+        }
+        for wrong in [sqlx::Error::RowNotFound, sqlx::Error::ColumnNotFound("name".to_owned())] {
+            assert!(!is_transient(&wrong), "{wrong:?}");
+        }
+    }
 }

@@ -273,7 +273,9 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
     );
     assert_eq!(lost, 0);
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
-    assert!(failed.iter().all(|status| *status == Some(503)), "{statuses:?}");
+    let log = cluster.logged();
+    let causes: Vec<_> = log.lines().filter(|line| line.contains("\"status\":500")).collect();
+    assert!(failed.iter().all(|status| *status == Some(503)), "{statuses:?}: {causes:?}");
     assert!(times.iter().all(|time| *time < RECOVERED), "{times:?}");
     assert!(cluster.is_as_started(), "no process was started again");
     let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
