@@ -21,7 +21,7 @@ use crate::store::PGPASS_TARGET;
 pub(super) fn start(format: LogFormat, usual: &str) {
     let is_terminal = io::stderr().is_terminal();
     let named = env::var("RUST_LOG").ok();
-    let chosen = targets(named.as_deref(), usual);
+    let (chosen, is_malformed) = targets(named.as_deref(), usual);
     let lines = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE) // the targets limit the levels
         .with_writer(io::stderr)
@@ -38,17 +38,28 @@ pub(super) fn start(format: LogFormat, usual: &str) {
         let lines = lines.json().flatten_event(true).with_span_list(false);
         lines.finish().with(chosen).with(filter_fn(is_safe)).init();
     }
+    if is_malformed {
+        tracing::warn!(
+            "RUST_LOG is ignored, because it is not a list of levels and targets such as \
+             warn,cloakroom=debug; the levels are {usual}"
+        );
+    }
 }
 
-/// The targets and their levels, as in `warn,cloakroom=debug`. If they cannot be parsed, the usual ones.
-fn targets(named: Option<&str>, usual: &str) -> Targets {
+/// The targets and their levels, as in `warn,cloakroom=debug`. If they cannot be parsed, the usual ones,
+/// and `true`.
+fn targets(named: Option<&str>, usual: &str) -> (Targets, bool) {
     let parse = |levels: &str| {
+        if levels.contains('[') {
+            return None; // a filter of spans and fields, which would be taken for a target's name
+        }
         let levels = levels.split(',').map(str::trim).filter(|level| !level.is_empty());
-        ["audit=info"].into_iter().chain(levels).collect::<Vec<_>>().join(",").parse()
+        ["audit=info"].into_iter().chain(levels).collect::<Vec<_>>().join(",").parse().ok()
     };
-    let named = named.filter(|named| !named.trim().is_empty());
-    let named = named.and_then(|named| parse(named).ok());
-    named.unwrap_or_else(|| parse(usual).expect("the usual levels are well formed"))
+    let named = named.filter(|named| !named.trim().is_empty()).map(parse);
+    let is_malformed = matches!(named, Some(None));
+    let usual = || parse(usual).expect("the usual levels are well formed");
+    (named.flatten().unwrap_or_else(usual), is_malformed)
 }
 
 /// Filters out a line of the driver that shows a password: it logs malformed lines of a `.pgpass`
@@ -126,7 +137,8 @@ mod tests {
 
     #[test]
     fn the_environment_chooses_the_levels_of_targets() {
-        let debug = targets(Some("error, cloakroom::requests=debug,"), USUAL);
+        let (debug, is_malformed) = targets(Some("error, cloakroom::requests=debug,"), USUAL);
+        assert!(!is_malformed);
         assert!(debug.would_enable("cloakroom::requests", &Level::DEBUG));
         assert!(!debug.would_enable("cloakroom::store", &Level::INFO));
         assert!(debug.would_enable("elsewhere", &Level::ERROR));
@@ -134,14 +146,18 @@ mod tests {
 
     #[test]
     fn audit_lines_are_included_unless_they_are_turned_off() {
-        assert!(targets(Some("off"), USUAL).would_enable("audit", &Level::INFO));
-        assert!(!targets(Some("audit=off"), USUAL).would_enable("audit", &Level::INFO));
+        assert!(targets(Some("off"), USUAL).0.would_enable("audit", &Level::INFO));
+        assert!(!targets(Some("audit=off"), USUAL).0.would_enable("audit", &Level::INFO));
     }
 
     #[test]
     fn levels_that_are_empty_or_malformed_are_the_usual_ones() {
-        for named in [None, Some(""), Some(" "), Some("cloakroom=loud"), Some("a=b=c")] {
-            assert_eq!(targets(named, USUAL), targets(Some(USUAL), USUAL), "{named:?}");
+        let (usual, _) = targets(Some(USUAL), USUAL);
+        for empty in [None, Some(""), Some(" ")] {
+            assert_eq!(targets(empty, USUAL), (usual.clone(), false), "{empty:?}");
+        }
+        for malformed in ["cloakroom=loud", "a=b=c", "cloakroom[request]=debug"] {
+            assert_eq!(targets(Some(malformed), USUAL), (usual.clone(), true), "{malformed:?}");
         }
     }
 }
