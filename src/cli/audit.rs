@@ -120,7 +120,7 @@ impl Audit {
         if self.json {
             return rows
                 .iter()
-                .try_for_each(|row| print_line(&serde_json::to_string(&Line::of(row))?));
+                .try_for_each(|row| print_line(&serde_json::to_string(&AuditLine::of(row))?));
         }
         let rows: Vec<_> = rows.iter().map(|event| row(event, now)).collect();
         if rows.is_empty() {
@@ -149,7 +149,7 @@ async fn account(store: &Store, text: &str) -> Result<AccountId, CliError> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct AuditLine<'a> {
     at: String,
     event: &'a str,
     account: Option<&'a str>,
@@ -161,7 +161,7 @@ struct Line<'a> {
     request_id: Option<&'a str>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> AuditLine<'a> {
     fn of(row: &'a NamedEventRow) -> Self {
         let event = &row.event;
         Self {

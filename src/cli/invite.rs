@@ -133,13 +133,13 @@ async fn invite(config: &Config, domain: &AuthService, new: &New) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct InviteLine<'a> {
     id: &'a str,
     created_at: String,
     expires_at: String,
 }
 
-impl<'a> Line<'a> {
+impl<'a> InviteLine<'a> {
     fn of(invite: &'a invites::Invite) -> Self {
         Self {
             id: &invite.id,
@@ -165,7 +165,7 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
         let mut page = domain.invites.list_invites(behind.as_ref()).await?;
         if json {
             for invite in &page {
-                print_line(&serde_json::to_string(&Line::of(invite))?)?;
+                print_line(&serde_json::to_string(&InviteLine::of(invite))?)?;
             }
         } else {
             table.print(&page.iter().map(|invite| row(invite, now)).collect::<Vec<_>>())?;

@@ -44,7 +44,7 @@ impl Key {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct KeyLine<'a> {
     kid: &'a str,
     signs: bool,
     path: String,
@@ -58,7 +58,7 @@ fn list(config: &Config, json: bool) -> Outcome {
     for key in keys.public() {
         let path = key.path.display().to_string();
         if json {
-            let line = Line { kid: &key.kid, signs: key.signs, path };
+            let line = KeyLine { kid: &key.kid, signs: key.signs, path };
             print_line(&serde_json::to_string(&line)?)?;
             continue;
         }

@@ -104,7 +104,7 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct PepperLine<'a> {
     /// `null` for the passwords without a pepper.
     id: Option<&'a str>,
     state: SecretState,
@@ -116,7 +116,7 @@ async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     let peppers = Peppers::read(folder)?.list(store).await?;
     let mut lines: Vec<_> = peppers.iter().map(line).collect();
     let passwords = store.count_unpeppered().await?;
-    lines.push(Line { id: None, state: SecretState::Without, passwords, path: None });
+    lines.push(PepperLine { id: None, state: SecretState::Without, passwords, path: None });
     if json {
         return lines.iter().try_for_each(|line| print_line(&serde_json::to_string(line)?));
     }
@@ -124,8 +124,8 @@ async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     Table::new(["ID", "STATE", "PASSWORDS", "FILE"]).print(&rows)
 }
 
-fn line(pepper: &KnownPepper) -> Line<'_> {
-    Line {
+fn line(pepper: &KnownPepper) -> PepperLine<'_> {
+    PepperLine {
         id: Some(&pepper.id),
         state: SecretState::new(pepper.path.as_deref(), pepper.is_current),
         passwords: pepper.passwords,
@@ -133,7 +133,7 @@ fn line(pepper: &KnownPepper) -> Line<'_> {
     }
 }
 
-fn row(line: Line<'_>) -> [Cell; 4] {
+fn row(line: PepperLine<'_>) -> [Cell; 4] {
     [
         line.id.unwrap_or("-").into(),
         line.state.cell(),

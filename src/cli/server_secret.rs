@@ -103,7 +103,7 @@ async fn add(config: &Config, folder: &Path) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ServerSecretLine<'a> {
     id: &'a str,
     state: SecretState,
     held_usernames: i64,
@@ -120,8 +120,8 @@ async fn list(folder: &Path, store: &Store, json: bool) -> Outcome {
     Table::new(["ID", "STATE", "HELD NAMES", "USED FOR", "FILE"]).print(&rows)
 }
 
-fn line(secret: &KnownServerSecret) -> Line<'_> {
-    Line {
+fn line(secret: &KnownServerSecret) -> ServerSecretLine<'_> {
+    ServerSecretLine {
         id: &secret.id,
         state: SecretState::new(secret.path.as_deref(), secret.is_current),
         held_usernames: secret.held_usernames,
@@ -129,7 +129,7 @@ fn line(secret: &KnownServerSecret) -> Line<'_> {
     }
 }
 
-fn row(line: Line<'_>) -> [Cell; 5] {
+fn row(line: ServerSecretLine<'_>) -> [Cell; 5] {
     let used_for = match line.state {
         SecretState::Current => "new held names, failed attempts",
         SecretState::Missing | SecretState::Older | SecretState::Without => "held names",

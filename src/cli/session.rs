@@ -68,7 +68,7 @@ async fn list(domain: &AuthService, name: &str, json: bool) -> Outcome {
         let page = domain.sessions.list_sessions(&account.id, behind.as_ref(), PAGE).await?;
         if json {
             for session in &page.sessions {
-                print_line(&serde_json::to_string(&Line::of(session))?)?;
+                print_line(&serde_json::to_string(&SessionLine::of(session))?)?;
             }
         } else {
             table.print(&page.sessions.iter().map(|one| row(one, now)).collect::<Vec<_>>())?;
@@ -92,7 +92,7 @@ async fn list(domain: &AuthService, name: &str, json: bool) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct SessionLine<'a> {
     id: &'a str,
     created_at: String,
     last_seen_at: String,
@@ -101,7 +101,7 @@ struct Line<'a> {
     browser: Option<&'a str>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> SessionLine<'a> {
     fn of(session: &'a sessions::Session) -> Self {
         Self {
             id: session.id.as_str(),

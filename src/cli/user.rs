@@ -181,7 +181,7 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
         let Some(last) = page.last() else { break };
         if json {
             for account in &page {
-                print_line(&serde_json::to_string(&Line::of(account))?)?;
+                print_line(&serde_json::to_string(&UserLine::of(account))?)?;
             }
         } else {
             table.print(&page.iter().map(|account| row(account, now)).collect::<Vec<_>>())?;
@@ -195,14 +195,14 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct UserLine<'a> {
     username: &'a str,
     id: &'a str,
     created_at: String,
     disabled_at: Option<String>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> UserLine<'a> {
     fn of(account: &'a Account) -> Self {
         Self {
             username: account.username.as_str(),
@@ -261,7 +261,7 @@ async fn release(domain: &AuthService, name: &str) -> Outcome {
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
-    line: Line<'a>,
+    line: UserLine<'a>,
     sessions: usize,
 }
 
@@ -269,7 +269,7 @@ async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
     let account = account(domain, name).await?;
     // No account has more sessions.
     let sessions = domain.sessions.list_sessions(&account.id, None, 1000).await?.sessions.len();
-    let line = Line::of(&account);
+    let line = UserLine::of(&account);
     if json {
         let shown = Shown { line, sessions };
         return print_line(&serde_json::to_string(&shown).expect("strings and numbers make JSON"));

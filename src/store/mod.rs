@@ -5,7 +5,6 @@
 //! and there are no business rules here.
 
 mod accounts;
-mod attempts;
 mod backup;
 mod definitions;
 mod ended_tokens;
@@ -18,6 +17,7 @@ mod held_usernames;
 mod inspect;
 mod invites;
 mod line_ends;
+mod login_attempts;
 mod open;
 mod open_error;
 mod revocations;
@@ -33,9 +33,6 @@ use std::fmt;
 pub use self::accounts::{
     AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow, SignUpOutcome,
 };
-pub use self::attempts::{
-    AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow,
-};
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;
 use self::engine::connection::Pool;
@@ -48,6 +45,9 @@ pub use self::held_usernames::HeldUsernameRow;
 pub use self::inspect::SETUP_EVENTS;
 pub use self::inspect::{CheckLevel, DatabaseReport, Schema, SetupEvent};
 pub use self::invites::InviteRow;
+pub use self::login_attempts::{
+    AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow,
+};
 pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
 pub use self::revocations::{RevocationFeed, Update};

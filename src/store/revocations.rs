@@ -119,19 +119,19 @@ where
 {
     let Some(position) = position else {
         let newest: Option<i64> =
-            sqlx::query_scalar("select max(position) from endings").fetch_one(db).await?;
+            sqlx::query_scalar("select max(position) from revocations").fetch_one(db).await?;
         return Ok((newest.unwrap_or_default(), Update::Reset));
     };
-    let endings: Vec<(i64, String)> = sqlx::query_as(
-        "select position, account_id from endings where position > $1 order by position limit $2",
+    let revocations: Vec<(i64, String)> = sqlx::query_as(
+        "select position, account_id from revocations where position > $1 order by position limit $2",
     )
     .bind(position)
     .bind(MAX_BATCH)
     .fetch_all(db)
     .await?;
-    let newest = endings.last().map_or(position, |(at, _)| *at);
-    let is_all = endings.len() < usize::try_from(MAX_BATCH).expect("a small number");
-    let accounts = endings.into_iter().map(|(_, account)| account).collect();
+    let newest = revocations.last().map_or(position, |(at, _)| *at);
+    let is_all = revocations.len() < usize::try_from(MAX_BATCH).expect("a small number");
+    let accounts = revocations.into_iter().map(|(_, account)| account).collect();
     Ok((newest, Update::Revoked { accounts, is_all }))
 }
 
@@ -150,11 +150,11 @@ impl Store {
     }
 
     /// Removes up to `limit` revocations before an instant, which all processes have read.
-    pub async fn remove_endings(&self, before: i64, limit: i64) -> Result<u64, InternalError> {
+    pub async fn remove_revocations(&self, before: i64, limit: i64) -> Result<u64, InternalError> {
         self.writer()
             .query(
-                "delete from endings where position in (
-                     select position from endings where at < $1 limit $2)",
+                "delete from revocations where position in (
+                     select position from revocations where at < $1 limit $2)",
             )
             .bind(before)
             .bind(limit)
@@ -177,8 +177,8 @@ pub async fn record_revocation(
 /// positions become visible in increasing order, and a feed that continues after a position misses
 /// none.
 const RECORD_REVOCATION: Statement = Statement::PerEngine {
-    sqlite: "insert into endings (account_id, at) values ($1, $2)",
-    postgres: "insert into endings (account_id, at)
+    sqlite: "insert into revocations (account_id, at) values ($1, $2)",
+    postgres: "insert into revocations (account_id, at)
          select $1, $2 from (select pg_advisory_xact_lock(7165635143914926441)) turn
-         returning pg_notify('cloakroom_endings', '')",
+         returning pg_notify('cloakroom_revocations', '')",
 };

@@ -16,7 +16,7 @@ const WRITE_NOTHING: &str = "update accounts set disabled_at = disabled_at where
 /// Writes to all tables that a login writes, because each of them may be damaged in a file.
 const WRITE_NOTHING_TO_FILE: [&str; 4] = [
     WRITE_NOTHING,
-    "update attempts set failures = failures where key = x''",
+    "update login_attempts set failures = failures where key = x''",
     "update sessions set remember = remember where digest = x''",
     "update events set refusal = refusal where id = x''",
 ];

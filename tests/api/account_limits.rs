@@ -48,8 +48,8 @@ async fn written(app: &TestApp) -> [i64; 3] {
         app.domain.audit.write(&app.domain.store, START).await.unwrap();
         let now = [
             app.count("select count(*) from events").await,
-            app.count("select count(*) from endings").await,
-            app.count("select count(*) from attempts").await,
+            app.count("select count(*) from revocations").await,
+            app.count("select count(*) from login_attempts").await,
         ];
         if now == before {
             return now;

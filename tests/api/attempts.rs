@@ -73,7 +73,7 @@ async fn att_17_01_forty_requests_at_once_get_no_more_than_the_limit_while_the_c
             checked += u32::from(attempt.await.unwrap());
         }
         assert_eq!(checked, 10, "in round {round}");
-        app.sql("delete from attempts").await; // user names have a separate limit
+        app.sql("delete from login_attempts").await; // user names have a separate limit
     }
 }
 

@@ -292,7 +292,7 @@ async fn a_table_that_is_missing(tour: &Tour) {
     for sql in [
         "alter table accounts rename to accounts_gone",
         "alter table sessions rename to sessions_gone",
-        "alter table attempts rename to attempts_gone",
+        "alter table login_attempts rename to login_attempts_gone",
     ] {
         app.sql(sql).await;
     }

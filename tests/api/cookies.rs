@@ -164,7 +164,7 @@ async fn ses_10_a_token_counts_nowhere_but_in_the_cookie() {
 // Bytes in a format that shows ASCII characters.
 const ALL_ROWS: &str = "select (select string_agg(accounts::text, '') from accounts)
      || (select string_agg(sessions::text || encode(digest, 'escape'), '') from sessions)
-     || (select string_agg(attempts::text, '') from attempts)";
+     || (select string_agg(login_attempts::text, '') from login_attempts)";
 
 #[tokio::test]
 async fn ses_15_the_database_holds_no_token_and_no_password() {

@@ -242,7 +242,7 @@ async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
     }
     let ann = app.signed_in("ann").await;
     // The password changes after the current one was verified.
-    app.sql("create trigger another after delete on attempts begin update accounts set password_version = 7; end").await;
+    app.sql("create trigger another after delete on login_attempts begin update accounts set password_version = 7; end").await;
     let body = json!({ "current_password": PASSWORD });
     assert_eq!(ann.post("/me/close", &body).await.refusal(), (403, "invalid_credentials".into()));
     assert_eq!(app.count("select password_version from accounts").await, 7);
@@ -270,10 +270,10 @@ async fn a_name_that_somebody_takes_before_the_operator_has_typed_a_password_sta
 async fn nobody_is_let_in_whose_tries_cannot_be_counted() {
     let app = TestApp::new().await;
     app.signed_in("ann").await;
-    app.sql("alter table attempts rename to attempts_gone").await;
+    app.sql("alter table login_attempts rename to login_attempts_gone").await;
     let answer = app.anonymous().log_in("ann", PASSWORD).await;
     assert_eq!(answer.refusal(), (500, "internal_error".into()));
-    app.sql("alter table attempts_gone rename to attempts").await;
+    app.sql("alter table login_attempts_gone rename to login_attempts").await;
     app.signed_in_again("ann").await;
 }
 
@@ -283,7 +283,8 @@ async fn who_loses_every_race_for_a_try_is_told_to_come_back() {
     if app.is_on_postgres() {
         return; // PostgreSQL has no such trigger
     }
-    app.sql("create trigger late before insert on attempts begin select raise(ignore); end").await;
+    app.sql("create trigger late before insert on login_attempts begin select raise(ignore); end")
+        .await;
     let answer = app.anonymous().log_in("ann", PASSWORD).await;
     assert_eq!(answer.refusal(), (503, "overloaded".into()));
 }

@@ -76,7 +76,7 @@ async fn r_15_what_ends_at_one_node_is_refused_at_the_other_within_a_second() {
     waits.sort();
     let at = |share: usize| waits[(waits.len() * share / 100).min(waits.len() - 1)];
     println!(
-        "{} endings; stale elsewhere: median {:?}, p99 {:?}, most {:?}",
+        "{} revocations; stale elsewhere: median {:?}, p99 {:?}, most {:?}",
         waits.len(),
         at(50),
         at(99),
@@ -92,9 +92,9 @@ async fn r_15_an_ending_is_heard_within_a_second_behind_ten_thousand_others() {
     let cookie = ann.cookie().unwrap();
     assert!(there.eventually(async || remembers(&there, &cookie).await).await);
     let others = if here.is_on_postgres() {
-        "insert into endings (account_id, at) select 'x', i from generate_series(1, 10000) i"
+        "insert into revocations (account_id, at) select 'x', i from generate_series(1, 10000) i"
     } else {
-        "insert into endings (account_id, at)
+        "insert into revocations (account_id, at)
          with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
          select 'x', i from n"
     };
@@ -203,7 +203,7 @@ async fn a_node_that_cannot_hear_the_feed_asks_the_database() {
     }
     let cookie = app.signed_in("ann").await.cookie().unwrap();
     assert!(is_known(&app, &cookie).await);
-    let held = app.hold("lock table endings in access exclusive mode").await;
+    let held = app.hold("lock table revocations in access exclusive mode").await;
     tokio::time::sleep(BOUND).await;
     app.sql("update sessions set ended_at = 1").await; // the feed does not report this
     assert!(!is_known(&app, &cookie).await, "its memory is not trusted");

@@ -73,23 +73,23 @@ async fn att_17_11_a_reader_of_the_database_cannot_guess_what_was_typed() {
     // The first half of SHA-256("name ann"), as it was stored previously.
     let unsalted = |app: &TestApp| {
         if app.is_on_postgres() {
-            "select count(*) from attempts where key = '\\x51c5be4623ac578793d64dc90d3eb424'::bytea"
+            "select count(*) from login_attempts where key = '\\x51c5be4623ac578793d64dc90d3eb424'::bytea"
         } else {
-            "select count(*) from attempts where key = x'51c5be4623ac578793d64dc90d3eb424'"
+            "select count(*) from login_attempts where key = x'51c5be4623ac578793d64dc90d3eb424'"
         }
     };
     let key = |app: &TestApp| {
         if app.is_on_postgres() {
-            "select encode(key, 'hex') from attempts"
+            "select encode(key, 'hex') from login_attempts"
         } else {
-            "select lower(hex(key)) from attempts"
+            "select lower(hex(key)) from login_attempts"
         }
     };
     let mut keys = Vec::new();
     for _ in 0..2 {
         let app = TestApp::limited(Limits::production()).await;
         assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 403);
-        assert_eq!(app.count("select count(*) from attempts").await, 1);
+        assert_eq!(app.count("select count(*) from login_attempts").await, 1);
         assert_eq!(app.count(unsalted(&app)).await, 0);
         keys.push(app.text(key(&app)).await);
     }
@@ -107,10 +107,10 @@ async fn a_new_server_secret_is_used_at_once_and_counters_begin_again() {
     let (id, _) = add(&app, 1);
     assert!(is_current(&app, &id).await);
     assert_eq!(app.anonymous().log_in("ann", "wrong").await.status, 403);
-    assert_eq!(app.count("select count(*) from attempts").await, 2);
+    assert_eq!(app.count("select count(*) from login_attempts").await, 2);
     app.wait(days(2));
     cleanup::remove_ended(&app.domain).await.unwrap();
-    assert_eq!(app.count("select count(*) from attempts").await, 0, "the old rows go, too");
+    assert_eq!(app.count("select count(*) from login_attempts").await, 0, "the old rows go, too");
 }
 
 #[tokio::test]

@@ -321,29 +321,29 @@ async fn whatever_has_ended_is_removed_however_much_there_is_of_it() {
     let app = TestApp::new().await;
     app.domain.invites.invite(days(7)).await.unwrap();
     // More rows than one statement removes: 1,200 each. The first ones expired and ended long ago.
-    let (invites, endings) = if app.is_on_postgres() {
+    let (invites, revocations) = if app.is_on_postgres() {
         (
             "insert into invites (digest, id, created_at, expires_at)
              select uuid_send(gen_random_uuid()), 'old' || i, 0, i from generate_series(1, 1200) i",
-            "insert into endings (account_id, at) select 'x', i from generate_series(1, 1200) i",
+            "insert into revocations (account_id, at) select 'x', i from generate_series(1, 1200) i",
         )
     } else {
         (
             "insert into invites (digest, id, created_at, expires_at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
              select randomblob(32), 'old' || i, 0, i from n",
-            "insert into endings (account_id, at)
+            "insert into revocations (account_id, at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
              select 'x', i from n",
         )
     };
     app.sql(invites).await;
-    app.sql(endings).await;
+    app.sql(revocations).await;
     let ann = app.signed_in("ann").await;
     ann.post_nothing("/logout").await;
     cleanup::remove_ended(&app.domain).await.unwrap();
     assert_eq!(app.count("select count(*) from invites").await, 1, "the one in force");
-    assert_eq!(app.count("select count(*) from endings").await, 1, "of a moment ago");
+    assert_eq!(app.count("select count(*) from revocations").await, 1, "of a moment ago");
 }
 
 #[tokio::test]

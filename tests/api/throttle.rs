@@ -358,18 +358,18 @@ async fn thr_08_ever_new_names_leave_a_bounded_table_and_the_hot_ones_in_it() {
     let app = TestApp::limited(Limits { keys: 1000, ..Limits::production() }).await;
     app.signed_in("ann").await;
     app.sql(if app.is_on_postgres() {
-        "insert into attempts (key, failures, free_at, last_at)
+        "insert into login_attempts (key, failures, free_at, last_at)
              select uuid_send(gen_random_uuid()), 1, 0, 1767225600000 - 60000 + i
              from generate_series(1, 5000) i"
     } else {
-        "insert into attempts (key, failures, free_at, last_at)
+        "insert into login_attempts (key, failures, free_at, last_at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
              select randomblob(16), 1, 0, 1767225600000 - 60000 + i from n"
     })
     .await;
     throttle(&app, "ann").await;
     cleanup::remove_ended(&app.domain).await.unwrap();
-    let left = app.count("select count(*) from attempts").await;
+    let left = app.count("select count(*) from login_attempts").await;
     assert!((501..=1000).contains(&left), "{left} are left");
     assert_eq!(fail(&app, "ann").await.0, 429, "what is hot stays");
     app.wait(HOUR * 25);
@@ -540,7 +540,7 @@ async fn a_refusal_for_want_of_threads_is_no_failure() {
     let answers = tokio::join!(crowd, release).0;
     let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((of(403), of(503)), (4, 8));
-    let counted = app.count("select count(*) from attempts where failures > 0").await;
+    let counted = app.count("select count(*) from login_attempts where failures > 0").await;
     assert_eq!(counted, 4 + 1, "and the registration");
 }
 
@@ -549,7 +549,7 @@ async fn who_finds_no_place_is_refused_before_anything_is_looked_up() {
     let app = TestApp::without_limits().await;
     let _all = fill_the_queue(&app);
     app.sql("alter table accounts rename to accounts_away").await;
-    app.sql("alter table attempts rename to attempts_away").await;
+    app.sql("alter table login_attempts rename to login_attempts_away").await;
     let answer = log_in(&app, ("ann", "x"), None, None).await;
     assert_eq!(answer.refusal(), (503, "overloaded".into()));
 }
@@ -560,9 +560,9 @@ async fn who_has_been_compared_and_waits_for_the_pace_takes_nobodys_place() {
     let places = || fill_the_queue(&app);
     let all = places().len();
     for _ in 0..5 {
-        app.sql("delete from attempts").await;
+        app.sql("delete from login_attempts").await;
         app.domain.hasher.set_min_verify_time(HOUR); // until the hashes are calibrated
-        let is_counted = async || app.count("select count(*) from attempts").await > 0;
+        let is_counted = async || app.count("select count(*) from login_attempts").await > 0;
         let left = app.eventually(async || is_counted().await && places().len() == all);
         tokio::select! {
             answer = log_in(&app, ("ann", "x"), None, None) => assert_eq!(answer.status, 403),

@@ -51,7 +51,7 @@ const TAMPERED: [(&str, &str); 11] = [
         "create unique index one on sessions (account_id)",
         "the index one on sessions does not belong to Cloakroom",
     ),
-    ("drop table endings", "the table endings is missing"),
+    ("drop table revocations", "the table revocations is missing"),
     ("create view everybody as select username from accounts", "the view everybody reads"),
 ];
 

@@ -190,7 +190,7 @@ impl Actor {
 
     /// Moves users whose accounts are deleted to `gone`.
     fn let_go(&mut self) {
-        let is_gone = |user: &User| !user.state.is_there && user.state.endings > 0;
+        let is_gone = |user: &User| !user.state.is_there && user.state.revocations > 0;
         let (gone, stay) = self.users.drain(..).partition(is_gone);
         self.users = stay;
         let gone: Vec<User> = gone;

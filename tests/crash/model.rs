@@ -66,7 +66,7 @@ pub struct State {
     pub unheard: usize,
     pub ended: Vec<Ticket>,
     /// Number of this user's entries in the revocation feed.
-    pub endings: i64,
+    pub revocations: i64,
 }
 
 impl State {
@@ -83,7 +83,7 @@ impl State {
             Operation::LogIn => state.begin(ticket),
             Operation::LogOut { of } | Operation::RevokeOne { of, .. } => {
                 state.ended.extend(state.live.remove(of));
-                state.endings += 1;
+                state.revocations += 1;
             }
             Operation::RevokeOthers { by } if state.has_other_than(Some(by)) => {
                 state.end_all_but(Some(by));
@@ -134,7 +134,7 @@ impl State {
         self.ended.extend(std::mem::take(&mut self.live).into_values());
         self.live.extend(kept);
         self.unheard = 0;
-        self.endings += 1;
+        self.revocations += 1;
     }
 
     /// Checks that the database has exactly this state.
@@ -161,9 +161,12 @@ impl State {
                 self.unheard
             ));
         }
-        let endings = rows.endings.get(id).copied().unwrap_or_default();
-        if endings != self.endings {
-            return Err(format!("{endings} endings are told instead of {}", self.endings));
+        let revocations = rows.revocations.get(id).copied().unwrap_or_default();
+        if revocations != self.revocations {
+            return Err(format!(
+                "{revocations} revocations are told instead of {}",
+                self.revocations
+            ));
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ pub struct Rows {
     /// By account id.
     pub live: HashMap<String, BTreeSet<Digest>>,
     /// By account id.
-    pub endings: HashMap<String, i64>,
+    pub revocations: HashMap<String, i64>,
 }
 
 /// Runs a future on a new runtime.
@@ -55,11 +55,11 @@ pub fn read(file: &Path) -> Result<Rows, String> {
         for (account, digest) in live {
             rows.live.entry(account).or_default().insert(digest);
         }
-        let endings: Vec<(String, i64)> =
-            sqlx::query_as("select account_id, count(*) from endings group by account_id")
+        let revocations: Vec<(String, i64)> =
+            sqlx::query_as("select account_id, count(*) from revocations group by account_id")
                 .fetch_all(&mut db)
                 .await?;
-        rows.endings = endings.into_iter().collect();
+        rows.revocations = revocations.into_iter().collect();
         db.close().await?;
         Ok(Ok(rows))
     })

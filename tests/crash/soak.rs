@@ -29,7 +29,7 @@ const MAX_GROWTH_KIB_PER_HOUR: f64 = 1024.0;
 /// The most ended sessions in the table; they are deleted every half minute.
 const MOST_ENDED: i64 = 1500;
 /// Bytes of an entry in the revocation feed with its share of pages; entries are kept for a day.
-const BYTES_AN_ENDING: u64 = 200;
+const BYTES_A_REVOCATION: u64 = 200;
 /// Bytes of an audit event with its index; events are kept for 90 days, up to a million of them.
 const BYTES_AN_EVENT: u64 = 250;
 const BYTES_AT_FIRST: u64 = 1 << 20;
@@ -90,7 +90,7 @@ fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
     let mut wrong = crowd.settle(&rows);
     wrong.append(&mut crowd.tally.wrong.lock().unwrap());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let endings = rows.endings.values().sum::<i64>().unsigned_abs();
+    let revocations = rows.revocations.values().sum::<i64>().unsigned_abs();
     let (ended, events, bytes) = block(async {
         use sqlx::Connection as _;
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&copied);
@@ -108,7 +108,7 @@ fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
     println!(
         "R-13: {:?}, {} writes acknowledged, {} unavailable, {} overloaded, 0 lost; {} KiB of memory at rest \
          after the first half, {} KiB after the second; threads {} and {}, files {} and {}; {bytes} bytes of \
-         database, {endings} endings told, {events} events, {ended} ended sessions left",
+         database, {revocations} revocations told, {events} events, {ended} ended sessions left",
         began.elapsed(),
         Tally::of(&tally.acknowledged),
         Tally::of(&tally.unavailable),
@@ -130,7 +130,7 @@ fn r_13_it_serves_on_and_on_and_takes_no_more_for_it() {
     assert!(grown < max_growth, "{at_work_kib:?}");
     assert_eq!((last.threads, last.files), (first.threads, first.files));
     assert!(ended < MOST_ENDED, "{ended}");
-    let kept = endings * BYTES_AN_ENDING + events * BYTES_AN_EVENT;
+    let kept = revocations * BYTES_A_REVOCATION + events * BYTES_AN_EVENT;
     assert!(bytes < BYTES_AT_FIRST + kept, "{bytes}");
     assert!(Tally::of(&tally.acknowledged) as u64 > time.as_secs() / 4);
 }

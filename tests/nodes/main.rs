@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod aborts;
-mod endings;
 mod migrating;
 mod mounted;
 mod moving;
 mod postgres;
+mod revocations;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
@@ -64,7 +64,7 @@ fn who_logs_in_at_one_node_is_known_at_all_and_revoked_at_all() {
     waits.sort();
     let at = |share: usize| waits[(waits.len() * share / 100).min(waits.len() - 1)];
     println!(
-        "{} endings at another node are known after {:?} (median), {:?} (p99), {:?} at the most",
+        "{} revocations at another node are known after {:?} (median), {:?} (p99), {:?} at the most",
         waits.len(),
         at(50),
         at(99),

@@ -12,7 +12,7 @@ use super::service::{Client, Cluster};
 /// Limit for a million accounts with as many sessions, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
 const TABLES: [&str; 7] =
-    ["accounts", "sessions", "ended_tokens", "session_data", "invites", "attempts", "events"];
+    ["accounts", "sessions", "ended_tokens", "session_data", "invites", "login_attempts", "events"];
 
 /// Inserts accounts, sessions, invites and attempts, some of them with unusual values.
 async fn fill(db: &mut SqliteConnection, rows: u64) {
@@ -49,7 +49,7 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
          select randomblob(16), created_at, 'signed_in', 0, id, null, null, rowid, '10.1.1.1', null
          from accounts where rowid % 100 = 3"
             .to_owned(),
-        "insert into attempts (key, failures, free_at, last_at)
+        "insert into login_attempts (key, failures, free_at, last_at)
          select case rowid when 2 then x'' when 3 then x'00' else randomblob(32) end, rowid, 0, -rowid
          from accounts where rowid % 100 < 5"
             .to_owned(),

@@ -8,7 +8,7 @@ use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
 use crate::domain::AuthService;
 use crate::domain::audit::retention::Batches;
-use crate::domain::jobs::rounds::next_until_closing;
+use crate::domain::jobs::periodic::next_until_closing;
 use crate::domain::sessions::RECORDED;
 
 /// The number of rows that a statement removes, which occupies the writer for a few milliseconds.
@@ -61,7 +61,7 @@ pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
         tokio::time::sleep(PAUSE).await;
     }
     let yesterday = domain.clock.now().minus(days(1)).millis();
-    while domain.store.remove_endings(yesterday, BATCH).await? > 0 {
+    while domain.store.remove_revocations(yesterday, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     while domain.throttle.remove_attempts(BATCH).await? > 0 {

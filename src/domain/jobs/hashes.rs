@@ -7,7 +7,7 @@ use crate::core::error::InternalError;
 use crate::core::interval::Periodic;
 use crate::core::secret::PasswordHash;
 use crate::domain::AuthService;
-use crate::domain::jobs::rounds::next_until_closing;
+use crate::domain::jobs::periodic::next_until_closing;
 
 /// The maximum number of different hash costs that are timed. Systems from which users are imported
 /// have one or two.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::core::interval::{LogLimiter, Periodic};
 use crate::domain::AuthService;
 use crate::domain::audit::event::Event;
-use crate::domain::jobs::rounds::{FOLLOW_INTERVAL, next_until_closing};
+use crate::domain::jobs::periodic::{FOLLOW_INTERVAL, next_until_closing};
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::peppers::PepperError;
 use crate::domain::keys::server_secret::ServerSecretError;

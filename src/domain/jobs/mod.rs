@@ -3,8 +3,8 @@
 pub mod cleanup;
 pub mod hashes;
 pub mod keys;
+mod periodic;
 pub mod revocations;
-mod rounds;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::core::clock::Timestamp;
 use crate::core::interval::Periodic;
 use crate::domain::AuthService;
 use crate::domain::clock_check::{describe_lag, is_behind};
-use crate::domain::jobs::rounds::next_until_closing;
+use crate::domain::jobs::periodic::next_until_closing;
 
 /// The interval between checks for hashes with another cost.
 const CALIBRATION_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::interval::LogLimiter;
 use crate::domain::AuthService;
-use crate::domain::jobs::rounds::FOLLOW_INTERVAL;
+use crate::domain::jobs::periodic::FOLLOW_INTERVAL;
 use crate::store::Update;
 
 /// Follows the revocation feed until the domain is dropped.

@@ -15,10 +15,10 @@ use crate::store::line_ends;
 use crate::store::open_error::OpenError;
 
 /// How long a request waits for a free connection before it gets 503.
-const ACQUIRE: Duration = Duration::from_secs(1);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The notification channel by which a revocation wakes the feeds.
-pub const CHANNEL: &str = "cloakroom_endings";
+pub const CHANNEL: &str = "cloakroom_revocations";
 
 #[derive(Debug)]
 pub struct Pools {
@@ -70,7 +70,7 @@ pub async fn open(address: &str, connections: u32) -> Result<Pools, OpenError> {
     let known = Arc::clone(&hosts);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .before_acquire(move |_, about| {
             let is_current = known.is_current(about.age);
             Box::pin(async move { Ok(is_current) })

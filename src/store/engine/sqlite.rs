@@ -27,7 +27,7 @@ const OLDEST_SAFE: (u32, u32, u32) = (3, 51, 3);
 pub const BUSY: Duration = Duration::from_millis(900);
 /// How long a request waits for a free connection before it gets 503. Together with [`BUSY`], which
 /// may come on top, the wait stays below two seconds.
-const ACQUIRE: Duration = Duration::from_secs(1);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Readers never wait for each other, and more rarely keep two cores busy. All are opened at
 /// startup: a connection that is opened under load would be the one that fails for lack of file
 /// descriptors.
@@ -83,7 +83,7 @@ pub async fn open(options: SqliteConnectOptions) -> Result<Pools, OpenError> {
         SqlitePoolOptions::new()
             .min_connections(connections)
             .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
@@ -227,7 +227,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite://{}", folder.path().join("small.db").display());
         let pools = open(parse(&address).unwrap()).await.unwrap();
-        let write = "insert into attempts (key, failures, free_at, last_at)
+        let write = "insert into login_attempts (key, failures, free_at, last_at)
              with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
              select randomblob(16), 1, 0, 0 from n";
         let write = async || {
@@ -241,12 +241,12 @@ mod tests {
         sqlx::query("pragma max_page_count = 100000").execute(&pools.writer).await.unwrap();
         write().await.unwrap();
         let mut alone = pools.writer.begin().await.unwrap();
-        sqlx::query("delete from attempts").execute(&mut *alone).await.unwrap();
+        sqlx::query("delete from login_attempts").execute(&mut *alone).await.unwrap();
         alone.commit().await.unwrap();
     }
 
     async fn add_attempt(pools: &Pools, scope: RollbackScope) -> sqlx::Result<()> {
-        let insert = "insert into attempts (key, failures, free_at, last_at)
+        let insert = "insert into login_attempts (key, failures, free_at, last_at)
              values (randomblob(16), 1, 0, 0)";
         let work = pools.group_commit.run(scope, move |db| {
             Box::pin(async move { sqlx::query(insert).execute(db).await.map(drop) })
@@ -292,7 +292,7 @@ mod tests {
         add_attempt(pools, RollbackScope::Own).await.unwrap();
         store.check_writable().await.unwrap();
         sqlx::query("pragma wal_checkpoint(truncate)").execute(&pools.writer).await.unwrap();
-        let pages = "select rootpage from sqlite_master where tbl_name = 'attempts'";
+        let pages = "select rootpage from sqlite_master where tbl_name = 'login_attempts'";
         let pages: Vec<i64> = sqlx::query_scalar(pages).fetch_all(&pools.writer).await.unwrap();
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         for page in pages {

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use super::rows::NewSessionRow;
 use crate::core::error::InternalError;
 use crate::store::Store;
-use crate::store::attempts::{AttemptReset, reset_attempts};
 use crate::store::engine::connection::Connection;
 use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 use crate::store::group_commit::RollbackScope;
+use crate::store::login_attempts::{AttemptReset, reset_attempts};
 use crate::store::revocations::record_revocation;
 
 /// The outcome of adding a session.

@@ -3,9 +3,9 @@
 use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
-use crate::store::attempts::{GcraRow, NodeTime, take_turn};
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
+use crate::store::login_attempts::{GcraRow, NodeTime, take_turn};
 use crate::store::revocations::record_revocation;
 
 /// The outcome of revoking sessions.

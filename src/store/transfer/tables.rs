@@ -59,7 +59,7 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
-        name: "attempts",
+        name: "login_attempts",
         columns: &[
             ("key", Kind::Bytes),
             ("failures", Kind::Number),

@@ -69,7 +69,8 @@ impl Store {
     pub async fn attempts_of(&self, key: &AttemptKey) -> Result<AttemptRow, InternalError> {
         self.reader()
             .query(
-                "select failures, free_at, last_at, counted, forgiven from attempts where key = $1",
+                "select failures, free_at, last_at, counted, forgiven
+                 from login_attempts where key = $1",
             )
             .bind(&key[..])
             .fetch_optional()
@@ -126,7 +127,7 @@ impl Store {
     pub async fn undo_step(&self, step: &BackoffRow) -> Result<(), InternalError> {
         let failed = || context("undoing an attempt");
         let undo = self.writer().query(
-            "update attempts set
+            "update login_attempts set
                  failures = $2, free_at = $3, last_at = $4, counted = $5, forgiven = $6
              where key = $1 and failures = $7 and counted = $8 and forgiven = $9",
         );
@@ -142,7 +143,7 @@ impl Store {
         }
         self.writer()
             .query(
-                "update attempts set failures = failures - 1
+                "update login_attempts set failures = failures - 1
                  where key = $1 and forgiven < $2 and counted >= $2 and failures > 0",
             )
             .bind(&step.key[..])
@@ -163,8 +164,8 @@ impl Store {
     ) -> Result<u64, InternalError> {
         self.writer()
             .query(
-                "delete from attempts where key in (
-                     select key from attempts where last_at < $1 and free_at <= $2
+                "delete from login_attempts where key in (
+                     select key from login_attempts where last_at < $1 and free_at <= $2
                      order by last_at limit $3)",
             )
             .bind(before)
@@ -178,7 +179,7 @@ impl Store {
     /// Counts the keys.
     pub async fn count_attempts(&self) -> Result<i64, InternalError> {
         self.reader()
-            .query("select count(*) from attempts")
+            .query("select count(*) from login_attempts")
             .fetch_value()
             .await
             .map_err(context("counting the counters of attempts"))
@@ -191,7 +192,7 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sq
     // In the order in which attempts are counted, so that transactions do not wait for each other
     // in a cycle.
     for turn in tries.turns {
-        db.query("update attempts set free_at = free_at - $2 where key = $1")
+        db.query("update login_attempts set free_at = free_at - $2 where key = $1")
             .bind(&turn.key[..])
             .bind(turn.every)
             .execute()
@@ -200,7 +201,7 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sq
     let mut forgotten = 0;
     for reset in tries.resets {
         let all = db
-            .query("delete from attempts where key = $1 and counted <= $2")
+            .query("delete from login_attempts where key = $1 and counted <= $2")
             .bind(&reset.key[..])
             .bind(reset.up_to)
             .execute()
@@ -209,7 +210,7 @@ pub async fn reset_attempts(db: &mut impl Connection, tries: AttemptReset) -> sq
         if all == 0 {
             // Failures were counted since, but so few that they cause no delay.
             db.query(
-                "update attempts set forgiven = $2, free_at = last_at,
+                "update login_attempts set forgiven = $2, free_at = last_at,
                         failures = case when failures > counted - $2 then counted - $2
                             else failures end
                  where key = $1 and forgiven < $2 and counted > $2",
@@ -233,20 +234,21 @@ pub async fn take_turn(
     time: NodeTime,
 ) -> sqlx::Result<bool> {
     db.query(
-        "insert into attempts (key, failures, free_at, last_at)
+        "insert into login_attempts (key, failures, free_at, last_at)
          values ($1, 1, $4 - $2 + $3, $4)
          on conflict (key) do update set
-             failures = attempts.failures + 1,
+             failures = login_attempts.failures + 1,
              free_at = $3 + case
-                 when attempts.last_at > $5 then $4 - $2
-                 when attempts.free_at > attempts.last_at - $2 and attempts.free_at > $4 - $2
-                     then attempts.free_at
-                 when attempts.last_at > $4 then attempts.last_at - $2
+                 when login_attempts.last_at > $5 then $4 - $2
+                 when login_attempts.free_at > login_attempts.last_at - $2
+                     and login_attempts.free_at > $4 - $2
+                     then login_attempts.free_at
+                 when login_attempts.last_at > $4 then login_attempts.last_at - $2
                  else $4 - $2 end,
-             last_at = case when attempts.last_at > $5 or attempts.last_at < $4 then $4
-                 else attempts.last_at end
-         where attempts.last_at > $5 or attempts.free_at <= attempts.last_at
-             or attempts.free_at <= $4",
+             last_at = case when login_attempts.last_at > $5 or login_attempts.last_at < $4 then $4
+                 else login_attempts.last_at end
+         where login_attempts.last_at > $5 or login_attempts.free_at <= login_attempts.last_at
+             or login_attempts.free_at <= $4",
     )
     .bind(&turn.key[..])
     .bind(turn.burst)
@@ -261,12 +263,13 @@ pub async fn take_turn(
 /// Writes the new counts of a key, unless its row has changed since it was read.
 async fn take_step(db: &mut impl Connection, step: &BackoffRow) -> sqlx::Result<bool> {
     let insert = db.query(
-        "insert into attempts (key, failures, free_at, last_at, counted, forgiven)
+        "insert into login_attempts (key, failures, free_at, last_at, counted, forgiven)
          values ($1, $2, $3, $4, $5, $6)
          on conflict (key) do update set
              failures = $2, free_at = $3, last_at = $4, counted = $5, forgiven = $6
-         where attempts.failures = $7 and attempts.free_at = $8 and attempts.last_at = $9
-           and attempts.counted = $10 and attempts.forgiven = $11",
+         where login_attempts.failures = $7 and login_attempts.free_at = $8
+           and login_attempts.last_at = $9
+           and login_attempts.counted = $10 and login_attempts.forgiven = $11",
     );
     let insert = bind_row(insert.bind(&step.key[..]), &step.to);
     bind_row(insert, &step.from).execute().await.map(|taken| taken > 0)

@@ -194,7 +194,7 @@ async fn r_15_what_ends_at_a_node_is_refused_at_the_others() {
     let at = |share: usize| all[(all.len() * share / 1000).min(all.len() - 1)];
     let stale = all.iter().filter(|wait| **wait > BOUND).count();
     println!(
-        "R-15: {rounds} endings in {took:.0?}, asked for at {} other nodes: {stale} accepted after {BOUND:?}; \
+        "R-15: {rounds} revocations in {took:.0?}, asked for at {} other nodes: {stale} accepted after {BOUND:?}; \
          accepted for {:.1?} (median), {:.1?} (p99), {:.1?} (p99.9), {:.1?} (the most)",
         all.len(),
         at(500),
@@ -204,7 +204,11 @@ async fn r_15_what_ends_at_a_node_is_refused_at_the_others() {
     );
     for ways in waits.chunk_by(|(one, _), (other, _)| one == other) {
         let most = ways.iter().flat_map(|(_, waits)| waits).max().unwrap();
-        println!("  {:?}: {} endings, accepted for {most:.1?} at the most", ways[0].0, ways.len());
+        println!(
+            "  {:?}: {} revocations, accepted for {most:.1?} at the most",
+            ways[0].0,
+            ways.len()
+        );
     }
     assert_eq!(stale, 0);
     assert_eq!(waits.len(), rounds);
