@@ -31,6 +31,7 @@ mod origins;
 mod pages;
 mod paths;
 mod peppers;
+mod query_gate;
 mod races;
 mod recognition;
 mod refusal_pages;

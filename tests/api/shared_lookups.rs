@@ -14,12 +14,12 @@ use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
 use cloakroom::domain::sessions::{Authentication, RefusedToken};
 use cloakroom::domain::throttle::limits::Limits;
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, yield_now};
 
 use crate::app::{CHEAP, TestApp};
+use crate::query_gate::{ClosedGate, QueryGate};
 
 /// The number of requests that one browser tab sends.
 const STORM: usize = 500;
@@ -40,34 +40,37 @@ async fn requests_at_once(
     token: &str,
     count: usize,
 ) -> Vec<Result<Authentication, InternalError>> {
-    let requests = (0..count).map(|_| {
-        let (node, token) = (Arc::clone(node), token.to_owned());
-        tokio::spawn(async move { node.sessions.authenticate(&token).await })
-    });
+    let requests = (0..count).map(|_| tokio::spawn(request(node, token)));
     join_all(requests).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// Whether a look-up answers several concurrent requests, and none after them. The database may
-/// answer the first request before the second one is sent, so this tries more than once.
-async fn share_one(
+/// A request with this token.
+fn request(
     node: &Arc<AuthService>,
     token: &str,
-    is_expected: impl Fn(&Result<Authentication, InternalError>) -> bool,
-) -> bool {
-    for _ in 0..50 {
-        let [_, misses, shared] = counts(node);
-        for found in requests_at_once(node, token, 20).await {
-            assert!(is_expected(&found), "{found:?}");
-        }
-        let [_, more_misses, more_shared] = counts(node);
-        assert_eq!(more_misses - misses + more_shared - shared, 20);
-        assert!(is_expected(&node.sessions.authenticate(token).await));
-        assert_eq!(counts(node), [0, more_misses + 1, more_shared]);
-        if more_shared > shared {
-            return true;
-        }
+) -> BoxFuture<'static, Result<Authentication, InternalError>> {
+    let (node, token) = (Arc::clone(node), token.to_owned());
+    async move { node.sessions.authenticate(&token).await }.boxed()
+}
+
+/// The results of 20 requests with this token, of which 19 begin while the query of the first one
+/// waits at the gate.
+async fn share_one(
+    (node, token): (&Arc<AuthService>, &str),
+    mut gate: ClosedGate<'_>,
+) -> Vec<Result<Authentication, InternalError>> {
+    let [_, misses, shared] = counts(node);
+    let first = tokio::spawn(request(node, token));
+    gate.wait_for_query().await;
+    let mut others: Vec<_> = (1..20).map(|_| request(node, token)).collect();
+    for other in &mut others {
+        assert!(other.now_or_never().is_none(), "it waits for the look-up in progress");
     }
-    false
+    drop(gate);
+    let mut all = join_all(others).await;
+    all.push(first.await.unwrap());
+    assert_eq!(counts(node), [0, misses + 1, shared + 19]);
+    all
 }
 
 /// The hits, misses and shared look-ups since the start.
@@ -132,49 +135,39 @@ async fn refusals_and_failures_are_shared_by_the_requests_that_wait_and_not_kept
     let token = cookie.split_once('=').unwrap().1;
     ann.post_nothing("/logout").await;
     let node = quiet_node(&app).await;
-    let is_refused = |found: &Result<Authentication, InternalError>| {
-        matches!(found, Ok(Authentication::Refused(RefusedToken::Recent)))
-    };
-    assert!(share_one(&node, token, is_refused).await);
-    app.sql("alter table sessions rename to elsewhere").await;
-    let is_failure = |found: &Result<Authentication, InternalError>| {
-        found.as_ref().is_err_and(|fault| fault.to_string().starts_with("finding a session: "))
-    };
-    assert!(share_one(&node, token, is_failure).await);
-    app.sql("alter table elsewhere rename to sessions").await;
-    assert!(matches!(node.sessions.authenticate(token).await, Ok(Authentication::Refused(_))));
+    let gate = QueryGate::install(&app, &node).await;
+    for found in share_one((&node, token), gate.close().await).await {
+        assert!(matches!(found, Ok(Authentication::Refused(RefusedToken::Recent))), "{found:?}");
+    }
+    for found in share_one((&node, token), gate.close_and_fail().await).await {
+        let fault = found.unwrap_err().to_string();
+        assert!(fault.starts_with("finding a session: "), "{fault}");
+    }
+    for found in share_one((&node, token), gate.close().await).await {
+        assert!(matches!(found, Ok(Authentication::Refused(RefusedToken::Recent))), "{found:?}");
+    }
     assert_eq!(node.sessions.lookups.count(), 0);
 }
 
-/// Stops a real look-up after it has read the session, revokes the session, and sends another
-/// request. How often the first request must be polled until it has read depends on the engine and
-/// its pool, so this tries more than once, and leaves a slow machine more time with each try.
 #[tokio::test]
 async fn a_revocation_during_a_shared_look_up_counts_for_each_request_after_it() {
     let app = TestApp::new().await;
-    app.signed_in("ann").await;
+    let cookie = app.signed_in("ann").await.cookie().unwrap();
+    let token = cookie.split_once('=').unwrap().1;
     let node = quiet_node(&app).await;
-    for attempt in 0..240_u64 {
-        let cookie = app.signed_in_again("ann").await.cookie().unwrap();
-        let token = cookie.split_once('=').unwrap().1;
-        let mut first = Box::pin(node.sessions.authenticate(token));
-        let mut is_done = false;
-        for _ in 0..=attempt % 10 {
-            is_done = is_done || (&mut first).now_or_never().is_some();
-            // the database answers meanwhile, and no task runs
-            std::thread::sleep(Duration::from_millis(10 + attempt));
-        }
-        if is_done {
-            continue;
-        }
-        node.sessions.log_out(token, &RequestContext::default()).await.unwrap();
-        let second = node.sessions.authenticate(token).await;
-        assert!(matches!(second, Ok(Authentication::Refused(_))), "{second:?}");
-        if matches!(first.await, Ok(Authentication::SignedIn(_))) {
-            return; // the first had read before the revocation, and the second did not use that
-        }
+    let mut gate = QueryGate::install(&app, &node).await.close().await;
+    let first = tokio::spawn(request(&node, token));
+    gate.wait_for_query().await; // it reads the session as it was before the revocation
+    node.sessions.log_out(token, &RequestContext::default()).await.unwrap();
+    let mut second = request(&node, token);
+    assert!((&mut second).now_or_never().is_none(), "it waits for the look-up in progress");
+    drop(gate);
+    let first = first.await.unwrap();
+    assert!(matches!(first, Ok(Authentication::SignedIn(_))), "{first:?}");
+    for after in [second.await, node.sessions.authenticate(token).await] {
+        assert!(matches!(after, Ok(Authentication::Refused(_))), "{after:?}");
     }
-    panic!("no look-up was held between its query and its end");
+    assert_eq!(counts(&node), [0, 3, 0], "no request after the revocation shared the look-up");
 }
 
 /// Look-ups that end when the test says so. The result is the number of the look-up, and the counts
@@ -192,11 +185,11 @@ impl Bench {
         self.cache.hash(token)
     }
 
-    /// Starts a request and waits until it waits. Its result contains the number of the look-up
+    /// A request, which begins when it is polled. Its result contains the number of the look-up
     /// that answered it.
-    async fn request(&self, token: TokenHash) -> JoinHandle<(usize, Role)> {
+    fn request(&self, token: TokenHash) -> BoxFuture<'static, (usize, Role)> {
         let bench = self.clone();
-        let request = tokio::spawn(async move {
+        async move {
             let start = || {
                 let number = bench.started.fetch_add(1, Ordering::SeqCst) + 1;
                 let (end, ended) = oneshot::channel();
@@ -212,18 +205,26 @@ impl Bench {
             let is_current = |found: &(usize, Generation)| bench.cache.is_current(found.1);
             let ((number, _), role) = bench.lookups.look_up(token, start, is_current).await;
             (number, role)
-        });
-        yield_now().await;
+        }
+        .boxed()
+    }
+
+    /// A request that has begun and waits for a look-up.
+    fn waiting_request(&self, token: TokenHash) -> BoxFuture<'static, (usize, Role)> {
+        let mut request = self.request(token);
+        keep_waiting(&mut request);
         request
     }
 
     /// Ends the oldest look-up in progress.
-    async fn end_first(&self) {
-        let end = self.ends.lock().unwrap().remove(0);
-        end.send(()).unwrap();
-        yield_now().await;
-        yield_now().await;
+    fn end_first(&self) {
+        self.ends.lock().unwrap().remove(0).send(()).unwrap();
     }
+}
+
+/// Lets a request continue until it waits for a look-up again.
+fn keep_waiting(request: &mut BoxFuture<'static, (usize, Role)>) {
+    assert_eq!(request.now_or_never(), None, "the look-up has not ended");
 }
 
 #[tokio::test]
@@ -231,18 +232,19 @@ async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_lo
     let bench = Bench::default();
     bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
     let token = bench.token("one");
-    let first = bench.request(token).await;
+    let first = bench.waiting_request(token);
     bench.cache.invalidate_account(&"ann".to_owned().into()); // and the revocation is acknowledged
-    let (second, third) = (bench.request(token).await, bench.request(token).await);
+    let (mut second, mut third) = (bench.waiting_request(token), bench.waiting_request(token));
     assert_eq!(bench.started.load(Ordering::SeqCst), 1, "they wait for the look-up in progress");
-    bench.end_first().await;
-    assert_eq!(first.await.unwrap(), (1, Role::Started), "it began before the revocation");
+    bench.end_first();
+    assert_eq!(first.await, (1, Role::Started), "it began before the revocation");
+    keep_waiting(&mut second);
+    keep_waiting(&mut third);
     assert_eq!(bench.started.load(Ordering::SeqCst), 2);
     bench.cache.invalidate_account(&"ann".to_owned().into());
-    bench.end_first().await;
+    bench.end_first();
     // The second look-up started after both requests, so another revocation causes no third one.
-    let roles = [second.await.unwrap(), third.await.unwrap()];
-    assert_eq!(roles, [(2, Role::Started), (2, Role::Joined)]);
+    assert_eq!([second.await, third.await], [(2, Role::Started), (2, Role::Joined)]);
     assert_eq!(bench.lookups.count(), 0);
 }
 
@@ -250,11 +252,12 @@ async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_lo
 async fn a_look_up_is_not_shared_while_revocations_of_other_nodes_are_not_heard() {
     let bench = Bench::default();
     let token = bench.token("one");
-    let (first, second) = (bench.request(token).await, bench.request(token).await);
-    bench.end_first().await;
-    assert_eq!(first.await.unwrap(), (1, Role::Started));
-    bench.end_first().await;
-    assert_eq!(second.await.unwrap(), (2, Role::Started));
+    let (first, mut second) = (bench.waiting_request(token), bench.waiting_request(token));
+    bench.end_first();
+    assert_eq!(first.await, (1, Role::Started));
+    keep_waiting(&mut second);
+    bench.end_first();
+    assert_eq!(second.await, (2, Role::Started));
 }
 
 #[tokio::test]
@@ -262,34 +265,32 @@ async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() 
     let bench = Bench::default();
     bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
     let token = bench.token("one");
-    let (first, second) = (bench.request(token).await, bench.request(token).await);
-    first.abort();
-    assert!(first.await.unwrap_err().is_cancelled());
-    bench.end_first().await;
-    assert_eq!(second.await.unwrap(), (1, Role::Joined));
+    let (first, second) = (bench.waiting_request(token), bench.waiting_request(token));
+    drop(first);
+    bench.end_first();
+    assert_eq!(second.await, (1, Role::Joined));
 
-    let alone = bench.request(token).await;
+    let alone = bench.waiting_request(token);
     assert_eq!(bench.lookups.count(), 1);
-    alone.abort();
-    assert!(alone.await.unwrap_err().is_cancelled());
+    drop(alone);
     assert_eq!(bench.lookups.count(), 0);
-    let after = bench.request(token).await;
+    let after = bench.waiting_request(token);
     drop(bench.ends.lock().unwrap().remove(0)); // that of the canceled request
-    bench.end_first().await;
-    assert_eq!(after.await.unwrap(), (3, Role::Started));
+    bench.end_first();
+    assert_eq!(after.await, (3, Role::Started));
 }
 
 #[tokio::test]
 async fn requests_of_different_tokens_share_nothing() {
     let bench = Bench::default();
     bench.cache.feed_read(Instant::now() + Duration::from_hours(1));
-    let one = bench.request(bench.token("one")).await;
-    let other = bench.request(bench.token("two")).await;
+    let one = bench.waiting_request(bench.token("one"));
+    let other = bench.waiting_request(bench.token("two"));
     assert_eq!(bench.lookups.count(), 2);
-    bench.end_first().await;
-    bench.end_first().await;
-    assert_eq!(one.await.unwrap(), (1, Role::Started));
-    assert_eq!(other.await.unwrap(), (2, Role::Started));
+    bench.end_first();
+    bench.end_first();
+    assert_eq!(one.await, (1, Role::Started));
+    assert_eq!(other.await, (2, Role::Started));
 }
 
 #[tokio::test]
