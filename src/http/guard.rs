@@ -1,11 +1,13 @@
-//! The guards: arguments of operations that require or accept a session.
+//! The guards: arguments of operations that require or accept a session, or say that an operation is
+//! open to every client.
 
 use std::sync::Arc;
 
-use poem::{Request, Result};
+use poem::{Request, RequestBody, Result};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::problem::{ApiError, Code};
-use super::security_scheme::impl_session_guard;
+use super::security_scheme::{PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::domain::sessions::AuthenticatedSession;
@@ -39,6 +41,10 @@ impl SignedIn {
     /// Authenticates a request, for pages and for poem handlers. The error is the response: 401 or
     /// 403, as for an operation, or 503 if the database does not respond.
     pub async fn of(request: &Request) -> Result<Self> {
+        Self::check(request).await
+    }
+
+    async fn check(request: &Request) -> Result<Self> {
         Ok(Self(AppState::of(request)?.signed_in(request).await?))
     }
 
@@ -58,7 +64,7 @@ impl SignedIn {
     }
 }
 
-impl_session_guard!(SignedIn, is_optional: false);
+impl_guard!([] SignedIn, schemes: vec![SCHEME], is_optional: false);
 
 /// The guard of an operation that does not require a session, but returns more if the request has
 /// one. A request whose session is no longer active gets 403, so that the user learns that the
@@ -89,6 +95,10 @@ impl MaybeSignedIn {
     /// Authenticates a request, for pages and for poem handlers. The error is the response: 403, or
     /// 503 if the database does not respond.
     pub async fn of(request: &Request) -> Result<Self> {
+        Self::check(request).await
+    }
+
+    async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
         match state.check_session(request).await.map_err(ApiError::from)? {
             SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who)))),
@@ -104,4 +114,46 @@ impl MaybeSignedIn {
     }
 }
 
-impl_session_guard!(MaybeSignedIn, is_optional: true);
+impl_guard!([] MaybeSignedIn, schemes: vec![SCHEME], is_optional: true);
+
+/// Says that an operation is open to every client. It checks nothing and has no value.
+///
+/// [`Cloakroom::mount`](crate::Cloakroom::mount) refuses an operation that has neither a guard nor
+/// this argument, so that no operation is open by mistake. An operation with a guard of your own,
+/// such as the signature of a webhook, needs it, too.
+///
+/// ```
+/// use cloakroom::Public;
+/// use poem_openapi::{OpenApi, payload::PlainText};
+///
+/// struct Greetings;
+///
+/// #[OpenApi]
+/// impl Greetings {
+///     /// Greet every visitor
+///     #[oai(path = "/welcome", method = "get", operation_id = "welcome")]
+///     async fn welcome(&self, _public: Public) -> PlainText<&'static str> {
+///         PlainText("Welcome")
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Public;
+
+impl<'a> ApiExtractor<'a> for Public {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![PUBLIC]
+    }
+
+    async fn from_request(
+        _: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Ok(Self)
+    }
+}

@@ -1,9 +1,18 @@
-//! The security scheme of the document: the session cookie.
+//! How the guards are described in the document: the security scheme of the session cookie, and
+//! marks.
+//!
+//! poem-openapi asks an argument of an operation only for the names of security schemes. A guard also
+//! returns marks there, which say what else the guard requires. `openapi::operation` removes the marks
+//! from the document, and writes what they mean.
 
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 
 /// The name of the security scheme in the document.
 pub const SCHEME: &str = "session";
+
+/// The mark of an operation that is open to every client. The name of a security scheme contains no
+/// colon (OpenAPI 3.0.3, Components Object), so a mark cannot be one.
+pub const PUBLIC: &str = "cloakroom:public";
 
 const DESCRIPTION: &str = "\
 The session cookie that `POST /login` and `POST /register` set. A browser sends it automatically, \
@@ -28,11 +37,12 @@ pub fn register_scheme(registry: &mut Registry) {
     registry.create_security_scheme(SCHEME, scheme);
 }
 
-/// Makes a type with a function `of(&Request) -> Result<Self>` an argument of operations that has the
-/// security scheme of the session cookie in the document.
-macro_rules! impl_session_guard {
-    ($guard:ty, is_optional: $is_optional:literal) => {
-        impl<'a> ::poem_openapi::ApiExtractor<'a> for $guard {
+/// Makes a type with a function `check(&Request) -> Result<Self>` an argument of operations.
+/// `schemes` contains the security schemes and marks of the operations, and the type is generic over
+/// the parameters in brackets.
+macro_rules! impl_guard {
+    ([$($generics:tt)*] $guard:ty, schemes: $schemes:expr, is_optional: $is_optional:literal) => {
+        impl<'a, $($generics)*> ::poem_openapi::ApiExtractor<'a> for $guard {
             const TYPES: &'static [::poem_openapi::ApiExtractorType] =
                 &[::poem_openapi::ApiExtractorType::SecurityScheme];
             type ParamType = ();
@@ -43,7 +53,7 @@ macro_rules! impl_session_guard {
             }
 
             fn security_schemes() -> Vec<&'static str> {
-                vec![$crate::http::security_scheme::SCHEME]
+                $schemes
             }
 
             fn has_security_fallback() -> bool {
@@ -55,9 +65,9 @@ macro_rules! impl_session_guard {
                 _: &mut ::poem::RequestBody,
                 _: ::poem_openapi::ExtractParamOptions<()>,
             ) -> ::poem::Result<Self> {
-                Self::of(request).await
+                Self::check(request).await
             }
         }
     };
 }
-pub(crate) use impl_session_guard;
+pub(crate) use impl_guard;

@@ -31,7 +31,9 @@ impl AppState {
     /// outer endpoint is missing.
     pub(super) fn of(request: &Request) -> Result<&Arc<Self>, ApiError> {
         request.data::<Arc<Self>>().ok_or_else(|| {
-            tracing::error!("an operation uses SignedIn or MaybeSignedIn but is not mounted with Cloakroom::mount");
+            tracing::error!(
+                "an operation has a guard of Cloakroom but is not mounted with Cloakroom::mount"
+            );
             ApiError::of(Code::InternalError)
         })
     }

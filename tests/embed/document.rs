@@ -1,7 +1,7 @@
 //! Tests of the shared OpenAPI document: the host program's operations come first, and the document
 //! is complete.
 
-use cloakroom::Problem;
+use cloakroom::{Problem, Public};
 use poem::http::StatusCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, ContactObject, Object, OpenApi, Tags};
@@ -42,7 +42,7 @@ impl Cinema {
     ///
     /// Whichever is on.
     #[oai(path = "/film", method = "patch", operation_id = "seeFilm")]
-    async fn see(&self, film: Json<Film>) -> FilmAnswer {
+    async fn see(&self, _public: Public, film: Json<Film>) -> FilmAnswer {
         if film.minutes > 200 {
             let problem = Problem::new(StatusCode::CONFLICT, "sold_out", "No seat is left.");
             return FilmAnswer::SoldOut(Json(problem));
@@ -52,7 +52,7 @@ impl Cinema {
 
     /// List films
     #[oai(path = "/films", method = "get", operation_id = "listFilms")]
-    async fn list(&self) -> Json<Vec<Film>> {
+    async fn list(&self, _public: Public) -> Json<Vec<Film>> {
         Json(Vec::new())
     }
 }
@@ -95,7 +95,7 @@ struct Greetings;
 impl Greetings {
     /// Greet me
     #[oai(path = "/greeting", method = "get", operation_id = "greet")]
-    async fn greet(&self) -> Json<String> {
+    async fn greet(&self, _public: Public) -> Json<String> {
         Json("Hello".to_owned())
     }
 }

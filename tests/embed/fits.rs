@@ -1,7 +1,7 @@
 //! Tests of conflicts between the host program's operations and Cloakroom's, which are refused when
 //! they are mounted.
 
-use cloakroom::Session;
+use cloakroom::{Public, Session};
 use poem_openapi::auth::ApiKey;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{Object, OpenApi, SecurityScheme};
@@ -22,7 +22,7 @@ macro_rules! operation {
         impl $name {
             /// Do something
             #[oai(path = $path, method = $method, operation_id = $id)]
-            async fn operation(&self) -> PlainText<String> {
+            async fn operation(&self, _public: Public) -> PlainText<String> {
                 PlainText(String::new())
             }
         }
@@ -104,7 +104,7 @@ async fn a_schema_of_cloakrooms_name_is_refused() {
     impl Cinema {
         /// What is on
         #[oai(path = "/film", method = "get", operation_id = "getFilm")]
-        async fn film(&self) -> Json<Session> {
+        async fn film(&self, _public: Public) -> Json<Session> {
             Json(Session { film: "Metropolis".to_owned() })
         }
     }
@@ -126,7 +126,7 @@ async fn a_security_scheme_of_the_same_name_is_refused() {
     impl Vault {
         /// Open it
         #[oai(path = "/vault", method = "get", operation_id = "openVault")]
-        async fn open(&self, _key: Key) -> PlainText<String> {
+        async fn open(&self, _public: Public, _key: Key) -> PlainText<String> {
             PlainText(String::new())
         }
     }
@@ -151,7 +151,7 @@ async fn a_security_scheme_of_another_name_stands_beside_it() {
     impl Vault {
         /// Open it
         #[oai(path = "/vault", method = "get", operation_id = "openVault")]
-        async fn open(&self, _key: Key) -> PlainText<String> {
+        async fn open(&self, _public: Public, _key: Key) -> PlainText<String> {
             PlainText(String::new())
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of errors in the host program's operations: they become problem documents and reveal no
 //! internals.
 
+use cloakroom::Public;
 use poem::http::{Method, StatusCode, header};
 use poem::{Body, Request};
 use poem_openapi::param::{Path, Query};
@@ -34,13 +35,23 @@ struct Colours;
 impl Colours {
     /// Mix a colour
     #[oai(path = "/colours/:number", method = "put", operation_id = "mix")]
-    async fn mix(&self, number: Path<u8>, deep: Query<bool>, colour: Json<Colour>) -> Json<u8> {
+    async fn mix(
+        &self,
+        _public: Public,
+        number: Path<u8>,
+        deep: Query<bool>,
+        colour: Json<Colour>,
+    ) -> Json<u8> {
         Json(number.0 + colour.amount + u8::from(deep.0))
     }
 
     /// Fail
     #[oai(path = "/fail", method = "post", operation_id = "fail")]
-    async fn fail(&self, how: PlainText<String>) -> poem::Result<PlainText<String>> {
+    async fn fail(
+        &self,
+        _public: Public,
+        how: PlainText<String>,
+    ) -> poem::Result<PlainText<String>> {
         let status = |text, status| Err(poem::Error::from_string(text, status));
         match how.0.as_str() {
             "panic" => panic!("canary"),

@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, OpenApi};
 use super::tags::Tag;
 use crate::domain::sessions::AuthenticatedSession;
 use crate::http::problem::ApiError;
-use crate::http::security_scheme::impl_session_guard;
+use crate::http::security_scheme::{SCHEME, impl_guard};
 use crate::http::state::AppState;
 
 pub struct ForwardAuthApi;
@@ -36,12 +36,12 @@ impl Identity {
 pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
 
 impl ForwardAuthUser {
-    async fn of(request: &Request) -> Result<Self> {
+    async fn check(request: &Request) -> Result<Self> {
         Ok(Self(AppState::of(request)?.forward_auth_user(request).await?))
     }
 }
 
-impl_session_guard!(ForwardAuthUser, is_optional: false);
+impl_guard!([] ForwardAuthUser, schemes: vec![SCHEME], is_optional: false);
 
 #[derive(ApiResponse)]
 enum ForwardAuthAnswer {

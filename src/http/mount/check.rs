@@ -7,6 +7,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::registry::{MetaApi, MetaPath, MetaSchema, Registry};
 
 use super::error::MountError;
+use super::guards::check_guards;
 use super::paths::{paths, shape};
 use crate::http::api::Operations;
 use crate::http::security_scheme::SCHEME;
@@ -31,7 +32,8 @@ pub fn check<T: OpenApi>(scheme: &str) -> Result<(), MountError> {
         return Err(MountError::SessionDataTwice { name, one, other });
     }
     check_paths(&Operations::<()>::meta(), &T::meta())?;
-    check_ids(&Operations::<T>::meta())
+    check_ids(&Operations::<T>::meta())?;
+    check_guards(&T::meta())
 }
 
 fn described_by(register: impl FnOnce(&mut Registry)) -> Registry {

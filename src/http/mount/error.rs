@@ -33,6 +33,36 @@ pub enum MountError {
         "the name of the security scheme {0} belongs to Cloakroom; give your scheme another name"
     )]
     SchemeTaken(&'static str),
+    #[error(
+        "{0} has no guard, so every client could call it; add the argument `who: SignedIn` or \
+         another guard, or `_public: Public` if the operation is open to every client"
+    )]
+    Unguarded(OperationName),
+    #[error("{0} has a guard and the argument `Public`; remove one of them")]
+    GuardedAndPublic(OperationName),
+    #[error(
+        "{method} {path} is hidden from the document, so its guard cannot be checked; remove \
+         `hidden`, or serve it as a page with `Mount::page`"
+    )]
+    Hidden { method: Method, path: String },
+}
+
+/// The method, the path and the operation id of an operation.
+#[derive(Debug)]
+pub struct OperationName {
+    pub method: Method,
+    pub path: String,
+    pub operation_id: Option<&'static str>,
+}
+
+impl fmt::Display for OperationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the operation {} {}", self.method, self.path)?;
+        match self.operation_id {
+            Some(id) => write!(f, " ({id})"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl MountError {

@@ -6,6 +6,7 @@
 pub mod check;
 mod endpoint;
 pub mod error;
+mod guards;
 mod paths;
 
 use std::fmt;
@@ -17,7 +18,7 @@ use poem_openapi::OpenApi;
 
 use self::endpoint::EmbeddedEndpoint;
 use self::error::MountError;
-use self::paths::{Taken, media_types, parameters, paths, shape};
+use self::paths::{Taken, has_operation, media_types, parameters, paths, shape};
 use super::api::private::PrivateApi;
 use super::openapi::about::DocumentInfo;
 use super::request::limit::MAX_BODY_BYTES;
@@ -67,6 +68,9 @@ pub fn add<T: OpenApi>(
         let parameters: Arc<[String]> = parameters.into();
         for (method, endpoint) in methods {
             taken.take(&path, &method)?;
+            if !described.is_some_and(|path| has_operation(path, &method)) {
+                return Err(MountError::Hidden { method, path });
+            }
             let parameters = Arc::clone(&parameters);
             let accept = described.and_then(|path| media_types(path, &method));
             let endpoint = EmbeddedEndpoint { endpoint, limit: body_limit, parameters, accept };

@@ -31,6 +31,11 @@ pub fn parameters(path: &str) -> Vec<String> {
     path.split('/').filter_map(name).collect()
 }
 
+/// Whether the document contains an operation with this method.
+pub fn has_operation(path: &MetaPath, method: &Method) -> bool {
+    path.operations.iter().any(|operation| operation.method == *method)
+}
+
 /// The media types of an operation's body, for the header `Accept` of a 415.
 pub fn media_types(path: &MetaPath, method: &Method) -> Option<HeaderValue> {
     let operation = path.operations.iter().find(|operation| operation.method == *method)?;

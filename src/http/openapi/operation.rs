@@ -3,7 +3,7 @@
 use poem_openapi::registry::MetaApi;
 use serde_json::{Value, json};
 
-use crate::http::security_scheme::SCHEME;
+use crate::http::security_scheme::{PUBLIC, SCHEME};
 
 /// The origin of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,13 +62,14 @@ struct Guarded {
     is_optional: bool,
 }
 
-/// Reads the guards of an operation, and removes duplicates.
+/// Reads the guards of an operation, and removes their marks and duplicates.
 fn take_guards(operation: &mut Value) -> Guarded {
     let needed = operation.get_mut("security").and_then(Value::as_array_mut);
     let Some(needed) = needed else { return Guarded { is_guarded: false, is_optional: false } };
     let mut once: Vec<Value> = Vec::new();
     for one in std::mem::take(needed) {
-        if !once.contains(&one) {
+        let is_mark = one.get(PUBLIC).is_some();
+        if !is_mark && !once.contains(&one) {
             once.push(one);
         }
     }
