@@ -5,6 +5,7 @@ use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::errors::context;
+use crate::store::roles::roles_column;
 
 impl Store {
     /// Finds the session of a token, also if it has ended but is still recorded.
@@ -13,14 +14,15 @@ impl Store {
         digest: SidDigest,
     ) -> Result<Option<FoundSessionRow>, InternalError> {
         self.reader()
-            .query(
+            .query(concat!(
                 "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
                         expires_at, address, browser, ended_at, username,
                         accounts.created_at as account_created_at,
-                        accounts.disabled_at as account_disabled_at
-                 from sessions join accounts on accounts.id = account_id
+                        accounts.disabled_at as account_disabled_at, ",
+                roles_column!(),
+                " from sessions join accounts on accounts.id = account_id
                  where digest = $1",
-            )
+            ))
             .bind(digest.as_bytes())
             .fetch_optional()
             .await
