@@ -48,10 +48,15 @@ impl Store {
     ) -> sqlx::Result<T> {
         match self {
             Self::Sqlite(pools) => {
-                let work = async { work(Transaction::Sqlite(begin(&pools.writer).await?)).await };
+                // Waits for the writers of other processes before it reads. A transaction that reads
+                // first fails at its first write if another process writes meanwhile.
+                let begin = begin(&pools.writer, "begin immediate");
+                let work = async { work(Transaction::Sqlite(begin.await?)).await };
                 pools.files.around_write(work).await
             }
-            Self::Postgres(pools) => work(Transaction::Postgres(begin(&pools.pool).await?)).await,
+            Self::Postgres(pools) => {
+                work(Transaction::Postgres(begin(&pools.pool, "begin").await?)).await
+            }
         }
     }
 }
@@ -59,9 +64,10 @@ impl Store {
 /// Begins a transaction. A caller that is dropped meanwhile leaves none open.
 async fn begin<D: sqlx::Database>(
     pool: &sqlx::Pool<D>,
+    statement: &'static str,
 ) -> sqlx::Result<sqlx::Transaction<'static, D>> {
     let pool = pool.clone();
-    spawn_uncancellable(async move { pool.begin().await }).await
+    spawn_uncancellable(async move { pool.begin_with(statement).await }).await
 }
 
 /// Runs this to its end, even if its caller is dropped. A transaction that is dropped while it
@@ -70,4 +76,28 @@ pub async fn spawn_uncancellable<T: Send + 'static>(
     work: impl Future<Output = sqlx::Result<T>> + Send + 'static,
 ) -> sqlx::Result<T> {
     tokio::spawn(work).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{Connection, SqliteConnection};
+
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_transaction_keeps_other_writers_out_from_its_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("small.db");
+        let store = Store::open_file(&file).await.unwrap();
+        let other = SqliteConnectOptions::new().filename(file);
+        let mut other = SqliteConnection::connect_with(&other).await.unwrap();
+        sqlx::query("pragma busy_timeout = 1").execute(&mut other).await.unwrap();
+        let at_the_same_time = store.transaction(|open| async move {
+            let begun = other.begin_with("begin immediate").await.map(drop);
+            drop(open);
+            Ok(begun)
+        });
+        assert!(at_the_same_time.await.unwrap().is_err(), "the transaction could not write then");
+    }
 }
