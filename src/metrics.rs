@@ -74,6 +74,7 @@ fn registry(sources: MetricSources) -> Registry {
     registry.register("cloakroom_requests", REQUESTS, requests.answers.clone());
     registry.register("cloakroom_request_seconds", TOOK, requests.seconds.clone());
     registry.register("cloakroom_logins", LOGINS, counters.logins.clone());
+    registry.register("cloakroom_confirmations", CONFIRMATIONS, counters.confirmations.clone());
     registry.register("cloakroom_recognitions", RECOGNITIONS, counters.session_lookups.clone());
     registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
     registry.register("cloakroom_hash_refusals", HASH_REFUSALS, hasher.refusals().clone());
@@ -124,6 +125,8 @@ const REQUESTS: &str = "Responses by operation and status; pages, unknown paths 
 const TOOK: &str = "Time to respond by operation, in seconds";
 const LOGINS: &str =
     "Sign-ins by outcome; overloaded: the hash queue was full; failed: an internal error";
+const CONFIRMATIONS: &str =
+    "Confirmations of a session with the password by outcome, as for sign-ins";
 const RECOGNITIONS: &str = "Guarded requests by how the session was found: in the session cache (hit), by \
                             signature and row (miss), or by the look-up of a simultaneous request with the \
                             same token (shared)";

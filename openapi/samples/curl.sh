@@ -35,6 +35,13 @@ getSession() {
     # end
 }
 
+confirmWithPassword() {
+    # sample confirmWithPassword
+    curl --cookie cookies --cookie-jar cookies --json '{"current_password": "'"$password"'"}' \
+        "$CLOAKROOM_URL/session/confirm/password"
+    # end
+}
+
 listSessions() {
     # sample listSessions
     curl --cookie cookies "$CLOAKROOM_URL/sessions?limit=50"
@@ -122,6 +129,7 @@ id=$(getSession 2>/dev/null | sed 's/.*"id": *"\([^"]*\)".*/\1/')
 expect '"ok":true' login
 expect 'get some private data' readPrivate
 expect '"current":true' getSession
+expect '"confirmed_until"' confirmWithPassword
 expect "$id" listSessions
 expect "$username" getMe
 expect 'Bearer' issueToken

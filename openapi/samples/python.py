@@ -11,6 +11,7 @@ from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
 from cloakroom.api.proxies import forward_auth
 from cloakroom.api.sessions import (
+    confirm_with_password,
     get_session,
     list_sessions,
     logout,
@@ -23,6 +24,7 @@ from cloakroom.models import (
     Credentials,
     LogoutOptions,
     PasswordChange,
+    PasswordConfirmation,
     Problem,
     Registration,
     TokenRequest,
@@ -71,6 +73,16 @@ def sample_get_session(cloakroom: Client) -> str:
     print(f"This session ends at {session.expires_at}.")
     # end
     return session.id
+
+
+def sample_confirm_with_password(cloakroom: Client, current_password: str) -> None:
+    # sample confirmWithPassword
+    confirmation = PasswordConfirmation(current_password)
+    session = confirm_with_password.sync(client=cloakroom, body=confirmation)
+    if isinstance(session, Problem):
+        raise RuntimeError(f"{session.code}: {session.title}")
+    print(f"Confirmed until {session.confirmed_until}.")  # repeat what required it
+    # end
 
 
 def sample_list_sessions(cloakroom: Client) -> None:
@@ -186,6 +198,7 @@ def run_samples(base_url: str, username: str) -> None:
     cloakroom = sample_login(base_url, username, password)
     sample_read_private(cloakroom)
     sample_get_session(cloakroom)
+    sample_confirm_with_password(cloakroom, password)
     sample_list_sessions(cloakroom)
     sample_get_me(cloakroom)
     sample_forward_auth(cloakroom)

@@ -46,6 +46,16 @@ async function getSession(cloakroom: Client) {
   // end
 }
 
+async function confirmWithPassword(cloakroom: Client, current_password: string) {
+  // sample confirmWithPassword
+  const { data: session, error } = await cloakroom.POST('/session/confirm/password', {
+    body: { current_password },
+  });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  console.log(`Confirmed until ${session.confirmed_until}.`); // repeat what required it
+  // end
+}
+
 async function listSessions(cloakroom: Client) {
   // sample listSessions
   let cursor: string | undefined;
@@ -153,6 +163,7 @@ export async function runSamples(baseUrl: string, username: string) {
   const { data } = await first.GET('/session');
   await readPrivate(cloakroom);
   await getSession(cloakroom);
+  await confirmWithPassword(cloakroom, password);
   await listSessions(cloakroom);
   await getMe(cloakroom);
   await forwardAuth(cloakroom);

@@ -47,7 +47,12 @@ pub struct Sid(Zeroizing<[u8; 32]>);
 
 impl Sid {
     pub fn random() -> Self {
-        Self(Zeroizing::new(random_bytes()))
+        Self::from_bytes(random_bytes())
+    }
+
+    /// Secret bytes that are as good as random.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     /// The only conversion from the secret to the digest that the store sees.

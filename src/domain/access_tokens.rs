@@ -56,6 +56,7 @@ impl AccessTokens {
             account: who.account.id.clone(),
             audience: audience.to_owned(),
             id: random_id(),
+            authenticated_at: who.session.authenticated_at,
             issued_at,
             expires_at,
         });

@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use strum::{IntoStaticStr, VariantNames};
 
-/// The outcome of a login, for the metrics.
+/// The outcome of a login or a confirmation, for the metrics.
 #[derive(Debug, Clone, Copy, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum LoginOutcome {
@@ -23,6 +23,7 @@ pub type Label = [(&'static str, &'static str); 1];
 #[derive(Debug)]
 pub struct Counters {
     pub logins: Family<Label, Counter>,
+    pub confirmations: Family<Label, Counter>,
     pub session_lookups: Family<Label, Counter>,
     /// Requests whose token was in the session cache. This counter and the next two belong to
     /// `session_lookups`, and are separate fields so that a request need not look its counter up.
@@ -43,11 +44,22 @@ impl Default for Counters {
         let session_lookups = Family::<Label, Counter>::default();
         let result = |name| session_lookups.get_or_create_owned(&[("result", name)]);
         let (hits, misses, shared) = (result("hit"), result("miss"), result("shared"));
-        let (logins, sessions, key_errors) = <(Family<_, _>, _, _)>::default();
+        let (logins, confirmations) = <(Family<Label, Counter>, Family<Label, Counter>)>::default();
         for outcome in LoginOutcome::VARIANTS {
             logins.get_or_create_owned(&[("outcome", *outcome)]);
+            confirmations.get_or_create_owned(&[("outcome", *outcome)]);
         }
-        let counters = Self { logins, session_lookups, hits, misses, shared, sessions, key_errors };
+        let (sessions, key_errors) = <(_, Family<_, _>)>::default();
+        let counters = Self {
+            logins,
+            confirmations,
+            session_lookups,
+            hits,
+            misses,
+            shared,
+            sessions,
+            key_errors,
+        };
         counters.record_key_errors([0; 3]);
         counters
     }
@@ -56,6 +68,10 @@ impl Default for Counters {
 impl Counters {
     pub(crate) fn count_login(&self, outcome: LoginOutcome) {
         self.logins.get_or_create(&[("outcome", outcome.into())]).inc();
+    }
+
+    pub(crate) fn count_confirmation(&self, outcome: LoginOutcome) {
+        self.confirmations.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 
     pub(crate) fn record_key_errors(&self, errors: [usize; 3]) {

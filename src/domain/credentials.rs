@@ -1,9 +1,11 @@
-//! Changes that users make to their own accounts, which require their current password.
+//! What users do with their current password: they change it, confirm their session, or close their
+//! account.
 
 use crate::core::secret::Password;
 use crate::domain::AuthService;
 use crate::domain::accounts::hold_username;
 use crate::domain::audit::event::Event;
+use crate::domain::counters::LoginOutcome;
 use crate::domain::login::{LogInError, VerifiedPassword};
 use crate::domain::passwords::rules::InvalidPassword;
 use crate::domain::requester::Requester;
@@ -30,6 +32,21 @@ impl From<InvalidPassword> for ChangeError {
     }
 }
 
+/// The error of confirming a session.
+#[derive(Debug)]
+pub enum ConfirmError {
+    /// The current password is wrong, the hashing queue is full, or an internal error occurred.
+    NotVerified(LogInError),
+    /// The session has ended or has another token by now, or the password was changed meanwhile.
+    Ended,
+}
+
+impl From<LogInError> for ConfirmError {
+    fn from(error: LogInError) -> Self {
+        Self::NotVerified(error)
+    }
+}
+
 impl AuthService {
     /// Changes the password of the signed-in user. All sessions end, and a new one begins.
     pub async fn change_password(
@@ -45,7 +62,7 @@ impl AuthService {
             other => other,
         };
         let VerifiedPassword { account, version, .. } =
-            self.confirm_password(who, current, &login_context.requester).await?;
+            verify_current_password(self, who, current, &login_context.requester).await?;
         let slot =
             self.hasher.reserve_slot(&login_context.requester.share(Some(&account.username)));
         let slot = slot.map_err(|_full| LogInError::Overloaded)?;
@@ -70,6 +87,29 @@ impl AuthService {
         Ok(issued)
     }
 
+    /// Confirms the session of the signed-in user with the current password, and replaces its token.
+    pub async fn confirm_with_password(
+        &self,
+        who: &AuthenticatedSession,
+        current: Password,
+        requester: &Requester,
+    ) -> Result<IssuedSession, ConfirmError> {
+        let confirm = async {
+            self.keys.require_signing_key().map_err(LogInError::Internal)?;
+            let VerifiedPassword { version, .. } =
+                verify_current_password(self, who, current, requester).await?;
+            let confirmed = self.sessions.confirm(who, version, &requester.context).await;
+            confirmed.map_err(LogInError::Internal)?.ok_or(ConfirmError::Ended)
+        };
+        let outcome = confirm.await;
+        self.counters.count_confirmation(match &outcome {
+            Ok(_) => LoginOutcome::Succeeded,
+            Err(ConfirmError::Ended) => LoginOutcome::Refused,
+            Err(ConfirmError::NotVerified(error)) => error.outcome(),
+        });
+        outcome
+    }
+
     /// Closes the account of the signed-in user: deletes it and its sessions.
     pub async fn close(
         &self,
@@ -78,7 +118,7 @@ impl AuthService {
         requester: &Requester,
     ) -> Result<(), LogInError> {
         let VerifiedPassword { account, version, .. } =
-            self.confirm_password(who, current, requester).await?;
+            verify_current_password(self, who, current, requester).await?;
         let now = self.clock.now();
         let hold_time = self.rules.username_hold;
         let held = hold_username(&self.server_secrets, hold_time, &account.username, now);
@@ -90,39 +130,39 @@ impl AuthService {
         self.audit.during(&requester.context).record_for(Event::AccountClosed, &account.id);
         Ok(())
     }
+}
 
-    /// Verifies the current password of the signed-in user.
-    async fn confirm_password(
-        &self,
-        who: &AuthenticatedSession,
-        current: Password,
-        requester: &Requester,
-    ) -> Result<VerifiedPassword, LogInError> {
-        let audit = self.audit.during(&requester.context);
-        let share = requester.share(Some(&who.account.username));
-        self.hasher.check_capacity(&share)?; // a flood causes no query
-        let note = |error: &LogInError| {
-            let event = match error {
-                LogInError::WrongCredentials => Event::PasswordRefused,
-                LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
-                LogInError::Overloaded | LogInError::Internal(_) => return,
-            };
-            audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
+/// Verifies the current password of the signed-in user.
+async fn verify_current_password(
+    service: &AuthService,
+    who: &AuthenticatedSession,
+    current: Password,
+    requester: &Requester,
+) -> Result<VerifiedPassword, LogInError> {
+    let audit = service.audit.during(&requester.context);
+    let share = requester.share(Some(&who.account.username));
+    service.hasher.check_capacity(&share)?; // a flood causes no query
+    let note = |error: &LogInError| {
+        let event = match error {
+            LogInError::WrongCredentials => Event::PasswordRefused,
+            LogInError::TooManyAttempts { .. } => Event::PasswordThrottled,
+            LogInError::Overloaded | LogInError::Internal(_) => return,
         };
-        let (id, session) = (&who.account.id, &who.session.id);
-        let turn = self.throttle.account_turn(id).await?;
-        turn.map_err(|wait| {
-            audit.record_throttled(id);
-            LogInError::TooManyAttempts { wait }
-        })?;
-        let allowed = self.throttle.allow_confirmation(id, session).await;
-        let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
-        let slot = self.hasher.reserve_slot(&share)?;
-        let attempt = self.throttle.record_attempt(allowed).await;
-        let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
-        let row = self.store.account(id.as_str()).await?;
-        let verified = self.verify_attempt(row, current, &attempt, slot).await.inspect_err(note)?;
-        self.throttle.reset_attempts(&attempt).await?;
-        Ok(verified)
-    }
+        audit.record_session(event, Some(&who.account.id), Some(&who.session.id));
+    };
+    let (id, session) = (&who.account.id, &who.session.id);
+    let turn = service.throttle.account_turn(id).await?;
+    turn.map_err(|wait| {
+        audit.record_throttled(id);
+        LogInError::TooManyAttempts { wait }
+    })?;
+    let allowed = service.throttle.allow_confirmation(id, session).await;
+    let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
+    let slot = service.hasher.reserve_slot(&share)?;
+    let attempt = service.throttle.record_attempt(allowed).await;
+    let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
+    let row = service.store.account(id.as_str()).await?;
+    let verified = service.verify_attempt(row, current, &attempt, slot).await.inspect_err(note)?;
+    service.throttle.reset_attempts(&attempt).await?;
+    Ok(verified)
 }

@@ -94,6 +94,18 @@ pub enum LogInError {
     Internal(InternalError),
 }
 
+impl LogInError {
+    /// The outcome for the metrics.
+    pub(crate) fn outcome(&self) -> LoginOutcome {
+        match self {
+            Self::WrongCredentials => LoginOutcome::Refused,
+            Self::TooManyAttempts { .. } => LoginOutcome::Throttled,
+            Self::Overloaded => LoginOutcome::Overloaded,
+            Self::Internal(_) => LoginOutcome::Failed,
+        }
+    }
+}
+
 impl From<InternalError> for LogInError {
     fn from(fault: InternalError) -> Self {
         Self::Internal(fault)
@@ -126,10 +138,7 @@ impl AuthService {
         let outcome = self.log_in_inner(credentials, login_context).await;
         self.counters.count_login(match &outcome {
             Ok(_) => LoginOutcome::Succeeded,
-            Err(LogInError::WrongCredentials) => LoginOutcome::Refused,
-            Err(LogInError::TooManyAttempts { .. }) => LoginOutcome::Throttled,
-            Err(LogInError::Overloaded) => LoginOutcome::Overloaded,
-            Err(LogInError::Internal(_)) => LoginOutcome::Failed,
+            Err(error) => error.outcome(),
         });
         outcome
     }

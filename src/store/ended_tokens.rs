@@ -1,21 +1,46 @@
-//! The table `ended_tokens`: session tokens that are refused although their session was deleted,
-//! with the time at which they ended.
+//! The table `ended_tokens`: session tokens that no row of `sessions` has any more, because their
+//! session was deleted or a confirmation replaced them, with the time at which they ended.
 
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::from_row::from_row;
 use super::errors::context;
 use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 
+/// The end of a token.
+#[derive(Debug)]
+pub struct EndedTokenRow {
+    pub ended_at: i64,
+    /// The session that the token still belongs to, if a confirmation replaced the token.
+    pub session_id: Option<String>,
+}
+
+from_row!(EndedTokenRow { ended_at, session_id });
+
 impl Store {
-    /// When the token with this digest ended, if that is still recorded.
-    pub async fn find_ended_token(&self, digest: SidDigest) -> Result<Option<i64>, InternalError> {
+    /// The end of the token with this digest, if that is still recorded.
+    pub async fn find_ended_token(
+        &self,
+        digest: SidDigest,
+    ) -> Result<Option<EndedTokenRow>, InternalError> {
         self.reader()
-            .query("select ended_at from ended_tokens where digest = $1")
+            .query("select ended_at, session_id from ended_tokens where digest = $1")
             .bind(digest.as_bytes())
-            .fetch_optional_value()
+            .fetch_optional()
             .await
             .map_err(context("finding when a token ended"))
+    }
+
+    /// Refuses a replaced token permanently.
+    pub async fn end_replaced_token(&self, digest: SidDigest) -> Result<(), InternalError> {
+        self.writer()
+            .query("update ended_tokens set session_id = null where digest = $1")
+            .bind(digest.as_bytes())
+            .execute()
+            .await
+            .map(drop)
+            .map_err(context("refusing a replaced token"))
     }
 
     /// Removes up to `limit` tokens that ended at or before an instant.
@@ -33,7 +58,8 @@ impl Store {
     }
 }
 
-/// Records the tokens of all sessions of an account that is about to be deleted.
+/// Records the tokens of all sessions of an account that is about to be deleted. A concurrent
+/// confirmation may have recorded one of them.
 pub async fn record_ended_tokens(
     db: &mut impl Connection,
     account_id: &str,
@@ -41,7 +67,8 @@ pub async fn record_ended_tokens(
 ) -> sqlx::Result<()> {
     db.query(
         "insert into ended_tokens (digest, ended_at)
-         select digest, coalesce(ended_at, $2) from sessions where account_id = $1",
+         select digest, coalesce(ended_at, $2) from sessions where account_id = $1
+         on conflict (digest) do nothing",
     )
     .bind(account_id)
     .bind(now)

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, Client, START, TestApp, private_with, request};
+use crate::app::{Answer, Client, PASSWORD, START, TestApp, private_with, request};
 
 const API: &str = "https://api.example.org";
 
@@ -23,7 +23,7 @@ async fn ask(client: &Client<'_>, audience: &str) -> Answer {
     client.post("/token", &json!({ "audience": audience })).await
 }
 
-fn part(token: &str, n: usize) -> Value {
+pub fn part(token: &str, n: usize) -> Value {
     let part = token.split('.').nth(n).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
@@ -53,10 +53,28 @@ async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
     let now = START.seconds();
     let expected = json!({
         "iss": here, "aud": API, "sub": me["id"], "client_id": here, "iat": now, "exp": now + 300,
+        "auth_time": now,
     });
     assert_eq!(claims, expected);
     let other = self::token(&ann).await;
     assert_ne!(part(&other, 1)["jti"], jti, "each has a name of its own");
+}
+
+#[tokio::test]
+async fn auth_time_is_when_the_user_last_showed_the_password_and_a_former_token_does_not_move_it() {
+    let app = app().await;
+    let ann = app.signed_in("ann").await;
+    let former = ann.cookie().unwrap();
+    let auth_time = async || part(&token(&ann).await, 1)["auth_time"].as_i64().unwrap();
+    app.wait(Duration::from_mins(20));
+    assert_eq!(auth_time().await, START.seconds());
+    let current = json!({ "current_password": PASSWORD });
+    assert_eq!(ann.post("/session/confirm/password", &current).await.status, 200);
+    assert_eq!(auth_time().await, START.seconds() + 1200);
+    let late = request(Method::POST, "/token").content_type("application/json");
+    let late = late.header("cookie", former).body(json!({ "audience": API }).to_string());
+    let late = app.send(late).await.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(part(&late, 1)["auth_time"], START.seconds());
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ type Reached = (String, String, String);
 /// 500.
 const NEVER_BREAK: [&str; 2] = ["getJwks", "getLiveness"];
 
+const CONFIRM: &str = "/session/confirm/password";
+
 /// The operations, and the responses that were reached.
 #[derive(Default)]
 struct Tour(Mutex<BTreeSet<Reached>>);
@@ -162,6 +164,8 @@ async fn what_goes_well(tour: &Tour) {
             tour.send_as(&client, example(&method, &path, operation)).await;
         }
     }
+    let confirmation = json!({ "current_password": PASSWORD });
+    tour.send_as(&client, post(&Method::POST, CONFIRM, &confirmation)).await;
     let change =
         json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
@@ -191,7 +195,9 @@ async fn what_is_refused(tour: &Tour) {
     tour.send(&app, post(&Method::POST, "/register", &short)).await;
     let short = json!({ "current_password": PASSWORD, "new_password": "short" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &short)).await;
-    for (method, path) in [(Method::PUT, "/me/password"), (Method::POST, "/me/close")] {
+    for (method, path) in
+        [(Method::PUT, "/me/password"), (Method::POST, CONFIRM), (Method::POST, "/me/close")]
+    {
         let mut body = json!({ "current_password": "wrong" });
         if path == "/me/password" {
             body["new_password"] = "a long walk by the river".into();
@@ -217,6 +223,7 @@ async fn too_often(tour: &Tour) {
     let app = TestApp::new().await;
     let client = app.signed_in("ann").await;
     let other = app.signed_in_again("ann").await;
+    let third = app.signed_in_again("ann").await;
     for n in 0..11 {
         let wrong = json!({ "username": "nobody", "password": "wrong" });
         tour.send(&app, post(&Method::POST, "/login", &wrong)).await;
@@ -225,6 +232,7 @@ async fn too_often(tour: &Tour) {
         tour.send(&app, coming_from("192.0.2.7", register)).await;
         let wrong = json!({ "current_password": "wrong" });
         tour.send_as(&client, post(&Method::POST, "/me/close", &wrong)).await;
+        tour.send_as(&third, post(&Method::POST, CONFIRM, &wrong)).await;
         let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
         tour.send_as(&other, post(&Method::PUT, "/me/password", &wrong)).await;
     }
@@ -259,6 +267,7 @@ async fn too_many_at_once(tour: &Tour) {
         tour.send(&app, post(&Method::POST, "/login", &login)).await,
         tour.send(&app, post(&Method::POST, "/register", &register)).await,
         tour.send_as(&client, post(&Method::POST, "/me/close", &close)).await,
+        tour.send_as(&client, post(&Method::POST, CONFIRM, &close)).await,
         tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await,
     ];
     for answer in answers {

@@ -32,7 +32,9 @@ pub enum Event {
     OtherSessionsRevoked,
     /// The operator ended all sessions of an account. Fields: `account`, `count`.
     AllSessionsRevoked,
-    /// The current password was wrong when a user wanted to change it or to close the account.
+    /// A user confirmed a session with the current password. Fields: `account`, `session`.
+    SessionConfirmed,
+    /// The current password was wrong when a user wanted to change it or to confirm a session.
     /// Fields: `account`, `session`.
     PasswordRefused,
     /// The current password was not checked, because it was wrong too many times before. Fields:
@@ -61,10 +63,6 @@ pub enum Event {
     UserEnabled,
     /// The operator deleted a user. Fields: `account`.
     UserDeleted,
-    /// The operator gave a user a role. Fields: `account`, `id`: the role.
-    RoleGiven,
-    /// The operator took a role from a user. Fields: `account`, `id`: the role.
-    RoleTaken,
     /// The operator made an invite. Fields: `id`.
     InviteMade,
     /// A user registered with an invite. Fields: `account`.
@@ -127,6 +125,7 @@ impl Event {
             | Self::SessionRevoked
             | Self::OtherSessionsRevoked
             | Self::AllSessionsRevoked
+            | Self::SessionConfirmed
             | Self::PasswordChanged
             | Self::PasswordReset
             | Self::AccountRegistered
@@ -136,8 +135,6 @@ impl Event {
             | Self::UserDisabled
             | Self::UserEnabled
             | Self::UserDeleted
-            | Self::RoleGiven
-            | Self::RoleTaken
             | Self::InviteMade
             | Self::InviteUsed
             | Self::InviteRevoked

@@ -62,6 +62,8 @@ pub struct AccessClaims {
     pub audience: String,
     /// The id of the token: 128 random bits.
     pub id: String,
+    /// When the user last showed a password or another factor.
+    pub authenticated_at: Timestamp,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }

@@ -11,7 +11,7 @@ use aws_lc_rs::{hkdf, hmac};
 
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
-use crate::core::secret::{HeldUsernameDigest, ServerSecret, random_id};
+use crate::core::secret::{HeldUsernameDigest, ServerSecret, Sid, SidDigest, random_id};
 use crate::core::usernames::Username;
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFileContent, KeyFolder, Reread};
@@ -23,6 +23,7 @@ const EXTENSION: &str = files::SERVER_SECRET;
 /// The labels of the derived keys. A label is never reused or changed.
 const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
 const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
+const REPLACED_TOKENS_LABEL: &[u8] = b"cloakroom v1 replaced session tokens";
 /// The number of rows that a statement removes, which occupies the writer for a few milliseconds.
 const BATCH: i64 = 500;
 
@@ -31,6 +32,7 @@ pub(crate) struct DerivedKeys {
     id: String,
     throttle: hmac::Key,
     held_usernames: hmac::Key,
+    replaced_tokens: hmac::Key,
 }
 
 impl DerivedKeys {
@@ -46,6 +48,7 @@ impl DerivedKeys {
             id: secret.id(),
             throttle: derive(THROTTLE_LABEL),
             held_usernames: derive(HELD_USERNAMES_LABEL),
+            replaced_tokens: derive(REPLACED_TOKENS_LABEL),
         }
     }
 
@@ -175,6 +178,14 @@ impl ServerSecrets {
     pub(crate) fn throttle_digest(&self, text: &str) -> [u8; 16] {
         let mac = hmac::sign(&current(&self.set()).throttle, text.as_bytes());
         mac.as_ref()[..16].try_into().expect("HMAC-SHA-256 has 32 bytes")
+    }
+
+    /// The secret of the token that replaces this one at a confirmation: its HMAC-SHA-256. A
+    /// repeated confirmation thus leads to the same token, on any node, and no client can predict
+    /// it.
+    pub(crate) fn replacement_of(&self, replaced: SidDigest) -> Sid {
+        let mac = hmac::sign(&current(&self.set()).replaced_tokens, replaced.as_bytes());
+        Sid::from_bytes(mac.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes"))
     }
 
     /// The row that reserves a user name.

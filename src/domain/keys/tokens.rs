@@ -107,7 +107,7 @@ struct WireDevice {
     exp: i64,
 }
 
-/// The claims of RFC 9068, section 2.2.
+/// The claims of RFC 9068, sections 2.2 and 2.2.1.
 #[derive(Serialize)]
 struct WireAccess {
     iss: String,
@@ -117,6 +117,7 @@ struct WireAccess {
     jti: String,
     iat: i64,
     exp: i64,
+    auth_time: i64,
 }
 
 impl KeyRing {
@@ -273,8 +274,7 @@ impl KeyRing {
         subject.is_some_and(|claims| claims.sub == account.as_str())
     }
 
-    /// Signs an access token. Its `client_id` is this service, because users sign in here, and
-    /// there are no other registered clients.
+    /// Signs an access token. Its `client_id` is this service: there are no registered clients.
     pub fn sign_access(&self, claims: &AccessClaims) -> AccessToken {
         let claims = WireAccess {
             iss: self.issuer.clone(),
@@ -284,6 +284,7 @@ impl KeyRing {
             jti: claims.id.clone(),
             iat: claims.issued_at.seconds(),
             exp: claims.expires_at.seconds(),
+            auth_time: claims.authenticated_at.seconds(),
         };
         AccessToken::new(self.encode(ACCESS, &claims))
     }

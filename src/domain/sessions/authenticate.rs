@@ -6,11 +6,12 @@ use futures_util::FutureExt;
 
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
-use crate::core::secret::{SessionToken, SidDigest, TokenHash};
+use crate::core::secret::{SessionToken, TokenHash};
 use crate::domain::keys::claims::{Claims, VerifiedToken};
 use crate::domain::sessions::lifecycle::Sessions;
-use crate::domain::sessions::shared_lookups::{LookupPart, LookupResult};
+use crate::domain::sessions::shared_lookups::{LookupResult, Role};
 use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session};
+use crate::store::FoundSessionRow;
 
 impl Sessions {
     /// Authenticates a session token: from the cache if it was seen recently, else by its signature
@@ -28,6 +29,20 @@ impl Sessions {
         }
         // Boxed, so that the common case does not reserve stack space for a query.
         Box::pin(self.look_up(token, hash, now)).await
+    }
+
+    /// Authenticates a session token by its signature and its row, even if it is cached: for
+    /// changes that a revocation or a confirmation on another node must prevent at once.
+    pub async fn authenticate_uncached(
+        &self,
+        token: &str,
+    ) -> Result<Authentication, InternalError> {
+        let now = self.clock.now();
+        match self.keys.verify(token, now) {
+            VerifiedToken::Valid(claims) => self.read_session(&claims, now).await,
+            VerifiedToken::NotYetValid(_) => Ok(Authentication::Refused(RefusedToken::Recent)),
+            VerifiedToken::NotOurs => Ok(Authentication::NotOurs),
+        }
     }
 
     /// Authenticates a token by its signature and its row. Concurrent requests with the same token
@@ -49,10 +64,10 @@ impl Sessions {
             Ok(Authentication::Refused(_) | Authentication::NotOurs) => self.is_current(found),
             Err(_) => true, // a repeated query would fail as well
         };
-        let (found, part) = self.lookups.look_up(hash, start, is_current).await;
-        match part {
-            LookupPart::Started => {} // the look-up has counted itself
-            LookupPart::Joined => {
+        let (found, role) = self.lookups.look_up(hash, start, is_current).await;
+        match role {
+            Role::Started => {} // the look-up has counted itself
+            Role::Joined => {
                 self.counters.shared.inc();
             }
         }
@@ -80,7 +95,9 @@ impl Sessions {
             VerifiedToken::Valid(claims) => {
                 let seen = self.cache.generation(&claims.account, keys);
                 let outcome = self.read_session(&claims, now).await.map_err(Arc::new);
-                if let Ok(Authentication::SignedIn(who)) = &outcome {
+                if let Ok(Authentication::SignedIn(who)) = &outcome
+                    && !who.session.is_of_replaced_token()
+                {
                     self.cache.insert(hash, Arc::clone(who), seen);
                 }
                 return LookupResult { outcome, seen: Some(seen) };
@@ -99,11 +116,21 @@ impl Sessions {
     ) -> Result<Authentication, InternalError> {
         let sid = claims.sid.digest();
         let Some(row) = self.store.find_session(sid).await? else {
-            let refused = self.refuse_without_session(sid, claims.issued_at, now).await?;
-            return Ok(Authentication::Refused(refused));
+            return self.read_session_of_replaced_token(claims, now).await;
         };
+        self.check_session(row, claims, now).await
+    }
+
+    /// Checks that the session has not ended and that its account is enabled.
+    pub(super) async fn check_session(
+        &self,
+        row: FoundSessionRow,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Authentication, InternalError> {
+        let sid = claims.sid.digest();
         let ended_at = row.ended_at.map(Timestamp::from_millis);
-        let mut who = self.to_authenticated(row);
+        let mut who = self.to_authenticated(row, sid);
         let ends_by_itself_at = who.session.idle_at.min(claims.expires_at);
         if let Some(ended_at) = ended_at {
             let refused = RefusedToken::since(ended_at.min(ends_by_itself_at), now);
@@ -122,21 +149,6 @@ impl Sessions {
             self.record_seen(&mut who.session, now);
         }
         Ok(Authentication::SignedIn(Arc::new(who)))
-    }
-
-    /// Classifies a token whose session row does not exist. If its end is not recorded, the time at
-    /// which it was issued decides.
-    async fn refuse_without_session(
-        &self,
-        sid: SidDigest,
-        issued_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<RefusedToken, InternalError> {
-        if RefusedToken::since(issued_at, now) == RefusedToken::Recent {
-            return Ok(RefusedToken::Recent); // it cannot have ended earlier
-        }
-        let ended_at = self.store.find_ended_token(sid).await?.map(Timestamp::from_millis);
-        Ok(RefusedToken::since(ended_at.unwrap_or(issued_at), now))
     }
 
     /// Records that the session is in use. No request waits for the write.

@@ -14,13 +14,13 @@ use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::{AuditLog, Recorder};
 use crate::domain::counters::Counters;
 use crate::domain::keys::claims::Claims;
+use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
-use crate::domain::roles::Roles;
 use crate::domain::sessions::cache::SessionCache;
 use crate::domain::sessions::shared_lookups::{LookupResult, SharedLookups};
 use crate::domain::sessions::{
-    AuthenticatedSession, ClientInfo, Cursor, IssuedSession, Lifetimes, LoginContext, Remember,
-    Session, SessionPage, SessionRules,
+    AuthenticatedSession, CONFIRMED_FOR, ClientInfo, Cursor, IssuedSession, Lifetimes,
+    LoginContext, Remember, Session, SessionPage, SessionRules,
 };
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
@@ -39,6 +39,7 @@ pub struct Sessions {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) server_secrets: Arc<ServerSecrets>,
     pub lookups: Arc<SharedLookups<LookupResult>>,
     pub(crate) shutdown: Arc<Shutdown>,
 }
@@ -83,6 +84,7 @@ impl Sessions {
             created_at: now.millis(),
             last_seen_at: now.millis(),
             expires_at: now.plus(self.lifetimes(login_context.remember).absolute).millis(),
+            confirmed_at: None,
             address: login_context.client.address,
             browser: login_context.client.browser,
         };
@@ -93,13 +95,24 @@ impl Sessions {
     pub(crate) fn issue(&self, new: NewSession, device: DeviceToken) -> IssuedSession {
         let account = AccountId::from(new.row.account_id.clone());
         let session = self.session(new.row);
-        let (issued_at, expires_at) = (session.created_at, session.expires_at);
-        let token = self.keys.sign(&Claims { account, sid: new.sid, issued_at, expires_at });
+        let issued = self.issue_token(session, account, new.sid);
+        IssuedSession { device: Some(device), ..issued }
+    }
+
+    /// Issues a token of a session that was confirmed just now, or that begins.
+    pub(super) fn issue_token(
+        &self,
+        session: Session,
+        account: AccountId,
+        sid: Sid,
+    ) -> IssuedSession {
+        let (issued_at, expires_at) = (session.authenticated_at, session.expires_at);
+        let token = self.keys.sign(&Claims { account, sid, issued_at, expires_at });
         let keep_for = match session.remember {
-            Remember::Yes => Some(self.lifetimes(Remember::Yes).absolute),
+            Remember::Yes => Some(expires_at.since(issued_at)),
             Remember::No => None,
         };
-        IssuedSession { session, token, keep_for, device: Some(device) }
+        IssuedSession { session, token, keep_for, device: None }
     }
 
     /// Ends the session of this token. A token that this service has not signed is ignored.
@@ -269,26 +282,33 @@ impl Sessions {
         let remember = if row.remember == 0 { Remember::No } else { Remember::Yes };
         let last_seen_at = Timestamp::from_millis(row.last_seen_at);
         let expires_at = Timestamp::from_millis(row.expires_at);
+        let created_at = Timestamp::from_millis(row.created_at);
+        let authenticated_at = row.confirmed_at.map_or(created_at, Timestamp::from_millis);
         Session {
             id: SessionId::from(row.id),
             remember,
-            created_at: Timestamp::from_millis(row.created_at),
+            created_at,
             last_seen_at,
             idle_at: expires_at.min(last_seen_at.plus(self.lifetimes(remember).idle)),
             expires_at,
+            authenticated_at,
+            confirmation_ends_at: Some(authenticated_at.plus(CONFIRMED_FOR)),
             client: ClientInfo { address: row.address, browser: row.browser },
         }
     }
 
-    pub(super) fn to_authenticated(&self, row: FoundSessionRow) -> AuthenticatedSession {
+    pub(super) fn to_authenticated(
+        &self,
+        row: FoundSessionRow,
+        presented: SidDigest,
+    ) -> AuthenticatedSession {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
-            roles: Roles::from_row(&row.roles),
         };
-        AuthenticatedSession { account, session: self.session(row.session) }
+        AuthenticatedSession { account, session: self.session(row.session), presented }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod authenticate;
 pub mod cache;
+pub mod confirmation;
 pub mod lifecycle;
 pub mod shared_lookups;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::ids::SessionId;
-use crate::core::secret::{DeviceToken, SessionToken};
+use crate::core::secret::{DeviceToken, SessionToken, SidDigest};
 use crate::domain::accounts::Account;
 use crate::domain::requester::Requester;
 
@@ -47,6 +48,10 @@ const SEEN_EVERY: Duration = Duration::from_mins(1);
 /// on its way when another one changed the password.
 pub const RECORDED: Duration = mins(1);
 
+/// How long a session counts as confirmed: long enough to look through a list of sessions, and
+/// short enough for a browser that its user leaves alone.
+const CONFIRMED_FOR: Duration = mins(15);
+
 /// Whether the user chose to stay signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remember {
@@ -65,6 +70,11 @@ pub struct Session {
     pub idle_at: Timestamp,
     /// When it expires in any case.
     pub expires_at: Timestamp,
+    /// When the user last showed a password or another factor: at the sign-in, or at a
+    /// confirmation.
+    pub authenticated_at: Timestamp,
+    /// Until when it counts as confirmed. `None` for a request that presented a replaced token.
+    pub(super) confirmation_ends_at: Option<Timestamp>,
     pub client: ClientInfo,
 }
 
@@ -117,6 +127,8 @@ pub struct IssuedSession {
 pub struct AuthenticatedSession {
     pub account: Account,
     pub session: Session,
+    /// The token that the request presented.
+    pub(super) presented: SidDigest,
 }
 
 /// The result of authenticating a session token.

@@ -40,7 +40,7 @@ struct Running<T> {
 
 /// The part that a request had in the look-up that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LookupPart {
+pub enum Role {
     /// The request started the look-up.
     Started,
     /// Another request had started the look-up.
@@ -59,27 +59,27 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         token: TokenHash,
         start: impl Fn() -> Lookup<T>,
         is_current: impl Fn(&T) -> bool,
-    ) -> (T, LookupPart) {
-        let (lookup, part) = self.join_or_start(token, &start);
+    ) -> (T, Role) {
+        let (lookup, role) = self.join_or_start(token, &start);
         let found = lookup.await;
-        match part {
-            LookupPart::Started => return (found, part),
-            LookupPart::Joined if is_current(&found) => return (found, part),
-            LookupPart::Joined => {}
+        match role {
+            Role::Started => return (found, role),
+            Role::Joined if is_current(&found) => return (found, role),
+            Role::Joined => {}
         }
-        let (lookup, part) = self.join_or_start(token, &start);
-        (lookup.await, part)
+        let (lookup, role) = self.join_or_start(token, &start);
+        (lookup.await, role)
     }
 
     fn join_or_start(
         self: &Arc<Self>,
         token: TokenHash,
         start: &impl Fn() -> Lookup<T>,
-    ) -> (Shared<Lookup<T>>, LookupPart) {
+    ) -> (Shared<Lookup<T>>, Role) {
         let mut running = self.running();
         let joined = running.by_token.get(&token).and_then(|(_, lookup)| lookup.upgrade());
         if let Some(lookup) = joined {
-            return (lookup, LookupPart::Joined);
+            return (lookup, Role::Joined);
         }
         running.started += 1;
         let number = running.started;
@@ -92,7 +92,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         let lookup = lookup.boxed().shared();
         let weak = lookup.downgrade().expect("a future that was not polled has not ended");
         running.by_token.insert(token, (number, weak));
-        (lookup, LookupPart::Started)
+        (lookup, Role::Started)
     }
 
     /// The number of look-ups in progress.

@@ -194,7 +194,8 @@ impl LoginApi {
             Ok(issued) => {
                 self.0.revoke_presented_sessions(request).await?;
                 let set = self.0.session_cookie(&issued);
-                let session = SessionView::of(&issued.session, &issued.session.id);
+                let session =
+                    SessionView::of(&issued.session, &issued.session.id, self.0.domain.clock.now());
                 let body = Json(LoggedIn { ok: true, session });
                 return Ok(WithExtraCookie(
                     LoginAnswer::SignedIn(body, set),

@@ -1,6 +1,7 @@
 //! The operations of the API, one file for each resource.
 
 pub mod accounts;
+pub mod confirmation;
 pub mod field_errors;
 pub mod forward_auth;
 pub mod health;
@@ -14,6 +15,7 @@ pub mod tokens;
 use std::sync::Arc;
 
 use self::accounts::AccountsApi;
+use self::confirmation::ConfirmationApi;
 use self::forward_auth::ForwardAuthApi;
 use self::health::HealthApi;
 use self::login::LoginApi;
@@ -23,8 +25,17 @@ use self::tokens::TokensApi;
 use super::state::AppState;
 
 /// All operations. `T` contains those of the embedding service. The document sorts them by tag.
-pub type Operations<T> =
-    (LoginApi, RegistrationApi, AccountsApi, SessionsApi, T, TokensApi, ForwardAuthApi, HealthApi);
+pub type Operations<T> = (
+    LoginApi,
+    RegistrationApi,
+    AccountsApi,
+    SessionsApi,
+    ConfirmationApi,
+    T,
+    TokensApi,
+    ForwardAuthApi,
+    HealthApi,
+);
 
 /// The operations that every service has.
 pub fn operations(state: &Arc<AppState>) -> Operations<()> {
@@ -33,6 +44,7 @@ pub fn operations(state: &Arc<AppState>) -> Operations<()> {
         RegistrationApi(Arc::clone(state)),
         AccountsApi(Arc::clone(state)),
         SessionsApi(Arc::clone(state)),
+        ConfirmationApi(Arc::clone(state)),
         (),
         TokensApi(Arc::clone(state)),
         ForwardAuthApi,

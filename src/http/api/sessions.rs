@@ -10,6 +10,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::tags::Tag;
+use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{Cursor, Remember, Session};
@@ -43,6 +44,12 @@ pub struct SessionView {
     /// When the session expires even if it is used: by default 24 hours after its creation, or 30
     /// days with `remember`.
     pub expires_at: OffsetDateTime,
+    /// When the user last showed a password: at the sign-in, or at a confirmation.
+    pub authenticated_at: OffsetDateTime,
+    /// Until when the session may call the operations that require a confirmation: 15 minutes after
+    /// a sign-in or a confirmation. It is absent if the session is not confirmed.
+    #[oai(skip_serializing_if_is_none)]
+    pub confirmed_until: Option<OffsetDateTime>,
     /// The IP address of the client that created the session.
     #[oai(skip_serializing_if_is_none, validator(max_length = 45))]
     pub address: Option<String>,
@@ -53,7 +60,7 @@ pub struct SessionView {
 
 impl SessionView {
     /// The view of a session, for a request that belongs to the session `current`.
-    pub fn of(session: &Session, current: &SessionId) -> Self {
+    pub fn of(session: &Session, current: &SessionId, now: Timestamp) -> Self {
         Self {
             id: session.id.as_str().to_owned(),
             current: session.id == *current,
@@ -62,6 +69,8 @@ impl SessionView {
             last_seen_at: date_time(session.last_seen_at),
             idle_expires_at: date_time(session.idle_at),
             expires_at: date_time(session.expires_at),
+            authenticated_at: date_time(session.authenticated_at),
+            confirmed_until: session.confirmed_until(now).map(date_time),
             address: session.client.address.clone(),
             browser: session.client.browser.clone(),
         }
@@ -145,7 +154,8 @@ impl SessionsApi {
     #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Tag::Sessions")]
     async fn get_session(&self, who: SignedIn) -> Result<SessionAnswer, ApiError> {
         let session = &who.0.session;
-        Ok(SessionAnswer::Session(Json(SessionView::of(session, &session.id))))
+        let now = self.0.domain.clock.now();
+        Ok(SessionAnswer::Session(Json(SessionView::of(session, &session.id, now))))
     }
 
     /// List the active sessions
@@ -171,7 +181,9 @@ impl SessionsApi {
         let who = &who.0;
         let page =
             self.0.domain.sessions.list_sessions(&who.account.id, behind.as_ref(), limit).await?;
-        let views = page.sessions.iter().map(|one| SessionView::of(one, &who.session.id)).collect();
+        let now = self.0.domain.clock.now();
+        let view = |one| SessionView::of(one, &who.session.id, now);
+        let views = page.sessions.iter().map(view).collect();
         let next_cursor = page.next.as_ref().map(cursor_behind);
         Ok(SessionsAnswer::Sessions(Json(SessionPage { sessions: views, next_cursor })))
     }

@@ -114,8 +114,15 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
 }
 
 /// The schemas of request bodies.
-const REQUESTS: [&str; 6] =
-    ["Credentials", "LogoutOptions", "Registration", "PasswordChange", "Closing", "TokenRequest"];
+const REQUESTS: [&str; 7] = [
+    "Credentials",
+    "LogoutOptions",
+    "Registration",
+    "PasswordChange",
+    "PasswordConfirmation",
+    "Closing",
+    "TokenRequest",
+];
 
 #[cfg(test)]
 mod tests {

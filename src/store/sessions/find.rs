@@ -5,7 +5,20 @@ use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::errors::context;
-use crate::store::roles::roles_column;
+
+macro_rules! find_session_where {
+    ($condition:literal) => {
+        concat!(
+            "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
+                    expires_at, confirmed_at, address, browser, ended_at, username,
+                    accounts.created_at as account_created_at,
+                    accounts.disabled_at as account_disabled_at
+             from sessions join accounts on accounts.id = account_id
+             where ",
+            $condition
+        )
+    };
+}
 
 impl Store {
     /// Finds the session of a token, also if it has ended but is still recorded.
@@ -14,16 +27,21 @@ impl Store {
         digest: SidDigest,
     ) -> Result<Option<FoundSessionRow>, InternalError> {
         self.reader()
-            .query(concat!(
-                "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
-                        expires_at, address, browser, ended_at, username,
-                        accounts.created_at as account_created_at,
-                        accounts.disabled_at as account_disabled_at, ",
-                roles_column!(),
-                " from sessions join accounts on accounts.id = account_id
-                 where digest = $1",
-            ))
+            .query(find_session_where!("digest = $1"))
             .bind(digest.as_bytes())
+            .fetch_optional()
+            .await
+            .map_err(context("finding a session"))
+    }
+
+    /// Finds a session by its id, also if it has ended but is still recorded.
+    pub async fn find_session_by_id(
+        &self,
+        id: &str,
+    ) -> Result<Option<FoundSessionRow>, InternalError> {
+        self.reader()
+            .query(find_session_where!("sessions.id = $1"))
+            .bind(id)
             .fetch_optional()
             .await
             .map_err(context("finding a session"))
@@ -41,8 +59,8 @@ impl Store {
         let (created_at, id) = after.unwrap_or((i64::MAX, ""));
         self.reader()
             .query(
-                "select id, account_id, remember, created_at, last_seen_at, expires_at, address,
-                        browser
+                "select id, account_id, remember, created_at, last_seen_at, expires_at, confirmed_at,
+                        address, browser
                  from sessions
                  where account_id = $1 and ended_at is null and expires_at > $2
                    and last_seen_at > case when remember = 0 then $3 else $4 end

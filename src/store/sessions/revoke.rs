@@ -18,23 +18,28 @@ pub enum RevokeOutcome {
     RateLimited,
 }
 
+const END_BY_TOKEN: &str = "update sessions set ended_at = $2
+     where digest = $1 and ended_at is null returning account_id";
+
+const END_BY_REPLACED_TOKEN: &str = "update sessions set ended_at = $2
+     where id = (select session_id from ended_tokens where digest = $1) and ended_at is null
+     returning account_id";
+
 impl Store {
-    /// Ends the session permanently. Returns false if it has ended already.
+    /// Ends the session permanently. A token that a confirmation replaced counts as well: the
+    /// request may have been on its way meanwhile. Returns false if the session has ended already.
     pub async fn end_session(&self, digest: SidDigest, now: i64) -> Result<bool, InternalError> {
-        self.transaction(|mut both| async move {
-            let account: Option<String> = both
-                .query(
-                    "update sessions set ended_at = $2 where digest = $1 and ended_at is null
-                     returning account_id",
-                )
-                .bind(digest.as_bytes())
-                .bind(now)
-                .fetch_optional_value()
-                .await?;
-            let Some(account) = account else { return Ok(false) };
-            record_revocation(&mut both, &account, now).await?;
-            both.commit().await?;
-            Ok(true)
+        self.transaction(|mut all| async move {
+            for statement in [END_BY_TOKEN, END_BY_REPLACED_TOKEN] {
+                let end = all.query(statement).bind(digest.as_bytes()).bind(now);
+                let account: Option<String> = end.fetch_optional_value().await?;
+                if let Some(account) = account {
+                    record_revocation(&mut all, &account, now).await?;
+                    all.commit().await?;
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
         .await
         .map_err(context("revoking a session"))

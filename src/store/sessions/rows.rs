@@ -11,6 +11,8 @@ pub struct SessionRow {
     pub created_at: i64,
     pub last_seen_at: i64,
     pub expires_at: i64,
+    /// The last confirmation, if there was one.
+    pub confirmed_at: Option<i64>,
     pub address: Option<String>,
     pub browser: Option<String>,
 }
@@ -22,6 +24,7 @@ from_row!(SessionRow {
     created_at,
     last_seen_at,
     expires_at,
+    confirmed_at,
     address,
     browser
 });
@@ -34,8 +37,6 @@ pub struct FoundSessionRow {
     pub username: String,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
-    /// The names of the roles, separated by spaces.
-    pub roles: String,
 }
 
 from_row!(FoundSessionRow {
@@ -43,7 +44,6 @@ from_row!(FoundSessionRow {
     username,
     account_created_at,
     account_disabled_at,
-    roles,
     ..session
 });
 

@@ -41,9 +41,7 @@ impl TransferEnd for SqliteConnection {
     }
 
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
-        let key: Vec<_> = table.key().iter().map(|(column, _)| *column).collect();
-        let (list, name, key) = (table.list(), table.name, key.join(", "));
-        let sql = format!("select {list} from {name} order by {key}");
+        let sql = format!("select {} from {} order by {}", table.list(), table.name, table.key());
         let all = sqlx::query(AssertSqlSafe(sql)).fetch(self).fuse();
         let batches = try_unfold(all, async |mut all| {
             let mut rows = Rows::default();

@@ -5,7 +5,6 @@
 pub const TABLES: &[Table] = &[
     Table {
         name: "accounts",
-        key_columns: 1,
         columns: &[
             ("id", Kind::Text),
             ("username", Kind::Text),
@@ -18,13 +17,7 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
-        name: "roles",
-        key_columns: 2,
-        columns: &[("account_id", Kind::Text), ("role", Kind::Text), ("given_at", Kind::Number)],
-    },
-    Table {
         name: "sessions",
-        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("id", Kind::Text),
@@ -36,16 +29,15 @@ pub const TABLES: &[Table] = &[
             ("ended_at", Kind::Number),
             ("address", Kind::Text),
             ("browser", Kind::Text),
+            ("confirmed_at", Kind::Number),
         ],
     },
     Table {
         name: "ended_tokens",
-        key_columns: 1,
-        columns: &[("digest", Kind::Bytes), ("ended_at", Kind::Number)],
+        columns: &[("digest", Kind::Bytes), ("ended_at", Kind::Number), ("session_id", Kind::Text)],
     },
     Table {
         name: "session_data",
-        key_columns: 1,
         columns: &[
             ("key", Kind::Text),
             ("session_id", Kind::Text),
@@ -55,7 +47,6 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "invites",
-        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("id", Kind::Text),
@@ -65,7 +56,6 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "held_usernames",
-        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("secret_id", Kind::Text),
@@ -74,7 +64,6 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "login_attempts",
-        key_columns: 1,
         columns: &[
             ("key", Kind::Bytes),
             ("failures", Kind::Number),
@@ -86,7 +75,6 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "events",
-        key_columns: 1,
         columns: &[
             ("id", Kind::Bytes),
             ("at", Kind::Number),
@@ -102,11 +90,10 @@ pub const TABLES: &[Table] = &[
     },
 ];
 
-/// A table and its columns. The first columns are its key.
+/// A table and its columns. The first column is the key.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
-    pub key_columns: usize,
     pub columns: &'static [(&'static str, Kind)],
 }
 
@@ -118,8 +105,8 @@ pub enum Kind {
 }
 
 impl Table {
-    pub fn key(&self) -> &'static [(&'static str, Kind)] {
-        &self.columns[..self.key_columns]
+    pub fn key(&self) -> &'static str {
+        self.columns[0].0
     }
 
     /// The column list of a statement.
