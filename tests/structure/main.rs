@@ -8,6 +8,7 @@ mod documentation;
 mod layers;
 mod openapi;
 mod public_api;
+mod steps;
 #[path = "../support/mod.rs"]
 mod support;
 mod wording;
