@@ -7,6 +7,7 @@ use crate::core::ids::AccountId;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
 use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::roles::Roles;
 use crate::store::{AccountRow, HashRow, HeldUsernameRow, NewAccountRow};
 
 /// Who may create an account.
@@ -27,12 +28,19 @@ pub struct Account {
     pub username: Username,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
+    pub roles: Roles,
 }
 
 impl Account {
     /// A new account with a random id.
     pub(crate) fn new(username: Username, created_at: Timestamp) -> Self {
-        Self { id: random_id().into(), username, created_at, disabled_at: None }
+        Self {
+            id: random_id().into(),
+            username,
+            created_at,
+            disabled_at: None,
+            roles: Roles::default(),
+        }
     }
 
     /// Separates the account from its password hash, which only the hasher receives.
@@ -42,6 +50,7 @@ impl Account {
             username: Username::from_row(row.username),
             created_at: Timestamp::from_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_millis),
+            roles: Roles::from_row(&row.roles),
         };
         (account, StoredPassword { hash: row.password_hash, version: row.password_version })
     }

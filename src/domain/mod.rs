@@ -19,6 +19,8 @@ pub mod login;
 pub mod passwords;
 pub mod registration;
 pub mod requester;
+pub mod role_assignments;
+pub mod roles;
 pub mod session_data;
 pub mod sessions;
 pub mod shutdown;
@@ -39,6 +41,7 @@ use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
+use crate::domain::role_assignments::RoleAssignments;
 use crate::domain::session_data::SessionData;
 use crate::domain::sessions::SessionRules;
 use crate::domain::sessions::cache::SessionCache;
@@ -65,6 +68,7 @@ pub struct AuthService {
     pub session_data: SessionData,
     pub access_tokens: AccessTokens,
     pub invites: Invites,
+    pub roles: RoleAssignments,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
     pub counters: Arc<Counters>,
@@ -129,6 +133,12 @@ impl AuthService {
         let access_tokens =
             AccessTokens::new(Arc::clone(&keys), clock.clone(), rules.audiences.clone());
         let invites = Invites::new(Arc::clone(&store), clock.clone(), Arc::clone(&audit));
+        let roles = RoleAssignments {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            cache: Arc::clone(&session_cache),
+            audit: Arc::clone(&audit),
+        };
         let retention = Retention::default();
         Self {
             store,
@@ -144,6 +154,7 @@ impl AuthService {
             session_data,
             access_tokens,
             invites,
+            roles,
             audit,
             retention,
             counters,

@@ -21,6 +21,7 @@ mod login_attempts;
 mod open;
 mod open_error;
 mod revocations;
+mod roles;
 mod session_data;
 mod sessions;
 mod suspect_writer;
@@ -51,6 +52,7 @@ pub use self::login_attempts::{
 pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
 pub use self::revocations::{RevocationFeed, Update};
+pub use self::roles::{GiveRoleOutcome, GivenRoleRow, RoleCountRow};
 pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{
     AddSessionOutcome, ConfirmationRow, FoundSessionRow, IdleSince, NewSessionRow, RevokeOutcome,

@@ -37,6 +37,7 @@ mod races;
 mod recognition;
 mod refusal_pages;
 mod renewal;
+mod roles;
 mod server_secrets;
 mod sessions;
 mod settings;

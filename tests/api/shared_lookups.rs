@@ -10,7 +10,7 @@ use cloakroom::core::secret::{TokenHash, TokenHasher};
 use cloakroom::domain::AuthService;
 use cloakroom::domain::audit::context::RequestContext;
 use cloakroom::domain::sessions::cache::{Generation, SessionCache};
-use cloakroom::domain::sessions::shared_lookups::{Role, SharedLookups};
+use cloakroom::domain::sessions::shared_lookups::{LookupPart, SharedLookups};
 use cloakroom::domain::sessions::{Authentication, RefusedToken};
 use cloakroom::domain::throttle::limits::Limits;
 use futures_util::FutureExt;
@@ -187,7 +187,7 @@ impl Bench {
 
     /// A request, which begins when it is polled. Its result contains the number of the look-up
     /// that answered it.
-    fn request(&self, token: TokenHash) -> BoxFuture<'static, (usize, Role)> {
+    fn request(&self, token: TokenHash) -> BoxFuture<'static, (usize, LookupPart)> {
         let bench = self.clone();
         async move {
             let start = || {
@@ -210,7 +210,7 @@ impl Bench {
     }
 
     /// A request that has begun and waits for a look-up.
-    fn waiting_request(&self, token: TokenHash) -> BoxFuture<'static, (usize, Role)> {
+    fn waiting_request(&self, token: TokenHash) -> BoxFuture<'static, (usize, LookupPart)> {
         let mut request = self.request(token);
         keep_waiting(&mut request);
         request
@@ -223,7 +223,7 @@ impl Bench {
 }
 
 /// Lets a request continue until it waits for a look-up again.
-fn keep_waiting(request: &mut BoxFuture<'static, (usize, Role)>) {
+fn keep_waiting(request: &mut BoxFuture<'static, (usize, LookupPart)>) {
     assert_eq!(request.now_or_never(), None, "the look-up has not ended");
 }
 
@@ -237,14 +237,14 @@ async fn a_request_that_begins_after_a_revocation_is_not_answered_by_an_older_lo
     let (mut second, mut third) = (bench.waiting_request(token), bench.waiting_request(token));
     assert_eq!(bench.started.load(Ordering::SeqCst), 1, "they wait for the look-up in progress");
     bench.end_first();
-    assert_eq!(first.await, (1, Role::Started), "it began before the revocation");
+    assert_eq!(first.await, (1, LookupPart::Started), "it began before the revocation");
     keep_waiting(&mut second);
     keep_waiting(&mut third);
     assert_eq!(bench.started.load(Ordering::SeqCst), 2);
     bench.cache.invalidate_account(&"ann".to_owned().into());
     bench.end_first();
     // The second look-up started after both requests, so another revocation causes no third one.
-    assert_eq!([second.await, third.await], [(2, Role::Started), (2, Role::Joined)]);
+    assert_eq!([second.await, third.await], [(2, LookupPart::Started), (2, LookupPart::Joined)]);
     assert_eq!(bench.lookups.count(), 0);
 }
 
@@ -254,10 +254,10 @@ async fn a_look_up_is_not_shared_while_revocations_of_other_nodes_are_not_heard(
     let token = bench.token("one");
     let (first, mut second) = (bench.waiting_request(token), bench.waiting_request(token));
     bench.end_first();
-    assert_eq!(first.await, (1, Role::Started));
+    assert_eq!(first.await, (1, LookupPart::Started));
     keep_waiting(&mut second);
     bench.end_first();
-    assert_eq!(second.await, (2, Role::Started));
+    assert_eq!(second.await, (2, LookupPart::Started));
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() 
     let (first, second) = (bench.waiting_request(token), bench.waiting_request(token));
     drop(first);
     bench.end_first();
-    assert_eq!(second.await, (1, Role::Joined));
+    assert_eq!(second.await, (1, LookupPart::Joined));
 
     let alone = bench.waiting_request(token);
     assert_eq!(bench.lookups.count(), 1);
@@ -277,7 +277,7 @@ async fn a_canceled_request_takes_no_other_request_with_it_and_leaves_nothing() 
     let after = bench.waiting_request(token);
     drop(bench.ends.lock().unwrap().remove(0)); // that of the canceled request
     bench.end_first();
-    assert_eq!(after.await, (3, Role::Started));
+    assert_eq!(after.await, (3, LookupPart::Started));
 }
 
 #[tokio::test]
@@ -289,8 +289,8 @@ async fn requests_of_different_tokens_share_nothing() {
     assert_eq!(bench.lookups.count(), 2);
     bench.end_first();
     bench.end_first();
-    assert_eq!(one.await, (1, Role::Started));
-    assert_eq!(other.await, (2, Role::Started));
+    assert_eq!(one.await, (1, LookupPart::Started));
+    assert_eq!(other.await, (2, LookupPart::Started));
 }
 
 #[tokio::test]
@@ -305,5 +305,5 @@ async fn a_look_up_that_panics_is_not_joined_any_more() {
     assert!(request.await.unwrap_err().is_panic());
     assert_eq!(lookups.count(), 0);
     let start = || async {}.boxed();
-    assert_eq!(lookups.look_up(token, start, |()| true).await, ((), Role::Started));
+    assert_eq!(lookups.look_up(token, start, |()| true).await, ((), LookupPart::Started));
 }

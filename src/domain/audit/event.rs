@@ -63,6 +63,10 @@ pub enum Event {
     UserEnabled,
     /// The operator deleted a user. Fields: `account`.
     UserDeleted,
+    /// The operator gave a user a role. Fields: `account`, `id`: the role.
+    RoleGiven,
+    /// The operator took a role from a user. Fields: `account`, `id`: the role.
+    RoleTaken,
     /// The operator made an invite. Fields: `id`.
     InviteMade,
     /// A user registered with an invite. Fields: `account`.
@@ -135,6 +139,8 @@ impl Event {
             | Self::UserDisabled
             | Self::UserEnabled
             | Self::UserDeleted
+            | Self::RoleGiven
+            | Self::RoleTaken
             | Self::InviteMade
             | Self::InviteUsed
             | Self::InviteRevoked

@@ -16,6 +16,7 @@ use crate::core::interval::LogLimiter;
 use crate::core::secret::random_bytes;
 use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::{Event, first_id};
+use crate::domain::roles::Role;
 use crate::store::{EventRow, Store};
 
 /// The maximum number of buffered events, about two megabytes: more than a minute of logins on two
@@ -234,6 +235,15 @@ impl Recorder<'_> {
     pub fn record_for_id(&self, event: Event, id: &str) {
         self.push(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });
         event.log(id);
+    }
+
+    /// Records an event about an account and one of its roles.
+    pub fn record_role(&self, event: Event, account: &AccountId, role: &Role) {
+        let (account, id) = (Some(account), role.as_str());
+        let thing = Some(id);
+        self.push(AuditRecord { account, thing, ..AuditRecord::new(event, self.context) });
+        let account = account.map(AccountId::as_str);
+        tracing::info!(target: "audit", event = event.name(), account, id);
     }
 
     /// Records an event that happened `count` times.

@@ -9,7 +9,7 @@ use crate::core::error::InternalError;
 use crate::core::secret::{SessionToken, TokenHash};
 use crate::domain::keys::claims::{Claims, VerifiedToken};
 use crate::domain::sessions::lifecycle::Sessions;
-use crate::domain::sessions::shared_lookups::{LookupResult, Role};
+use crate::domain::sessions::shared_lookups::{LookupPart, LookupResult};
 use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session};
 use crate::store::FoundSessionRow;
 
@@ -64,10 +64,10 @@ impl Sessions {
             Ok(Authentication::Refused(_) | Authentication::NotOurs) => self.is_current(found),
             Err(_) => true, // a repeated query would fail as well
         };
-        let (found, role) = self.lookups.look_up(hash, start, is_current).await;
-        match role {
-            Role::Started => {} // the look-up has counted itself
-            Role::Joined => {
+        let (found, part) = self.lookups.look_up(hash, start, is_current).await;
+        match part {
+            LookupPart::Started => {} // the look-up has counted itself
+            LookupPart::Joined => {
                 self.counters.shared.inc();
             }
         }

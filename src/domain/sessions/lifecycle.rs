@@ -16,6 +16,7 @@ use crate::domain::counters::Counters;
 use crate::domain::keys::claims::Claims;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
+use crate::domain::roles::Roles;
 use crate::domain::sessions::cache::SessionCache;
 use crate::domain::sessions::shared_lookups::{LookupResult, SharedLookups};
 use crate::domain::sessions::{
@@ -307,6 +308,7 @@ impl Sessions {
             username: Username::from_row(row.username),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
+            roles: Roles::from_row(&row.roles),
         };
         AuthenticatedSession { account, session: self.session(row.session), presented }
     }

@@ -40,7 +40,7 @@ struct Running<T> {
 
 /// The part that a request had in the look-up that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum LookupPart {
     /// The request started the look-up.
     Started,
     /// Another request had started the look-up.
@@ -59,27 +59,27 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         token: TokenHash,
         start: impl Fn() -> Lookup<T>,
         is_current: impl Fn(&T) -> bool,
-    ) -> (T, Role) {
-        let (lookup, role) = self.join_or_start(token, &start);
+    ) -> (T, LookupPart) {
+        let (lookup, part) = self.join_or_start(token, &start);
         let found = lookup.await;
-        match role {
-            Role::Started => return (found, role),
-            Role::Joined if is_current(&found) => return (found, role),
-            Role::Joined => {}
+        match part {
+            LookupPart::Started => return (found, part),
+            LookupPart::Joined if is_current(&found) => return (found, part),
+            LookupPart::Joined => {}
         }
-        let (lookup, role) = self.join_or_start(token, &start);
-        (lookup.await, role)
+        let (lookup, part) = self.join_or_start(token, &start);
+        (lookup.await, part)
     }
 
     fn join_or_start(
         self: &Arc<Self>,
         token: TokenHash,
         start: &impl Fn() -> Lookup<T>,
-    ) -> (Shared<Lookup<T>>, Role) {
+    ) -> (Shared<Lookup<T>>, LookupPart) {
         let mut running = self.running();
         let joined = running.by_token.get(&token).and_then(|(_, lookup)| lookup.upgrade());
         if let Some(lookup) = joined {
-            return (lookup, Role::Joined);
+            return (lookup, LookupPart::Joined);
         }
         running.started += 1;
         let number = running.started;
@@ -92,7 +92,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLookups<T> {
         let lookup = lookup.boxed().shared();
         let weak = lookup.downgrade().expect("a future that was not polled has not ended");
         running.by_token.insert(token, (number, weak));
-        (lookup, Role::Started)
+        (lookup, LookupPart::Started)
     }
 
     /// The number of look-ups in progress.

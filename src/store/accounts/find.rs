@@ -4,15 +4,25 @@ use super::rows::AccountRow;
 use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::errors::context;
+use crate::store::roles::roles_column;
+
+/// The statement that reads [`AccountRow`]s, with the given condition and order.
+macro_rules! select_accounts {
+    ($condition:literal) => {
+        concat!(
+            "select id, username, password_hash, password_version, created_at, disabled_at, ",
+            roles_column!(),
+            " from accounts ",
+            $condition
+        )
+    };
+}
 
 impl Store {
     /// Finds the account with this canonical user name.
     pub async fn account_named(&self, username: &str) -> Result<Option<AccountRow>, InternalError> {
         self.reader()
-            .query(
-                "select id, username, password_hash, password_version, created_at, disabled_at
-                 from accounts where username = $1",
-            )
+            .query(select_accounts!("where username = $1"))
             .bind(username)
             .fetch_optional()
             .await
@@ -22,10 +32,7 @@ impl Store {
     /// Finds the account with this id.
     pub async fn account(&self, id: &str) -> Result<Option<AccountRow>, InternalError> {
         self.reader()
-            .query(
-                "select id, username, password_hash, password_version, created_at, disabled_at
-                 from accounts where id = $1",
-            )
+            .query(select_accounts!("where id = $1"))
             .bind(id)
             .fetch_optional()
             .await
@@ -39,15 +46,33 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AccountRow>, InternalError> {
         self.reader()
-            .query(
-                "select id, username, password_hash, password_version, created_at, disabled_at
-                 from accounts where username > $1 order by username limit $2",
-            )
+            .query(select_accounts!("where username > $1 order by username limit $2"))
             .bind(name)
             .bind(limit)
             .fetch_all()
             .await
             .map_err(context("listing the accounts"))
+    }
+
+    /// Lists the accounts that have a role, by id: at most `limit`, starting after the given id.
+    /// An order by user name would read all of them for each page.
+    pub async fn accounts_with_role(
+        &self,
+        role: &str,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<AccountRow>, InternalError> {
+        self.reader()
+            .query(select_accounts!(
+                "where id in (select account_id from roles where role = $1 and account_id > $2
+                              order by account_id limit $3)
+                 order by id"
+            ))
+            .bind(role)
+            .bind(after)
+            .bind(limit)
+            .fetch_all()
+            .await
+            .map_err(context("listing the accounts with a role"))
     }
 
     /// Whether there is any account.

@@ -12,9 +12,11 @@ pub struct AccountRow {
     pub password_version: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
+    /// The names of the roles, separated by spaces.
+    pub roles: String,
 }
 
-from_row!(AccountRow { id, username, password_hash as String, password_version, created_at, disabled_at });
+from_row!(AccountRow { id, username, password_hash as String, password_version, created_at, disabled_at, roles });
 
 /// A password hash and the columns that are stored with it. `cost` is the estimated time of a
 /// verification in microseconds, which is used to find the most expensive hash. `pepper` is the id

@@ -5,6 +5,7 @@ use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
 use crate::store::errors::context;
+use crate::store::roles::roles_column;
 
 macro_rules! find_session_where {
     ($condition:literal) => {
@@ -12,9 +13,9 @@ macro_rules! find_session_where {
             "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
                     expires_at, confirmed_at, address, browser, ended_at, username,
                     accounts.created_at as account_created_at,
-                    accounts.disabled_at as account_disabled_at
-             from sessions join accounts on accounts.id = account_id
-             where ",
+                    accounts.disabled_at as account_disabled_at, ",
+            roles_column!(),
+            " from sessions join accounts on accounts.id = account_id where ",
             $condition
         )
     };

@@ -37,6 +37,8 @@ pub struct FoundSessionRow {
     pub username: String,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
+    /// The names of the roles, separated by spaces.
+    pub roles: String,
 }
 
 from_row!(FoundSessionRow {
@@ -44,6 +46,7 @@ from_row!(FoundSessionRow {
     username,
     account_created_at,
     account_disabled_at,
+    roles,
     ..session
 });
 

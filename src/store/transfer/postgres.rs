@@ -52,15 +52,15 @@ impl TransferEnd for PgConnection {
     }
 
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
-        let (list, name, key) = (table.list(), table.name, table.key());
         // Sort by bytes like SQLite, independent of the collation of the database.
-        let bytes = match table.columns[0].1 {
-            Kind::Text => "collate \"C\"",
-            Kind::Bytes | Kind::Number => "",
+        let by_bytes = |(column, kind): &(&str, Kind)| match kind {
+            Kind::Text => format!("{column} collate \"C\""),
+            Kind::Bytes | Kind::Number => (*column).to_owned(),
         };
-        let sql = format!(
-            "copy (select {list} from {name} order by {key} {bytes}) to stdout (format binary)"
-        );
+        let key: Vec<_> = table.key().iter().map(by_bytes).collect();
+        let (list, name, key) = (table.list(), table.name, key.join(", "));
+        let sql =
+            format!("copy (select {list} from {name} order by {key}) to stdout (format binary)");
         let all = self.copy_out_raw(&sql).await?.fuse();
         // The received bytes that are not in a batch yet, and the offset of the next row in them.
         let begun = (all, Vec::<u8>::new(), HEAD.len());

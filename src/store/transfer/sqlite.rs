@@ -41,7 +41,9 @@ impl TransferEnd for SqliteConnection {
     }
 
     async fn batches(&mut self, table: &'static Table) -> sqlx::Result<Batches<'_>> {
-        let sql = format!("select {} from {} order by {}", table.list(), table.name, table.key());
+        let key: Vec<_> = table.key().iter().map(|(column, _)| *column).collect();
+        let (list, name, key) = (table.list(), table.name, key.join(", "));
+        let sql = format!("select {list} from {name} order by {key}");
         let all = sqlx::query(AssertSqlSafe(sql)).fetch(self).fuse();
         let batches = try_unfold(all, async |mut all| {
             let mut rows = Rows::default();

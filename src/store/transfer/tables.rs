@@ -5,6 +5,7 @@
 pub const TABLES: &[Table] = &[
     Table {
         name: "accounts",
+        key_columns: 1,
         columns: &[
             ("id", Kind::Text),
             ("username", Kind::Text),
@@ -17,7 +18,13 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "roles",
+        key_columns: 2,
+        columns: &[("account_id", Kind::Text), ("role", Kind::Text), ("given_at", Kind::Number)],
+    },
+    Table {
         name: "sessions",
+        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("id", Kind::Text),
@@ -34,10 +41,12 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "ended_tokens",
+        key_columns: 1,
         columns: &[("digest", Kind::Bytes), ("ended_at", Kind::Number), ("session_id", Kind::Text)],
     },
     Table {
         name: "session_data",
+        key_columns: 1,
         columns: &[
             ("key", Kind::Text),
             ("session_id", Kind::Text),
@@ -47,6 +56,7 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "invites",
+        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("id", Kind::Text),
@@ -56,6 +66,7 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "held_usernames",
+        key_columns: 1,
         columns: &[
             ("digest", Kind::Bytes),
             ("secret_id", Kind::Text),
@@ -64,6 +75,7 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "login_attempts",
+        key_columns: 1,
         columns: &[
             ("key", Kind::Bytes),
             ("failures", Kind::Number),
@@ -75,6 +87,7 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "events",
+        key_columns: 1,
         columns: &[
             ("id", Kind::Bytes),
             ("at", Kind::Number),
@@ -90,10 +103,11 @@ pub const TABLES: &[Table] = &[
     },
 ];
 
-/// A table and its columns. The first column is the key.
+/// A table and its columns. The first columns are its key.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
+    pub key_columns: usize,
     pub columns: &'static [(&'static str, Kind)],
 }
 
@@ -105,8 +119,8 @@ pub enum Kind {
 }
 
 impl Table {
-    pub fn key(&self) -> &'static str {
-        self.columns[0].0
+    pub fn key(&self) -> &'static [(&'static str, Kind)] {
+        &self.columns[..self.key_columns]
     }
 
     /// The column list of a statement.
