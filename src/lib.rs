@@ -40,7 +40,9 @@
 
 pub use crate::embed::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
-pub use crate::http::{MaybeSignedIn, Problem, Public, Session, SessionDataError, SignedIn};
+pub use crate::http::{
+    Anyone, MaybeSignedIn, Problem, Public, RequiredRole, Session, SessionDataError, SignedIn,
+};
 #[doc(inline)]
 pub use crate::store::Database;
 

@@ -1,12 +1,15 @@
 //! The guards: arguments of operations that require or accept a session, or say that an operation is
 //! open to every client.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::problem::{ApiError, Code};
+use super::required_role::{Anyone, RequiredRole};
 use super::security_scheme::{PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
@@ -34,8 +37,22 @@ use crate::domain::sessions::AuthenticatedSession;
 ///     }
 /// }
 /// ```
-#[derive(Debug, Clone)]
-pub struct SignedIn(pub(crate) Arc<AuthenticatedSession>);
+///
+/// `SignedIn<Editor>` also requires a role: a request of an account without it gets 403
+/// `role_needed`. [`role!`](crate::role) makes the type `Editor`.
+pub struct SignedIn<R = Anyone>(pub(crate) Arc<AuthenticatedSession>, PhantomData<fn() -> R>);
+
+impl<R> fmt::Debug for SignedIn<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SignedIn").field(&self.0).finish()
+    }
+}
+
+impl<R> Clone for SignedIn<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), PhantomData)
+    }
+}
 
 impl SignedIn {
     /// Authenticates a request, for pages and for poem handlers. The error is the response: 401 or
@@ -44,10 +61,40 @@ impl SignedIn {
         Self::check(request).await
     }
 
+    /// Authenticates a request, and requires a role, for pages and for poem handlers. The error is
+    /// the response, as for an operation with the guard `SignedIn<R>`.
+    ///
+    /// ```
+    /// use cloakroom::SignedIn;
+    ///
+    /// cloakroom::role!(Editor = "editor");
+    ///
+    /// #[poem::handler]
+    /// async fn drafts(request: &poem::Request) -> poem::Result<String> {
+    ///     let who = SignedIn::with_role::<Editor>(request).await?;
+    ///     Ok(format!("The drafts of {}", who.username()))
+    /// }
+    /// ```
+    pub async fn with_role<R: RequiredRole>(request: &Request) -> Result<SignedIn<R>> {
+        SignedIn::<R>::check(request).await
+    }
+}
+
+impl<R: RequiredRole> SignedIn<R> {
     async fn check(request: &Request) -> Result<Self> {
-        Ok(Self(AppState::of(request)?.signed_in(request).await?))
+        let state = AppState::of(request)?;
+        let who = state.signed_in(request).await?;
+        state.require_role(request, &who, R::ROLES)?;
+        Ok(Self(who, PhantomData))
     }
 
+    /// The security scheme, and the mark of the roles.
+    fn schemes() -> Vec<&'static str> {
+        if R::ROLES.is_empty() { vec![SCHEME] } else { vec![SCHEME, R::MARK] }
+    }
+}
+
+impl<R> SignedIn<R> {
     /// The random id of the account, which never changes. Refer to it in your own tables.
     pub fn account_id(&self) -> &str {
         self.0.account.id.as_str()
@@ -62,9 +109,19 @@ impl SignedIn {
     pub fn session_id(&self) -> &str {
         self.0.session.id.as_str()
     }
+
+    /// The roles of the account, in alphabetical order. They are at most one second old.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.0.account.roles.iter()
+    }
+
+    /// Whether the account has this role, for decisions inside an operation.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.account.roles.contains(role)
+    }
 }
 
-impl_guard!([] SignedIn, schemes: vec![SCHEME], is_optional: false);
+impl_guard!([R: RequiredRole] SignedIn<R>, schemes: Self::schemes(), is_optional: false);
 
 /// The guard of an operation that does not require a session, but returns more if the request has
 /// one. A request whose session is no longer active gets 403, so that the user learns that the
@@ -101,7 +158,7 @@ impl MaybeSignedIn {
     async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
         match state.check_session(request).await.map_err(ApiError::from)? {
-            SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who)))),
+            SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who, PhantomData)))),
             SessionCheck::Missing | SessionCheck::NotOurs => Ok(Self(None)),
             SessionCheck::Refused(token) => Err(state.session_refused(token).into()),
             SessionCheck::Conflicting => Err(ApiError::of(Code::SessionRefused).into()),

@@ -10,9 +10,18 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 /// The name of the security scheme in the document.
 pub const SCHEME: &str = "session";
 
-/// The mark of an operation that is open to every client. The name of a security scheme contains no
-/// colon (OpenAPI 3.0.3, Components Object), so a mark cannot be one.
+/// The start of a mark. The name of a security scheme contains no colon (OpenAPI 3.0.3, Components
+/// Object), so a mark cannot be one.
+const MARK: &str = "cloakroom:";
+
+/// The mark of an operation that is open to every client. The marks of roles are in
+/// [`required_role`](super::required_role).
 pub const PUBLIC: &str = "cloakroom:public";
+
+/// Whether a guard returned this name as a mark, and not as the name of a security scheme.
+pub fn is_mark(name: &str) -> bool {
+    name.starts_with(MARK)
+}
 
 const DESCRIPTION: &str = "\
 The session cookie that `POST /login` and `POST /register` set. A browser sends it automatically, \

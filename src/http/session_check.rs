@@ -5,10 +5,12 @@ use std::sync::Arc;
 use poem::Request;
 use poem::http::{HeaderValue, header};
 
-use super::problem::{ApiError, Code};
+use super::problem::{ApiError, Code, Problem};
+use super::request::client_address::client_address;
 use super::request::cookie::CookieLookup;
 use super::state::AppState;
 use crate::core::error::InternalError;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::sessions::{AuthenticatedSession, Authentication, RefusedToken};
 
 /// The result of checking the session cookie of a request.
@@ -62,6 +64,25 @@ impl AppState {
                 Err(ApiError::of(Code::SessionRefused)) // the cookie is not ours to delete
             }
         }
+    }
+
+    /// Requires the account to have one of the roles, if there are any. A refusal is recorded.
+    pub fn require_role<R: AsRef<str>>(
+        &self,
+        request: &Request,
+        who: &AuthenticatedSession,
+        needed: &[R],
+    ) -> Result<(), ApiError> {
+        let roles = &who.account.roles;
+        if needed.is_empty() || needed.iter().any(|role| roles.contains(role.as_ref())) {
+            return Ok(());
+        }
+        let context = request.data::<RequestContext>().cloned();
+        let address = || client_address(&self.proxies, request);
+        let context =
+            context.unwrap_or_else(|| RequestContext { address: address(), request_id: None });
+        self.domain.audit.during(&context).record_role_refused(&who.account.id, &who.session.id);
+        Err(Problem::role_needed(needed).into())
     }
 
     /// The session cookie of a request. Two different ones are logged, because the operator can

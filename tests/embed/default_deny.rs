@@ -49,7 +49,7 @@ impl<'a> ApiExtractor<'a> for Owner {
     type ParamRawType = ();
 
     fn security_schemes() -> Vec<&'static str> {
-        SignedIn::security_schemes()
+        <SignedIn as ApiExtractor>::security_schemes()
     }
 
     async fn from_request(

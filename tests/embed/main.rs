@@ -8,6 +8,7 @@ mod document;
 mod fits;
 mod guard;
 mod refusals;
+mod roles;
 mod session_data;
 #[path = "../support/mod.rs"]
 mod support;

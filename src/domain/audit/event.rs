@@ -63,6 +63,9 @@ pub enum Event {
     UserEnabled,
     /// The operator deleted a user. Fields: `account`.
     UserDeleted,
+    /// A signed-in user was refused, because the account had none of the roles that the operation or
+    /// the app requires. Fields: `account`, `session`. The log has one line a minute.
+    RoleRefused,
     /// The operator gave a user a role. Fields: `account`, `id`: the role.
     RoleGiven,
     /// The operator took a role from a user. Fields: `account`, `id`: the role.
@@ -122,6 +125,7 @@ impl Event {
             | Self::PasswordThrottled
             | Self::RegistrationThrottled
             | Self::AccountThrottled
+            | Self::RoleRefused
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
             | Self::DeviceDistrusted

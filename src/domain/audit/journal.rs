@@ -231,6 +231,19 @@ impl Recorder<'_> {
         }
     }
 
+    /// Records that an account does not have a required role. A client that continues causes one
+    /// line a minute.
+    pub fn record_role_refused(&self, account: &AccountId, session: &SessionId) {
+        let event = Event::RoleRefused;
+        let record = AuditRecord::new(event, self.context);
+        let (account, session) = (Some(account), Some(session));
+        if self.push(AuditRecord { account, session, ..record }) {
+            let (account, session) =
+                (account.map(AccountId::as_str), session.map(SessionId::as_str));
+            tracing::info!(target: "audit", event = event.name(), account, session);
+        }
+    }
+
     /// Records an event about something that is not an account, with its id.
     pub fn record_for_id(&self, event: Event, id: &str) {
         self.push(AuditRecord { thing: Some(id), ..AuditRecord::new(event, self.context) });

@@ -41,6 +41,11 @@ pub enum MountError {
     #[error("{0} has a guard and the argument `Public`; remove one of them")]
     GuardedAndPublic(OperationName),
     #[error(
+        "{0} has several guards with different roles; use one guard, and check other roles with \
+         `has_role` in the operation"
+    )]
+    SeveralRoleGuards(OperationName),
+    #[error(
         "{method} {path} is hidden from the document, so its guard cannot be checked; remove \
          `hidden`, or serve it as a page with `Mount::page`"
     )]

@@ -1,9 +1,10 @@
 //! The properties of an operation that determine its common responses.
 
 use poem_openapi::registry::MetaApi;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::http::security_scheme::{PUBLIC, SCHEME};
+use crate::http::required_role::{roles_in_words, roles_of_mark};
+use crate::http::security_scheme::{SCHEME, is_mark};
 
 /// The origin of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,12 +33,14 @@ pub struct Traits {
     /// Whether its method may change something.
     pub is_unsafe: bool,
     pub reads_store: bool,
+    /// The roles of which the account must have one, if any.
+    pub roles: Vec<String>,
 }
 
 impl Traits {
     /// Derives the properties from what poem-openapi printed.
     pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
-        let Guarded { is_guarded, is_optional } = take_guards(operation);
+        let Guarded { is_guarded, is_optional, roles } = take_guards(operation);
         let id = operation["operationId"].as_str().unwrap_or_default();
         let reads_store = match owner {
             Owner::Cloakroom => id != "getLiveness" && id != "getJwks",
@@ -52,31 +55,54 @@ impl Traits {
             has_parameters: operation.get("parameters").is_some(),
             is_unsafe: !matches!(method, "get" | "head" | "options"),
             reads_store,
+            roles,
         }
     }
 }
 
-/// Whether an operation accepts or requires a session.
+/// What the guards of an operation require.
+#[derive(Default)]
 struct Guarded {
+    /// Whether it accepts or requires a session.
     is_guarded: bool,
     is_optional: bool,
+    roles: Vec<String>,
 }
 
 /// Reads the guards of an operation, and removes their marks and duplicates.
 fn take_guards(operation: &mut Value) -> Guarded {
     let needed = operation.get_mut("security").and_then(Value::as_array_mut);
-    let Some(needed) = needed else { return Guarded { is_guarded: false, is_optional: false } };
+    let Some(needed) = needed else { return Guarded::default() };
     let mut once: Vec<Value> = Vec::new();
+    let mut roles = Vec::new();
     for one in std::mem::take(needed) {
-        let is_mark = one.get(PUBLIC).is_some();
-        if !is_mark && !once.contains(&one) {
-            once.push(one);
+        let names = one.as_object().into_iter().flat_map(Map::keys);
+        match names.map(String::as_str).find(|name| is_mark(name)) {
+            Some(mark) => roles = roles_of_mark(mark).unwrap_or(roles),
+            None if once.contains(&one) => {}
+            None => once.push(one),
         }
     }
     *needed = once;
     let is_guarded = needed.iter().any(|schemes| schemes.get(SCHEME).is_some());
     let is_optional = needed.contains(&json!({}));
-    Guarded { is_guarded, is_optional }
+    Guarded { is_guarded, is_optional, roles }
+}
+
+/// Says in an operation which roles it requires: in its description, for people, and in
+/// `x-required-roles`, for programs. OpenAPI 3.0 does not allow roles in `security`, except for
+/// OAuth 2 and OpenID Connect.
+pub fn describe_roles(operation: &mut Value, roles: &[String]) {
+    if roles.is_empty() {
+        return;
+    }
+    let sentence = format!("Requires {}.", roles_in_words(roles));
+    let description = match operation["description"].as_str() {
+        Some(own) if !own.is_empty() => format!("{own}\n\n{sentence}"),
+        Some(_) | None => sentence,
+    };
+    operation["description"] = description.into();
+    operation["x-required-roles"] = roles.into();
 }
 
 pub fn paths(apis: &[MetaApi]) -> impl Iterator<Item = String> {

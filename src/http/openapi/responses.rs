@@ -8,18 +8,19 @@ use serde_json::{Map, Value, json};
 
 use super::examples::add_examples;
 use super::members::{members, members_of};
-use super::operation::{Owner, Traits};
+use super::operation::{Owner, Traits, describe_roles};
 use super::repair::{mend_format, mend_headers};
 use super::schemas::{seconds, string};
 use crate::http::pages;
 use crate::http::problem::{Code, PROBLEM_JSON};
 use crate::http::request::limit::{MAX_BODY_BYTES, format_bytes};
+use crate::http::required_role::roles_in_words;
 
 /// A response that is the same for all operations that have it.
 struct CommonResponse {
     code: Code,
     is_of: fn(&Traits) -> bool,
-    /// `{limit}` is replaced by the maximum size of a body.
+    /// `{limit}` is replaced by the maximum size of a body, and `{roles}` by the required roles.
     sentence: &'static str,
     header: Option<Header>,
 }
@@ -32,7 +33,7 @@ struct Header {
 }
 
 /// In the order of their sentences in a description.
-const COMMON_RESPONSES: [CommonResponse; 13] = [
+const COMMON_RESPONSES: [CommonResponse; 14] = [
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| operation.has_body,
@@ -78,6 +79,12 @@ const COMMON_RESPONSES: [CommonResponse; 13] = [
                           the cookie and the session ended at least one minute ago.",
             schema: string,
         }),
+    },
+    CommonResponse {
+        code: Code::RoleNeeded,
+        is_of: |operation| !operation.roles.is_empty(),
+        sentence: "`role_needed`: the account does not have {roles}.",
+        header: None,
     },
     CommonResponse {
         code: Code::CrossOrigin,
@@ -141,6 +148,7 @@ pub fn add_common_responses(path: &str, method: &str, operation: &mut Value, own
     if operation.get("security").is_none() {
         operation["security"] = json!([]); // an explicit empty list
     }
+    describe_roles(operation, &traits.roles);
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         mend_format(&mut parameter["schema"]);
@@ -158,6 +166,7 @@ pub fn add_common_responses(path: &str, method: &str, operation: &mut Value, own
     };
     for common in COMMON_RESPONSES.iter().filter(|common| (common.is_of)(&traits)) {
         let sentence = common.sentence.replace("{limit}", &format_bytes(limit));
+        let sentence = sentence.replace("{roles}", &roles_in_words(&traits.roles));
         add(responses, common, &sentence);
     }
     finish_refusals(responses, &traits);
@@ -171,7 +180,7 @@ fn finish_refusals(responses: &mut Value, operation: &Traits) {
             members_of(&mut response["headers"]).append(&mut accepted_headers(operation.owner));
         }
         if status.as_str() >= "400" {
-            add_examples(status, response, operation.has_body, operation.owner);
+            add_examples(status, response, operation);
         }
     }
 }

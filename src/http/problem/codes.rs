@@ -10,6 +10,7 @@ pub enum Code {
     InvalidRequest,
     NotAuthenticated,
     SessionRefused,
+    RoleNeeded,
     InvalidCredentials,
     RegistrationClosed,
     InviteRefused,
@@ -65,6 +66,9 @@ impl Code {
                 "Not authenticated"),
             Self::SessionRefused => entry(403, "Session refused",
                 "Invalid authentication"),
+            Self::RoleNeeded => entry(403, "Role needed",
+                "This requires a role that your account does not have. Ask the operator of this \
+                 service to give your account the role."),
             Self::InvalidCredentials => entry(403, "Invalid credentials",
                 "Invalid user or password"),
             Self::RegistrationClosed => entry(403, "Registration closed",

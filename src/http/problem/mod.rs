@@ -19,6 +19,7 @@ pub use self::error::{ApiError, PROBLEM_JSON};
 pub use self::field_codes::FieldCode;
 use self::open_enum::{CodeName, FieldCodeName};
 use super::request::limit::format_bytes;
+use super::required_role::roles_in_words;
 
 /// The `Retry-After` of transient errors, in seconds.
 pub const RETRY_AFTER: u64 = 1;
@@ -147,6 +148,22 @@ impl Problem {
             code: CodeName(code.name().to_owned()),
             errors: None,
         }
+    }
+
+    /// The problem for an account that has none of these roles.
+    pub(super) fn role_needed<R: AsRef<str>>(roles: &[R]) -> Self {
+        let words = roles_in_words(roles);
+        let detail = match roles {
+            [_] => format!(
+                "This requires {words}, which your account does not have. Ask the operator of this \
+                 service to give it to your account."
+            ),
+            _ => format!(
+                "This requires {words}, and your account has none of them. Ask the operator of \
+                 this service to give one of them to your account."
+            ),
+        };
+        Self { detail, ..Self::of(Code::RoleNeeded) }
     }
 
     /// The problem for an exceeded rate limit, and the seconds for `Retry-After`.
