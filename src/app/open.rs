@@ -7,7 +7,7 @@ use super::data_folder::{
 };
 use super::error::StartError;
 use super::keys::{load_keys, load_server_secrets, lock_keys};
-use crate::config::{Config, Registration};
+use crate::config::{self, Config, Period, Registration};
 use crate::core::clock::Clock;
 use crate::domain::jobs;
 use crate::domain::keys::files::KeyError;
@@ -17,7 +17,7 @@ use crate::domain::keys::tokens::KeyRing;
 use crate::domain::passwords::cost::Argon2Params;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
-use crate::domain::sessions::SessionRules;
+use crate::domain::sessions::{Lifetimes, SessionRules};
 use crate::domain::throttle::limits::Limits;
 use crate::domain::{AuthService, Parts, Rules, accounts};
 use crate::store::Store;
@@ -92,7 +92,7 @@ async fn build_domain(
         store,
         clock: environment.clock,
         rules: Rules {
-            sessions: SessionRules::default(),
+            sessions: session_rules(&config.sessions),
             passwords: PasswordRules {
                 min_length: config.passwords.min_length,
                 names: vec![
@@ -114,6 +114,19 @@ async fn build_domain(
         server_secrets,
         limits: environment.limits,
     }))
+}
+
+/// The lifetimes of sessions that the settings define.
+fn session_rules(settings: &config::Sessions) -> SessionRules {
+    let lifetimes = |idle: Period, absolute: Period| Lifetimes {
+        idle: idle.duration(),
+        absolute: absolute.duration(),
+    };
+    let remembered = lifetimes(settings.remember_idle, settings.remember_absolute);
+    SessionRules {
+        short: lifetimes(settings.idle, settings.absolute),
+        remembered: settings.remember.then_some(remembered),
+    }
 }
 
 /// Starts the background jobs, which run until the domain is dropped.

@@ -19,7 +19,7 @@ use crate::domain::keys::tokens::KeyRing;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   cloakroom key rotate        Once a year, or when a person who could read the keys leaves
-  cloakroom key list          Find the file of the old key, to remove it after 30 days or at once";
+  cloakroom key list          Find the file of the old key, to remove it at once or when its sessions have ended";
 
 #[derive(Debug, Subcommand)]
 pub enum Key {
@@ -81,10 +81,11 @@ async fn rotate(config: &Config, named: Option<&Path>) -> Outcome {
     let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
     tell(config, Event::KeyRotated, &name, now).await;
     print_line(&format!("{} is now used to sign new tokens", path.display()))?;
-    terminal::hint(
-        "Next: back up the new key with `cloakroom backup`. After 30 days, remove the file of the \
-         old key; `cloakroom key list` shows its path",
-    );
+    terminal::hint(&format!(
+        "Next: back up the new key with `cloakroom backup`. After {}, the longest lifetime of a \
+         session, remove the file of the old key; `cloakroom key list` shows its path",
+        config.sessions.longest()
+    ));
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use super::network::{
 use super::passwords::Passwords;
 use super::public_url::{PublicUrl, parse_origins};
 use super::registration::Registration;
+use super::sessions::Sessions;
 use super::settings::Settings;
 use super::site::Site;
 use super::sources::DEFAULT_FILES;
@@ -53,6 +54,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
     pub accounts: Accounts,
+    pub sessions: Sessions,
     pub site: Site,
     pub cookie: Cookie,
     pub passwords: Passwords,
@@ -120,6 +122,7 @@ impl Config {
         let database_connections = check_connections(settings.database_connections)?;
         let cookie = Cookie::check(settings.cookie, &public_url)?;
         let passwords = Passwords::check(settings.passwords)?;
+        let sessions = Sessions::check(settings.sessions)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
         let apps = parse_origins("apps", settings.apps)?;
         let serves_apps = !apps.is_empty() || cookie.domain.is_some();
@@ -142,6 +145,7 @@ impl Config {
             apps,
             metrics_listen: settings.metrics_listen,
             accounts: Accounts::check(settings.accounts),
+            sessions,
             site: Site::check(settings.site)?,
             cookie,
             passwords,

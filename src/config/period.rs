@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::clock::days;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "PeriodText")]
 pub struct Period(Duration);
 

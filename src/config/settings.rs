@@ -13,6 +13,7 @@ use super::log::LogSettings;
 use super::network::deserialize_address;
 use super::passwords::PasswordSettings;
 use super::registration::Registration;
+use super::sessions::SessionSettings;
 use super::site::SiteSettings;
 use super::tls::TlsSettings;
 use super::tokens::TokenSettings;
@@ -47,6 +48,7 @@ pub struct Settings {
     /// access to the apps.
     pub registration: Option<Registration>,
     pub accounts: AccountSettings,
+    pub sessions: SessionSettings,
     /// Allows clear text on addresses other than loopback.
     pub insecure_http: Option<bool>,
     /// Serves Swagger UI at `/docs`. The document itself is always served.
@@ -90,6 +92,7 @@ impl Settings {
             data_dir: over.data_dir.or(self.data_dir),
             registration: over.registration.or(self.registration),
             accounts: self.accounts.merge(over.accounts),
+            sessions: self.sessions.merge(over.sessions),
             insecure_http: over.insecure_http.or(self.insecure_http),
             docs: over.docs.or(self.docs),
             allowed_hosts: over.allowed_hosts.or(self.allowed_hosts),

@@ -135,6 +135,27 @@ fn a_time_is_written_with_its_unit_and_shown_as_it_is_written() {
 }
 
 #[test]
+fn an_inactivity_timeout_that_is_not_set_is_not_longer_than_the_session() {
+    let shown = |toml: &str| {
+        let sessions = check(toml).unwrap().sessions;
+        let all = [sessions.idle, sessions.absolute, sessions.remember_idle];
+        all.map(|period| period.to_string()).join(" ")
+    };
+    assert_eq!(shown(""), "8h 1d 14d");
+    assert_eq!(shown("sessions.absolute = '4h'"), "4h 4h 14d");
+    assert_eq!(shown("sessions.remember_absolute = '7d'"), "8h 1d 7d");
+    assert_eq!(shown("sessions.idle = '2m'\nsessions.absolute = '400d'"), "2m 400d 14d");
+}
+
+#[test]
+fn the_longest_session_is_a_remembered_one_unless_users_cannot_choose_it() {
+    let longest = |toml: &str| check(toml).unwrap().sessions.longest().to_string();
+    assert_eq!(longest(""), "30d");
+    assert_eq!(longest("sessions.remember = false"), "1d");
+    assert_eq!(longest("sessions.absolute = '60d'"), "60d");
+}
+
+#[test]
 fn any_loopback_address_is_its_own_origin() {
     let config = check("listen = '127.0.0.2:8000'").unwrap();
     assert!(config.public_url.origins().contains(&"http://127.0.0.2:8000".to_owned()));
@@ -189,6 +210,21 @@ fn what_cannot_be_meant_is_refused_in_a_sentence_that_names_it() {
         ("accounts.username_hold = '-5d'", "365d"),
         ("accounts.username_hold = '36501d'", "365d"),
         ("accounts.hold = '1d'", "hold"),
+        ("sessions.idle = '1m'", "sessions.idle = 1m must be between 2m and 400d"),
+        ("sessions.idle = 0", "sessions.idle = 0 must be between 2m and 400d"),
+        ("sessions.absolute = '401d'", "sessions.absolute = 401d must be between 2m and 400d"),
+        ("sessions.remember_idle = '1m'", "sessions.remember_idle = 1m must be between"),
+        ("sessions.remember_absolute = '401d'", "sessions.remember_absolute = 401d must be"),
+        (
+            "sessions.idle = '25h'",
+            "sessions.idle = 25h must not be longer than sessions.absolute, which is 1d",
+        ),
+        (
+            "sessions.remember_idle = '10d'\nsessions.remember_absolute = '9d'",
+            "sessions.remember_idle = 10d must not be longer than sessions.remember_absolute",
+        ),
+        ("sessions.remember = 'sometimes'", "remember"),
+        ("sessions.timeout = '1h'", "timeout"),
         ("registration = 'invite-only'", "must be open, invite or closed"),
         ("log.format = 'text'", "must be auto, human or json"),
         ("listen = '8000'", "must be an IP address and a port, such as 127.0.0.1:8000"),

@@ -55,8 +55,8 @@ pub use self::revocations::{RevocationFeed, Update};
 pub use self::roles::{GiveRoleOutcome, GivenRoleRow, RoleCountRow};
 pub use self::session_data::{DataPlace, DataRow};
 pub use self::sessions::{
-    AddSessionOutcome, ConfirmationRow, FoundSessionRow, IdleSince, NewSessionRow, RevokeOutcome,
-    SessionRow,
+    AddSessionOutcome, ConfirmationRow, Cutoff, Cutoffs, FoundSessionRow, NewSessionRow,
+    RevokeOutcome, SessionRow,
 };
 pub use self::transfer::{MoveError, Progress};
 

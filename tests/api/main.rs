@@ -24,6 +24,7 @@ mod forward_auth;
 mod held_usernames;
 mod imports;
 mod invites;
+mod lifetimes;
 mod login;
 mod metrics;
 mod model;

@@ -34,9 +34,8 @@ pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
 pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {
-        let now = domain.clock.now();
-        let (now, idle) = (now.millis(), domain.sessions.idle_since(now));
-        let accounts = domain.store.remove_ended(now, idle, keep, BATCH).await?;
+        let cutoffs = domain.sessions.cutoffs(domain.clock.now());
+        let accounts = domain.store.remove_ended(cutoffs, keep, BATCH).await?;
         for account in &accounts {
             domain.session_cache.invalidate_account(&account.clone().into());
         }

@@ -39,8 +39,8 @@ pub fn start(domain: &Arc<AuthService>) {
 pub async fn count_sessions(domain: Weak<AuthService>) {
     let mut rounds = Periodic::every(COUNT_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
-        let now = domain.clock.now();
-        match domain.store.count_sessions(now.millis(), domain.sessions.idle_since(now)).await {
+        let cutoffs = domain.sessions.cutoffs(domain.clock.now());
+        match domain.store.count_sessions(cutoffs).await {
             Ok(live) => {
                 domain.counters.sessions.set(live);
             }

@@ -8,7 +8,7 @@ use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
 use crate::core::secret::{SessionToken, TokenHash};
 use crate::domain::keys::claims::{Claims, VerifiedToken};
-use crate::domain::sessions::lifecycle::Sessions;
+use crate::domain::sessions::lifecycle::{Sessions, to_millis};
 use crate::domain::sessions::shared_lookups::{LookupPart, LookupResult};
 use crate::domain::sessions::{Authentication, RefusedToken, SEEN_EVERY, Session};
 use crate::store::FoundSessionRow;
@@ -153,12 +153,14 @@ impl Sessions {
 
     /// Records that the session is in use. No request waits for the write.
     fn record_seen(&self, session: &mut Session, now: Timestamp) {
+        let idle = self.rules.lifetimes(session.remember).idle;
         session.last_seen_at = now;
-        session.idle_at = session.expires_at.min(now.plus(self.lifetimes(session.remember).idle));
+        session.idle_at = session.expires_at.min(now.plus(idle));
         let (store, shutdown) = (Arc::clone(&self.store), Arc::clone(&self.shutdown));
         let (id, since) = (session.id.clone(), now.minus(SEEN_EVERY).millis());
+        let seen = (now.millis(), to_millis(idle));
         tokio::spawn(async move {
-            if let Err(fault) = store.session_seen(id.as_str(), now.millis(), since).await {
+            if let Err(fault) = store.session_seen(id.as_str(), seen, since).await {
                 shutdown.warn(&fault); // tried again after a minute
             }
         });

@@ -26,7 +26,8 @@ use crate::domain::sessions::{
 use crate::domain::shutdown::Shutdown;
 use crate::domain::throttle::attempts::Throttle;
 use crate::store::{
-    FoundSessionRow, GcraRow, IdleSince, NewSessionRow, NodeTime, RevokeOutcome, SessionRow, Store,
+    Cutoff, Cutoffs, FoundSessionRow, GcraRow, NewSessionRow, NodeTime, RevokeOutcome, SessionRow,
+    Store,
 };
 
 /// The sessions of all accounts.
@@ -78,13 +79,16 @@ impl Sessions {
     /// Prepares a new session. It becomes active when its row is written; then it can be issued.
     pub(crate) fn begin(&self, account: &AccountId, login_context: LoginContext) -> NewSession {
         let now = self.clock.now();
+        let remember = self.rules.effective(login_context.remember);
+        let Lifetimes { idle, absolute } = self.rules.lifetimes(remember);
         let row = SessionRow {
             id: random_id(),
             account_id: account.as_str().to_owned(),
-            remember: i64::from(login_context.remember == Remember::Yes),
+            remember: i64::from(remember == Remember::Yes),
             created_at: now.millis(),
             last_seen_at: now.millis(),
-            expires_at: now.plus(self.lifetimes(login_context.remember).absolute).millis(),
+            idle_timeout: Some(to_millis(idle)),
+            expires_at: now.plus(absolute).millis(),
             confirmed_at: None,
             address: login_context.client.address,
             browser: login_context.client.browser,
@@ -151,9 +155,9 @@ impl Sessions {
     ) -> Result<SessionPage, InternalError> {
         let now = self.clock.now();
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let idle = self.idle_since(now);
+        let cutoffs = self.cutoffs(now);
         let page = (behind.map(|last| (last.created_at, last.id.as_str())), one_more);
-        let mut rows = self.store.sessions_of(account.as_str(), now.millis(), idle, page).await?;
+        let mut rows = self.store.sessions_of(account.as_str(), cutoffs, page).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_more);
@@ -263,34 +267,35 @@ impl Sessions {
         }
     }
 
-    pub(super) fn lifetimes(&self, remember: Remember) -> Lifetimes {
-        match remember {
-            Remember::Yes => self.rules.remembered,
-            Remember::No => self.rules.short,
+    /// The instants at or before which a session that was created or last used then has expired.
+    pub fn cutoffs(&self, now: Timestamp) -> Cutoffs {
+        let cutoff = |remember| {
+            let Lifetimes { idle, absolute } = self.rules.lifetimes(remember);
+            Cutoff { last_seen: now.minus(idle).millis(), created: now.minus(absolute).millis() }
+        };
+        Cutoffs {
+            now: now.millis(),
+            short: cutoff(Remember::No),
+            remembered: cutoff(Remember::Yes),
         }
     }
 
-    /// The instants of the inactivity timeout: sessions that were last used at or before them have
-    /// expired.
-    pub(crate) fn idle_since(&self, now: Timestamp) -> IdleSince {
-        IdleSince {
-            short: now.minus(self.lifetimes(Remember::No).idle).millis(),
-            remembered: now.minus(self.lifetimes(Remember::Yes).idle).millis(),
-        }
-    }
-
+    /// The session of a row. The lifetimes in the row are those of the settings with which it was
+    /// written: shorter ones hold at once, and longer ones do not revive a session.
     fn session(&self, row: SessionRow) -> Session {
-        let remember = if row.remember == 0 { Remember::No } else { Remember::Yes };
-        let last_seen_at = Timestamp::from_millis(row.last_seen_at);
-        let expires_at = Timestamp::from_millis(row.expires_at);
+        let chosen = if row.remember == 0 { Remember::No } else { Remember::Yes };
+        let Lifetimes { idle, absolute } = self.rules.lifetimes(chosen);
         let created_at = Timestamp::from_millis(row.created_at);
+        let last_seen_at = Timestamp::from_millis(row.last_seen_at);
+        let expires_at = Timestamp::from_millis(row.expires_at).min(created_at.plus(absolute));
+        let idle = row.idle_timeout.map_or(idle, |stored| idle.min(from_millis(stored)));
         let authenticated_at = row.confirmed_at.map_or(created_at, Timestamp::from_millis);
         Session {
             id: SessionId::from(row.id),
-            remember,
+            remember: self.rules.effective(chosen),
             created_at,
             last_seen_at,
-            idle_at: expires_at.min(last_seen_at.plus(self.lifetimes(remember).idle)),
+            idle_at: expires_at.min(last_seen_at.plus(idle)),
             expires_at,
             authenticated_at,
             confirmation_ends_at: Some(authenticated_at.plus(CONFIRMED_FOR)),
@@ -312,6 +317,15 @@ impl Sessions {
         };
         AuthenticatedSession { account, session: self.session(row.session), presented }
     }
+}
+
+/// A lifetime as it is stored.
+pub(super) fn to_millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn from_millis(stored: i64) -> Duration {
+    Duration::from_millis(u64::try_from(stored).unwrap_or(0))
 }
 
 /// Records that a session was revoked, if one has ended. Returns whether one has.

@@ -19,8 +19,8 @@ use crate::domain::requester::Requester;
 #[derive(Debug, Clone, Copy)]
 pub struct SessionRules {
     pub short: Lifetimes,
-    /// For users who chose to stay signed in.
-    pub remembered: Lifetimes,
+    /// For users who chose to stay signed in. `None` if users cannot choose that.
+    pub remembered: Option<Lifetimes>,
 }
 
 /// The inactivity timeout and the maximum age of a session.
@@ -30,11 +30,22 @@ pub struct Lifetimes {
     pub absolute: Duration,
 }
 
-impl Default for SessionRules {
-    fn default() -> Self {
-        Self {
-            short: Lifetimes { idle: hours(8), absolute: hours(24) }, // a working day; once a day
-            remembered: Lifetimes { idle: days(14), absolute: days(30) }, // a vacation; once a month
+/// A working day; once a day.
+pub const DEFAULT_LIFETIMES: Lifetimes = Lifetimes { idle: hours(8), absolute: hours(24) };
+/// A vacation; once a month.
+pub const DEFAULT_REMEMBERED_LIFETIMES: Lifetimes =
+    Lifetimes { idle: days(14), absolute: days(30) };
+
+impl SessionRules {
+    /// What the choice of the user amounts to under these rules.
+    fn effective(&self, chosen: Remember) -> Remember {
+        if self.remembered.is_some() { chosen } else { Remember::No }
+    }
+
+    fn lifetimes(&self, chosen: Remember) -> Lifetimes {
+        match chosen {
+            Remember::Yes => self.remembered.unwrap_or(self.short),
+            Remember::No => self.short,
         }
     }
 }

@@ -33,8 +33,8 @@ pub struct CredentialsView {
     pub username: String,
     /// The password, including any spaces around it.
     pub password: PasswordText<1, MAX_PASSWORD_INPUT>,
-    /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
-    /// then also keeps the cookie when it closes.
+    /// Whether the session lasts longer. The browser then also keeps the cookie when it closes. The
+    /// operator can disable this; then `remember` is ignored.
     #[oai(default)]
     pub remember: bool,
 }

@@ -41,8 +41,8 @@ pub struct NewAccountView {
     /// words make a good password. Passwords that are easy to guess are refused: common passwords,
     /// repetitions, sequences, and variations of the user name.
     pub password: PasswordText<DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH>,
-    /// Whether the session lasts longer: up to 30 days instead of 24 hours by default. The browser
-    /// then also keeps the cookie when it closes.
+    /// Whether the session lasts longer. The browser then also keeps the cookie when it closes. The
+    /// operator can disable this; then `remember` is ignored.
     #[oai(default)]
     pub remember: bool,
     /// The invite code, if registration requires one. Each code creates one account. If

@@ -32,17 +32,17 @@ pub struct SessionView {
     pub id: String,
     /// Whether this is the session of the request.
     pub current: bool,
-    /// Whether the user asked to stay signed in.
+    /// Whether the session lasts longer because the user asked to stay signed in.
     pub remember: bool,
     /// When the session was created.
     pub created_at: OffsetDateTime,
     /// When the session was last used, accurate to one minute.
     pub last_seen_at: OffsetDateTime,
-    /// When the session expires if it is not used: by default 8 hours after its last use, or 14
-    /// days with `remember`. It is never later than `expires_at`.
+    /// When the session expires if it is not used until then. Each use postpones this, but never
+    /// beyond `expires_at`. The operator sets the period; it is longer with `remember`.
     pub idle_expires_at: OffsetDateTime,
-    /// When the session expires even if it is used: by default 24 hours after its creation, or 30
-    /// days with `remember`.
+    /// When the session expires even if it is used. The operator sets the period from its creation;
+    /// it is longer with `remember`.
     pub expires_at: OffsetDateTime,
     /// When the user last showed a password: at the sign-in, or at a confirmation.
     pub authenticated_at: OffsetDateTime,

@@ -31,6 +31,8 @@ pub struct SignInPage<'a> {
     pub signed_in: Option<&'a str>,
     pub username: &'a str,
     pub remember: bool,
+    /// Whether the user can choose to stay signed in.
+    pub offers_remember: bool,
     /// The invite code, if the form has a field for it.
     pub invite: Option<&'a str>,
     pub errors: FormErrors<'a>,
@@ -51,6 +53,7 @@ impl<'a> SignInPage<'a> {
             signed_in: None,
             username: "",
             remember: false,
+            offers_remember: state.domain.rules.sessions.remembered.is_some(),
             invite: takes_invite.then_some(""),
             errors: FormErrors { problem: None, fields: &["invite", "username", "password"] },
             min_length: state.domain.rules.passwords.min_length,

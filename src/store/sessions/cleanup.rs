@@ -1,6 +1,6 @@
 //! Removes sessions that have ended.
 
-use super::rows::IdleSince;
+use super::rows::Cutoffs;
 use crate::core::error::InternalError;
 use crate::store::Store;
 use crate::store::engine::connection::Connection;
@@ -37,11 +37,11 @@ impl Store {
     /// session.
     pub async fn remove_ended(
         &self,
-        now: i64,
-        idle: IdleSince,
+        cutoffs: Cutoffs,
         keep: i64,
         limit: i64,
     ) -> Result<Vec<String>, InternalError> {
+        let Cutoffs { now, short, remembered } = cutoffs;
         self.transaction(|mut all| async move {
             let mut accounts: Vec<String> = all
                 .query(
@@ -61,15 +61,15 @@ impl Store {
             let removed: Vec<String> = all
                 .query(REMOVE_UNUSED)
                 .bind(limit)
-                .bind(idle.short - keep)
-                .bind(idle.remembered - keep)
+                .bind(short.last_seen - keep)
+                .bind(remembered.last_seen - keep)
                 .fetch_values()
                 .await?;
             let ended: Vec<String> = all
                 .query(END_UNUSED)
                 .bind(limit)
-                .bind(idle.short)
-                .bind(idle.remembered)
+                .bind(short.last_seen)
+                .bind(remembered.last_seen)
                 .bind(now)
                 .fetch_values()
                 .await?;

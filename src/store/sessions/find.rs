@@ -1,6 +1,6 @@
 //! Finds sessions.
 
-use super::rows::{FoundSessionRow, IdleSince, SessionRow};
+use super::rows::{Cutoffs, FoundSessionRow, SessionRow};
 use crate::core::error::InternalError;
 use crate::core::secret::SidDigest;
 use crate::store::Store;
@@ -11,7 +11,7 @@ macro_rules! find_session_where {
     ($condition:literal) => {
         concat!(
             "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
-                    expires_at, confirmed_at, address, browser, ended_at, username,
+                    idle_timeout, expires_at, confirmed_at, address, browser, ended_at, username,
                     accounts.created_at as account_created_at,
                     accounts.disabled_at as account_disabled_at, ",
             roles_column!(),
@@ -53,25 +53,29 @@ impl Store {
     pub async fn sessions_of(
         &self,
         account_id: &str,
-        now: i64,
-        idle: IdleSince,
+        cutoffs: Cutoffs,
         (after, limit): (Option<(i64, &str)>, i64),
     ) -> Result<Vec<SessionRow>, InternalError> {
+        let Cutoffs { now, short, remembered } = cutoffs;
         let (created_at, id) = after.unwrap_or((i64::MAX, ""));
         self.reader()
             .query(
-                "select id, account_id, remember, created_at, last_seen_at, expires_at, confirmed_at,
-                        address, browser
+                "select id, account_id, remember, created_at, last_seen_at, idle_timeout, expires_at,
+                        confirmed_at, address, browser
                  from sessions
                  where account_id = $1 and ended_at is null and expires_at > $2
-                   and last_seen_at > case when remember = 0 then $3 else $4 end
-                   and (created_at < $5 or (created_at = $5 and id < $6))
-                 order by created_at desc, id desc limit $7",
+                   and (idle_timeout is null or last_seen_at + idle_timeout > $2)
+                   and ((remember = 0 and last_seen_at > $3 and created_at > $4)
+                        or (remember = 1 and last_seen_at > $5 and created_at > $6))
+                   and (created_at < $7 or (created_at = $7 and id < $8))
+                 order by created_at desc, id desc limit $9",
             )
             .bind(account_id)
             .bind(now)
-            .bind(idle.short)
-            .bind(idle.remembered)
+            .bind(short.last_seen)
+            .bind(short.created)
+            .bind(remembered.last_seen)
+            .bind(remembered.created)
             .bind(created_at)
             .bind(id)
             .bind(limit)
@@ -81,28 +85,42 @@ impl Store {
     }
 
     /// Counts the active sessions.
-    pub async fn count_sessions(&self, now: i64, idle: IdleSince) -> Result<i64, InternalError> {
+    pub async fn count_sessions(&self, cutoffs: Cutoffs) -> Result<i64, InternalError> {
+        let Cutoffs { now, short, remembered } = cutoffs;
         self.reader()
             .query(
                 "select count(*) from sessions
                  where ended_at is null and expires_at > $1
-                   and ((remember = 0 and last_seen_at > $2)
-                        or (remember = 1 and last_seen_at > $3))",
+                   and (idle_timeout is null or last_seen_at + idle_timeout > $1)
+                   and ((remember = 0 and last_seen_at > $2 and created_at > $3)
+                        or (remember = 1 and last_seen_at > $4 and created_at > $5))",
             )
             .bind(now)
-            .bind(idle.short)
-            .bind(idle.remembered)
+            .bind(short.last_seen)
+            .bind(short.created)
+            .bind(remembered.last_seen)
+            .bind(remembered.created)
             .fetch_value()
             .await
             .map_err(context("counting the sessions"))
     }
 
-    /// Records that the session was used at `now`, unless a use after `since` is recorded already.
-    pub async fn session_seen(&self, id: &str, now: i64, since: i64) -> Result<(), InternalError> {
+    /// Records that the session was used at `now`, and the inactivity timeout that is in force,
+    /// unless a use after `since` is recorded already.
+    pub async fn session_seen(
+        &self,
+        id: &str,
+        (now, idle_timeout): (i64, i64),
+        since: i64,
+    ) -> Result<(), InternalError> {
         self.writer()
-            .query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at <= $3")
+            .query(
+                "update sessions set last_seen_at = $2, idle_timeout = $3
+                 where id = $1 and last_seen_at <= $4",
+            )
             .bind(id)
             .bind(now)
+            .bind(idle_timeout)
             .bind(since)
             .execute()
             .await

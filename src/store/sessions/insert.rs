@@ -84,6 +84,7 @@ pub async fn insert_session(
         .bind(version)
         .bind(&new.session.address)
         .bind(&new.session.browser)
+        .bind(new.session.idle_timeout)
         .execute()
         .await
         .map(|added| added > 0)
@@ -95,8 +96,8 @@ pub async fn insert_session(
 fn insert_statement() -> Statement {
     const INSERT: &str = "insert into sessions
              (digest, id, account_id, remember, created_at, last_seen_at, expires_at, address,
-              browser)
-         select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10 from accounts
+              browser, idle_timeout)
+         select $1, $2, accounts.id, $3, $4, $5, $6, $9, $10, $11 from accounts
          where accounts.id = $7 and password_version = $8 and disabled_at is null";
     static INSERT_AND_LOCK: LazyLock<String> = LazyLock::new(|| format!("{INSERT} for share"));
     Statement::PerEngine { sqlite: INSERT, postgres: &INSERT_AND_LOCK }

@@ -10,4 +10,4 @@ mod rows;
 pub use self::confirm::ConfirmationRow;
 pub use self::insert::{AddSessionOutcome, insert_session};
 pub use self::revoke::{RevokeOutcome, revoke_all_sessions};
-pub use self::rows::{FoundSessionRow, IdleSince, NewSessionRow, SessionRow};
+pub use self::rows::{Cutoff, Cutoffs, FoundSessionRow, NewSessionRow, SessionRow};

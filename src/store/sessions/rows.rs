@@ -10,6 +10,8 @@ pub struct SessionRow {
     pub remember: i64,
     pub created_at: i64,
     pub last_seen_at: i64,
+    /// The inactivity timeout in milliseconds that was in force at `last_seen_at`.
+    pub idle_timeout: Option<i64>,
     pub expires_at: i64,
     /// The last confirmation, if there was one.
     pub confirmed_at: Option<i64>,
@@ -23,6 +25,7 @@ from_row!(SessionRow {
     remember,
     created_at,
     last_seen_at,
+    idle_timeout,
     expires_at,
     confirmed_at,
     address,
@@ -56,9 +59,17 @@ pub struct NewSessionRow<'a> {
     pub session: &'a SessionRow,
 }
 
-/// Sessions that were last used at or before these instants have expired.
+/// The instants that decide which sessions have expired at `now`.
 #[derive(Debug, Clone, Copy)]
-pub struct IdleSince {
-    pub short: i64,
-    pub remembered: i64,
+pub struct Cutoffs {
+    pub now: i64,
+    pub short: Cutoff,
+    pub remembered: Cutoff,
+}
+
+/// Sessions that were last used or created at or before these instants have expired.
+#[derive(Debug, Clone, Copy)]
+pub struct Cutoff {
+    pub last_seen: i64,
+    pub created: i64,
 }

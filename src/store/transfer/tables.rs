@@ -15,6 +15,7 @@ pub const TABLES: &[Table] = &[
             ("password_version", Kind::Number),
             ("hash_cost", Kind::Number),
             ("pepper", Kind::Text),
+            ("display_name", Kind::Text),
         ],
     },
     Table {
@@ -37,6 +38,7 @@ pub const TABLES: &[Table] = &[
             ("address", Kind::Text),
             ("browser", Kind::Text),
             ("confirmed_at", Kind::Number),
+            ("idle_timeout", Kind::Number),
         ],
     },
     Table {
