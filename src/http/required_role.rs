@@ -102,7 +102,7 @@ pub fn roles_of_mark(mark: &str) -> Option<Vec<String>> {
     Some(roles.split('|').map(str::to_owned).collect())
 }
 
-/// The roles in a sentence: `the role \`a\`` or `one of the roles \`a\`, \`b\``.
+/// The roles as a part of a sentence, each in backticks.
 pub fn roles_in_words<R: AsRef<str>>(roles: &[R]) -> String {
     let names: Vec<String> = roles.iter().map(|role| format!("`{}`", role.as_ref())).collect();
     match names.as_slice() {

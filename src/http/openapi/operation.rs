@@ -40,7 +40,7 @@ pub struct Traits {
 impl Traits {
     /// Derives the properties from what poem-openapi printed.
     pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
-        let Guarded { is_guarded, is_optional, roles } = take_guards(operation);
+        let Requirements { is_guarded, is_optional, roles } = take_guards(operation);
         let id = operation["operationId"].as_str().unwrap_or_default();
         let reads_store = match owner {
             Owner::Cloakroom => id != "getLiveness" && id != "getJwks",
@@ -62,7 +62,7 @@ impl Traits {
 
 /// What the guards of an operation require.
 #[derive(Default)]
-struct Guarded {
+struct Requirements {
     /// Whether it accepts or requires a session.
     is_guarded: bool,
     is_optional: bool,
@@ -70,9 +70,9 @@ struct Guarded {
 }
 
 /// Reads the guards of an operation, and removes their marks and duplicates.
-fn take_guards(operation: &mut Value) -> Guarded {
+fn take_guards(operation: &mut Value) -> Requirements {
     let needed = operation.get_mut("security").and_then(Value::as_array_mut);
-    let Some(needed) = needed else { return Guarded::default() };
+    let Some(needed) = needed else { return Requirements::default() };
     let mut once: Vec<Value> = Vec::new();
     let mut roles = Vec::new();
     for one in std::mem::take(needed) {
@@ -86,12 +86,12 @@ fn take_guards(operation: &mut Value) -> Guarded {
     *needed = once;
     let is_guarded = needed.iter().any(|schemes| schemes.get(SCHEME).is_some());
     let is_optional = needed.contains(&json!({}));
-    Guarded { is_guarded, is_optional, roles }
+    Requirements { is_guarded, is_optional, roles }
 }
 
 /// Says in an operation which roles it requires: in its description, for people, and in
 /// `x-required-roles`, for programs. OpenAPI 3.0 does not allow roles in `security`, except for
-/// OAuth 2 and OpenID Connect.
+/// OAuth 2 and `OpenID` Connect.
 pub fn describe_roles(operation: &mut Value, roles: &[String]) {
     if roles.is_empty() {
         return;
