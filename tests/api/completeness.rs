@@ -54,7 +54,7 @@ impl Tour {
 }
 
 /// All operations: method, path with a made-up id, and description.
-fn operations() -> Vec<(Method, String, &'static Value)> {
+pub fn operations() -> Vec<(Method, String, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, methods)| {
         let path = path.replace("{id}", &"x".repeat(22));
@@ -65,8 +65,14 @@ fn operations() -> Vec<(Method, String, &'static Value)> {
     all.collect()
 }
 
+/// Whether the document lists the code `role_needed` for an operation.
+pub fn can_need_a_role(operation: &Value) -> bool {
+    let refused = &operation["responses"]["403"]["content"]["application/problem+json"];
+    refused["examples"].get("role_needed").is_some()
+}
+
 /// A valid request for an operation: its body is an example of the document.
-fn example(method: &Method, path: &str, operation: &Value) -> Request {
+pub fn example(method: &Method, path: &str, operation: &Value) -> Request {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     let Some(schema) = schema.as_str() else { return request(method.clone(), path).finish() };
     let schema = schema.rsplit('/').next().unwrap();
@@ -131,6 +137,12 @@ async fn refusals_at_the_door(tour: &Tour) {
             let mut forged = example(&method, &path, operation);
             forged.headers_mut().insert(header::COOKIE, "session=made.up".parse().unwrap());
             tour.send(&app, forged).await;
+        }
+        if can_need_a_role(operation) {
+            // `forwardAuth` takes the role from the proxy; others have it in `x-required-roles`.
+            let query = if operation["x-required-roles"].is_null() { "?role=editor" } else { "" };
+            let asked = example(&method, &format!("{path}{query}"), operation);
+            tour.send_as(&client, asked).await;
         }
         if method != Method::GET {
             let mut elsewhere = example(&method, &path, operation);

@@ -2,6 +2,8 @@
 //! proxies.
 
 use cloakroom::config::{CommaList, Registration, Settings};
+use cloakroom::core::usernames::Username;
+use cloakroom::domain::roles::Role;
 use poem::Request;
 use poem::http::Method;
 
@@ -262,7 +264,7 @@ async fn what_traefik_sends_is_enough() {
     let forward_auth = &guide["http"]["middlewares"]["cloakroom"]["forwardAuth"];
     assert_eq!(forward_auth["address"], "http://cloakroom:8000/forward-auth/redirect");
     let names = forward_auth["authResponseHeaders"].as_array().unwrap();
-    assert_eq!(names.len(), 3);
+    assert_eq!(names.len(), 6);
     for name in names {
         assert!(let_through.header(name.as_str().unwrap()).is_some(), "{name}");
     }
@@ -308,4 +310,141 @@ fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity(
         assert!(dropped.contains(&header.as_str().unwrap()), "{header}");
     }
     assert!(dropped.contains(&"Remote_User") && dropped.contains(&"Forwarded"));
+    for header in identity {
+        let with_underscore = header.as_str().unwrap().replace('-', "_");
+        assert!(dropped.contains(&with_underscore.as_str()), "{with_underscore}");
+    }
+}
+
+async fn give(app: &TestApp, username: &str, role: &str) {
+    let username = Username::parse(username).unwrap();
+    let account = app.domain.account_named(&username).await.unwrap().unwrap();
+    app.domain.roles.give_role(&account.id, &Role::parse(role).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn rol_06_one_of_the_roles_in_the_address_of_the_check_is_enough() {
+    let app = app().await;
+    let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+    give(&app, "ann", "editor").await;
+    give(&app, "ann", "admin").await;
+    let (ann, bob) = (ann.cookie().unwrap(), bob.cookie().unwrap());
+    let many =
+        |count: usize| (0..count).map(|n| format!("role=r{n}")).collect::<Vec<_>>().join("&");
+    let (sixteen, seventeen) = (format!("role=editor&{}", many(15)), many(17));
+    for (query, of_ann, of_bob) in [
+        ("", 200, 200),
+        ("role=editor", 200, 403),
+        ("role=wiki-admin", 403, 403),
+        ("role=x&role=editor", 200, 403),
+        ("role=editor&role=editor", 200, 403),
+        ("role=admin%2Ceditor", 400, 400),
+        ("role=admin,editor", 400, 400),
+        ("role=", 400, 400),
+        ("role", 400, 400),
+        ("role=editor&role=", 400, 400),
+        ("role=%00", 400, 400),
+        ("role=%ff", 400, 400),
+        ("role=%", 400, 400),
+        ("role=Editor", 400, 400),
+        ("role=+editor", 400, 400),
+        (sixteen.as_str(), 200, 403),
+        (seventeen.as_str(), 400, 400),
+    ] {
+        for path in ["/forward-auth", "/forward-auth/redirect"] {
+            let path = format!("{path}?{query}");
+            for (cookie, status) in [(&ann, of_ann), (&bob, of_bob)] {
+                let answer = ask(&app, &path, &[("cookie", cookie)]).await;
+                assert_eq!(answer.status, status, "{path}");
+                assert_eq!(answer.header("remote-user").is_some(), status == 200, "{path}");
+                match status {
+                    400 => assert_eq!(answer.json()["errors"][0]["field"], "role", "{path}"),
+                    403 => assert_eq!(answer.refusal().1, "role_needed", "{path}"),
+                    _ => {}
+                }
+            }
+            assert_eq!(ask(&app, &path, &[]).await.status, 401, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rol_07_nothing_that_a_proxy_tells_of_the_clients_request_changes_the_role() {
+    let app = app().await;
+    let bob = app.signed_in("bob").await.cookie().unwrap();
+    give(&app, "bob", "reader").await;
+    for uri in ["/page?role=editor", "/page?role=reader", "/page?role="] {
+        for path in ["/forward-auth", "/forward-auth/redirect"] {
+            let headers = [
+                ("cookie", bob.as_str()),
+                ("x-forwarded-uri", uri),
+                ("x-original-url", uri),
+                ("remote-groups", "editor"),
+                ("role", "editor"),
+            ];
+            assert_eq!(ask(&app, path, &headers).await.status, 200, "{path} {uri}");
+            let path = format!("{path}?role=editor");
+            assert_eq!(ask(&app, &path, &headers).await.status, 403, "{path} {uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_headers_about_the_user_are_always_sent_also_empty() {
+    let app = app().await;
+    let ann = app.signed_in("ann").await.cookie().unwrap();
+    for (role, groups) in [(None, ""), (Some("editor"), "editor"), (Some("admin"), "admin,editor")]
+    {
+        if let Some(role) = role {
+            give(&app, "ann", role).await;
+        }
+        for path in ["/forward-auth", "/forward-auth/redirect"] {
+            let answer = ask(&app, path, &[("cookie", &ann), ("remote-groups", "root")]).await;
+            assert_eq!(answer.header("remote-groups"), Some(groups), "{path}");
+            assert_eq!(answer.header("remote-email"), Some(""));
+            assert_eq!(answer.header("remote-name"), Some(""));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_without_the_role_gets_a_page_that_names_it_and_the_user() {
+    let app = app().await;
+    let ann = app.signed_in("ann").await.cookie().unwrap();
+    let headers = [
+        ("cookie", ann.as_str()),
+        ("accept", PERSON),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "wiki.example.org"),
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/page"),
+    ];
+    let answer = ask(&app, "/forward-auth/redirect?role=editor", &headers).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (403, None));
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(answer.header("remote-user").is_none());
+    for part in [
+        "<code>editor</code>",
+        r#"<strong id="who">ann</strong>"#,
+        r#"href="https://id.example.org/login?next=https%3A%2F%2Fwiki.example.org%2Fpage""#,
+    ] {
+        assert!(answer.text.contains(part), "{part} in {}", answer.text);
+    }
+    // The page is shown at the address of the app: it may not load anything there.
+    let nonce = answer.text.split(r#"<style nonce=""#).nth(1).unwrap().split('"').next().unwrap();
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.contains(&format!("style-src 'nonce-{nonce}'")), "{policy}");
+    assert!(
+        !answer.text.contains(r#"href="/"#) && !answer.text.contains("src="),
+        "{}",
+        answer.text
+    );
+
+    // The link leads to a page that offers to sign out, and not back to the app at once.
+    let path = "/login?next=https%3A%2F%2Fwiki.example.org%2Fpage";
+    let page = ask(&app, path, &[("cookie", ann.as_str()), ("accept", PERSON)]).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains(r#"action="/logout""#), "{}", page.text);
+    let program = ask(&app, "/forward-auth/redirect?role=editor", &[("cookie", &ann)]).await;
+    assert_eq!(program.refusal(), (403, "role_needed".into()));
 }

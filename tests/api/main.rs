@@ -10,6 +10,7 @@ mod app;
 mod attempts;
 mod blocked_cookies;
 mod bodies;
+mod callers;
 mod completeness;
 mod confirmation;
 mod conflicting_cookies;

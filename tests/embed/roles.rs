@@ -250,3 +250,26 @@ async fn a_refusal_by_a_role_is_an_event_and_equal_ones_are_counted_by_the_minut
     assert!(events.iter().all(|row| row.event.account_id.as_deref() == Some(ann.as_str())));
     assert_eq!(events.iter().filter(|row| row.event.session_id.is_some()).count(), 1);
 }
+
+#[tokio::test]
+async fn rol_09_every_operation_of_the_document_that_needs_a_role_refuses_a_user_without_it() {
+    let app = TestApp::new().await;
+    let mounted = mounted(&app.cloakroom, Wiki);
+    let document: Value = serde_json::from_str(mounted.document()).unwrap();
+    let ann = Client::signed_in(&mounted, "ann").await;
+    let mut needing = 0;
+    for path in ["/page", "/statistics", "/roles", "/odd", "/hello"] {
+        for (method, operation) in document["paths"][path].as_object().unwrap() {
+            let answer = match method.as_str() {
+                "post" => ann.post(path, &json!({ "text": "News" })).await,
+                _ => ann.get(path).await,
+            };
+            let needs_role = operation.get("x-required-roles").is_some();
+            let listed = operation["responses"]["403"].to_string().contains("role_needed");
+            let refused = answer.status == 403 && answer.refusal().1 == "role_needed";
+            assert_eq!((listed, refused), (needs_role, needs_role), "{method} {path}");
+            needing += usize::from(needs_role);
+        }
+    }
+    assert_eq!(needing, 3);
+}

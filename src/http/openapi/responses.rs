@@ -33,7 +33,7 @@ struct Header {
 }
 
 /// In the order of their sentences in a description.
-const COMMON_RESPONSES: [CommonResponse; 14] = [
+const COMMON_RESPONSES: [CommonResponse; 15] = [
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| operation.has_body,
@@ -84,6 +84,12 @@ const COMMON_RESPONSES: [CommonResponse; 14] = [
         code: Code::RoleNeeded,
         is_of: |operation| !operation.roles.is_empty(),
         sentence: "`role_needed`: the account does not have {roles}.",
+        header: None,
+    },
+    CommonResponse {
+        code: Code::RoleNeeded,
+        is_of: |operation| operation.is_for_proxies,
+        sentence: "`role_needed`: the user is signed in, but has none of the roles in `role`.",
         header: None,
     },
     CommonResponse {

@@ -4,16 +4,15 @@
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::error::ResponseError;
 use poem::http::{StatusCode, header};
 use poem::{EndpointExt, Request, Response, Result, endpoint};
 
+use super::at_app::render_at_app;
 use super::content_negotiation;
 use super::next_step::NextStep;
-use super::problem_page::ProblemPage;
-use super::render::{render, see_other};
+use super::render::see_other;
 use super::visitor::refuse_conflicting_cookies;
-use crate::http::api::forward_auth::Identity;
+use crate::http::api::forward_auth::{Identity, required_roles};
 use crate::http::state::AppState;
 
 pub fn endpoint(state: &Arc<AppState>) -> BoxEndpoint<'static> {
@@ -25,32 +24,39 @@ pub fn endpoint(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     ask.boxed()
 }
 
-/// The identity with 200. Otherwise a browser is redirected to the sign-in page, and a program gets
-/// 401. A browser with two different session cookies gets a page about them, because it could not
-/// sign in either.
+/// The identity with 200. Otherwise a browser is redirected to the sign-in page, or gets a page that
+/// says which role the user does not have; a program gets 401 or 403. A browser with two different
+/// session cookies gets a page about them, because it could not sign in either.
 async fn answer(state: &AppState, request: &Request) -> Result<Response> {
-    if is_a_person(request)
-        && let Err(conflict) = refuse_conflicting_cookies(state, request)
-    {
-        // The browser shows the app's address, so the link must be absolute.
+    let is_person = is_a_person(request);
+    if is_person && let Err(conflict) = refuse_conflicting_cookies(state, request) {
         let next_step = NextStep { href: state.apps.sign_in(None), label: "Sign in" };
-        let page = ProblemPage::of(&state.site, &conflict.problem);
-        let page = ProblemPage { next_step: Some(next_step), ..page };
-        return Ok(render(conflict.status(), &page));
+        return Ok(render_at_app(state, &conflict.problem, None, next_step));
     }
-    match state.forward_auth_user(request).await {
-        Ok(who) => {
-            let Identity { user, user_id, session } = Identity::of(&who);
-            let response = Response::builder().status(StatusCode::OK);
-            let response = response.header("remote-user", user);
-            let response = response.header("remote-user-id", user_id);
-            Ok(response.header("remote-session", session).finish())
-        }
-        Err(failure) if failure.problem.status == 401 && is_a_person(request) => {
+    let who = match state.forward_auth_user(request).await {
+        Ok(who) => who,
+        Err(failure) if failure.problem.status == 401 && is_person => {
             let next = state.apps.asked_for(request);
-            Ok(see_other(&state.apps.sign_in(next.as_deref())))
+            return Ok(see_other(&state.apps.sign_in(next.as_deref())));
         }
-        Err(failure) => Err(failure.into()),
+        Err(failure) => return Err(failure.into()),
+    };
+    match state.require_role(request, &who, &required_roles(request)?) {
+        Ok(()) => {
+            let response = Response::builder().status(StatusCode::OK);
+            let headers = Identity::of(&who).headers().into_iter();
+            let response =
+                headers.fold(response, |response, (name, value)| response.header(name, value));
+            Ok(response.finish())
+        }
+        Err(refusal) if is_person => {
+            // Its page says who is signed in and offers to sign out, and then leads back to the app.
+            let href = state.apps.sign_in(state.apps.asked_for(request).as_deref());
+            let next_step = NextStep { href, label: "Use another account" };
+            let username = Some(who.account.username.as_str());
+            Ok(render_at_app(state, &refusal.problem, username, next_step))
+        }
+        Err(refusal) => Err(refusal.into()),
     }
 }
 

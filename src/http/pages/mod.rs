@@ -2,6 +2,7 @@
 //! operations.
 
 mod account;
+mod at_app;
 mod branding;
 mod close;
 mod color;

@@ -81,6 +81,11 @@ impl RedirectTargets {
         self.next(&format!("{origin}{}", if is_safe { uri } else { "/" }))
     }
 
+    /// The URL of the start page.
+    pub fn start_page(&self) -> String {
+        self.here.to_string()
+    }
+
     /// The URL of the sign-in page, which redirects to `next` after the login.
     pub fn sign_in(&self, next: Option<&str>) -> String {
         let mut address = self.here.join("/login").expect("a constant path");
