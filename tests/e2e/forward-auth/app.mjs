@@ -5,7 +5,7 @@ const rows = Array.from({ length: 200 }, (_, n) => ({ id: n, title: `Page ${n}`,
 const escape = (text) => text.replace(/[<>&"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 createServer((request, answer) => {
-  if (request.url === '/headers') {
+  if (request.url.split('?')[0] === '/headers') {
     answer.setHeader('content-type', 'application/json');
     answer.end(JSON.stringify(request.headersDistinct));
     return;

@@ -22,10 +22,11 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
       request.end(body);
     });
   const wiki = (path, options) => send('wiki.example.org', path, options);
+  const tasks = (path, options) => send('tasks.example.org', path, options);
   const id = (path, options) => send('id.example.org', path, options);
 
-  const signIn = async () => {
-    const body = JSON.stringify({ username: 'tiangolo', password: process.env.PASSWORD });
+  const signIn = async (username = 'tiangolo') => {
+    const body = JSON.stringify({ username, password: process.env.PASSWORD });
     const headers = { 'content-type': 'application/json' };
     const answer = await id('/login', { method: 'POST', headers, body });
     assert.equal(answer.status, 200, answer.text);
@@ -139,12 +140,56 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
       assert.ok([undefined, 'tiangolo'].includes(hopByHop['remote-user']?.[0]), JSON.stringify(hopByHop));
     });
 
+    test('rol 04: no group, address or name that a client makes up reaches the app', async () => {
+      const [without, editor] = [await signIn(), await signIn('ann')];
+      const names = ['Groups', 'Email', 'Name'].flatMap((last) => [`Remote-${last}`, `Remote_${last}`]);
+      for (const header of names.flatMap((one) => [one, one.toLowerCase(), one.toUpperCase()])) {
+        const seen = await seenByTheApp({ cookie: without, [header]: 'forged' });
+        assert.ok(!JSON.stringify(seen).includes('forged'), `${header}: ${JSON.stringify(seen)}`);
+        assert.equal(seen['remote-groups']?.[0] ?? '', '', header);
+        const preflight = { origin: 'https://app.example.org', 'access-control-request-method': 'PUT' };
+        const asked = await wiki('/headers', { method: 'OPTIONS', headers: { ...preflight, [header]: 'forged' } });
+        assert.equal(asked.status, 200);
+        assert.ok(!asked.text.includes('forged'), `${header}: ${asked.text}`);
+        const real = await seenByTheApp({ cookie: editor, [header]: 'forged' });
+        assert.deepEqual(real['remote-groups'], ['editor'], header);
+        assert.ok(!JSON.stringify(real).includes('forged'), header);
+      }
+    });
+
+    test('rol 06: an app that needs a role is reached by users who have it', async () => {
+      const [without, editor] = [await signIn(), await signIn('ann')];
+      assert.equal((await tasks('/headers', { headers: { cookie: editor } })).status, 200);
+      const program = await tasks('/headers', { headers: { cookie: without } });
+      assert.deepEqual([program.status, JSON.parse(program.text).code], [403, 'role_needed']);
+      for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'])
+        assert.equal((await tasks('/save', { method, headers: { cookie: without }, body: 'x' })).status, 403, method);
+      const person = await tasks('/page', { headers: { ...PERSON, cookie: without } });
+      assert.equal(person.status, 403);
+      for (const part of ['<code>editor</code>', '<code>admin</code>', '>tiangolo<', 'https://id.example.org/login?next='])
+        assert.ok(person.text.includes(part), `${part} in ${person.text}`);
+      assert.equal((await tasks('/headers')).status, 401);
+      assert.equal((await tasks('/page', { headers: PERSON })).status, 303);
+    });
+
+    test('rol 07: a role in the URL that a client requests changes nothing', async () => {
+      const cookie = await signIn();
+      for (const query of ['role=editor', 'role=wiki-admin', 'role=', 'role=%00', 'role=a&role=b', 'a=b']) {
+        const open = await wiki(`/headers?${query}`, { headers: { cookie } });
+        assert.equal(open.status, 200, `${query}: ${open.text}`);
+        assert.equal((await wiki(`/page?${query}`, { headers: { ...PERSON, cookie } })).status, 200, query);
+        assert.equal((await tasks(`/headers?${query}`, { headers: { cookie } })).status, 403, query);
+        assert.equal((await tasks(`/page?${query}`, { headers: { ...PERSON, cookie } })).status, 403, query);
+        assert.equal((await wiki(`/headers?${query}`)).status, 401, query);
+      }
+    });
+
     test('inj 07: what is neither yes nor 401 lets nobody through', async () => {
       const odd = { cookie: '__Secure-session=made.up.one' };
       assert.equal((await wiki('/headers', { headers: odd })).status, 401);
       const two = { cookie: `${await signIn()}; __Secure-session=another` };
       assert.equal((await wiki('/headers', { headers: two })).status, 401);
-      for (const path of ['/.cloakroom/check', '/.cloakroom/sign-in', '/forward-auth'])
+      for (const path of ['/.cloakroom/check', '/.cloakroom/refused', '/forward-auth'])
         assert.notEqual((await wiki(path)).status, 200, path);
     });
 
@@ -168,6 +213,36 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
         browser = await launch(`--host-resolver-rules=MAP *.example.org 127.0.0.1:${port}`);
       });
       after(() => browser?.close());
+
+      test('who has no role sees a page that says so, and gets to another account', async () => {
+        const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 375, height: 700 } });
+        const page = await context.newPage();
+        await page.goto('https://tasks.example.org/page');
+        await page.getByLabel('User name').fill('tiangolo');
+        await page.getByLabel('Password', { exact: true }).fill(process.env.PASSWORD);
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await page.waitForURL('https://tasks.example.org/page');
+        assert.equal(await page.getByRole('heading').innerText(), 'Role needed');
+        assert.equal(await page.locator('#who').innerText(), 'tiangolo');
+        const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        assert.notEqual(background, 'rgba(0, 0, 0, 0)', 'the stylesheet is applied');
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(width <= 375, `${width} pixels wide`);
+        if (name === 'nginx') await takePicture(page, 'role-needed');
+        await page.emulateMedia({ colorScheme: 'dark' });
+        if (name === 'nginx') await takePicture(page, 'role-needed-dark');
+        await page.getByRole('link', { name: 'Use another account' }).click();
+        assert.equal(new URL(page.url()).hostname, 'id.example.org');
+        await page.getByRole('button', { name: 'Sign out' }).click();
+        await page.waitForURL('https://id.example.org/signed-out');
+        await page.goto('https://tasks.example.org/page');
+        await page.getByLabel('User name').fill('ann');
+        await page.getByLabel('Password', { exact: true }).fill(process.env.PASSWORD);
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await page.waitForURL('https://tasks.example.org/page');
+        assert.equal(await page.getByRole('heading').innerText(), 'Hello, ann');
+        await context.close();
+      });
 
       for (const javaScriptEnabled of [true, false])
         test(`one signs in on the way to the app, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
