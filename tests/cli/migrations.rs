@@ -33,9 +33,9 @@ fn shape(sql: &str) -> Vec<String> {
         .replace("bigint  generated always as identity primary key", "#counted");
     let mut words = Vec::new();
     for word in code.split_whitespace() {
-        let (bare, comma) = word.strip_suffix(',').map_or((word, ""), |bare| (bare, ","));
+        let (bare, end) = word.split_at(word.trim_end_matches([',', ';']).len());
         let known = types.iter().find(|(name, _)| *name == bare).map_or(bare, |(_, kind)| kind);
-        words.push(format!("{known}{comma}"));
+        words.push(format!("{known}{end}"));
     }
     words
 }
