@@ -195,51 +195,53 @@ mod tests {
         timer.due(&Deadlines::default())
     }
 
-    /// The seconds until the connection is closed.
-    fn seconds_left(timer: &ConnectionTimer) -> f64 {
-        (due(timer) - Instant::now()).as_secs_f64().round()
+    /// Checks that the connection is closed this long after one of the events since `start`.
+    #[track_caller]
+    fn assert_due(timer: &ConnectionTimer, start: Instant, after: Duration) {
+        let due = timer.due(&Deadlines::default());
+        assert!((start + after..=Instant::now() + after).contains(&due), "not after {after:?}");
     }
 
-    #[expect(clippy::float_cmp, reason = "whole seconds")]
     #[test]
     fn every_part_of_a_request_has_its_time() {
+        let (start, seconds) = (Instant::now(), Duration::from_secs);
         let timer = ConnectionTimer::new();
         let first = due(&timer);
-        assert_eq!(seconds_left(&timer), 10.0);
+        assert_due(&timer, start, seconds(10));
         timer.has_read(1);
         assert_eq!(due(&timer), first, "a first byte gives no more time for the first head");
         timer.has_asked(true);
-        assert_eq!(seconds_left(&timer), 5.0);
+        assert_due(&timer, start, seconds(5));
         timer.has_read(5_000);
-        assert_eq!(seconds_left(&timer), 10.0, "500 bytes a second");
+        assert_due(&timer, start, seconds(10)); // 500 bytes a second
         timer.has_read(1_000_000);
-        assert_eq!(seconds_left(&timer), 20.0, "and no more time than any body has");
+        assert_due(&timer, start, seconds(20)); // and no more time than any body has
         timer.has_body(true);
-        assert_eq!(seconds_left(&timer), 30.0);
+        assert_due(&timer, start, seconds(30));
         timer.has_answer();
         let stalled = due(&timer);
-        assert_eq!(seconds_left(&timer), 20.0);
+        assert_due(&timer, start, seconds(20));
         timer.has_written();
         assert!(due(&timer) > stalled, "something was taken in");
         timer.has_flushed();
-        assert_eq!(seconds_left(&timer), 75.0, "more of the answer may follow");
+        assert_due(&timer, start, seconds(75)); // more of the answer may follow
         assert!(!timer.can_release_buffers());
         timer.has_sent();
         assert!(!timer.can_release_buffers(), "the rest of it is not flushed");
         timer.has_flushed();
-        assert_eq!(seconds_left(&timer), 0.0, "it keeps its buffers for a moment");
+        assert_due(&timer, start, Duration::from_millis(100)); // it keeps its buffers for a moment
         assert!(timer.can_release_buffers());
         timer.release_buffers();
-        assert_eq!(seconds_left(&timer), 75.0);
+        assert_due(&timer, start, seconds(75));
         timer.has_read(1);
-        assert_eq!(seconds_left(&timer), 10.0, "the next request has begun");
+        assert_due(&timer, start, seconds(10)); // the next request has begun
         timer.has_asked(false);
         timer.has_read(1);
         timer.has_answer();
         timer.has_flushed();
-        assert_eq!(seconds_left(&timer), 10.0, "and the one after it was sent ahead");
+        assert_due(&timer, start, seconds(10)); // and the one after it was sent ahead
         assert!(timer.closes(), "it may still be sending");
-        assert_eq!(seconds_left(&timer), 2.0);
+        assert_due(&timer, start, seconds(2));
     }
 
     #[test]

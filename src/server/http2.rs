@@ -124,41 +124,45 @@ impl IoObserver for Http2Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    /// The seconds until the client is told to leave.
-    fn seconds_left(connection: &Http2Connection) -> f64 {
-        (connection.due(&Deadlines::default()) - Instant::now()).as_secs_f64().round()
+    /// Checks that the client is told to leave this long after one of the events since `start`.
+    #[track_caller]
+    fn assert_due(connection: &Http2Connection, start: Instant, after: Duration) {
+        let due = connection.due(&Deadlines::default());
+        assert!((start + after..=Instant::now() + after).contains(&due), "not after {after:?}");
     }
 
-    #[expect(clippy::float_cmp, reason = "whole seconds")]
     #[test]
     fn the_stream_with_the_longest_deadline_sets_the_deadline_of_the_connection() {
+        let (start, seconds) = (Instant::now(), Duration::from_secs);
         let connection = Arc::new(Http2Connection::new());
-        assert_eq!(seconds_left(&connection), 10.0, "for the first head");
+        assert_due(&connection, start, seconds(10)); // for the first head
         connection.has_read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-        assert_eq!(seconds_left(&connection), 10.0);
+        assert_due(&connection, start, seconds(10));
         connection.has_read(b"\0\0\x01\x01\x04\0\0\0\x01\x88");
         let (one, other) = (connection.enter(false), connection.enter(true));
-        assert_eq!(seconds_left(&connection), 5.0, "for the body");
+        assert_due(&connection, start, seconds(5)); // for the body
         other.timer.has_read(1_000_000);
-        assert_eq!(seconds_left(&connection), 20.0);
+        assert_due(&connection, start, seconds(20));
         one.timer.has_answer();
         drop(other);
-        assert_eq!(seconds_left(&connection), 20.0, "to take the answer in");
+        assert_due(&connection, start, seconds(20)); // to take the answer in
         drop(one);
-        assert_eq!(seconds_left(&connection), 75.0);
+        assert_due(&connection, start, seconds(75));
         connection.has_read(b"\0\0\x08\x06\0\0\0\0\0pingpong");
-        assert_eq!(seconds_left(&connection), 75.0, "a ping is no request");
+        assert_due(&connection, start, seconds(75)); // a ping is no request
         connection.has_read(b"\0\0\x01\x01\0\0\0\0\x03\x88");
-        assert_eq!(seconds_left(&connection), 10.0, "for the rest of the head");
+        assert_due(&connection, start, seconds(10)); // for the rest of the head
         connection.has_read(b"\0\0\0\x09\x04\0\0\0\x03");
-        assert_eq!(seconds_left(&connection), 75.0);
+        assert_due(&connection, start, seconds(75));
         connection.is_held_up();
-        assert_eq!(seconds_left(&connection), 20.0);
+        assert_due(&connection, start, seconds(20));
         connection.has_written();
         assert!(connection.says_goodbye());
-        assert_eq!(seconds_left(&connection), 2.0);
+        assert_due(&connection, start, seconds(2));
         assert!(!connection.says_goodbye(), "once");
     }
 }

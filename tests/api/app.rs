@@ -38,6 +38,8 @@ pub struct TestApp {
     pub config: Config,
     pub clock: Clock,
     pub domain: Arc<AuthService>,
+    /// The owners of the store while nothing is written in the background.
+    pub store_owners: usize,
     limits: Limits,
     route: BoxEndpoint<'static, Response>,
     metrics: BoxEndpoint<'static, Response>,
@@ -85,8 +87,8 @@ impl TestApp {
         let config = Config::check(Settings { data_dir, database_url, ..settings }).unwrap();
         let clock = Clock::at(START);
         let environment = Environment { clock: clock.clone(), hash_cost, limits: limits.clone() };
-        let (domain, route, metrics) = build(&config, environment).await;
-        Self { config, clock, domain, limits, route, metrics, folder, database }
+        let (domain, store_owners, route, metrics) = build(&config, environment).await;
+        Self { config, clock, domain, store_owners, limits, route, metrics, folder, database }
     }
 
     /// Opens the same data again, like a new process.
@@ -98,7 +100,8 @@ impl TestApp {
     pub async fn restarted_at(&mut self, hash_cost: Argon2Params) {
         let (clock, limits) = (self.clock.clone(), self.limits.clone());
         let environment = Environment { clock, hash_cost, limits };
-        (self.domain, self.route, self.metrics) = build(&self.config, environment).await;
+        (self.domain, self.store_owners, self.route, self.metrics) =
+            build(&self.config, environment).await;
     }
 
     /// A second node: the same database, keys and clock, but separate memory.
@@ -110,11 +113,12 @@ impl TestApp {
     pub async fn node(&self, clock: Clock) -> Self {
         let environment =
             Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = build(&self.config, environment).await;
+        let (domain, store_owners, route, metrics) = build(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
             domain,
+            store_owners,
             limits: self.limits.clone(),
             route,
             metrics,
@@ -128,11 +132,12 @@ impl TestApp {
         let clock = Clock::at(self.clock.now().plus(time));
         let environment =
             Environment { clock: clock.clone(), hash_cost: CHEAP, limits: self.limits.clone() };
-        let (domain, route, metrics) = build(&self.config, environment).await;
+        let (domain, store_owners, route, metrics) = build(&self.config, environment).await;
         Self {
             config: self.config.clone(),
             clock,
             domain,
+            store_owners,
             limits: self.limits.clone(),
             route,
             metrics,
@@ -305,8 +310,9 @@ impl BusyThreads {
 async fn build(
     config: &Config,
     environment: Environment,
-) -> (Arc<AuthService>, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
+) -> (Arc<AuthService>, usize, BoxEndpoint<'static, Response>, BoxEndpoint<'static, Response>) {
     let domain = Arc::new(app::open(config, environment).await.unwrap());
+    let store_owners = Arc::strong_count(&domain.store);
     let requests = Arc::new(RequestCounters::default());
     let route = app::start_endpoint(config, Arc::clone(&domain), false, Arc::clone(&requests));
     let sources = MetricSources {
@@ -316,7 +322,7 @@ async fn build(
         started_at: START,
     };
     let metrics = metrics::route(sources, app::metrics_hosts(config));
-    (domain, route, metrics)
+    (domain, store_owners, route, metrics)
 }
 
 /// A response.

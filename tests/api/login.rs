@@ -1,5 +1,6 @@
 //! Signing in and out, and the sessions in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::core::clock::{days, hours};
@@ -199,14 +200,9 @@ async fn a_form_logs_in_under_the_same_rules_as_json() {
     assert_eq!(answer.json()["session"]["remember"], true);
 }
 
-/// Waits for the work that continues after a response: recording when a session was seen.
+/// Waits for the work that continues after a response: recording when a session was seen. The task
+/// that does this owns the store until it has ended.
 pub async fn settle(app: &TestApp) {
-    const SEEN: &str = "select cast(coalesce(sum(last_seen_at), 0) as bigint) from sessions";
-    let (mut before, mut unchanged) = (app.count(SEEN).await, 0);
-    while unchanged < 4 {
-        tokio::time::sleep(Duration::from_millis(6)).await;
-        let now = app.count(SEEN).await;
-        unchanged = if now == before { unchanged + 1 } else { 0 };
-        before = now;
-    }
+    let owners = || Arc::strong_count(&app.domain.store);
+    assert!(app.eventually(async || owners() == app.store_owners).await, "{}", owners());
 }

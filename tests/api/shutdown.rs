@@ -55,6 +55,6 @@ async fn att_19_19_nothing_complains_of_a_database_that_is_closed_at_the_end() {
             jobs::write_audit_log(domain()),
         )
     };
-    tokio::time::timeout(Duration::from_secs(10), Box::pin(all)).await.expect("each of them ends");
+    tokio::time::timeout(Duration::from_mins(2), Box::pin(all)).await.expect("each of them ends");
     assert_eq!(log.text(), "");
 }

@@ -464,7 +464,7 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_millis(50));
         hasher.set_min_verify_time(Duration::ZERO);
         let time = hasher.time(None).await.unwrap();
-        assert!(Duration::ZERO < time && time < Duration::from_millis(50), "{time:?}");
+        assert!(Duration::ZERO < time, "{time:?}");
         assert_eq!(with_reserve(Duration::from_millis(20)), Duration::from_millis(30));
     }
 

@@ -577,10 +577,10 @@ mod tests {
         let worker = Arc::clone(&queue);
         let worker = thread::spawn(move || worker.run_worker(&mut Counted(released)));
         for _ in 0..2 {
-            has_released.recv_timeout(Duration::from_secs(10)).unwrap();
+            has_released.recv_timeout(Duration::from_mins(2)).unwrap();
             queue.reserve_slot(&from(1, "ann")).unwrap().run(|_| ()).await.unwrap();
         }
-        has_released.recv_timeout(Duration::from_secs(10)).unwrap();
+        has_released.recv_timeout(Duration::from_mins(2)).unwrap();
         queue.close();
         worker.join().unwrap();
         assert!(has_released.try_recv().is_err(), "once for each time without work");
@@ -596,7 +596,7 @@ mod tests {
             ended.send(()).unwrap();
         });
         queue.close();
-        assert!(has_ended.recv_timeout(Duration::from_secs(10)).is_ok());
+        assert!(has_ended.recv_timeout(Duration::from_mins(2)).is_ok());
     }
 
     #[test]
