@@ -1,16 +1,13 @@
 //! Tests of `cloakroom audit`: the events that an operator can list.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::program::{
-    PASSWORD, Service, back_up, is_postgres, refused, refused_unprepared, run, said, text, within,
+    PASSWORD, Service, back_up, is_postgres, refused, refused_unprepared, run, said, text,
+    wait_until,
 };
-
-/// Limit for writing events down, which takes about a second, and longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn events(folder: &Path, arguments: &[&str]) -> Vec<Value> {
     let printed = said(folder, &[&["audit", "--json"], arguments].concat());
@@ -36,7 +33,7 @@ fn what_happened_is_told_by_account_time_and_kind() {
     assert_eq!(service.log_in("nobody", "something else").0, 403);
     service.log_out(&cookie.unwrap());
     let of_ann = ["user_added", "login_succeeded", "login_failed", "logout"];
-    within(PATIENCE, || names(folder, &["--account", "ann"]) == of_ann);
+    wait_until(|| names(folder, &["--account", "ann"]) == of_ann);
 
     let all = events(folder, &[]);
     let (added, login) = (&all[0], &all[2]);
@@ -48,7 +45,7 @@ fn what_happened_is_told_by_account_time_and_kind() {
 
     said(folder, &["user", "disable", "bob"]);
     said(folder, &["key", "rotate"]);
-    within(PATIENCE, || names(folder, &["--event", "keys_changed"]).len() == 1);
+    wait_until(|| names(folder, &["--event", "keys_changed"]).len() == 1);
     assert_eq!(names(folder, &["--account", "bob"]), ["user_added", "user_disabled"]);
     assert_eq!(names(folder, &["--event", "logout", "--event", "login_failed"]).len(), 3);
     let newest = &names(folder, &["--limit", "2"]);

@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::program::{
     PASSWORD, Service, back_up, cloakroom, is_postgres, object, older_database, refused,
-    refused_unprepared, run, said, text, unprepared, within,
+    refused_unprepared, run, said, text, unprepared, wait_until,
 };
 
 /// The same public URL for each service, so that tokens of one are valid at the other.
@@ -158,6 +158,9 @@ fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
                     let name = format!("user-{thread}-{n}");
                     let fields = [("username", &name[..]), ("password", PASSWORD)];
                     let (status, body, cookie) = service.send("/register", &fields);
+                    if status == 503 {
+                        continue; // a busy machine may take longer than a request waits
+                    }
                     assert_eq!(status, 201, "{body}");
                     let cookie = cookie.unwrap();
                     let id = service.call("GET", "/session", &[("cookie", &cookie)], "").1;
@@ -168,7 +171,7 @@ fn r_12_a_backup_under_load_holds_everything_that_was_answered_before() {
                 }
             });
         }
-        within(Duration::from_secs(30), || !registered.lock().unwrap().is_empty());
+        wait_until(|| !registered.lock().unwrap().is_empty());
         let mut slowest = Duration::ZERO;
         for n in 0..backups {
             let before = (registered.lock().unwrap().clone(), ended.lock().unwrap().clone());
@@ -237,7 +240,7 @@ fn a_backup_replaces_nothing_and_is_whole_or_not_there() {
     for signal in ["KILL", "TERM"] {
         let place = folder.path().join(signal);
         let mut child = cloakroom(folder.path(), &["backup", signal]).spawn().unwrap();
-        within(Duration::from_secs(30), || {
+        wait_until(|| {
             child.try_wait().unwrap().is_some() || (place.exists() && !names_in(&place).is_empty())
         });
         let pid = child.id().to_string();

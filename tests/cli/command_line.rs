@@ -5,12 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::process::free_address;
-use crate::support::program::{PASSWORD, Service, object, run, said, text, within};
+use crate::support::program::{PASSWORD, Service, object, run, said, text, wait_until};
 
 /// The subcommands that a help text lists.
 fn commands(folder: &Path, path: &[&str]) -> Vec<String> {
@@ -163,7 +162,7 @@ fn a_script_reads_json_beside_a_running_service() {
     let listed = said(folder, &["pepper", "list", "--json"]);
     assert_eq!(listed, "{\"id\":null,\"state\":\"without\",\"passwords\":1,\"path\":null}\n");
     let id = said(folder, &["pepper", "add"])[..8].to_owned();
-    within(Duration::from_secs(30), || {
+    wait_until(|| {
         service.log_in("ann", PASSWORD); // rehashes her password with the pepper
         let listed = said(folder, &["pepper", "list", "--json"]);
         let current: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -14,7 +13,8 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::free_address;
 use crate::support::program::{
-    Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text, within,
+    Service, copy_program, is_postgres, older_database, refused, run, said, schema_of, text,
+    wait_until,
 };
 
 /// The exit code and the findings: the subject, the verdict and the text of each.
@@ -198,7 +198,7 @@ fn it_says_what_is_wrong_with_settings_files_and_keys() {
 /// Waits until doctor prints this note about the settings, and returns all notes about them.
 fn settings_noted(folder: &Path, at: &str, says: &str) -> String {
     let mut noted = String::new();
-    within(Duration::from_secs(30), || {
+    wait_until(|| {
         let (code, found) = doctor(folder, &["--listen", at]);
         assert_eq!(code, 0, "{found:?}");
         let found =

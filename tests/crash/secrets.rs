@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::service::{Service, cloakroom, program};
+use crate::support::raw::LONG;
 
 const SECRET: &str = "canary-of-the-database";
 const PASSWORD: &str = "canary correct horse battery";
@@ -55,7 +55,7 @@ fn key_07_a_crash_leaves_no_core() {
     assert!(
         Command::new("kill").args(["-s", "ABRT", &pid.to_string()]).status().unwrap().success()
     );
-    let end = service.end_within(Duration::from_secs(5)).unwrap();
+    let end = service.end_within(LONG).unwrap();
     assert_eq!(end.signal(), Some(6));
     assert!(!end.core_dumped());
     let left: Vec<_> = fs::read_dir(folder.path())

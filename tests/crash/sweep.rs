@@ -11,6 +11,7 @@ use super::model::{Operation, User};
 use super::rng::Rng;
 use super::rows;
 use super::service::{Service, copy, program};
+use crate::support::raw::limit;
 
 /// The system calls for files and memory, and how often a thread calls each in a run. SQLite calls
 /// `fsync`, and removes a file only when the last connection closes it.
@@ -87,11 +88,11 @@ fn run(made: &(tempfile::TempDir, Vec<User>), call: &str, error: &str, n: u64) -
         Ok(mut service) => {
             run.is_started = true;
             let slowest = busy(&service, &mut users, &tally);
-            if slowest > PATIENCE {
+            if slowest > limit(PATIENCE) {
                 run.wrong.push(format!("somebody waited {slowest:?}"));
             }
             if is_unsynced(folder) {
-                let end = service.end_within(ENDED);
+                let end = service.end_within(limit(ENDED));
                 if end.and_then(|end| end.code()) != Some(1) {
                     run.wrong.push(format!("a sync failed, and it ended by {end:?}"));
                 }
@@ -99,7 +100,7 @@ fn run(made: &(tempfile::TempDir, Vec<User>), call: &str, error: &str, n: u64) -
             service.kill();
         }
         Err(Some(0)) => run.wrong.push("it does not serve, and ends with 0".to_owned()),
-        Err(_) if began.elapsed() > 2 * PATIENCE => {
+        Err(_) if began.elapsed() > limit(2 * PATIENCE) => {
             run.wrong.push(format!("it took {:?} not to start", began.elapsed()));
         }
         Err(_) => {}

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use postgres::Server;
 use service::{Client, Cluster};
+use support::program::wait_until;
+use support::raw::limit;
 
 /// Limit until every node refuses an ended session; `RECOVERED` is the limit until all nodes work
 /// after an outage.
@@ -186,8 +188,12 @@ impl Writers {
         writers
     }
 
-    fn acknowledged(&self) -> usize {
-        self.acknowledged.lock().unwrap().len()
+    /// Waits until this many more writes are acknowledged. Returns the number of all of them.
+    fn wait_for(&self, more: usize) -> usize {
+        let count = || self.acknowledged.lock().unwrap().len();
+        let enough = count() + more;
+        wait_until(|| count() >= enough);
+        count()
     }
 
     /// Stops the threads, and returns the acknowledged cookies and the statuses of failed requests.
@@ -230,7 +236,7 @@ fn recovered(cluster: &Cluster, probe: &str) -> Duration {
                 break;
             }
             let said = format!("node {n} does not recover: ready {is_ready}, {status:?}");
-            assert!(start.elapsed() < 4 * RECOVERED, "{said}");
+            assert!(start.elapsed() < limit(4 * RECOVERED), "{said}");
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -260,6 +266,7 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     recovered(&cluster, &probe);
+    writers.wait_for(20);
     let (acknowledged, failed) = writers.stop();
     let statuses: std::collections::BTreeMap<_, usize> =
         failed.iter().fold(std::collections::BTreeMap::new(), |mut counts, status| {
@@ -272,11 +279,10 @@ fn r_04_a_server_that_goes_down_and_backends_that_are_killed_lose_nothing() {
         acknowledged.len()
     );
     assert_eq!(lost, 0);
-    assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     let log = cluster.logged();
     let causes: Vec<_> = log.lines().filter(|line| line.contains("\"status\":500")).collect();
     assert!(failed.iter().all(|status| *status == Some(503)), "{statuses:?}: {causes:?}");
-    assert!(times.iter().all(|time| *time < RECOVERED), "{times:?}");
+    assert!(times.iter().all(|time| *time < limit(RECOVERED)), "{times:?}");
     assert!(cluster.is_as_started(), "no process was started again");
     let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
     assert_eq!(server.sql(open), "0");
@@ -292,12 +298,11 @@ fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
     let mut cluster = Cluster::of_three(&both);
     let probe = probe(&cluster);
     let writers = Writers::start(&cluster);
-    thread::sleep(Duration::from_secs(3));
-    let before = writers.acknowledged();
+    let before = writers.wait_for(50);
     primary.kill();
     standby.promote();
     let up = recovered(&cluster, &probe);
-    thread::sleep(Duration::from_secs(2));
+    writers.wait_for(50);
     let (acknowledged, failed) = writers.stop();
     let lost = lost(&cluster, &acknowledged);
     println!(
@@ -306,8 +311,7 @@ fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
         failed.len()
     );
     assert_eq!(lost, 0);
-    assert!(before > 10 && acknowledged.len() > before + 10, "{before}, {}", acknowledged.len());
-    assert!(up < RECOVERED, "{up:?}");
+    assert!(up < limit(RECOVERED), "{up:?}");
     assert!(cluster.is_as_started(), "no process was started again");
     assert!(!cluster.logged().contains("panicked"));
 }

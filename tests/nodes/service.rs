@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::http;
 use crate::support::process::{Process, free_address};
+use crate::support::raw::LONG;
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
@@ -195,7 +196,7 @@ impl Cluster {
         self.nginx = Some(command.spawn().unwrap());
         let start = Instant::now();
         while std::net::TcpStream::connect(self.front).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(5), "nginx does not start");
+            assert!(start.elapsed() < LONG, "nginx does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,14 +1,16 @@
 //! Tests of the network edge with malicious clients, over raw sockets.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::process::{Process, free_address};
-use crate::support::program::within;
+use crate::support::program::wait_until;
 use crate::support::rates::{rate, ratio};
 use crate::support::raw::{LONG, connect, rest};
 use cloakroom::server::{self, Deadlines, ServerOptions};
@@ -87,13 +89,18 @@ fn answered(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
-/// Runs `server::serve` in this process, with deadlines short enough for a test.
+/// Runs `server::serve` in this process, with these deadlines.
 fn served(deadlines: Deadlines) -> SocketAddr {
+    served_with(Ipv4Addr::LOCALHOST, ServerOptions { deadlines, ..ServerOptions::default() })
+}
+
+/// The same at this address of the machine, with these options.
+pub fn served_with(address: Ipv4Addr, options: ServerOptions) -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             let route = poem::endpoint::make(|mut request: poem::Request| async move {
                 if request.uri().path() == "/large" {
@@ -109,7 +116,6 @@ fn served(deadlines: Deadlines) -> SocketAddr {
                 ))
             });
             let route = route.map_to_response().boxed();
-            let options = ServerOptions { deadlines, ..ServerOptions::default() };
             server::serve(listener, route, options, std::future::pending()).await;
         });
     });
@@ -127,30 +133,38 @@ fn paused() -> poem::Body {
     }))
 }
 
-fn short() -> Deadlines {
-    let millis = Duration::from_millis;
+/// Deadlines that no test reaches, so that a test can shorten the one that it is about. The others
+/// then close no connection, however slow the machine is.
+pub fn patient() -> Deadlines {
+    let hour = Duration::from_hours(1);
     Deadlines {
-        head: millis(400),
-        body: millis(1_500),
-        grace: millis(400),
-        stall: millis(600),
-        idle: millis(800),
-        idle_buffers: millis(50),
-        ..Deadlines::default()
+        handshake: hour,
+        head: hour,
+        body: hour,
+        grace: hour,
+        least_rate: 1,
+        answer: hour,
+        stall: hour,
+        idle: hour,
+        idle_buffers: Duration::from_millis(50),
+        linger: Duration::from_millis(100),
     }
 }
+
+const SHORT: Duration = Duration::from_millis(400);
 
 /// A number from the environment, or the one for the short run.
 fn figure(name: &str, short: usize) -> usize {
     std::env::var(name).map_or(short, |figure| figure.parse().unwrap())
 }
 
-/// Measures the time until the service closes the connection, while `drip` is sent every 50 ms.
-fn open_for(stream: &mut TcpStream, drip: &[u8]) -> Duration {
-    let start = Instant::now();
+/// Waits until the service closes the connection, while `drip` is sent every 50 ms. Returns the
+/// time since `start`, when the test began what has a deadline.
+fn open_for((start, mut stream): (Instant, TcpStream), drip: &[u8]) -> Duration {
+    let begun = Instant::now();
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let mut buffer = [0; 4096];
-    while start.elapsed() < LONG {
+    while begun.elapsed() < LONG {
         match stream.read(&mut buffer) {
             Ok(0) => return start.elapsed(),
             Ok(_) => {}
@@ -165,87 +179,103 @@ fn open_for(stream: &mut TcpStream, drip: &[u8]) -> Duration {
     panic!("it is still open");
 }
 
+/// The time is at least this deadline, and not much longer than a busy machine adds.
 #[track_caller]
-fn about(found: Duration, millis: u64) {
-    let least = Duration::from_millis(millis - 20);
-    let most = Duration::from_millis(millis + 8_000); // allows for a busy machine
-    assert!((least..most).contains(&found), "{found:?} is not about {millis} ms");
+fn about(found: Duration, deadline: Duration) {
+    assert!((deadline..deadline + LONG).contains(&found), "{found:?} is not about {deadline:?}");
+}
+
+/// A connection with these bytes sent, and the time before it was opened.
+fn begun(at: SocketAddr, bytes: &[u8]) -> (Instant, TcpStream) {
+    let start = Instant::now();
+    let mut stream = connect(at);
+    stream.write_all(bytes).unwrap();
+    (start, stream)
+}
+
+/// A connection with an answered request, and the time before that request.
+fn begun_after_an_answer(at: SocketAddr) -> (Instant, TcpStream) {
+    let mut stream = connect(at);
+    let start = Instant::now();
+    assert!(answered(&mut stream).is_some());
+    (start, stream)
 }
 
 #[test]
 fn dos_02_whoever_sends_nothing_or_little_is_closed() {
-    let at = served(short());
-    about(open_for(&mut connect(at), b""), 400);
-    let mut prior = connect(at);
-    prior.write_all(b"PRI").unwrap();
-    about(open_for(&mut prior, b""), 400);
-    about(open_for(&mut connect(at), b"G"), 400);
-    let mut slow = connect(at);
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
-    about(open_for(&mut slow, b"X-A: b\r\n"), 400);
+    let at = served(Deadlines { head: SHORT, ..patient() });
+    about(open_for(begun(at, b""), b""), SHORT);
+    about(open_for(begun(at, b"PRI"), b""), SHORT);
+    about(open_for(begun(at, b""), b"G"), SHORT);
+    let half = b"GET / HTTP/1.1\r\nHost: localhost\r\n";
+    about(open_for(begun(at, half), b"X-A: b\r\n"), SHORT);
 }
 
 #[test]
 fn dos_01_a_later_request_has_the_same_times() {
-    let at = served(short());
-    let mut idle = connect(at);
-    assert!(answered(&mut idle).is_some());
-    about(open_for(&mut idle, b""), 800);
-    let mut slow = connect(at);
-    assert!(answered(&mut slow).is_some());
-    about(open_for(&mut slow, b"G"), 450); // the first byte is sent after 50 ms
-    let mut ahead = connect(at);
-    let both = format!("{READ}GET /");
-    ahead.write_all(both.as_bytes()).unwrap();
-    // the deadline counts from the time at which the buffers would be released
-    about(open_for(&mut ahead, b""), 450);
+    let idle = Duration::from_millis(800);
+    let at = served(Deadlines { idle, ..patient() });
+    about(open_for(begun_after_an_answer(at), b""), idle);
+    let head = Duration::from_secs(3); // the first request must arrive in time
+    let at = served(Deadlines { head, ..patient() });
+    about(open_for(begun_after_an_answer(at), b"G"), head);
+    about(open_for(begun(at, format!("{READ}GET /").as_bytes()), b""), head);
 }
 
 #[test]
 fn dos_01_a_slow_body_is_closed_and_a_steady_one_is_not() {
-    let at = served(short());
-    let head = |length: usize| format!("{HEAD}Content-Length: {length}\r\n\r\n");
-    let post = |length: usize| {
-        let mut stream = connect(at);
-        stream.write_all(head(length).as_bytes()).unwrap();
-        stream
-    };
-    about(open_for(&mut post(16_000), b""), 400);
-    about(open_for(&mut post(16_000), b"x"), 400);
-    about(open_for(&mut post(16_000), &[b'x'; 50]), 1_500); // 1,000 bytes a second, but too many
-    let mut steady = post(8_000); // many times as fast as it must be, and longer than it may be slower
+    let at = served(Deadlines { grace: SHORT, least_rate: 500, ..patient() });
+    let post = |length: usize| format!("{HEAD}Content-Length: {length}\r\n\r\n").into_bytes();
+    about(open_for(begun(at, &post(16_000)), b""), SHORT);
+    about(open_for(begun(at, &post(16_000)), b"x"), SHORT);
+    let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n");
+    about(open_for(begun(at, chunked.as_bytes()), b"1\r\nx\r\n"), SHORT);
+
+    let at = served(Deadlines { body: SHORT, ..patient() });
+    about(open_for(begun(at, &post(16_000)), &[b'x'; 50]), SHORT); // fast enough, but too many
+
+    // Longer than a body may be slower than the minimum rate, which it exceeds many times.
+    let at = served(Deadlines { grace: SHORT, ..patient() });
+    let (start, mut steady) = begun(at, &post(8_000));
     for _ in 0..10 {
         thread::sleep(Duration::from_millis(70));
         steady.write_all(&[b'x'; 800]).unwrap();
     }
+    assert!(start.elapsed() > SHORT);
     let mut buffer = [0; 12];
     steady.read_exact(&mut buffer).unwrap();
     assert_eq!(&buffer, b"HTTP/1.1 200");
-    let mut chunked = connect(at);
-    chunked.write_all(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).unwrap();
-    about(open_for(&mut chunked, b"1\r\nx\r\n"), 400);
 }
 
 #[test]
 fn dos_01_an_answer_that_nobody_takes_in_is_given_up() {
-    let at = served(short());
-    let mut deaf = connect(at);
-    deaf.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    thread::sleep(Duration::from_millis(2_500));
+    let large = b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut buffer = vec![0; 256 << 10];
+    let options = ServerOptions {
+        deadlines: Deadlines { stall: SHORT, ..patient() },
+        ..ServerOptions::default()
+    };
+    let at = served_with(Ipv4Addr::LOCALHOST, options.clone());
+    let (_, mut deaf) = begun(at, large);
+    deaf.read_exact(&mut [0; 1]).unwrap(); // the service is sending
+    wait_until(|| options.connections.get() == 0);
     let mut found = 0;
-    let mut buffer = vec![0; 1 << 20];
     while let Ok(count @ 1..) = deaf.read(&mut buffer) {
         found += count;
     }
-    assert!(found < 1 << 20, "{found} bytes were kept for a client that takes nothing in");
-    let mut slow = connect(at);
-    slow.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    assert!(found < 16 << 20, "{found} bytes were kept for a client that takes nothing in");
+
+    // It takes longer in total than the client may read nothing, and each pause is much shorter.
+    let stall = Duration::from_secs(3);
+    let (start, mut slow) = begun(served(Deadlines { stall, ..patient() }), large);
     let mut found = 0;
     while let Ok(count @ 1..) = slow.read(&mut buffer) {
         found += count;
-        // two seconds in total, but never 600 ms without progress
-        thread::sleep(Duration::from_millis(20));
+        if start.elapsed() < stall + SHORT {
+            thread::sleep(Duration::from_millis(50));
+        }
     }
+    assert!(start.elapsed() > stall);
     assert!(found > 32 << 20, "{found} bytes of one who takes it in slowly");
 }
 
@@ -341,22 +371,24 @@ fn dos_05_json_that_is_made_to_be_slow_is_refused_at_once() {
             }
         }
     }
-    // 15 ms each, and 5 ms in a release build
+    // 15 ms each on an idle machine, and 5 ms in a release build; a body that is slow takes seconds
     let used = service.cpu() - ticks;
-    assert!(used < 45, "{used} ticks of CPU time for 30 bodies");
+    assert!(used < 300, "{used} ticks of CPU time for 30 bodies");
 }
 
 #[test]
 fn dos_07_without_a_file_descriptor_it_waits_and_recovers() {
     let service = Service::after("ulimit -n 30; ");
-    thread::sleep(Duration::from_millis(300));
-    let before = service.cpu();
+    let said = || service.log().matches("cannot accept connections").count();
     let crowd: Vec<_> = (0..40).map(|_| connect(service.at)).collect();
+    wait_until(|| said() > 0);
+    let (before, start) = (service.cpu(), Instant::now());
     thread::sleep(Duration::from_secs(3));
     let used = service.cpu() - before;
-    assert!(used < 30, "{used} ticks of CPU time in 300");
-    let said = service.log().matches("cannot accept connections").count();
-    assert!((1..=4).contains(&said), "said {said} times in three seconds: {}", service.log());
+    let most = start.elapsed().as_secs() + 2;
+    assert!(used < 30 * most, "{used} ticks of CPU time in {most} seconds");
+    let said = said() as u64;
+    assert!(said <= most, "said {said} times in {most} seconds: {}", service.log());
     drop(crowd);
     assert!(
         sent(service.at, READ.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes())
@@ -407,25 +439,25 @@ fn answered_at_the_end(round: usize, half_open: usize) -> usize {
             stream
         })
         .collect();
-    let clients = (0..50).map(|_| connect(at)).map(|stream| thread::spawn(|| load(stream)));
-    let clients: Vec<_> = clients.collect();
-    thread::sleep(Duration::from_millis(500));
+    let count = Arc::new(AtomicUsize::new(0));
+    let clients = (0..50).map(|_| (connect(at), Arc::clone(&count)));
+    let clients: Vec<_> =
+        clients.map(|(stream, count)| thread::spawn(move || load(stream, &count))).collect();
+    wait_until(|| count.load(Ordering::SeqCst) > 150);
     service.signal("TERM");
-    let start = Instant::now();
     let answers = clients
         .into_iter()
         .map(|client| client.join().unwrap().unwrap_or_else(|why| panic!("round {round}: {why}")));
     let answers = answers.sum();
     assert_eq!(service.exit_code_within(LONG), Some(0));
-    assert!(start.elapsed() < LONG);
     drop(half_open);
     answers
 }
 
 /// Sends ten requests a second on one connection until an answer says that it is the last one.
 /// Returns the number of answers, or an error for a request without an answer.
-fn load(mut stream: TcpStream) -> Result<usize, String> {
-    for answers in 1..200 {
+fn load(mut stream: TcpStream, count: &AtomicUsize) -> Result<usize, String> {
+    for answers in 1..10_000 {
         let asked = Instant::now();
         let Some(answer) = answered(&mut stream) else {
             return Err(format!("no answer after {answers} requests, {:?}", asked.elapsed()));
@@ -433,6 +465,7 @@ fn load(mut stream: TcpStream) -> Result<usize, String> {
         if !answer.starts_with("HTTP/1.1 200") {
             return Err(answer);
         }
+        count.fetch_add(1, Ordering::SeqCst);
         if answer.contains("connection: close") {
             return Ok(answers);
         }
@@ -448,9 +481,8 @@ fn the_end_is_announced_and_idle_connections_are_closed() {
     for stream in &mut open {
         assert!(answered(stream).unwrap().starts_with("HTTP/1.1 200"));
     }
-    let start = Instant::now();
     service.signal("TERM");
-    within(LONG, || TcpStream::connect(service.at).is_err()); // no connection is accepted any more
+    wait_until(|| TcpStream::connect(service.at).is_err()); // no connection is accepted any more
     open[0].write_all(READ.replace("livez", "readyz").as_bytes()).unwrap();
     let answer = rest(&mut open[0]);
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -459,7 +491,6 @@ fn the_end_is_announced_and_idle_connections_are_closed() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     assert_eq!(rest(&mut open[2]), "");
     assert_eq!(service.exit_code_within(LONG), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -469,7 +500,7 @@ fn a_second_signal_ends_it_at_once() {
     slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     assert!(sent(service.at, b"nonsense\r\n\r\n").contains("400"), "the slow one is in, too");
     service.signal("TERM");
-    within(LONG, || TcpStream::connect(service.at).is_err()); // it has begun to stop
+    wait_until(|| TcpStream::connect(service.at).is_err()); // it has begun to stop
     service.signal("INT");
     assert_eq!(service.exit_code_within(LONG), Some(1));
 }
@@ -569,7 +600,7 @@ fn what_is_no_http_is_refused_and_closed() {
 
 #[test]
 fn an_idle_connection_that_released_its_buffers_is_answered_again() {
-    let mut stream = connect(served(short()));
+    let mut stream = connect(served(patient()));
     let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\n".to_owned();
     let request = request + &"x".repeat(200);
     for part in [request.len(), 1, 63, 64, 65, request.len() - 1] {
@@ -584,7 +615,7 @@ fn an_idle_connection_that_released_its_buffers_is_answered_again() {
 
 #[test]
 fn an_answer_that_pauses_keeps_its_buffers_until_it_is_written() {
-    let mut stream = connect(served(short()));
+    let mut stream = connect(served(patient()));
     for _ in 0..2 {
         stream.write_all(b"GET /paused HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         // the answer is ready, but the client does not read it
@@ -623,8 +654,8 @@ fn body_length(stream: &mut TcpStream) -> usize {
 #[test]
 fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
     let idle = figure("IDLE", 1_000);
-    // times are only meaningful when no other tests run, as in `tests/perf/figures`
-    let is_alone = std::env::var_os("IDLE").is_some();
+    // times are only meaningful when nothing else runs, as in `tests/perf/figures full`
+    let is_alone = std::env::var_os("ALONE").is_some();
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let service = Service::start();
@@ -653,7 +684,8 @@ fn r_08_idle_connections_cost_little_and_hold_nobody_up() {
         resident - before
     );
     assert!(resident < 150 * 1024);
-    assert!(ticks < 10);
+    assert!(ticks < 50);
+    assert!(!is_alone || ticks < 10);
     assert!(!is_alone || p99 < Duration::from_millis(50));
     drop(open);
 }
@@ -672,7 +704,7 @@ fn r_08_when_all_places_are_taken_the_next_one_waits_and_costs_nothing() {
     assert!(next.read(&mut [0; 64]).is_err(), "it waits");
     let ticks = service.cpu() - ticks;
     println!("R-08: 200 of 200 places taken, {ticks} % of CPU while the next one waits");
-    assert!(ticks < 10, "{ticks} % of CPU");
+    assert!(ticks < 50, "{ticks} % of CPU");
     crowd.pop();
     next.set_read_timeout(Some(LONG)).unwrap();
     let mut status = [0; 12];
@@ -705,8 +737,8 @@ fn metric(at: SocketAddr, name: &str) -> u64 {
 #[test]
 fn r_16_clients_that_go_in_the_middle_leave_nothing_behind() {
     let aborts = figure("ABORTS", 600);
-    // rates are only meaningful when no other tests run, as in `tests/perf/figures`
-    let is_alone = std::env::var_os("ABORTS").is_some();
+    // rates are only meaningful when nothing else runs, as in `tests/perf/figures full`
+    let is_alone = std::env::var_os("ALONE").is_some();
     // a short run has a wider tolerance
     let (turns, least) = if aborts < 10_000 { (31, 0.8) } else { (101, 0.95) };
     let metrics = free_address();

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use sqlx::Connection as _;
 
 use crate::support::process::{Process, free_address};
-use crate::support::program::{PASSWORD, Service, cloakroom, run, schema_of, text, unprepared};
+use crate::support::program::{
+    PASSWORD, Service, cloakroom, run, schema_of, text, unprepared, wait_until,
+};
+use crate::support::raw::LONG;
 
 /// A service with a limit on the size of files, in KiB.
 fn with_little_room(folder: &Path, kibibytes: u32) -> Service {
@@ -128,7 +131,7 @@ fn it_stops_when_asked_even_with_a_client_that_never_finishes() {
     slow.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     assert_eq!(service.call("GET", "/livez", &[], "").0, 200);
     service.signal("TERM");
-    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
 }
 
 #[test]
@@ -145,15 +148,11 @@ fn att_19_06_a_service_goes_on_at_signals_that_do_not_stop_it() {
         ("USR2", "ignored the signal SIGUSR2; the service continues"),
     ] {
         service.signal(name);
-        let start = Instant::now();
-        while !log().contains(line) {
-            assert!(start.elapsed() < Duration::from_secs(10), "{name}: {}", log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until(|| log().contains(line));
         assert_eq!(service.call("GET", "/readyz", &[], "").0, 200, "{name}");
     }
     service.signal("INT");
-    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
     assert!(!log().contains("WARN") && log().contains("stopped"), "{}", log());
 }
 
@@ -163,7 +162,7 @@ fn it_stops_well_however_soon_after_it_said_that_it_serves() {
     for _ in 0..20 {
         let mut service = Service::start(folder.path(), &[]);
         service.signal("TERM");
-        assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
+        assert_eq!(service.exit_code_within(LONG), Some(0));
     }
 }
 
@@ -171,21 +170,32 @@ fn it_stops_well_however_soon_after_it_said_that_it_serves() {
 fn a_healthcheck_says_whether_it_is_ready_and_waits_for_no_answer_for_long() {
     let folder = tempfile::tempdir().unwrap();
     let check = |at: &str| {
-        let start = Instant::now();
         let checked = run(folder.path(), &["--listen", at, "healthcheck"], "");
-        // it takes at most two seconds, and longer only on a busy machine
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         (checked.status.code(), text(&checked.stderr))
+    };
+    // it waits for two seconds, in which a busy machine may not have answered
+    let is_late = |said: &str| said.contains("not respond in time");
+    let answer_in_time = |check: &dyn Fn() -> (Option<i32>, String)| {
+        let mut found = check();
+        wait_until(|| {
+            if is_late(&found.1) {
+                found = check();
+            }
+            !is_late(&found.1)
+        });
+        found
     };
     let service = Service::start(folder.path(), &[]);
     let at = service.at.clone();
-    let is_late = |said: &str| said.contains("not respond in time");
-    let ready = (0..10).map(|_| check(&at)).find(|(_, said)| !is_late(said));
-    assert_eq!(ready, Some((Some(0), String::new())));
+    assert_eq!(answer_in_time(&|| check(&at)), (Some(0), String::new()));
     let port = at.rsplit(':').next().unwrap();
     let everywhere = ["--listen", &format!("0.0.0.0:{port}"), "--public-url", "https://x.example"];
-    let checked = run(folder.path(), &[&everywhere[..], &["healthcheck"]].concat(), "");
-    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let everywhere = [&everywhere[..], &["healthcheck"]].concat();
+    let checked = answer_in_time(&|| {
+        let checked = run(folder.path(), &everywhere, "");
+        (checked.status.code(), text(&checked.stderr))
+    });
+    assert_eq!(checked, (Some(0), String::new()));
     drop(service);
 
     let refused = |(code, said): (Option<i32>, String), about: &str| {
@@ -200,14 +210,17 @@ fn a_healthcheck_says_whether_it_is_ready_and_waits_for_no_answer_for_long() {
         ("HTTP/1.1 503 x\r\n\r\n", "not ready: it returned the status 503"),
         ("SSH-2.0-x_1.0", "not speak HTTP"),
     ] {
-        let answering = other.try_clone().unwrap();
-        let thread = std::thread::spawn(move || {
-            let mut stream = answering.accept().unwrap().0;
-            let _ = stream.read(&mut [0; 1024]);
-            stream.write_all(answer.as_bytes()).unwrap();
+        let found = answer_in_time(&|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut stream = other.accept().unwrap().0;
+                    let _ = stream.read(&mut [0; 1024]);
+                    let _ = stream.write_all(answer.as_bytes()); // it may have given up
+                });
+                check(&at)
+            })
         });
-        refused(check(&at), about);
-        thread.join().unwrap();
+        refused(found, about);
     }
 }
 
@@ -249,11 +262,11 @@ fn ses_08_and_16_what_is_not_http_is_closed_and_what_is_too_large_is_refused() {
     let service = Service::start(folder.path(), &[]);
     let answered = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(&service.at).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
         let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+        let mut line = String::new();
+        let _ = BufReader::new(stream).read_line(&mut line); // it stays empty if there is no answer
+        line
     };
     assert!(
         answered(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").contains("400")
@@ -282,7 +295,7 @@ fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
     let service = Service::start(folder.path(), &[]);
     let refused = |length: &str, piece: &[u8]| {
         let mut stream = TcpStream::connect(&service.at).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
         let head = format!(
             "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
         );
@@ -310,7 +323,7 @@ fn pwd_01_a_body_without_end_is_refused_and_takes_no_memory() {
         all();
     }
     let risen = service.resident().saturating_sub(before);
-    assert!(risen < 1024, "{risen} KiB more");
+    assert!(risen < 8 * 1024, "{risen} KiB more after hundreds of MiB");
     assert_eq!(service.log_in("ann", PASSWORD).0, 403, "it serves on");
 }
 
@@ -498,17 +511,11 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
     let does: Vec<_> = listed.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(does, ["USE", "verifies", "signs"]);
     let kid = |cookie: &str| cookie.split('.').next().unwrap().to_owned();
-    let start = Instant::now();
-    while kid(&service.log_in("ann", PASSWORD).2.unwrap()) == kid(&before) {
-        assert!(start.elapsed() < Duration::from_secs(30), "the new key is not taken up");
-    }
+    wait_until(|| kid(&service.log_in("ann", PASSWORD).2.unwrap()) != kid(&before));
     assert_eq!(service.private(&before), 200, "nobody is logged out");
     let old = listed.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap();
     fs::remove_file(folder.path().join(old)).unwrap();
-    let start = Instant::now();
-    while service.private(&before) == 200 {
-        assert!(start.elapsed() < Duration::from_secs(30), "still accepted");
-    }
+    wait_until(|| service.private(&before) != 200);
 }
 
 #[test]
@@ -615,7 +622,9 @@ fn the_document_is_printed_without_a_database_or_a_setting() {
 fn migrating_says_where_the_database_stands() {
     let folder = tempfile::tempdir().unwrap();
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
-    let there = format!("is up to date at migration {}", fs::read_dir(migrations).unwrap().count());
+    let names = fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().file_name());
+    let numbers = names.map(|name| name.to_str().unwrap()[..4].parse::<u32>().unwrap());
+    let there = format!("is up to date at migration {}", numbers.max().unwrap());
     for _ in 0..2 {
         let output = run(folder.path(), &["migrate"], "");
         assert!(text(&output.stdout).contains(&there), "{there}");
@@ -649,11 +658,8 @@ fn a_clock_that_is_behind_the_database_is_told_at_the_start() {
         database.close().await.unwrap();
     });
     let service = Service::start_in(folder.path(), &["serve"], &[]);
-    let told = (0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        log().contains(WARNING)
-    });
-    assert!(told && log().contains("2100-01-01T00:00:00Z"), "{}", log());
+    wait_until(|| log().contains(WARNING));
+    assert!(log().contains("2100-01-01T00:00:00Z"), "{}", log());
     drop(service);
 }
 
@@ -966,7 +972,7 @@ fn no_password_token_code_or_device_is_logged_stored_or_counted() {
     let mut found = vec![("metrics".to_owned(), told.into_bytes())];
     left_behind(folder.path(), &mut found); // including SQLite's journal
     service.signal("TERM");
-    assert_eq!(service.exit_code_within(Duration::from_secs(10)), Some(0));
+    assert_eq!(service.exit_code_within(LONG), Some(0));
     left_behind(folder.path(), &mut found);
     for name in files_of(folder.path()) {
         assert!(found.iter().any(|(path, _)| path.ends_with(name)), "{name} is not looked at");
@@ -1011,10 +1017,7 @@ fn a_disk_that_was_full_holds_nobody_up_when_there_is_room_again() {
     let pid = rustix::process::Pid::from_raw(service.id().cast_signed()).unwrap();
     let unlimited = rustix::process::Rlimit { current: None, maximum: None };
     rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, unlimited).unwrap();
-    let start = std::time::Instant::now();
-    while service.log_in("user0", PASSWORD).0 != 200 {
-        assert!(start.elapsed() < std::time::Duration::from_mins(1), "it never recovers");
-    }
+    wait_until(|| service.log_in("user0", PASSWORD).0 == 200);
     assert_eq!(register(200).0, 201);
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, Request};
 
-/// Limit for an answer, after which a request counts as unanswered.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit for an answer, after which a request counts as unanswered: longer than any answer takes on
+/// a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone)]
 pub struct Answer {

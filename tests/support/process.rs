@@ -1,20 +1,36 @@
 //! A process that serves, and addresses for it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than a start takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An address where nothing listens, which this process gives out once. The port is below those that the system gives
-/// to outgoing connections, so that none of them takes it before the service does.
+/// The files by which this process holds the ports that it gave out, until it ends.
+static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// Holds a port, so that no other test process gives it out. Returns false if one has it.
+fn hold(port: u16) -> bool {
+    let folder = std::env::temp_dir().join("cloakroom-test-ports");
+    fs::create_dir_all(&folder).unwrap();
+    let file = File::create(folder.join(port.to_string())).unwrap();
+    let is_held = file.try_lock().is_ok();
+    if is_held {
+        HELD.lock().unwrap().push(file);
+    }
+    is_held
+}
+
+/// An address where nothing listens. No other test process gives it out before this one has ended.
+/// The port is below those that the system gives to outgoing connections, so that none of them
+/// takes it before the service does.
 pub fn free_address() -> SocketAddr {
     const FIRST: u32 = 12_000;
     const PORTS: u32 = 20_000;
@@ -23,7 +39,7 @@ pub fn free_address() -> SocketAddr {
         let number = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 101);
         let port = u16::try_from(FIRST + number % PORTS).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
+        if hold(port) && TcpListener::bind(address).is_ok() {
             return address;
         }
     }

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use super::http::Client;
 use super::process::{Process, free_address};
+use super::raw::LONG;
 
 pub const PASSWORD: &str = "canary correct horse battery";
 
@@ -208,7 +209,7 @@ impl Service {
     /// Stops the service with SIGTERM.
     pub fn stop(mut self) {
         self.signal("TERM");
-        self.end_within(Duration::from_secs(30)).expect("it ends");
+        self.end_within(LONG).expect("it ends");
     }
 }
 
@@ -226,11 +227,11 @@ impl DerefMut for Service {
     }
 }
 
-/// Waits until the condition holds.
-pub fn within(patience: Duration, mut is_so: impl FnMut() -> bool) {
+/// Waits until the condition holds. Usually it holds soon, but a loaded machine may be slow.
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < patience, "not within {patience:?}");
+        assert!(start.elapsed() < LONG, "not within {LONG:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -4,8 +4,14 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a busy machine, and shorter than the service's own deadlines.
-pub const LONG: Duration = Duration::from_secs(10);
+/// Longer than anything takes on a busy machine. A test that passes does not wait this long.
+pub const LONG: Duration = Duration::from_mins(2);
+
+/// A limit for something that must be quick. It is checked as it is if `ALONE` says that the machine
+/// does nothing else; otherwise the limit only says that the thing ends.
+pub fn limit(alone: Duration) -> Duration {
+    if std::env::var_os("ALONE").is_some() { alone } else { LONG.max(alone) }
+}
 
 pub fn connect(at: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(at).unwrap();

@@ -10,6 +10,7 @@ use super::frames::{
     SETTINGS, frame, head, read, reason, write,
 };
 use super::service::{LONG, Service};
+use crate::support::raw::limit;
 
 /// Limit for the memory that a flood may take, in KiB.
 const MOST: u64 = 32 * 1024;
@@ -27,10 +28,29 @@ enum End {
     Taken,
 }
 
-/// Sends a wave repeatedly, with a number that changes, until the flood ends; with `reads`, the
-/// client reads the answers.
-fn flood(client: &mut Raw, waves: u32, reads: bool, wave: impl Fn(u32) -> Vec<u8>) -> End {
-    client.patience(Duration::from_secs(2));
+/// What the client of a flood does with the answers.
+#[derive(Clone, Copy)]
+enum Answers {
+    Read,
+    /// A service that does not read for a long time counts as stuck.
+    Ignored,
+    /// The service is expected not to read until the client does, which is clear after two seconds.
+    IgnoredUntilHeldUp,
+}
+
+impl Answers {
+    /// How long the client waits until the service reads.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Read | Self::Ignored => LONG,
+            Self::IgnoredUntilHeldUp => Duration::from_secs(2),
+        }
+    }
+}
+
+/// Sends a wave repeatedly, with a number that changes, until the flood ends.
+fn flood(client: &mut Raw, waves: u32, answers: Answers, wave: impl Fn(u32) -> Vec<u8>) -> End {
+    client.patience(answers.patience());
     for n in 0..waves {
         let sent = client.send(&wave(n));
         if let Err(error) = sent {
@@ -39,7 +59,7 @@ fn flood(client: &mut Raw, waves: u32, reads: bool, wave: impl Fn(u32) -> Vec<u8
                 _ => closed(client),
             };
         }
-        if reads {
+        if matches!(answers, Answers::Read) {
             client.patience(Duration::from_millis(1));
             while let Ok(found) = client.next() {
                 let Some(found) = found else { return End::Closed(None) };
@@ -47,7 +67,7 @@ fn flood(client: &mut Raw, waves: u32, reads: bool, wave: impl Fn(u32) -> Vec<u8
                     return End::Closed(Some(reason));
                 }
             }
-            client.patience(Duration::from_secs(2));
+            client.patience(answers.patience());
         }
     }
     End::Taken
@@ -98,7 +118,7 @@ fn watched(name: &str, attack: impl FnOnce(&Service) -> End) -> End {
     let more = most.max(service.resident()).saturating_sub(before);
     println!("SMU-04 {name}: {end:?} after {took:?}, {more} KiB more, others wait {longest:?}");
     assert!(more <= MOST, "{more} KiB more");
-    assert!(longest < Duration::from_secs(8), "others wait {longest:?}"); // and 2 s, alone
+    assert!(longest < limit(Duration::from_secs(8)), "others wait {longest:?}");
     end
 }
 
@@ -108,14 +128,14 @@ fn smu_04_a_head_without_end_is_refused() {
         let mut client = Raw::new(service.connect("h2"), &[]);
         client.send(&frame(HEADERS, END_STREAM, 1, &head("GET", "/livez"))).unwrap();
         let field = super::frames::field(&"n".repeat(100), &"v".repeat(100)).repeat(20);
-        flood(&mut client, 10_000, false, |_| frame(CONTINUATION, 0, 1, &field))
+        flood(&mut client, 10_000, Answers::Ignored, |_| frame(CONTINUATION, 0, 1, &field))
     });
     assert!(matches!(end, End::Closed(_)), "{end:?}");
     let end = beside_others("empty CONTINUATION", |service| {
         let mut client = Raw::new(service.connect("h2"), &[]);
         client.send(&frame(HEADERS, END_STREAM, 1, &head("GET", "/livez"))).unwrap();
         let empty = frame(CONTINUATION, 0, 1, &[]).repeat(100);
-        flood(&mut client, 10_000, false, |_| empty.clone())
+        flood(&mut client, 10_000, Answers::Ignored, |_| empty.clone())
     });
     assert!(matches!(end, End::Closed(_)), "{end:?}");
 }
@@ -124,7 +144,7 @@ fn smu_04_a_head_without_end_is_refused() {
 fn smu_04_requests_that_are_taken_back_at_once_are_stopped() {
     let end = beside_others("rapid reset", |service| {
         let mut client = Raw::new(service.connect("h2"), &[]);
-        flood(&mut client, 1_000, true, |n| {
+        flood(&mut client, 1_000, Answers::Read, |n| {
             let pair = |k: u32| {
                 let stream = 1 + 2 * (n * 100 + k);
                 [read(stream, "/livez"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
@@ -141,7 +161,7 @@ fn smu_04_a_body_of_empty_frames_is_stopped() {
         let mut client = Raw::new(service.connect("h2"), &[]);
         client.send(&write(1, "/login")).unwrap();
         let empty = frame(DATA, 0, 1, &[]).repeat(100);
-        flood(&mut client, 10_000, true, |_| empty.clone())
+        flood(&mut client, 10_000, Answers::Read, |_| empty.clone())
     });
     assert_eq!(end, End::Closed(Some(ENHANCE_YOUR_CALM)));
 }
@@ -152,7 +172,7 @@ fn smu_04_settings_and_pings_are_taken_in_no_faster_than_their_answers() {
         let wave = one.repeat(1_000);
         let end = watched(name, |service| {
             let mut client = Raw::new(service.connect("h2"), &[]);
-            flood(&mut client, 10_000, false, |_| wave.clone())
+            flood(&mut client, 10_000, Answers::IgnoredUntilHeldUp, |_| wave.clone())
         });
         assert!(matches!(end, End::HeldUp | End::Closed(_)), "{end:?}");
     };
@@ -191,14 +211,14 @@ fn smu_04_ten_thousand_streams_are_refused() {
     let end = beside_others("10,000 streams", |service| {
         let mut client = Raw::new(service.connect("h2"), &[]);
         client.patience(LONG);
-        flood(&mut client, 100, true, |n| {
+        flood(&mut client, 100, Answers::Read, |n| {
             (0..100).flat_map(|k| write(1 + 2 * (n * 100 + k), "/login")).collect()
         })
     });
     assert_eq!(end, End::Closed(Some(ENHANCE_YOUR_CALM)));
     let end = beside_others("10,000 half heads", |service| {
         let mut client = Raw::new(service.connect("h2"), &[]);
-        flood(&mut client, 100, true, |n| {
+        flood(&mut client, 100, Answers::Read, |n| {
             let half = |k: u32| frame(HEADERS, END_HEADERS, 1 + 2 * (n * 100 + k), &[0x82]);
             (0..100).flat_map(half).collect()
         })

@@ -1,13 +1,16 @@
 //! Tests of the limits on connections, over real sockets.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use cloakroom::server::ServerOptions;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::service::{LONG, Service};
+use crate::edge::{patient, served_with};
 use crate::support::process::free_address;
+use crate::support::raw;
 
 const READ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -39,8 +42,9 @@ fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
         );
         return;
     };
-    let port = free_address().port();
-    let service = Service::at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "");
+    // No connection reaches its deadline, however slow the machine is.
+    let options = ServerOptions { deadlines: patient(), ..ServerOptions::default() };
+    let port = served_with(Ipv4Addr::UNSPECIFIED, options).port();
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let mut all: Vec<_> = (0..300).map(|_| TcpStream::connect((address, port)).unwrap()).collect();
@@ -53,7 +57,9 @@ fn dos_10_the_connections_of_one_address_beyond_its_share_are_closed() {
     assert!(
         open.read(&mut [0; 1]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     );
-    assert!(service.sent(READ).starts_with("HTTP/1.1 200"), "loopback has no share");
+    let mut local = raw::connect((Ipv4Addr::LOCALHOST, port).into());
+    local.write_all(READ.as_bytes()).unwrap();
+    assert!(raw::rest(&mut local).starts_with("HTTP/1.1 200"), "loopback has no share");
     drop(all);
     let start = Instant::now();
     loop {
