@@ -116,14 +116,15 @@ fn main() -> ExitCode {
     let left = |clients: f64| threads as f64 - clients / time.as_secs_f64();
     // short runs vary more
     let least = if seconds < 60 { 0.8 } else { 0.9 };
-    let bounds = [
+    // times are only meaningful when nothing else runs, as in `tests/perf/figures full`
+    let is_alone = std::env::var_os("ALONE").is_some();
+    let times = [
         within(
             "the same, by the cores that clients left",
             peak / left(few) / (answered / left(many)),
             1.0 / least,
         ),
         within("p99 of refusals, ms", quantile(&refused, 0.99), 250.0),
-        within("answered neither 200, nor 503 and when", f64::from(failed), 0.0),
         within("p99 of reads, ms", beside.p99(), 50.0),
         // the cost of hashing threads for a reader does not depend on their priority: see `logins`
         within(
@@ -131,11 +132,19 @@ fn main() -> ExitCode {
             beside.p99() / beside_few.p99().max(alone.p99()),
             3.0,
         ),
-        within("reads refused", f64::from(alone.refused + beside.refused + after.refused), 0.0),
-        within("memory above rest, MiB", most - rest, 20.0 * threads as f64 + 64.0),
         within("logins are as quick as before after, s", recovered, 2.0),
     ];
-    if bounds.into_iter().all(|is_met| is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let counts = [
+        within("answered neither 200, nor 503 and when", f64::from(failed), 0.0),
+        within("reads refused", f64::from(alone.refused + beside.refused + after.refused), 0.0),
+        within("memory above rest, MiB", most - rest, 20.0 * threads as f64 + 64.0),
+    ];
+    let is_met = |bounds: &[bool]| bounds.iter().all(|is_met| *is_met);
+    if is_met(&counts) && (is_met(&times) || !is_alone) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The milliseconds of a login on a new connection; infinite if it is refused.
