@@ -34,14 +34,16 @@
 //! guides to deployment and operation (`docs/deploying.md`, `docs/operating.md`).
 //!
 //! Only the items on this page are the public API; they follow Cargo's rules of semantic
-//! versioning. poem 3, poem-openapi 5 and sqlx 0.9 are part of the public API.
+//! versioning. poem 3, poem-openapi 5, sqlx 0.9 and time 0.3 are part of the public
+//! API.
 //!
 //! [poem-openapi]: https://docs.rs/poem-openapi
 
 pub use crate::embed::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
 pub use crate::http::{
-    Anyone, MaybeSignedIn, Problem, Public, RequiredRole, Session, SessionDataError, SignedIn,
+    Anyone, Confirmed, MaybeSignedIn, Problem, Public, RequiredRole, Session, SessionDataError,
+    SignedIn,
 };
 #[doc(inline)]
 pub use crate::store::Database;

@@ -76,7 +76,7 @@ changePassword() {
 
 closeAccount() {
     # sample closeAccount
-    curl --cookie cookies --json '{"current_password": "'"$password"'"}' "$CLOAKROOM_URL/me/close"
+    curl --cookie cookies --request DELETE "$CLOAKROOM_URL/me"
     # end
 }
 

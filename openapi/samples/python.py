@@ -20,7 +20,6 @@ from cloakroom.api.sessions import (
 )
 from cloakroom.api.tokens import get_jwks, issue_token
 from cloakroom.models import (
-    Closing,
     Credentials,
     LogoutOptions,
     PasswordChange,
@@ -133,9 +132,9 @@ def sample_change_password(cloakroom: Client, current_password: str, new_passwor
     # end
 
 
-def sample_close_account(cloakroom: Client, current_password: str) -> None:
+def sample_close_account(cloakroom: Client) -> None:
     # sample closeAccount
-    problem = close_account.sync(client=cloakroom, body=Closing(current_password))
+    problem = close_account.sync(client=cloakroom)
     if problem:
         raise RuntimeError(f"{problem.code}: {problem.title}")
     # end
@@ -214,5 +213,5 @@ def run_samples(base_url: str, username: str) -> None:
     last = sample_login(base_url, username, new_password)
     sample_logout(cloakroom)
     assert read_private.sync(client=cloakroom).code == "not_authenticated"
-    sample_close_account(last, new_password)
+    sample_close_account(last)
     assert get_me.sync(client=last).code == "not_authenticated"

@@ -98,9 +98,9 @@ async function changePassword(cloakroom: Client, current_password: string, new_p
   // end
 }
 
-async function closeAccount(cloakroom: Client, current_password: string) {
+async function closeAccount(cloakroom: Client) {
   // sample closeAccount
-  const { error } = await cloakroom.POST('/me/close', { body: { current_password } });
+  const { error } = await cloakroom.DELETE('/me');
   if (error) throw new Error(`${error.code}: ${error.title}`);
   // end
 }
@@ -179,6 +179,6 @@ export async function runSamples(baseUrl: string, username: string) {
   const last = await login(baseUrl, username, new_password);
   await logout(cloakroom);
   assert.equal((await cloakroom.GET('/private')).error?.code, 'not_authenticated');
-  await closeAccount(last, new_password);
+  await closeAccount(last);
   assert.equal((await last.GET('/me')).error?.code, 'not_authenticated');
 }

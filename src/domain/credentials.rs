@@ -1,9 +1,11 @@
 //! What users do with their current password: they change it, confirm their session, or close their
 //! account.
 
+use crate::core::error::InternalError;
 use crate::core::secret::Password;
 use crate::domain::AuthService;
 use crate::domain::accounts::hold_username;
+use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
 use crate::domain::login::{LogInError, VerifiedPassword};
@@ -110,25 +112,23 @@ impl AuthService {
         outcome
     }
 
-    /// Closes the account of the signed-in user: deletes it and its sessions.
+    /// Closes the account of a confirmed session: deletes it and its sessions. Returns false if the
+    /// session has ended meanwhile.
     pub async fn close(
         &self,
         who: &AuthenticatedSession,
-        current: Password,
-        requester: &Requester,
-    ) -> Result<(), LogInError> {
-        let VerifiedPassword { account, version, .. } =
-            verify_current_password(self, who, current, requester).await?;
+        context: &RequestContext,
+    ) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let hold_time = self.rules.username_hold;
-        let held = hold_username(&self.server_secrets, hold_time, &account.username, now);
-        let account_row = (account.id.as_str(), version);
-        if !self.store.remove_account(account_row, held.as_ref(), now.millis()).await? {
-            return Err(LogInError::WrongCredentials);
+        let held = hold_username(&self.server_secrets, hold_time, &who.account.username, now);
+        let owner = (who.account.id.as_str(), who.session.id.as_str());
+        let is_closed = self.store.remove_account(owner, held.as_ref(), now.millis()).await?;
+        self.session_cache.invalidate_account(&who.account.id);
+        if is_closed {
+            self.audit.during(context).record_for(Event::AccountClosed, &who.account.id);
         }
-        self.session_cache.invalidate_account(&account.id);
-        self.audit.during(&requester.context).record_for(Event::AccountClosed, &account.id);
-        Ok(())
+        Ok(is_closed)
     }
 }
 

@@ -3,14 +3,17 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use time::OffsetDateTime;
 
+use super::date_time::date_time;
 use super::problem::{ApiError, Code};
 use super::required_role::{Anyone, RequiredRole};
-use super::security_scheme::{PUBLIC, SCHEME, impl_guard};
+use super::security_scheme::{CONFIRMED, PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::domain::sessions::AuthenticatedSession;
@@ -110,6 +113,18 @@ impl<R> SignedIn<R> {
         self.0.session.id.as_str()
     }
 
+    /// When the user last showed the password: at the sign-in, or at a confirmation of the session.
+    pub fn authenticated_at(&self) -> OffsetDateTime {
+        date_time(self.0.session.authenticated_at)
+    }
+
+    /// The end of the 15 minutes after `authenticated_at`, until which the guard [`Confirmed`] lets
+    /// the session in. It may have passed. `None` if the request presented a token that a
+    /// confirmation replaced a moment ago, and that is not confirmed.
+    pub fn confirmed_until(&self) -> Option<OffsetDateTime> {
+        self.0.session.confirmation_ends_at.map(date_time)
+    }
+
     /// The roles of the account, in alphabetical order. They are at most one second old.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.0.account.roles.iter()
@@ -122,6 +137,72 @@ impl<R> SignedIn<R> {
 }
 
 impl_guard!([R: RequiredRole] SignedIn<R>, schemes: Self::schemes(), is_optional: false);
+
+/// The guard of an operation for which a stolen cookie must not be enough, such as a payment. The
+/// user must have signed in, or confirmed the session with the password, in the last 15 minutes.
+///
+/// In the document, the operation has the responses of [`SignedIn`], and 403
+/// `confirmation_required`. After this response, a client sends the password to
+/// `POST /session/confirm/password`, which gives the session cookie a new value, and repeats the
+/// request. A browser gets a page with a link to `/account/confirm`, which asks for the password and
+/// leads back.
+///
+/// The guard reads the session from the database, and not from the session cache: a confirmation or
+/// revocation on another node counts at once. `Confirmed<Editor>` also requires a role.
+///
+/// ```
+/// use cloakroom::Confirmed;
+/// use poem_openapi::{OpenApi, payload::PlainText};
+///
+/// struct Payments;
+///
+/// #[OpenApi]
+/// impl Payments {
+///     /// Pay all bills
+///     #[oai(path = "/payments", method = "post", operation_id = "payBills")]
+///     async fn pay(&self, who: Confirmed) -> PlainText<String> {
+///         PlainText(format!("{} has paid", who.username()))
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Confirmed<R = Anyone>(SignedIn<R>);
+
+impl Confirmed {
+    /// Authenticates a request, and requires a confirmed session, for pages and for poem handlers.
+    /// The error is the response, as for an operation with this guard.
+    pub async fn of(request: &Request) -> Result<Self> {
+        Self::check(request).await
+    }
+}
+
+impl<R: RequiredRole> Confirmed<R> {
+    async fn check(request: &Request) -> Result<Self> {
+        let state = AppState::of(request)?;
+        let who = state.signed_in_uncached(request).await?;
+        state.require_role(request, &who, R::ROLES)?;
+        if !state.is_confirmed(&who) {
+            return Err(ApiError::of(Code::ConfirmationRequired).into());
+        }
+        Ok(Self(SignedIn(who, PhantomData)))
+    }
+
+    fn schemes() -> Vec<&'static str> {
+        let mut schemes = SignedIn::<R>::schemes();
+        schemes.push(CONFIRMED);
+        schemes
+    }
+}
+
+impl<R> Deref for Confirmed<R> {
+    type Target = SignedIn<R>;
+
+    fn deref(&self) -> &SignedIn<R> {
+        &self.0
+    }
+}
+
+impl_guard!([R: RequiredRole] Confirmed<R>, schemes: Self::schemes(), is_optional: false);
 
 /// The guard of an operation that does not require a session, but returns more if the request has
 /// one. A request whose session is no longer active gets 403, so that the user learns that the

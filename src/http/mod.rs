@@ -35,7 +35,7 @@ use self::api::operations;
 pub use self::api::private::PrivateApi;
 pub use self::conflict_log::ConflictLog;
 use self::edge::OuterEndpoint;
-pub use self::guard::{MaybeSignedIn, Public, SignedIn};
+pub use self::guard::{Confirmed, MaybeSignedIn, Public, SignedIn};
 pub use self::mount::EmbeddedApi;
 pub use self::mount::error::MountError;
 pub use self::openapi::about::DocumentInfo;

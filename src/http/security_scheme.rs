@@ -18,6 +18,9 @@ const MARK: &str = "cloakroom:";
 /// [`required_role`](super::required_role).
 pub const PUBLIC: &str = "cloakroom:public";
 
+/// The mark of an operation that requires a confirmed session.
+pub const CONFIRMED: &str = "cloakroom:confirmed";
+
 /// Whether a guard returned this name as a mark, and not as the name of a security scheme.
 pub fn is_mark(name: &str) -> bool {
     name.starts_with(MARK)

@@ -27,6 +27,16 @@ pub enum SessionCheck {
     Conflicting,
 }
 
+impl From<Authentication> for SessionCheck {
+    fn from(authentication: Authentication) -> Self {
+        match authentication {
+            Authentication::SignedIn(who) => Self::SignedIn(who),
+            Authentication::Refused(token) => Self::Refused(token),
+            Authentication::NotOurs => Self::NotOurs,
+        }
+    }
+}
+
 impl AppState {
     /// The state that the outer endpoint attached to the request. If an operation was never
     /// mounted, there is none: every request fails, and the reason is logged here, because the
@@ -56,7 +66,24 @@ impl AppState {
         &self,
         request: &Request,
     ) -> Result<Arc<AuthenticatedSession>, ApiError> {
-        match self.check_session(request).await? {
+        self.require_session(self.check_session(request).await?)
+    }
+
+    /// The session of the request as the database has it, which the cache may not know yet.
+    /// Otherwise the same errors.
+    pub async fn signed_in_uncached(
+        &self,
+        request: &Request,
+    ) -> Result<Arc<AuthenticatedSession>, ApiError> {
+        let check = match self.find_token(request) {
+            Ok(token) => self.domain.sessions.authenticate_uncached(token).await?.into(),
+            Err(check) => check,
+        };
+        self.require_session(check)
+    }
+
+    fn require_session(&self, check: SessionCheck) -> Result<Arc<AuthenticatedSession>, ApiError> {
+        match check {
             SessionCheck::SignedIn(who) => Ok(who),
             SessionCheck::Missing => Err(self.not_authenticated()),
             SessionCheck::Refused(token) => Err(self.session_refused(token)),
@@ -85,6 +112,11 @@ impl AppState {
         Err(Problem::role_needed(needed).into())
     }
 
+    /// Whether a session counts as confirmed.
+    pub fn is_confirmed(&self, who: &AuthenticatedSession) -> bool {
+        who.session.confirmed_until(self.domain.clock.now()).is_some()
+    }
+
     /// The session cookie of a request. Two different ones are logged, because the operator can
     /// rename the cookie.
     pub fn find_cookie<'a>(&self, request: &'a Request) -> CookieLookup<'a> {
@@ -97,16 +129,19 @@ impl AppState {
 
     /// Checks the session cookie of a request.
     pub async fn check_session(&self, request: &Request) -> Result<SessionCheck, InternalError> {
-        let token = match self.find_cookie(request) {
-            CookieLookup::Missing => return Ok(SessionCheck::Missing),
-            CookieLookup::Conflicting => return Ok(SessionCheck::Conflicting),
-            CookieLookup::Found(token) => token,
-        };
-        Ok(match self.domain.sessions.authenticate(token).await? {
-            Authentication::SignedIn(who) => SessionCheck::SignedIn(who),
-            Authentication::Refused(token) => SessionCheck::Refused(token),
-            Authentication::NotOurs => SessionCheck::NotOurs,
+        Ok(match self.find_token(request) {
+            Ok(token) => self.domain.sessions.authenticate(token).await?.into(),
+            Err(check) => check,
         })
+    }
+
+    /// The token in the session cookie of a request.
+    fn find_token<'a>(&self, request: &'a Request) -> Result<&'a str, SessionCheck> {
+        match self.find_cookie(request) {
+            CookieLookup::Missing => Err(SessionCheck::Missing),
+            CookieLookup::Conflicting => Err(SessionCheck::Conflicting),
+            CookieLookup::Found(token) => Ok(token),
+        }
     }
 
     fn not_authenticated(&self) -> ApiError {

@@ -133,8 +133,8 @@ async fn att_17_03_an_account_makes_thirty_changes_at_once_and_then_one_every_tw
     let change =
         json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
     assert_eq!(ann.put("/me/password", &change).await.status, 429);
-    let close = json!({ "current_password": PASSWORD });
-    assert_eq!(ann.post("/me/close", &close).await.status, 429);
+    let confirm = json!({ "current_password": PASSWORD });
+    assert_eq!(ann.post("/session/confirm/password", &confirm).await.status, 429);
     assert_eq!(ann.get("/me").await.status, 200, "reading is not changing");
     assert_eq!(end_others(&bob).await.json()["revoked"], 1, "nor is bob held up");
 
@@ -143,8 +143,8 @@ async fn att_17_03_an_account_makes_thirty_changes_at_once_and_then_one_every_tw
     assert_eq!(end(102).await.status, 429);
     app.wait(SECOND * 2);
     assert_eq!(ann.put("/me/password", &change).await.status, 204);
-    let close = json!({ "current_password": "a long walk by the river" });
-    assert_eq!(ann.post("/me/close", &close).await.status, 429);
+    let confirm = json!({ "current_password": "a long walk by the river" });
+    assert_eq!(ann.post("/session/confirm/password", &confirm).await.status, 429);
     assert_eq!(ann.post_nothing("/logout").await.status, 204, "signing out is not limited");
 }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
+use cloakroom::core::clock::mins;
 use cloakroom::domain::passwords::queue::Share;
 use cloakroom::domain::throttle::limits::{Gcra, Limits};
 use poem::http::{Method, header};
@@ -82,6 +83,12 @@ pub fn example(method: &Method, path: &str, operation: &Value) -> Request {
 
 fn post(method: &Method, path: &str, body: &Value) -> Request {
     request(method.clone(), path).content_type("application/json").body(body.to_string())
+}
+
+/// Whether the document lists this problem for an operation.
+pub fn accepts(operation: &Value, status: &str, code: &str) -> bool {
+    let problem = &operation["responses"][status]["content"]["application/problem+json"];
+    problem["examples"].get(code).is_some()
 }
 
 fn documented() -> BTreeSet<Reached> {
@@ -181,8 +188,7 @@ async fn what_goes_well(tour: &Tour) {
     let change =
         json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
-    let closing = json!({ "current_password": "a long walk by the river" });
-    tour.send_as(&client, post(&Method::POST, "/me/close", &closing)).await;
+    tour.send_as(&client, request(Method::DELETE, "/me").finish()).await;
     tour.send_as(&client, request(Method::POST, "/logout").finish()).await;
 
     let form = |path: &str, fields: &'static str| {
@@ -207,15 +213,22 @@ async fn what_is_refused(tour: &Tour) {
     tour.send(&app, post(&Method::POST, "/register", &short)).await;
     let short = json!({ "current_password": PASSWORD, "new_password": "short" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &short)).await;
-    for (method, path) in
-        [(Method::PUT, "/me/password"), (Method::POST, CONFIRM), (Method::POST, "/me/close")]
-    {
+    for (method, path) in [(Method::PUT, "/me/password"), (Method::POST, CONFIRM)] {
         let mut body = json!({ "current_password": "wrong" });
         if path == "/me/password" {
             body["new_password"] = "a long walk by the river".into();
         }
         tour.send_as(&client, post(&method, path, &body)).await;
     }
+    // The session is no longer confirmed.
+    app.wait(mins(15));
+    for (method, path, operation) in operations() {
+        if accepts(operation, "403", "confirmation_required") {
+            tour.send_as(&client, example(&method, &path, operation)).await;
+        }
+    }
+    let confirmation = json!({ "current_password": PASSWORD });
+    assert_eq!(client.send(post(&Method::POST, CONFIRM, &confirmation)).await.status, 200);
     let audience = json!({ "audience": "https://unknown.example.org" });
     tour.send_as(&client, post(&Method::POST, "/token", &audience)).await;
     let unknown = format!("/sessions/{}", "x".repeat(22));
@@ -235,7 +248,6 @@ async fn too_often(tour: &Tour) {
     let app = TestApp::new().await;
     let client = app.signed_in("ann").await;
     let other = app.signed_in_again("ann").await;
-    let third = app.signed_in_again("ann").await;
     for n in 0..11 {
         let wrong = json!({ "username": "nobody", "password": "wrong" });
         tour.send(&app, post(&Method::POST, "/login", &wrong)).await;
@@ -243,8 +255,7 @@ async fn too_often(tour: &Tour) {
         let register = post(&Method::POST, "/register", &account);
         tour.send(&app, coming_from("192.0.2.7", register)).await;
         let wrong = json!({ "current_password": "wrong" });
-        tour.send_as(&client, post(&Method::POST, "/me/close", &wrong)).await;
-        tour.send_as(&third, post(&Method::POST, CONFIRM, &wrong)).await;
+        tour.send_as(&client, post(&Method::POST, CONFIRM, &wrong)).await;
         let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
         tour.send_as(&other, post(&Method::PUT, "/me/password", &wrong)).await;
     }
@@ -273,13 +284,12 @@ async fn too_many_at_once(tour: &Tour) {
     assert_eq!(slots.len(), 64);
     let login = json!({ "username": "ann", "password": "wrong" });
     let register = json!({ "username": "bob", "password": PASSWORD });
-    let close = json!({ "current_password": "wrong" });
+    let confirm = json!({ "current_password": "wrong" });
     let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
     let answers = [
         tour.send(&app, post(&Method::POST, "/login", &login)).await,
         tour.send(&app, post(&Method::POST, "/register", &register)).await,
-        tour.send_as(&client, post(&Method::POST, "/me/close", &close)).await,
-        tour.send_as(&client, post(&Method::POST, CONFIRM, &close)).await,
+        tour.send_as(&client, post(&Method::POST, CONFIRM, &confirm)).await,
         tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await,
     ];
     for answer in answers {

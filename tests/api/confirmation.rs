@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use crate::access_tokens;
 use crate::app::{Answer, Client, PASSWORD, START, TestApp, private_with, request};
+use crate::completeness::{accepts, example, operations};
 use crate::races::rounds;
 
 const CLEARED: &str = "session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0";
 const REFUSED: (u16, &str) = (403, "session_refused");
 
-async fn confirm(client: &Client<'_>) -> Answer {
+pub async fn confirm(client: &Client<'_>) -> Answer {
     client.post("/session/confirm/password", &json!({ "current_password": PASSWORD })).await
 }
 
@@ -81,6 +82,88 @@ async fn mfa_35_a_session_is_confirmed_for_15_minutes_after_a_sign_in_or_a_confi
     assert_eq!(confirmed.iter().filter(|is_confirmed| **is_confirmed).count(), 1, "{listed:?}");
     app.wait(mins(15));
     assert!(!is_confirmed(&app, &ann.cookie().unwrap()).await);
+}
+
+/// The rows that the operations change.
+async fn rows(app: &TestApp) -> [i64; 3] {
+    [
+        app.count("select count(*) from accounts").await,
+        app.count("select count(*) from sessions where ended_at is null").await,
+        app.count("select count(*) from events where event = 'account_closed'").await,
+    ]
+}
+
+#[tokio::test]
+async fn mfa_35_and_37_exactly_the_documented_operations_require_a_confirmed_session() {
+    let mut confirmed = Vec::new();
+    for (method, path, operation) in operations() {
+        if operation["security"] == json!([]) {
+            continue;
+        }
+        let is_required = accepts(operation, "403", "confirmation_required");
+        confirmed.extend(is_required.then(|| operation["operationId"].as_str().unwrap()));
+        for kind in ["unconfirmed", "former token"] {
+            let app = TestApp::new().await;
+            let ann = app.signed_in("ann").await;
+            app.signed_in_again("ann").await;
+            let cookie = ann.cookie().unwrap();
+            match kind {
+                "unconfirmed" => app.wait(mins(15)),
+                _ => assert_eq!(confirm(&ann).await.status, 200),
+            }
+            let before = rows(&app).await;
+            let mut request = example(&method, &path, operation);
+            request.headers_mut().insert("cookie", cookie.parse().unwrap());
+            let answer = app.send(request).await;
+            let is_refused = answer.status == 403
+                && answer.refusal() == (403, "confirmation_required".to_owned());
+            assert_eq!(is_refused, is_required, "{kind}: {method} {path}: {}", answer.text);
+            if is_required {
+                assert_eq!(answer.header("set-cookie"), None);
+                assert_eq!(rows(&app).await, before, "{kind}: {method} {path}");
+            }
+        }
+    }
+    assert_eq!(confirmed, ["revokeOtherSessions", "revokeSession", "closeAccount"]);
+}
+
+#[tokio::test]
+async fn an_unconfirmed_session_can_end_itself_and_after_a_confirmation_the_others() {
+    let app = TestApp::new().await;
+    let ann = unconfirmed(&app, "ann").await;
+    let other = app.signed_in_again("ann").await;
+    let delete = async |client: &Client<'_>, id: &str| {
+        client.send(request(Method::DELETE, &format!("/sessions/{id}")).finish()).await
+    };
+    let id = other.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    for id in [&*id, "xxxxxxxxxxxxxxxxxxxxxx", "unknown"] {
+        let answer = delete(&ann, id).await;
+        assert_eq!(answer.refusal(), (403, "confirmation_required".into()), "{id}");
+    }
+    assert_eq!(other.get("/private").await.status, 200);
+    confirm(&ann).await;
+    assert_eq!(delete(&ann, &id).await.status, 204);
+    assert_eq!(other.get("/private").await.status, 403);
+
+    app.wait(mins(15));
+    let own = ann.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(delete(&ann, &own).await.status, 204);
+    assert_eq!(ann.get("/private").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_confirmed_session_that_was_revoked_on_another_node_closes_no_account() {
+    let here = TestApp::new().await;
+    let there = here.second_node().await;
+    let stolen = here.signed_in("ann").await.cookie().unwrap();
+    assert_eq!(read(&there, &stolen).await.status, 200, "it is cached there");
+    let owner = here.signed_in_again("ann").await;
+    let others = owner.send(request(Method::DELETE, "/sessions").finish()).await;
+    assert_eq!(others.status, 200);
+    let close = request(Method::DELETE, "/me").header("cookie", &stolen).finish();
+    let answer = there.send(close).await;
+    assert_eq!(answer.refusal(), (REFUSED.0, REFUSED.1.to_owned()), "not from the cache");
+    assert_eq!(owner.get("/me").await.status, 200);
 }
 
 #[tokio::test]

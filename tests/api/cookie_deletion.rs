@@ -9,6 +9,7 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::app::{Answer, Client, PASSWORD, START, TestApp, private_with, request};
+use crate::confirmation::confirm;
 
 const CLEARED: &str = "session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0";
 const NEW: &str = "another horse, another battery";
@@ -37,7 +38,10 @@ async fn change_password(client: &Client<'_>) {
 /// Ends the session of `client` by one of several ways. `other` is another session of the same
 /// account.
 async fn end(app: &TestApp, client: &Client<'_>, other: &Client<'_>, how: &str) {
-    let delete = async |path: &str| other.send(request(Method::DELETE, path).finish()).await.status;
+    let delete = async |path: &str| {
+        assert_eq!(confirm(other).await.status, 200);
+        other.send(request(Method::DELETE, path).finish()).await.status
+    };
     let status = match how {
         "logout" => client.post_nothing("/logout").await.status,
         "revoke" => {
@@ -53,7 +57,10 @@ async fn end(app: &TestApp, client: &Client<'_>, other: &Client<'_>, how: &str) 
             change_password(other).await;
             return;
         }
-        "close" => client.post("/me/close", &json!({ "current_password": PASSWORD })).await.status,
+        "close" => {
+            confirm(client).await;
+            client.send(request(Method::DELETE, "/me").finish()).await.status
+        }
         "delete" => {
             let name = client.get("/me").await.json()["username"].as_str().unwrap().to_owned();
             let name = cloakroom::core::usernames::Username::parse(&name).unwrap();

@@ -57,13 +57,14 @@ async fn each_event_of_a_request_has_the_address_of_its_client_and_the_request_i
     assert_eq!(submit(&other, "/logout", "").await.status, 303);
     let foreign = request(Method::POST, "/logout").header(header::ORIGIN, "https://evil.example");
     assert_eq!(ann.send(coming_from(ADDRESS, foreign.finish())).await.status, 403);
-    let close = json!({ "current_password": NEW_PASSWORD });
-    assert_eq!(send(&ann, Method::POST, "/me/close", close).await.status, 204);
+    let confirm = json!({ "current_password": NEW_PASSWORD });
+    assert_eq!(send(&ann, Method::POST, "/session/confirm/password", confirm).await.status, 200);
+    assert_eq!(send(&ann, Method::DELETE, "/me", Value::Null).await.status, 204);
 
     app.domain.audit.write(&app.domain.store, app.clock.now()).await.unwrap();
     let kinds = "select count(distinct event) from events";
     assert!(
-        app.eventually(async || app.count(kinds).await == 11).await,
+        app.eventually(async || app.count(kinds).await == 12).await,
         "{}",
         app.count(kinds).await
     );

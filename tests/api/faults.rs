@@ -244,7 +244,8 @@ async fn what_changed_while_a_password_was_compared_or_hashed_is_seen() {
     // The password changes after the current one was verified.
     app.sql("create trigger another after delete on login_attempts begin update accounts set password_version = 7; end").await;
     let body = json!({ "current_password": PASSWORD });
-    assert_eq!(ann.post("/me/close", &body).await.refusal(), (403, "invalid_credentials".into()));
+    let confirmed = ann.post("/session/confirm/password", &body).await;
+    assert_eq!(confirmed.refusal(), (403, "session_refused".into()));
     assert_eq!(app.count("select password_version from accounts").await, 7);
     // The account is deleted after the new password was hashed.
     app.sql("create trigger gone before update on accounts begin select raise(ignore); end").await;

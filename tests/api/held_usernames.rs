@@ -22,8 +22,7 @@ async fn register(app: &TestApp, username: &str) -> Answer {
 }
 
 async fn close(client: &Client<'_>) {
-    let close = request(Method::POST, "/me/close").content_type("application/json");
-    let answer = client.send(close.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    let answer = client.send(request(Method::DELETE, "/me").finish()).await;
     assert_eq!(answer.status, 204, "{}", answer.text);
 }
 

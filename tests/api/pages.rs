@@ -235,9 +235,77 @@ async fn a_form_closes_the_account() {
 }
 
 #[tokio::test]
+async fn mfa_35_forms_ask_for_the_password_and_confirm_and_complete_in_one_request() {
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let other = app.signed_in_again("ann").await;
+    let id = other.get("/session").await.json()["id"].as_str().unwrap().to_owned();
+    assert!(!ann.get("/account").await.text.contains("name=\"current_password\""));
+    assert!(!ann.get("/account/close").await.text.contains("name=\"current_password\""));
+    app.wait(mins(15)); // after the page was shown
+    for form in [&[("session", "others")][..], &[("session", &id)]] {
+        let answer = ann.submit("/account/sessions", form).await;
+        assert_eq!((answer.status.as_u16(), answer.header("set-cookie")), (403, None));
+        assert!(answer.text.contains("Enter your password to confirm that it is you."));
+        let opened = answer.text.split("<details name=\"sign-out\" open>").nth(1).unwrap();
+        assert!(opened.contains(&format!("value=\"{}\"", form[0].1)), "{opened}");
+        let wrong = [form, &[("current_password", "wrong")]].concat();
+        let answer = ann.submit("/account/sessions", &wrong).await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.text.contains("The current password is wrong."));
+        assert_eq!(answer.text.matches("aria-invalid").count(), 1);
+    }
+    assert_eq!(other.get("/private").await.status, 200);
+    assert_eq!(ann.get("/account").await.text.matches("name=\"current_password\"").count(), 2);
+
+    let former = ann.cookie().unwrap();
+    let form = [("session", id.as_str()), ("current_password", PASSWORD)];
+    let answer = ann.submit("/account/sessions", &form).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/account")));
+    assert_eq!(other.get("/private").await.status, 403);
+    assert_ne!(ann.cookie().unwrap(), former, "the form has confirmed the session");
+    assert!(ann.get("/account").await.text.contains("The session was signed out."));
+    assert_eq!(ann.submit("/account/sessions", &[("session", "others")]).await.status, 303);
+
+    app.wait(mins(15));
+    assert!(ann.get("/account/close").await.text.contains("name=\"current_password\""));
+    assert_eq!(ann.submit("/account/close", &[]).await.status, 403);
+    assert_eq!(ann.get("/me").await.status, 200);
+    let answer = ann.submit("/account/close", &[("current_password", PASSWORD)]).await;
+    assert_eq!(answer.header("location"), Some("/signed-out"));
+    assert_eq!(app.count("select count(*) from accounts").await, 0);
+}
+
+#[tokio::test]
+async fn the_page_that_confirms_leads_back_to_where_the_user_came_from_and_to_no_other_origin() {
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    app.wait(mins(15));
+    let page = ann.get("/account/confirm?next=/private%3Fa%3D%22b%22").await.text;
+    assert!(page.contains("name=\"next\" value=\"/private?a=%22b%22\""), "{page}");
+    for (next, there) in [
+        ("/private", "/private"),
+        ("https://evil.example/", "/account"),
+        ("//evil.example", "/account"),
+        ("", "/account"),
+    ] {
+        let form = [("next", next), ("current_password", PASSWORD)];
+        let answer = ann.submit("/account/confirm", &form).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some(there)));
+    }
+    let wrong = [("next", "/private"), ("current_password", "wrong")];
+    let answer = ann.submit("/account/confirm", &wrong).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.text.contains("The current password is wrong."));
+    assert!(answer.text.contains("data-address=\"/account/confirm?next=%2Fprivate\""));
+    let answer = app.anonymous().get("/account/confirm").await;
+    assert_eq!(answer.header("location"), Some("/login?next=/account/confirm"));
+}
+
+#[tokio::test]
 async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_nowhere() {
     let app = TestApp::new().await;
-    for path in ["/account", "/account/password", "/account/close"] {
+    for path in ["/account", "/account/password", "/account/confirm", "/account/close"] {
         let location = format!("/login?next={path}");
         assert_eq!(open(&app, path).await.header("location"), Some(location.as_str()));
     }
@@ -505,7 +573,7 @@ async fn att_18_09_times_are_said_in_words_with_the_exact_time_behind_them() {
 async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
     let app = TestApp::new().await;
     let ann = app.signed_in("ann").await;
-    for path in ["/account", "/account/password", "/account/close"] {
+    for path in ["/account", "/account/password", "/account/confirm", "/account/close"] {
         let page = ann.get(path).await.text;
         assert_eq!(page.matches(r#"<form method="post" action="/logout">"#).count(), 1, "{path}");
     }

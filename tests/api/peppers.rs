@@ -161,8 +161,9 @@ async fn what_a_lost_pepper_hashed_is_given_up_only_when_it_is_asked_for_by_its_
     let wrong = (403, "invalid_credentials".to_owned());
     assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.refusal(), wrong);
     assert_eq!(ann.get("/private").await.status, 200, "who is signed in stays so");
-    let closes = request(Method::POST, "/me/close").content_type("application/json");
-    let answer = ann.send(closes.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    let confirms =
+        request(Method::POST, "/session/confirm/password").content_type("application/json");
+    let answer = ann.send(confirms.body(json!({ "current_password": PASSWORD }).to_string())).await;
     assert_eq!(answer.refusal(), wrong);
     assert_eq!(app.count(UNPEPPERED).await, 1);
     let prices = app.count("select count(distinct hash_cost) from accounts").await;

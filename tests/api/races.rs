@@ -126,7 +126,7 @@ async fn sta_03_and_04_ending_and_closing_race_with_logins_and_leave_nothing() {
                 })
             })
             .collect();
-        let closed = ann.post("/me/close", &json!({ "current_password": PASSWORD })).await;
+        let closed = ann.send(request(Method::DELETE, "/me").finish()).await;
         assert_eq!(closed.status, 204);
         for cookie in join_all(logins).await {
             if let Some(cookie) = cookie.unwrap() {

@@ -40,8 +40,7 @@ async fn is_current(app: &TestApp, id: &str) -> bool {
 
 async fn close(app: &TestApp, username: &str) {
     let client = app.signed_in(username).await;
-    let close = request(Method::POST, "/me/close").content_type("application/json");
-    let answer = client.send(close.body(json!({ "current_password": PASSWORD }).to_string())).await;
+    let answer = client.send(request(Method::DELETE, "/me").finish()).await;
     assert_eq!(answer.status, 204, "{}", answer.text);
 }
 

@@ -460,9 +460,9 @@ async fn the_current_password_of_a_stolen_session_is_guessed_five_times() {
     let owner = app.signed_in_again("ann").await;
     let wrong = json!({ "current_password": "a wrong password" });
     for _ in 0..5 {
-        assert_eq!(stolen.post("/me/close", &wrong).await.status, 403);
+        assert_eq!(stolen.post("/session/confirm/password", &wrong).await.status, 403);
     }
-    assert_eq!(answered(&stolen.post("/me/close", &wrong).await), (429, Some(1)));
+    assert_eq!(answered(&stolen.post("/session/confirm/password", &wrong).await), (429, Some(1)));
     let change = |current: &str| {
         let body = json!({ "current_password": current, "new_password": "another long password" });
         request(Method::PUT, "/me/password").content_type("application/json").body(body.to_string())

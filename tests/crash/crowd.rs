@@ -297,10 +297,7 @@ impl User {
                 let body = serde_json::json!({ "current_password": password, "new_password": to });
                 (client.call(("PUT", "/me/password"), cookie(by), json(body)), 204)
             }
-            Operation::Close { by } => {
-                let body = serde_json::json!({ "current_password": password });
-                (client.call(("POST", "/me/close"), cookie(by), json(body)), 204)
-            }
+            Operation::Close { by } => (client.call(("DELETE", "/me"), cookie(by), None), 204),
             Operation::Disable
             | Operation::Enable
             | Operation::Reset { .. }

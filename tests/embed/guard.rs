@@ -118,7 +118,7 @@ async fn the_scheme_is_called_as_its_owner_likes() {
     let document: Value = serde_json::from_str(mounted.document()).unwrap();
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
     assert!(schemes.keys().eq(["greetingsSession"]));
-    for path in ["/greeting", "/me/close", "/token"] {
+    for path in ["/greeting", "/session/confirm/password", "/token"] {
         let security = &document["paths"][path]["post"]["security"];
         assert_eq!(*security, json!([{ "greetingsSession": [] }]), "{path}");
     }

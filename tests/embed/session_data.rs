@@ -138,8 +138,7 @@ async fn it_is_gone_when_the_session_has_ended() {
 
     let bob = Client::signed_in(&mounted, "bob").await;
     bob.send(Method::POST, "/cart", None).await;
-    let closing = json!({ "current_password": PASSWORD });
-    bob.post("/me/close", &closing).await;
+    bob.send(Method::DELETE, "/me", None).await;
     assert_eq!(app.database.count(kept).await, 0, "with the account");
 }
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use cloakroom::{Cloakroom, Database, Settings};
-use serde_json::json;
+use poem::http::Method;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-use crate::app::{Client, PASSWORD, TestApp, mounted};
+use crate::app::{Client, TestApp, mounted};
 
 const NOTES: &str = "create table notes (
     account_id text not null references accounts (id) on delete cascade, text text not null)";
@@ -74,7 +74,7 @@ async fn rows_that_refer_to_an_account_go_when_it_is_closed() {
     run(&database, "insert into notes select id, 'buy milk' from accounts").await;
     let count = "select count(*) from notes";
     assert_eq!(app.database.count(count).await, 1);
-    let closed = ann.post("/me/close", &json!({ "current_password": PASSWORD })).await;
+    let closed = ann.send(Method::DELETE, "/me", None).await;
     assert_eq!(closed.status.as_u16(), 204);
     assert_eq!(app.database.count(count).await, 0);
 }

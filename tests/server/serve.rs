@@ -681,7 +681,7 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
     let unknown = wrong.replace("ann", "nobody1");
     let change =
         format!(r#"{{"current_password":"{PASSWORD}","new_password":"canary the next one"}}"#);
-    let closing = r#"{"current_password":"canary the next one"}"#;
+    let confirming = r#"{"current_password":"canary the next one"}"#;
 
     let (status, first) = call("POST", "/register", "", &account);
     assert_eq!(status, 201);
@@ -694,7 +694,9 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
     assert_eq!(call("POST", "/logout", &first, "").0, 204, "it has ended already");
     let strange = [("origin", "https://evil.example"), ("cookie", &third)];
     assert_eq!(service.call("POST", "/logout", &strange, "").0, 403);
-    assert_eq!(call("POST", "/me/close", &third, closing).0, 204);
+    let (status, fourth) = call("POST", "/session/confirm/password", &third, confirming);
+    assert_eq!(status, 200);
+    assert_eq!(call("DELETE", "/me", &fourth, "").0, 204);
     for _ in 0..6 {
         call("POST", "/login", "", &unknown);
     }
@@ -716,6 +718,7 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
         "password_changed",
         "cross_origin_refused",
         "public_url_mismatch",
+        "session_confirmed",
         "account_closed",
         "login_failed",
         "login_failed",
@@ -727,7 +730,7 @@ fn security_events_are_logged_by_name_with_account_address_and_request() {
     let ann = audit[0]["account"].as_str().unwrap();
     for (n, line) in audit.iter().enumerate() {
         let knows = line["account"] == ann;
-        assert_eq!(knows, ![3, 7, 8].contains(&n) && n < 10, "{line}");
+        assert_eq!(knows, ![3, 7, 8].contains(&n) && n < 11, "{line}");
         assert_eq!(line["span"]["address"], "127.0.0.1");
         assert!(line["span"]["request_id"].is_string(), "{line}");
         assert_eq!(line["span"]["traceparent"] == parent, ![7, 8].contains(&n), "{line}");

@@ -85,7 +85,7 @@ pub struct Session {
     /// confirmation.
     pub authenticated_at: Timestamp,
     /// Until when it counts as confirmed. `None` for a request that presented a replaced token.
-    pub(super) confirmation_ends_at: Option<Timestamp>,
+    pub confirmation_ends_at: Option<Timestamp>,
     pub client: ClientInfo,
 }
 

@@ -17,12 +17,13 @@ use crate::domain::login::LogInError;
 use crate::domain::passwords::rules::{
     DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_INPUT, MAX_PASSWORD_LENGTH,
 };
-use crate::domain::sessions::Remember;
+use crate::domain::sessions::{RefusedToken, Remember};
 use crate::http::date_time::date_time;
 use crate::http::extra_cookie::WithExtraCookie;
-use crate::http::guard::SignedIn;
+use crate::http::guard::{Confirmed, SignedIn};
 use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::{Body, FromFields};
+use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
 use crate::http::request::password_text::PasswordText;
 use crate::http::state::AppState;
@@ -57,27 +58,6 @@ impl FromFields for PasswordChange {
             current_password: PasswordText(fields.password("current_password")),
             new_password: PasswordText(fields.password("new_password")),
         }
-    }
-}
-
-/// The current password, which authenticates the request to close the account.
-#[derive(Object)]
-#[oai(deny_unknown_fields, example)]
-pub struct Closing {
-    /// The current password of the account.
-    pub current_password: PasswordText<1, MAX_PASSWORD_INPUT>,
-}
-
-impl Example for Closing {
-    fn example() -> Self {
-        let password = Password::new("correct horse battery staple".to_owned());
-        Self { current_password: PasswordText(password) }
-    }
-}
-
-impl FromFields for Closing {
-    fn from_fields(fields: &mut Fields) -> Self {
-        Self { current_password: PasswordText(fields.password("current_password")) }
     }
 }
 
@@ -160,28 +140,6 @@ enum CloseAnswer {
         #[oai(header = "Set-Cookie")]
         String,
     ),
-    /// `invalid_credentials`: the password is wrong. The account was not closed.
-    #[oai(status = 403, content_type = "application/problem+json")]
-    WrongPassword(Json<Problem>),
-    /// `too_many_attempts`: this session sent a wrong password too often, or the account made too
-    /// many changes. An account can make 30 changes at once, then one every two seconds. The
-    /// account was not closed.
-    #[oai(status = 429, content_type = "application/problem+json")]
-    TooManyAttempts(
-        Json<Problem>,
-        /// The number of seconds to wait before the next attempt.
-        #[oai(header = "Retry-After")]
-        u64,
-    ),
-    /// `overloaded`: too many passwords are being verified at the moment. The account was not
-    /// changed.
-    #[oai(status = 503, content_type = "application/problem+json")]
-    Overloaded(
-        Json<Problem>,
-        /// The number of seconds to wait before the next attempt.
-        #[oai(header = "Retry-After")]
-        u64,
-    ),
 }
 
 #[OpenApi]
@@ -251,30 +209,16 @@ impl AccountsApi {
     /// Deletes the account and all its sessions. This cannot be undone. The user name is then on
     /// hold for a period that the operator sets, by default 365 days. Until this period ends, no
     /// new account can have this user name.
-    #[oai(
-        path = "/me/close",
-        method = "post",
-        operation_id = "closeAccount",
-        tag = "Tag::Accounts"
-    )]
+    #[oai(path = "/me", method = "delete", operation_id = "closeAccount", tag = "Tag::Accounts")]
     async fn close_account(
         &self,
-        who: SignedIn,
+        who: Confirmed,
         request: &Request,
-        body: Body<Closing>,
     ) -> Result<CloseAnswer, ApiError> {
-        let problem = |code| Json(Problem::of(code));
-        let requester = self.0.requester(request);
-        match self.0.domain.close(&who.0, body.0.current_password.0, &requester).await {
-            Ok(()) => Ok(CloseAnswer::Closed(self.0.cookie.clear())),
-            Err(LogInError::WrongCredentials) => {
-                Ok(CloseAnswer::WrongPassword(problem(Code::InvalidCredentials)))
-            }
-            Err(LogInError::TooManyAttempts { wait }) => {
-                Ok(Problem::rate_limited(CloseAnswer::TooManyAttempts, wait))
-            }
-            Err(LogInError::Overloaded) => Ok(Problem::respond_overloaded(CloseAnswer::Overloaded)),
-            Err(LogInError::Internal(fault)) => Err(fault.into()),
+        if self.0.domain.close(&who.0, &request_context(request)).await? {
+            Ok(CloseAnswer::Closed(self.0.cookie.clear()))
+        } else {
+            Err(self.0.session_refused(RefusedToken::Recent))
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::core::ids::SessionId;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{Cursor, Remember, Session};
 use crate::http::date_time::date_time;
-use crate::http::guard::SignedIn;
+use crate::http::guard::{Confirmed, SignedIn};
 use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
 use crate::http::request::context::request_context;
 use crate::http::state::AppState;
@@ -116,6 +116,11 @@ enum RevokeAnswer {
     /// The session was revoked. Its cookie is refused from now on.
     #[oai(status = 204)]
     Revoked,
+    /// `confirmation_required`: the `id` is that of another session, and the session of this request
+    /// was not confirmed in the last 15 minutes. Confirm it with `confirmWithPassword`, then repeat
+    /// the request.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    NotConfirmed(Json<Problem>),
     /// `not_found`: the account has no active session with this `id`.
     #[oai(status = 404, content_type = "application/problem+json")]
     NoSuchSession(Json<Problem>),
@@ -200,7 +205,7 @@ impl SessionsApi {
     )]
     async fn revoke_other_sessions(
         &self,
-        who: SignedIn,
+        who: Confirmed,
         request: &Request,
     ) -> Result<RevokeOthersAnswer, ApiError> {
         let (who, context) = (&who.0, request_context(request));
@@ -221,6 +226,9 @@ impl SessionsApi {
     ///
     /// Revokes one session of the account: the session of this request or another one. When the
     /// response arrives, the cookie of that session is already refused.
+    ///
+    /// To revoke another session, the user must have signed in or confirmed the session in the last
+    /// 15 minutes. See `confirmWithPassword`.
     #[oai(
         path = "/sessions/:id",
         method = "delete",
@@ -234,6 +242,11 @@ impl SessionsApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<RevokeAnswer, ApiError> {
+        let is_own = who.session_id() == id.0;
+        if !is_own && !self.0.is_confirmed(&*self.0.signed_in_uncached(request).await?) {
+            let problem = Problem::of(Code::ConfirmationRequired);
+            return Ok(RevokeAnswer::NotConfirmed(Json(problem)));
+        }
         let context = request_context(request);
         match self.0.domain.sessions.revoke_own(&who.0.account.id, &id.0, &context).await {
             Ok(true) => Ok(RevokeAnswer::Revoked),

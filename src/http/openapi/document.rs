@@ -114,13 +114,12 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
 }
 
 /// The schemas of request bodies.
-const REQUESTS: [&str; 7] = [
+const REQUESTS: [&str; 6] = [
     "Credentials",
     "LogoutOptions",
     "Registration",
     "PasswordChange",
     "PasswordConfirmation",
-    "Closing",
     "TokenRequest",
 ];
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::examples::add_examples;
 use super::members::{members, members_of};
-use super::operation::{Owner, Traits, describe_roles};
+use super::operation::{Owner, Traits, describe_guards};
 use super::repair::{mend_format, mend_headers};
 use super::schemas::{seconds, string};
 use crate::http::pages;
@@ -33,7 +33,7 @@ struct Header {
 }
 
 /// In the order of their sentences in a description.
-const COMMON_RESPONSES: [CommonResponse; 15] = [
+const COMMON_RESPONSES: [CommonResponse; 16] = [
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| operation.has_body,
@@ -90,6 +90,13 @@ const COMMON_RESPONSES: [CommonResponse; 15] = [
         code: Code::RoleNeeded,
         is_of: |operation| operation.is_for_proxies,
         sentence: "`role_needed`: the user is signed in, but has none of the roles in `role`.",
+        header: None,
+    },
+    CommonResponse {
+        code: Code::ConfirmationRequired,
+        is_of: |operation| operation.needs_confirmation,
+        sentence: "`confirmation_required`: the session was not confirmed in the last 15 minutes. \
+                   Confirm it with `confirmWithPassword`, then repeat the request.",
         header: None,
     },
     CommonResponse {
@@ -154,7 +161,7 @@ pub fn add_common_responses(path: &str, method: &str, operation: &mut Value, own
     if operation.get("security").is_none() {
         operation["security"] = json!([]); // an explicit empty list
     }
-    describe_roles(operation, &traits.roles);
+    describe_guards(operation, &traits);
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         mend_format(&mut parameter["schema"]);

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use askama::Template;
+use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use poem::http::header;
-use poem::{Response, Result};
 
 use super::branding::Branding;
+use super::confirmation::{ConfirmedSession, asks_password};
 use super::endpoints::{form, page};
-use super::form_errors::FormErrors;
+use super::form_errors::{FormErrors, FormResponder};
 use super::notice::Notice;
 use super::page_time::PageTime;
 use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
-use crate::domain::sessions::AuthenticatedSession;
+use crate::core::secret::Password;
 use crate::domain::sessions::lifecycle::RevokeError;
+use crate::domain::sessions::{AuthenticatedSession, Session};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
@@ -25,6 +26,7 @@ use crate::http::state::AppState;
 
 /// The maximum number of sessions of an account.
 const MAX_LISTED: usize = 100;
+
 #[derive(Template)]
 #[template(path = "pages/account.html")]
 struct AccountPage<'a> {
@@ -36,9 +38,24 @@ struct AccountPage<'a> {
     sessions: SessionList,
     /// A message about what was just done.
     done: Option<&'static str>,
-    /// A message about why it was not done.
-    problem: Option<&'a str>,
+    /// Whether the session is not confirmed, so that the forms ask for the password.
+    asks_password: bool,
+    /// What was to be signed out, if it was not done: the id of a session, or `others`.
+    wanted: Option<&'a str>,
+    /// Why it was not done.
+    errors: FormErrors<'a>,
     has_docs: bool,
+}
+
+impl AccountPage<'_> {
+    fn is_wanted(&self, session: impl AsRef<str>) -> bool {
+        self.wanted == Some(session.as_ref())
+    }
+
+    /// What is wrong with the password in the form of this session.
+    fn password_error(&self, session: impl AsRef<str>) -> Option<&str> {
+        self.errors.wrong("current_password").filter(|_| self.is_wanted(session))
+    }
 }
 
 /// `GET /account`: the account, its sessions, and the actions on them.
@@ -50,43 +67,56 @@ pub fn account_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
         };
         let notice = state.notice(&request);
         let page = query(&request, "page").map_or(1, |page| page_number(&page));
-        let what = Shown { page, done: notice.and_then(done_in_words), problem: None };
-        let mut response = show_account(&state, &who, what).await?;
+        let sessions = list_sessions(&state, &who).await?;
+        let shown = Shown { page, done: notice.and_then(done_in_words), refused: None };
+        let mut response = show_account(&state, &who, sessions, shown);
         state.clear_notice(&mut response, notice);
         Ok(response)
     })
 }
 
 /// What the account page shows in addition to the account.
+#[derive(Clone, Copy)]
 struct Shown<'a> {
     /// The page number of the list of sessions.
     page: usize,
     /// A message about what was just done.
     done: Option<&'static str>,
-    /// Why it was not done.
-    problem: Option<&'a Problem>,
+    /// What was to be signed out, and why it was not done.
+    refused: Option<(&'a str, &'a Problem)>,
 }
 
-async fn show_account(
+async fn list_sessions(
     state: &AppState,
     who: &AuthenticatedSession,
-    what: Shown<'_>,
-) -> Result<Response> {
+) -> Result<Vec<Session>, ApiError> {
+    Ok(state.domain.sessions.list_sessions(&who.account.id, None, MAX_LISTED).await?.sessions)
+}
+
+fn show_account(
+    state: &AppState,
+    who: &AuthenticatedSession,
+    sessions: Vec<Session>,
+    shown: Shown<'_>,
+) -> Response {
     let account = &who.account;
-    let listed = state.domain.sessions.list_sessions(&account.id, None, MAX_LISTED).await;
-    let sessions = listed.map_err(ApiError::from)?.sessions;
     let username = account.username.as_str();
+    let (wanted, problem) = shown.refused.unzip();
+    let asks_password = asks_password(state, who, problem);
+    let fields: &[_] = if asks_password && problem.is_some() { &["current_password"] } else { &[] };
     let page = AccountPage {
         site: &state.site,
         username,
         initial: username.chars().take(1).collect::<String>().to_uppercase(),
         created: PageTime::day(account.created_at),
-        sessions: SessionList::new(&who.session, sessions, what.page, state.domain.clock.now()),
-        done: what.done,
-        problem: what.problem.map(|problem| problem.detail.as_str()),
+        sessions: SessionList::new(&who.session, sessions, shown.page, state.domain.clock.now()),
+        done: shown.done,
+        asks_password,
+        wanted,
+        errors: FormErrors { problem, fields },
         has_docs: state.has_docs,
     };
-    Ok(render(FormErrors::status(what.problem), &page))
+    render(FormErrors::status(problem), &page)
 }
 
 fn done_in_words(notice: Notice) -> Option<&'static str> {
@@ -108,7 +138,8 @@ fn page_number(text: &str) -> usize {
     text.parse().unwrap_or(1)
 }
 
-/// `POST /account/sessions`: ends the session with an id, or all `others`.
+/// `POST /account/sessions`: ends the session with an id, or all `others`, after a confirmation if
+/// necessary.
 pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
         let who = match require_session(&state, &request, "/account").await? {
@@ -116,36 +147,41 @@ pub fn sessions_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             Err(sign_in) => return Ok(sign_in),
         };
         let mut fields = Fields::read(&request, &mut body).await?;
-        let session = fields.text("session");
+        let wanted = fields.text("session");
         let page = fields.form_only("page").map_or(1, |page| page_number(&page));
+        let password = fields.form_only("current_password").map(Password::new);
         fields.finish()?;
+        let listed = list_sessions(&state, &who).await?;
+        let again = FormResponder(|problem: &Problem| {
+            let shown = Shown { page, done: None, refused: Some((&wanted, problem)) };
+            show_account(&state, &who, listed.clone(), shown)
+        });
+        let session = match ConfirmedSession::of(&state, &request, password).await? {
+            Ok(session) => session,
+            Err(reason) => return Ok(again.ask_for_confirmation(reason)),
+        };
         let (account, sessions) = (&who.account.id, &state.domain.sessions);
         let context = request_context(&request);
-        let (ended, notice) = if session == "others" {
+        let (ended, notice) = if wanted == "others" {
             let ended = sessions.revoke_others(account, &who.session.id, &context).await.map(drop);
             (ended, Notice::OtherSessionsRevoked)
         } else {
             // A session that does not exist counts as ended.
-            let ended = sessions.revoke_own(account, &session, &context).await.map(drop);
+            let ended = sessions.revoke_own(account, &wanted, &context).await.map(drop);
             (ended, Notice::SessionRevoked)
         };
-        match ended {
+        let response = match ended {
             Ok(()) => {
                 let mut response = match page {
                     0 | 1 => see_other("/account"),
                     page => see_other(&format!("/account?page={page}")),
                 };
                 state.leave_notice(&mut response, notice);
-                Ok(response)
+                response
             }
-            Err(RevokeError::TooManyAttempts { wait }) => {
-                let (problem, seconds) = Problem::too_many_attempts(wait);
-                let what = Shown { page, done: None, problem: Some(&problem) };
-                let mut response = show_account(&state, &who, what).await?;
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-                Ok(response)
-            }
-            Err(RevokeError::Internal(fault)) => Err(ApiError::from(fault).into()),
-        }
+            Err(RevokeError::TooManyAttempts { wait }) => again.later(wait),
+            Err(RevokeError::Internal(fault)) => again.internal_error(fault),
+        };
+        Ok(session.set_cookie_in(response))
     })
 }

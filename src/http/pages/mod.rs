@@ -6,6 +6,7 @@ mod at_app;
 mod branding;
 mod close;
 mod color;
+mod confirmation;
 mod content_negotiation;
 mod endpoints;
 mod form_errors;
@@ -61,6 +62,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/signed-out", signed_out::signed_out_page(state)),
         ("/account", account::account_page(state)),
         ("/account/password", password::password_page(state)),
+        ("/account/confirm", confirmation::confirm_page(state)),
         ("/account/close", close::close_page(state)),
         ("/problems/:code", problem_page::explanation(state)),
         ("/forward-auth/redirect", forwarded::endpoint(state)),
@@ -71,6 +73,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     for (path, endpoint) in [
         ("/account/sessions", account::sessions_posted(state)),
         ("/account/password", password::password_posted(state)),
+        ("/account/confirm", confirmation::confirm_posted(state)),
         ("/account/close", close::close_posted(state)),
     ] {
         page(Method::POST, path, endpoint);

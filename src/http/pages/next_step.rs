@@ -23,6 +23,13 @@ impl NextStep {
         Self { href, label: "Sign in" }
     }
 
+    /// Leads to the page that confirms the session, which leads back to `next`.
+    pub fn confirm(next: Option<&str>) -> Self {
+        let mut query = Serializer::new(String::new());
+        let query = query.append_pair("next", next.unwrap_or("/account")).finish();
+        Self { href: format!("/account/confirm?{query}"), label: "Confirm your password" }
+    }
+
     pub fn account() -> Self {
         Self { href: "/account".to_owned(), label: "Go to your account" }
     }

@@ -122,6 +122,10 @@ impl BrowserRequest {
         } else if problem.is_ended_session() {
             let detail = "Your session has ended or is not valid. Sign in again to continue.";
             ("Sign in again", detail.to_owned())
+        } else if problem.is(Code::ConfirmationRequired) {
+            let detail = "This requires your password, because you entered it more than 15 minutes \
+                          ago. Confirm it, then try again.";
+            ("Confirm your password", detail.to_owned())
         } else if problem.is(Code::MethodNotAllowed) && is_get {
             let detail = "There is no page at this address. Only forms and programs use it.";
             ("No page here", detail.to_owned())
@@ -157,6 +161,9 @@ impl BrowserRequest {
         }
         if problem.is(Code::NotAuthenticated) || problem.is_ended_session() {
             return Some(NextStep::sign_in(self.address(state).as_deref()));
+        }
+        if problem.is(Code::ConfirmationRequired) {
+            return Some(NextStep::confirm(self.address(state).as_deref()));
         }
         if problem.is(Code::SessionRefused) {
             return Some(NextStep::try_again("/".to_owned())); // one cookie has to go first

@@ -51,6 +51,14 @@ impl SessionList {
 }
 
 impl SessionLine {
+    /// The browser and its address, which tell the buttons of the list apart.
+    pub fn description(&self) -> String {
+        match &self.address {
+            Some(address) => format!("{}, {address}", self.browser),
+            None => self.browser.clone(),
+        }
+    }
+
     fn new(session: &Session, now: Timestamp) -> Self {
         let browser = session.client.browser.clone();
         Self {

@@ -11,6 +11,7 @@ pub enum Code {
     NotAuthenticated,
     SessionRefused,
     RoleNeeded,
+    ConfirmationRequired,
     InvalidCredentials,
     RegistrationClosed,
     InviteRefused,
@@ -69,6 +70,9 @@ impl Code {
             Self::RoleNeeded => entry(403, "Role needed",
                 "This requires a role that your account does not have. Ask the operator of this \
                  service to give your account the role."),
+            Self::ConfirmationRequired => entry(403, "Confirmation required",
+                "The session was not confirmed in the last 15 minutes. Confirm it with the current \
+                 password, then try again. Programs call `POST /session/confirm/password`."),
             Self::InvalidCredentials => entry(403, "Invalid credentials",
                 "Invalid user or password"),
             Self::RegistrationClosed => entry(403, "Registration closed",

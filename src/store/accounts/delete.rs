@@ -32,36 +32,33 @@ impl Store {
         .map_err(context("deleting an account"))
     }
 
-    /// Deletes the account whose password was verified and its sessions, and reserves its user
-    /// name, in one transaction. Returns false if the password has changed since, or if the account
-    /// no longer exists.
+    /// Deletes the account of a session together with its sessions, and reserves its user name, in
+    /// one transaction. Returns false if the session has ended, or if the account is disabled or no
+    /// longer exists.
     pub async fn remove_account(
         &self,
-        (account_id, version): (&str, i64),
+        (account_id, session_id): (&str, &str),
         held: Option<&HeldUsernameRow>,
         now: i64,
     ) -> Result<bool, InternalError> {
-        self.transaction(|all| remove(all, (account_id, Some(version)), held, now))
+        self.transaction(|all| remove(all, (account_id, Some(session_id)), held, now))
             .await
             .map_err(context("closing an account"))
     }
 }
 
-/// Deletes the account and commits. If a password version is given, the account must have it;
-/// otherwise nothing is written, and the result is false.
+/// Deletes the account and commits. If a session is given, it must be active; otherwise nothing is
+/// written, and the result is false.
 async fn remove(
     mut all: Transaction,
-    (account_id, version): (&str, Option<i64>),
+    (account_id, session_id): (&str, Option<&str>),
     held: Option<&HeldUsernameRow>,
     now: i64,
 ) -> sqlx::Result<bool> {
     record_ended_tokens(&mut all, account_id, now).await?;
-    let delete = match version {
+    let delete = match session_id {
         None => all.query("delete from accounts where id = $1").bind(account_id),
-        Some(version) => all
-            .query("delete from accounts where id = $1 and password_version = $2")
-            .bind(account_id)
-            .bind(version),
+        Some(session_id) => all.query(DELETE_BY_SESSION).bind(account_id).bind(session_id),
     };
     if delete.execute().await? == 0 {
         return Ok(false);
@@ -73,3 +70,8 @@ async fn remove(
     all.commit().await?;
     Ok(true)
 }
+
+const DELETE_BY_SESSION: &str = "delete from accounts
+     where id = $1 and disabled_at is null and exists (
+         select 1 from sessions
+         where sessions.id = $2 and account_id = accounts.id and ended_at is null)";

@@ -39,6 +39,6 @@ if (!isFirst) {
 
   // Closing the account deletes its notes.
   await notes.POST('/notes', { body: { text: 'Never to be seen' } });
-  await notes.POST('/me/close', { body: { current_password: body.password } });
+  await notes.DELETE('/me');
   assert.equal((await notes.GET('/notes')).error?.code, 'not_authenticated');
 }

@@ -79,7 +79,7 @@ func main() {
 	// A new user registers, changes the password and closes the account.
 	bob := connect(url)
 	rand.Seed(time.Now().UnixNano())
-	somebody := *cloakroom.NewRegistration(fmt.Sprintf("go-%x", rand.Int63()), "a long walk by the river")
+	somebody := *cloakroom.NewRegistration(fmt.Sprintf("go-late-%x", rand.Int63()), "a long walk by the river")
 	made, _, err := bob.LoginAPI.Register(ctx).Registration(somebody).Execute()
 	check(err == nil && made.Username == somebody.Username, "register", err)
 	_, _, err = connect(url).LoginAPI.Register(ctx).Registration(somebody).Execute()
@@ -89,8 +89,14 @@ func main() {
 	check(err == nil, "change the password", err)
 	me, _, err := bob.AccountsAPI.GetMe(ctx).Execute()
 	check(err == nil && me.Id == made.Id, "me", err)
-	closing := *cloakroom.NewClosing("a short walk by the sea")
-	_, err = bob.AccountsAPI.CloseAccount(ctx).Closing(closing).Execute()
+
+	// This user signed in too long ago, so the client confirms the session and repeats the request.
+	_, err = bob.AccountsAPI.CloseAccount(ctx).Execute()
+	check(code(err) == "confirmation_required", "close the account without a confirmation", err)
+	confirmation := *cloakroom.NewPasswordConfirmation("a short walk by the sea")
+	confirmed, _, err := bob.SessionsAPI.ConfirmWithPassword(ctx).PasswordConfirmation(confirmation).Execute()
+	check(err == nil && confirmed.ConfirmedUntil != nil, "confirm", err)
+	_, err = bob.AccountsAPI.CloseAccount(ctx).Execute()
 	check(err == nil, "close the account", err)
 	_, _, err = bob.AccountsAPI.GetMe(ctx).Execute()
 	check(code(err) == "not_authenticated", "it is gone", err)

@@ -70,14 +70,20 @@ class Program {
         // A new user registers, changes the password and closes the account.
         var bob = Visit.connect(url);
         var somebody = Cloakroom.Registration.fromJson(
-            Map.of("username", "java-" + UUID.randomUUID(), "password", "a long walk by the river"));
+            Map.of("username", "java-late-" + UUID.randomUUID(), "password", "a long walk by the river"));
         var made = bob.register(somebody);
         check(made.username().equals(somebody.username()), "register");
         check(refused(409, () -> Visit.connect(url).register(somebody)).equals("username_taken"), "register again");
         bob.changePassword(Cloakroom.PasswordChange.fromJson(
             Map.of("current_password", somebody.password(), "new_password", "a short walk by the sea")));
         check(bob.getMe().id().equals(made.id()), "me");
-        bob.closeAccount(Cloakroom.Closing.fromJson(Map.of("current_password", "a short walk by the sea")));
+
+        // This user signed in too long ago, so the client confirms the session and repeats the request.
+        check(refused(403, () -> bob.closeAccount()).equals("confirmation_required"), "close the account");
+        var confirmed = bob.confirmWithPassword(
+            Cloakroom.PasswordConfirmation.fromJson(Map.of("current_password", "a short walk by the sea")));
+        check(confirmed.confirmedUntil() != null, "confirm");
+        bob.closeAccount();
         check(refused(401, bob::getMe).equals("not_authenticated"), "it is gone");
     }
 }

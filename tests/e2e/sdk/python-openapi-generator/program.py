@@ -7,14 +7,15 @@ from cloakroom import (
     AccountsApi,
     ApiClient,
     ApiException,
-    Closing,
     Configuration,
     Credentials,
     LoggedIn,
     LoginApi,
     Registration,
     PasswordChange,
+    PasswordConfirmation,
     PrivateApi,
+    Session,
     SessionsApi,
 )
 from visit import keep_cookies, visit
@@ -88,7 +89,7 @@ assert refused(here.private.read_private).code == "session_refused"
 
 # A new user registers, changes the password and closes the account.
 bob = Device()
-name = f"og-{secrets.token_hex(6)}"
+name = f"og-late-{secrets.token_hex(6)}"
 somebody = Registration(username=name, password="a long walk by the river")
 made = Account.from_json(bob.keep(bob.login.register_without_preload_content(somebody)))
 assert made.username == name
@@ -96,6 +97,11 @@ assert refused(Device().login.register, somebody).code == "username_taken"
 change = PasswordChange(current_password=somebody.password, new_password="a short walk by the sea")
 bob.keep(bob.accounts.change_password_without_preload_content(change))
 assert bob.accounts.get_me().id == made.id
-closing = Closing(current_password="a short walk by the sea")
-assert bob.accounts.close_account_with_http_info(closing).status_code == 204
+
+# This user signed in too long ago, so the client confirms the session and repeats the request.
+assert refused(bob.accounts.close_account).code == "confirmation_required"
+confirmation = PasswordConfirmation(current_password="a short walk by the sea")
+confirmed = bob.keep(bob.sessions.confirm_with_password_without_preload_content(confirmation))
+assert Session.from_json(confirmed).confirmed_until
+assert bob.accounts.close_account_with_http_info().status_code == 204
 assert refused(bob.accounts.get_me).code == "session_refused"

@@ -7,16 +7,17 @@ from cloakroom import Client
 from cloakroom.api.accounts import change_password, close_account, get_me
 from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
-from cloakroom.api.sessions import list_sessions, revoke_session
+from cloakroom.api.sessions import confirm_with_password, list_sessions, revoke_session
 from cloakroom.models import (
     Account,
-    Closing,
     Credentials,
     LoggedIn,
     Registration,
     PasswordChange,
+    PasswordConfirmation,
     PrivateData,
     Problem,
+    Session,
     SessionPage,
 )
 from samples import run_samples
@@ -76,7 +77,7 @@ assert expect(Problem, read_private.sync(client=here)).code == "session_refused"
 
 # A new user registers, changes the password and closes the account.
 bob = Client(base_url=base_url)
-name = f"py-{secrets.token_hex(6)}"
+name = f"py-late-{secrets.token_hex(6)}"
 short = expect(Problem, register.sync(client=bob, body=Registration(name, "short")))
 assert short.code == "policy_violation"
 assert short.errors and short.errors[0].field == "password"
@@ -85,7 +86,12 @@ assert made.username == name
 change = PasswordChange("a long walk by the river", "a short walk by the sea")
 assert change_password.sync_detailed(client=bob, body=change).status_code == 204
 assert expect(Account, get_me.sync(client=bob)).id == made.id
-assert close_account.sync_detailed(client=bob, body=Closing("a short walk by the sea")).status_code == 204
+
+# This user signed in too long ago, so the client confirms the session and repeats the request.
+assert expect(Problem, close_account.sync(client=bob)).code == "confirmation_required"
+confirmation = PasswordConfirmation("a short walk by the sea")
+assert expect(Session, confirm_with_password.sync(client=bob, body=confirmation)).confirmed_until
+assert close_account.sync_detailed(client=bob).status_code == 204
 assert expect(Problem, get_me.sync(client=bob)).code == "not_authenticated"
 
 # The samples of the document work as they are shown.

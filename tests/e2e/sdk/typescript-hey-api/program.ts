@@ -48,7 +48,7 @@ assert.equal((await cloakroom.readPrivate({ client: here })).error?.code, 'sessi
 
 // A new user registers, changes the password and closes the account.
 const bob = device();
-const name = `hey-${randomBytes(6).toString('hex')}`;
+const name = `hey-late-${randomBytes(6).toString('hex')}`;
 const short = await cloakroom.register({ client: bob, body: { username: name, password: 'short' } });
 assert.equal(short.error?.code, 'policy_violation');
 assert.equal(short.error?.errors?.[0]?.field, 'password');
@@ -64,5 +64,13 @@ const change = await cloakroom.changePassword({
 });
 assert.equal(change.response?.status, 204);
 assert.equal((await cloakroom.getMe({ client: bob })).data?.id, made.data?.id);
-await cloakroom.closeAccount({ client: bob, body: { current_password: 'a short walk by the sea' } });
+
+// This user signed in too long ago, so the client confirms the session and repeats the request.
+assert.equal((await cloakroom.closeAccount({ client: bob })).error?.code, 'confirmation_required');
+const confirmed = await cloakroom.confirmWithPassword({
+  client: bob,
+  body: { current_password: 'a short walk by the sea' },
+});
+assert.ok(confirmed.data?.confirmed_until);
+assert.equal((await cloakroom.closeAccount({ client: bob })).response?.status, 204);
 assert.equal((await cloakroom.getMe({ client: bob })).error?.code, 'not_authenticated');

@@ -48,7 +48,7 @@ assert.equal((await here.GET('/private')).error?.code, 'session_refused');
 
 // A new user registers, changes the password and closes the account.
 const bob = device();
-const name = `ts-${randomBytes(6).toString('hex')}`;
+const name = `ts-late-${randomBytes(6).toString('hex')}`;
 const short = await bob.POST('/register', { body: { username: name, password: 'short' } });
 assert.equal(short.error?.code, 'policy_violation');
 assert.equal(short.error?.errors?.[0]?.field, 'password');
@@ -62,7 +62,14 @@ const change = await bob.PUT('/me/password', {
 });
 assert.equal(change.response.status, 204);
 assert.equal((await bob.GET('/me')).data?.id, made.data?.id);
-await bob.POST('/me/close', { body: { current_password: 'a short walk by the sea' } });
+
+// This user signed in too long ago, so the client confirms the session and repeats the request.
+assert.equal((await bob.DELETE('/me')).error?.code, 'confirmation_required');
+const confirmed = await bob.POST('/session/confirm/password', {
+  body: { current_password: 'a short walk by the sea' },
+});
+assert.ok(confirmed.data?.confirmed_until);
+assert.equal((await bob.DELETE('/me')).response.status, 204);
 assert.equal((await bob.GET('/me')).error?.code, 'not_authenticated');
 
 // The samples of the document work as they are shown.

@@ -64,7 +64,7 @@ async fn main() {
     // A new user registers, changes the password and closes the account.
     let bob = connect(&url).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    let name = format!("rs-{now:x}");
+    let name = format!("rs-late-{now:x}");
     let old = "a long walk by the river";
     let new = "a short walk by the sea";
     let register = bob.register().body_map(|body| body.username(name.as_str()).password(old));
@@ -76,7 +76,13 @@ async fn main() {
     let change = bob.change_password().body_map(|body| body.current_password(old).new_password(new));
     assert_eq!(change.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(bob.get_me().send().await.unwrap().id, made.id);
-    bob.close_account().body_map(|body| body.current_password(new)).send().await.unwrap();
+
+    // This user signed in too long ago, so the client confirms the session and repeats the request.
+    let answer = bob.close_account().send().await;
+    assert_eq!(refused(answer).await, (403, "confirmation_required".to_owned()));
+    let confirm = bob.confirm_with_password().body_map(|body| body.current_password(new));
+    assert!(confirm.send().await.unwrap().confirmed_until.is_some());
+    bob.close_account().send().await.unwrap();
     let answer = bob.get_me().send().await;
     assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
 }
