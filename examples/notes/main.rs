@@ -57,6 +57,15 @@ struct Notes {
     pool: SqlitePool,
 }
 
+cloakroom::role!(Moderator = "moderator");
+
+/// How much there is.
+#[derive(Object)]
+struct Statistics {
+    /// The number of notes of all users.
+    notes: i64,
+}
+
 #[OpenApi(tag = "Tag::Notes")]
 impl Notes {
     /// List my notes
@@ -101,6 +110,15 @@ impl Notes {
         let detail = "You have no note of this id.";
         let problem = Problem::new(StatusCode::NOT_FOUND, "no_such_note", detail);
         Ok(RemoveAnswer::NoSuchNote(Json(problem)))
+    }
+
+    /// Count the notes of all users
+    ///
+    /// The operator makes a moderator with `cloakroom role give NAME moderator`.
+    #[oai(path = "/statistics", method = "get", operation_id = "readStatistics")]
+    async fn statistics(&self, _who: SignedIn<Moderator>) -> poem::Result<Json<Statistics>> {
+        let count = sqlx::query_scalar("select count(*) from notes").fetch_one(&self.pool).await;
+        Ok(Json(Statistics { notes: count.map_err(InternalServerError)? }))
     }
 
     /// Read my draft
