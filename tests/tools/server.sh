@@ -4,6 +4,8 @@
 #                           on the address in $listen_on
 #   start_program COMMAND…  the same with a program that embeds the service, which reads from the
 #                           environment what the service takes as flags
+#   make_late_users         from now on, the sessions of users whose name contains `-late` are not
+#                           confirmed, as if they had begun long ago (SQLite)
 #   $url                    its URL
 #   stop_server             stops it with SIGTERM, and reads its log
 #
@@ -94,3 +96,17 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+make_late_users() {
+    python3 - "$data/cloakroom.db" <<'PYTHON'
+import sqlite3, sys
+
+database = sqlite3.connect(sys.argv[1], timeout=10)
+database.execute(
+    """create trigger late after insert on sessions
+       when (select username from accounts where id = new.account_id) like '%-late%'
+       begin update sessions set confirmed_at = 0 where id = new.id; end"""
+)
+database.close()
+PYTHON
+}

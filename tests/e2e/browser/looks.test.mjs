@@ -56,6 +56,40 @@ test('att 18 09: 41 sessions fit a page that is not a wall, and are paged by key
   await page.context().close();
 });
 
+/** Goes through the forms that ask for the password, because the session is no longer confirmed. */
+async function walkUnconfirmed(page, username, look) {
+  const phone = 'Safari on iPhone, 127.0.0.1';
+  await page.goto('/register');
+  await fill(page, 'User name', username);
+  await fill(page, 'Password', PASSWORD);
+  await press(page, 'Create account');
+  await signInElsewhere(page, username, 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1');
+  await signInElsewhere(page, username, 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0');
+  await page.goto('/account/close');
+  await look('close');
+  await fill(page, 'Current password', 'wrong');
+  await press(page, 'Close account');
+  await look('close-refused');
+  await page.goto('/account/confirm?next=/account');
+  await look('confirm');
+  await page.goto('/account');
+  await look('account-unconfirmed');
+  await page.locator('summary', { hasText: phone }).press('Enter');
+  await look('account-unconfirmed-open');
+  await fill(page, `Current password to sign out ${phone}`, 'wrong');
+  await page.keyboard.press('Enter');
+  await page.getByText('The current password is wrong.').waitFor();
+  await look('account-unconfirmed-refused');
+  assert.equal(await page.locator(':focus').getAttribute('name'), 'current_password', 'one goes on where it is wrong');
+  await fill(page, `Current password to sign out ${phone}`, PASSWORD);
+  await press(page, `Confirm and sign out ${phone}`);
+  await page.getByText('The session was signed out.').waitFor();
+  assert.equal(await page.locator('summary').count(), 0, 'the session is confirmed');
+  await press(page, 'Sign out everywhere else');
+  await page.goto('/account/close');
+  await press(page, 'Close account');
+}
+
 /** Goes through all pages and checks each. */
 async function walk(page, username, look) {
   await page.goto('/register');
@@ -111,13 +145,10 @@ async function walk(page, username, look) {
   await press(page, 'Sign in');
 
   await page.goto('/account/close');
-  await look('close');
-  await fill(page, 'Current password', 'wrong');
-  await press(page, 'Close account');
-  await look('close-refused');
-  await fill(page, 'Current password', `${PASSWORD}!`);
+  await look('close-confirmed');
   await press(page, 'Close account');
   await look('closed');
+  await walkUnconfirmed(page, `${username}-late`, look);
   await page.goto('/problems/session_refused');
   await look('problem');
   await page.goto('/private');
