@@ -18,7 +18,8 @@ static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
 /// Holds a port, so that no other test process gives it out. Returns false if one has it.
 fn hold(port: u16) -> bool {
-    let folder = std::env::temp_dir().join("cloakroom-test-ports");
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("cloakroom-test-ports-{user}"));
     fs::create_dir_all(&folder).unwrap();
     let file = File::create(folder.join(port.to_string())).unwrap();
     let is_held = file.try_lock().is_ok();

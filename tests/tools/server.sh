@@ -17,13 +17,17 @@ log=$scratch/server.log
 url=
 server=
 
-# Puts a free port into $port, or the one in the variable PORT. Another program could take it before
-# the service does; then start_server fails with the service's message.
+# Puts a free port into $port, or the one in the variable PORT. The open file $port_lock holds it until this script ends,
+# and the tests in Rust take no held port either, see tests/support/process.rs.
 free_port() {
+    local port_locks=${TMPDIR:-/tmp}/cloakroom-test-ports-$EUID port_lock
+    mkdir -p "$port_locks"
     port=${PORT:-}
     [[ -z $port ]] || return 0
     for _ in {1..50}; do
         port=$((20000 + RANDOM % 10000))
+        exec {port_lock}>"$port_locks/$port"
+        flock --nonblock "$port_lock" || continue
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
     done
     fail 'no free port found'
@@ -49,28 +53,28 @@ started() {
     # From another folder than this one, which may contain a developer's cloakroom.toml.
     (cd "$scratch" && exec "$@") >"$log" 2>&1 </dev/null &
     server=$!
-    for _ in {1..200}; do
+    for _ in {1..1200}; do
         kill -0 "$server" 2>/dev/null || fail 'the service ended while it started'
         if curl --silent --fail --max-time 2 --output /dev/null "$url/readyz"; then
             return 0
         fi
         sleep 0.1
     done
-    fail "$url/readyz did not answer 200 within 20 seconds"
+    fail "$url/readyz did not answer 200 within two minutes"
 }
 
 # Sends SIGTERM, waits for exit code 0 and reads the log: a caught panic is a failure too.
 stop_server() {
     local ended=no status=0
     kill -TERM "$server" || fail 'the service had ended by itself'
-    for _ in {1..150}; do
+    for _ in {1..1200}; do
         if ! kill -0 "$server" 2>/dev/null; then
             ended=yes
             break
         fi
         sleep 0.1
     done
-    [[ $ended == yes ]] || fail 'the service did not end within 15 seconds of SIGTERM'
+    [[ $ended == yes ]] || fail 'the service did not end within two minutes of SIGTERM'
     wait "$server" || status=$?
     server=
     [[ $status == 0 ]] || fail "the service ended with exit code $status"

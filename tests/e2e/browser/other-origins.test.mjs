@@ -85,7 +85,10 @@ for (const [n, name] of Object.keys(ATTACKS).entries()) {
       const isAttack = (request) => new RegExp(`^${url}/(login|logout|register|sessions)$`).test(request.url());
       page.context().on('request', (request) => isAttack(request) && asked.push(request));
       await attack.goto(`${origin}/${n}`);
-      await attack.waitForTimeout(500);
+      for (const start = Date.now(); asked.length === 0 && Date.now() - start < 60_000; ) {
+        await attack.waitForTimeout(50);
+      }
+      await attack.waitForTimeout(500); // for further requests
       assert.ok(asked.length > 0, `the attack from ${origin} reached the service`);
       for (const request of asked) {
         const answer = await request.response(); // none where the browser itself blocks the page from reading it

@@ -280,7 +280,10 @@ def main():
     for one in clients:
         one.join()
     took = time.monotonic() - start
-    time.sleep(0.5)  # until the proxy has written its log
+    size = -1  # until the proxy has written its log
+    while size != (now := os.path.getsize(os.environ["PROXY_LOG"])):
+        size = now
+        time.sleep(1)
 
     at_service = {key: value for key, value in looked_at().items() if key not in known_before}
     at_proxy, by_itself = passed_on()
