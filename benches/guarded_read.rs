@@ -175,6 +175,7 @@ impl Subject {
             let typed = Password::new(PASSWORD.to_owned());
             let request = RegistrationRequest {
                 username: Username::parse(user),
+                display_name: Ok(None),
                 password: typed,
                 invite: None,
             };

@@ -146,7 +146,7 @@ async fn add(folder: &Path, names: &[String]) {
         let typed = Password::new(PASSWORD.to_owned());
         let username = Username::parse(name).unwrap();
         let password = domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-        domain.add_account(username, password).await.unwrap();
+        domain.add_account(username, None, password).await.unwrap();
     }
     domain.store.close().await;
 }

@@ -66,6 +66,12 @@ getMe() {
     # end
 }
 
+updateMe() {
+    # sample updateMe
+    curl --cookie cookies --request PATCH --json '{"display_name": "Alice Liddell"}' "$CLOAKROOM_URL/me"
+    # end
+}
+
 changePassword() {
     # sample changePassword
     curl --cookie cookies --cookie-jar cookies --request PUT \
@@ -132,6 +138,7 @@ expect '"current":true' getSession
 expect '"confirmed_until"' confirmWithPassword
 expect "$id" listSessions
 expect "$username" getMe
+expect 'Alice Liddell' updateMe
 expect 'Bearer' issueToken
 expect '"kid"' getJwks
 expect 'remote-user' forwardAuth

@@ -5,7 +5,7 @@ service in every test run. `cloakroom` is the client that the sample of login ma
 """
 
 from cloakroom import Client
-from cloakroom.api.accounts import change_password, close_account, get_me
+from cloakroom.api.accounts import change_password, close_account, get_me, update_me
 from cloakroom.api.health import get_liveness, get_readiness
 from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
@@ -25,6 +25,7 @@ from cloakroom.models import (
     PasswordChange,
     PasswordConfirmation,
     Problem,
+    ProfileUpdate,
     Registration,
     TokenRequest,
 )
@@ -123,6 +124,15 @@ def sample_get_me(cloakroom: Client) -> None:
     # end
 
 
+def sample_update_me(cloakroom: Client, display_name: str) -> None:
+    # sample updateMe
+    account = update_me.sync(client=cloakroom, body=ProfileUpdate(display_name=display_name))
+    if isinstance(account, Problem):
+        raise RuntimeError(f"{account.code}: {account.title}")
+    print(f"Shown as {account.display_name}.")
+    # end
+
+
 def sample_change_password(cloakroom: Client, current_password: str, new_password: str) -> None:
     # sample changePassword
     change = PasswordChange(current_password, new_password)
@@ -200,6 +210,7 @@ def run_samples(base_url: str, username: str) -> None:
     sample_confirm_with_password(cloakroom, password)
     sample_list_sessions(cloakroom)
     sample_get_me(cloakroom)
+    sample_update_me(cloakroom, "Alice Liddell")
     sample_forward_auth(cloakroom)
     sample_issue_token(cloakroom)
     sample_get_jwks(cloakroom)

@@ -91,6 +91,14 @@ async function getMe(cloakroom: Client) {
   // end
 }
 
+async function updateMe(cloakroom: Client, display_name: string) {
+  // sample updateMe
+  const { data: account, error } = await cloakroom.PATCH('/me', { body: { display_name } });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  console.log(`Shown as ${account.display_name}.`);
+  // end
+}
+
 async function changePassword(cloakroom: Client, current_password: string, new_password: string) {
   // sample changePassword
   const { error } = await cloakroom.PUT('/me/password', { body: { current_password, new_password } });
@@ -166,6 +174,7 @@ export async function runSamples(baseUrl: string, username: string) {
   await confirmWithPassword(cloakroom, password);
   await listSessions(cloakroom);
   await getMe(cloakroom);
+  await updateMe(cloakroom, 'Alice Liddell');
   await forwardAuth(cloakroom);
   await issueToken(cloakroom);
   await getJwks(cloakroom);

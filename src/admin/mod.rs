@@ -47,7 +47,9 @@ pub use self::import::fuzzing;
 pub use self::import::{
     ImportError, ImportEvent, ImportFormat, ImportOptions, ImportReport, RefusedRow, import_users,
 };
-pub(crate) use self::import::{describe_invalid_username, import_into};
+pub(crate) use self::import::{
+    describe_invalid_display_name, describe_invalid_username, import_into,
+};
 pub use self::installation::Installation;
 pub(crate) use self::manifest::DATABASE;
 pub use self::manifest::{FileEntry, Manifest, ManifestError};

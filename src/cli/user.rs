@@ -10,10 +10,11 @@ use super::password;
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
-use crate::admin::describe_invalid_username;
+use crate::admin::{describe_invalid_display_name, describe_invalid_username};
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
+use crate::core::display_names::DisplayName;
 use crate::core::error::InternalError;
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
@@ -34,6 +35,9 @@ pub enum User {
     Add {
         /// The user name: 1 to 64 letters (a to z), digits, dots, hyphens and underscores
         name: String,
+        /// The name that pages and apps show for the user, up to 64 characters
+        #[arg(long, value_name = "TEXT")]
+        display_name: Option<String>,
     },
     /// List the users, sorted by name
     List {
@@ -100,7 +104,7 @@ impl User {
         let next_step = self.next_step(config);
         let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
-            Self::Add { name } => add(&domain, &name).await,
+            Self::Add { name, display_name } => add(&domain, &name, display_name.as_deref()).await,
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
@@ -128,7 +132,7 @@ impl User {
     fn next_step(&self, config: &Config) -> Option<String> {
         let login = format!("{}/login", config.public_url.origin());
         match self {
-            Self::Add { name } => Some(format!("Next: {name} can sign in at {login}")),
+            Self::Add { name, .. } => Some(format!("Next: {name} can sign in at {login}")),
             Self::Passwd { name } => {
                 Some(format!("Next: {name} can sign in at {login} with the new password"))
             }
@@ -148,15 +152,17 @@ impl User {
     }
 }
 
-async fn add(domain: &AuthService, name: &str) -> Outcome {
+async fn add(domain: &AuthService, name: &str, display_name: Option<&str>) -> Outcome {
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
+    let display_name = DisplayName::parse(display_name.unwrap_or_default())
+        .map_err(|bad| CliError(describe_invalid_display_name(bad).to_owned()))?;
     if domain.account_named(&username).await?.is_some() {
         return Err(CliError(format!("the user {username} already exists"))); // before the prompt
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
-    match domain.add_account(username.clone(), password).await {
+    match domain.add_account(username.clone(), display_name, password).await {
         Ok(_) => print_line(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => {
             Err(CliError(format!("the user {username} already exists")))
@@ -174,7 +180,7 @@ async fn add(domain: &AuthService, name: &str) -> Outcome {
 
 async fn list(domain: &AuthService, json: bool) -> Outcome {
     let mut after = String::new();
-    let mut table = Table::new(["USER", "CREATED", "STATE"]);
+    let mut table = Table::new(["USER", "NAME", "CREATED", "STATE"]);
     let now = domain.clock.now();
     loop {
         let page = domain.accounts_after(&after).await?;
@@ -198,6 +204,7 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
 struct UserLine<'a> {
     username: &'a str,
     id: &'a str,
+    display_name: Option<&'a str>,
     created_at: String,
     disabled_at: Option<String>,
 }
@@ -207,18 +214,20 @@ impl<'a> UserLine<'a> {
         Self {
             username: account.username.as_str(),
             id: account.id.as_str(),
+            display_name: account.display_name.as_ref().map(DisplayName::as_str),
             created_at: rfc3339(account.created_at),
             disabled_at: account.disabled_at.map(rfc3339),
         }
     }
 }
 
-fn row(account: &Account, now: Timestamp) -> [Cell; 3] {
+fn row(account: &Account, now: Timestamp) -> [Cell; 4] {
     let state = match account.disabled_at {
         None => Cell::from("active"),
         Some(at) => Cell::with_style(format!("disabled {}", relative(at, now)), terminal::WARNING),
     };
-    [account.username.as_str().into(), relative(account.created_at, now).into(), state]
+    let name = account.display_name.as_ref().map_or("-", DisplayName::as_str);
+    [account.username.as_str().into(), name.into(), relative(account.created_at, now).into(), state]
 }
 
 /// Changes a user and prints the outcome, also if nothing changed.
@@ -277,6 +286,7 @@ async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
     let now = domain.clock.now();
     let both = |at| format!("{}, {}", rfc3339(at), relative(at, now));
     print_line(&format!("username    {}", line.username))?;
+    print_line(&format!("name        {}", line.display_name.unwrap_or("none")))?;
     print_line(&format!("id          {}", line.id))?;
     print_line(&format!("created     {}", both(account.created_at)))?;
     print_line(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;

@@ -2,6 +2,7 @@
 //! layer.
 
 pub mod clock;
+pub mod display_names;
 pub mod error;
 pub mod ids;
 pub mod interval;

@@ -54,6 +54,7 @@ impl AccessTokens {
         let expires_at = issued_at.plus(LIFETIME).min(who.session.expires_at);
         let token = self.keys.sign_access(&AccessClaims {
             account: who.account.id.clone(),
+            name: who.account.display_name.as_ref().map(ToString::to_string),
             audience: audience.to_owned(),
             id: random_id(),
             authenticated_at: who.session.authenticated_at,

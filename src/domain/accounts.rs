@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::core::clock::Timestamp;
+use crate::core::display_names::DisplayName;
 use crate::core::ids::AccountId;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
@@ -26,6 +27,7 @@ pub enum Registration {
 pub struct Account {
     pub id: AccountId,
     pub username: Username,
+    pub display_name: Option<DisplayName>,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
     pub roles: Roles,
@@ -33,10 +35,15 @@ pub struct Account {
 
 impl Account {
     /// A new account with a random id.
-    pub(crate) fn new(username: Username, created_at: Timestamp) -> Self {
+    pub(crate) fn new(
+        username: Username,
+        display_name: Option<DisplayName>,
+        created_at: Timestamp,
+    ) -> Self {
         Self {
             id: random_id().into(),
             username,
+            display_name,
             created_at,
             disabled_at: None,
             roles: Roles::default(),
@@ -48,6 +55,7 @@ impl Account {
         let account = Self {
             id: row.id.into(),
             username: Username::from_row(row.username),
+            display_name: row.display_name.map(DisplayName::from_row),
             created_at: Timestamp::from_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_millis),
             roles: Roles::from_row(&row.roles),
@@ -59,6 +67,7 @@ impl Account {
         NewAccountRow {
             id: self.id.as_str(),
             username: self.username.as_str(),
+            display_name: self.display_name.as_ref().map(DisplayName::as_str),
             password,
             created_at: self.created_at.millis(),
         }

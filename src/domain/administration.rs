@@ -1,5 +1,6 @@
 //! The operator's changes to accounts.
 
+use crate::core::display_names::DisplayName;
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
@@ -33,10 +34,11 @@ impl AuthService {
     pub async fn add_account(
         &self,
         username: Username,
+        display_name: Option<DisplayName>,
         password: NewPassword,
     ) -> Result<Account, RegisterError> {
         let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?;
-        let account = Account::new(username, self.clock.now());
+        let account = Account::new(username, display_name, self.clock.now());
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
             AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),

@@ -1,6 +1,7 @@
 //! Imports users from another system, with their password hashes.
 
 use crate::core::clock::Timestamp;
+use crate::core::display_names::DisplayName;
 use crate::core::error::InternalError;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
@@ -19,6 +20,7 @@ pub const BATCH: usize = 10_000;
 #[derive(Debug)]
 pub struct ImportedUser {
     pub username: Username,
+    pub display_name: Option<DisplayName>,
     pub password: ImportedPassword,
     /// `None` means the time of the import.
     pub created_at: Option<Timestamp>,
@@ -72,6 +74,7 @@ impl AuthService {
             .map(|(user, id)| ImportRow {
                 id,
                 username: user.username.as_str(),
+                display_name: user.display_name.as_ref().map(DisplayName::as_str),
                 password_hash: &user.password.0.hash,
                 // For an account without a password, the decoy is verified.
                 hash_cost: if user.password.is_none() { own } else { user.password.0.cost },

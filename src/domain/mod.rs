@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod keys;
 pub mod login;
 pub mod passwords;
+pub mod profile;
 pub mod registration;
 pub mod requester;
 pub mod role_assignments;
@@ -41,6 +42,7 @@ use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
+use crate::domain::profile::Profiles;
 use crate::domain::role_assignments::RoleAssignments;
 use crate::domain::session_data::SessionData;
 use crate::domain::sessions::SessionRules;
@@ -68,6 +70,7 @@ pub struct AuthService {
     pub session_data: SessionData,
     pub access_tokens: AccessTokens,
     pub invites: Invites,
+    pub profiles: Profiles,
     pub roles: RoleAssignments,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
@@ -139,6 +142,13 @@ impl AuthService {
             cache: Arc::clone(&session_cache),
             audit: Arc::clone(&audit),
         };
+        let profiles = Profiles {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            throttle: Arc::clone(&throttle),
+            cache: Arc::clone(&session_cache),
+            audit: Arc::clone(&audit),
+        };
         let retention = Retention::default();
         Self {
             store,
@@ -154,6 +164,7 @@ impl AuthService {
             session_data,
             access_tokens,
             invites,
+            profiles,
             roles,
             audit,
             retention,

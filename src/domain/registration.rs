@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::core::display_names::{DisplayName, InvalidDisplayName};
 use crate::core::error::InternalError;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{InvalidUsername, Username};
@@ -17,6 +18,7 @@ use crate::store::SignUpOutcome;
 #[derive(Debug)]
 pub struct RegistrationRequest {
     pub username: Result<Username, InvalidUsername>,
+    pub display_name: Result<Option<DisplayName>, InvalidDisplayName>,
     pub password: Password,
     /// The code of an invite. It is ignored if none is needed.
     pub invite: Option<InviteCode>,
@@ -25,17 +27,29 @@ pub struct RegistrationRequest {
 /// The password version of a new account, which is the column's default.
 const FIRST_VERSION: i64 = 1;
 
+/// The fields of a registration that violate a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidFields {
+    pub username: Option<InvalidUsername>,
+    pub display_name: Option<InvalidDisplayName>,
+    pub password: Option<InvalidPassword>,
+}
+
+/// The fields of a registration that the rules allow.
+struct ValidFields {
+    username: Username,
+    display_name: Option<DisplayName>,
+    password: NewPassword,
+}
+
 /// The error of a registration.
 #[derive(Debug)]
 pub enum RegisterError {
     Closed,
     /// The invite code is missing or not valid. The response does not say which.
     NotInvited,
-    /// The user name, the password or both violate a rule.
-    Invalid {
-        username: Option<InvalidUsername>,
-        password: Option<InvalidPassword>,
-    },
+    /// These violate a rule.
+    Invalid(InvalidFields),
     UsernameTaken,
     /// The limit is exceeded; nothing was done.
     TooManyAttempts {
@@ -85,7 +99,8 @@ impl AuthService {
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };
-        let (username, password) = self.validate(request.username, &request.password)?;
+        let ValidFields { username, display_name, password } =
+            self.validate(request.username, request.display_name, &request.password)?;
         let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
         let note = |error: &ThrottleError| {
@@ -104,7 +119,7 @@ impl AuthService {
             self.throttle.undo_attempt(&attempt).await?; // no account was created
             return Err(RegisterError::Overloaded);
         };
-        let account = Account::new(username, self.clock.now());
+        let account = Account::new(username, display_name, self.clock.now());
         let new = self.sessions.begin(&account.id, login_context);
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.sign_up(&account.to_row(&hash), &held, &new.row(), invite).await? {
@@ -126,18 +141,23 @@ impl AuthService {
         }
     }
 
-    /// Checks the user name and the password against the rules.
+    /// Checks the fields against the rules.
     fn validate(
         &self,
         username: Result<Username, InvalidUsername>,
+        display_name: Result<Option<DisplayName>, InvalidDisplayName>,
         password: &Password,
-    ) -> Result<(Username, NewPassword), RegisterError> {
+    ) -> Result<ValidFields, RegisterError> {
         let password = self.rules.passwords.check(password, username.as_ref().ok());
-        match (username.and_then(Username::require_not_reserved), password) {
-            (Ok(username), Ok(password)) => Ok((username, password)),
-            (username, password) => {
-                Err(RegisterError::Invalid { username: username.err(), password: password.err() })
+        match (username.and_then(Username::require_not_reserved), display_name, password) {
+            (Ok(username), Ok(display_name), Ok(password)) => {
+                Ok(ValidFields { username, display_name, password })
             }
+            (username, display_name, password) => Err(RegisterError::Invalid(InvalidFields {
+                username: username.err(),
+                display_name: display_name.err(),
+                password: password.err(),
+            })),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::required_role::{Anyone, RequiredRole};
 use super::security_scheme::{CONFIRMED, PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
+use crate::core::display_names::DisplayName;
 use crate::domain::sessions::AuthenticatedSession;
 
 /// The guard of an operation that requires a session. It is the operation's first argument, and
@@ -106,6 +107,12 @@ impl<R> SignedIn<R> {
     /// The user name, in lower case.
     pub fn username(&self) -> &str {
         self.0.account.username.as_str()
+    }
+
+    /// The name to show for the user, if the user has set one. Several users can have the same one,
+    /// so do not use it to tell users apart.
+    pub fn display_name(&self) -> Option<&str> {
+        self.0.account.display_name.as_ref().map(DisplayName::as_str)
     }
 
     /// The id of the session in lists. It is not a secret and does not authorize requests.

@@ -32,7 +32,8 @@ mod write;
 use std::fmt;
 
 pub use self::accounts::{
-    AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow, SignUpOutcome,
+    AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow,
+    ProfileOutcome, SignUpOutcome,
 };
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;

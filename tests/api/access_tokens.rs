@@ -58,6 +58,8 @@ async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
     assert_eq!(claims, expected);
     let other = self::token(&ann).await;
     assert_ne!(part(&other, 1)["jti"], jti, "each has a name of its own");
+    ann.patch("/me", &json!({ "display_name": "Anna Ø" })).await;
+    assert_eq!(part(&self::token(&ann).await, 1)["name"], "Anna Ø");
 }
 
 #[tokio::test]

@@ -400,6 +400,11 @@ impl Client<'_> {
         self.send(request.body(body.to_string())).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        let request = request(Method::PATCH, path).content_type("application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
     pub async fn post_nothing(&self, path: &str) -> Answer {
         self.send(request(Method::POST, path).finish()).await
     }

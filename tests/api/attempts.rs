@@ -85,7 +85,12 @@ async fn att_17_01_forty_registrations_at_once_get_no_more_than_the_limit_while_
             let (domain, password) = (Arc::clone(&app.domain), Password::new(PASSWORD.to_owned()));
             tokio::spawn(async move {
                 let username = Username::parse(&format!("user{round}-{n}"));
-                let request = RegistrationRequest { username, password, invite: None };
+                let request = RegistrationRequest {
+                    username,
+                    display_name: Ok(None),
+                    password,
+                    invite: None,
+                };
                 match domain.register(request, login_context_from([192, 0, 2, round])).await {
                     Ok(_) => true,
                     Err(RegisterError::TooManyAttempts { .. }) => false,

@@ -183,6 +183,8 @@ async fn what_goes_well(tour: &Tour) {
             tour.send_as(&client, example(&method, &path, operation)).await;
         }
     }
+    let name = json!({ "display_name": "Ann" });
+    tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
     let confirmation = json!({ "current_password": PASSWORD });
     tour.send_as(&client, post(&Method::POST, CONFIRM, &confirmation)).await;
     let change =
@@ -220,6 +222,8 @@ async fn what_is_refused(tour: &Tour) {
         }
         tour.send_as(&client, post(&method, path, &body)).await;
     }
+    let name = json!({ "display_name": "a\nb" });
+    tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
     // The session is no longer confirmed.
     app.wait(mins(15));
     for (method, path, operation) in operations() {
@@ -272,6 +276,8 @@ async fn too_many_changes(tour: &Tour) {
     }
     let unknown = format!("/sessions/{}", "x".repeat(22));
     tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+    let name = json!({ "display_name": "Ann" });
+    tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
 }
 
 async fn too_many_at_once(tour: &Tour) {

@@ -36,7 +36,7 @@ async fn add(app: &TestApp, username: &str) {
     let password = Password::new(PASSWORD.to_owned());
     let Rules { passwords, .. } = &app.domain.rules;
     let password = passwords.check(&password, Some(&username)).unwrap();
-    app.domain.add_account(username, password).await.unwrap();
+    app.domain.add_account(username, None, password).await.unwrap();
 }
 
 /// Counts the written events that the SQL selects.
@@ -108,6 +108,7 @@ async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
     assert_eq!(events(&app, RELEASED).await, 2, "`user add` takes it");
     let user = |username| ImportedUser {
         username: name(username),
+        display_name: None,
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,
         is_disabled: false,

@@ -59,6 +59,7 @@ const HASHES: [(&str, &str); 12] = [
 fn user(name: &str, hash: &str) -> ImportedUser {
     ImportedUser {
         username: Username::parse(name).unwrap(),
+        display_name: None,
         password: ImportedPassword::parse(hash).unwrap(),
         created_at: None,
         is_disabled: false,

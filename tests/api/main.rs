@@ -34,6 +34,7 @@ mod origins;
 mod pages;
 mod paths;
 mod peppers;
+mod profile;
 mod query_gate;
 mod races;
 mod recognition;

@@ -75,13 +75,13 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     said(folder, &["user", "add", "ann"]);
-    said(folder, &["pepper", "add"]);
     said(folder, &["invite", "--expires", "30d"]);
     let service = Service::start(folder, &[]);
     service.log_in("ann", PASSWORD);
     service.stop();
+    said(folder, &["pepper", "add"]); // afterwards, because a sign-in gives a password the pepper
     for (arguments, header, row) in [
-        (&["user", "list"][..], "USER CREATED STATE", "ann # ago active"),
+        (&["user", "list"][..], "USER NAME CREATED STATE", "ann - # ago active"),
         (
             &["session", "list", "ann"],
             "ID SIGNED IN LAST SEEN EXPIRES FROM",

@@ -8,6 +8,7 @@ mod backups;
 mod command_line;
 mod damage;
 mod definitions;
+mod display_names;
 mod doctor;
 mod import;
 mod migrations;

@@ -22,17 +22,20 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
     let fill = [
         format!(
             "{counted} insert into accounts
-                 (id, username, password_hash, created_at, disabled_at, password_version)
+                 (id, username, password_hash, created_at, disabled_at, password_version,
+                  display_name)
              select hex(randomblob(11)), 'user' || i,
                     '$argon2id$v=19$m=19456,t=2,p=1$' || hex(randomblob(8)) || '$' || hex(randomblob(20)),
-                    1700000000000 + i, case when i % 1000 = 0 then 1700000000001 + i end, i % 5
+                    1700000000000 + i, case when i % 1000 = 0 then 1700000000001 + i end, i % 5,
+                    case when i % 3 = 0 then 'Żółw ' || char(128034) || ' ' || i end
              from n"
         ),
         // a browser's name may contain any character, including those that are special for COPY
         "insert into sessions (digest, id, account_id, remember, created_at, last_seen_at,
-                               expires_at, ended_at, address, browser)
+                               expires_at, ended_at, idle_timeout, address, browser)
          select randomblob(32), hex(randomblob(11)), id, rowid % 2, created_at, created_at + 1000,
                 created_at + 2592000000, case when rowid % 3 = 0 then created_at + 5000 end,
+                case when rowid % 4 > 0 then 28800000 end,
                 case when rowid % 7 > 0 then '10.1.' || (rowid % 256) || '.7' end,
                 case rowid % 5 when 0 then null when 1 then '' when 2 then char(9, 10, 13, 92) || 'N'
                                when 3 then 'Firefox on Linux' else 'Żółw ' || char(128034) end

@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::ImportError;
 use crate::core::clock::Timestamp;
+use crate::core::display_names::{DisplayName, InvalidDisplayName};
 use crate::core::usernames::{InvalidUsername, Username};
 use crate::domain::imports::{ImportedPassword, ImportedUser};
 use crate::domain::passwords::imported::InvalidHash;
@@ -18,10 +19,11 @@ pub(super) struct Fields {
     password_hash: Option<String>,
     disabled: Option<bool>,
     created_at: Option<String>,
+    display_name: Option<String>,
 }
 
 /// The columns of a CSV file. The first two are required.
-const COLUMNS: [&str; 4] = ["username", "password_hash", "disabled", "created_at"];
+const COLUMNS: [&str; 5] = ["username", "password_hash", "disabled", "created_at", "display_name"];
 
 /// The positions of the columns in a CSV file.
 pub(super) struct Columns {
@@ -31,11 +33,12 @@ pub(super) struct Columns {
     password_hash: usize,
     disabled: Option<usize>,
     created_at: Option<usize>,
+    display_name: Option<usize>,
 }
 
 impl Columns {
     pub(super) fn find(header: &csv::StringRecord) -> Result<Self, ImportError> {
-        let mut places = [None; 4];
+        let mut places = [None; COLUMNS.len()];
         for (at, name) in header.iter().enumerate() {
             let name = name.trim_start_matches('\u{feff}').trim();
             let known = COLUMNS.iter().position(|known| *known == name);
@@ -44,10 +47,12 @@ impl Columns {
                 return Err(ImportError::RepeatedColumn(name.to_owned()));
             }
         }
-        let [Some(username), Some(password_hash), disabled, created_at] = places else {
+        let [Some(username), Some(password_hash), disabled, created_at, display_name] = places
+        else {
             return Err(ImportError::MissingColumns);
         };
-        Ok(Self { width: header.len(), username, password_hash, disabled, created_at })
+        let width = header.len();
+        Ok(Self { width, username, password_hash, disabled, created_at, display_name })
     }
 
     /// Parses a record. The error says what is wrong without repeating the record.
@@ -76,6 +81,7 @@ impl Columns {
             password_hash: Some(text(self.password_hash)),
             disabled,
             created_at: some(self.created_at),
+            display_name: some(self.display_name),
         })
     }
 }
@@ -90,8 +96,12 @@ pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let created_at = created_at.map_err(|()| {
         format!("{name:?}: created_at must be a time in RFC 3339 format, not before 1970")
     })?;
+    let display_name = DisplayName::parse(fields.display_name.as_deref().unwrap_or_default());
+    let display_name =
+        display_name.map_err(|bad| format!("{name:?}: {}", describe_invalid_display_name(bad)))?;
     Ok(ImportedUser {
         username,
+        display_name,
         password,
         created_at,
         is_disabled: fields.disabled.unwrap_or(false),
@@ -125,7 +135,7 @@ fn describe_invalid_hash(name: &str, bad: InvalidHash) -> String {
 }
 
 const NO_USER: &str = "the row must be a JSON object with username and password_hash, and \
-    optionally disabled (true or false) and created_at";
+    optionally disabled (true or false), created_at and display_name";
 
 /// Parses a line of JSON. The error says what is wrong without repeating the line.
 pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
@@ -135,6 +145,17 @@ pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
     })?;
     // serde also accepts an array of the values.
     if line.trim_ascii_start().starts_with(b"{") { Ok(fields) } else { Err(NO_USER.to_owned()) }
+}
+
+/// Explains why a text is not a valid display name.
+pub(crate) fn describe_invalid_display_name(bad: InvalidDisplayName) -> &'static str {
+    match bad {
+        InvalidDisplayName::TooLong => "a display name can have at most 64 characters",
+        InvalidDisplayName::NotAllowed => {
+            "a display name must not contain control characters, and must contain a character that \
+             can be seen"
+        }
+    }
 }
 
 /// Explains why a text is not a valid user name, in a sentence that quotes it.

@@ -48,6 +48,8 @@ pub enum Event {
     AccountRegistered,
     /// A registration was refused, because there were too many.
     RegistrationThrottled,
+    /// A user changed the display name. Fields: `account`, `session`.
+    ProfileUpdated,
     /// A user closed the account. Fields: `account`.
     AccountClosed,
     /// A signed-in account made more changes than its limit allows. Fields: `account`. The log has
@@ -137,6 +139,7 @@ impl Event {
             | Self::PasswordChanged
             | Self::PasswordReset
             | Self::AccountRegistered
+            | Self::ProfileUpdated
             | Self::AccountClosed
             | Self::UserAdded
             | Self::UsersImported

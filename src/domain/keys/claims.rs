@@ -1,5 +1,7 @@
 //! The claims of all kinds of tokens.
 
+use serde::Serialize;
+
 use crate::core::clock::Timestamp;
 use crate::core::ids::AccountId;
 use crate::core::secret::Sid;
@@ -59,6 +61,8 @@ pub struct DeviceClaims {
 #[derive(Debug)]
 pub struct AccessClaims {
     pub account: AccountId,
+    /// The display name of the user, if the account has one.
+    pub name: Option<String>,
     pub audience: String,
     /// The id of the token: 128 random bits.
     pub id: String,
@@ -66,4 +70,37 @@ pub struct AccessClaims {
     pub authenticated_at: Timestamp,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+/// The claims of RFC 9068, sections 2.2 and 2.2.1.
+#[derive(Debug, Serialize)]
+pub(super) struct WireAccess {
+    iss: String,
+    aud: String,
+    sub: String,
+    /// The standard claim of OIDC (Core, section 5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    client_id: String,
+    jti: String,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+}
+
+impl AccessClaims {
+    /// The claims as they are signed, in a token of this issuer.
+    pub(super) fn to_wire(&self, issuer: &str) -> WireAccess {
+        WireAccess {
+            iss: issuer.to_owned(),
+            aud: self.audience.clone(),
+            sub: self.account.as_str().to_owned(),
+            name: self.name.clone(),
+            client_id: issuer.to_owned(),
+            jti: self.id.clone(),
+            iat: self.issued_at.seconds(),
+            exp: self.expires_at.seconds(),
+            auth_time: self.authenticated_at.seconds(),
+        }
+    }
 }

@@ -107,19 +107,6 @@ struct WireDevice {
     exp: i64,
 }
 
-/// The claims of RFC 9068, sections 2.2 and 2.2.1.
-#[derive(Serialize)]
-struct WireAccess {
-    iss: String,
-    aud: String,
-    sub: String,
-    client_id: String,
-    jti: String,
-    iat: i64,
-    exp: i64,
-    auth_time: i64,
-}
-
 impl KeyRing {
     /// Whether the folder has any signing keys, valid or not.
     pub fn are_in(folder: &Path) -> Result<bool, KeyError> {
@@ -276,17 +263,7 @@ impl KeyRing {
 
     /// Signs an access token. Its `client_id` is this service: there are no registered clients.
     pub fn sign_access(&self, claims: &AccessClaims) -> AccessToken {
-        let claims = WireAccess {
-            iss: self.issuer.clone(),
-            aud: claims.audience.clone(),
-            sub: claims.account.as_str().to_owned(),
-            client_id: self.issuer.clone(),
-            jti: claims.id.clone(),
-            iat: claims.issued_at.seconds(),
-            exp: claims.expires_at.seconds(),
-            auth_time: claims.authenticated_at.seconds(),
-        };
-        AccessToken::new(self.encode(ACCESS, &claims))
+        AccessToken::new(self.encode(ACCESS, &claims.to_wire(&self.issuer)))
     }
 
     fn encode(&self, typ: &str, claims: &impl Serialize) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::clock::{Clock, Timestamp};
+use crate::core::display_names::DisplayName;
 use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{DeviceToken, Sid, SidDigest, random_id};
@@ -311,6 +312,7 @@ impl Sessions {
         let account = Account {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),
+            display_name: row.display_name.map(DisplayName::from_row),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
             roles: Roles::from_row(&row.roles),

@@ -1,4 +1,4 @@
-//! The operations `getMe`, `changePassword` and `closeAccount`.
+//! The operations `getMe`, `updateMe`, `changePassword` and `closeAccount`.
 
 use std::sync::Arc;
 
@@ -6,19 +6,17 @@ use poem::Request;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use time::OffsetDateTime;
 
 use super::field_errors::about_password;
+use super::profile::{AccountView, ProfileUpdate, UpdateMeAnswer};
 use super::tags::Tag;
 use crate::core::secret::Password;
-use crate::domain::accounts::Account;
 use crate::domain::credentials::ChangeError;
 use crate::domain::login::LogInError;
 use crate::domain::passwords::rules::{
     DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_INPUT, MAX_PASSWORD_LENGTH,
 };
 use crate::domain::sessions::{RefusedToken, Remember};
-use crate::http::date_time::date_time;
 use crate::http::extra_cookie::WithExtraCookie;
 use crate::http::guard::{Confirmed, SignedIn};
 use crate::http::problem::{ApiError, Code, Problem};
@@ -57,31 +55,6 @@ impl FromFields for PasswordChange {
         Self {
             current_password: PasswordText(fields.password("current_password")),
             new_password: PasswordText(fields.password("new_password")),
-        }
-    }
-}
-
-/// An account, as its owner sees it.
-#[derive(Object)]
-#[oai(rename = "Account")]
-pub struct AccountView {
-    /// The identifier of the account: 22 characters of base64url. It never changes, and tokens
-    /// contain it as `sub`.
-    #[oai(validator(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]{22}$"))]
-    pub id: String,
-    /// The user name, in lower case.
-    #[oai(validator(min_length = 1, max_length = 64))]
-    pub username: String,
-    /// When the account was created.
-    pub created_at: OffsetDateTime,
-}
-
-impl From<&Account> for AccountView {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: account.id.as_str().to_owned(),
-            username: account.username.to_string(),
-            created_at: date_time(account.created_at),
         }
     }
 }
@@ -150,6 +123,29 @@ impl AccountsApi {
     #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
     async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, ApiError> {
         Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
+    }
+
+    /// Change the current account
+    ///
+    /// Changes the fields that the body contains, and returns the account. Existing sessions stay
+    /// active and show the change at once, on other nodes within a second. `null` is refused: to
+    /// remove the display name, send the empty string.
+    #[oai(path = "/me", method = "patch", operation_id = "updateMe", tag = "Tag::Accounts")]
+    async fn update_me(
+        &self,
+        who: SignedIn,
+        request: &Request,
+        body: Body<ProfileUpdate>,
+    ) -> Result<UpdateMeAnswer, ApiError> {
+        let display_name = match body.0.parse() {
+            None => return UpdateMeAnswer::of(Ok(who.0.account.clone())),
+            Some(Err(bad)) => return Ok(UpdateMeAnswer::invalid(bad)),
+            Some(Ok(display_name)) => display_name,
+        };
+        let context = request_context(request);
+        UpdateMeAnswer::of(
+            self.0.domain.profiles.set_display_name(&who.0, display_name, &context).await,
+        )
     }
 
     /// Change the password

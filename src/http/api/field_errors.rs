@@ -1,14 +1,14 @@
-//! Field errors for user names and passwords that violate a rule.
+//! Field errors for user names, display names and passwords that violate a rule.
 
+use crate::core::display_names::InvalidDisplayName;
 use crate::core::usernames::InvalidUsername;
 use crate::domain::passwords::rules::InvalidPassword;
+use crate::domain::registration::InvalidFields;
 use crate::http::problem::{FieldCode, FieldError};
 
-/// The field errors for a user name and a password that violate a rule.
-pub fn unfit(
-    username: Option<InvalidUsername>,
-    password: Option<InvalidPassword>,
-) -> Vec<FieldError> {
+/// The field errors of a registration.
+pub fn field_errors(bad: InvalidFields) -> Vec<FieldError> {
+    let InvalidFields { username, display_name, password } = bad;
     let username = username.map(|bad| match bad {
         InvalidUsername::Empty => {
             FieldError::new("username", FieldCode::TooShort, "Enter a user name.")
@@ -29,7 +29,20 @@ pub fn unfit(
         ),
     });
     let password = password.map(|bad| about_password("password", bad));
-    [username, password].into_iter().flatten().collect()
+    let display_name = display_name.map(about_display_name);
+    [username, display_name, password].into_iter().flatten().collect()
+}
+
+/// The error of the field `display_name`.
+pub fn about_display_name(bad: InvalidDisplayName) -> FieldError {
+    let (code, detail) = match bad {
+        InvalidDisplayName::TooLong => (FieldCode::TooLong, "Use at most 64 characters."),
+        InvalidDisplayName::NotAllowed => (
+            FieldCode::NotAllowed,
+            "Use letters, digits, spaces, punctuation and emoji, without control characters.",
+        ),
+    };
+    FieldError::new("display_name", code, detail)
 }
 
 /// The error of the field `field`, which contains a new password.

@@ -32,13 +32,14 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(who: &AuthenticatedSession) -> Self {
+        let account = &who.account;
         Self {
             user: who.account.username.to_string(),
             user_id: who.account.id.as_str().to_owned(),
             session: who.session.id.as_str().to_owned(),
             groups: who.account.roles.as_comma_list().to_owned(),
             email: String::new(), // accounts have no e-mail address
-            name: String::new(),  // and no name besides the user name
+            name: account.display_name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -144,7 +145,7 @@ enum ForwardAuthAnswer {
         /// The confirmed e-mail address of the account. Empty if there is none.
         #[oai(header = "Remote-Email")]
         String,
-        /// The display name of the account. Empty if there is none.
+        /// The display name of the account, in UTF-8. Empty if there is none.
         #[oai(header = "Remote-Name")]
         String,
     ),

@@ -7,6 +7,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod login;
 pub mod private;
+pub mod profile;
 pub mod registration;
 pub mod sessions;
 pub mod tags;

@@ -7,9 +7,10 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::accounts::AccountView;
-use super::field_errors::unfit;
+use super::field_errors::field_errors;
+use super::profile::AccountView;
 use super::tags::Tag;
+use crate::core::display_names::DisplayName;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{InvalidUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH};
@@ -37,6 +38,11 @@ pub struct NewAccountView {
         pattern = "^\\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\s*$"
     ))]
     pub username: String,
+    /// The name to show for the user, in any script. White space around it is removed. Control
+    /// characters, and characters that nothing shows or that change the direction of text, are not
+    /// allowed. The empty string counts as absent.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
+    pub display_name: Option<String>,
     /// All characters are allowed, including spaces, except control characters. A few unrelated
     /// words make a good password. Passwords that are easy to guess are refused: common passwords,
     /// repetitions, sequences, and variations of the user name.
@@ -58,6 +64,7 @@ impl Example for NewAccountView {
     fn example() -> Self {
         Self {
             username: "alice".into(),
+            display_name: Some("Alice Liddell".into()),
             password: PasswordText(Password::new("correct horse battery staple".into())),
             remember: false,
             invite: None,
@@ -69,6 +76,7 @@ impl FromFields for NewAccountView {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
             username: fields.text("username"),
+            display_name: fields.unchecked_text("display_name"),
             password: PasswordText(fields.password("password")),
             remember: fields.flag("remember"),
             invite: fields.optional_text("invite", MAX_INVITE_LENGTH),
@@ -86,7 +94,8 @@ impl NewAccountView {
             Username::parse(self.username.trim())
         };
         let invite = self.invite.as_deref().map(InviteCode::from_input);
-        RegistrationRequest { username, password: self.password.0, invite }
+        let display_name = DisplayName::parse(self.display_name.as_deref().unwrap_or_default());
+        RegistrationRequest { username, display_name, password: self.password.0, invite }
     }
 }
 
@@ -110,7 +119,7 @@ enum RegisterAnswer {
     /// deleted, and the name is still on hold.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
-    /// `policy_violation`: the user name or the password violates a rule. `errors` names the rule
+    /// `policy_violation`: the user name, the display name or the password violates a rule. `errors` names the rule
     /// and says what to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
@@ -168,9 +177,8 @@ impl RegistrationApi {
             Err(RegisterError::UsernameTaken) => {
                 RegisterAnswer::Taken(problem(Code::UsernameTaken))
             }
-            Err(RegisterError::Invalid { username, password }) => {
-                let errors = unfit(username, password);
-                let problem = Problem::of(Code::PolicyViolation).with_errors(errors);
+            Err(RegisterError::Invalid(bad)) => {
+                let problem = Problem::of(Code::PolicyViolation).with_errors(field_errors(bad));
                 RegisterAnswer::Invalid(Json(problem))
             }
             Err(RegisterError::TooManyAttempts { wait }) => {

@@ -147,7 +147,7 @@ impl TokensApi {
     /// says; the client then confirms the session with `confirmWithPassword` and gets a new token.
     ///
     /// A token cannot be revoked. It expires after five minutes, or earlier if the session expires
-    /// earlier. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
+    /// earlier. If the user has set a display name, the claim `name` contains it. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
     /// the future. Cloakroom itself does not accept the token.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(

@@ -105,6 +105,9 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
             schema["additionalProperties"] = false.into();
             mark_optional_as_nullable(schema);
         }
+        if UPDATES.contains(&name.as_str()) {
+            schema["additionalProperties"] = false.into();
+        }
     }
     tags::sort(&mut document, &title);
     let schemas = &mut document["components"]["schemas"];
@@ -113,7 +116,10 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
     document
 }
 
-/// The schemas of request bodies.
+/// The schemas of request bodies that change single fields. They refuse `null`.
+const UPDATES: [&str; 1] = ["ProfileUpdate"];
+
+/// The schemas of the other request bodies.
 const REQUESTS: [&str; 6] = [
     "Credentials",
     "LogoutOptions",

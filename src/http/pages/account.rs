@@ -15,6 +15,7 @@ use super::page_time::PageTime;
 use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
+use crate::core::display_names::DisplayName;
 use crate::core::secret::Password;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{AuthenticatedSession, Session};
@@ -32,7 +33,8 @@ const MAX_LISTED: usize = 100;
 struct AccountPage<'a> {
     site: &'a Branding,
     username: &'a str,
-    /// The first letter of the user name, instead of a picture.
+    display_name: Option<&'a str>,
+    /// The first letter of the name, instead of a picture.
     initial: String,
     created: PageTime,
     sessions: SessionList,
@@ -101,13 +103,15 @@ fn show_account(
 ) -> Response {
     let account = &who.account;
     let username = account.username.as_str();
+    let display_name = account.display_name.as_ref().map(DisplayName::as_str);
     let (wanted, problem) = shown.refused.unzip();
     let asks_password = asks_password(state, who, problem);
     let fields: &[_] = if asks_password && problem.is_some() { &["current_password"] } else { &[] };
     let page = AccountPage {
         site: &state.site,
         username,
-        initial: username.chars().take(1).collect::<String>().to_uppercase(),
+        display_name,
+        initial: initial_of(display_name.unwrap_or(username)),
         created: PageTime::day(account.created_at),
         sessions: SessionList::new(&who.session, sessions, shown.page, state.domain.clock.now()),
         done: shown.done,
@@ -119,11 +123,17 @@ fn show_account(
     render(FormErrors::status(problem), &page)
 }
 
+/// The first letter of a name.
+fn initial_of(name: &str) -> String {
+    name.chars().take(1).collect::<String>().to_uppercase()
+}
+
 fn done_in_words(notice: Notice) -> Option<&'static str> {
     match notice {
         Notice::PasswordChanged => {
             Some("Your password was changed. You are signed out everywhere else.")
         }
+        Notice::ProfileUpdated => Some("Your display name was saved."),
         Notice::SessionRevoked => Some("The session was signed out."),
         Notice::OtherSessionsRevoked => Some("You are signed out everywhere else."),
         Notice::SignedOut

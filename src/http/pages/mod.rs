@@ -17,6 +17,7 @@ mod notice;
 mod page_time;
 mod password;
 mod problem_page;
+mod profile;
 mod redirect_targets;
 mod refusal;
 mod registration;
@@ -61,6 +62,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/register", registration::register_page(state)),
         ("/signed-out", signed_out::signed_out_page(state)),
         ("/account", account::account_page(state)),
+        ("/account/name", profile::name_page(state)),
         ("/account/password", password::password_page(state)),
         ("/account/confirm", confirmation::confirm_page(state)),
         ("/account/close", close::close_page(state)),
@@ -72,6 +74,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     }
     for (path, endpoint) in [
         ("/account/sessions", account::sessions_posted(state)),
+        ("/account/name", profile::name_posted(state)),
         ("/account/password", password::password_posted(state)),
         ("/account/confirm", confirmation::confirm_posted(state)),
         ("/account/close", close::close_posted(state)),

@@ -24,6 +24,7 @@ pub enum Notice {
     Forgotten,
     AccountClosed,
     PasswordChanged,
+    ProfileUpdated,
     SessionRevoked,
     OtherSessionsRevoked,
 }

@@ -17,7 +17,7 @@ use super::sign_in::{
 use super::visitor::{Visitor, refuse_conflicting_cookies};
 use crate::domain::accounts::Registration;
 use crate::domain::registration::RegisterError;
-use crate::http::api::field_errors::unfit;
+use crate::http::api::field_errors::field_errors;
 use crate::http::api::registration::NewAccountView;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::query::query;
@@ -67,9 +67,9 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             Err(RegisterError::Closed) => Ok(show_closed(&state, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
-            Err(RegisterError::Invalid { username, password }) => {
+            Err(RegisterError::Invalid(bad)) => {
                 let problem = Problem::of(Code::PolicyViolation);
-                Ok(again.with(&problem.with_errors(unfit(username, password))))
+                Ok(again.with(&problem.with_errors(field_errors(bad))))
             }
             Err(RegisterError::TooManyAttempts { wait }) => Ok(again.later(wait)),
             Err(RegisterError::Overloaded) => Ok(again.of(Code::Overloaded)),

@@ -30,6 +30,7 @@ pub struct SignInPage<'a> {
     /// The user name of the session that a registration would end.
     pub signed_in: Option<&'a str>,
     pub username: &'a str,
+    pub display_name: &'a str,
     pub remember: bool,
     /// Whether the user can choose to stay signed in.
     pub offers_remember: bool,
@@ -52,10 +53,14 @@ impl<'a> SignInPage<'a> {
             app: next.and_then(RedirectTargets::host_of),
             signed_in: None,
             username: "",
+            display_name: "",
             remember: false,
             offers_remember: state.domain.rules.sessions.remembered.is_some(),
             invite: takes_invite.then_some(""),
-            errors: FormErrors { problem: None, fields: &["invite", "username", "password"] },
+            errors: FormErrors {
+                problem: None,
+                fields: &["invite", "username", "display_name", "password"],
+            },
             min_length: state.domain.rules.passwords.min_length,
         }
     }
@@ -87,6 +92,7 @@ struct LeadOnPage<'a> {
 pub struct SubmittedForm {
     pub next: Option<String>,
     pub username: String,
+    pub display_name: String,
     pub remember: bool,
     pub invite: String,
     /// Whether the form comes from this service's page, which sets a cookie to test whether the
@@ -147,6 +153,7 @@ impl AppState {
 pub fn show_again(empty: SignInPage<'_>, posted: &SubmittedForm, problem: &Problem) -> Response {
     let page = SignInPage {
         username: &posted.username,
+        display_name: &posted.display_name,
         remember: posted.remember,
         invite: empty.invite.map(|_| posted.invite.as_str()),
         errors: FormErrors { problem: Some(problem), ..empty.errors },
@@ -169,6 +176,7 @@ pub async fn read_submitted<T: FromFields>(
     posted.checks_cookies = fields.form_only("cookie_check").is_some();
     posted.next = fields.form_only("next").and_then(|next| apps.next(&next));
     posted.username = shorten(fields.peek("username").unwrap_or_default());
+    posted.display_name = shorten(fields.peek("display_name").unwrap_or_default());
     posted.invite = shorten(fields.peek("invite").unwrap_or_default());
     posted.remember = fields.peek("remember").is_some();
     let view = T::from_fields(&mut fields);

@@ -47,7 +47,10 @@ fn what_was_done(notice: Notice) -> Option<Done> {
         Notice::SignedOutAndForgotten => Some(Done::SignedOutAndForgotten),
         Notice::Forgotten => Some(Done::Forgotten),
         Notice::AccountClosed => Some(Done::AccountClosed),
-        Notice::PasswordChanged | Notice::SessionRevoked | Notice::OtherSessionsRevoked => None,
+        Notice::PasswordChanged
+        | Notice::ProfileUpdated
+        | Notice::SessionRevoked
+        | Notice::OtherSessionsRevoked => None,
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Preflight {
 impl Preflight {
     /// Collects the methods of the table, and the header parameters of the embedder's operations.
     pub fn of<T: OpenApi>(table: &RouteTable) -> Self {
-        let named = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+        let named =
+            [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
         let mut methods: Vec<&Method> = named.iter().collect();
         let mut more: Vec<&Method> = table.values().flat_map(HashMap::keys).collect();
         more.sort_by_key(|method| method.as_str());

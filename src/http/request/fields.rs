@@ -89,6 +89,25 @@ impl Fields {
         None
     }
 
+    /// An optional string of a change to an existing value. `null` is refused, because it could mean
+    /// that the value stays or that it is removed.
+    pub fn text_to_set(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => return Some(text),
+            _ => self.error(name, FieldCode::WrongType, "This field must be a string."),
+        }
+        None
+    }
+
+    /// An optional string whose rules the domain checks.
+    pub fn unchecked_text(&mut self, name: &str) -> Option<String> {
+        match self.take_unless_null(name)? {
+            Value::String(text) => return Some(text),
+            _ => self.error(name, FieldCode::WrongType, "This field must be a string."),
+        }
+        None
+    }
+
     /// An optional boolean. In a form it is `true` or `on`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.take_unless_null(name) {

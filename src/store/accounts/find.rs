@@ -10,7 +10,8 @@ use crate::store::roles::roles_column;
 macro_rules! select_accounts {
     ($condition:literal) => {
         concat!(
-            "select id, username, password_hash, password_version, created_at, disabled_at, ",
+            "select id, username, display_name, password_hash, password_version, created_at,
+             disabled_at, ",
             roles_column!(),
             " from accounts ",
             $condition

@@ -12,7 +12,7 @@ use crate::store::errors::context;
 /// stay short.
 const MAX_ROWS: usize = 100;
 /// The number of values in a row of an import.
-const COLUMNS: usize = 6;
+const COLUMNS: usize = 7;
 
 impl Store {
     /// Prepares the writer of this process for a bulk insert. SQLite's default cache of 2 MB holds
@@ -59,7 +59,8 @@ async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::
     let places = (0..rows.len()).map(|row| format!("({})", places(row * COLUMNS, COLUMNS)));
     let places = places.collect::<Vec<_>>().join(", ");
     let mut insert = db.query(Statement::Generated(format!(
-        "insert into accounts (id, username, password_hash, hash_cost, created_at, disabled_at)
+        "insert into accounts
+             (id, username, password_hash, hash_cost, created_at, disabled_at, display_name)
          values {places} on conflict (username) do nothing"
     )));
     for row in rows {
@@ -69,7 +70,8 @@ async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::
             .bind(row.password_hash.expose()) // stores the hash in its row
             .bind(row.hash_cost)
             .bind(row.created_at)
-            .bind(row.disabled_at);
+            .bind(row.disabled_at)
+            .bind(row.display_name);
     }
     insert.execute().await
 }

@@ -95,8 +95,9 @@ async fn insert_account(
     account: &NewAccountRow<'_>,
 ) -> sqlx::Result<bool> {
     db.query(
-        "insert into accounts (id, username, password_hash, hash_cost, pepper, created_at)
-         values ($1, $2, $3, $4, $5, $6) on conflict (username) do nothing",
+        "insert into accounts
+             (id, username, password_hash, hash_cost, pepper, created_at, display_name)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (username) do nothing",
     )
     .bind(account.id)
     .bind(account.username)
@@ -104,6 +105,7 @@ async fn insert_account(
     .bind(account.password.cost)
     .bind(account.password.pepper.as_deref())
     .bind(account.created_at)
+    .bind(account.display_name)
     .execute()
     .await
     .map(|added| added > 0)

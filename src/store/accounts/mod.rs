@@ -6,9 +6,11 @@ mod import;
 mod insert;
 mod passwords;
 mod peppers;
+mod profile;
 mod rows;
 mod status;
 
 pub use self::insert::{AddAccountOutcome, SignUpOutcome};
+pub use self::profile::ProfileOutcome;
 pub use self::rows::{AccountRow, HashRow, ImportRow, NewAccountRow};
 pub use self::status::AccountChange;

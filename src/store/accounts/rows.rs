@@ -7,6 +7,7 @@ use crate::store::engine::from_row::from_row;
 pub struct AccountRow {
     pub id: String,
     pub username: String,
+    pub display_name: Option<String>,
     pub password_hash: PasswordHash,
     /// The version increases with every change of the password.
     pub password_version: i64,
@@ -16,7 +17,7 @@ pub struct AccountRow {
     pub roles: String,
 }
 
-from_row!(AccountRow { id, username, password_hash as String, password_version, created_at, disabled_at, roles });
+from_row!(AccountRow { id, username, display_name, password_hash as String, password_version, created_at, disabled_at, roles });
 
 /// A password hash and the columns that are stored with it. `cost` is the estimated time of a
 /// verification in microseconds, which is used to find the most expensive hash. `pepper` is the id
@@ -32,6 +33,7 @@ pub struct HashRow {
 pub struct NewAccountRow<'a> {
     pub id: &'a str,
     pub username: &'a str,
+    pub display_name: Option<&'a str>,
     pub password: &'a HashRow,
     pub created_at: i64,
 }
@@ -41,6 +43,7 @@ pub struct NewAccountRow<'a> {
 pub struct ImportRow<'a> {
     pub id: &'a str,
     pub username: &'a str,
+    pub display_name: Option<&'a str>,
     pub password_hash: &'a PasswordHash,
     pub hash_cost: i64,
     pub created_at: i64,

@@ -38,6 +38,7 @@ pub struct FoundSessionRow {
     pub session: SessionRow,
     pub ended_at: Option<i64>,
     pub username: String,
+    pub display_name: Option<String>,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
     /// The names of the roles, separated by spaces.
@@ -47,6 +48,7 @@ pub struct FoundSessionRow {
 from_row!(FoundSessionRow {
     ended_at,
     username,
+    display_name,
     account_created_at,
     account_disabled_at,
     roles,

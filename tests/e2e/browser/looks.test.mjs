@@ -144,6 +144,14 @@ async function walk(page, username, look) {
   await fill(page, 'Password', `${PASSWORD}!`);
   await press(page, 'Sign in');
 
+  await page.goto('/account/name');
+  await look('name');
+  await fill(page, 'Display name', 'a\u202eb');
+  await press(page, 'Save');
+  await look('name-refused');
+  await fill(page, 'Display name', 'شيرين Anna-Katharina Großmannsdörfer-Łukaszewicz');
+  await press(page, 'Save');
+  await look('account-named');
   await page.goto('/account/close');
   await look('close-confirmed');
   await press(page, 'Close account');

@@ -126,7 +126,7 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
       const claims = {};
       for (const header of ['Remote-User', 'remote-user', 'REMOTE-USER', 'Remote_User', 'REMOTE_USER'])
         claims[header] = 'admin';
-      for (const header of ['Remote-User-Id', 'Remote_User_Id', 'Remote_User-Id', 'Remote-Session', 'Remote_Session'])
+      for (const header of ['Remote-User-Id', 'Remote_User_Id', 'Remote_User-Id', 'Remote-Session', 'Remote_Session', 'Remote-Name', 'Remote_Name'])
         claims[header] = 'admin';
       for (const [header, value] of Object.entries(claims)) {
         const seen = await seenByTheApp({ cookie, [header]: value });
