@@ -15,12 +15,9 @@ use crate::domain::counters::LoginOutcome;
 use crate::domain::passwords::hasher::{HashSlot, Verification};
 use crate::domain::passwords::queue::QueueFull;
 use crate::domain::passwords::rules::{MAX_PASSWORD_INPUT, NewPassword};
-use crate::domain::sessions::{IssuedSession, LoginContext};
+use crate::domain::sessions::{IssuedSession, LoginContext, MAX_SESSIONS_PER_ACCOUNT};
 use crate::domain::throttle::attempts::{Attempt, ThrottleError};
 use crate::store::{AccountRow, AddSessionOutcome};
-
-/// The maximum number of sessions of an account; the oldest end first. No user has more browsers.
-const MAX_SESSIONS_PER_ACCOUNT: i64 = 100;
 
 /// A user name and password from a client, within the limits of their lengths.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ pub mod clock_check;
 pub mod counters;
 pub mod credentials;
 pub mod demo_users;
+pub mod external_login;
 pub mod imports;
 pub mod invites;
 pub mod jobs;
@@ -37,6 +38,7 @@ use crate::domain::accounts::Registration;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::audit::retention::Retention;
 use crate::domain::counters::Counters;
+use crate::domain::external_login::ExternalLogins;
 use crate::domain::invites::Invites;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
@@ -71,6 +73,7 @@ pub struct AuthService {
     pub access_tokens: AccessTokens,
     pub invites: Invites,
     pub profiles: Profiles,
+    pub external_logins: ExternalLogins,
     pub roles: RoleAssignments,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
@@ -149,6 +152,8 @@ impl AuthService {
             cache: Arc::clone(&session_cache),
             audit: Arc::clone(&audit),
         };
+        let external_logins =
+            ExternalLogins { sessions: Arc::clone(&sessions), devices: Arc::clone(&devices) };
         let retention = Retention::default();
         Self {
             store,
@@ -165,6 +170,7 @@ impl AuthService {
             access_tokens,
             invites,
             profiles,
+            external_logins,
             roles,
             audit,
             retention,

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use poem::Request;
+
 use super::error::Error;
 use super::settings::Settings;
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::domain::AuthService;
+use crate::http::{self, SignIn};
 use crate::store::Database;
 
 /// An open Cloakroom instance with its accounts, sessions and keys, to which you mount your
@@ -77,6 +80,31 @@ impl Cloakroom {
     #[doc(hidden)]
     pub fn domain(&self) -> &Arc<AuthService> {
         &self.domain
+    }
+
+    /// Opens a session for an account whose user your service has authenticated by its own means,
+    /// for example with LDAP, OIDC or the token of a partner, and returns the cookies to
+    /// set on the response. [`SessionCookies::on`] has an example of an operation, and
+    /// `examples/partner` is a complete service.
+    ///
+    /// Cloakroom verifies nothing about the user: call this only after your service has done so.
+    /// `account_id` is what [`SignedIn::account_id`] returns and `cloakroom user show` prints; the
+    /// account must exist and must not be disabled. The session is like one of `POST /login`: it has
+    /// the same lifetimes, an account has at most 100 of them, and a session that the request already
+    /// has ends. The event is `external_login_succeeded` or `external_login_refused`.
+    ///
+    /// Cloakroom refuses an unsafe request that a page of another origin sends. If a `GET` request
+    /// leads here, as after a redirect by an identity provider, your service must verify that this
+    /// browser started the sign-in (the parameter `state` of OAuth 2.0), because otherwise an attacker
+    /// could sign a user in to the attacker's account.
+    ///
+    /// The request must be one that a mounted operation or page of this instance received. The error
+    /// is the response 503 if the database does not respond, and 500 for any other request.
+    ///
+    /// [`SessionCookies::on`]: crate::SessionCookies::on
+    /// [`SignedIn::account_id`]: crate::SignedIn::account_id
+    pub async fn sign_in(&self, account_id: &str, request: &Request) -> poem::Result<SignIn> {
+        http::sign_in(&self.domain, account_id, request).await
     }
 
     /// Connections to Cloakroom's database, for your own tables in it.

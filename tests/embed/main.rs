@@ -11,6 +11,7 @@ mod guard;
 mod refusals;
 mod roles;
 mod session_data;
+mod sign_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

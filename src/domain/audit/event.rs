@@ -21,6 +21,12 @@ pub enum Event {
     /// A sign-in was refused without a check of the password, because too many failed before.
     /// Fields: `account`, if there is one.
     LoginThrottled,
+    /// The embedding service signed a user in whom it had authenticated itself, without a password of
+    /// this service. Fields: `account`, `session`.
+    ExternalLoginSucceeded,
+    /// The embedding service wanted to sign a user in, but the account does not exist or is
+    /// disabled. Fields: `account`, if there is one.
+    ExternalLoginRefused,
     /// A known browser failed to sign in too many times in a row, and is treated like an unknown
     /// one from now on. Fields: `account`.
     DeviceDistrusted,
@@ -122,6 +128,7 @@ impl Event {
     pub fn is_refusal(self) -> bool {
         match self {
             Self::LoginFailed
+            | Self::ExternalLoginRefused
             | Self::LoginThrottled
             | Self::PasswordRefused
             | Self::PasswordThrottled
@@ -130,6 +137,7 @@ impl Event {
             | Self::RoleRefused
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
+            | Self::ExternalLoginSucceeded
             | Self::DeviceDistrusted
             | Self::Logout
             | Self::SessionRevoked

@@ -54,6 +54,9 @@ impl SessionRules {
 /// timeout of hours.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
+/// The maximum number of sessions of an account; the oldest end first. No user has more browsers.
+pub const MAX_SESSIONS_PER_ACCOUNT: i64 = 100;
+
 /// How long the end of a session, or the replacement of its token, stays recorded. A client that
 /// presents the token within this time may have received another cookie meanwhile: one request was
 /// on its way when another one changed the password.
