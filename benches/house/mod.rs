@@ -17,6 +17,7 @@ use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::passwords::cost::Argon2Params;
+use cloakroom::domain::roles::Roles;
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, ServerOptions};
 use tokio::runtime::Runtime;
@@ -146,7 +147,7 @@ async fn add(folder: &Path, names: &[String]) {
         let typed = Password::new(PASSWORD.to_owned());
         let username = Username::parse(name).unwrap();
         let password = domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-        domain.add_account(username, None, password).await.unwrap();
+        domain.add_account(username, None, password, Roles::default()).await.unwrap();
     }
     domain.store.close().await;
 }

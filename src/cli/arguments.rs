@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     audit, backup, completions, config, doctor, healthcheck, invite, key, migrate, openapi, pepper,
-    restore, serve, server_secret, session, transfer, user,
+    restore, role, serve, server_secret, session, transfer, user,
 };
 use crate::config::{DatabaseUrl, parse_address};
 
@@ -101,6 +101,9 @@ pub(super) enum Command {
     /// Add, import, list, disable and delete users, and set their passwords
     #[command(subcommand, after_help = user::EXAMPLES)]
     User(user::User),
+    /// Give roles to users, take them, and list them
+    #[command(subcommand, after_help = role::EXAMPLES)]
+    Role(role::RoleCommand),
     /// List and revoke the sessions of a user
     #[command(subcommand, after_help = session::EXAMPLES)]
     Session(session::Session),

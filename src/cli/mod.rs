@@ -22,6 +22,7 @@ mod password;
 mod pepper;
 mod progress;
 mod restore;
+mod role;
 mod secret_state;
 mod serve;
 mod server_secret;
@@ -101,6 +102,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Move(transfer) => transfer.run(&config).await,
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
+            Command::Role(role) => role.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
             Command::Key(key) => key.run(&config, named.as_deref()).await,
             Command::Pepper(pepper) => pepper.run(&config, named.as_deref()).await,

@@ -9,8 +9,10 @@ use clap::Args;
 use super::output::{CliError, Outcome};
 use crate::app::Environment;
 use crate::config::Config;
+use crate::domain::AuthService;
 use crate::domain::demo_users;
 use crate::domain::demo_users::DEMO_USERS;
+use crate::domain::role_assignments::GiveRoleError;
 use crate::embed::{
     Cloakroom, Listeners, ReloadSignals, Signals, faces_a_network, warn_of_demo_users,
 };
@@ -47,9 +49,7 @@ impl Serve {
         let environment = Environment::real(config);
         let cloakroom = Cloakroom::open_with(config.clone(), environment, self.demo).await?;
         if self.demo {
-            demo_users::add_demo_users(cloakroom.domain())
-                .await
-                .map_err(|error| CliError(format!("cannot create the demo users: {error:?}")))?;
+            add_demo_users(cloakroom.domain(), config).await?;
         } else {
             warn_of_demo_users(config, cloakroom.domain()).await?;
         }
@@ -63,6 +63,21 @@ impl Serve {
         }
         announce(config, self.demo);
         Ok(mounted.serve_on(listeners, signals).await?)
+    }
+}
+
+/// Adds the demo users. One of them has the role `admin`, but only as long as other machines cannot
+/// reach the service.
+async fn add_demo_users(domain: &AuthService, config: &Config) -> Outcome {
+    let describe = |error| CliError(format!("cannot create the demo users: {error:?}"));
+    demo_users::add_demo_users(domain).await.map_err(describe)?;
+    if faces_a_network(config) {
+        return Ok(demo_users::take_admin_role(domain).await?);
+    }
+    match demo_users::give_admin_role(domain).await {
+        // The operator may have given it as many other roles as it may have.
+        Ok(()) | Err(GiveRoleError::TooManyRoles(_)) => Ok(()),
+        Err(GiveRoleError::Internal(fault)) => Err(fault.into()),
     }
 }
 

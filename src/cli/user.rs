@@ -21,12 +21,14 @@ use crate::domain::AuthService;
 use crate::domain::accounts::Account;
 use crate::domain::administration::{Change, ResetError};
 use crate::domain::registration::RegisterError;
+use crate::domain::roles::{Role, Roles};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   cloakroom user add ann                        Prompts for the password twice
   pwgen 20 1 | cloakroom user passwd ann        Reads the password from standard input
   cloakroom user list --json | jq -r 'select(.disabled_at == null).username'
+  cloakroom user add ann --role editor          With a role; see `cloakroom role --help`
   cloakroom user disable ann                    A running service applies this within one second";
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +40,9 @@ pub enum User {
         /// The name that pages and apps show for the user, up to 64 characters
         #[arg(long, value_name = "TEXT")]
         display_name: Option<String>,
+        /// A role of the user; repeat it for several roles
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
     },
     /// List the users, sorted by name
     List {
@@ -104,7 +109,9 @@ impl User {
         let next_step = self.next_step(config);
         let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
-            Self::Add { name, display_name } => add(&domain, &name, display_name.as_deref()).await,
+            Self::Add { name, display_name, roles } => {
+                add(&domain, &name, display_name.as_deref(), &roles).await
+            }
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
@@ -152,17 +159,24 @@ impl User {
     }
 }
 
-async fn add(domain: &AuthService, name: &str, display_name: Option<&str>) -> Outcome {
+async fn add(
+    domain: &AuthService,
+    name: &str,
+    display_name: Option<&str>,
+    role_names: &[String],
+) -> Outcome {
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     let display_name = DisplayName::parse(display_name.unwrap_or_default())
         .map_err(|bad| CliError(describe_invalid_display_name(bad).to_owned()))?;
+    let granted = role_names.iter().map(|name| parse_role(name)).collect::<Result<Vec<_>, _>>()?;
+    let granted = Roles::new(granted).map_err(|too_many| CliError(too_many.to_string()))?;
     if domain.account_named(&username).await?.is_some() {
         return Err(CliError(format!("the user {username} already exists"))); // before the prompt
     }
     let rules = &domain.rules.passwords;
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
-    match domain.add_account(username.clone(), display_name, password).await {
+    match domain.add_account(username.clone(), display_name, password, granted).await {
         Ok(_) => print_line(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => {
             Err(CliError(format!("the user {username} already exists")))
@@ -180,7 +194,7 @@ async fn add(domain: &AuthService, name: &str, display_name: Option<&str>) -> Ou
 
 async fn list(domain: &AuthService, json: bool) -> Outcome {
     let mut after = String::new();
-    let mut table = Table::new(["USER", "NAME", "CREATED", "STATE"]);
+    let mut table = Table::new(["USER", "NAME", "CREATED", "STATE", "ROLES"]);
     let now = domain.clock.now();
     loop {
         let page = domain.accounts_after(&after).await?;
@@ -201,33 +215,37 @@ async fn list(domain: &AuthService, json: bool) -> Outcome {
 }
 
 #[derive(Serialize)]
-struct UserLine<'a> {
+pub(super) struct UserLine<'a> {
     username: &'a str,
     id: &'a str,
     display_name: Option<&'a str>,
     created_at: String,
     disabled_at: Option<String>,
+    roles: Vec<&'a str>,
 }
 
 impl<'a> UserLine<'a> {
-    fn of(account: &'a Account) -> Self {
+    pub(super) fn of(account: &'a Account) -> Self {
         Self {
             username: account.username.as_str(),
             id: account.id.as_str(),
             display_name: account.display_name.as_ref().map(DisplayName::as_str),
             created_at: rfc3339(account.created_at),
             disabled_at: account.disabled_at.map(rfc3339),
+            roles: account.roles.iter().collect(),
         }
     }
 }
 
-fn row(account: &Account, now: Timestamp) -> [Cell; 4] {
+pub(super) fn row(account: &Account, now: Timestamp) -> [Cell; 5] {
     let state = match account.disabled_at {
         None => Cell::from("active"),
         Some(at) => Cell::with_style(format!("disabled {}", relative(at, now)), terminal::WARNING),
     };
     let name = account.display_name.as_ref().map_or("-", DisplayName::as_str);
-    [account.username.as_str().into(), name.into(), relative(account.created_at, now).into(), state]
+    let created = relative(account.created_at, now);
+    let roles = account.roles.as_comma_list().replace(',', ", ");
+    [account.username.as_str().into(), name.into(), created.into(), state, roles.into()]
 }
 
 /// Changes a user and prints the outcome, also if nothing changed.
@@ -290,6 +308,8 @@ async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
     print_line(&format!("id          {}", line.id))?;
     print_line(&format!("created     {}", both(account.created_at)))?;
     print_line(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;
+    let roles = account.roles.as_comma_list().replace(',', ", ");
+    print_line(&format!("roles       {}", if roles.is_empty() { "none" } else { &roles }))?;
     print_line(&format!("sessions    {sessions}"))
 }
 
@@ -299,6 +319,11 @@ pub(super) async fn account(domain: &AuthService, name: &str) -> Result<Account,
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     let account = domain.account_named(&username).await?;
     account.ok_or_else(|| CliError(format!("there is no user {username}")))
+}
+
+/// Parses the name of a role.
+pub(super) fn parse_role(name: &str) -> Result<Role, CliError> {
+    Role::parse(name).map_err(|bad| CliError(format!("{name:?} is not the name of a role: {bad}")))
 }
 
 async fn passwd(domain: &AuthService, name: &str) -> Outcome {

@@ -55,6 +55,7 @@ impl AccessTokens {
         let token = self.keys.sign_access(&AccessClaims {
             account: who.account.id.clone(),
             name: who.account.display_name.as_ref().map(ToString::to_string),
+            roles: who.account.roles.clone(),
             audience: audience.to_owned(),
             id: random_id(),
             authenticated_at: who.session.authenticated_at,

@@ -70,6 +70,7 @@ impl Account {
             display_name: self.display_name.as_ref().map(DisplayName::as_str),
             password,
             created_at: self.created_at.millis(),
+            roles: self.roles.iter().collect(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::accounts::{Account, hold_username};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::NewPassword;
 use crate::domain::registration::RegisterError;
+use crate::domain::roles::Roles;
 use crate::store::{AccountChange, AddAccountOutcome};
 
 /// The outcome of a change to an account by the operator.
@@ -29,16 +30,18 @@ pub enum ResetError {
 }
 
 impl AuthService {
-    /// Adds an account for the operator, even if registration is closed. If the user name is
-    /// reserved, it is released.
+    /// Adds an account with these roles for the operator, even if registration is closed. If the
+    /// user name is reserved, it is released.
     pub async fn add_account(
         &self,
         username: Username,
         display_name: Option<DisplayName>,
         password: NewPassword,
+        roles: Roles,
     ) -> Result<Account, RegisterError> {
         let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?;
         let account = Account::new(username, display_name, self.clock.now());
+        let account = Account { roles, ..account };
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
             AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),

@@ -1,14 +1,21 @@
 //! The demo users, whose passwords are public.
 
+use crate::core::error::InternalError;
+use crate::core::ids::AccountId;
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
 use crate::domain::login::{Credentials, LogInError};
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::registration::RegisterError;
+use crate::domain::role_assignments::GiveRoleError;
+use crate::domain::roles::{Role, Roles};
 
 /// The users of the code snippet that Cloakroom grew from, including their short passwords.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
+
+/// The demo user with the role `admin`, so that operations that need it can be tried.
+const DEMO_ADMIN: &str = DEMO_USERS[0].0;
 
 /// Whether a demo user still has the public password.
 pub async fn has_demo_users(domain: &AuthService) -> Result<bool, LogInError> {
@@ -31,10 +38,30 @@ pub async fn add_demo_users(domain: &AuthService) -> Result<(), RegisterError> {
         let username = Username::parse(username).expect("it is a user name");
         let password = as_short_as_they_are.check(&Password::new(password.to_owned()), None);
         let password = password.expect("it is a password");
-        match domain.add_account(username, None, password).await {
+        match domain.add_account(username, None, password, Roles::default()).await {
             Ok(_) | Err(RegisterError::UsernameTaken) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Gives the role `admin` to a demo user. Its password is public, so only clients on this machine
+/// may reach the service.
+pub async fn give_admin_role(domain: &AuthService) -> Result<(), GiveRoleError> {
+    let Some((account, admin)) = demo_admin(domain).await? else { return Ok(()) };
+    domain.roles.give_role(&account, &admin).await.map(drop)
+}
+
+/// Takes the role `admin` from the demo user, because other machines may reach the service.
+pub async fn take_admin_role(domain: &AuthService) -> Result<(), InternalError> {
+    let Some((account, admin)) = demo_admin(domain).await? else { return Ok(()) };
+    domain.roles.take_role(&account, &admin).await.map(drop)
+}
+
+async fn demo_admin(domain: &AuthService) -> Result<Option<(AccountId, Role)>, InternalError> {
+    let username = Username::parse(DEMO_ADMIN).expect("it is a user name");
+    let account = domain.account_named(&username).await?;
+    let admin = Role::parse("admin").expect("it is a role");
+    Ok(account.map(|account| (account.id, admin)))
 }

@@ -9,6 +9,7 @@ use crate::domain::AuthService;
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::imported::{ImportedHash, InvalidHash};
 use crate::domain::passwords::stored::NO_PASSWORD;
+use crate::domain::roles::Roles;
 use crate::store::{HashRow, ImportRow};
 
 /// The number of users in a transaction, which occupies the writer for 0.2 seconds. A few thousand
@@ -25,6 +26,7 @@ pub struct ImportedUser {
     /// `None` means the time of the import.
     pub created_at: Option<Timestamp>,
     pub is_disabled: bool,
+    pub roles: Roles,
 }
 
 /// A password hash from another system, or the mark of an account without a password.
@@ -80,6 +82,7 @@ impl AuthService {
                 hash_cost: if user.password.is_none() { own } else { user.password.0.cost },
                 created_at: user.created_at.unwrap_or(now).millis(),
                 disabled_at: user.is_disabled.then_some(now.millis()),
+                roles: user.roles.iter().collect(),
             })
             .collect();
         // A million digests take a second, so they are computed only if any name is reserved.
@@ -89,7 +92,7 @@ impl AuthService {
         } else {
             Vec::new()
         };
-        let (added, released) = self.store.import_accounts(&rows, &held).await?;
+        let (added, released) = self.store.import_accounts(&rows, &held, now.millis()).await?;
         if released > 0 {
             self.audit.outside_requests().record_count(Event::UsernameReleased, None, released);
         }

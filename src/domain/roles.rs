@@ -16,7 +16,7 @@ pub struct Role(Box<str>);
 /// The text is not the name of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the name of a role has 1 to 32 of the characters a-z 0-9 . _ - and begins and ends with a letter or a digit"
+    "the name of a role has 1 to 32 characters, which are small letters (a to z), digits, dots, hyphens and underscores, and begins and ends with a letter or digit"
 )]
 pub struct InvalidRole;
 

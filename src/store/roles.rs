@@ -136,6 +136,30 @@ impl Store {
     }
 }
 
+/// Inserts roles of new accounts: at most a few hundred pairs of an account and a role. A role whose
+/// account was not added, because its user name is taken, is left out.
+pub async fn insert_roles(
+    db: &mut impl Connection,
+    roles: &[(&str, &str)],
+    now: i64,
+) -> sqlx::Result<()> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let rows = (0..roles.len()).map(|row| format!("(${}, ${})", 2 * row + 2, 2 * row + 3));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    let mut insert = db.query(Statement::Generated(format!(
+        "insert into roles (account_id, role, given_at)
+         select accounts.id, column2, $1 from (values {rows}) given
+         join accounts on accounts.id = column1"
+    )));
+    insert = insert.bind(now);
+    for (account_id, role) in roles {
+        insert = insert.bind(*account_id).bind(*role);
+    }
+    insert.execute().await.map(drop)
+}
+
 async fn account_exists(db: &mut impl Connection, account_id: &str) -> sqlx::Result<bool> {
     let found = db.query("select count(*) from accounts where id = $1").bind(account_id);
     Ok(found.fetch_value::<i64>().await? > 0)

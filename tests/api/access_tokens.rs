@@ -52,8 +52,8 @@ async fn a_token_says_who_for_whom_and_for_how_long_as_rfc_9068_has_it() {
     let me = ann.get("/me").await.json();
     let now = START.seconds();
     let expected = json!({
-        "iss": here, "aud": API, "sub": me["id"], "client_id": here, "iat": now, "exp": now + 300,
-        "auth_time": now,
+        "iss": here, "aud": API, "sub": me["id"], "client_id": here, "roles": [], "iat": now,
+        "exp": now + 300, "auth_time": now,
     });
     assert_eq!(claims, expected);
     let other = self::token(&ann).await;

@@ -9,6 +9,7 @@ use cloakroom::core::usernames::Username;
 use cloakroom::domain::Rules;
 use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::jobs::cleanup;
+use cloakroom::domain::roles::Roles;
 use poem::http::Method;
 use serde_json::json;
 
@@ -36,7 +37,7 @@ async fn add(app: &TestApp, username: &str) {
     let password = Password::new(PASSWORD.to_owned());
     let Rules { passwords, .. } = &app.domain.rules;
     let password = passwords.check(&password, Some(&username)).unwrap();
-    app.domain.add_account(username, None, password).await.unwrap();
+    app.domain.add_account(username, None, password, Roles::default()).await.unwrap();
 }
 
 /// Counts the written events that the SQL selects.
@@ -112,6 +113,7 @@ async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,
         is_disabled: false,
+        roles: Roles::default(),
     };
     assert_eq!(app.domain.import(&[user("eve"), user("zoe")]).await.unwrap(), 2);
     assert_eq!(events(&app, RELEASED).await, 3, "an import takes it");

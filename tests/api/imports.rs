@@ -11,6 +11,7 @@ use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::jobs;
 use cloakroom::domain::passwords::cost::Argon2Params;
 use cloakroom::domain::passwords::queue::Share;
+use cloakroom::domain::roles::Roles;
 
 use crate::app::{Answer, CHEAP, PASSWORD, TestApp};
 
@@ -63,6 +64,7 @@ fn user(name: &str, hash: &str) -> ImportedUser {
         password: ImportedPassword::parse(hash).unwrap(),
         created_at: None,
         is_disabled: false,
+        roles: Roles::default(),
     }
 }
 

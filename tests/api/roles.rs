@@ -3,15 +3,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cloakroom::config::{CommaList, Settings, TokenSettings};
 use cloakroom::core::ids::AccountId;
 use cloakroom::core::usernames::Username;
+use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::role_assignments::{GiveRoleError, RoleChange};
 use cloakroom::domain::roles::{MAX_ROLES, Role, Roles};
-use cloakroom::domain::sessions::Authentication;
 use futures_util::future::join_all;
+use poem::http::Method;
+use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::app::TestApp;
+use crate::app::{PASSWORD, TestApp, request};
 use crate::races::rounds;
 
 /// The time within which all nodes know of a change.
@@ -26,12 +31,24 @@ async fn account(app: &TestApp, username: &str) -> AccountId {
     app.domain.account_named(&username).await.unwrap().unwrap().id
 }
 
-/// The roles with which the node authenticates the session of this cookie.
-async fn roles(app: &TestApp, cookie: &str) -> Roles {
-    let (_name, token) = cookie.split_once('=').unwrap();
-    match app.domain.sessions.authenticate(token).await.unwrap() {
-        Authentication::SignedIn(who) => who.account.roles.clone(),
-        refused => panic!("the session has ended: {refused:?}"),
+/// The roles that the node shows to the session of this cookie, with commas in between.
+async fn roles(app: &TestApp, cookie: &str) -> String {
+    let answer = app.send(request(Method::GET, "/me").header("cookie", cookie).finish()).await;
+    assert_eq!(answer.status, 200, "the session has ended: {}", answer.text);
+    let roles = answer.json()["roles"].as_array().unwrap().clone();
+    roles.iter().map(|role| role.as_str().unwrap()).collect::<Vec<_>>().join(",")
+}
+
+/// Waits until another node shows these roles, for at most a second after they were changed here.
+async fn wait_for_roles(node: &TestApp, cookie: &str, expected: &str) {
+    let changed_at = Instant::now();
+    loop {
+        let asked = changed_at.elapsed();
+        if roles(node, cookie).await == expected {
+            return;
+        }
+        assert!(asked < BOUND, "the other node does not know of {expected:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -51,16 +68,8 @@ async fn rol_02_a_session_has_a_role_as_soon_as_it_is_given_and_none_ends() {
     {
         assert_eq!(app.domain.roles.give_role(&ann, &role(given)).await.unwrap(), RoleChange::Done);
         for cookie in [&one, &two] {
-            assert_eq!(roles(&app, cookie).await.as_comma_list(), joined);
-            let given_at = Instant::now();
-            loop {
-                let asked = given_at.elapsed();
-                if roles(&there, cookie).await.as_comma_list() == joined {
-                    break;
-                }
-                assert!(asked < BOUND, "the other node does not know of {given}");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            assert_eq!(roles(&app, cookie).await, joined);
+            wait_for_roles(&there, cookie, joined).await;
         }
     }
     let of_eve = app.count("select count(*) from roles join accounts on accounts.id = account_id where username = 'eve'");
@@ -82,11 +91,11 @@ async fn rol_01_no_request_that_begins_after_a_role_was_taken_has_it() {
         let (is_taken, uses) = (AtomicBool::new(false), Barrier::new(CLIENTS + 1));
         // Each client sends requests until one began after the role was taken.
         let requests = (0..CLIENTS).map(async |_| {
-            assert!(roles(&app, &cookie).await.contains("editor"), "it was given before");
+            assert!(roles(&app, &cookie).await == "editor", "it was given before");
             uses.wait().await;
             loop {
                 let begins_after = is_taken.load(Ordering::SeqCst);
-                let has_role = roles(&app, &cookie).await.contains("editor");
+                let has_role = roles(&app, &cookie).await == "editor";
                 assert!(!(begins_after && has_role), "a request has a role that was taken before");
                 if begins_after {
                     break;
@@ -98,15 +107,7 @@ async fn rol_01_no_request_that_begins_after_a_role_was_taken_has_it() {
             uses.wait().await;
             assert_eq!(app.domain.roles.take_role(&ann, &editor).await.unwrap(), RoleChange::Done);
             is_taken.store(true, Ordering::SeqCst);
-            let taken_at = Instant::now();
-            loop {
-                let asked = taken_at.elapsed();
-                if !roles(&there, &cookie).await.contains("editor") {
-                    break;
-                }
-                assert!(asked < BOUND, "the other node does not know that it was taken");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            wait_for_roles(&there, &cookie, "").await;
         };
         futures_util::future::join(join_all(requests), take).await;
     }
@@ -216,4 +217,66 @@ async fn a_deleted_account_leaves_no_role_behind() {
     assert!(app.domain.delete(&Username::parse("ann").unwrap()).await.unwrap());
     assert_eq!(roles_left().await, 1);
     assert_eq!(app.domain.roles.count_by_role().await.unwrap(), [("editor".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn rol_08_an_access_token_lists_the_roles_that_the_account_has_when_it_is_issued() {
+    const API: &str = "https://api.example.org";
+    let tokens = TokenSettings { audiences: Some(CommaList::from(API)) };
+    let app = TestApp::with(Settings { tokens, ..Settings::default() }).await;
+    let client = app.signed_in("ann").await;
+    let ann = account(&app, "ann").await;
+    let claims = async || {
+        let issued = client.post("/token", &json!({ "audience": API })).await.json();
+        assert!(issued["expires_in"].as_u64().unwrap() <= 300, "an older token ends soon");
+        let token = issued["access_token"].as_str().unwrap().to_owned();
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&payload).unwrap()["roles"].clone()
+    };
+    assert_eq!(claims().await, json!([]));
+    for name in ["editor", "admin"] {
+        app.domain.roles.give_role(&ann, &role(name)).await.unwrap();
+    }
+    assert_eq!(claims().await, json!(["admin", "editor"]));
+    app.domain.roles.take_role(&ann, &role("admin")).await.unwrap();
+    assert_eq!(claims().await, json!(["editor"]));
+}
+
+#[tokio::test]
+async fn rol_10_a_registration_cannot_ask_for_roles() {
+    let app = TestApp::new().await;
+    for roles in [json!(["admin"]), json!([]), json!("admin"), json!(null)] {
+        let body = json!({ "username": "ann", "password": PASSWORD, "roles": roles });
+        let answer = app.anonymous().post("/register", &body).await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{body}");
+        assert_eq!(answer.errors(), [("roles".to_owned(), "unknown".to_owned())], "{body}");
+    }
+    let form = [("username", "ann"), ("password", PASSWORD), ("roles", "admin")];
+    assert_eq!(app.anonymous().post_form("/register", &form).await.status, 400);
+    assert_eq!(app.count("select count(*) from accounts").await, 0);
+    let client = app.signed_in("ann").await;
+    assert_eq!(client.get("/me").await.json()["roles"], json!([]));
+}
+
+#[tokio::test]
+async fn an_import_gives_roles_to_new_users_only() {
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    let user = |name: &str, roles: &[&str]| ImportedUser {
+        username: Username::parse(name).unwrap(),
+        password: ImportedPassword::parse("").unwrap(),
+        created_at: None,
+        is_disabled: false,
+        display_name: None,
+        roles: Roles::new(roles.iter().map(|name| role(name))).unwrap(),
+    };
+    let mut users = vec![user("ann", &["admin"]), user("bob", &["editor", "admin"])];
+    users.extend((0..250).map(|n| user(&format!("user{n}"), &["x", "y"])));
+    assert_eq!(app.domain.import(&users).await.unwrap(), 251);
+    let admin = app.domain.roles.accounts_with_role(&role("admin"), None).await.unwrap();
+    let names: Vec<_> = admin.iter().map(|account| account.username.as_str()).collect();
+    assert_eq!(names, ["bob"], "an existing user is left unchanged");
+    assert_eq!(admin[0].roles.as_comma_list(), "admin,editor");
+    let counts = app.domain.roles.count_by_role().await.unwrap();
+    assert_eq!(counts.last(), Some(&("y".to_owned(), 250)));
 }

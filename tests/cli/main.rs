@@ -13,6 +13,7 @@ mod doctor;
 mod import;
 mod migrations;
 mod owners;
+mod roles;
 mod server_secrets;
 mod settings;
 #[path = "../support/mod.rs"]

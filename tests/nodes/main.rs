@@ -9,6 +9,7 @@ mod mounted;
 mod moving;
 mod postgres;
 mod revocations;
+mod roles;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;

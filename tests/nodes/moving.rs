@@ -12,8 +12,16 @@ use crate::support::raw::limit;
 
 /// Limit for a million accounts with as many sessions, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
-const TABLES: [&str; 7] =
-    ["accounts", "sessions", "ended_tokens", "session_data", "invites", "login_attempts", "events"];
+const TABLES: [&str; 8] = [
+    "accounts",
+    "roles",
+    "sessions",
+    "ended_tokens",
+    "session_data",
+    "invites",
+    "login_attempts",
+    "events",
+];
 
 /// Inserts accounts, sessions, invites and attempts, some of them with unusual values.
 async fn fill(db: &mut SqliteConnection, rows: u64) {
@@ -40,6 +48,12 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
                 case rowid % 5 when 0 then null when 1 then '' when 2 then char(9, 10, 13, 92) || 'N'
                                when 3 then 'Firefox on Linux' else 'Żółw ' || char(128034) end
          from accounts where username like 'user%'"
+            .to_owned(),
+        // several roles of one account, which are sorted by bytes on both engines
+        "insert into roles (account_id, role, given_at)
+         select id, role, created_at from accounts,
+                (select 'editor' as role union select 'a-b' union select 'a.b' union select 'ab')
+         where username like 'user%' and accounts.rowid % 10 = 1"
             .to_owned(),
         "insert into invites (digest, id, created_at, expires_at)
          select randomblob(32), hex(randomblob(11)), -1, 9223372036854775807

@@ -272,6 +272,11 @@ impl Client {
         self.0.call(("GET", path), &[], "").unwrap().body
     }
 
+    /// The body of the response to a `GET` with this session.
+    pub fn text_with(&self, path: &str, cookie: &str) -> String {
+        self.0.call(("GET", path), &[("cookie", cookie)], "").unwrap().body
+    }
+
     pub fn private(&self, cookie: &str) -> Option<u16> {
         self.get("/private", cookie)
     }

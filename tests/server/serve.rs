@@ -30,13 +30,17 @@ fn with_little_room(folder: &Path, kibibytes: u32) -> Service {
 fn the_demo_replays_the_snippet() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &["serve", "--demo"]);
-    for (username, password) in [("tiangolo", "secret2"), ("dmontagu", "secret1")] {
+    for (username, password, roles) in
+        [("tiangolo", "secret2", r#""roles":["admin"]"#), ("dmontagu", "secret1", r#""roles":[]"#)]
+    {
         let (status, body, cookie) = service.log_in(username, password);
         assert_eq!(status, 200, "{body}");
         assert!(body.starts_with(r#"{"ok":true"#));
         let (status, body, _) =
-            service.call("GET", "/private", &[("cookie", &*cookie.unwrap())], "");
+            service.call("GET", "/private", &[("cookie", cookie.as_deref().unwrap())], "");
         assert_eq!(status, 200);
+        let me = service.call("GET", "/me", &[("cookie", &*cookie.unwrap())], "").1;
+        assert!(me.contains(roles), "{me}");
         assert!(body.contains(&format!(r#""username":"{username}""#)));
         assert!(body.contains("get some private data"));
     }
@@ -88,13 +92,17 @@ fn a_second_flag_lets_a_demo_face_a_network_and_says_so() {
     assert!(text(&refused.stderr).contains("or add --demo-on-any-address"));
     let alone = run(folder.path(), &["serve", "--demo-on-any-address"], "");
     assert_eq!(alone.status.code(), Some(2), "it is no --demo by itself");
+    drop(Service::start(folder.path(), &["serve", "--demo"])); // gives a user the role `admin`
     let mut child = start(&[&demo[..], &["--demo-on-any-address"]].concat());
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let every = format!("EVERY CLIENT that can reach {listen} can sign in as one of them");
     let said: Vec<_> = said.by_ref().take_while(|line| !line.contains("secret2")).collect();
     assert!(said.iter().any(|line| line.contains(&every)), "{said:?}");
     let service = Service::of(child, at);
-    assert_eq!(service.log_in("tiangolo", "secret2").0, 200);
+    let (status, _, cookie) = service.log_in("tiangolo", "secret2");
+    assert_eq!(status, 200);
+    let me = service.call("GET", "/me", &[("cookie", &*cookie.unwrap())], "").1;
+    assert!(me.contains(r#""roles":[]"#), "the role is for the users of this machine: {me}");
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub enum ImportError {
     #[error("{path} is not a regular file; the import reads it twice", path = .0.display())]
     NotAFile(PathBuf),
     #[error(
-        "unknown column {0:?}; the columns are username, password_hash, disabled, created_at and display_name"
+        "unknown column {0:?}; the columns are username, password_hash, disabled, created_at, \
+         display_name and roles"
     )]
     UnknownColumn(String),
     #[error("the header contains the column {0} twice")]

@@ -10,6 +10,7 @@ use crate::core::display_names::{DisplayName, InvalidDisplayName};
 use crate::core::usernames::{InvalidUsername, Username};
 use crate::domain::imports::{ImportedPassword, ImportedUser};
 use crate::domain::passwords::imported::InvalidHash;
+use crate::domain::roles::{Role, Roles};
 
 /// The fields of a row.
 #[derive(Deserialize)]
@@ -20,10 +21,12 @@ pub(super) struct Fields {
     disabled: Option<bool>,
     created_at: Option<String>,
     display_name: Option<String>,
+    roles: Option<Vec<String>>,
 }
 
 /// The columns of a CSV file. The first two are required.
-const COLUMNS: [&str; 5] = ["username", "password_hash", "disabled", "created_at", "display_name"];
+const COLUMNS: [&str; 6] =
+    ["username", "password_hash", "disabled", "created_at", "display_name", "roles"];
 
 /// The positions of the columns in a CSV file.
 pub(super) struct Columns {
@@ -34,6 +37,7 @@ pub(super) struct Columns {
     disabled: Option<usize>,
     created_at: Option<usize>,
     display_name: Option<usize>,
+    roles: Option<usize>,
 }
 
 impl Columns {
@@ -47,12 +51,13 @@ impl Columns {
                 return Err(ImportError::RepeatedColumn(name.to_owned()));
             }
         }
-        let [Some(username), Some(password_hash), disabled, created_at, display_name] = places
+        let [Some(username), Some(password_hash), disabled, created_at, display_name, roles] =
+            places
         else {
             return Err(ImportError::MissingColumns);
         };
         let width = header.len();
-        Ok(Self { width, username, password_hash, disabled, created_at, display_name })
+        Ok(Self { width, username, password_hash, disabled, created_at, display_name, roles })
     }
 
     /// Parses a record. The error says what is wrong without repeating the record.
@@ -82,8 +87,15 @@ impl Columns {
             disabled,
             created_at: some(self.created_at),
             display_name: some(self.display_name),
+            roles: some(self.roles).map(|text| split_roles(&text)),
         })
     }
+}
+
+/// The roles in a column of a CSV file, separated by spaces or commas.
+fn split_roles(text: &str) -> Vec<String> {
+    let names = text.split([' ', ',']).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// Converts the fields to a user. The error says what is wrong.
@@ -99,12 +111,17 @@ pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let display_name = DisplayName::parse(fields.display_name.as_deref().unwrap_or_default());
     let display_name =
         display_name.map_err(|bad| format!("{name:?}: {}", describe_invalid_display_name(bad)))?;
+    let roles = fields.roles.iter().flatten().map(|role| Role::parse(role));
+    let roles: Vec<Role> =
+        roles.collect::<Result<_, _>>().map_err(|bad| format!("{name:?}: {bad}"))?;
+    let roles = Roles::new(roles).map_err(|too_many| format!("{name:?}: {too_many}"))?;
     Ok(ImportedUser {
         username,
         display_name,
         password,
         created_at,
         is_disabled: fields.disabled.unwrap_or(false),
+        roles,
     })
 }
 
@@ -135,7 +152,8 @@ fn describe_invalid_hash(name: &str, bad: InvalidHash) -> String {
 }
 
 const NO_USER: &str = "the row must be a JSON object with username and password_hash, and \
-    optionally disabled (true or false), created_at and display_name";
+    optionally disabled (true or false), created_at, \
+    display_name and roles (an array)";
 
 /// Parses a line of JSON. The error says what is wrong without repeating the line.
 pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::core::clock::Timestamp;
 use crate::core::ids::AccountId;
 use crate::core::secret::Sid;
+use crate::domain::roles::Roles;
 
 /// The claims of a session token.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ pub struct AccessClaims {
     pub account: AccountId,
     /// The display name of the user, if the account has one.
     pub name: Option<String>,
+    pub roles: Roles,
     pub audience: String,
     /// The id of the token: 128 random bits.
     pub id: String,
@@ -83,6 +85,8 @@ pub(super) struct WireAccess {
     name: Option<String>,
     client_id: String,
     jti: String,
+    /// RFC 9068, section 2.2.3.1. Most verifiers read an array of names.
+    roles: Vec<String>,
     iat: i64,
     exp: i64,
     auth_time: i64,
@@ -98,6 +102,7 @@ impl AccessClaims {
             name: self.name.clone(),
             client_id: issuer.to_owned(),
             jti: self.id.clone(),
+            roles: self.roles.to_vec(),
             iat: self.issued_at.seconds(),
             exp: self.expires_at.seconds(),
             auth_time: self.authenticated_at.seconds(),

@@ -7,3 +7,4 @@ mod folder;
 pub mod peppers;
 pub mod server_secret;
 pub mod tokens;
+mod wire;

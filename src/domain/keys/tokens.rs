@@ -26,6 +26,7 @@ use crate::core::secret::{AccessToken, DeviceToken, SessionToken, Sid, random_by
 use crate::domain::keys::claims::{AccessClaims, Claims, DeviceClaims, VerifiedToken};
 use crate::domain::keys::files::KeyError;
 use crate::domain::keys::folder::{KeyFile, KeyFileContent, KeyFolder, Reread};
+use crate::domain::keys::wire::{WireClaims, WireDevice};
 use crate::domain::keys::{files, folder};
 
 /// The type in the header of a session token. It prevents that a token of another kind is accepted
@@ -82,29 +83,6 @@ struct WireHeader {
     alg: String,
     typ: String,
     kid: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireClaims {
-    iss: String,
-    aud: String,
-    sub: String,
-    sid: String,
-    iat: i64,
-    exp: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireDevice {
-    iss: String,
-    aud: String,
-    sub: String,
-    jti: String,
-    ver: i64,
-    iat: i64,
-    exp: i64,
 }
 
 impl KeyRing {

@@ -31,6 +31,15 @@ pub struct AccountView {
     pub display_name: Option<String>,
     /// When the account was created.
     pub created_at: OffsetDateTime,
+    /// The roles of the account in alphabetical order. The operator gives them, and the
+    /// applications decide what a role allows. A change takes effect in existing sessions.
+    #[oai(validator(
+        max_items = 32,
+        min_length = 1,
+        max_length = 32,
+        pattern = "^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
+    ))]
+    pub roles: Vec<String>,
 }
 
 impl From<&Account> for AccountView {
@@ -40,6 +49,7 @@ impl From<&Account> for AccountView {
             username: account.username.to_string(),
             display_name: account.display_name.as_ref().map(ToString::to_string),
             created_at: date_time(account.created_at),
+            roles: account.roles.to_vec(),
         }
     }
 }

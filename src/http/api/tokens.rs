@@ -141,10 +141,11 @@ impl TokensApi {
     ///
     /// The token is an access token according to RFC 9068. Its header contains `typ` with the value
     /// `at+jwt`, and its claims are `iss`, `aud`, `sub` (the `id` of the account), `client_id`,
-    /// `jti`, `iat`, `exp` and `auth_time`. `client_id` has the same value as `iss`, because this
-    /// service has no OAuth clients. `auth_time` is when the user last showed a password: at the
-    /// sign-in, or at a confirmation. A service that wants a more recent one answers as RFC 9470
-    /// says; the client then confirms the session with `confirmWithPassword` and gets a new token.
+    /// `jti`, `roles` (an array of the roles of the account in alphabetical order), `iat`, `exp` and
+    /// `auth_time`. `client_id` has the same value as `iss`, because this service has no OAuth
+    /// clients. `auth_time` is when the user last showed a password: at the sign-in, or at a
+    /// confirmation. A service that wants a more recent one answers as RFC 9470 says; the client
+    /// then confirms the session with `confirmWithPassword` and gets a new token.
     ///
     /// A token cannot be revoked. It expires after five minutes, or earlier if the session expires
     /// earlier. If the user has set a display name, the claim `name` contains it. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in

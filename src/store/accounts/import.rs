@@ -7,6 +7,7 @@ use crate::store::Store;
 use crate::store::engine::connection::{Connection, Pool};
 use crate::store::engine::query::Statement;
 use crate::store::errors::context;
+use crate::store::roles::insert_roles;
 
 /// The maximum number of rows in a statement. Slow statements are logged, and the log line should
 /// stay short.
@@ -32,17 +33,25 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the accounts whose user names are free, and releases the given reserved names, in one
-    /// transaction. Returns the number of new accounts and of released names.
+    /// Adds the accounts whose user names are free, with their roles, and releases the given
+    /// reserved names, in one transaction. Returns the number of new accounts and of released names.
     pub async fn import_accounts(
         &self,
         accounts: &[ImportRow<'_>],
         held: &[HeldUsernameDigest],
+        now: i64,
     ) -> Result<(u64, u64), InternalError> {
+        let mut roles = Vec::new();
+        for account in accounts {
+            roles.extend(account.roles.iter().map(|role| (account.id, *role)));
+        }
         self.transaction(|mut all| async move {
             let (mut added, mut released) = (0, 0);
             for rows in accounts.chunks(MAX_ROWS) {
                 added += insert_rows(&mut all, rows).await?;
+            }
+            for roles in roles.chunks(MAX_ROWS) {
+                insert_roles(&mut all, roles, now).await?;
             }
             for digests in held.chunks(MAX_ROWS) {
                 released += release_all(&mut all, digests).await?;

@@ -8,6 +8,7 @@ use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::held_usernames::{count_held, release_held};
 use crate::store::invites::use_up_invite;
+use crate::store::roles::insert_roles;
 use crate::store::sessions::{NewSessionRow, insert_session};
 
 /// The password version of a new account.
@@ -32,7 +33,8 @@ pub enum AddAccountOutcome {
 }
 
 impl Store {
-    /// Adds the account, and releases its user name if that is reserved, in one transaction.
+    /// Adds the account with its roles, and releases its user name if that is reserved, in one
+    /// transaction.
     pub async fn add_account(
         &self,
         account: &NewAccountRow<'_>,
@@ -42,6 +44,8 @@ impl Store {
             if !insert_account(&mut all, account).await? {
                 return Ok(AddAccountOutcome::NameTaken);
             }
+            let roles = account.roles.iter().map(|role| (account.id, *role));
+            insert_roles(&mut all, &roles.collect::<Vec<_>>(), account.created_at).await?;
             let mut released = 0;
             for digest in held {
                 released += release_held(&mut all, digest).await?;

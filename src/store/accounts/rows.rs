@@ -36,6 +36,7 @@ pub struct NewAccountRow<'a> {
     pub display_name: Option<&'a str>,
     pub password: &'a HashRow,
     pub created_at: i64,
+    pub roles: Vec<&'a str>,
 }
 
 /// An account from another system.
@@ -48,4 +49,5 @@ pub struct ImportRow<'a> {
     pub hash_cost: i64,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
+    pub roles: Vec<&'a str>,
 }

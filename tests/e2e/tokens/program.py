@@ -10,7 +10,9 @@ from verify import Verifier
 cloakroom = os.environ["CLOAKROOM_URL"]
 tokens = json.loads(os.environ["TOKENS"])
 
-assert Verifier(cloakroom, "https://api.example.org").verify(tokens["good"]) == tokens["sub"]
+claims = Verifier(cloakroom, "https://api.example.org").verify(tokens["good"])
+assert claims["sub"] == tokens["sub"]
+assert claims["roles"] == ["admin"]
 
 for audience, token in [
     ("https://api.example.org", tokens["for_others"]),

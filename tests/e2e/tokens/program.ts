@@ -7,7 +7,10 @@ import { verifier } from './verify.ts';
 const cloakroom = process.env.CLOAKROOM_URL!;
 const tokens = JSON.parse(process.env.TOKENS!);
 
-assert.equal(await verifier(cloakroom, 'https://api.example.org')(tokens.good), tokens.sub);
+assert.deepEqual(await verifier(cloakroom, 'https://api.example.org')(tokens.good), {
+  account: tokens.sub,
+  roles: ['admin'],
+});
 
 for (const [audience, token] of [
   ['https://api.example.org', tokens.for_others],

@@ -1,7 +1,10 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 
-/** Says who sent a token that Cloakroom issued for this service; rejects any other token. */
-export function verifier(cloakroom: string, audience: string): (token: string) => Promise<string> {
+/** Says which account sent a token that Cloakroom issued for this service; rejects any other token. */
+export function verifier(
+  cloakroom: string,
+  audience: string,
+): (token: string) => Promise<{ account: string; roles: string[] }> {
   // fetches the keys once, keeps them, and looks again for a `kid` that is new
   const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', cloakroom));
   return async (token) => {
@@ -10,8 +13,8 @@ export function verifier(cloakroom: string, audience: string): (token: string) =
       audience,
       typ: 'at+jwt',
       algorithms: ['EdDSA'],
-      requiredClaims: ['exp', 'iat', 'sub', 'jti'],
+      requiredClaims: ['exp', 'iat', 'sub', 'jti', 'roles'],
     });
-    return payload.sub!;
+    return { account: payload.sub!, roles: payload.roles as string[] };
   };
 }
