@@ -28,7 +28,7 @@ pub(super) struct Rows {
 }
 
 enum Source {
-    Csv { reader: csv::Reader<Text>, columns: Columns, record: csv::ByteRecord },
+    Csv { reader: Box<csv::Reader<Text>>, columns: Columns, record: csv::ByteRecord },
     Jsonl { reader: Text, line: u64 },
 }
 
@@ -45,7 +45,7 @@ impl Rows {
                 // produces such records, and our own error names their line.
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let columns = Columns::find(reader.headers().map_err(ImportError::from_parser)?)?;
-                Source::Csv { reader, columns, record: csv::ByteRecord::new() }
+                Source::Csv { reader: Box::new(reader), columns, record: csv::ByteRecord::new() }
             }
             ImportFormat::Jsonl => Source::Jsonl { reader, line: 0 },
         };

@@ -9,7 +9,7 @@ use shuttle::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::secret::TokenHash;
 use crate::domain::sessions::cache::Generation;
-use crate::domain::sessions::shared_lookups::{Role, SharedLookups};
+use crate::domain::sessions::shared_lookups::{LookupPart, SharedLookups};
 use crate::node::{Database, Fault, Node};
 
 const TOKEN: TokenHash = TokenHash(7);
@@ -36,8 +36,8 @@ async fn request(node: &Arc<Node>, lookups: &Arc<SharedLookups<Found>>, checks: 
         .boxed()
     };
     let is_current = |found: &Found| !checks || node.cache.is_current(found.seen);
-    let (found, role) = lookups.look_up(TOKEN, start, is_current).await;
-    assert!(matches!(role, Role::Started | Role::Joined));
+    let (found, part) = lookups.look_up(TOKEN, start, is_current).await;
+    assert!(matches!(part, LookupPart::Started | LookupPart::Joined));
     found.is_active
 }
 
