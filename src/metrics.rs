@@ -77,6 +77,9 @@ fn registry(sources: MetricSources) -> Registry {
     registry.register("cloakroom_confirmations", CONFIRMATIONS, counters.confirmations.clone());
     registry.register("cloakroom_recognitions", RECOGNITIONS, counters.session_lookups.clone());
     registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
+    registry.register("cloakroom_mails", MAILS, counters.mails.clone());
+    registry.register("cloakroom_mails_waiting", MAILS_WAITING, counters.mails_waiting.clone());
+    registry.register("cloakroom_mails_failed", MAILS_FAILED, counters.mails_failed.clone());
     registry.register("cloakroom_hash_refusals", HASH_REFUSALS, hasher.refusals().clone());
     registry.register("cloakroom_key_errors", KEY_ERRORS, counters.key_errors.clone());
     if let Some(waits) = store.write_waits() {
@@ -131,6 +134,11 @@ const RECOGNITIONS: &str = "Guarded requests by how the session was found: in th
                             signature and row (miss), or by the look-up of a simultaneous request with the \
                             same token (shared)";
 const SESSIONS: &str = "Sessions that are valid, counted every 30 seconds";
+const MAILS: &str = "Tries to send a mail by kind and outcome: sent; postponed, to be tried again; or failed, \
+                     which was given up";
+const MAILS_WAITING: &str = "Mails that wait to be sent, counted every 30 seconds";
+const MAILS_FAILED: &str =
+    "Mails that were given up in the last seven days, counted every 30 seconds";
 const HASH_QUEUE: &str = "Passwords that wait to be hashed or verified, at most 64.";
 const HASH_REFUSALS: &str =
     "Requests refused by the password hash queue, by reason: full, displaced or overdue";

@@ -118,6 +118,7 @@ impl<E: Into<Error>> From<E> for RestoreError {
 ///
 /// A restore would revive sessions that were revoked after the backup, and invites that were used
 /// after it. Unless the options say otherwise, it ends all sessions and revokes all invites.
+/// It always removes the mails of the outbox, which would be sent a second time.
 pub async fn restore_backup(
     installation: &Installation,
     from: &Path,
@@ -277,6 +278,8 @@ async fn prepare_copy(
         if options.keep_sessions { 0 } else { store.remove_all_sessions().await? };
     let invites_taken_back =
         if options.keep_invites { 0 } else { store.remove_all_invites().await? };
+    // Mail of the time of the backup was sent long ago, or is not wanted any more.
+    store.remove_all_mails().await?;
     let peppers_in_use = store.peppers_in_use().await?;
     let server_secrets_in_use = store.server_secrets_in_use(now.millis()).await?;
     store.close().await;

@@ -7,6 +7,7 @@ use super::data_folder::{
 };
 use super::error::StartError;
 use super::keys::{load_keys, load_server_secrets, lock_keys};
+use super::mail::mailer;
 use crate::config::{self, Config, Period, Registration};
 use crate::core::clock::Clock;
 use crate::domain::jobs;
@@ -113,6 +114,7 @@ async fn build_domain(
         keys,
         server_secrets,
         limits: environment.limits,
+        mailer: mailer(config),
     }))
 }
 

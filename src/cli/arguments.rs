@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    audit, backup, completions, config, doctor, healthcheck, invite, key, migrate, openapi, pepper,
-    restore, role, serve, server_secret, session, transfer, user,
+    audit, backup, completions, config, doctor, healthcheck, invite, key, mail, migrate, openapi,
+    pepper, restore, role, serve, server_secret, session, transfer, user,
 };
 use crate::config::{DatabaseUrl, parse_address};
 
@@ -109,6 +109,9 @@ pub(super) enum Command {
     Session(session::Session),
     /// Create invites: each is a link with a one-time code to register an account
     Invite(invite::Invite),
+    /// Send a test mail, and list, retry and remove the mails of the outbox
+    #[command(subcommand, after_help = mail::EXAMPLES)]
+    Mail(mail::Mail),
     /// List the signing keys, and create a new one
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Key),

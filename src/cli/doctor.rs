@@ -17,8 +17,8 @@ Examples:
 
 The exit code is 1 if a problem is found. The command does not change anything.";
 
-/// Find problems with the settings, files, keys, database, clock, disk and certificate, and say how
-/// to fix them
+/// Find problems with the settings, files, keys, database, clock, disk, mail server and certificate,
+/// and say how to fix them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {

@@ -15,6 +15,7 @@ mod interrupt;
 mod invite;
 mod key;
 mod log;
+mod mail;
 mod migrate;
 mod openapi;
 mod output;
@@ -104,6 +105,7 @@ fn run(cli: Cli) -> Outcome {
             Command::Session(session) => session.run(&config).await,
             Command::Role(role) => role.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
+            Command::Mail(mail) => mail.run(&config).await,
             Command::Key(key) => key.run(&config, named.as_deref()).await,
             Command::Pepper(pepper) => pepper.run(&config, named.as_deref()).await,
             Command::ServerSecret(secret) => secret.run(&config, named.as_deref()).await,

@@ -12,6 +12,7 @@ use super::cookie::Cookie;
 use super::database_url::{DatabaseUrl, default_database_url, require_known_engine};
 use super::error::ConfigError;
 use super::log::Log;
+use super::mail::Mail;
 use super::network::{
     DEFAULT_LISTEN, parse_hosts, parse_networks, require_listen_port, require_metrics_port,
 };
@@ -62,6 +63,9 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub tokens: Tokens,
+    /// Without it, the service sends no mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<Mail>,
     pub log: Log,
     /// The settings file that was read, if there is one.
     #[serde(skip)]
@@ -124,6 +128,8 @@ impl Config {
         let passwords = Passwords::check(settings.passwords)?;
         let sessions = Sessions::check(settings.sessions)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
+        let site = Site::check(settings.site)?;
+        let mail = Mail::check(settings.mail, &site.name, &public_url)?;
         let apps = parse_origins("apps", settings.apps)?;
         let serves_apps = !apps.is_empty() || cookie.domain.is_some();
         // Every account can use every app behind the proxy, so registration is closed by default.
@@ -146,11 +152,12 @@ impl Config {
             metrics_listen: settings.metrics_listen,
             accounts: Accounts::check(settings.accounts),
             sessions,
-            site: Site::check(settings.site)?,
+            site,
             cookie,
             passwords,
             tls,
             tokens,
+            mail,
             log: Log::check(settings.log),
             file: settings.file,
         })

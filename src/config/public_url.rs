@@ -24,6 +24,17 @@ impl PublicUrl {
         self.0.host_str().unwrap_or_default().to_owned()
     }
 
+    /// The host as in the domain of a mail address: an IP address is in brackets (RFC 5321, section
+    /// 4.1.3).
+    pub fn mail_domain(&self) -> String {
+        match self.0.host() {
+            Some(url::Host::Domain(name)) => name.to_owned(),
+            Some(url::Host::Ipv4(address)) => format!("[{address}]"),
+            Some(url::Host::Ipv6(address)) => format!("[IPv6:{address}]"),
+            None => String::new(),
+        }
+    }
+
     /// The value of the header `Host`.
     pub fn authority(&self) -> String {
         self.0.authority().to_owned()

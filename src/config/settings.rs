@@ -10,6 +10,7 @@ use super::comma_list::CommaList;
 use super::cookie::CookieSettings;
 use super::database_url::DatabaseUrl;
 use super::log::LogSettings;
+use super::mail::MailSettings;
 use super::network::deserialize_address;
 use super::passwords::PasswordSettings;
 use super::registration::Registration;
@@ -75,6 +76,7 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     pub tls: TlsSettings,
     pub tokens: TokenSettings,
+    pub mail: MailSettings,
     pub log: LogSettings,
     /// The settings file that was read, if there is one.
     #[serde(skip)]
@@ -105,6 +107,7 @@ impl Settings {
             passwords: self.passwords.merge(over.passwords),
             tls: self.tls.merge(over.tls),
             tokens: self.tokens.merge(over.tokens),
+            mail: self.mail.merge(over.mail),
             log: self.log.merge(over.log),
             file: over.file.or(self.file),
         }

@@ -47,6 +47,7 @@ impl Settings {
             &mut settings.site.logo,
             &mut settings.tls.certificate,
             &mut settings.tls.key,
+            &mut settings.mail.ca,
         ] {
             *own = own.take().map(|own| folder.join(own));
         }

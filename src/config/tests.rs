@@ -315,3 +315,80 @@ fn a_database_password_is_masked_when_it_is_shown() {
         assert!(!toml::to_string(&config).unwrap().contains("canary"));
     }
 }
+
+#[test]
+fn mail_15_control_characters_in_the_sender_of_mail_are_refused() {
+    for (toml, about) in [
+        (r#"site.name = "x\r\nBcc: e@e.org""#, "site.name"),
+        (r#"site.name = "x\u0000""#, "site.name"),
+        (r#"mail.from = "x\r\nBcc: e@e.org <a@x.org>""#, "mail.from"),
+        (r#"mail.from = "x\u0085 <a@x.org>""#, "mail.from"),
+        (r#"mail.from = "a@x.org\r\nBcc: e@e.org""#, "mail.from"),
+        (r#"mail.from = "a@x.org>\r\nBcc: <e@e.org>""#, "mail.from"),
+    ] {
+        let error = check(toml).unwrap_err();
+        assert!(error.starts_with(about) && !error.contains(['\r', '\n']), "{error}");
+    }
+}
+
+#[test]
+fn the_sender_of_mail_is_derived_from_the_site_or_set() {
+    let from = |toml: &str| {
+        let config = check(&format!("mail.server = 'file'\n{toml}")).unwrap();
+        let shown = toml::to_string(&config).unwrap();
+        let (_, section) = shown.split_once("[mail]\n").expect("it is shown");
+        let line = section.lines().find(|line| line.starts_with("from = ")).unwrap();
+        line.strip_prefix("from = ").unwrap().trim_matches('"').to_owned()
+    };
+    assert_eq!(from(""), "Cloakroom <no-reply@localhost>");
+    assert_eq!(from("listen = '[::1]:8000'"), "Cloakroom <no-reply@localhost>");
+    let https = "public_url = 'https://id.example.org'\n";
+    assert_eq!(from(https), "Cloakroom <no-reply@id.example.org>");
+    assert_eq!(from(&format!("{https}site.name = 'Büro'")), "Büro <no-reply@id.example.org>");
+    assert_eq!(from("mail.from = 'ops@Example.org'"), "ops@example.org");
+    assert_eq!(from("mail.from = 'Ops, Inc. <ops@example.org>'"), "Ops, Inc. <ops@example.org>");
+    for wrong in ["", "Ops", "Ops <ops>", "<ops@example.org> Ops", "ops@localhost"] {
+        let error = check(&format!("mail.from = '{wrong}'")).unwrap_err();
+        assert!(error.starts_with("mail.from"), "{error}");
+    }
+}
+
+#[test]
+fn a_mail_server_is_used_behind_https_and_its_password_is_never_shown() {
+    let https = "public_url = 'https://id.example.org'";
+    let smtps = "mail.server = 'smtps://ann@relay.example.org'";
+    for (toml, about) in [
+        (format!("{smtps}\npublic_url = 'http://id.example.org'"), "https public_url"),
+        ("mail.server = 'smtp.example.org'".to_owned(), "smtps://"),
+        (
+            format!("mail.server = 'smtps://a:canary@x.org'\nmail.password = 'canary'\n{https}"),
+            "both set",
+        ),
+        (
+            format!("mail.server = 'smtps://x.org'\nmail.password = 'canary'\n{https}"),
+            "names no user",
+        ),
+        ("mail.serve = 'file'".to_owned(), "serve"),
+    ] {
+        let error = check(&toml).unwrap_err();
+        assert!(error.contains(about) && !error.contains("canary"), "{toml}: {error}");
+    }
+    // On this machine and in a folder, nothing is read on the way.
+    check(smtps).unwrap();
+    check("mail.server = 'file'\npublic_url = 'http://id.example.org'").unwrap();
+    for toml in [
+        format!("{smtps}\nmail.password = 'canary'\n{https}"),
+        format!("mail.server = 'smtps://ann:canary@relay.example.org'\n{https}"),
+    ] {
+        let settings: Settings = toml::from_str(&toml).unwrap();
+        assert!(!format!("{settings:?}").contains("canary"));
+        let config = Config::check(settings).unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+        let shown = toml::to_string(&config).unwrap();
+        let section = "[mail]\nserver = \"smtps://ann@relay.example.org:465\"\npassword = \"…\"\n\
+                       from = \"Cloakroom <no-reply@id.example.org>\"\n";
+        assert!(shown.contains(section), "{shown}");
+    }
+    let shown = toml::to_string(&check("mail.from = 'a@x.org'").unwrap()).unwrap();
+    assert!(!shown.contains("[mail]"), "without a server there is no mail: {shown}");
+}

@@ -31,6 +31,11 @@ impl Timestamp {
         at.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
     }
 
+    /// The same instant for libraries that use the system's type. It is not before 1970.
+    pub fn to_system_time(self) -> SystemTime {
+        UNIX_EPOCH + self.since(Self(0))
+    }
+
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);

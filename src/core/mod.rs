@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod display_names;
+pub mod email_address;
 pub mod error;
 pub mod ids;
 pub mod interval;

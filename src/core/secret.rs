@@ -42,6 +42,20 @@ impl From<String> for PasswordHash {
     }
 }
 
+/// The password of the account at the SMTP server.
+pub struct SmtpPassword(Zeroizing<String>);
+
+impl SmtpPassword {
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// For the authentication at the SMTP server.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The secret of a session: 256 random bits. Only the session token contains it.
 pub struct Sid(Zeroizing<[u8; 32]>);
 
@@ -299,6 +313,7 @@ macro_rules! hides_itself {
 }
 hides_itself!(
     Password,
+    SmtpPassword,
     PasswordHash,
     Sid,
     SidDigest,
@@ -366,8 +381,9 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_debug_output() {
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             Password::new("canary".into()),
+            SmtpPassword::new("canary".into()),
             PasswordHash::from("canary".to_owned()),
             SessionToken::new("canary".into()),
             InviteCode::from_input("canary"),
@@ -378,6 +394,6 @@ mod tests {
             HeldUsernameDigest::new([0; 32]),
         );
         assert!(!shown.contains("canary"));
-        assert_eq!(shown.matches('…').count(), 9);
+        assert_eq!(shown.matches('…').count(), 10);
     }
 }

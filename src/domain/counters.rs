@@ -5,6 +5,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use strum::{IntoStaticStr, VariantNames};
 
+use crate::domain::mail::kind::MailKind;
+
 /// The outcome of a login or a confirmation, for the metrics.
 #[derive(Debug, Clone, Copy, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -16,8 +18,19 @@ pub enum LoginOutcome {
     Failed,
 }
 
+/// The outcome of a try to send a mail, for the metrics.
+#[derive(Debug, Clone, Copy, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum MailOutcome {
+    Sent,
+    Postponed,
+    Failed,
+}
+
 /// One label and its value.
 pub type Label = [(&'static str, &'static str); 1];
+/// Two labels and their values.
+pub type LabelPair = [(&'static str, &'static str); 2];
 
 /// Counters since startup.
 #[derive(Debug)]
@@ -34,6 +47,12 @@ pub struct Counters {
     pub shared: Counter,
     /// Active sessions, counted at most half a minute ago.
     pub sessions: Gauge,
+    /// Tries to send a mail, by kind and outcome.
+    pub mails: Family<LabelPair, Counter>,
+    /// Mails that wait to be sent, counted at most half a minute ago.
+    pub mails_waiting: Gauge,
+    /// Mails that were given up, counted at most half a minute ago.
+    pub mails_failed: Gauge,
     /// Errors of the key files that the service follows, by kind.
     pub key_errors: Family<Label, Gauge>,
 }
@@ -50,6 +69,13 @@ impl Default for Counters {
             confirmations.get_or_create_owned(&[("outcome", *outcome)]);
         }
         let (sessions, key_errors) = <(_, Family<_, _>)>::default();
+        let mails = Family::<LabelPair, Counter>::default();
+        for kind in MailKind::names() {
+            for outcome in MailOutcome::VARIANTS {
+                mails.get_or_create_owned(&[("kind", *kind), ("outcome", *outcome)]);
+            }
+        }
+        let (mails_waiting, mails_failed) = <(Gauge, Gauge)>::default();
         let counters = Self {
             logins,
             confirmations,
@@ -58,6 +84,9 @@ impl Default for Counters {
             misses,
             shared,
             sessions,
+            mails,
+            mails_waiting,
+            mails_failed,
             key_errors,
         };
         counters.record_key_errors([0; 3]);
@@ -72,6 +101,15 @@ impl Counters {
 
     pub(crate) fn count_confirmation(&self, outcome: LoginOutcome) {
         self.confirmations.get_or_create(&[("outcome", outcome.into())]).inc();
+    }
+
+    pub(crate) fn count_mail(&self, kind: MailKind, outcome: MailOutcome) {
+        self.mails.get_or_create(&[("kind", kind.name()), ("outcome", outcome.into())]).inc();
+    }
+
+    pub(crate) fn record_mails(&self, waiting: i64, failed: i64) {
+        self.mails_waiting.set(waiting);
+        self.mails_failed.set(failed);
     }
 
     pub(crate) fn record_key_errors(&self, errors: [usize; 3]) {

@@ -17,6 +17,7 @@ pub mod invites;
 pub mod jobs;
 pub mod keys;
 pub mod login;
+pub mod mail;
 pub mod passwords;
 pub mod profile;
 pub mod registration;
@@ -42,6 +43,8 @@ use crate::domain::external_login::ExternalLogins;
 use crate::domain::invites::Invites;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::keys::tokens::KeyRing;
+use crate::domain::mail::mailer::Mailer;
+use crate::domain::mail::outbox::{Outbox, OutboxParts};
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::profile::Profiles;
@@ -75,6 +78,7 @@ pub struct AuthService {
     pub profiles: Profiles,
     pub external_logins: ExternalLogins,
     pub roles: RoleAssignments,
+    pub outbox: Outbox,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
     pub counters: Arc<Counters>,
@@ -91,6 +95,8 @@ pub struct Parts {
     pub keys: KeyRing,
     pub server_secrets: ServerSecrets,
     pub limits: Limits,
+    /// Missing without a mail server in the settings.
+    pub mailer: Option<Mailer>,
 }
 
 /// The rules that the settings define.
@@ -107,7 +113,7 @@ pub struct Rules {
 
 impl AuthService {
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, rules, hasher, keys, server_secrets, limits } = parts;
+        let Parts { store, clock, rules, hasher, keys, server_secrets, limits, mailer } = parts;
         let (store, keys) = (Arc::new(store), Arc::new(keys));
         let server_secrets = Arc::new(server_secrets);
         let devices = Arc::new(Devices::new(Arc::clone(&keys), clock.clone()));
@@ -154,6 +160,14 @@ impl AuthService {
         };
         let external_logins =
             ExternalLogins { sessions: Arc::clone(&sessions), devices: Arc::clone(&devices) };
+        let outbox = Outbox::new(OutboxParts {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            audit: Arc::clone(&audit),
+            counters: Arc::clone(&counters),
+            shutdown: Arc::clone(&shutdown),
+            mailer,
+        });
         let retention = Retention::default();
         Self {
             store,
@@ -172,6 +186,7 @@ impl AuthService {
             profiles,
             external_logins,
             roles,
+            outbox,
             audit,
             retention,
             counters,
@@ -191,8 +206,10 @@ impl AuthService {
         self.shutdown.begin_shutdown();
     }
 
-    /// Writes all buffered events and closes the database, at the end of the shutdown.
+    /// Waits for the mail that is being sent, writes all buffered events and closes the database,
+    /// at the end of the shutdown.
     pub async fn close_store(&self) {
+        self.outbox.wait_for_end().await;
         self.shutdown.begin_closing();
         self.audit.write_all(&self.store).await;
         self.store.close().await;

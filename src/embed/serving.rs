@@ -12,7 +12,7 @@ use super::error::Error;
 use super::mounted::Mounted;
 use super::signals::Signals;
 use crate::app;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::clock::Clock;
 use crate::core::net::TrustedProxies;
 use crate::domain::login::LogInError;
@@ -70,6 +70,7 @@ impl Mounted {
         let Listeners { listener, for_metrics, options } = listeners;
         warn_of_unnamed_proxy(config);
         warn_of_open_apps(config);
+        warn_of_missing_mail_password(config);
         if let Some(tls) = options.tls.clone() {
             warn_of_other_names(config, &tls);
             tokio::spawn(async move { tls.watch().await });
@@ -200,6 +201,15 @@ fn warn_of_unnamed_proxy(config: &Config) {
 fn warn_of_open_apps(config: &Config) {
     if config.opens_apps_to_all() {
         tracing::warn!("registration is {}", config.who_may_register());
+    }
+}
+
+/// Warns that no mail can be sent, because the mail server asks for a password.
+fn warn_of_missing_mail_password(config: &Config) {
+    if config.mail.as_ref().is_some_and(config::Mail::lacks_password) {
+        tracing::warn!(
+            "mail.server names a user, but mail.password is not set, so mail waits in the outbox"
+        );
     }
 }
 

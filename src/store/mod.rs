@@ -18,6 +18,7 @@ mod inspect;
 mod invites;
 mod line_ends;
 mod login_attempts;
+mod mails;
 mod open;
 mod open_error;
 mod revocations;
@@ -50,6 +51,7 @@ pub use self::invites::InviteRow;
 pub use self::login_attempts::{
     AttemptKey, AttemptReset, AttemptRow, BackoffRow, GcraRow, NodeTime, ResetRow,
 };
+pub use self::mails::{ClaimedMailRow, MailClaim, MailCounts, MailRow, NewMailRow};
 pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
 pub use self::revocations::{RevocationFeed, Update};

@@ -27,6 +27,7 @@ mod imports;
 mod invites;
 mod lifetimes;
 mod login;
+mod mail;
 mod metrics;
 mod model;
 mod nodes;
@@ -47,6 +48,7 @@ mod settings;
 mod shared_lookups;
 mod shutdown;
 mod signing_keys;
+mod smtp;
 #[path = "../support/mod.rs"]
 mod support;
 mod throttle;

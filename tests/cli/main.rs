@@ -11,6 +11,7 @@ mod definitions;
 mod display_names;
 mod doctor;
 mod import;
+mod mail;
 mod migrations;
 mod owners;
 mod roles;

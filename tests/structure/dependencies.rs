@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The maximum number of crates that a build takes, ours included.
-const MAX_CRATES: usize = 265;
+/// The maximum number of crates that a build takes, ours included. Six of them came with lettre:
+/// itself, `async-trait`, `email-encoding`, `email_address`, `nom` 8 and `quoted_printable`.
+const MAX_CRATES: usize = 271;
 
 fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()

@@ -19,8 +19,18 @@ use super::raw::LONG;
 pub const PASSWORD: &str = "canary correct horse battery";
 
 /// Commands that need a database and keys, and create neither.
-const NEED_A_DATABASE: [&str; 9] =
-    ["audit", "backup", "invite", "key", "pepper", "role", "server-secret", "session", "user"];
+const NEED_A_DATABASE: [&str; 10] = [
+    "audit",
+    "backup",
+    "invite",
+    "key",
+    "mail",
+    "pepper",
+    "role",
+    "server-secret",
+    "session",
+    "user",
+];
 
 /// The program in a folder, with the database engine under test. Runs `cloakroom migrate` before
 /// the first command that needs a database.

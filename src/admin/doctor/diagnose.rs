@@ -10,6 +10,7 @@ use super::files::{check_database_files, check_key_files, check_left_over, check
 use super::findings::{Diagnosis, Verdict};
 use super::keys::{check_peppers, check_server_secrets, check_signing_keys, unseen_keys};
 use super::listener::check_listener;
+use super::mail::check_mail;
 use super::ownership::check_data_folder;
 use super::settings::{check_registration, check_settings, report_setup_events};
 use crate::admin::installation::Installation;
@@ -18,7 +19,7 @@ use crate::core::clock::Clock;
 use crate::core::ownership;
 use crate::domain::demo_users::DEMO_USERS;
 use crate::domain::keys::tokens::KeyRing;
-use crate::store::{CheckLevel, DatabaseReport, Store};
+use crate::store::{CheckLevel, DatabaseReport, MailCounts, Store};
 
 /// How thorough the checks are.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +29,7 @@ pub struct DoctorOptions {
     pub full: bool,
 }
 
-/// Checks the settings, files, keys, database, clock, disk and certificate of an installation. Each
+/// Checks the settings, files, keys, database, clock, disk, mail server and certificate of an installation. Each
 /// finding says what to do. Nothing is changed, created or migrated.
 pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Diagnosis {
     let config = installation.config();
@@ -57,17 +58,20 @@ pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Di
         check_left_over([&config.data_dir, &key_folder], &mut found);
         check_room(&config.data_dir, needs.size, &mut found);
     }
+    check_mail(config, needs.mails, &mut found).await;
     check_certificate(config, &mut found);
     check_listener(config, kids.as_deref(), &mut found).await;
     found
 }
 
-/// The number of accounts in the database, the keys that it needs, and its size.
+/// The number of accounts and mails in the database, the keys that it needs, and its size.
 #[derive(Default)]
 struct Needs {
     accounts: i64,
     peppers: Vec<(String, i64)>,
     server_secrets: Vec<(String, i64)>,
+    /// The mails in the outbox.
+    mails: MailCounts,
     /// The size of the SQLite file, or 0.
     size: u64,
 }
@@ -95,7 +99,7 @@ async fn check_store(
     match Store::inspect_at(address, level, &names, Clock::System.now().millis()).await {
         Ok(report) => {
             check_report(config, &report, found);
-            needs.accounts = report.accounts;
+            (needs.accounts, needs.mails) = (report.accounts, report.mails);
             (needs.peppers, needs.server_secrets) = (report.peppers, report.server_secrets);
         }
         Err(error) => found.add("database", Verdict::Wrong, error.to_string()),

@@ -7,6 +7,7 @@ mod files;
 mod findings;
 mod keys;
 mod listener;
+mod mail;
 mod ownership;
 mod settings;
 

@@ -112,6 +112,9 @@ pub enum Event {
     /// A trusted proxy sends `Forwarded`, which is not read, and no `X-Forwarded-For`. Fields:
     /// `id`: the address of the proxy. Once an hour for each proxy.
     ForwardedIgnored,
+    /// A mail was given up, because the mail server refused it or could not be reached for too long.
+    /// Fields: `id`: the mail, as in `cloakroom mail list`.
+    MailFailed,
     /// The operator restored a backup. Fields: `id`: the time of the backup.
     DatabaseRestored,
     /// Events could not be written to the database, because it was full or not available. Fields:
@@ -170,6 +173,7 @@ impl Event {
             | Self::ServerSecretForgotten
             | Self::ServerSecretsChanged
             | Self::UsernameReleased
+            | Self::MailFailed
             | Self::DatabaseRestored
             | Self::EventsLost => false,
         }

@@ -16,6 +16,9 @@ const BATCH: i64 = 500;
 /// The pause between batches, in which the writer is free for others.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long operators find a mail that was given up.
+const FAILED_MAILS_KEPT: Duration = days(7);
+
 /// Runs the cleanup at an interval until the domain is dropped. The first run is after one
 /// interval.
 pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
@@ -29,7 +32,7 @@ pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
 }
 
 /// Removes sessions that ended a while ago, expired invites, user names that are no longer
-/// reserved, revocations that all nodes have read, attempts that no longer delay a client, and old
+/// reserved, mails that were given up a week ago, revocations that all nodes have read, attempts that no longer delay a client, and old
 /// events.
 pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
@@ -57,6 +60,10 @@ pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
         if domain.store.remove_expired_held_usernames(now, BATCH).await? == 0 {
             break;
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let week_ago = domain.clock.now().minus(FAILED_MAILS_KEPT).millis();
+    while domain.store.remove_failed_mails(week_ago, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     let yesterday = domain.clock.now().minus(days(1)).millis();

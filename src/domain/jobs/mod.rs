@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod hashes;
 pub mod keys;
+pub mod mails;
 mod periodic;
 pub mod revocations;
 
@@ -32,10 +33,11 @@ pub fn start(domain: &Arc<AuthService>) {
     tokio::spawn(cleanup::run_cleanup(Arc::downgrade(domain), CLEANUP_INTERVAL));
     tokio::spawn(revocations::follow_revocations(Arc::downgrade(domain)));
     tokio::spawn(hashes::calibrate_min_verify_time(Arc::downgrade(domain), CALIBRATION_INTERVAL));
+    tokio::spawn(mails::send_mails(Arc::downgrade(domain)));
     tokio::spawn(write_audit_log(Arc::downgrade(domain)));
 }
 
-/// Counts the active sessions for the metrics, until the domain is dropped.
+/// Counts the active sessions and the mails for the metrics, until the domain is dropped.
 pub async fn count_sessions(domain: Weak<AuthService>) {
     let mut rounds = Periodic::every(COUNT_INTERVAL, domain);
     while let Some(domain) = next_until_closing(&mut rounds).await {
@@ -45,6 +47,10 @@ pub async fn count_sessions(domain: Weak<AuthService>) {
                 domain.counters.sessions.set(live);
             }
             Err(fault) => tracing::debug!("{fault}"), // the revocation feed logs database errors
+        }
+        match domain.outbox.count_mails().await {
+            Ok(counts) => domain.counters.record_mails(counts.waiting, counts.failed),
+            Err(fault) => tracing::debug!("{fault}"), // see above
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::store::engine::{migrations, postgres, sqlite};
 use crate::store::errors::{context, is_damage};
 use crate::store::file_guard::{FileGuard, Guarded};
 use crate::store::held_usernames::SECRETS_IN_USE;
+use crate::store::mails::{COUNT_MAILS, MailCounts};
 use crate::store::open_error::OpenError;
 
 /// How long an inspection waits for the database.
@@ -96,6 +97,7 @@ async fn inspect(
         schema: Schema::None,
         damage: None,
         accounts: 0,
+        mails: MailCounts::default(),
         peppers: Vec::new(),
         server_secrets: Vec::new(),
         newest: None,
@@ -124,6 +126,7 @@ async fn inspect(
     seen.accounts = content::count_accounts(pool).await?;
     if let Schema::Current(_) = seen.schema {
         seen.peppers = content::count_peppers(pool).await?;
+        seen.mails = pool.query(COUNT_MAILS).fetch_one().await?;
         seen.setup = content::setup_events(pool).await?;
         seen.server_secrets = pool.query(SECRETS_IN_USE).bind(now).fetch_all().await?;
     }

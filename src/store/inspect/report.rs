@@ -2,6 +2,7 @@
 
 use crate::store::definitions::DefinitionReport;
 use crate::store::engine::from_row::from_row;
+use crate::store::mails::MailCounts;
 
 /// The state of a database.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct DatabaseReport {
     /// Damaged pages, if the check found any.
     pub damage: Option<String>,
     pub accounts: i64,
+    /// The mails in the outbox.
+    pub mails: MailCounts,
     /// The peppers that passwords need, with the number of passwords for each.
     pub peppers: Vec<(String, i64)>,
     /// The server secrets that reserved user names need, with the number of names for each.

@@ -67,6 +67,21 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "mails",
+        key_columns: 1,
+        columns: &[
+            ("id", Kind::Text),
+            ("kind", Kind::Text),
+            ("recipient", Kind::Text),
+            ("created_at", Kind::Number),
+            ("due_at", Kind::Number),
+            ("claimed_at", Kind::Number),
+            ("tries", Kind::Number),
+            ("failed_at", Kind::Number),
+            ("reason", Kind::Text),
+        ],
+    },
+    Table {
         name: "held_usernames",
         key_columns: 1,
         columns: &[

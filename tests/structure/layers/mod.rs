@@ -230,6 +230,7 @@ fn each_library_is_named_in_its_layer_only() {
         ]
         .contains(&file)
     });
+    none(&["lettre::"], |file| file != "domain/mail/smtp.rs");
     none(&["jsonwebtoken"], |file| file != "domain/keys/tokens.rs");
     none(&["aws_lc_rs::"], |file| {
         ![

@@ -1,0 +1,34 @@
+//! The kinds of mail, and how long each is worth sending.
+
+use std::time::Duration;
+
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+use crate::core::clock::hours;
+
+/// The kind of a mail. Its name is the variant in snake case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum MailKind {
+    /// Shows an operator that mail arrives.
+    Test,
+}
+
+impl MailKind {
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The names of all kinds.
+    pub fn names() -> &'static [&'static str] {
+        Self::VARIANTS
+    }
+
+    /// The age at which a mail that could not be sent is given up: its recipient does not wait for
+    /// it any more.
+    pub fn max_age(self) -> Duration {
+        match self {
+            Self::Test => hours(48),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Mail: the outbox, the texts, and the way to the mail server.
+
+pub mod failure;
+pub mod kind;
+pub mod letter;
+pub mod mailer;
+pub mod outbox;
+pub mod retry;
+pub mod server;
+mod smtp;
