@@ -175,7 +175,7 @@ async fn sta_11_on_postgresql_a_newer_or_changed_schema_is_refused() {
              values (9999, 'from the future', true, '', 0)",
             "newer than this program",
         ),
-        ("delete from _sqlx_migrations where version = 4", "already exists"),
+        ("delete from _sqlx_migrations where version = 5", "already exists"),
         ("update _sqlx_migrations set checksum = ''", "differs from the one that ran"),
     ] {
         sqlx::query(sql).execute(&pool).await.unwrap();
