@@ -90,6 +90,10 @@ func main() {
 	me, _, err := bob.AccountsAPI.GetMe(ctx).Execute()
 	check(err == nil && me.Id == made.Id, "me", err)
 
+	// This user has neither of the roles that a proxy asks for.
+	_, err = bob.ProxiesAPI.ForwardAuth(ctx).Role([]string{"wiki-editor", "wiki-admin"}).Execute()
+	check(code(err) == "role_needed", "a role", err)
+
 	// This user signed in too long ago, so the client confirms the session and repeats the request.
 	_, err = bob.AccountsAPI.CloseAccount(ctx).Execute()
 	check(code(err) == "confirmation_required", "close the account without a confirmation", err)

@@ -1,6 +1,7 @@
 import cloakroom.Cloakroom;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
@@ -77,6 +78,10 @@ class Program {
         bob.changePassword(Cloakroom.PasswordChange.fromJson(
             Map.of("current_password", somebody.password(), "new_password", "a short walk by the sea")));
         check(bob.getMe().id().equals(made.id()), "me");
+
+        // This user has neither of the roles that a proxy asks for.
+        var roles = new Cloakroom.ForwardAuthParams().role(List.of("wiki-editor", "wiki-admin"));
+        check(refused(403, () -> bob.forwardAuth(roles)).equals("role_needed"), "a role");
 
         // This user signed in too long ago, so the client confirms the session and repeats the request.
         check(refused(403, () -> bob.closeAccount()).equals("confirmation_required"), "close the account");

@@ -15,6 +15,7 @@ from cloakroom import (
     PasswordChange,
     PasswordConfirmation,
     PrivateApi,
+    ProxiesApi,
     Session,
     SessionsApi,
 )
@@ -34,6 +35,7 @@ class Device:
         self.sessions = SessionsApi(self.client)
         self.accounts = AccountsApi(self.client)
         self.private = PrivateApi(self.client)
+        self.proxies = ProxiesApi(self.client)
 
     def keep(self, answer):
         """The body of a raw answer whose cookies are kept."""
@@ -97,6 +99,9 @@ assert refused(Device().login.register, somebody).code == "username_taken"
 change = PasswordChange(current_password=somebody.password, new_password="a short walk by the sea")
 bob.keep(bob.accounts.change_password_without_preload_content(change))
 assert bob.accounts.get_me().id == made.id
+
+# This user has neither of the roles that a proxy asks for.
+assert refused(bob.proxies.forward_auth, ["wiki-editor", "wiki-admin"]).code == "role_needed"
 
 # This user signed in too long ago, so the client confirms the session and repeats the request.
 assert refused(bob.accounts.close_account).code == "confirmation_required"

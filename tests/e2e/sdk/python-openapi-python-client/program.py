@@ -7,6 +7,7 @@ from cloakroom import Client
 from cloakroom.api.accounts import change_password, close_account, get_me
 from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
+from cloakroom.api.proxies import forward_auth
 from cloakroom.api.sessions import confirm_with_password, list_sessions, revoke_session
 from cloakroom.models import (
     Account,
@@ -86,6 +87,10 @@ assert made.username == name
 change = PasswordChange("a long walk by the river", "a short walk by the sea")
 assert change_password.sync_detailed(client=bob, body=change).status_code == 204
 assert expect(Account, get_me.sync(client=bob)).id == made.id
+
+# This user has neither of the roles that a proxy asks for.
+check = forward_auth.sync(client=bob, role=["wiki-editor", "wiki-admin"])
+assert expect(Problem, check).code == "role_needed"
 
 # This user signed in too long ago, so the client confirms the session and repeats the request.
 assert expect(Problem, close_account.sync(client=bob)).code == "confirmation_required"

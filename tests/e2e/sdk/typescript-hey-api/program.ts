@@ -65,6 +65,10 @@ const change = await cloakroom.changePassword({
 assert.equal(change.response?.status, 204);
 assert.equal((await cloakroom.getMe({ client: bob })).data?.id, made.data?.id);
 
+// This user has neither of the roles that a proxy asks for.
+const check = await cloakroom.forwardAuth({ client: bob, query: { role: ['wiki-editor', 'wiki-admin'] } });
+assert.equal(check.error?.code, 'role_needed');
+
 // This user signed in too long ago, so the client confirms the session and repeats the request.
 assert.equal((await cloakroom.closeAccount({ client: bob })).error?.code, 'confirmation_required');
 const confirmed = await cloakroom.confirmWithPassword({

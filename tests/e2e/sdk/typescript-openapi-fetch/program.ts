@@ -63,6 +63,10 @@ const change = await bob.PUT('/me/password', {
 assert.equal(change.response.status, 204);
 assert.equal((await bob.GET('/me')).data?.id, made.data?.id);
 
+// This user has neither of the roles that a proxy asks for.
+const check = await bob.GET('/forward-auth', { params: { query: { role: ['wiki-editor', 'wiki-admin'] } } });
+assert.equal(check.error?.code, 'role_needed');
+
 // This user signed in too long ago, so the client confirms the session and repeats the request.
 assert.equal((await bob.DELETE('/me')).error?.code, 'confirmation_required');
 const confirmed = await bob.POST('/session/confirm/password', {

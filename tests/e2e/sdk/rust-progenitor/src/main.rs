@@ -77,6 +77,11 @@ async fn main() {
     assert_eq!(change.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(bob.get_me().send().await.unwrap().id, made.id);
 
+    // This user has neither of the roles that a proxy asks for.
+    let roles = ["wiki-editor", "wiki-admin"].map(|role| role.parse().unwrap());
+    let answer = bob.forward_auth().role(roles).send().await;
+    assert_eq!(refused(answer).await, (403, "role_needed".to_owned()));
+
     // This user signed in too long ago, so the client confirms the session and repeats the request.
     let answer = bob.close_account().send().await;
     assert_eq!(refused(answer).await, (403, "confirmation_required".to_owned()));
