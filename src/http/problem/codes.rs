@@ -34,7 +34,8 @@ pub enum Code {
 const EXPLANATIONS: [(Code, &str); 3] = [
     (
         Code::NotAuthenticated,
-        "The request has no session cookie. Sign in, then send the request again with the cookie.",
+        "The request has no active session. Sign in, then send the request again with the session \
+         cookie.",
     ),
     (
         Code::SessionRefused,
@@ -86,7 +87,7 @@ impl Code {
             Self::CrossOrigin => entry(403, "Request from another origin",
                 "A page of another origin sent this request, and this origin is not allowed. Open this service directly and try again."),
             Self::NotFound => entry(404, "Not found",
-                "There is nothing at this URL. Check the URL."),
+                "There is nothing at this URL, or no longer. Check the URL."),
             Self::MethodNotAllowed => entry(405, "Method not allowed",
                 "This path does not support the method of the request. The header `Allow` lists the supported methods."),
             Self::UsernameTaken => entry(409, "User name taken",
