@@ -177,8 +177,9 @@ impl SmtpSession {
             self.is_usable = matches!(reset, Ok(Ok(_)));
         }
         Err(match code {
-            // The server wants a login or TLS first (RFC 4954, section 6): no mail is to blame.
-            530 | 534 | 535 | 538 => SendError::Server(failure),
+            // The server wants a login or TLS first (RFC 4954, section 6). It may want this only for
+            // some recipients, so other mails do not wait. The operator can still set a login.
+            530 | 534 | 535 | 538 => SendError::Later(failure),
             500.. => SendError::Refused(failure),
             _ => SendError::Later(failure),
         })

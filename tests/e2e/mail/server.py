@@ -33,7 +33,7 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 class Handler:
-    """`refused@` is refused, `full@` is refused for now, `later@` is refused three times for now, `spam@` is refused
+    """`refused@` is refused, `outside@` needs a login, `full@` is refused for now, `later@` is refused three times for now, `spam@` is refused
     after its content, `hang@` gets no answer, and `lost@` is accepted once without an answer."""
 
     def __init__(self, name):
@@ -45,6 +45,8 @@ class Handler:
         record(event="recipient", server=self.name, to=address)
         if name == "refused":
             return "550 5.1.1 no such user\x1b[31m here"
+        if name == "outside":
+            return "530 5.7.0 authentication required for this recipient"
         if name == "full":
             return "452 4.2.2 mailbox full"
         if name == "later" and tries[name] <= 3:
