@@ -51,7 +51,7 @@ impl Profiles {
         context: &RequestContext,
     ) -> Result<Account, UpdateProfileError> {
         let (account, audit) = (&who.account.id, self.audit.during(context));
-        let turn = self.throttle.account_turn(account).await?;
+        let turn = self.throttle.profile_turn(account).await?;
         let turn = turn.map_err(|wait| {
             audit.record_throttled(account);
             UpdateProfileError::TooManyAttempts { wait }

@@ -156,6 +156,10 @@ async fn changes_are_limited_and_recorded() {
     assert_eq!(answer.refusal(), (429, "too_many_attempts".into()));
     assert_eq!(answer.header("retry-after"), Some("60"));
     assert_eq!(name_of(&ann).await, "B");
+    let change =
+        json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
+    let answer = ann.put("/me/password", &change).await;
+    assert_eq!(answer.status, 204, "a thief of the cookie does not hold up a new password");
     app.wait(mins(1));
     assert_eq!(set(&ann, "C").await.0, 200);
     assert_eq!(events(&app).await, 3);

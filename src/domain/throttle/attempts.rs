@@ -269,8 +269,25 @@ impl Throttle {
         &self,
         account: &AccountId,
     ) -> Result<Result<(GcraRow, NodeTime), Duration>, InternalError> {
+        self.turn(&ThrottleKey::Account(account.as_str())).await
+    }
+
+    /// The same for a change to the profile. It has a limit of its own: it needs neither the
+    /// password nor a confirmation, so a stolen cookie could use up the turns with which the owner
+    /// sets a new password.
+    pub(crate) async fn profile_turn(
+        &self,
+        account: &AccountId,
+    ) -> Result<Result<(GcraRow, NodeTime), Duration>, InternalError> {
+        self.turn(&ThrottleKey::Profile(account.as_str())).await
+    }
+
+    async fn turn(
+        &self,
+        key: &ThrottleKey<'_>,
+    ) -> Result<Result<(GcraRow, NodeTime), Duration>, InternalError> {
         let now = self.clock.now();
-        let key = ThrottleKey::Account(account.as_str()).digest(&self.secrets);
+        let key = key.digest(&self.secrets);
         let wait = self.wait_at(&key, now).await?;
         if wait > Duration::ZERO {
             return Ok(Err(wait));
@@ -278,7 +295,7 @@ impl Throttle {
         Ok(Ok((self.limits.account.turn(key), node_time(now))))
     }
 
-    /// How long an account has to wait if concurrent requests used up its limit.
+    /// How long an account has to wait if concurrent requests used up one of these limits.
     pub(crate) fn account_wait(&self) -> Duration {
         self.limits.account.every
     }

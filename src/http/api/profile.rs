@@ -93,8 +93,8 @@ pub enum UpdateMeAnswer {
     /// to do. Nothing was changed.
     #[oai(status = 422, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
-    /// `too_many_attempts`: the account made too many changes. An account can make 30 changes at
-    /// once, then one every two seconds. Nothing was changed.
+    /// `too_many_attempts`: the account changed its display name too often. An account can change it
+    /// 30 times at once, then once every two seconds. Nothing was changed.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(
         Json<Problem>,
