@@ -21,6 +21,8 @@ Examples:
 A restore undoes every change that was made after the backup:
   - Passwords and user names are restored to their state at the time of the backup. Users who were
     disabled after the backup are active again, and users who were deleted exist again.
+  - Users have the roles that they had at the time of the backup. Roles that were taken after the
+    backup count again.
   - All sessions are revoked, because the backup contains sessions that were revoked after the
     backup. Use --keep-sessions to keep them.
   - All invites are revoked, because the backup contains invites that were used after the backup.
@@ -28,9 +30,9 @@ A restore undoes every change that was made after the backup:
   - Signing keys that were removed after the backup exist again, except with --without-keys.
   - Failed sign-in attempts and known devices are restored to their state at the time of the backup.
 
-After a restore, find the users who changed their password or were disabled after the backup: see
-the log, or run `cloakroom audit` on the old database. Set a new password for these users, or
-disable them again.";
+After a restore, find the users who changed their password, were disabled or lost a role after the
+backup: see the log, or run `cloakroom audit` on the old database. Set a new password for these
+users, disable them again, or take the role again.";
 
 /// Restore the database and the keys from a backup
 ///
@@ -115,7 +117,7 @@ impl Restore {
             n => format!("  keys        {n}, in {}", report.key_folder.display()),
         })?;
         print_line(
-            "Changes after the backup to passwords and to disabled or deleted users are lost; see `cloakroom restore --help`.",
+            "Changes after the backup to passwords, to roles, and to disabled or deleted users are lost; see `cloakroom restore --help`.",
         )?;
         terminal::hint("Next: run `cloakroom doctor` to check the result, then start the service");
         Ok(())
