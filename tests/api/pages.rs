@@ -298,14 +298,21 @@ async fn the_page_that_confirms_leads_back_to_where_the_user_came_from_and_to_no
     assert_eq!(answer.status, 403);
     assert!(answer.text.contains("The current password is wrong."));
     assert!(answer.text.contains("data-address=\"/account/confirm?next=%2Fprivate\""));
-    let answer = app.anonymous().get("/account/confirm").await;
-    assert_eq!(answer.header("location"), Some("/login?next=/account/confirm"));
+    let sign_in = Some("/login?next=%2Fprivate%3Fa%3D1%26b%3D2");
+    let answer = app.anonymous().get("/account/confirm?next=/private%3Fa%3D1%26b%3D2").await;
+    assert_eq!(answer.header("location"), sign_in, "a sign-in counts as a confirmation");
+    let form = [("next", "/private?a=1&b=2"), ("current_password", PASSWORD)];
+    let answer = app.anonymous().submit("/account/confirm", &form).await;
+    assert_eq!(answer.header("location"), sign_in);
+    let form = [("username", "ann"), ("password", PASSWORD), ("next", "/private?a=1&b=2")];
+    let answer = app.anonymous().submit("/login", &form).await;
+    assert_eq!(answer.header("location"), Some("/private?a=1&b=2"));
 }
 
 #[tokio::test]
 async fn the_pages_of_an_account_lead_strangers_to_the_way_in_and_other_origins_nowhere() {
     let app = TestApp::new().await;
-    for path in ["/account", "/account/password", "/account/confirm", "/account/close"] {
+    for path in ["/account", "/account/password", "/account/close"] {
         let location = format!("/login?next={path}");
         assert_eq!(open(&app, path).await.header("location"), Some(location.as_str()));
     }

@@ -9,6 +9,7 @@ use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
+use url::form_urlencoded::byte_serialize;
 
 use super::branding::Branding;
 use super::endpoints::{form, page};
@@ -111,7 +112,7 @@ struct ConfirmPage<'a> {
 pub fn confirm_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let next = next_path(&state, query(&request, "next"));
-        let who = require_session(&state, &request, "/account/confirm").await?;
+        let who = require_session(&state, &request, &encode(&next)).await?;
         Ok(who.map_or_else(|sign_in| sign_in, |who| show_confirm(&state, &who, (&next, None))))
     })
 }
@@ -119,12 +120,12 @@ pub fn confirm_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
 /// `POST /account/confirm`: the same as `confirmWithPassword`.
 pub fn confirm_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
-        let who = match require_session(&state, &request, "/account/confirm").await? {
+        let mut fields = Fields::read(&request, &mut body).await?;
+        let next = next_path(&state, fields.form_only("next"));
+        let who = match require_session(&state, &request, &encode(&next)).await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
-        let mut fields = Fields::read(&request, &mut body).await?;
-        let next = next_path(&state, fields.form_only("next"));
         let again =
             FormResponder(|problem: &Problem| show_confirm(&state, &who, (&next, Some(problem))));
         let password = fields.password("current_password");
@@ -136,6 +137,12 @@ pub fn confirm_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             Err(reason) => again.ask_for_confirmation(reason),
         })
     })
+}
+
+/// A path as the value of a query parameter. The sign-in page leads to the path itself, because a
+/// sign-in counts as a confirmation.
+fn encode(path: &str) -> String {
+    byte_serialize(path.as_bytes()).collect()
 }
 
 /// A path of this service. The page leads to no app, because the confirmation counts only here.
