@@ -249,6 +249,8 @@ async fn mfa_37_the_former_token_lives_ten_seconds_without_the_confirmation_and_
         assert_eq!((&late["id"], &late["current"]), (&id, &json!(true)));
         assert_eq!(late["authenticated_at"], "2026-01-01T00:00:00Z", "not the confirmation");
         assert!(late.get("confirmed_until").is_none());
+        let list = request(Method::GET, "/sessions").header("cookie", &former).finish();
+        assert_eq!(app.send(list).await.json()["sessions"][0], late, "the list says the same");
         assert!(is_confirmed(&app, &present).await);
     }
     for wait in [1, 1_000, 48_999] {

@@ -187,7 +187,11 @@ impl SessionsApi {
         let page =
             self.0.domain.sessions.list_sessions(&who.account.id, behind.as_ref(), limit).await?;
         let now = self.0.domain.clock.now();
-        let view = |one| SessionView::of(one, &who.session.id, now);
+        // A request with a replaced token is not confirmed, although its session is.
+        let view = |one: &Session| {
+            let one = if one.id == who.session.id { &who.session } else { one };
+            SessionView::of(one, &who.session.id, now)
+        };
         let views = page.sessions.iter().map(view).collect();
         let next_cursor = page.next.as_ref().map(cursor_behind);
         Ok(SessionsAnswer::Sessions(Json(SessionPage { sessions: views, next_cursor })))
