@@ -165,8 +165,7 @@ pub async fn sign_in(
     match domain.external_logins.log_in(&account, login_context).await.map_err(ApiError::from)? {
         ExternalLogin::Done(issued) => {
             state.revoke_presented_sessions(request).await.map_err(ApiError::from)?;
-            let session = HeaderValue::try_from(state.session_cookie(&issued));
-            let mut session = session.expect("a token makes a header");
+            let mut session = state.session_cookie_header(&issued);
             session.set_sensitive(true);
             let device = state.device_cookie(&issued).map(|ExtraCookie(mut device)| {
                 device.set_sensitive(true);

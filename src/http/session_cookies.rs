@@ -29,6 +29,11 @@ impl AppState {
         self.cookie.set(&issued.token, issued.keep_for.map(|time| CookieLifetime { time, until }))
     }
 
+    /// The same as the value of the header.
+    pub fn session_cookie_header(&self, issued: &IssuedSession) -> HeaderValue {
+        HeaderValue::try_from(self.session_cookie(issued)).expect("a token makes a header")
+    }
+
     /// The cookie that identifies the client at its next login.
     pub fn device_cookie(&self, issued: &IssuedSession) -> Option<ExtraCookie> {
         let until = date_time(issued.session.created_at.plus(DEVICE));
@@ -38,9 +43,7 @@ impl AppState {
 
     /// Sets the cookies of a new session.
     pub fn set_session_cookies(&self, response: &mut Response, issued: &IssuedSession) {
-        let set =
-            HeaderValue::try_from(self.session_cookie(issued)).expect("a token makes a header");
-        response.headers_mut().insert(header::SET_COOKIE, set);
+        response.headers_mut().insert(header::SET_COOKIE, self.session_cookie_header(issued));
         if let Some(device) = self.device_cookie(issued) {
             response.set_data(device);
         }

@@ -104,7 +104,7 @@ async fn the_cookie_of_another_application_is_none_to_the_pages() {
         assert_eq!((page.status.as_u16(), page.sets("session")), (200, None));
         assert!(page.text.contains("<h1>Sign in</h1>"));
         let away = open(&app, "/account", cookie).await;
-        assert_eq!(away.header("location"), Some("/login?next=/account"));
+        assert_eq!(away.header("location"), Some("/login?next=%2Faccount"));
         app.signed_in(&format!("ann{}", cookie.len())).await;
         let fields =
             format!("username=ann{}&password={}", cookie.len(), PASSWORD.replace(' ', "+"));

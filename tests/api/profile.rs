@@ -204,7 +204,7 @@ async fn the_pages_set_and_show_the_name() {
     assert!(!ann.get("/account").await.text.contains("<bdi>"));
 
     let signed_out = app.anonymous().get("/account/name").await;
-    assert_eq!(signed_out.header("location"), Some("/login?next=/account/name"));
+    assert_eq!(signed_out.header("location"), Some("/login?next=%2Faccount%2Fname"));
     let refused = app.anonymous();
     let fields = [("username", "eve"), ("display_name", "a\u{2029}b"), ("password", PASSWORD)];
     let refused = refused.submit("/register", &fields).await;

@@ -29,8 +29,8 @@ pub struct DoctorOptions {
     pub full: bool,
 }
 
-/// Checks the settings, files, keys, database, clock, disk, mail server and certificate of an installation. Each
-/// finding says what to do. Nothing is changed, created or migrated.
+/// Checks the settings, files, keys, database, clock, disk, mail server and certificate of an
+/// installation. Each finding says what to do. Nothing is changed, created or migrated.
 pub async fn diagnose(installation: &Installation, options: DoctorOptions) -> Diagnosis {
     let config = installation.config();
     let mut found = Diagnosis::default();

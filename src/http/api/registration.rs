@@ -119,8 +119,8 @@ enum RegisterAnswer {
     /// deleted, and the name is still on hold.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
-    /// `policy_violation`: the user name, the display name or the password violates a rule. `errors` names the rule
-    /// and says what to do.
+    /// `policy_violation`: the user name, the display name or the password violates a rule. `errors`
+    /// names the rule and says what to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
     /// `too_many_attempts`: too many accounts were created from this IP address or in total. An IP

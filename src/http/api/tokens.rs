@@ -145,10 +145,11 @@ impl TokensApi {
     /// `auth_time`. `client_id` has the same value as `iss`, because this service has no OAuth
     /// clients. `auth_time` is when the user last showed a password: at the sign-in, or at a
     /// confirmation. A service that wants a more recent one answers as RFC 9470 says; the client
-    /// then confirms the session with `confirmWithPassword` and gets a new token.
+    /// then confirms the session with `confirmWithPassword` and gets a new token. If the user has set
+    /// a display name, the claim `name` contains it.
     ///
     /// A token cannot be revoked. It expires after five minutes, or earlier if the session expires
-    /// earlier. If the user has set a display name, the claim `name` contains it. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
+    /// earlier. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
     /// the future. Cloakroom itself does not accept the token.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(

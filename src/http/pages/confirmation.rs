@@ -9,7 +9,6 @@ use askama::Template;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
-use url::form_urlencoded::byte_serialize;
 
 use super::branding::Branding;
 use super::endpoints::{form, page};
@@ -19,7 +18,7 @@ use super::visitor::require_session;
 use crate::core::secret::Password;
 use crate::domain::credentials::ConfirmError;
 use crate::domain::login::LogInError;
-use crate::domain::sessions::{AuthenticatedSession, IssuedSession, RefusedToken};
+use crate::domain::sessions::{AuthenticatedSession, RefusedToken};
 use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::fields::Fields;
 use crate::http::request::query::query;
@@ -55,7 +54,7 @@ impl ConfirmedSession {
         };
         let requester = state.requester(request);
         Ok(match state.domain.confirm_with_password(&who, password, &requester).await {
-            Ok(issued) => Ok(Self { who, cookie: Some(cookie_of(state, &issued)) }),
+            Ok(issued) => Ok(Self { who, cookie: Some(state.session_cookie_header(&issued)) }),
             Err(ConfirmError::NotVerified(error)) => Err(Unconfirmed::NotVerified(error)),
             Err(ConfirmError::Ended) => return Err(state.session_refused(RefusedToken::Recent)),
         })
@@ -81,10 +80,6 @@ pub fn asks_password(
     !state.is_confirmed(who) || problem.is_some_and(is_wrong)
 }
 
-fn cookie_of(state: &AppState, issued: &IssuedSession) -> HeaderValue {
-    HeaderValue::try_from(state.session_cookie(issued)).expect("a token makes a header")
-}
-
 impl<F: Fn(&Problem) -> Response> FormResponder<F> {
     /// The response if the session could not be confirmed.
     pub fn ask_for_confirmation(&self, reason: Unconfirmed) -> Response {
@@ -108,11 +103,12 @@ struct ConfirmPage<'a> {
     errors: FormErrors<'a>,
 }
 
-/// `GET /account/confirm`: asks for the password, and leads to the path `next`.
+/// `GET /account/confirm`: asks for the password, and leads to the path `next`. Without a session,
+/// the sign-in page leads there, because a sign-in counts as a confirmation.
 pub fn confirm_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     page(state, |state, request| async move {
         let next = next_path(&state, query(&request, "next"));
-        let who = require_session(&state, &request, &encode(&next)).await?;
+        let who = require_session(&state, &request, &next).await?;
         Ok(who.map_or_else(|sign_in| sign_in, |who| show_confirm(&state, &who, (&next, None))))
     })
 }
@@ -122,7 +118,7 @@ pub fn confirm_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
     form(state, |state, request, mut body| async move {
         let mut fields = Fields::read(&request, &mut body).await?;
         let next = next_path(&state, fields.form_only("next"));
-        let who = match require_session(&state, &request, &encode(&next)).await? {
+        let who = match require_session(&state, &request, &next).await? {
             Ok(who) => who,
             Err(sign_in) => return Ok(sign_in),
         };
@@ -137,12 +133,6 @@ pub fn confirm_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             Err(reason) => again.ask_for_confirmation(reason),
         })
     })
-}
-
-/// A path as the value of a query parameter. The sign-in page leads to the path itself, because a
-/// sign-in counts as a confirmation.
-fn encode(path: &str) -> String {
-    byte_serialize(path.as_bytes()).collect()
 }
 
 /// A path of this service. The page leads to no app, because the confirmation counts only here.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use poem::http::{HeaderValue, header};
 use poem::{Request, Response};
 
+use super::next_step::NextStep;
 use super::render::see_other;
 use crate::domain::sessions::{AuthenticatedSession, RefusedToken};
 use crate::http::problem::{ApiError, Code, Problem};
@@ -95,7 +96,7 @@ pub async fn require_session(
     Ok(match Visitor::of(state, request).await? {
         Visitor::SignedIn(who) => Ok(who),
         Visitor::Anonymous(cookie) => {
-            Err(cookie.delete_in(see_other(&format!("/login?next={here}"))))
+            Err(cookie.delete_in(see_other(&NextStep::sign_in(Some(here)).href)))
         }
     })
 }

@@ -100,7 +100,7 @@ impl Code {
                 "The header `Host` does not name this service. The operator can set this host as \
                  `public_url`, or add it to `allowed_hosts`."),
             Self::PolicyViolation => entry(422, "Rule violated",
-                "The user name or the password violates a rule. `errors` says which rule and what to do."),
+                "A field violates a rule. `errors` names the field, and says which rule and what to do."),
             Self::TooManyAttempts => entry(429, "Too many attempts",
                 "Too many attempts. Try again after the number of seconds in the header `Retry-After`."),
             Self::InternalError => entry(500, "Internal error",
