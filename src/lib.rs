@@ -42,8 +42,8 @@
 pub use crate::embed::{Cloakroom, Error, Mount, Mounted, Settings};
 #[doc(inline)]
 pub use crate::http::{
-    Anyone, Confirmed, MaybeSignedIn, Problem, Public, RequiredRole, Session, SessionCookies,
-    SessionDataError, SignIn, SignedIn, WithSessionCookies,
+    Anyone, Caller, Confirmed, MaybeSignedIn, Problem, Public, RequiredRole, Session,
+    SessionCookies, SessionDataError, SignIn, SignedIn, WithSessionCookies,
 };
 #[doc(inline)]
 pub use crate::store::Database;

@@ -76,6 +76,7 @@ fn registry(sources: MetricSources) -> Registry {
     registry.register("cloakroom_logins", LOGINS, counters.logins.clone());
     registry.register("cloakroom_confirmations", CONFIRMATIONS, counters.confirmations.clone());
     registry.register("cloakroom_recognitions", RECOGNITIONS, counters.session_lookups.clone());
+    registry.register("cloakroom_api_token_checks", TOKENS, counters.token_lookups.clone());
     registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
     registry.register("cloakroom_mails", MAILS, counters.mails.clone());
     registry.register("cloakroom_mails_waiting", MAILS_WAITING, counters.mails_waiting.clone());
@@ -133,6 +134,9 @@ const CONFIRMATIONS: &str =
 const RECOGNITIONS: &str = "Guarded requests by how the session was found: in the session cache (hit), by \
                             signature and row (miss), or by the look-up of a simultaneous request with the \
                             same token (shared)";
+const TOKENS: &str = "Checks of API tokens by result: answered from the cache (hit), by the row (miss), or \
+                      by the look-up of a simultaneous request with the same token (shared); and \
+                      tokens that were refused (refused)";
 const SESSIONS: &str = "Sessions that are valid, counted every 30 seconds";
 const MAILS: &str = "Tries to send a mail by kind and outcome: sent; postponed, to be tried again; or failed, \
                      which was given up";

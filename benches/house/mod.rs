@@ -147,7 +147,7 @@ async fn add(folder: &Path, names: &[String]) {
         let typed = Password::new(PASSWORD.to_owned());
         let username = Username::parse(name).unwrap();
         let password = domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-        domain.add_account(username, None, password, Roles::default()).await.unwrap();
+        domain.add_account(username, None, Some(password), Roles::default()).await.unwrap();
     }
     domain.store.close().await;
 }

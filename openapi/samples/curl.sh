@@ -86,6 +86,26 @@ closeAccount() {
     # end
 }
 
+createApiToken() {
+    # sample createApiToken
+    token=$(curl --cookie cookies --json '{"name": "Nightly build", "expires_in_days": 30}' \
+        "$CLOAKROOM_URL/api-tokens" | grep --only-matching 'clk_[0-9A-Za-z]*')
+    curl --oauth2-bearer "$token" "$CLOAKROOM_URL/private" # a program sends the token instead of a cookie
+    # end
+}
+
+listApiTokens() {
+    # sample listApiTokens
+    curl --cookie cookies "$CLOAKROOM_URL/api-tokens?limit=50"
+    # end
+}
+
+revokeApiToken() {
+    # sample revokeApiToken
+    curl --cookie cookies --request DELETE "$CLOAKROOM_URL/api-tokens/$id"
+    # end
+}
+
 issueToken() {
     # sample issueToken
     curl --cookie cookies --json '{"audience": "https://api.example.org"}' "$CLOAKROOM_URL/token"
@@ -150,6 +170,11 @@ cp first cookies
 expect 'session_refused' readPrivate
 cp second cookies
 expect '"revoked":0' revokeOtherSessions
+expect 'get some private data' createApiToken
+expect 'Nightly build' listApiTokens
+id=$(listApiTokens 2>/dev/null | sed 's/.*"id": *"\([^"]*\)".*/\1/')
+expect '' revokeApiToken
+expect '"api_tokens":[]' listApiTokens
 expect '' changePassword
 password=$new_password
 expect 'get some private data' readPrivate

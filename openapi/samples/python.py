@@ -4,8 +4,9 @@ The document shows the lines between "sample" and "end"; `run_samples` runs all 
 service in every test run. `cloakroom` is the client that the sample of login makes.
 """
 
-from cloakroom import Client
+from cloakroom import AuthenticatedClient, Client
 from cloakroom.api.accounts import change_password, close_account, get_me, update_me
+from cloakroom.api.api_tokens import create_api_token, list_api_tokens, revoke_api_token
 from cloakroom.api.health import get_liveness, get_readiness
 from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
@@ -20,6 +21,7 @@ from cloakroom.api.sessions import (
 )
 from cloakroom.api.tokens import get_jwks, issue_token
 from cloakroom.models import (
+    ApiTokenRequest,
     Credentials,
     LogoutOptions,
     PasswordChange,
@@ -150,6 +152,41 @@ def sample_close_account(cloakroom: Client) -> None:
     # end
 
 
+def sample_create_api_token(cloakroom: Client, base_url: str) -> str:
+    # sample createApiToken
+    request = ApiTokenRequest("Nightly build", expires_in_days=30)
+    created = create_api_token.sync(client=cloakroom, body=request)
+    if isinstance(created, Problem):
+        raise RuntimeError(f"{created.code}: {created.title}")
+    # A program sends the token instead of a cookie.
+    program = AuthenticatedClient(base_url=base_url, token=created.token)
+    secret = read_private.sync(client=program)
+    # end
+    assert secret.private == "get some private data"
+    return created.id
+
+
+def sample_list_api_tokens(cloakroom: Client) -> None:
+    # sample listApiTokens
+    cursor = UNSET
+    while cursor is not None:
+        page = list_api_tokens.sync(client=cloakroom, limit=50, cursor=cursor)
+        if isinstance(page, Problem):
+            raise RuntimeError(f"{page.code}: {page.title}")
+        for token in page.api_tokens:
+            print(token.id, token.name, token.expires_at, token.last_used_at)
+        cursor = page.next_cursor or None
+    # end
+
+
+def sample_revoke_api_token(cloakroom: Client, token_id: str) -> None:
+    # sample revokeApiToken
+    problem = revoke_api_token.sync(token_id, client=cloakroom)
+    if problem:
+        raise RuntimeError(f"{problem.code}: {problem.title}")
+    # end
+
+
 def sample_issue_token(cloakroom: Client) -> None:
     # sample issueToken
     token = issue_token.sync(client=cloakroom, body=TokenRequest("https://api.example.org"))
@@ -214,6 +251,10 @@ def run_samples(base_url: str, username: str) -> None:
     sample_forward_auth(cloakroom)
     sample_issue_token(cloakroom)
     sample_get_jwks(cloakroom)
+    token_id = sample_create_api_token(cloakroom, base_url)
+    sample_list_api_tokens(cloakroom)
+    sample_revoke_api_token(cloakroom, token_id)
+    assert list_api_tokens.sync(client=cloakroom).api_tokens == []
     sample_get_liveness(cloakroom)
     sample_get_readiness(cloakroom)
     sample_revoke_session(cloakroom, sample_get_session(first))

@@ -113,6 +113,40 @@ async function closeAccount(cloakroom: Client) {
   // end
 }
 
+async function createApiToken(cloakroom: Client, baseUrl: string) {
+  // sample createApiToken
+  const { data: created, error } = await cloakroom.POST('/api-tokens', {
+    body: { name: 'Nightly build', expires_in_days: 30 },
+  });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  // A program sends the token instead of a cookie.
+  const headers = { Authorization: `Bearer ${created.token}` };
+  const program = createClient<paths>({ baseUrl, headers });
+  const { data: secret } = await program.GET('/private');
+  // end
+  assert.equal(secret?.private, 'get some private data');
+  return created.id;
+}
+
+async function listApiTokens(cloakroom: Client) {
+  // sample listApiTokens
+  let cursor: string | undefined;
+  do {
+    const { data, error } = await cloakroom.GET('/api-tokens', { params: { query: { limit: 50, cursor } } });
+    if (error) throw new Error(`${error.code}: ${error.title}`);
+    for (const token of data.api_tokens) console.log(token.id, token.name, token.expires_at, token.last_used_at);
+    cursor = data.next_cursor ?? undefined;
+  } while (cursor);
+  // end
+}
+
+async function revokeApiToken(cloakroom: Client, id: string) {
+  // sample revokeApiToken
+  const { error } = await cloakroom.DELETE('/api-tokens/{id}', { params: { path: { id } } });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  // end
+}
+
 async function issueToken(cloakroom: Client) {
   // sample issueToken
   const { data: token, error } = await cloakroom.POST('/token', {
@@ -178,6 +212,10 @@ export async function runSamples(baseUrl: string, username: string) {
   await forwardAuth(cloakroom);
   await issueToken(cloakroom);
   await getJwks(cloakroom);
+  const token = await createApiToken(cloakroom, baseUrl);
+  await listApiTokens(cloakroom);
+  await revokeApiToken(cloakroom, token);
+  assert.deepEqual((await cloakroom.GET('/api-tokens')).data?.api_tokens, []);
   await getLiveness(cloakroom);
   await getReadiness(cloakroom);
   await revokeSession(cloakroom, data!.id);

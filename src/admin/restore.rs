@@ -51,6 +51,8 @@ pub struct RestoreReport {
     /// The number of invites in the backup.
     pub invites: u64,
     pub invites_taken_back: u64,
+    /// The number of API tokens of the backup, all of which were revoked.
+    pub api_tokens_revoked: u64,
     /// The number of key files that were restored.
     pub keys: usize,
     #[serde(skip)]
@@ -118,7 +120,8 @@ impl<E: Into<Error>> From<E> for RestoreError {
 ///
 /// A restore would revive sessions that were revoked after the backup, and invites that were used
 /// after it. Unless the options say otherwise, it ends all sessions and revokes all invites.
-/// It always removes the mails of the outbox, which would be sent a second time.
+/// It always removes the API tokens, some of which may have been revoked after the backup, and the
+/// mails of the outbox, which would be sent a second time.
 pub async fn restore_backup(
     installation: &Installation,
     from: &Path,
@@ -163,6 +166,7 @@ pub async fn restore_backup(
         sessions_ended: prepared.sessions_ended,
         invites: contents.rows_of("invites"),
         invites_taken_back: prepared.invites_taken_back,
+        api_tokens_revoked: prepared.api_tokens_revoked,
         keys: keys.len(),
         has_signing_keys: KeyRing::read(&key_folder, &config.public_url.origin())?.is_some(),
         missing_peppers: {
@@ -260,6 +264,7 @@ fn find_present_keys(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, Res
 struct Prepared {
     sessions_ended: u64,
     invites_taken_back: u64,
+    api_tokens_revoked: u64,
     peppers_in_use: Vec<String>,
     server_secrets_in_use: Vec<(String, i64)>,
 }
@@ -278,6 +283,7 @@ async fn prepare_copy(
         if options.keep_sessions { 0 } else { store.remove_all_sessions().await? };
     let invites_taken_back =
         if options.keep_invites { 0 } else { store.remove_all_invites().await? };
+    let api_tokens_revoked = store.remove_all_api_tokens().await?;
     // Mail of the time of the backup was sent long ago, or is not wanted any more.
     store.remove_all_mails().await?;
     let peppers_in_use = store.peppers_in_use().await?;
@@ -286,7 +292,13 @@ async fn prepare_copy(
     let synced = File::open(copy).and_then(|file| file.sync_all());
     synced.map_err(RestoreError::Sync)?;
     let _ = fs::remove_file(copy.with_added_extension("migrating")); // opening the copy created it
-    Ok(Prepared { sessions_ended, invites_taken_back, peppers_in_use, server_secrets_in_use })
+    Ok(Prepared {
+        sessions_ended,
+        invites_taken_back,
+        api_tokens_revoked,
+        peppers_in_use,
+        server_secrets_in_use,
+    })
 }
 
 /// Refuses to replace a database, or to restore next to leftovers of one: SQLite would use an old

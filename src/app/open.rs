@@ -109,6 +109,7 @@ async fn build_domain(
             },
             username_hold: config.accounts.username_hold.duration(),
             audiences: config.tokens.audiences.clone(),
+            api_token_days: config.api_tokens.max_days,
         },
         hasher,
         keys,

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     audit, backup, completions, config, doctor, healthcheck, invite, key, mail, migrate, openapi,
-    pepper, restore, role, serve, server_secret, session, transfer, user,
+    pepper, restore, role, serve, server_secret, session, token, transfer, user,
 };
 use crate::config::{DatabaseUrl, parse_address};
 
@@ -107,6 +107,9 @@ pub(super) enum Command {
     /// List and revoke the sessions of a user
     #[command(subcommand, after_help = session::EXAMPLES)]
     Session(session::Session),
+    /// Create API tokens for programs, list them, and revoke them
+    #[command(subcommand, after_help = token::EXAMPLES)]
+    Token(token::Token),
     /// Create invites: each is a link with a one-time code to register an account
     Invite(invite::Invite),
     /// Send a test mail, and list, retry and remove the mails of the outbox

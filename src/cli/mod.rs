@@ -32,6 +32,7 @@ mod store;
 mod table;
 mod terminal;
 mod times;
+mod token;
 mod transfer;
 mod user;
 
@@ -104,6 +105,7 @@ fn run(cli: Cli) -> Outcome {
             Command::User(user) => user.run(&config).await,
             Command::Session(session) => session.run(&config).await,
             Command::Role(role) => role.run(&config).await,
+            Command::Token(token) => token.run(&config).await,
             Command::Invite(invite) => invite.run(&config).await,
             Command::Mail(mail) => mail.run(&config).await,
             Command::Key(key) => key.run(&config, named.as_deref()).await,

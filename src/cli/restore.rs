@@ -25,6 +25,8 @@ A restore undoes every change that was made after the backup:
     backup count again.
   - All sessions are revoked, because the backup contains sessions that were revoked after the
     backup. Use --keep-sessions to keep them.
+  - All API tokens are revoked, because the backup contains tokens that were revoked after the
+    backup. Programs need new ones: `cloakroom audit --event api_token_created` names the users.
   - All invites are revoked, because the backup contains invites that were used after the backup.
     Use --keep-invites to keep them.
   - Signing keys that were removed after the backup exist again, except with --without-keys.
@@ -110,6 +112,13 @@ impl Restore {
                     Count(taken)
                 ),
             }
+        })?;
+        print_line(&match report.api_tokens_revoked {
+            0 => "  api tokens  none; the backup contains none".to_owned(),
+            revoked => format!(
+                "  api tokens  none; {} API tokens of the backup were revoked",
+                Count(revoked)
+            ),
         })?;
         print_line(&match report.keys {
             0 if !report.has_signing_keys => "  keys        none".to_owned(),

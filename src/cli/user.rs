@@ -29,11 +29,13 @@ Examples:
   pwgen 20 1 | cloakroom user passwd ann        Reads the password from standard input
   cloakroom user list --json | jq -r 'select(.disabled_at == null).username'
   cloakroom user add ann --role editor          With a role; see `cloakroom role --help`
+  cloakroom user add ci --no-password           For a program; see `cloakroom token --help`
   cloakroom user disable ann                    A running service applies this within one second";
 
 #[derive(Debug, Subcommand)]
 pub enum User {
-    /// Add a user; the command prompts for the password or reads it from standard input
+    /// Add a user; the command prompts for the password or reads it from standard input, unless the
+    /// user gets none
     Add {
         /// The user name: 1 to 64 letters (a to z), digits, dots, hyphens and underscores
         name: String,
@@ -43,6 +45,10 @@ pub enum User {
         /// A role of the user; repeat it for several roles
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
+        /// Add the user without a password, for a program: nobody can sign in as this user, but
+        /// the user can have API tokens
+        #[arg(long)]
+        no_password: bool,
     },
     /// List the users, sorted by name
     List {
@@ -58,8 +64,8 @@ pub enum User {
         #[arg(long)]
         json: bool,
     },
-    /// Disable a user: the user cannot sign in, and all sessions of the user are revoked within one
-    /// second
+    /// Disable a user: the user cannot sign in, and all sessions and API tokens of the user are
+    /// revoked within one second
     Disable {
         /// The user name
         name: String,
@@ -88,7 +94,7 @@ pub enum User {
         /// The user name
         name: String,
     },
-    /// Set a new password for a user, and revoke all sessions of the user
+    /// Set a new password for a user, and revoke all sessions and API tokens of the user
     Passwd {
         /// The user name
         name: String,
@@ -109,13 +115,15 @@ impl User {
         let next_step = self.next_step(config);
         let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
-            Self::Add { name, display_name, roles } => {
-                add(&domain, &name, display_name.as_deref(), &roles).await
+            Self::Add { name, display_name, roles, no_password } => {
+                let new =
+                    NewUser { name: &name, display_name: display_name.as_deref(), roles: &roles };
+                add(&domain, new, no_password).await
             }
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
-                let done = "is disabled; all sessions of this user were revoked";
+                let done = "is disabled; all sessions and API tokens of this user were revoked";
                 let already = "was already disabled";
                 change(&name, [done, already], async |name| domain.disable(name).await).await
             }
@@ -139,6 +147,9 @@ impl User {
     fn next_step(&self, config: &Config) -> Option<String> {
         let login = format!("{}/login", config.public_url.origin());
         match self {
+            Self::Add { name, no_password: true, .. } => Some(format!(
+                "Next: run `cloakroom token add {name}` to create an API token for this user"
+            )),
             Self::Add { name, .. } => Some(format!("Next: {name} can sign in at {login}")),
             Self::Passwd { name } => {
                 Some(format!("Next: {name} can sign in at {login} with the new password"))
@@ -159,12 +170,15 @@ impl User {
     }
 }
 
-async fn add(
-    domain: &AuthService,
-    name: &str,
-    display_name: Option<&str>,
-    role_names: &[String],
-) -> Outcome {
+/// The arguments of `user add`.
+struct NewUser<'a> {
+    name: &'a str,
+    display_name: Option<&'a str>,
+    roles: &'a [String],
+}
+
+async fn add(domain: &AuthService, new: NewUser<'_>, has_no_password: bool) -> Outcome {
+    let NewUser { name, display_name, roles: role_names } = new;
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     let display_name = DisplayName::parse(display_name.unwrap_or_default())
@@ -174,8 +188,12 @@ async fn add(
     if domain.account_named(&username).await?.is_some() {
         return Err(CliError(format!("the user {username} already exists"))); // before the prompt
     }
-    let rules = &domain.rules.passwords;
-    let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
+    let password = if has_no_password {
+        None
+    } else {
+        let rules = &domain.rules.passwords;
+        Some(password::read_new(|typed| rules.check(typed, Some(&username)))?)
+    };
     match domain.add_account(username.clone(), display_name, password, granted).await {
         Ok(_) => print_line(&format!("added {username}")),
         Err(RegisterError::UsernameTaken) => {
@@ -332,7 +350,7 @@ async fn passwd(domain: &AuthService, name: &str) -> Outcome {
     let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
     match domain.reset_password(&username, password).await {
         Ok(()) => print_line(&format!(
-            "{username} has a new password; all sessions of this user were revoked"
+            "{username} has a new password; all sessions and API tokens of this user were revoked"
         )),
         Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
         Err(ResetError::Overloaded) => {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::accounts::Accounts;
+use super::api_tokens::ApiTokens;
 use super::cookie::Cookie;
 use super::database_url::{DatabaseUrl, default_database_url, require_known_engine};
 use super::error::ConfigError;
@@ -63,6 +64,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub tokens: Tokens,
+    pub api_tokens: ApiTokens,
     /// Without it, the service sends no mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<Mail>,
@@ -128,6 +130,7 @@ impl Config {
         let passwords = Passwords::check(settings.passwords)?;
         let sessions = Sessions::check(settings.sessions)?;
         let tokens = Tokens::check(settings.tokens, &public_url)?;
+        let api_tokens = ApiTokens::check(settings.api_tokens)?;
         let site = Site::check(settings.site)?;
         let mail = Mail::check(settings.mail, &site.name, &public_url)?;
         let apps = parse_origins("apps", settings.apps)?;
@@ -157,6 +160,7 @@ impl Config {
             passwords,
             tls,
             tokens,
+            api_tokens,
             mail,
             log: Log::check(settings.log),
             file: settings.file,

@@ -1,6 +1,7 @@
 //! Settings: defaults ← settings file ← environment `CLOAKROOM_*` ← flags, merged and checked once.
 
 mod accounts;
+mod api_tokens;
 mod comma_list;
 mod cookie;
 mod database_url;
@@ -24,6 +25,7 @@ mod tls;
 mod tokens;
 
 pub use self::accounts::{AccountSettings, Accounts};
+pub use self::api_tokens::{ApiTokenSettings, ApiTokens};
 pub use self::comma_list::CommaList;
 pub use self::cookie::{Cookie, CookieSettings};
 pub use self::database_url::DatabaseUrl;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::accounts::AccountSettings;
+use super::api_tokens::ApiTokenSettings;
 use super::comma_list::CommaList;
 use super::cookie::CookieSettings;
 use super::database_url::DatabaseUrl;
@@ -76,6 +77,7 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     pub tls: TlsSettings,
     pub tokens: TokenSettings,
+    pub api_tokens: ApiTokenSettings,
     pub mail: MailSettings,
     pub log: LogSettings,
     /// The settings file that was read, if there is one.
@@ -107,6 +109,7 @@ impl Settings {
             passwords: self.passwords.merge(over.passwords),
             tls: self.tls.merge(over.tls),
             tokens: self.tokens.merge(over.tokens),
+            api_tokens: self.api_tokens.merge(over.api_tokens),
             mail: self.mail.merge(over.mail),
             log: self.log.merge(over.log),
             file: over.file.or(self.file),

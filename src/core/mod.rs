@@ -1,6 +1,7 @@
 //! Ids, secrets, the clock, errors and network types, for use in every layer. It imports no other
 //! layer.
 
+pub mod api_token_secret;
 pub mod clock;
 pub mod display_names;
 pub mod email_address;

@@ -1,4 +1,4 @@
-//! All types of secrets, and random bytes from the operating system.
+//! The types of secrets, except API tokens, and random bytes from the operating system.
 //!
 //! A secret has no `Serialize` and no `Clone`, its `Debug` prints `…`, and its memory is
 //! overwritten when it is dropped. Every call of an `expose` has its reason next to it.

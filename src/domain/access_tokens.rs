@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::core::clock::{Clock, mins};
 use crate::core::secret::{AccessToken, random_id};
+use crate::domain::caller::AuthenticatedCaller;
 use crate::domain::keys::claims::AccessClaims;
 use crate::domain::keys::tokens::KeyRing;
-use crate::domain::sessions::AuthenticatedSession;
 
 /// How long a service that verifies offline may accept a session that has ended.
 const LIFETIME: Duration = mins(5);
@@ -40,25 +40,26 @@ impl AccessTokens {
         Self { keys, clock, audiences }
     }
 
-    /// Issues a token that tells the service `audience` which user is signed in. The token does not
-    /// outlive the session.
+    /// Issues a token that tells the service `audience` for which user the caller acts. It does not
+    /// outlive the session or the API token of the request.
     pub fn issue_token(
         &self,
-        who: &AuthenticatedSession,
+        who: &AuthenticatedCaller,
         audience: &str,
     ) -> Result<Issued, UnknownAudience> {
         if !self.audiences.iter().any(|known| known == audience) {
             return Err(UnknownAudience);
         }
         let issued_at = self.clock.now();
-        let expires_at = issued_at.plus(LIFETIME).min(who.session.expires_at);
+        let expires_at = issued_at.plus(LIFETIME).min(who.expires_at());
+        let account = who.account();
         let token = self.keys.sign_access(&AccessClaims {
-            account: who.account.id.clone(),
-            name: who.account.display_name.as_ref().map(ToString::to_string),
-            roles: who.account.roles.clone(),
+            account: account.id.clone(),
+            name: account.display_name.as_ref().map(ToString::to_string),
+            roles: account.roles.clone(),
             audience: audience.to_owned(),
             id: random_id(),
-            authenticated_at: who.session.authenticated_at,
+            authenticated_at: who.authenticated_at(),
             issued_at,
             expires_at,
         });

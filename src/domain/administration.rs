@@ -8,9 +8,10 @@ use crate::domain::AuthService;
 use crate::domain::accounts::{Account, hold_username};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::NewPassword;
+use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::domain::registration::RegisterError;
 use crate::domain::roles::Roles;
-use crate::store::{AccountChange, AddAccountOutcome};
+use crate::store::{AccountChange, AddAccountOutcome, HashRow};
 
 /// The outcome of a change to an account by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +32,25 @@ pub enum ResetError {
 
 impl AuthService {
     /// Adds an account with these roles for the operator, even if registration is closed. If the
-    /// user name is reserved, it is released.
+    /// user name is reserved, it is released. Nobody can sign in to an account without a password
+    /// until one is set, but it can have API tokens.
     pub async fn add_account(
         &self,
         username: Username,
         display_name: Option<DisplayName>,
-        password: NewPassword,
+        password: Option<NewPassword>,
         roles: Roles,
     ) -> Result<Account, RegisterError> {
-        let hash = self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?;
+        let hash = match password {
+            Some(password) => {
+                self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?
+            }
+            None => HashRow {
+                hash: NO_PASSWORD.to_owned().into(),
+                cost: self.hasher.cost(), // the decoy is verified
+                pepper: None,
+            },
+        };
         let account = Account::new(username, display_name, self.clock.now());
         let account = Account { roles, ..account };
         let held = self.server_secrets.held_digests(&account.username);
@@ -81,7 +92,7 @@ impl AuthService {
         Ok(rows.into_iter().map(|row| Account::from_row(row).0).collect())
     }
 
-    /// Disables an account for the operator, and ends all its sessions.
+    /// Disables an account for the operator, and ends all its sessions and API tokens.
     pub async fn disable(&self, username: &Username) -> Result<Change, InternalError> {
         let now = self.clock.now().millis();
         match self.store.disable_account(username.as_str(), now).await? {
@@ -128,7 +139,7 @@ impl AuthService {
         true
     }
 
-    /// Sets the password of an account for the operator, and ends all its sessions.
+    /// Sets the password of an account for the operator, and ends all its sessions and API tokens.
     pub async fn reset_password(
         &self,
         username: &Username,

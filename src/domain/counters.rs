@@ -45,6 +45,16 @@ pub struct Counters {
     pub misses: Counter,
     /// Requests that shared the look-up of another request.
     pub shared: Counter,
+    pub token_lookups: Family<Label, Counter>,
+    /// Requests whose API token was in the cache. This counter and the next three belong to
+    /// `token_lookups`.
+    pub token_hits: Counter,
+    /// Requests that looked up the row of their API token.
+    pub token_misses: Counter,
+    /// Requests that shared the look-up of another request.
+    pub tokens_shared: Counter,
+    /// Requests whose API token was refused.
+    pub token_refusals: Counter,
     /// Active sessions, counted at most half a minute ago.
     pub sessions: Gauge,
     /// Tries to send a mail, by kind and outcome.
@@ -63,6 +73,10 @@ impl Default for Counters {
         let session_lookups = Family::<Label, Counter>::default();
         let result = |name| session_lookups.get_or_create_owned(&[("result", name)]);
         let (hits, misses, shared) = (result("hit"), result("miss"), result("shared"));
+        let token_lookups = Family::<Label, Counter>::default();
+        let result = |name| token_lookups.get_or_create_owned(&[("result", name)]);
+        let (token_hits, token_misses) = (result("hit"), result("miss"));
+        let (tokens_shared, token_refusals) = (result("shared"), result("refused"));
         let (logins, confirmations) = <(Family<Label, Counter>, Family<Label, Counter>)>::default();
         for outcome in LoginOutcome::VARIANTS {
             logins.get_or_create_owned(&[("outcome", *outcome)]);
@@ -83,6 +97,11 @@ impl Default for Counters {
             hits,
             misses,
             shared,
+            token_lookups,
+            token_hits,
+            token_misses,
+            tokens_shared,
+            token_refusals,
             sessions,
             mails,
             mails_waiting,

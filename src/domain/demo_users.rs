@@ -38,7 +38,7 @@ pub async fn add_demo_users(domain: &AuthService) -> Result<(), RegisterError> {
         let username = Username::parse(username).expect("it is a user name");
         let password = as_short_as_they_are.check(&Password::new(password.to_owned()), None);
         let password = password.expect("it is a password");
-        match domain.add_account(username, None, password, Roles::default()).await {
+        match domain.add_account(username, None, Some(password), Roles::default()).await {
             Ok(_) | Err(RegisterError::UsernameTaken) => {}
             Err(error) => return Err(error),
         }

@@ -6,7 +6,9 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod api_tokens;
 pub mod audit;
+pub mod caller;
 pub mod clock_check;
 pub mod counters;
 pub mod credentials;
@@ -36,6 +38,7 @@ use crate::core::clock::Clock;
 use crate::core::error::InternalError;
 use crate::domain::access_tokens::AccessTokens;
 use crate::domain::accounts::Registration;
+use crate::domain::api_tokens::{ApiTokens, ApiTokensParts};
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::audit::retention::Retention;
 use crate::domain::counters::Counters;
@@ -74,6 +77,7 @@ pub struct AuthService {
     pub sessions: Arc<Sessions>,
     pub session_data: SessionData,
     pub access_tokens: AccessTokens,
+    pub api_tokens: Arc<ApiTokens>,
     pub invites: Invites,
     pub profiles: Profiles,
     pub external_logins: ExternalLogins,
@@ -109,6 +113,8 @@ pub struct Rules {
     pub username_hold: Duration,
     /// The audiences for which access tokens are issued.
     pub audiences: Vec<String>,
+    /// The longest lifetime of API tokens in days. If it is 0, there are none.
+    pub api_token_days: u32,
 }
 
 impl AuthService {
@@ -144,6 +150,16 @@ impl AuthService {
         let session_data = SessionData::new(Arc::clone(&store), clock.clone());
         let access_tokens =
             AccessTokens::new(Arc::clone(&keys), clock.clone(), rules.audiences.clone());
+        let api_tokens = Arc::new(ApiTokens::new(ApiTokensParts {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            max_days: rules.api_token_days,
+            throttle: Arc::clone(&throttle),
+            sessions: Arc::clone(&session_cache),
+            audit: Arc::clone(&audit),
+            counters: Arc::clone(&counters),
+            shutdown: Arc::clone(&shutdown),
+        }));
         let invites = Invites::new(Arc::clone(&store), clock.clone(), Arc::clone(&audit));
         let roles = RoleAssignments {
             store: Arc::clone(&store),
@@ -182,6 +198,7 @@ impl AuthService {
             sessions,
             session_data,
             access_tokens,
+            api_tokens,
             invites,
             profiles,
             external_logins,

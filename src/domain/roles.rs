@@ -103,6 +103,13 @@ impl Roles {
         self.0.split(',').filter(|name| !name.is_empty()) // no role is one empty text
     }
 
+    /// The roles that are in both lists.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let both: Vec<&str> = self.iter().filter(|role| other.contains(role)).collect();
+        Self(both.join(",").into())
+    }
+
     pub fn contains(&self, role: &str) -> bool {
         self.iter().any(|name| name == role)
     }

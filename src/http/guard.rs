@@ -17,6 +17,7 @@ use super::security_scheme::{CONFIRMED, PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::core::display_names::DisplayName;
+use crate::domain::audit::context::Credential;
 use crate::domain::sessions::AuthenticatedSession;
 
 /// The guard of an operation that requires a session. It is the operation's first argument, and
@@ -24,7 +25,8 @@ use crate::domain::sessions::AuthenticatedSession;
 ///
 /// In the document, the operation then has a padlock and the responses 401 and 403. The guard runs
 /// before the other arguments are read: a request without a session cookie gets 401, and a request
-/// whose session cookie is not valid gets 403.
+/// whose session cookie is not valid gets 403. A request with an API token gets 401, because only
+/// the guard [`Caller`](crate::Caller) accepts these.
 ///
 /// ```
 /// use cloakroom::SignedIn;
@@ -87,8 +89,10 @@ impl SignedIn {
 impl<R: RequiredRole> SignedIn<R> {
     async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
+        state.refuse_api_token(request)?;
         let who = state.signed_in(request).await?;
-        state.require_role(request, &who, R::ROLES)?;
+        let by = Credential::Session(&who.session.id);
+        state.require_role(request, (&who.account, by), R::ROLES)?;
         Ok(Self(who, PhantomData))
     }
 
@@ -186,8 +190,10 @@ impl Confirmed {
 impl<R: RequiredRole> Confirmed<R> {
     async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
+        state.refuse_api_token(request)?;
         let who = state.signed_in_uncached(request).await?;
-        state.require_role(request, &who, R::ROLES)?;
+        let by = Credential::Session(&who.session.id);
+        state.require_role(request, (&who.account, by), R::ROLES)?;
         if !state.is_confirmed(&who) {
             return Err(ApiError::of(Code::ConfirmationRequired).into());
         }
@@ -214,7 +220,7 @@ impl_guard!([R: RequiredRole] Confirmed<R>, schemes: Self::schemes(), is_optiona
 /// The guard of an operation that does not require a session, but returns more if the request has
 /// one. A request whose session is no longer active gets 403, so that the user learns that the
 /// session has ended. A cookie that this service did not issue, or that cannot be verified, is
-/// ignored. If the database does not respond, the response is 503, because the service cannot know
+/// ignored. A request with an API token gets 401. If the database does not respond, the response is 503, because the service cannot know
 /// whether the session is active.
 ///
 /// ```
@@ -245,6 +251,7 @@ impl MaybeSignedIn {
 
     async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
+        state.refuse_api_token(request)?;
         match state.check_session(request).await.map_err(ApiError::from)? {
             SessionCheck::SignedIn(who) => Ok(Self(Some(SignedIn(who, PhantomData)))),
             SessionCheck::Missing | SessionCheck::NotOurs => Ok(Self(None)),

@@ -1,6 +1,8 @@
 //! JSON, cookies and statuses. Only this layer, `embed`, `app`, `server` and `metrics` name poem.
 
 mod api;
+mod api_token_check;
+mod caller;
 mod conflict_log;
 mod date_time;
 mod docs;
@@ -34,6 +36,7 @@ use poem_openapi::OpenApi;
 
 use self::api::operations;
 pub use self::api::private::PrivateApi;
+pub use self::caller::Caller;
 pub use self::conflict_log::ConflictLog;
 use self::edge::OuterEndpoint;
 pub use self::external_login::{SessionCookies, SignIn, WithSessionCookies, sign_in};

@@ -1,5 +1,5 @@
-//! How the guards are described in the document: the security scheme of the session cookie, and
-//! marks.
+//! How the guards are described in the document: the security schemes of the session cookie and of
+//! API tokens, and marks.
 //!
 //! poem-openapi asks an argument of an operation only for the names of security schemes. A guard also
 //! returns marks there, which say what else the guard requires. `openapi::operation` removes the marks
@@ -7,8 +7,11 @@
 
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 
-/// The name of the security scheme in the document.
+/// The name of the security scheme of sessions in the document.
 pub const SCHEME: &str = "session";
+
+/// The name of the security scheme of API tokens in the document.
+pub const API_TOKEN_SCHEME: &str = "apiToken";
 
 /// The start of a mark. The name of a security scheme contains no colon (OpenAPI 3.0.3, Components
 /// Object), so a mark cannot be one.
@@ -34,7 +37,38 @@ SameSite=Lax; Path=/`, with https also `Secure`. With https, its name is `__Host
 the operator has set another name; the document that the service serves contains the actual name. \
 The value is opaque to clients.";
 
-/// Adds the scheme to a document.
+const API_TOKEN_DESCRIPTION: &str = "\
+An API token, which a user creates with `createApiToken` or on the page `/account/tokens`: `clk_` and \
+49 letters and digits. Programs send it as `Authorization: Bearer clk_…` (RFC 6750). It acts for its \
+account, with some of its roles. If a request has a token, the token alone decides, even if the \
+request also has a session cookie. So with a token filled in here, operations run as the token.";
+
+/// Adds the scheme of API tokens to a document.
+fn register_api_token_scheme(registry: &mut Registry) {
+    let scheme = MetaSecurityScheme {
+        ty: "http",
+        description: Some(API_TOKEN_DESCRIPTION),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    registry.create_security_scheme(API_TOKEN_SCHEME, scheme);
+}
+
+/// Adds the schemes with these names to a document.
+pub fn register_schemes(registry: &mut Registry, names: &[&str]) {
+    if names.contains(&SCHEME) {
+        register_scheme(registry);
+    }
+    if names.contains(&API_TOKEN_SCHEME) {
+        register_api_token_scheme(registry);
+    }
+}
+
+/// Adds the scheme of sessions to a document.
 pub fn register_scheme(registry: &mut Registry) {
     let scheme = MetaSecurityScheme {
         ty: "apiKey",
@@ -61,7 +95,8 @@ macro_rules! impl_guard {
             type ParamRawType = ();
 
             fn register(registry: &mut ::poem_openapi::registry::Registry) {
-                $crate::http::security_scheme::register_scheme(registry);
+                let names: Vec<&str> = $schemes;
+                $crate::http::security_scheme::register_schemes(registry, &names);
             }
 
             fn security_schemes() -> Vec<&'static str> {

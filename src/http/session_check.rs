@@ -10,7 +10,8 @@ use super::request::client_address::client_address;
 use super::request::cookie::CookieLookup;
 use super::state::AppState;
 use crate::core::error::InternalError;
-use crate::domain::audit::context::RequestContext;
+use crate::domain::accounts::Account;
+use crate::domain::audit::context::{Credential, RequestContext};
 use crate::domain::sessions::{AuthenticatedSession, Authentication, RefusedToken};
 
 /// The result of checking the session cookie of a request.
@@ -50,17 +51,6 @@ impl AppState {
         })
     }
 
-    /// The session of the request. Otherwise 401, even for an invalid cookie.
-    pub async fn forward_auth_user(
-        &self,
-        request: &Request,
-    ) -> Result<Arc<AuthenticatedSession>, ApiError> {
-        self.signed_in(request).await.map_err(|failure| match failure.problem.status {
-            403 => self.not_authenticated(),
-            _ => failure,
-        })
-    }
-
     /// The session of the request. Otherwise 401 without a cookie, 403 with an invalid one.
     pub async fn signed_in(
         &self,
@@ -97,19 +87,24 @@ impl AppState {
     pub fn require_role<R: AsRef<str>>(
         &self,
         request: &Request,
-        who: &AuthenticatedSession,
+        (account, by): (&Account, Credential<'_>),
         needed: &[R],
     ) -> Result<(), ApiError> {
-        let roles = &who.account.roles;
+        let roles = &account.roles;
         if needed.is_empty() || needed.iter().any(|role| roles.contains(role.as_ref())) {
             return Ok(());
         }
-        let context = request.data::<RequestContext>().cloned();
-        let address = || client_address(&self.proxies, request);
-        let context =
-            context.unwrap_or_else(|| RequestContext { address: address(), request_id: None });
-        self.domain.audit.during(&context).record_role_refused(&who.account.id, &who.session.id);
+        let context = self.refusal_context(request);
+        self.domain.audit.during(&context).record_role_refused(&account.id, by);
         Err(Problem::role_needed(needed).into())
+    }
+
+    /// The context of a request that is refused. The outer endpoint attaches none to a safe request,
+    /// most of which cause no event.
+    pub(super) fn refusal_context(&self, request: &Request) -> RequestContext {
+        let attached = request.data::<RequestContext>().cloned();
+        let address = || client_address(&self.proxies, request);
+        attached.unwrap_or_else(|| RequestContext { address: address(), request_id: None })
     }
 
     /// Whether a session counts as confirmed.
@@ -144,7 +139,7 @@ impl AppState {
         }
     }
 
-    fn not_authenticated(&self) -> ApiError {
+    pub(super) fn not_authenticated(&self) -> ApiError {
         let name = self.cookie.name();
         let challenge =
             format!(r#"Cookie realm="cloakroom", form-action="/login", cookie-name={name}"#);

@@ -5,6 +5,7 @@
 //! and there are no business rules here.
 
 mod accounts;
+mod api_tokens;
 mod backup;
 mod definitions;
 mod ended_tokens;
@@ -35,6 +36,9 @@ use std::fmt;
 pub use self::accounts::{
     AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow,
     ProfileOutcome, SignUpOutcome,
+};
+pub use self::api_tokens::{
+    AddApiTokenOutcome, ApiTokenRow, FoundApiTokenRow, NewApiTokenRow, RemoveApiTokenOutcome,
 };
 pub use self::backup::{BackupError, Contents};
 pub use self::definitions::DefinitionReport;

@@ -1,12 +1,13 @@
 //! Every operation of the document is tried by each kind of caller. What must happen is derived from
 //! the document, so an operation that is added later is tried, too.
 
+use cloakroom::core::clock::mins;
 use poem::Request;
 use poem::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Answer, TestApp};
-use crate::completeness::{can_need_a_role, example, operations};
+use crate::completeness::{accepts, can_need_a_role, example, operations};
 
 /// A kind of caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +18,33 @@ enum Caller {
     WithForeignCookie,
     /// Has a session, and no role.
     SignedIn,
+    /// Has a session that was confirmed more than 15 minutes ago, and no role.
+    Unconfirmed,
+    /// Sends a valid API token without a role.
+    WithToken,
+    /// Sends an API token that does not exist.
+    WithUnknownToken,
+    /// Sends an API token that does not exist, and the cookie of a session.
+    SignedInWithUnknownToken,
 }
 
-const CALLERS: [Caller; 3] = [Caller::Anonymous, Caller::WithForeignCookie, Caller::SignedIn];
+const CALLERS: [Caller; 7] = [
+    Caller::Anonymous,
+    Caller::WithForeignCookie,
+    Caller::SignedIn,
+    Caller::Unconfirmed,
+    Caller::WithToken,
+    Caller::WithUnknownToken,
+    Caller::SignedInWithUnknownToken,
+];
 
 /// What the document says about the callers of an operation.
+#[expect(clippy::struct_excessive_bools, reason = "callers depend on each of these alone")]
 struct Access {
     needs_session: bool,
     needs_role: bool,
+    needs_confirmation: bool,
+    accepts_tokens: bool,
     /// Proxies treat 401 as "sign in", so an operation for them does not answer 403 for a cookie.
     is_for_proxies: bool,
 }
@@ -36,6 +56,10 @@ impl Access {
         Self {
             needs_session: is_guarded && !security.contains(&json!({})),
             needs_role: operation.get("x-required-roles").is_some(),
+            needs_confirmation: accepts(operation, "403", "confirmation_required"),
+            // `forwardAuth` accepts them if the address of the check says so.
+            accepts_tokens: security.iter().any(|one| one.get("apiToken").is_some())
+                && operation["operationId"] != "forwardAuth",
             is_for_proxies: operation["operationId"] == "forwardAuth",
         }
     }
@@ -48,14 +72,38 @@ impl Access {
                 Some((401, "not_authenticated"))
             }
             Caller::WithForeignCookie if self.needs_session => Some((403, "session_refused")),
-            Caller::SignedIn if self.needs_role => Some((403, "role_needed")),
-            Caller::Anonymous | Caller::WithForeignCookie | Caller::SignedIn => None,
+            Caller::WithToken if self.needs_session && !self.accepts_tokens => {
+                Some((401, "token_refused"))
+            }
+            Caller::WithUnknownToken | Caller::SignedInWithUnknownToken if self.needs_session => {
+                Some((401, "token_refused"))
+            }
+            Caller::SignedIn | Caller::Unconfirmed | Caller::WithToken if self.needs_role => {
+                Some((403, "role_needed"))
+            }
+            Caller::Unconfirmed if self.needs_confirmation => Some((403, "confirmation_required")),
+            Caller::Anonymous
+            | Caller::WithForeignCookie
+            | Caller::SignedIn
+            | Caller::Unconfirmed
+            | Caller::WithToken
+            | Caller::WithUnknownToken
+            | Caller::SignedInWithUnknownToken => None,
         }
     }
 }
 
 /// The codes with which a guard refuses a request.
-const OF_GUARDS: [&str; 3] = ["not_authenticated", "session_refused", "role_needed"];
+const OF_GUARDS: [&str; 5] = [
+    "not_authenticated",
+    "session_refused",
+    "role_needed",
+    "confirmation_required",
+    "token_refused",
+];
+
+/// A token with a valid checksum that no service has created.
+const UNKNOWN: &str = "Bearer clk_00000000000000000000000000000000000000000012H4qbl";
 
 async fn try_as(caller: Caller, request: Request) -> Answer {
     // A new app for each request, because an operation may end the session or close the account.
@@ -68,6 +116,27 @@ async fn try_as(caller: Caller, request: Request) -> Answer {
             app.send(request).await
         }
         Caller::SignedIn => app.signed_in("ann").await.send(request).await,
+        Caller::Unconfirmed => {
+            let ann = app.signed_in("ann").await;
+            app.wait(mins(15));
+            ann.send(request).await
+        }
+        Caller::WithToken => {
+            let ann = app.signed_in("ann").await;
+            let created = ann.post("/api-tokens", &json!({ "name": "x" })).await.json();
+            let token = format!("Bearer {}", created["token"].as_str().unwrap());
+            let mut request = request;
+            request.headers_mut().insert("authorization", token.parse().unwrap());
+            app.send(request).await
+        }
+        Caller::WithUnknownToken | Caller::SignedInWithUnknownToken => {
+            let mut request = request;
+            request.headers_mut().insert("authorization", UNKNOWN.parse().unwrap());
+            match caller {
+                Caller::WithUnknownToken => app.send(request).await,
+                _ => app.signed_in("ann").await.send(request).await,
+            }
+        }
     }
 }
 

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use cloakroom::config::{CommaList, Registration, Settings, TokenSettings};
+use cloakroom::config::{ApiTokenSettings, CommaList, Registration, Settings, TokenSettings};
 use cloakroom::core::clock::mins;
+use cloakroom::core::display_names::DisplayName;
+use cloakroom::core::usernames::Username;
+use cloakroom::domain::api_tokens::{MAX_API_TOKENS, NewApiToken};
 use cloakroom::domain::passwords::queue::Share;
+use cloakroom::domain::roles::Roles;
 use cloakroom::domain::throttle::limits::{Gcra, Limits};
 use poem::http::{Method, header};
 use poem::{Request, RequestBuilder};
@@ -144,6 +148,10 @@ async fn refusals_at_the_door(tour: &Tour) {
             let mut forged = example(&method, &path, operation);
             forged.headers_mut().insert(header::COOKIE, "session=made.up".parse().unwrap());
             tour.send(&app, forged).await;
+            let mut unknown = example(&method, &path, operation);
+            let token = "Bearer clk_00000000000000000000000000000000000000000012H4qbl";
+            unknown.headers_mut().insert(header::AUTHORIZATION, token.parse().unwrap());
+            tour.send(&app, unknown).await;
         }
         if can_need_a_role(operation) {
             // `forwardAuth` takes the role from the proxy; others have it in `x-required-roles`.
@@ -183,6 +191,10 @@ async fn what_goes_well(tour: &Tour) {
             tour.send_as(&client, example(&method, &path, operation)).await;
         }
     }
+    let token = json!({ "name": "Nightly build" });
+    let token = tour.send_as(&client, post(&Method::POST, "/api-tokens", &token)).await.json();
+    let token = format!("/api-tokens/{}", token["id"].as_str().unwrap());
+    tour.send_as(&client, request(Method::DELETE, &token).finish()).await;
     let name = json!({ "display_name": "Ann" });
     tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
     let confirmation = json!({ "current_password": PASSWORD });
@@ -224,6 +236,22 @@ async fn what_is_refused(tour: &Tour) {
     }
     let name = json!({ "display_name": "a\nb" });
     tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
+    let role = json!({ "name": "x", "roles": ["editor"] });
+    tour.send_as(&client, post(&Method::POST, "/api-tokens", &role)).await;
+    let ann = app.domain.account_named(&Username::parse("ann").unwrap()).await.unwrap().unwrap();
+    for _ in 0..MAX_API_TOKENS {
+        let name = DisplayName::parse("x").unwrap().unwrap();
+        let new = NewApiToken { name, roles: Roles::default(), days: 1 };
+        app.domain.api_tokens.create(&ann, new).await.unwrap();
+    }
+    let new_token = json!({ "name": "x" });
+    tour.send_as(&client, post(&Method::POST, "/api-tokens", &new_token)).await;
+    let unknown = format!("/api-tokens/{}", "x".repeat(22));
+    tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+    let api_tokens = ApiTokenSettings { max_days: Some(0) };
+    let off = TestApp::with(Settings { api_tokens, ..Settings::default() }).await;
+    let off_client = off.signed_in("ann").await;
+    tour.send_as(&off_client, post(&Method::POST, "/api-tokens", &new_token)).await;
     // The session is no longer confirmed.
     app.wait(mins(15));
     for (method, path, operation) in operations() {
@@ -275,6 +303,10 @@ async fn too_many_changes(tour: &Tour) {
         tour.send_as(&client, request(Method::DELETE, "/sessions").finish()).await;
     }
     let unknown = format!("/sessions/{}", "x".repeat(22));
+    tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+    let token = json!({ "name": "x" });
+    tour.send_as(&client, post(&Method::POST, "/api-tokens", &token)).await;
+    let unknown = format!("/api-tokens/{}", "x".repeat(22));
     tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
     for name in ["Ann", "Anna"] {
         let name = json!({ "display_name": name });
@@ -331,6 +363,7 @@ async fn a_table_that_is_missing(tour: &Tour) {
     for sql in [
         "alter table accounts rename to accounts_gone",
         "alter table sessions rename to sessions_gone",
+        "alter table api_tokens rename to api_tokens_gone",
         "alter table login_attempts rename to login_attempts_gone",
     ] {
         app.sql(sql).await;

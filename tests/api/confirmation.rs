@@ -124,7 +124,8 @@ async fn mfa_35_and_37_exactly_the_documented_operations_require_a_confirmed_ses
             }
         }
     }
-    assert_eq!(confirmed, ["revokeOtherSessions", "revokeSession", "closeAccount"]);
+    let expected = ["revokeOtherSessions", "revokeSession", "closeAccount", "createApiToken"];
+    assert_eq!(confirmed, expected);
 }
 
 #[tokio::test]

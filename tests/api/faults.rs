@@ -263,7 +263,7 @@ async fn a_name_that_somebody_takes_before_the_operator_has_typed_a_password_sta
     let username = Username::parse("ann").unwrap();
     let typed = Password::new("another long password".to_owned());
     let password = app.domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-    let added = app.domain.add_account(username, None, password, Roles::default()).await;
+    let added = app.domain.add_account(username, None, Some(password), Roles::default()).await;
     assert!(matches!(added, Err(RegisterError::UsernameTaken)), "{added:?}");
     app.signed_in_again("ann").await;
 }

@@ -37,7 +37,7 @@ async fn add(app: &TestApp, username: &str) {
     let password = Password::new(PASSWORD.to_owned());
     let Rules { passwords, .. } = &app.domain.rules;
     let password = passwords.check(&password, Some(&username)).unwrap();
-    app.domain.add_account(username, None, password, Roles::default()).await.unwrap();
+    app.domain.add_account(username, None, Some(password), Roles::default()).await.unwrap();
 }
 
 /// Counts the written events that the SQL selects.

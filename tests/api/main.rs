@@ -6,6 +6,7 @@ mod aborts;
 mod access_tokens;
 mod account_limits;
 mod accounts;
+mod api_tokens;
 mod app;
 mod attempts;
 mod blocked_cookies;

@@ -286,7 +286,8 @@ async fn the_page_of_an_allowed_origin_may_call_with_the_cookie_and_read_the_ans
     };
     let answer = app.send(preflight(allowed)).await;
     assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("access-control-allow-headers"), Some("Content-Type"));
+    let headers = Some("Authorization, Content-Type");
+    assert_eq!(answer.header("access-control-allow-headers"), headers);
     assert_eq!(answer.header("access-control-allow-origin"), Some(allowed));
 
     for other in [

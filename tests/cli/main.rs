@@ -20,3 +20,4 @@ mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod tokens;

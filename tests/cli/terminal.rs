@@ -211,7 +211,10 @@ fn a_hint_for_the_next_step_is_for_people_only() {
         assert!(shown.contains("{\"") && !shown.contains("Next"), "{shown}");
     }
     let piped = run(folder, &["user", "disable", "ann"], "");
-    assert_eq!(text(&piped.stdout), "ann is disabled; all sessions of this user were revoked\n");
+    assert_eq!(
+        text(&piped.stdout),
+        "ann is disabled; all sessions and API tokens of this user were revoked\n"
+    );
     assert!(!text(&piped.stderr).contains("To enable the user again"));
 }
 

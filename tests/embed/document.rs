@@ -78,7 +78,8 @@ async fn it_is_theirs_and_says_what_cloakroom_adds() {
     assert!(description.starts_with("What is on.\n\n") && description.contains("`cross_origin`"));
     let tags: Vec<_> =
         document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
-    let ours = ["Login", "Films", "Sessions", "Accounts", "Tokens", "Proxies", "Health"];
+    let ours =
+        ["Login", "Films", "Sessions", "Accounts", "API tokens", "Tokens", "Proxies", "Health"];
     assert_eq!(tags, ours, "theirs come after signing in, in the place of `Private`");
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
     let place = |path: &str| paths.iter().position(|listed| *listed == path).unwrap();

@@ -107,7 +107,7 @@ async fn the_document_says_what_the_guards_answer() {
     let hello = &document["paths"]["/hello"]["get"];
     assert_eq!(hello["security"], json!([{ "session": [] }, {}]));
     let statuses: Vec<&String> = hello["responses"].as_object().unwrap().keys().collect();
-    assert_eq!(statuses, ["200", "400", "403", "421", "500", "503"]);
+    assert_eq!(statuses, ["200", "400", "401", "403", "421", "500", "503"]);
 }
 
 #[tokio::test]
@@ -117,11 +117,13 @@ async fn the_scheme_is_called_as_its_owner_likes() {
     let mounted = mount.scheme("greetingsSession").endpoint().unwrap();
     let document: Value = serde_json::from_str(mounted.document()).unwrap();
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
-    assert!(schemes.keys().eq(["greetingsSession"]));
-    for path in ["/greeting", "/session/confirm/password", "/token"] {
+    assert!(schemes.keys().eq(["apiToken", "greetingsSession"]));
+    for path in ["/greeting", "/session/confirm/password"] {
         let security = &document["paths"][path]["post"]["security"];
         assert_eq!(*security, json!([{ "greetingsSession": [] }]), "{path}");
     }
+    let either = &document["paths"]["/token"]["post"]["security"];
+    assert_eq!(*either, json!([{ "greetingsSession": [] }, { "apiToken": [] }]));
     let hello = &document["paths"]["/hello"]["get"]["security"];
     assert_eq!(*hello, json!([{ "greetingsSession": [] }, {}]));
     assert!(!mounted.document().contains("scheme `session`"));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod app;
+mod caller;
 mod confirmation;
 mod default_deny;
 mod document;

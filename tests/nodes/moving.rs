@@ -12,12 +12,13 @@ use crate::support::raw::limit;
 
 /// Limit for a million accounts with as many sessions, on two cores.
 const BOUND: Duration = Duration::from_mins(5);
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "accounts",
     "roles",
     "sessions",
     "ended_tokens",
     "session_data",
+    "api_tokens",
     "invites",
     "login_attempts",
     "events",
@@ -58,6 +59,13 @@ async fn fill(db: &mut SqliteConnection, rows: u64) {
         "insert into invites (digest, id, created_at, expires_at)
          select randomblob(32), hex(randomblob(11)), -1, 9223372036854775807
          from accounts where rowid % 1000 = 1"
+            .to_owned(),
+        "insert into api_tokens (digest, id, account_id, name, roles, created_at, expires_at,
+                                 last_used_at)
+         select randomblob(32), hex(randomblob(11)), id, 'Żółw ' || char(128034) || ' ' || rowid,
+                case when rowid % 20 = 3 then 'admin editor' else '' end, created_at,
+                9223372036854775807, case when rowid % 3 = 0 then created_at + 1000 end
+         from accounts where rowid % 10 = 3"
             .to_owned(),
         "insert into session_data (key, session_id, value, version)
          select id || ' cart', id, '{\"a\": \"\\n\"}', rowid from sessions where rowid % 1000 = 2"

@@ -444,7 +444,7 @@ fn users_are_disabled_enabled_and_deleted_under_a_running_service() {
     assert_eq!(shown["disabled_at"], serde_json::Value::Null);
 
     let said = text(&run(&["user", "disable", "ann"], "").stdout);
-    assert_eq!(said, "ann is disabled; all sessions of this user were revoked\n");
+    assert_eq!(said, "ann is disabled; all sessions and API tokens of this user were revoked\n");
     refused_soon(&cookie);
     assert_eq!(service.log_in("ann", PASSWORD).0, 403);
     let shown = text(&run(&["user", "show", "ann"], "").stdout);

@@ -19,7 +19,7 @@ use super::raw::LONG;
 pub const PASSWORD: &str = "canary correct horse battery";
 
 /// Commands that need a database and keys, and create neither.
-const NEED_A_DATABASE: [&str; 10] = [
+const NEED_A_DATABASE: [&str; 11] = [
     "audit",
     "backup",
     "invite",
@@ -29,6 +29,7 @@ const NEED_A_DATABASE: [&str; 10] = [
     "role",
     "server-secret",
     "session",
+    "token",
     "user",
 ];
 

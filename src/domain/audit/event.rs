@@ -72,12 +72,22 @@ pub enum Event {
     /// The operator deleted a user. Fields: `account`.
     UserDeleted,
     /// A signed-in user was refused, because the account had none of the roles that the operation or
-    /// the app requires. Fields: `account`, `session`. The log has one line a minute.
+    /// the app requires. Fields: `account`, and `session` or, for an API token, `id`. The log has one
+    /// line a minute.
     RoleRefused,
     /// The operator gave a user a role. Fields: `account`, `id`: the role.
     RoleGiven,
     /// The operator took a role from a user. Fields: `account`, `id`: the role.
     RoleTaken,
+    /// A user or the operator created an API token. Fields: `account`, `session`, if a user created
+    /// it, and `id`: the token.
+    ApiTokenCreated,
+    /// A user or the operator revoked an API token. Fields: `account`, `session`, if a user revoked
+    /// it, and `id`: the token.
+    ApiTokenRevoked,
+    /// An API token was refused: it is malformed, unknown, expired or revoked, or the operation does
+    /// not accept API tokens. Fields: `account`, if there is one. The log has one line a minute.
+    ApiTokenRefused,
     /// The operator made an invite. Fields: `id`.
     InviteMade,
     /// A user registered with an invite. Fields: `account`.
@@ -138,6 +148,7 @@ impl Event {
             | Self::RegistrationThrottled
             | Self::AccountThrottled
             | Self::RoleRefused
+            | Self::ApiTokenRefused
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
             | Self::ExternalLoginSucceeded
@@ -159,6 +170,8 @@ impl Event {
             | Self::UserDeleted
             | Self::RoleGiven
             | Self::RoleTaken
+            | Self::ApiTokenCreated
+            | Self::ApiTokenRevoked
             | Self::InviteMade
             | Self::InviteUsed
             | Self::InviteRevoked

@@ -14,7 +14,7 @@ use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::interval::LogLimiter;
 use crate::core::secret::random_bytes;
-use crate::domain::audit::context::RequestContext;
+use crate::domain::audit::context::{Credential, RequestContext};
 use crate::domain::audit::event::{Event, first_id};
 use crate::domain::roles::Role;
 use crate::store::{EventRow, Store};
@@ -233,15 +233,42 @@ impl Recorder<'_> {
 
     /// Records that an account does not have a required role. A client that continues causes one
     /// line a minute.
-    pub fn record_role_refused(&self, account: &AccountId, session: &SessionId) {
+    pub fn record_role_refused(&self, account: &AccountId, by: Credential<'_>) {
         let event = Event::RoleRefused;
         let record = AuditRecord::new(event, self.context);
-        let (account, session) = (Some(account), Some(session));
-        if self.push(AuditRecord { account, session, ..record }) {
+        let account = Some(account);
+        let (session, id) = match by {
+            Credential::Session(session) => (Some(session), None),
+            Credential::ApiToken(id) => (None, Some(id)),
+        };
+        if self.push(AuditRecord { account, session, thing: id, ..record }) {
             let (account, session) =
                 (account.map(AccountId::as_str), session.map(SessionId::as_str));
-            tracing::info!(target: "audit", event = event.name(), account, session);
+            tracing::info!(target: "audit", event = event.name(), account, session, id);
         }
+    }
+
+    /// Records that an API token was refused. A client that continues causes one line a minute.
+    pub fn record_api_token_refused(&self, account: Option<&AccountId>) {
+        let event = Event::ApiTokenRefused;
+        if self.push(AuditRecord { account, ..AuditRecord::new(event, self.context) }) {
+            let account = account.map(AccountId::as_str);
+            tracing::info!(target: "audit", event = event.name(), account);
+        }
+    }
+
+    /// Records an event about an API token of an account, and the session that caused it.
+    pub fn record_api_token(
+        &self,
+        event: Event,
+        account: &AccountId,
+        session: Option<&SessionId>,
+        id: &str,
+    ) {
+        let (account, thing) = (Some(account), Some(id));
+        self.push(AuditRecord { account, session, thing, ..AuditRecord::new(event, self.context) });
+        let (account, session) = (account.map(AccountId::as_str), session.map(SessionId::as_str));
+        tracing::info!(target: "audit", event = event.name(), account, session, id);
     }
 
     /// Records an event about something that is not an account, with its id.

@@ -31,9 +31,9 @@ pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
     }
 }
 
-/// Removes sessions that ended a while ago, expired invites, user names that are no longer
-/// reserved, mails that were given up a week ago, revocations that all nodes have read, attempts that no longer delay a client, and old
-/// events.
+/// Removes sessions that ended a while ago, expired API tokens and invites, user names that are no
+/// longer reserved, mails that were given up a week ago, revocations that all nodes have read,
+/// attempts that no longer delay a client, and old events.
 pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {
@@ -48,8 +48,12 @@ pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
         tokio::time::sleep(PAUSE).await;
     }
     domain.session_cache.remove_stale();
+    domain.api_tokens.remove_stale();
     let until = domain.clock.now().minus(RECORDED).millis();
     while domain.store.remove_ended_tokens(until, BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    while domain.store.remove_expired_api_tokens(domain.clock.now().millis(), BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     while domain.store.remove_expired_invites(domain.clock.now().millis(), BATCH).await? > 0 {

@@ -68,8 +68,9 @@ pub struct AccessClaims {
     pub audience: String,
     /// The id of the token: 128 random bits.
     pub id: String,
-    /// When the user last showed a password or another factor.
-    pub authenticated_at: Timestamp,
+    /// When the user last showed a password or another factor. `None` if an API token bought the
+    /// access token.
+    pub authenticated_at: Option<Timestamp>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -89,7 +90,8 @@ pub(super) struct WireAccess {
     roles: Vec<String>,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
 }
 
 impl AccessClaims {
@@ -105,7 +107,7 @@ impl AccessClaims {
             roles: self.roles.to_vec(),
             iat: self.issued_at.seconds(),
             exp: self.expires_at.seconds(),
-            auth_time: self.authenticated_at.seconds(),
+            auth_time: self.authenticated_at.map(Timestamp::seconds),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The session cache: tokens that were verified recently.
+//! The session cache: tokens that were verified recently. API tokens have a cache of the same kind.
 //!
 //! Accounts are distributed over many shards, and each shard counts the revocations of its
 //! accounts. A cache entry carries the count that was read *before* the database was queried, and
@@ -26,10 +26,19 @@ const SHARDS: usize = 4096;
 const MAX_FEED_AGE: Duration = Duration::from_secs(1);
 
 /// The cache of verified session tokens.
+pub type SessionCache = TokenCache<Arc<AuthenticatedSession>>;
+
+/// A cache of verified tokens, and of who presents them.
 #[derive(Debug)]
-pub struct SessionCache {
-    entries: Cache<TokenHash, Entry>,
+pub struct TokenCache<V> {
+    entries: Cache<TokenHash, Entry<V>>,
     tokens: TokenHasher,
+    revocations: Arc<Revocations>,
+}
+
+/// The revocations that invalidate entries, for all caches of a node.
+#[derive(Debug)]
+struct Revocations {
     /// Chooses the shard of an account.
     hasher: RandomState,
     shards: Vec<AtomicU64>,
@@ -42,8 +51,8 @@ pub struct SessionCache {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
-    who: Arc<AuthenticatedSession>,
+struct Entry<V> {
+    who: V,
     seen: Generation,
 }
 
@@ -56,52 +65,53 @@ pub struct Generation {
     at: usize,
 }
 
-impl SessionCache {
+impl<V: Clone> TokenCache<V> {
+    /// A cache that the same revocations invalidate, with at most `max_entries`.
+    pub fn new_beside<W: Clone>(&self, max_entries: usize) -> TokenCache<W> {
+        TokenCache {
+            entries: Cache::new(max_entries),
+            tokens: TokenHasher::random(),
+            revocations: Arc::clone(&self.revocations),
+        }
+    }
+
     /// The cache key of this token.
     pub fn hash(&self, token: &str) -> TokenHash {
         self.tokens.hash(token)
     }
 
-    /// The session of this token, if it is cached and has not been invalidated.
-    pub fn get(&self, token: &TokenHash) -> Option<Arc<AuthenticatedSession>> {
-        if self.is_stale() {
+    /// Who presents this token, if it is cached and has not been invalidated.
+    pub fn get(&self, token: &TokenHash) -> Option<V> {
+        if self.revocations.is_stale() {
             return None;
         }
         let entry = self.entries.get(token)?;
-        self.has_not_changed(entry.seen).then_some(entry.who)
+        self.revocations.has_not_changed(entry.seen).then_some(entry.who)
     }
 
     /// Whether nothing was revoked since these counts were read, and the cache is not stale.
     pub fn is_current(&self, seen: Generation) -> bool {
-        !self.is_stale() && self.has_not_changed(seen)
-    }
-
-    fn has_not_changed(&self, seen: Generation) -> bool {
-        seen == self.generation_at(seen.at, self.key_generation())
+        !self.revocations.is_stale() && self.revocations.has_not_changed(seen)
     }
 
     /// The count of key changes. Read it before verifying a signature.
     pub fn key_generation(&self) -> u64 {
-        self.keys.load(Ordering::SeqCst)
+        self.revocations.keys.load(Ordering::SeqCst)
     }
 
     /// The counts that concern an account. Read them before querying the database.
     pub fn generation(&self, account: &AccountId, keys: u64) -> Generation {
-        self.generation_at(self.shard_of(account), keys)
-    }
-
-    fn generation_at(&self, at: usize, keys: u64) -> Generation {
-        Generation { keys, shard: self.shards[at].load(Ordering::SeqCst), at }
+        self.revocations.generation_at(self.revocations.shard_of(account), keys)
     }
 
     /// Inserts an entry that was read after `seen`.
-    pub fn insert(&self, token: TokenHash, who: Arc<AuthenticatedSession>, seen: Generation) {
+    pub fn insert(&self, token: TokenHash, who: V, seen: Generation) {
         self.entries.insert(token, Entry { who, seen });
     }
 
     /// Removes invalidated entries, which would otherwise stay until they are displaced.
     pub fn remove_stale(&self) {
-        self.entries.retain(|_, entry| self.has_not_changed(entry.seen));
+        self.entries.retain(|_, entry| self.revocations.has_not_changed(entry.seen));
     }
 
     /// The number of entries, including invalidated ones.
@@ -109,18 +119,34 @@ impl SessionCache {
         self.entries.len()
     }
 
-    /// Invalidates the entries of an account. Call this before the revocation is acknowledged.
+    /// Invalidates the entries of an account, in all caches of the node. Call this before the
+    /// revocation is acknowledged.
     pub fn invalidate_account(&self, account: &AccountId) {
-        self.shards[self.shard_of(account)].fetch_add(1, Ordering::SeqCst);
+        let shard = self.revocations.shard_of(account);
+        self.revocations.shards[shard].fetch_add(1, Ordering::SeqCst);
     }
 
     /// Invalidates all entries, because the keys have changed or revocations may have been missed.
     pub fn invalidate_all(&self) {
-        self.keys.fetch_add(1, Ordering::SeqCst);
+        self.revocations.keys.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Records that the revocation feed was read to its end, by a reading that began at `began`.
     pub fn feed_read(&self, began: Instant) {
+        self.revocations.feed_read(began);
+    }
+}
+
+impl Revocations {
+    fn has_not_changed(&self, seen: Generation) -> bool {
+        seen == self.generation_at(seen.at, self.keys.load(Ordering::SeqCst))
+    }
+
+    fn generation_at(&self, at: usize, keys: u64) -> Generation {
+        Generation { keys, shard: self.shards[at].load(Ordering::SeqCst), at }
+    }
+
+    fn feed_read(&self, began: Instant) {
         let until = began.saturating_duration_since(self.started_at) + MAX_FEED_AGE;
         self.stale_at.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
@@ -136,11 +162,19 @@ impl SessionCache {
     }
 }
 
-impl Default for SessionCache {
+impl<V: Clone> Default for TokenCache<V> {
     fn default() -> Self {
         Self {
             entries: Cache::new(MAX_ENTRIES),
             tokens: TokenHasher::random(),
+            revocations: Arc::default(),
+        }
+    }
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             keys: AtomicU64::new(0),

@@ -17,6 +17,7 @@ use crate::domain::passwords::rules::{
     DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_INPUT, MAX_PASSWORD_LENGTH,
 };
 use crate::domain::sessions::{RefusedToken, Remember};
+use crate::http::caller::Caller;
 use crate::http::extra_cookie::WithExtraCookie;
 use crate::http::guard::{Confirmed, SignedIn};
 use crate::http::problem::{ApiError, Code, Problem};
@@ -61,7 +62,7 @@ impl FromFields for PasswordChange {
 
 #[derive(ApiResponse)]
 enum MeAnswer {
-    /// The account of the session.
+    /// The account of the session or of the API token.
     #[oai(status = 200, content_type = "application/json")]
     Me(Json<AccountView>),
 }
@@ -119,10 +120,11 @@ enum CloseAnswer {
 impl AccountsApi {
     /// Get the current account
     ///
-    /// Returns the account of the session that the request belongs to.
+    /// Returns the account of the session or of the API token of the request. With an API token,
+    /// `roles` contains only those roles that the token has, too.
     #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Accounts")]
-    async fn get_me(&self, who: SignedIn) -> Result<MeAnswer, ApiError> {
-        Ok(MeAnswer::Me(Json(AccountView::from(&who.0.account))))
+    async fn get_me(&self, who: Caller) -> Result<MeAnswer, ApiError> {
+        Ok(MeAnswer::Me(Json(AccountView::from(who.0.account()))))
     }
 
     /// Change the current account

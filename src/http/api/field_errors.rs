@@ -2,6 +2,7 @@
 
 use crate::core::display_names::InvalidDisplayName;
 use crate::core::usernames::InvalidUsername;
+use crate::domain::api_tokens::InvalidApiToken;
 use crate::domain::passwords::rules::InvalidPassword;
 use crate::domain::registration::InvalidFields;
 use crate::http::problem::{FieldCode, FieldError};
@@ -35,6 +36,19 @@ pub fn field_errors(bad: InvalidFields) -> Vec<FieldError> {
 
 /// The error of the field `display_name`.
 pub fn about_display_name(bad: InvalidDisplayName) -> FieldError {
+    about_text("display_name", bad)
+}
+
+/// The error of the field `name` of an API token. `None` if it is empty.
+pub fn about_api_token_name(bad: Option<InvalidDisplayName>) -> FieldError {
+    match bad {
+        None => FieldError::new("name", FieldCode::TooShort, "Enter what the token is for."),
+        Some(bad) => about_text("name", bad),
+    }
+}
+
+/// The error of a field with text that is shown to people.
+fn about_text(field: &str, bad: InvalidDisplayName) -> FieldError {
     let (code, detail) = match bad {
         InvalidDisplayName::TooLong => (FieldCode::TooLong, "Use at most 64 characters."),
         InvalidDisplayName::NotAllowed => (
@@ -42,7 +56,23 @@ pub fn about_display_name(bad: InvalidDisplayName) -> FieldError {
             "Use letters, digits, spaces, punctuation and emoji, without control characters.",
         ),
     };
-    FieldError::new("display_name", code, detail)
+    FieldError::new(field, code, detail)
+}
+
+/// The error of a field of an API token that depends on the account or on the settings.
+pub fn about_api_token(bad: &InvalidApiToken) -> FieldError {
+    match bad {
+        InvalidApiToken::RoleNotGiven(role) => FieldError::new(
+            "roles",
+            FieldCode::NotAllowed,
+            format!("Your account does not have the role {role:?}. Choose some of its roles."),
+        ),
+        InvalidApiToken::Lifetime { max_days } => FieldError::new(
+            "expires_in_days",
+            FieldCode::TooLong,
+            format!("The operator of this service allows at most {max_days} days."),
+        ),
+    }
 }
 
 /// The error of the field `field`, which contains a new password.

@@ -1,20 +1,19 @@
 //! The operation `forwardAuth`: authenticates requests for the proxy in front of an app.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use poem::{Request, Result};
 use poem_openapi::param::Query;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 use poem_openapi::{ApiResponse, OpenApi};
+use std::borrow::Cow;
 
 use super::tags::Tag;
+use crate::core::ids::SessionId;
+use crate::domain::caller::AuthenticatedCaller;
 use crate::domain::roles::{InvalidRole, MAX_ROLE_LENGTH, Role};
-use crate::domain::sessions::AuthenticatedSession;
-use crate::http::problem::{ApiError, Problem};
+use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
 use crate::http::required_role::MAX_REQUIRED_ROLES;
-use crate::http::security_scheme::{SCHEME, impl_guard};
+use crate::http::security_scheme::{API_TOKEN_SCHEME, SCHEME, impl_guard};
 use crate::http::state::AppState;
 
 pub struct ForwardAuthApi;
@@ -31,13 +30,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn of(who: &AuthenticatedSession) -> Self {
-        let account = &who.account;
+    pub fn of(who: &AuthenticatedCaller) -> Self {
+        let account = who.account();
+        let session = who.session_id().map(SessionId::as_str);
         Self {
-            user: who.account.username.to_string(),
-            user_id: who.account.id.as_str().to_owned(),
-            session: who.session.id.as_str().to_owned(),
-            groups: who.account.roles.as_comma_list().to_owned(),
+            user: account.username.to_string(),
+            user_id: account.id.as_str().to_owned(),
+            session: session.unwrap_or_default().to_owned(),
+            groups: account.roles.as_comma_list().to_owned(),
             email: String::new(), // accounts have no e-mail address
             name: account.display_name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
@@ -56,22 +56,80 @@ impl Identity {
     }
 }
 
-/// The roles in the address that the proxy requests, of which the user must have one.
-pub fn required_roles(request: &Request) -> Result<Vec<Role>, ApiError> {
-    let query = request.uri().query().unwrap_or_default();
-    let values = url::form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == PARAMETER).then_some(value));
-    let roles: Result<Vec<Role>, _> = values.map(|value| Role::parse(&value)).collect();
-    match roles {
-        Ok(roles) if roles.len() <= MAX_REQUIRED_ROLES => Ok(roles),
-        Ok(_) | Err(InvalidRole) => Err(Problem::not_as_documented(PARAMETER).into()),
+/// What the address that the proxy requests says: it is part of the proxy's configuration.
+#[derive(Debug, Default)]
+struct AppRequirements {
+    /// The user must have one of these roles, if there are any.
+    roles: Vec<Role>,
+    /// Whether the app accepts API tokens.
+    accepts_tokens: bool,
+}
+
+impl AppRequirements {
+    /// Reads the address. A parameter that does not exist is refused: a misspelled `role` would let
+    /// every user in.
+    fn of(request: &Request) -> Result<Self, ApiError> {
+        let mut requirements = Self::default();
+        let query = request.uri().query().unwrap_or_default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "role" => match Role::parse(&value) {
+                    Ok(role) => requirements.roles.push(role),
+                    Err(InvalidRole) => return Err(Problem::not_as_documented("role").into()),
+                },
+                "token" if value == "yes" => requirements.accepts_tokens = true,
+                "token" => return Err(Problem::not_as_documented("token").into()),
+                unknown => {
+                    let says = "This parameter does not exist. Check the address in the \
+                                configuration of the proxy.";
+                    let wrong = FieldError::new(unknown, FieldCode::Unknown, says);
+                    return Err(Problem::of(Code::InvalidRequest).with_errors(vec![wrong]).into());
+                }
+            }
+        }
+        if requirements.roles.len() > MAX_REQUIRED_ROLES {
+            return Err(Problem::not_as_documented("role").into());
+        }
+        Ok(requirements)
     }
 }
 
-/// The name of the parameter.
-const PARAMETER: &str = "role";
+/// The outcome of checking a request for a proxy.
+pub enum ForwardAuthCheck {
+    LetIn(AuthenticatedCaller),
+    /// The user has none of the roles in the address.
+    RoleNeeded(AuthenticatedCaller, ApiError),
+}
 
-/// The name of a role as a parameter, for the document. [`required_roles`] reads it.
+/// Authenticates a request for a proxy, and checks the roles in its address. The error is 401, even
+/// for an invalid cookie, because proxies treat 401 as "sign in".
+pub async fn check_forwarded(
+    state: &AppState,
+    request: &Request,
+) -> Result<ForwardAuthCheck, ApiError> {
+    let requirements = AppRequirements::of(request);
+    let by_token = if requirements.as_ref().is_ok_and(|app| app.accepts_tokens) {
+        state.token_caller(request).await?
+    } else {
+        state.refuse_api_token(request)?;
+        None
+    };
+    let who = match by_token {
+        Some(who) => who,
+        None => match state.signed_in(request).await {
+            Ok(who) => AuthenticatedCaller::Session(who),
+            Err(failure) if failure.problem.status == 403 => return Err(state.not_authenticated()),
+            Err(failure) => return Err(failure),
+        },
+    };
+    let by = (who.account(), who.credential());
+    match state.require_role(request, by, &requirements?.roles) {
+        Ok(()) => Ok(ForwardAuthCheck::LetIn(who)),
+        Err(refusal) => Ok(ForwardAuthCheck::RoleNeeded(who, refusal)),
+    }
+}
+
+/// The name of a role as a parameter, for the document. [`AppRequirements`] reads it.
 struct RoleName;
 
 impl Type for RoleName {
@@ -107,21 +165,22 @@ impl ParseFromParameter for RoleName {
     }
 }
 
-/// Like `SignedIn`, for an operation that proxies call: a request without an active session gets
-/// 401. A user who has none of the roles in the address gets 403.
+/// Like `Caller`, for an operation that proxies call: a request without an active session gets 401.
+/// A user who has none of the roles in the address gets 403.
 #[derive(Debug)]
-pub struct ForwardAuthUser(pub Arc<AuthenticatedSession>);
+pub struct ForwardAuthUser(AuthenticatedCaller);
 
 impl ForwardAuthUser {
     async fn check(request: &Request) -> Result<Self> {
         let state = AppState::of(request)?;
-        let who = state.forward_auth_user(request).await?;
-        state.require_role(request, &who, &required_roles(request)?)?;
-        Ok(Self(who))
+        match check_forwarded(state, request).await? {
+            ForwardAuthCheck::LetIn(who) => Ok(Self(who)),
+            ForwardAuthCheck::RoleNeeded(_, refusal) => Err(refusal.into()),
+        }
     }
 }
 
-impl_guard!([] ForwardAuthUser, schemes: vec![SCHEME], is_optional: false);
+impl_guard!([] ForwardAuthUser, schemes: vec![SCHEME, API_TOKEN_SCHEME], is_optional: false);
 
 #[derive(ApiResponse)]
 enum ForwardAuthAnswer {
@@ -135,11 +194,12 @@ enum ForwardAuthAnswer {
         /// The `id` of the account. A later account with the same user name has a different `id`.
         #[oai(header = "Remote-User-Id")]
         String,
-        /// The `id` of the session, as in `listSessions`. It does not authorize requests.
+        /// The `id` of the session, as in `listSessions`. It does not authorize requests. Empty for
+        /// a request with an API token.
         #[oai(header = "Remote-Session")]
         String,
-        /// The roles of the account in alphabetical order, with a comma between two of them. Empty
-        /// if there are none.
+        /// The roles of the account in alphabetical order, with a comma between two of them. With an
+        /// API token, only those that the token has, too. Empty if there are none.
         #[oai(header = "Remote-Groups")]
         String,
         /// The confirmed e-mail address of the account. Empty if there is none.
@@ -153,16 +213,20 @@ enum ForwardAuthAnswer {
 
 #[OpenApi]
 impl ForwardAuthApi {
-    /// Check the session of a request for a proxy
+    /// Check a request for a proxy
     ///
     /// A reverse proxy calls this operation before it forwards a request to an app: nginx with
-    /// `auth_request`, Caddy with `forward_auth`, Traefik with `forwardAuth`. Only the session
-    /// cookie decides. Without an active session, the response is 401, even if the request has a
-    /// session cookie, because proxies treat 401 as "sign in".
+    /// `auth_request`, Caddy with `forward_auth`, Traefik with `forwardAuth`. Without an active
+    /// session, the response is 401, even if the request has a session cookie, because proxies treat
+    /// 401 as "sign in".
     ///
     /// **Only users with a role**: the proxy requests `/forward-auth?role=editor`, or
     /// `/forward-auth?role=editor&role=admin` if one of several roles is enough. Other signed-in users
     /// get 403.
+    ///
+    /// **Programs**: the proxy requests `/forward-auth?token=yes` if programs may call the app with
+    /// an API token. The proxy must then pass the header `Authorization` to this check, and must not
+    /// pass a token to the app. Without the parameter, a request with an API token gets 401.
     ///
     /// A proxy that returns the response of the check to the client can call
     /// `/forward-auth/redirect` instead, which redirects browsers to the sign-in page (303), and
@@ -181,6 +245,9 @@ impl ForwardAuthApi {
         /// configuration of the proxy contains it; nothing that a client sends counts.
         #[oai(name = "role", validator(max_items = 16))]
         _role: Query<Option<Vec<RoleName>>>,
+        /// `yes` lets programs in that send an API token.
+        #[oai(name = "token", validator(min_length = 3, max_length = 3, pattern = "^yes$"))]
+        _token: Query<Option<String>>,
     ) -> Result<ForwardAuthAnswer, ApiError> {
         let Identity { user, user_id, session, groups, email, name } = Identity::of(&who.0);
         Ok(ForwardAuthAnswer::SignedIn(user, user_id, session, groups, email, name))

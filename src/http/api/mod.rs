@@ -1,7 +1,9 @@
 //! The operations of the API, one file for each resource.
 
 pub mod accounts;
+pub mod api_tokens;
 pub mod confirmation;
+mod cursor;
 pub mod field_errors;
 pub mod forward_auth;
 pub mod health;
@@ -16,6 +18,7 @@ pub mod tokens;
 use std::sync::Arc;
 
 use self::accounts::AccountsApi;
+use self::api_tokens::ApiTokensApi;
 use self::confirmation::ConfirmationApi;
 use self::forward_auth::ForwardAuthApi;
 use self::health::HealthApi;
@@ -32,6 +35,7 @@ pub type Operations<T> = (
     AccountsApi,
     SessionsApi,
     ConfirmationApi,
+    ApiTokensApi,
     T,
     TokensApi,
     ForwardAuthApi,
@@ -46,6 +50,7 @@ pub fn operations(state: &Arc<AppState>) -> Operations<()> {
         AccountsApi(Arc::clone(state)),
         SessionsApi(Arc::clone(state)),
         ConfirmationApi(Arc::clone(state)),
+        ApiTokensApi(Arc::clone(state)),
         (),
         TokensApi(Arc::clone(state)),
         ForwardAuthApi,

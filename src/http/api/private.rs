@@ -4,16 +4,16 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::tags::Tag;
-use crate::http::guard::SignedIn;
+use crate::http::caller::Caller;
 use crate::http::problem::ApiError;
 
 #[derive(Debug)]
 pub struct PrivateApi;
 
-/// Data that only signed-in users can read.
+/// Data that only signed-in users and their programs can read.
 #[derive(Object)]
 pub struct PrivateData {
-    /// The user name of the signed-in user.
+    /// The user name of the account.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub username: String,
     /// The data.
@@ -23,7 +23,7 @@ pub struct PrivateData {
 
 #[derive(ApiResponse)]
 enum PrivateAnswer {
-    /// The data and the name of the signed-in user.
+    /// The data, and the user name of the account.
     #[oai(status = 200, content_type = "application/json")]
     Data(Json<PrivateData>),
 }
@@ -32,13 +32,13 @@ enum PrivateAnswer {
 impl PrivateApi {
     /// Read private data
     ///
-    /// Returns data that only signed-in users can read. Use this operation to test your session:
-    /// the response is 200 with your user name if the session is active, 401 if the request has no
-    /// session cookie, and 403 if the session is not active.
+    /// Returns data that only signed-in users and their programs can read. Use this operation to test
+    /// your session or your API token: the response is 200 with your user name if it is valid, 401
+    /// if the request has neither or the token is not valid, and 403 if the session is not active.
     #[oai(path = "/private", method = "get", operation_id = "readPrivate", tag = "Tag::Private")]
-    async fn read_private(&self, who: SignedIn) -> Result<PrivateAnswer, ApiError> {
+    async fn read_private(&self, who: Caller) -> Result<PrivateAnswer, ApiError> {
         Ok(PrivateAnswer::Data(Json(PrivateData {
-            username: who.0.account.username.to_string(),
+            username: who.0.account().username.to_string(),
             private: "get some private data".to_owned(),
         })))
     }

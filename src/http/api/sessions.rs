@@ -9,14 +9,15 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use time::OffsetDateTime;
 
+use super::cursor::{cursor_behind, read_cursor};
 use super::tags::Tag;
 use crate::core::clock::Timestamp;
 use crate::core::ids::SessionId;
 use crate::domain::sessions::lifecycle::RevokeError;
-use crate::domain::sessions::{Cursor, Remember, Session};
+use crate::domain::sessions::{Remember, Session};
 use crate::http::date_time::date_time;
 use crate::http::guard::{Confirmed, SignedIn};
-use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
+use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::context::request_context;
 use crate::http::state::AppState;
 
@@ -265,25 +266,4 @@ impl SessionsApi {
 
 fn fifty() -> u32 {
     50
-}
-
-/// The cursor: the creation time and the id of the last session of a page. Clients return it
-/// unchanged.
-fn cursor_behind(last: &Cursor) -> String {
-    format!("{}.{}", last.created_at, last.id)
-}
-
-fn read_cursor(text: &str) -> Result<Cursor, ApiError> {
-    let read = || {
-        let (created_at, id) = text.split_once('.').filter(|(_, id)| SessionId::is_valid(id))?;
-        Some(Cursor { created_at: created_at.parse().ok()?, id: id.to_owned() })
-    };
-    read().ok_or_else(|| {
-        let wrong = FieldError::new(
-            "cursor",
-            FieldCode::NotAllowed,
-            "Send the `next_cursor` of the previous page unchanged.",
-        );
-        Problem::of(Code::InvalidRequest).with_errors(vec![wrong]).into()
-    })
 }

@@ -21,6 +21,9 @@ pub enum Tag {
     /// The account of the signed-in user.
     #[oai(rename = "Accounts")]
     Accounts,
+    /// API tokens: secrets with which your programs call this service.
+    #[oai(rename = "API tokens")]
+    ApiTokens,
     /// Access tokens for other services, and the public keys to verify them.
     #[oai(rename = "Tokens")]
     Tokens,
@@ -32,8 +35,8 @@ pub enum Tag {
     Health,
 }
 
-const ORDER: [&str; 7] =
-    ["Login", "Private", "Sessions", "Accounts", "Tokens", "Proxies", "Health"];
+const ORDER: [&str; 8] =
+    ["Login", "Private", "Sessions", "Accounts", "API tokens", "Tokens", "Proxies", "Health"];
 
 /// The position of a tag. Those of an embedding service come at the position of `Private`: they are
 /// why its users sign in.

@@ -9,7 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::tags::Tag;
 use crate::domain::access_tokens::{Issued, UnknownAudience};
 use crate::domain::keys::tokens::PublicKey;
-use crate::http::guard::SignedIn;
+use crate::http::caller::Caller;
 use crate::http::problem::{ApiError, Code, Problem};
 use crate::http::request::body::{Body, FromFields};
 use crate::http::request::fields::Fields;
@@ -49,7 +49,8 @@ pub struct AccessTokenView {
     /// The authentication scheme to send the token with: `Bearer`.
     #[oai(validator(max_length = 16))]
     pub token_type: String,
-    /// The number of seconds until the token expires: 300, or fewer if the session expires earlier.
+    /// The number of seconds until the token expires: 300, or fewer if the session or
+    /// the API token expires earlier.
     #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
     pub expires_in: i64,
 }
@@ -136,7 +137,7 @@ enum JwksAnswer {
 impl TokensApi {
     /// Issue an access token for another service
     ///
-    /// Issues a JWT that identifies the signed-in user to another service. That service verifies
+    /// Issues a JWT that identifies the user of the session or of the API token to another service. That service verifies
     /// the token offline with the public keys of `getJwks`.
     ///
     /// The token is an access token according to RFC 9068. Its header contains `typ` with the value
@@ -145,16 +146,18 @@ impl TokensApi {
     /// `auth_time`. `client_id` has the same value as `iss`, because this service has no OAuth
     /// clients. `auth_time` is when the user last showed a password: at the sign-in, or at a
     /// confirmation. A service that wants a more recent one answers as RFC 9470 says; the client
-    /// then confirms the session with `confirmWithPassword` and gets a new token. If the user has set
-    /// a display name, the claim `name` contains it.
+    /// then confirms the session with `confirmWithPassword` and gets a new token. With an API token
+    /// there is no `auth_time`, because the user may not be present, and `roles` contains only those
+    /// roles that the token has, too. If the user has set a display
+    /// name, the claim `name` contains it.
     ///
-    /// A token cannot be revoked. It expires after five minutes, or earlier if the session expires
-    /// earlier. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
+    /// A token cannot be revoked. It expires after five minutes, or earlier if the session or the API
+    /// token expires earlier. Because clocks differ, a service should accept an `iat` that is up to 60 seconds in
     /// the future. Cloakroom itself does not accept the token.
     #[oai(path = "/token", method = "post", operation_id = "issueToken", tag = "Tag::Tokens")]
     async fn issue_token(
         &self,
-        who: SignedIn,
+        who: Caller,
         body: Body<TokenRequest>,
     ) -> Result<TokenAnswer, ApiError> {
         self.0.domain.keys.require_signing_key()?;

@@ -10,7 +10,7 @@ use super::error::MountError;
 use super::guards::check_guards;
 use super::paths::{paths, shape};
 use crate::http::api::Operations;
-use crate::http::security_scheme::SCHEME;
+use crate::http::security_scheme::{API_TOKEN_SCHEME, SCHEME};
 use crate::http::session_data;
 
 /// Checks whether the operations of `T` fit into one document with Cloakroom's, whose security
@@ -24,7 +24,9 @@ pub fn check<T: OpenApi>(scheme: &str) -> Result<(), MountError> {
         }
     }
     for (name, theirs) in &theirs.security_schemes {
-        if [SCHEME, scheme].contains(name) && ours.security_schemes.get(SCHEME) != Some(theirs) {
+        let own = if *name == API_TOKEN_SCHEME { API_TOKEN_SCHEME } else { SCHEME };
+        let is_ours = [SCHEME, API_TOKEN_SCHEME, scheme].contains(name);
+        if is_ours && ours.security_schemes.get(own) != Some(theirs) {
             return Err(MountError::SchemeTaken(name));
         }
     }

@@ -7,7 +7,8 @@ use crate::http::security_scheme::SCHEME;
 /// The part about sessions, which is the same for every service.
 pub const DESCRIPTION: &str = "\
 Hand in your credentials, get a ticket: `login` verifies a user name and a password and sets a \
-session cookie. Every operation with a padlock identifies the user by this cookie.
+session cookie. Every operation with a padlock identifies the user by this cookie, or a program by \
+its API token.
 
 **To try it**, run `login`, or `register` if you do not have an account. After that, every operation \
 with a padlock works until you run `logout`. With curl, use `-c cookies.txt` to save the cookie and \
@@ -17,6 +18,12 @@ with a padlock works until you run `logout`. With curl, use `-c cookies.txt` to 
 `HttpOnly`, `SameSite=Lax` and `Path=/`, and with https also `Secure`. A browser stores and sends it \
 automatically; other programs store it in a cookie jar. Its value is opaque to clients. Sessions are \
 stored on the server: after `logout`, all copies of the cookie are refused.
+
+**Programs** send an API token instead: `Authorization: Bearer clk_…` (RFC 6750). A user creates it \
+with `createApiToken`. Operations that accept API tokens have the security scheme `apiToken` in \
+addition to the scheme `session`; others refuse a request with one (401 `token_refused`). If a request has an \
+API token, it alone decides, even next to a session cookie. Any other value of `Authorization` is \
+ignored.
 
 **Errors** have the media type `application/problem+json` (RFC 9457). Distinguish them by `code`. Later \
 versions may add codes: handle an unknown code according to `status`. An operation returns only the \

@@ -120,7 +120,8 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
 const UPDATES: [&str; 1] = ["ProfileUpdate"];
 
 /// The schemas of the other request bodies.
-const REQUESTS: [&str; 6] = [
+const REQUESTS: [&str; 7] = [
+    "ApiTokenRequest",
     "Credentials",
     "LogoutOptions",
     "Registration",

@@ -47,6 +47,7 @@ fn example(code: Code, operation: &Traits) -> Value {
         (Code::RoleNeeded, _) if !operation.roles.is_empty() => {
             Problem::role_needed(&operation.roles)
         }
+        (Code::TokenRefused, _) if !operation.accepts_tokens => Problem::token_not_accepted(),
         (Code::PayloadTooLarge, Owner::Embedder { body_limit }) => Problem::larger_than(body_limit),
         (Code::UnsupportedMediaType, Owner::Embedder { .. }) => {
             Problem::of_no_documented_media_type()

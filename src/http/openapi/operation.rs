@@ -4,7 +4,7 @@ use poem_openapi::registry::MetaApi;
 use serde_json::{Map, Value, json};
 
 use crate::http::required_role::{roles_in_words, roles_of_mark};
-use crate::http::security_scheme::{CONFIRMED, SCHEME, is_mark};
+use crate::http::security_scheme::{API_TOKEN_SCHEME, CONFIRMED, SCHEME, is_mark};
 
 /// The origin of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Traits {
     pub needs_session: bool,
     /// Whether it accepts or requires a session.
     pub is_guarded: bool,
+    /// Whether it accepts API tokens, too.
+    pub accepts_tokens: bool,
     /// Whether it requires a confirmed session.
     pub needs_confirmation: bool,
     /// Whether proxies call it, which treat 401 as "sign in".
@@ -42,7 +44,7 @@ pub struct Traits {
 impl Traits {
     /// Derives the properties from what poem-openapi printed.
     pub fn read(method: &str, operation: &mut Value, owner: Owner) -> Self {
-        let Requirements { is_guarded, is_optional, needs_confirmation, roles } =
+        let Requirements { is_guarded, accepts_tokens, is_optional, needs_confirmation, roles } =
             take_guards(operation);
         let id = operation["operationId"].as_str().unwrap_or_default();
         let reads_store = match owner {
@@ -53,6 +55,7 @@ impl Traits {
             owner,
             needs_session: is_guarded && !is_optional,
             is_guarded,
+            accepts_tokens,
             needs_confirmation,
             is_for_proxies: id == "forwardAuth",
             has_body: operation.get("requestBody").is_some(),
@@ -66,9 +69,11 @@ impl Traits {
 
 /// What the guards of an operation require.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "guards require each of these alone")]
 struct Requirements {
     /// Whether it accepts or requires a session.
     is_guarded: bool,
+    accepts_tokens: bool,
     is_optional: bool,
     needs_confirmation: bool,
     roles: Vec<String>,
@@ -90,9 +95,10 @@ fn take_guards(operation: &mut Value) -> Requirements {
         }
     }
     *needed = once;
-    let is_guarded = needed.iter().any(|schemes| schemes.get(SCHEME).is_some());
+    let has = |name| needed.iter().any(|schemes| schemes.get(name).is_some());
+    let (is_guarded, accepts_tokens) = (has(SCHEME), has(API_TOKEN_SCHEME));
     let is_optional = needed.contains(&json!({}));
-    Requirements { is_guarded, is_optional, needs_confirmation, roles }
+    Requirements { is_guarded, accepts_tokens, is_optional, needs_confirmation, roles }
 }
 
 /// Says in an operation what else than a session it requires: in its description, for people, and

@@ -33,7 +33,7 @@ struct Header {
 }
 
 /// In the order of their sentences in a description.
-const COMMON_RESPONSES: [CommonResponse; 16] = [
+const COMMON_RESPONSES: [CommonResponse; 20] = [
     CommonResponse {
         code: Code::InvalidRequest,
         is_of: |operation| operation.has_body,
@@ -63,8 +63,40 @@ const COMMON_RESPONSES: [CommonResponse; 16] = [
     },
     CommonResponse {
         code: Code::NotAuthenticated,
-        is_of: |operation| operation.needs_session && !operation.is_for_proxies,
+        is_of: |operation| {
+            operation.needs_session && !operation.is_for_proxies && !operation.accepts_tokens
+        },
         sentence: "`not_authenticated`: the request has no session cookie. Sign in.",
+        header: Some(WWW_AUTHENTICATE),
+    },
+    CommonResponse {
+        code: Code::NotAuthenticated,
+        is_of: |operation| {
+            operation.needs_session && !operation.is_for_proxies && operation.accepts_tokens
+        },
+        sentence: "`not_authenticated`: the request has neither a session cookie nor an API token. \
+                   Sign in, or send an API token.",
+        header: Some(WWW_AUTHENTICATE),
+    },
+    CommonResponse {
+        code: Code::TokenRefused,
+        is_of: |operation| operation.is_guarded && operation.is_for_proxies,
+        sentence: "`token_refused`: the API token is malformed, unknown, expired or revoked, or \
+                   the address of the check does not contain `token=yes`.",
+        header: Some(WWW_AUTHENTICATE),
+    },
+    CommonResponse {
+        code: Code::TokenRefused,
+        is_of: |operation| operation.accepts_tokens && !operation.is_for_proxies,
+        sentence: "`token_refused`: the API token is malformed, unknown, expired or revoked. The \
+                   response does not reveal which of these is the reason.",
+        header: Some(WWW_AUTHENTICATE),
+    },
+    CommonResponse {
+        code: Code::TokenRefused,
+        is_of: |operation| operation.is_guarded && !operation.accepts_tokens,
+        sentence: "`token_refused`: the request has an API token, and this operation does not \
+                   accept API tokens.",
         header: Some(WWW_AUTHENTICATE),
     },
     CommonResponse {
@@ -151,7 +183,9 @@ const COMMON_RESPONSES: [CommonResponse; 16] = [
 
 const WWW_AUTHENTICATE: Header = Header {
     name: "WWW-Authenticate",
-    description: "The authentication scheme, the name of the session cookie, and the path to sign in at.",
+    description: "The authentication scheme `Cookie` with the name of the session cookie and the path to \
+                  sign in at, or the scheme `Bearer` (RFC 6750). An operation that accepts API tokens \
+                  sends both if the request has no credentials.",
     schema: string,
 };
 
@@ -226,7 +260,8 @@ fn add(responses: &mut Value, common: &CommonResponse, sentence: &str) {
     if !is_new && response.get("headers").is_some() {
         // Not all codes of this status have the header.
         for (_, header) in members(&mut response["headers"]) {
-            header["required"] = (status == "503").into();
+            let is_in_all = status == "503" || (status == "401" && header["required"] == true);
+            header["required"] = is_in_all.into();
         }
     }
 }

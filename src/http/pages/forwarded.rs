@@ -12,7 +12,7 @@ use super::content_negotiation;
 use super::next_step::NextStep;
 use super::render::see_other;
 use super::visitor::refuse_conflicting_cookies;
-use crate::http::api::forward_auth::{Identity, required_roles};
+use crate::http::api::forward_auth::{ForwardAuthCheck, Identity, check_forwarded};
 use crate::http::state::AppState;
 
 pub fn endpoint(state: &Arc<AppState>) -> BoxEndpoint<'static> {
@@ -33,30 +33,30 @@ async fn answer(state: &AppState, request: &Request) -> Result<Response> {
         let next_step = NextStep { href: state.apps.sign_in(None), label: "Sign in" };
         return Ok(render_at_app(state, &conflict.problem, None, next_step));
     }
-    let who = match state.forward_auth_user(request).await {
-        Ok(who) => who,
+    let check = match check_forwarded(state, request).await {
+        Ok(check) => check,
         Err(failure) if failure.problem.status == 401 && is_person => {
             let next = state.apps.asked_for(request);
             return Ok(see_other(&state.apps.sign_in(next.as_deref())));
         }
         Err(failure) => return Err(failure.into()),
     };
-    match state.require_role(request, &who, &required_roles(request)?) {
-        Ok(()) => {
+    match check {
+        ForwardAuthCheck::LetIn(who) => {
             let response = Response::builder().status(StatusCode::OK);
             let headers = Identity::of(&who).headers().into_iter();
             let response =
                 headers.fold(response, |response, (name, value)| response.header(name, value));
             Ok(response.finish())
         }
-        Err(refusal) if is_person => {
+        ForwardAuthCheck::RoleNeeded(who, refusal) if is_person => {
             // Its page says who is signed in and offers to sign out, and then leads back to the app.
             let href = state.apps.sign_in(state.apps.asked_for(request).as_deref());
             let next_step = NextStep { href, label: "Use another account" };
-            let username = Some(who.account.username.as_str());
+            let username = Some(who.account().username.as_str());
             Ok(render_at_app(state, &refusal.problem, username, next_step))
         }
-        Err(refusal) => Err(refusal.into()),
+        ForwardAuthCheck::RoleNeeded(_, refusal) => Err(refusal.into()),
     }
 }
 

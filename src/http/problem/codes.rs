@@ -9,6 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub enum Code {
     InvalidRequest,
     NotAuthenticated,
+    TokenRefused,
     SessionRefused,
     RoleNeeded,
     ConfirmationRequired,
@@ -16,10 +17,12 @@ pub enum Code {
     RegistrationClosed,
     InviteRefused,
     AudienceRefused,
+    ApiTokensOff,
     CrossOrigin,
     NotFound,
     MethodNotAllowed,
     UsernameTaken,
+    TooManyTokens,
     PayloadTooLarge,
     UnsupportedMediaType,
     UnknownHost,
@@ -31,11 +34,18 @@ pub enum Code {
 }
 
 /// Longer explanations of codes whose `detail` the contract keeps short.
-const EXPLANATIONS: [(Code, &str); 3] = [
+const EXPLANATIONS: [(Code, &str); 4] = [
     (
         Code::NotAuthenticated,
         "The request has no active session. Sign in, then send the request again with the session \
          cookie.",
+    ),
+    (
+        Code::TokenRefused,
+        "The API token in the header `Authorization` is malformed, unknown, expired or revoked, its \
+         account is disabled, or the operation does not accept API tokens. For security reasons, \
+         the response does not say which token is unknown and which has expired. Create another one \
+         on the page `/account/tokens`.",
     ),
     (
         Code::SessionRefused,
@@ -66,6 +76,9 @@ impl Code {
                 "The request is malformed or does not match the API's schema."),
             Self::NotAuthenticated => entry(401, "Sign-in required",
                 "Not authenticated"),
+            Self::TokenRefused => entry(401, "API token refused",
+                "The API token is malformed, unknown, expired or revoked. Create another one on the \
+                 page `/account/tokens`."),
             Self::SessionRefused => entry(403, "Session refused",
                 "Invalid authentication"),
             Self::RoleNeeded => entry(403, "Role needed",
@@ -84,6 +97,8 @@ impl Code {
             Self::AudienceRefused => entry(403, "Audience refused",
                 "The service does not issue tokens for this audience. The operator can add it to \
                  the setting `tokens.audiences`."),
+            Self::ApiTokensOff => entry(403, "API tokens are off",
+                "The operator of this service allows no API tokens. Sign in instead."),
             Self::CrossOrigin => entry(403, "Request from another origin",
                 "A page of another origin sent this request, and this origin is not allowed. Open this service directly and try again."),
             Self::NotFound => entry(404, "Not found",
@@ -92,6 +107,8 @@ impl Code {
                 "This path does not support the method of the request. The header `Allow` lists the supported methods."),
             Self::UsernameTaken => entry(409, "User name taken",
                 "This user name is taken. Choose another one."),
+            Self::TooManyTokens => entry(409, "Too many API tokens",
+                "The account has 50 API tokens. Revoke one that you do not need, then try again."),
             Self::PayloadTooLarge => entry(413, "Body too large",
                 "The body is larger than 16 KiB."),
             Self::UnsupportedMediaType => entry(415, "Unsupported media type",

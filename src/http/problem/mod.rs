@@ -166,6 +166,13 @@ impl Problem {
         Self { detail, ..Self::of(Code::RoleNeeded) }
     }
 
+    /// The problem for an API token at an operation that accepts sessions only.
+    pub(super) fn token_not_accepted() -> Self {
+        let detail = "This operation does not accept API tokens. Sign in, then send the request with \
+                      the session cookie and without the header `Authorization`.";
+        Self { detail: detail.to_owned(), ..Self::of(Code::TokenRefused) }
+    }
+
     /// The problem for an exceeded rate limit, and the seconds for `Retry-After`.
     pub(crate) fn too_many_attempts(wait: Duration) -> (Self, u64) {
         let seconds = wait.as_millis().div_ceil(1000).max(1);

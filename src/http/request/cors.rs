@@ -17,6 +17,7 @@ pub fn is_preflight(request: &Request) -> bool {
 }
 
 /// The methods and headers that allowed origins may use (Fetch standard, section 3.3).
+/// `Authorization` carries API tokens.
 #[derive(Debug)]
 pub struct Preflight {
     methods: HeaderValue,
@@ -35,7 +36,7 @@ impl Preflight {
         more.retain(|method| !named.contains(method));
         methods.extend(more);
         let methods = methods.into_iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        let mut headers = BTreeSet::from(["Content-Type".to_owned()]);
+        let mut headers = BTreeSet::from(["Authorization", "Content-Type"].map(str::to_owned));
         for path in T::meta().into_iter().flat_map(|api| api.paths) {
             let parameters = path.operations.into_iter().flat_map(|operation| operation.params);
             let sent = parameters.filter(|parameter| parameter.in_type == MetaParamIn::Header);

@@ -1,5 +1,6 @@
 //! The fields of a body, which are read one by one while errors are collected.
 
+use std::ops::RangeInclusive;
 use std::pin::pin;
 
 use futures_util::StreamExt as _;
@@ -25,6 +26,8 @@ const MAX_FIELDS: usize = 32;
 #[derive(Default)]
 pub struct Fields {
     rest: Vec<(String, Value)>,
+    /// The further values of the fields of a form that occur more than once.
+    more: Vec<(String, Value)>,
     is_form: bool,
     errors: Vec<FieldError>,
 }
@@ -52,13 +55,21 @@ impl Fields {
 
     fn add(&mut self, name: String, value: Value) {
         if self.rest.iter().any(|(known, _)| *known == name) {
+            if self.is_form {
+                self.more.push((name, value));
+                return;
+            }
             let already = self.errors.iter().any(|error| error.field == name);
             if !already {
-                self.error(&name, FieldCode::Repeated, "This field was sent more than once.");
+                self.report_repetition(&name);
             }
             return;
         }
         self.rest.push((name, value));
+    }
+
+    fn report_repetition(&mut self, name: &str) {
+        self.error(name, FieldCode::Repeated, "This field was sent more than once.");
     }
 
     /// A required string.
@@ -124,6 +135,47 @@ impl Fields {
         false
     }
 
+    /// An optional list of at most `most` strings. In a form, the field occurs once for each of them.
+    pub fn texts(&mut self, name: &str, most: usize) -> Vec<String> {
+        let more = self.take_more(name);
+        let values = match self.take_unless_null(name) {
+            None => return Vec::new(),
+            Some(Value::Array(values)) => values,
+            Some(first) if self.is_form => [vec![first], more].concat(),
+            Some(_) => Vec::from([Value::Null]),
+        };
+        if values.len() > most {
+            let detail = format!("Use at most {most} entries.");
+            self.error(name, FieldCode::TooLong, &detail);
+            return Vec::new();
+        }
+        let texts: Option<Vec<String>> =
+            values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+        texts.unwrap_or_else(|| {
+            self.error(name, FieldCode::WrongType, "This field must be a list of strings.");
+            Vec::new()
+        })
+    }
+
+    /// An optional whole number in a range. In a form it is written in decimal digits.
+    pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = match self.take_unless_null(name)? {
+            Value::Number(number) => whole_number(&number),
+            Value::String(text) if self.is_form => {
+                let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse().ok().filter(|_| is_plain)
+            }
+            _ => None,
+        };
+        if let Some(number) = number.filter(|number| range.contains(number)) {
+            return Some(number);
+        }
+        let detail =
+            format!("This field must be a whole number from {} to {}.", range.start(), range.end());
+        self.error(name, FieldCode::NotAllowed, &detail);
+        None
+    }
+
     /// A string that only forms have.
     pub fn form_only(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
@@ -139,6 +191,10 @@ impl Fields {
 
     /// Fails if there were errors, or if there are unknown fields.
     pub fn finish(mut self) -> Result<(), ApiError> {
+        while let Some((name, _)) = self.more.first().cloned() {
+            self.take_more(&name);
+            self.report_repetition(&name);
+        }
         for (name, _) in std::mem::take(&mut self.rest) {
             self.error(&name, FieldCode::Unknown, "This field is unknown. Leave it out.");
         }
@@ -150,8 +206,16 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
+        if !self.take_more(name).is_empty() {
+            self.report_repetition(name);
+        }
         let at = self.rest.iter().position(|(known, _)| known == name)?;
         Some(self.rest.swap_remove(at).1)
+    }
+
+    /// The further values of a field of a form.
+    fn take_more(&mut self, name: &str) -> Vec<Value> {
+        self.more.extract_if(.., |(known, _)| known == name).map(|(_, value)| value).collect()
     }
 
     /// An optional field: `null` counts as absent.
@@ -162,6 +226,15 @@ impl Fields {
     fn error(&mut self, field: &str, code: FieldCode, detail: &str) {
         self.errors.push(FieldError::new(field, code, detail));
     }
+}
+
+/// The number, if it is whole: in JSON, `30.0` is the same number as `30`.
+fn whole_number(number: &serde_json::Number) -> Option<u32> {
+    if let Some(whole) = number.as_u64() {
+        return u32::try_from(whole).ok();
+    }
+    let whole = number.as_f64().filter(|number| number.fract() == 0.0)?;
+    format!("{whole:.0}").parse().ok()
 }
 
 pub async fn read_bytes(

@@ -1,5 +1,6 @@
 //! The parts of a request: address, host, origin, cookies and body.
 
+pub mod bearer;
 pub mod body;
 pub mod client_address;
 pub mod context;

@@ -1,5 +1,6 @@
 //! The table `accounts`.
 
+mod change;
 mod delete;
 mod find;
 mod import;
@@ -10,7 +11,7 @@ mod profile;
 mod rows;
 mod status;
 
+pub use self::change::AccountChange;
 pub use self::insert::{AddAccountOutcome, SignUpOutcome};
 pub use self::profile::ProfileOutcome;
 pub use self::rows::{AccountRow, HashRow, ImportRow, NewAccountRow};
-pub use self::status::AccountChange;

@@ -3,14 +3,15 @@
 use super::rows::HashRow;
 use crate::core::error::InternalError;
 use crate::store::Store;
+use crate::store::api_tokens::remove_api_tokens_of;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::session_data::take_over_data;
 use crate::store::sessions::{NewSessionRow, insert_session, revoke_all_sessions};
 
 impl Store {
-    /// Sets a new password and ends all sessions of the account, in one transaction. Returns false
-    /// if the account does not exist.
+    /// Sets a new password for the operator, and ends all sessions and API tokens of the account, in
+    /// one transaction. Returns false if the account does not exist.
     pub async fn set_password(
         &self,
         account_id: &str,
@@ -30,6 +31,7 @@ impl Store {
                 .bind(new.pepper.as_deref())
                 .execute()
                 .await?;
+            remove_api_tokens_of(&mut all, account_id).await?;
             revoke_all_sessions(&mut all, account_id, now).await?;
             all.commit().await?;
             Ok(set == 1)
@@ -63,7 +65,7 @@ impl Store {
     }
 
     /// Replaces the password that was verified, ends all sessions and adds a new session, in one
-    /// transaction. Session data of the session `old` moves to the new session. Returns false if
+    /// transaction. API tokens remain, because programs that use them would fail. Session data of the session `old` moves to the new session. Returns false if
     /// the account has another password by now.
     pub async fn change_password(
         &self,

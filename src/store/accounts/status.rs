@@ -1,30 +1,17 @@
 //! Disables and enables accounts.
 
+use super::change::AccountChange;
 use crate::core::error::InternalError;
 use crate::store::Store;
+use crate::store::api_tokens::remove_api_tokens_of;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::sessions::revoke_all_sessions;
 
-/// The outcome of disabling or enabling an account, with its id.
-#[derive(Debug)]
-pub enum AccountChange {
-    NoSuchAccount,
-    /// The account had that status already.
-    Unchanged(String),
-    Changed(String),
-}
-
-impl AccountChange {
-    fn from_current(account: Option<String>) -> Self {
-        account.map_or(Self::NoSuchAccount, Self::Unchanged)
-    }
-}
-
 const ID_OF: &str = "select id from accounts where username = $1";
 
 impl Store {
-    /// Disables the account and ends all its sessions, in one transaction. An account that is
+    /// Disables the account, and ends all its sessions and API tokens, in one transaction. An account that is
     /// already disabled keeps the time at which it was disabled.
     pub async fn disable_account(
         &self,
@@ -45,6 +32,7 @@ impl Store {
                 let account = all.query(ID_OF).bind(username).fetch_optional_value().await?;
                 return Ok(AccountChange::from_current(account));
             };
+            remove_api_tokens_of(&mut all, &account).await?;
             revoke_all_sessions(&mut all, &account, now).await?;
             all.commit().await?;
             Ok(AccountChange::Changed(account))

@@ -57,6 +57,20 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "api_tokens",
+        key_columns: 1,
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("id", Kind::Text),
+            ("account_id", Kind::Text),
+            ("name", Kind::Text),
+            ("roles", Kind::Text),
+            ("created_at", Kind::Number),
+            ("expires_at", Kind::Number),
+            ("last_used_at", Kind::Number),
+        ],
+    },
+    Table {
         name: "invites",
         key_columns: 1,
         columns: &[

@@ -40,11 +40,31 @@ impl Connection {
 }
 
 impl Answer {
+    pub fn api_token(&self) -> &str {
+        let token = self.0.split('"').find(|text| text.starts_with("clk_"));
+        token.expect("the answer contains the new token")
+    }
+
     pub fn session_cookie(&self) -> String {
         let cookie = self.0.split("set-cookie: ").find(|cookie| cookie.starts_with("session="));
         let cookie = cookie.expect("who signs in gets a cookie");
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
+}
+
+/// The request for a path, with an API token.
+pub fn get_with_token(host: &str, path: &str, token: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+/// The request that creates an API token.
+pub fn token_creation(host: &str, cookie: &str) -> String {
+    let body = r#"{"name":"measurement"}"#;
+    format!(
+        "POST /api-tokens HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The request for a path, with a cookie unless that is empty.
