@@ -1,4 +1,6 @@
 import cloakroom.Cloakroom;
+import java.net.CookieManager;
+import java.net.http.HttpClient;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -88,6 +90,23 @@ class Program {
         var confirmed = bob.confirmWithPassword(
             Cloakroom.PasswordConfirmation.fromJson(Map.of("current_password", "a short walk by the sea")));
         check(confirmed.confirmedUntil() != null, "confirm");
+
+        // TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+        var token = bob.createApiToken(Cloakroom.ApiTokenRequest.fromJson(Map.of("name", "Nightly build")));
+        var auth = new Cloakroom.Auth().bearer(token.token());
+        var program = new Cloakroom(new Cloakroom.Config().serverUrl(url).auth(auth));
+        check(program.readPrivate().username().equals(made.username()), "read with a token");
+        var jar = HttpClient.newBuilder().cookieHandler(new CookieManager()).build();
+        var both = new Cloakroom(new Cloakroom.Config().serverUrl(url).httpClient(jar).auth(auth));
+        both.login(credentials(PASSWORD, false));
+        check(both.getSession().current(), "the cookie is there");
+        check(both.getMe().username().equals(made.username()), "the token decides");
+        bob.revokeApiToken(token.id());
+        check(refused(401, program::readPrivate).equals("token_refused"), "read with a revoked token");
+        check(refused(401, both::getMe).equals("token_refused"), "the token decides when it is revoked");
+        check(bob.getMe().username().equals(made.username()), "the session goes on");
+
+        // The confirmed session closes the account.
         bob.closeAccount();
         check(refused(401, bob::getMe).equals("not_authenticated"), "it is gone");
     }

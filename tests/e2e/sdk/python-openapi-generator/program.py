@@ -7,6 +7,8 @@ from cloakroom import (
     AccountsApi,
     ApiClient,
     ApiException,
+    ApiTokenRequest,
+    APITokensApi,
     Configuration,
     Credentials,
     LoggedIn,
@@ -29,11 +31,12 @@ username, password = "tiangolo", "secret2"
 class Device:
     """A client with a cookie of its own."""
 
-    def __init__(self) -> None:
-        self.client = ApiClient(Configuration(host=base_url))
+    def __init__(self, token: str | None = None) -> None:
+        self.client = ApiClient(Configuration(host=base_url, access_token=token))
         self.login = LoginApi(self.client)
         self.sessions = SessionsApi(self.client)
         self.accounts = AccountsApi(self.client)
+        self.api_tokens = APITokensApi(self.client)
         self.private = PrivateApi(self.client)
         self.proxies = ProxiesApi(self.client)
 
@@ -108,5 +111,20 @@ assert refused(bob.accounts.close_account).code == "confirmation_required"
 confirmation = PasswordConfirmation(current_password="a short walk by the sea")
 confirmed = bob.keep(bob.sessions.confirm_with_password_without_preload_content(confirmation))
 assert Session.from_json(confirmed).confirmed_until
+
+# TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+token = bob.api_tokens.create_api_token(ApiTokenRequest(name="Nightly build"))
+program = Device(token.token)
+assert program.private.read_private().username == name
+both = Device(token.token)
+both.keep(both.login.login_without_preload_content(Credentials(username=username, password=password)))
+assert "session=" in both.client.cookie
+assert both.accounts.get_me().username == name
+bob.api_tokens.revoke_api_token(token.id)
+assert refused(program.private.read_private).code == "token_refused"
+assert refused(both.accounts.get_me).code == "token_refused"
+assert bob.accounts.get_me().username == name
+
+# The confirmed session closes the account.
 assert bob.accounts.close_account_with_http_info().status_code == 204
 assert refused(bob.accounts.get_me).code == "session_refused"

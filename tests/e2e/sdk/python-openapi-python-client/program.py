@@ -3,14 +3,17 @@ import secrets
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
-from cloakroom import Client
+from cloakroom import AuthenticatedClient, Client
 from cloakroom.api.accounts import change_password, close_account, get_me
+from cloakroom.api.api_tokens import create_api_token, list_api_tokens, revoke_api_token
 from cloakroom.api.login import login, register
 from cloakroom.api.private import read_private
 from cloakroom.api.proxies import forward_auth
 from cloakroom.api.sessions import confirm_with_password, list_sessions, revoke_session
 from cloakroom.models import (
     Account,
+    ApiTokenRequest,
+    ApiTokenWithSecret,
     Credentials,
     LoggedIn,
     Registration,
@@ -96,6 +99,23 @@ assert expect(Problem, check).code == "role_needed"
 assert expect(Problem, close_account.sync(client=bob)).code == "confirmation_required"
 confirmation = PasswordConfirmation("a short walk by the sea")
 assert expect(Session, confirm_with_password.sync(client=bob, body=confirmation)).confirmed_until
+
+# TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+request = ApiTokenRequest("Nightly build")
+token = expect(ApiTokenWithSecret, create_api_token.sync(client=bob, body=request))
+program = AuthenticatedClient(base_url=base_url, token=token.token)
+assert expect(PrivateData, read_private.sync(client=program)).username == name
+both = AuthenticatedClient(base_url=base_url, token=token.token)
+expect(LoggedIn, login.sync(client=both, body=Credentials(username, password)))
+assert both.get_httpx_client().cookies["session"]
+assert expect(Account, get_me.sync(client=both)).username == name
+assert expect(Problem, list_api_tokens.sync(client=both)).code == "token_refused"
+assert revoke_api_token.sync_detailed(token.id, client=bob).status_code == 204
+assert expect(Problem, read_private.sync(client=program)).code == "token_refused"
+assert expect(Problem, get_me.sync(client=both)).code == "token_refused"
+assert expect(Account, get_me.sync(client=bob)).username == name
+
+# The confirmed session closes the account.
 assert close_account.sync_detailed(client=bob).status_code == 204
 assert expect(Problem, get_me.sync(client=bob)).code == "not_authenticated"
 

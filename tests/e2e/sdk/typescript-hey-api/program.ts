@@ -76,5 +76,25 @@ const confirmed = await cloakroom.confirmWithPassword({
   body: { current_password: 'a short walk by the sea' },
 });
 assert.ok(confirmed.data?.confirmed_until);
+
+// TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+const token = await cloakroom.createApiToken({ client: bob, body: { name: 'Nightly build' } });
+assert.equal(token.response?.status, 201);
+const onlyToken = ({ scheme }: { scheme?: string }) => (scheme === 'bearer' ? token.data?.token : undefined);
+const program = createClient({ baseUrl, auth: onlyToken });
+assert.equal((await cloakroom.readPrivate({ client: program })).data?.username, name);
+const both = createClient({ baseUrl, auth: onlyToken, fetch: makeFetchCookie(fetch) });
+const entered = await cloakroom.login({ client: both, body: { username, password } });
+assert.equal(entered.data?.ok, true);
+assert.equal((await cloakroom.getMe({ client: both })).data?.username, name);
+// The documentation of the generator shows this form. It sends the token as the cookie, too.
+const naive = createClient({ baseUrl, auth: () => token.data?.token });
+assert.equal((await cloakroom.getMe({ client: naive })).data?.username, name);
+await cloakroom.revokeApiToken({ client: bob, path: { id: token.data!.id } });
+for (const client of [program, both, naive])
+  assert.equal((await cloakroom.getMe({ client })).error?.code, 'token_refused');
+assert.equal((await cloakroom.getMe({ client: bob })).data?.username, name);
+
+// The confirmed session closes the account.
 assert.equal((await cloakroom.closeAccount({ client: bob })).response?.status, 204);
 assert.equal((await cloakroom.getMe({ client: bob })).error?.code, 'not_authenticated');

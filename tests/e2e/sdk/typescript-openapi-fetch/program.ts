@@ -73,6 +73,23 @@ const confirmed = await bob.POST('/session/confirm/password', {
   body: { current_password: 'a short walk by the sea' },
 });
 assert.ok(confirmed.data?.confirmed_until);
+
+// TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+const token = await bob.POST('/api-tokens', { body: { name: 'Nightly build' } });
+assert.equal(token.response.status, 201);
+const headers = { Authorization: `Bearer ${token.data?.token}` };
+const program = createClient<paths>({ baseUrl, headers });
+assert.equal((await program.GET('/private')).data?.username, name);
+const both = createClient<paths>({ baseUrl, headers, fetch: makeFetchCookie(fetch) });
+assert.equal((await both.POST('/login', { body: { username, password } })).data?.ok, true);
+assert.equal((await both.GET('/me')).data?.username, name);
+assert.equal((await both.GET('/api-tokens')).error?.code, 'token_refused');
+await bob.DELETE('/api-tokens/{id}', { params: { path: { id: token.data!.id } } });
+assert.equal((await program.GET('/private')).error?.code, 'token_refused');
+assert.equal((await both.GET('/me')).error?.code, 'token_refused');
+assert.equal((await bob.GET('/me')).data?.username, name);
+
+// The confirmed session closes the account.
 assert.equal((await bob.DELETE('/me')).response.status, 204);
 assert.equal((await bob.GET('/me')).error?.code, 'not_authenticated');
 

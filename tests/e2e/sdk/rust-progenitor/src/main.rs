@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use progenitor_client::{ByteStream, Error};
 use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use visit::cloakroom::Client;
 use visit::{connect, problem, visit};
 
 const USERNAME: &str = "tiangolo";
@@ -18,6 +20,14 @@ async fn refused<T: Debug>(answer: Result<T, Error<ByteStream>>) -> (u16, String
     let problem = problem(error).await.unwrap();
     assert_eq!(problem.status, i32::from(status));
     (status, problem.code.to_string())
+}
+
+/// A client that sends a token, and keeps cookies.
+fn connect_with_token(url: &str, token: &str) -> Client {
+    let value = format!("Bearer {token}").parse().unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    let http = reqwest::Client::builder().cookie_store(true).default_headers(headers);
+    Client::new_with_client(url, http.build().unwrap())
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -87,6 +97,26 @@ async fn main() {
     assert_eq!(refused(answer).await, (403, "confirmation_required".to_owned()));
     let confirm = bob.confirm_with_password().body_map(|body| body.current_password(new));
     assert!(confirm.send().await.unwrap().confirmed_until.is_some());
+
+    // TOK-16: a program needs only the token. If a client also has a cookie, the token decides.
+    let token = bob.create_api_token().body_map(|body| body.name("Nightly build"));
+    let token = token.send().await.unwrap();
+    let program = connect_with_token(&url, &token.token);
+    assert_eq!(*program.read_private().send().await.unwrap().username, name);
+    let both = connect_with_token(&url, &token.token);
+    let login = both.login().body_map(|body| body.username(USERNAME).password(PASSWORD));
+    assert!(login.send().await.unwrap().ok);
+    assert_eq!(*both.get_me().send().await.unwrap().username, name);
+    let answer = both.list_api_tokens().send().await;
+    assert_eq!(refused(answer).await, (401, "token_refused".to_owned()));
+    bob.revoke_api_token().id(token.id.as_str()).send().await.unwrap();
+    let answer = program.read_private().send().await;
+    assert_eq!(refused(answer).await, (401, "token_refused".to_owned()));
+    let answer = both.get_me().send().await;
+    assert_eq!(refused(answer).await, (401, "token_refused".to_owned()));
+    assert_eq!(*bob.get_me().send().await.unwrap().username, name);
+
+    // The confirmed session closes the account.
     bob.close_account().send().await.unwrap();
     let answer = bob.get_me().send().await;
     assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
