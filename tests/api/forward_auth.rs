@@ -316,6 +316,42 @@ fn traefik_sends_a_preflight_to_the_app_without_a_check_and_without_an_identity(
     }
 }
 
+/// Traefik picks the longest rule that matches. Its `HeaderRegexp` matches any value of a repeated
+/// header.
+#[test]
+fn tok_13_traefik_passes_no_api_token_to_the_app() {
+    let guide: serde_json::Value =
+        serde_saphyr::from_str(include_str!("../../docs/forward-auth/traefik.yml")).unwrap();
+    let (routers, middlewares) = (&guide["http"]["routers"], &guide["http"]["middlewares"]);
+    let (app, by_token) = (&routers["wiki"], &routers["wiki-api-token"]);
+    let rule = by_token["rule"].as_str().unwrap();
+    assert_eq!(
+        rule,
+        format!(
+            r"{} && HeaderRegexp(`Authorization`, `(?i)bearer\s+clk_`)",
+            app["rule"].as_str().unwrap()
+        )
+    );
+    assert!(rule.len() < routers["wiki-preflight"]["rule"].as_str().unwrap().len());
+    let used = |name: &str| -> Vec<&str> {
+        let names = routers[name]["middlewares"].as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap()).collect()
+    };
+    // It differs from the other requests in the header only.
+    let mut without_token = used("wiki-api-token");
+    without_token.retain(|name| *name != "no-authorization");
+    assert_eq!(without_token, used("wiki"));
+    assert_eq!(by_token["service"], app["service"]);
+    let position = |wanted: &str| {
+        let found = used("wiki-api-token").iter().position(|name| *name == wanted);
+        found.unwrap_or_else(|| panic!("{wanted} is not used"))
+    };
+    assert!(position("cloakroom") < position("no-authorization"), "the check receives the token");
+    assert!(used("wiki-preflight").contains(&"no-authorization"));
+    let removed = &middlewares["no-authorization"]["headers"]["customRequestHeaders"];
+    assert_eq!(removed, &serde_json::json!({ "Authorization": "" }));
+}
+
 async fn give(app: &TestApp, username: &str, role: &str) {
     let username = Username::parse(username).unwrap();
     let account = app.domain.account_named(&username).await.unwrap().unwrap();

@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test';
 
 import { launch, takePicture } from '../browser/browser.mjs';
 
+const { TOKEN, EDITOR_TOKEN, TOKEN_WITHOUT_ROLE } = process.env;
+const bearer = (token) => `Bearer ${token}`;
 const PERSON = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
 for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: process.env.CADDY })) {
@@ -23,6 +25,7 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
     });
   const wiki = (path, options) => send('wiki.example.org', path, options);
   const tasks = (path, options) => send('tasks.example.org', path, options);
+  const ci = (path, options) => send('ci.example.org', path, options);
   const id = (path, options) => send('id.example.org', path, options);
 
   const signIn = async (username = 'tiangolo') => {
@@ -182,6 +185,74 @@ for (const [name, port] of Object.entries({ nginx: process.env.NGINX, caddy: pro
         assert.equal((await tasks(`/page?${query}`, { headers: { ...PERSON, cookie } })).status, 403, query);
         assert.equal((await wiki(`/headers?${query}`)).status, 401, query);
       }
+    });
+
+    test('tok 12: an app is not reached with an API token unless its address says so', async () => {
+      const cookie = await signIn();
+      for (const authorization of [bearer(TOKEN), bearer(EDITOR_TOKEN), `bearer   ${TOKEN}`, bearer('clk_made-up')])
+        for (const headers of [{ authorization }, { authorization, cookie }])
+          for (const [app, path] of [[wiki, '/headers'], [wiki, '/headers?token=yes'], [tasks, '/headers?token=yes']]) {
+            const program = await app(path, { headers });
+            assert.deepEqual([program.status, JSON.parse(program.text).code], [401, 'token_refused'], authorization);
+            assert.match(program.headers['www-authenticate'], /^Bearer .*error="invalid_token"/);
+          }
+    });
+
+    test('tok 13: an app that accepts API tokens knows whose it is, and does not receive it', async () => {
+      for (const authorization of [bearer(EDITOR_TOKEN), `bearer ${EDITOR_TOKEN}`, `BEARER   ${EDITOR_TOKEN}`]) {
+        const answer = await ci('/headers', { headers: { authorization } });
+        assert.equal(answer.status, 200, answer.text);
+        const seen = JSON.parse(answer.text);
+        assert.deepEqual([seen['remote-user'], seen['remote-groups']], [['ann'], ['editor']]);
+        assert.equal(seen['remote-session']?.[0] ?? '', '');
+        assert.equal(seen.authorization, undefined);
+        assert.ok(!answer.text.includes('clk_'), answer.text);
+      }
+      for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
+        const headers = { authorization: bearer(EDITOR_TOKEN) };
+        assert.equal((await ci('/headers', { method, headers, body: 'x' })).status, 200, method);
+      }
+    });
+
+    test('tok 13: no request takes an API token to an app', async () => {
+      const cookie = await signIn('ann');
+      const preflight = { origin: 'https://app.example.org', 'access-control-request-method': 'PUT' };
+      const [token, basic] = [bearer(EDITOR_TOKEN), 'Basic YW5uOnNlY3JldA=='];
+      const several = [[basic, token], [token, basic], [token, token], `${basic}, ${token}`, `bearer\t${EDITOR_TOKEN}`];
+      let reached = 0;
+      for (const authorization of [token, ...several])
+        for (const app of [wiki, tasks, ci])
+          for (const [method, more] of [['GET', { cookie }], ['GET', {}], ['OPTIONS', preflight]]) {
+            const answer = await app('/headers', { method, headers: { ...more, authorization } });
+            if (answer.status === 200) reached += 1;
+            assert.ok(!answer.text.includes('clk_'), `${method} ${authorization}: ${answer.text}`);
+          }
+      assert.ok(reached >= 6, `${reached} requests reached an app`);
+    });
+
+    test('tok 13: other credentials in Authorization reach the app, next to the session', async () => {
+      const cookie = await signIn('ann');
+      for (const authorization of ['Basic YW5uOnNlY3JldA==', 'Bearer eyJhbGciOiJFZERTQSJ9.e30.c2ln', 'Digest username="clk_"'])
+        for (const app of [wiki, tasks, ci]) {
+          const answer = await app('/headers', { headers: { cookie, authorization } });
+          assert.equal(answer.status, 200, answer.text);
+          assert.deepEqual(JSON.parse(answer.text).authorization, [authorization]);
+          assert.equal((await app('/headers', { headers: { authorization } })).status, 401);
+        }
+    });
+
+    test('of an app that accepts API tokens, a token decides alone', async () => {
+      const cookie = await signIn('ann');
+      assert.equal((await ci('/headers', { headers: { cookie } })).status, 200);
+      const both = await ci('/headers', { headers: { cookie, authorization: bearer(TOKEN_WITHOUT_ROLE) } });
+      assert.deepEqual([both.status, JSON.parse(both.text).code], [403, 'role_needed']);
+      for (const authorization of [bearer('clk_made-up'), bearer(`${EDITOR_TOKEN}x`)]) {
+        const refused = await ci('/headers', { headers: { cookie, authorization } });
+        assert.deepEqual([refused.status, JSON.parse(refused.text).code], [401, 'token_refused']);
+        assert.match(refused.headers['www-authenticate'], /^Bearer .*error="invalid_token"/);
+      }
+      const foreign = await ci('/headers', { headers: { cookie: await signIn(), authorization: bearer(EDITOR_TOKEN) } });
+      assert.deepEqual(JSON.parse(foreign.text)['remote-user'], ['ann']);
     });
 
     test('inj 07: what is neither yes nor 401 lets nobody through', async () => {
