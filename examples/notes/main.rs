@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example notes`, then open <http://127.0.0.1:8000/>.
 
-use cloakroom::{Cloakroom, Database, Problem, Session, Settings, SignedIn};
+use cloakroom::{Caller, Cloakroom, Database, Problem, Session, Settings, SignedIn};
 use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response, error::InternalServerError, handler, web::Html};
 use poem_openapi::{ApiResponse, ContactObject, LicenseObject, Object, OpenApi, Tags};
@@ -70,9 +70,9 @@ struct Statistics {
 impl Notes {
     /// List my notes
     ///
-    /// Returns the newest hundred notes.
+    /// Returns the newest hundred notes. A program can also read them, with an API token.
     #[oai(path = "/notes", method = "get", operation_id = "listNotes")]
-    async fn list(&self, who: SignedIn) -> poem::Result<Json<NoteList>> {
+    async fn list(&self, who: Caller) -> poem::Result<Json<NoteList>> {
         let sql = "select id, text from notes where account_id = $1 order by rowid desc limit 100";
         let notes = sqlx::query_as(sql).bind(who.account_id()).fetch_all(&self.pool).await;
         let notes = notes.map_err(InternalServerError)?;
@@ -114,9 +114,10 @@ impl Notes {
 
     /// Count the notes of all users
     ///
-    /// The operator makes a moderator with `cloakroom role give NAME moderator`.
+    /// For moderators, and for programs whose API token has this role. The operator makes a moderator
+    /// with `cloakroom role give NAME moderator`.
     #[oai(path = "/statistics", method = "get", operation_id = "readStatistics")]
-    async fn statistics(&self, _who: SignedIn<Moderator>) -> poem::Result<Json<Statistics>> {
+    async fn statistics(&self, _who: Caller<Moderator>) -> poem::Result<Json<Statistics>> {
         let count = sqlx::query_scalar("select count(*) from notes").fetch_one(&self.pool).await;
         Ok(Json(Statistics { notes: count.map_err(InternalServerError)? }))
     }
