@@ -13,6 +13,9 @@ const MENDS = [
   ['.highlight-code > pre', { tabindex: '0' }], // scrolls
   ['.responses-table[role="region"]', { role: null }], // one for each operation, all with the same name
   ['.body-param__text', { 'aria-label': 'Request body' }],
+  ['.parameters select', { 'aria-label': (select) => select.closest('[data-param-name]')?.dataset.paramName ?? 'Value' }],
+  ['.auth-container h4', { 'aria-level': '3' }], // below the title of the dialog
+  ['.auth-btn-wrapper [aria-label]', { 'aria-label': null }], // differs from what the button says
 ];
 
 const mend = (root) => {
@@ -20,7 +23,8 @@ const mend = (root) => {
     for (const element of root.querySelectorAll(selector))
       for (const [name, value] of Object.entries(attributes))
         if (value === null) element.removeAttribute(name);
-        else if (!element.hasAttribute(name)) element.setAttribute(name, value);
+        else if (!element.hasAttribute(name))
+          element.setAttribute(name, typeof value === 'function' ? value(element) : value);
 };
 
 /** Fixes the elements that exist now and those that are added later. */

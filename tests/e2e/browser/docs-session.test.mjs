@@ -43,14 +43,15 @@ test('guarded operations have a padlock, and no others', async () => {
   assert.ok(operations.some(({ guarded }) => guarded));
 });
 
-test('the authorize dialog is the sign-in form, and has no field for a cookie', async () => {
+test('the authorize dialog has the sign-in form and a field for an API token, and none for a cookie', async () => {
   const page = await openDocs(browser, { expected: [403] });
   await authorizeButton(page).press('Enter');
   const dialog = dialogOf(page);
-  assert.equal(await dialog.getByRole('heading').innerText(), 'Sign in');
-  assert.equal(await authorizeButton(page).innerText(), 'Sign in', 'the button is called as the dialog');
-  const fields = await dialog.locator('input').evaluateAll((inputs) => inputs.map(({ name }) => name));
-  assert.deepEqual(fields, ['username', 'password']);
+  assert.equal(await dialog.getByRole('heading', { level: 2 }).innerText(), 'Authorize');
+  assert.equal(await authorizeButton(page).innerText(), 'Authorize', 'the button is called as the dialog');
+  const fields = await dialog.locator('input').evaluateAll((inputs) => inputs.map(({ id }) => id));
+  assert.deepEqual(fields, ['username', 'password', 'auth-bearer-value']);
+  assert.match(await dialog.locator('.auth-container').innerText(), /^apiToken[^]*An API token/);
   await takePicture(page, 'docs-authorize');
 
   await typeCredentials(page, 'dmontagu', 'wrong');
@@ -62,11 +63,11 @@ test('the authorize dialog is the sign-in form, and has no field for a cookie', 
   await dialog.waitFor({ state: 'detached' });
   assert.equal(await closedPadlocks(page), 'all');
   assert.ok(await sessionCookie(page));
-  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Signed in as dmontagu', 'the focus returns');
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), 'Authorize', 'the focus returns');
 
   await authorizeButton(page).press('Enter');
-  assert.equal(await dialog.getByRole('heading').innerText(), 'Signed in as dmontagu');
-  assert.equal(await dialog.locator('input').count(), 0);
+  await dialog.getByText('You are signed in as dmontagu.').waitFor();
+  assert.equal(await dialog.locator('input').count(), 1, 'the one of the token');
   await takePicture(page, 'docs-authorized');
   await dialog.getByRole('button', { name: 'Sign out' }).press('Enter');
   await barSays(page, 'Not signed in.');
@@ -238,11 +239,73 @@ test('copied curl lines keep and send the cookie as the browser does', async () 
   for (const { curl } of [login, read, health, logout]) assert.doesNotMatch(curl, /Cookie:/i);
 });
 
+/** Fills in the field of a security scheme in the open dialog. */
+async function authorize(page, scheme, value) {
+  const box = dialogOf(page).locator('.auth-container', { has: page.getByText(scheme, { exact: true }) });
+  await box.locator('input').fill(value);
+  await box.getByRole('button', { name: 'Authorize' }).click();
+  await box.getByRole('button', { name: 'Close' }).click();
+  await dialogOf(page).waitFor({ state: 'detached' });
+}
+
+/** Signs in as another user without this browser, and creates an API token. */
+async function createToken(page) {
+  const post = (path, body, headers = {}) => {
+    const options = { method: 'POST', headers: { 'content-type': 'application/json', ...headers } };
+    return fetch(new URL(path, page.url()), { ...options, body: JSON.stringify(body) });
+  };
+  const entry = await post('/login', { username: 'tiangolo', password: 'secret2' });
+  const cookie = entry.headers.getSetCookie().find((set) => set.startsWith('session=')).split(';')[0];
+  const created = await post('/api-tokens', { name: 'Swagger UI' }, { cookie });
+  assert.equal(created.status, 201);
+  const { id, token } = await created.json();
+  const revoke = () => fetch(new URL(`/api-tokens/${id}`, page.url()), { method: 'DELETE', headers: { cookie } });
+  return { token, revoke };
+}
+
+test('an API token in the dialog is sent by the operations that take one, and then it decides', async () => {
+  const page = await openDocs(browser, { expected: [401] });
+  const { token, revoke } = await createToken(page);
+  const takeTokens = await page.evaluate(async () => {
+    const { paths } = await (await fetch('openapi.json')).json();
+    const all = Object.values(paths).flatMap((methods) => Object.values(methods));
+    return all.filter(({ security }) => security?.some((one) => 'apiToken' in one)).map(({ operationId }) => operationId);
+  });
+  assert.ok(takeTokens.includes('readPrivate') && takeTokens.length >= 4, String(takeTokens));
+
+  await authorizeButton(page).click();
+  await authorize(page, 'apiToken', token);
+  assert.equal(await closedPadlocks(page), takeTokens.length, 'of the operations that take a token');
+  const byToken = await tryItOut(page, 'readPrivate');
+  assert.equal(byToken.status, 200);
+  assert.match(byToken.text, /"username": "tiangolo"/);
+  assert.ok(byToken.curl.includes(`Authorization: Bearer ${token}`));
+  await barSays(page, 'Not signed in.');
+
+  // With a session of another user, too. An operation that takes sessions only gets the cookie.
+  await tryItOut(page, 'login', { username: 'dmontagu', password: 'secret1' });
+  await barSays(page, 'Signed in as dmontagu.');
+  assert.equal(await closedPadlocks(page), 'all');
+  assert.match((await tryItOut(page, 'getMe')).text, /"username": "tiangolo"/);
+  assert.equal((await tryItOut(page, 'getSession')).status, 200);
+  assert.equal((await revoke()).status, 204);
+  const refused = await tryItOut(page, 'readPrivate');
+  assert.equal(refused.status, 401);
+  assert.match(refused.text, /token_refused/);
+  await barSays(page, 'Signed in as dmontagu.');
+
+  await authorizeButton(page).click();
+  await dialogOf(page).locator('.auth-container').getByRole('button', { name: 'Logout' }).click();
+  await page.keyboard.press('Escape');
+  assert.match((await tryItOut(page, 'readPrivate')).text, /"username": "dmontagu"/);
+  assert.deepEqual(page.complaints, []);
+});
+
 test('a security scheme of an embedding service stays beside the session', async () => {
   const route = async (route) => {
     const response = await route.fetch();
     const document = await response.json();
-    document.components.securitySchemes.token = { type: 'http', scheme: 'bearer', description: 'An API token.' };
+    document.components.securitySchemes.token = { type: 'http', scheme: 'bearer', description: 'Of another service.' };
     document.paths['/private'].get.security.push({ token: [] });
     await route.fulfill({ response, json: document });
   };
@@ -252,11 +315,8 @@ test('a security scheme of an embedding service stays beside the session', async
   assert.ok(await dialog.getByLabel('User name').isVisible());
   assert.equal(await authorizeButton(page).innerText(), 'Authorize');
   assert.equal(await dialog.getByRole('heading', { level: 2 }).innerText(), 'Authorize');
-  await dialog.getByText('An API token.').waitFor();
-  await dialog.locator('.auth-container input').fill('not-a-token');
-  await dialog.getByRole('button', { name: 'Apply credentials' }).click();
-  await dialog.getByRole('button', { name: 'Close' }).click();
-  await dialog.waitFor({ state: 'detached' });
+  await dialog.getByText('Of another service.').waitFor();
+  await authorize(page, 'token', 'not-a-token');
   assert.equal(await closedPadlocks(page), 1, 'of the one operation that takes the token');
   const read = await tryItOut(page, 'readPrivate');
   assert.match(read.curl, /Authorization: Bearer not-a-token/);

@@ -35,7 +35,7 @@ test('swagger ui shows every operation of the document, each once', async () => 
 test('operations are grouped, in the order in which a newcomer tries them', async () => {
   const page = await openDocs();
   const groups = await page.locator('.opblock-tag').evaluateAll((tags) => tags.map(({ dataset }) => dataset.tag));
-  assert.deepEqual(groups, ['Login', 'Private', 'Sessions', 'Accounts', 'Tokens', 'Proxies', 'Health']);
+  assert.deepEqual(groups, ['Login', 'Private', 'Sessions', 'Accounts', 'API tokens', 'Tokens', 'Proxies', 'Health']);
   for (const group of await page.locator('.opblock-tag').all()) {
     assert.match(await group.locator('small').innerText(), /\.$/, 'says what it is for');
   }
