@@ -53,4 +53,5 @@ mod smtp;
 #[path = "../support/mod.rs"]
 mod support;
 mod throttle;
+mod token_pages;
 mod tokens;

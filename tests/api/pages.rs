@@ -580,12 +580,16 @@ async fn att_18_09_times_are_said_in_words_with_the_exact_time_behind_them() {
 async fn att_18_09_every_page_of_an_account_has_a_sign_out() {
     let app = TestApp::new().await;
     let ann = app.signed_in("ann").await;
-    for path in ["/account", "/account/password", "/account/confirm", "/account/close"] {
+    for path in
+        ["/account", "/account/password", "/account/tokens", "/account/confirm", "/account/close"]
+    {
         let page = ann.get(path).await.text;
         assert_eq!(page.matches(r#"<form method="post" action="/logout">"#).count(), 1, "{path}");
     }
     for (path, fields) in [
         ("/account/password", vec![("current_password", "wrong"), ("new_password", "short")]),
+        ("/account/tokens", vec![("name", ""), ("expires_in_days", "1")]),
+        ("/account/tokens", vec![("name", "x"), ("expires_in_days", "1")]),
         ("/account/close", vec![("current_password", "wrong")]),
     ] {
         let page = ann.submit(path, &fields).await.text;
@@ -691,8 +695,14 @@ async fn att_18_10_pages_speak_plain_english() {
     let ann = app.signed_in("ann").await;
     app.signed_in_again("ann").await;
     let mut pages = Vec::new();
-    for path in ["/account", "/account/password", "/account/close", "/login?next=/private"] {
+    let tokens = "/account/tokens";
+    for path in ["/account", "/account/password", tokens, "/account/close", "/login?next=/private"]
+    {
         pages.push(ann.get(path).await);
+    }
+    for name in ["", "x", "y"] {
+        pages.push(ann.submit(tokens, &[("name", name), ("expires_in_days", "1")]).await);
+        pages.push(ann.get(tokens).await);
     }
     let bad = [("username", "a b"), ("password", "short"), ("remember", "maybe"), ("x", "y")];
     let taken = [("username", "ann"), ("password", PASSWORD)];

@@ -17,6 +17,7 @@ use super::session_list::SessionList;
 use super::visitor::require_session;
 use crate::core::display_names::DisplayName;
 use crate::core::secret::Password;
+use crate::domain::api_tokens::MAX_API_TOKENS;
 use crate::domain::sessions::lifecycle::RevokeError;
 use crate::domain::sessions::{AuthenticatedSession, Session};
 use crate::http::problem::{ApiError, Problem};
@@ -39,13 +40,15 @@ struct AccountPage<'a> {
     created: PageTime,
     sessions: SessionList,
     /// A message about what was just done.
-    done: Option<&'static str>,
+    done: Option<&'a str>,
     /// Whether the session is not confirmed, so that the forms ask for the password.
     asks_password: bool,
     /// What was to be signed out, if it was not done: the id of a session, or `others`.
     wanted: Option<&'a str>,
     /// Why it was not done.
     errors: FormErrors<'a>,
+    /// Whether the operator allows API tokens.
+    has_api_tokens: bool,
     has_docs: bool,
 }
 
@@ -70,7 +73,11 @@ pub fn account_page(state: &Arc<AppState>) -> BoxEndpoint<'static> {
         let notice = state.notice(&request);
         let page = query(&request, "page").map_or(1, |page| page_number(&page));
         let sessions = list_sessions(&state, &who).await?;
-        let shown = Shown { page, done: notice.and_then(done_in_words), refused: None };
+        let mut done = notice.and_then(done_in_words).map(str::to_owned);
+        if let (Some(done), Some(Notice::PasswordChanged)) = (&mut done, notice) {
+            done.push_str(&kept_tokens_in_words(&state, &who).await?);
+        }
+        let shown = Shown { page, done: done.as_deref(), refused: None };
         let mut response = show_account(&state, &who, sessions, shown);
         state.clear_notice(&mut response, notice);
         Ok(response)
@@ -83,7 +90,7 @@ struct Shown<'a> {
     /// The page number of the list of sessions.
     page: usize,
     /// A message about what was just done.
-    done: Option<&'static str>,
+    done: Option<&'a str>,
     /// What was to be signed out, and why it was not done.
     refused: Option<(&'a str, &'a Problem)>,
 }
@@ -118,6 +125,7 @@ fn show_account(
         asks_password,
         wanted,
         errors: FormErrors { problem, fields },
+        has_api_tokens: state.domain.api_tokens.are_allowed(),
         has_docs: state.has_docs,
     };
     render(FormErrors::status(problem), &page)
@@ -136,11 +144,30 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
         Notice::ProfileUpdated => Some("Your display name was saved."),
         Notice::SessionRevoked => Some("The session was signed out."),
         Notice::OtherSessionsRevoked => Some("You are signed out everywhere else."),
+        // A new session has begun since then, or another page shows the notice.
         Notice::SignedOut
         | Notice::SignedOutAndForgotten
         | Notice::Forgotten
-        | Notice::AccountClosed => None, // a new session has begun since then
+        | Notice::AccountClosed
+        | Notice::ApiTokenRevoked => None,
     }
+}
+
+/// The sentence about the API tokens that a change of the password has kept, if there are any.
+async fn kept_tokens_in_words(
+    state: &AppState,
+    who: &AuthenticatedSession,
+) -> Result<String, ApiError> {
+    let tokens = &state.domain.api_tokens;
+    if !tokens.are_allowed() {
+        return Ok(String::new());
+    }
+    let kept = tokens.list_own(&who.account.id, None, MAX_API_TOKENS).await?.tokens.len();
+    Ok(match kept {
+        0 => String::new(),
+        1 => " Your API token keeps working.".to_owned(),
+        _ => format!(" Your {kept} API tokens keep working."),
+    })
 }
 
 /// Parses a page number. The default is 1.

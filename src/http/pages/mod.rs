@@ -2,6 +2,7 @@
 //! operations.
 
 mod account;
+mod api_tokens;
 mod at_app;
 mod branding;
 mod close;
@@ -65,6 +66,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/account/name", profile::name_page(state)),
         ("/account/password", password::password_page(state)),
         ("/account/confirm", confirmation::confirm_page(state)),
+        ("/account/tokens", api_tokens::tokens_page(state)),
         ("/account/close", close::close_page(state)),
         ("/problems/:code", problem_page::explanation(state)),
         ("/forward-auth/redirect", forwarded::endpoint(state)),
@@ -77,6 +79,8 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/account/name", profile::name_posted(state)),
         ("/account/password", password::password_posted(state)),
         ("/account/confirm", confirmation::confirm_posted(state)),
+        ("/account/tokens", api_tokens::tokens_posted(state)),
+        ("/account/tokens/revoke", api_tokens::revoke_posted(state)),
         ("/account/close", close::close_posted(state)),
     ] {
         page(Method::POST, path, endpoint);

@@ -27,6 +27,7 @@ pub enum Notice {
     ProfileUpdated,
     SessionRevoked,
     OtherSessionsRevoked,
+    ApiTokenRevoked,
 }
 
 impl AppState {

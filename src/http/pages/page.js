@@ -30,6 +30,21 @@ for (const input of document.querySelectorAll('input[data-fewest]')) {
   });
 }
 
+// Selects a token on request and copies it. Browsers let pages copy on https and on loopback only.
+for (const token of document.querySelectorAll('textarea[readonly]')) {
+  token.addEventListener('focus', () => token.select());
+  if (navigator.clipboard === undefined) continue;
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'quiet';
+  button.textContent = 'Copy';
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(token.value);
+    button.textContent = 'Copied';
+  });
+  token.after(button);
+}
+
 // Shows the exact time behind each age in the reader's time zone instead of in UTC.
 const exact = new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeStyle: 'short' });
 for (const element of document.querySelectorAll('time')) element.title = exact.format(new Date(element.dateTime));

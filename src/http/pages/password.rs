@@ -27,6 +27,8 @@ struct PasswordPage<'a> {
     username: &'a str,
     errors: FormErrors<'a>,
     min_length: usize,
+    /// Whether the operator allows API tokens.
+    has_api_tokens: bool,
 }
 
 impl PasswordPage<'_> {
@@ -87,6 +89,7 @@ fn show_password(
         username: who.account.username.as_str(),
         errors: FormErrors { problem, fields: &["current_password", "new_password"] },
         min_length: state.domain.rules.passwords.min_length,
+        has_api_tokens: state.domain.api_tokens.are_allowed(),
     };
     render(FormErrors::status(problem), &page)
 }

@@ -50,7 +50,8 @@ fn what_was_done(notice: Notice) -> Option<Done> {
         Notice::PasswordChanged
         | Notice::ProfileUpdated
         | Notice::SessionRevoked
-        | Notice::OtherSessionsRevoked => None,
+        | Notice::OtherSessionsRevoked
+        | Notice::ApiTokenRevoked => None,
     }
 }
 
