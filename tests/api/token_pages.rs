@@ -6,7 +6,7 @@ use cloakroom::config::{ApiTokenSettings, Settings};
 use cloakroom::core::clock::{days, mins};
 use cloakroom::core::ids::AccountId;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::roles::Role;
+use cloakroom::domain::roles::{MAX_ROLES, Role};
 use poem::http::Method;
 
 use crate::app::{Answer, Client, PASSWORD, TestApp, request};
@@ -149,6 +149,21 @@ async fn a_token_gets_the_roles_that_are_checked_and_no_role_of_somebody_else() 
     app.domain.roles.take_role(&account, &Role::parse("reader").unwrap()).await.unwrap();
     let page = ann.get(PATH).await;
     assert!(page.text.contains("Roles: editor · without effect: reader<"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_form_with_as_many_roles_as_an_account_can_have_confirms_and_creates_a_token() {
+    let app = TestApp::new().await;
+    let ann = app.signed_in("ann").await;
+    let roles: Vec<String> = (0..MAX_ROLES).map(|n| format!("r{n}")).collect();
+    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+    give_roles(&app, "ann", &roles).await;
+    let mut form = [&FORM[..], &[("current_password", PASSWORD)]].concat();
+    form.extend(roles.iter().map(|role| ("roles", *role)));
+    shown(&ann.submit(PATH, &form).await);
+    form.push(("roles", "one-more"));
+    assert_eq!(ann.submit(PATH, &form).await.status, 400);
+    assert_eq!(app.count("select count(*) from api_tokens").await, 1);
 }
 
 #[tokio::test]
