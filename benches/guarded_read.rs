@@ -176,6 +176,7 @@ impl Subject {
             let request = RegistrationRequest {
                 username: Username::parse(user),
                 display_name: Ok(None),
+                email: None,
                 password: typed,
                 invite: None,
             };

@@ -16,8 +16,8 @@ use cloakroom::app::{self, Environment};
 use cloakroom::config::{Config, Settings};
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
+use cloakroom::domain::administration::NewUser;
 use cloakroom::domain::passwords::cost::Argon2Params;
-use cloakroom::domain::roles::Roles;
 use cloakroom::domain::throttle::limits::Limits;
 use cloakroom::server::{self, ServerOptions};
 use tokio::runtime::Runtime;
@@ -147,7 +147,7 @@ async fn add(folder: &Path, names: &[String]) {
         let typed = Password::new(PASSWORD.to_owned());
         let username = Username::parse(name).unwrap();
         let password = domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-        domain.add_account(username, None, Some(password), Roles::default()).await.unwrap();
+        domain.add_account(NewUser::new(username), Some(password)).await.unwrap();
     }
     domain.store.close().await;
 }

@@ -72,6 +72,18 @@ updateMe() {
     # end
 }
 
+changeEmail() {
+    # sample changeEmail
+    curl --fail-with-body --cookie cookies --request PUT --json '{"email": "'"$email"'"}' "$CLOAKROOM_URL/me/email"
+    # end
+}
+
+confirmEmail() {
+    # sample confirmEmail
+    curl --cookie cookies --json '{"code": "'"$code"'"}' "$CLOAKROOM_URL/me/email/confirm"
+    # end
+}
+
 changePassword() {
     # sample changePassword
     curl --cookie cookies --cookie-jar cookies --request PUT \
@@ -159,6 +171,10 @@ expect '"confirmed_until"' confirmWithPassword
 expect "$id" listSessions
 expect "$username" getMe
 expect 'Alice Liddell' updateMe
+email=$username@example.org
+expect '' changeEmail
+code=00000-00000 # the right one is in the mail
+expect 'code_refused' confirmEmail
 expect 'Bearer' issueToken
 expect '"kid"' getJwks
 expect 'remote-user' forwardAuth

@@ -5,7 +5,14 @@ service in every test run. `cloakroom` is the client that the sample of login ma
 """
 
 from cloakroom import AuthenticatedClient, Client
-from cloakroom.api.accounts import change_password, close_account, get_me, update_me
+from cloakroom.api.accounts import (
+    change_email,
+    change_password,
+    close_account,
+    confirm_email,
+    get_me,
+    update_me,
+)
 from cloakroom.api.api_tokens import create_api_token, list_api_tokens, revoke_api_token
 from cloakroom.api.health import get_liveness, get_readiness
 from cloakroom.api.login import login, register
@@ -23,6 +30,8 @@ from cloakroom.api.tokens import get_jwks, issue_token
 from cloakroom.models import (
     ApiTokenRequest,
     Credentials,
+    EmailChange,
+    EmailConfirmation,
     LogoutOptions,
     PasswordChange,
     PasswordConfirmation,
@@ -133,6 +142,26 @@ def sample_update_me(cloakroom: Client, display_name: str) -> None:
         raise RuntimeError(f"{account.code}: {account.title}")
     print(f"Shown as {account.display_name}.")
     # end
+
+
+def sample_change_email(cloakroom: Client, address: str) -> None:
+    # sample changeEmail
+    problem = change_email.sync(client=cloakroom, body=EmailChange(address))
+    if problem:
+        raise RuntimeError(f"{problem.code}: {problem.title}")
+    print(f"A code is on its way to {address}.")
+    # end
+
+
+def sample_confirm_email(cloakroom: Client, code: str) -> None:
+    # sample confirmEmail
+    account = confirm_email.sync(client=cloakroom, body=EmailConfirmation(code))
+    if isinstance(account, Problem):
+        print(account.code)  # code_refused: let the user check the code
+    else:
+        print(f"Confirmed {account.email}.")
+    # end
+    assert isinstance(account, Problem) and account.code == "code_refused", account
 
 
 def sample_change_password(cloakroom: Client, current_password: str, new_password: str) -> None:
@@ -248,6 +277,8 @@ def run_samples(base_url: str, username: str) -> None:
     sample_list_sessions(cloakroom)
     sample_get_me(cloakroom)
     sample_update_me(cloakroom, "Alice Liddell")
+    sample_change_email(cloakroom, f"{username}@example.org")
+    sample_confirm_email(cloakroom, "00000-00000")  # the right code is in the mail
     sample_forward_auth(cloakroom)
     sample_issue_token(cloakroom)
     sample_get_jwks(cloakroom)

@@ -106,6 +106,22 @@ async function changePassword(cloakroom: Client, current_password: string, new_p
   // end
 }
 
+async function changeEmail(cloakroom: Client, email: string) {
+  // sample changeEmail
+  const { error } = await cloakroom.PUT('/me/email', { body: { email } });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  console.log(`A code is on its way to ${email}.`);
+  // end
+}
+
+async function confirmEmail(cloakroom: Client, code: string) {
+  // sample confirmEmail
+  const { data: account, error } = await cloakroom.POST('/me/email/confirm', { body: { code } });
+  console.log(error ? error.code : `Confirmed ${account.email}.`); // code_refused: let the user check it
+  // end
+  assert.equal(error?.code, 'code_refused');
+}
+
 async function closeAccount(cloakroom: Client) {
   // sample closeAccount
   const { error } = await cloakroom.DELETE('/me');
@@ -209,6 +225,8 @@ export async function runSamples(baseUrl: string, username: string) {
   await listSessions(cloakroom);
   await getMe(cloakroom);
   await updateMe(cloakroom, 'Alice Liddell');
+  await changeEmail(cloakroom, `${username}@example.org`);
+  await confirmEmail(cloakroom, '00000-00000'); // the right code is in the mail
   await forwardAuth(cloakroom);
   await issueToken(cloakroom);
   await getJwks(cloakroom);

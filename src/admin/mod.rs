@@ -48,7 +48,7 @@ pub use self::import::{
     ImportError, ImportEvent, ImportFormat, ImportOptions, ImportReport, RefusedRow, import_users,
 };
 pub(crate) use self::import::{
-    describe_invalid_display_name, describe_invalid_username, import_into,
+    describe_invalid_display_name, describe_invalid_email, describe_invalid_username, import_into,
 };
 pub use self::installation::Installation;
 pub(crate) use self::manifest::DATABASE;

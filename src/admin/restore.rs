@@ -120,8 +120,9 @@ impl<E: Into<Error>> From<E> for RestoreError {
 ///
 /// A restore would revive sessions that were revoked after the backup, and invites that were used
 /// after it. Unless the options say otherwise, it ends all sessions and revokes all invites.
-/// It always removes the API tokens, some of which may have been revoked after the backup, and the
-/// mails of the outbox, which would be sent a second time.
+/// It always removes the API tokens, some of which may have been revoked after the backup, the mails
+/// of the outbox, which would be sent a second time, and the digests of mailed codes and links,
+/// which may have been used since.
 pub async fn restore_backup(
     installation: &Installation,
     from: &Path,
@@ -286,6 +287,7 @@ async fn prepare_copy(
     let api_tokens_revoked = store.remove_all_api_tokens().await?;
     // Mail of the time of the backup was sent long ago, or is not wanted any more.
     store.remove_all_mails().await?;
+    store.remove_all_proofs().await?;
     let peppers_in_use = store.peppers_in_use().await?;
     let server_secrets_in_use = store.server_secrets_in_use(now.millis()).await?;
     store.close().await;

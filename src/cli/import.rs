@@ -16,8 +16,8 @@ use crate::domain::AuthService;
 #[derive(Debug, Args)]
 pub struct Import {
     /// A file in CSV format with a header, or in JSON Lines format. Required columns: `username`
-    /// and `password_hash`; optional columns: `disabled` (true or false), `display_name` and `created_at` (RFC
-    /// 3339)
+    /// and `password_hash`; optional columns: `disabled` (true or false), `created_at` (RFC
+    /// 3339), `display_name`, `roles`, `email` and `email_verified` (true or false)
     file: PathBuf,
     /// The format of the file; required if the file name does not end in .csv, .jsonl or .ndjson
     #[arg(long, value_enum)]

@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::email_address::EmailAddress;
 use crate::domain::AuthService;
-use crate::domain::mail::kind::MailKind;
 use crate::domain::mail::outbox::{NewMail, Outbox};
 use crate::domain::mail::server::MailServer;
 use crate::store::MailRow;
@@ -101,7 +100,7 @@ async fn queue_test(domain: &AuthService, recipient: EmailAddress) -> Outcome {
     if !domain.outbox.has_server() {
         return Err(no_server());
     }
-    let id = domain.outbox.queue(&NewMail { kind: MailKind::Test, recipient }).await?;
+    let id = domain.outbox.queue(&NewMail::test(recipient)).await?;
     print_line(&format!("queued the mail {id}"))?;
     terminal::hint(
         "A running service sends it within seconds; `cloakroom mail list` shows if it fails",

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod confirm;
 mod doctor;
+mod find_user;
 mod hardening;
 mod healthcheck;
 mod help;
@@ -35,6 +36,7 @@ mod times;
 mod token;
 mod transfer;
 mod user;
+mod user_email;
 
 use std::io::{self, IsTerminal, Write as _};
 use std::panic;

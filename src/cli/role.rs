@@ -3,11 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::find_user::account;
 use super::output::{CliError, Outcome, print_line};
 use super::table::Table;
 use super::terminal;
 use super::times::{relative, rfc3339};
-use super::user::{UserLine, account, parse_role, row};
+use super::user::{UserLine, parse_role, row};
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::domain::AuthService;
@@ -127,7 +128,7 @@ async fn list_of_user(domain: &AuthService, name: &str, json: bool) -> Outcome {
 
 async fn list_users(domain: &AuthService, role: &str, json: bool) -> Outcome {
     let role = parse_role(role)?;
-    let mut table = Table::new(["USER", "NAME", "CREATED", "STATE", "ROLES"]);
+    let mut table = Table::new(["USER", "NAME", "EMAIL", "CREATED", "STATE", "ROLES"]);
     let now = domain.clock.now();
     let mut after = None;
     loop {

@@ -20,7 +20,8 @@ use crate::http::EmbeddedApi;
 
 #[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Create two demo users with publicly known passwords. Allowed only on loopback addresses
+    /// Create two demo users with publicly known passwords, and write mail to files if the settings
+    /// name no mail server. Allowed only on loopback addresses
     #[arg(long)]
     demo: bool,
     /// Allow --demo on any address. Every client that can reach the address can sign in as a demo
@@ -44,6 +45,9 @@ impl Serve {
         let _ = ReloadSignals::listen(); // must not end a starting service
         let mut config = config.clone();
         config.log.requests.get_or_insert(io::stderr().is_terminal());
+        if self.demo {
+            config.mail_to_files();
+        }
         let config = &config;
         let listeners = Listeners::open(config)?;
         let environment = Environment::real(config);
@@ -96,6 +100,9 @@ fn announce(config: &Config, demo: bool) {
         config.who_may_register(),
         config.data_dir.display()
     );
+    if let Some(folder) = config.mail.as_ref().and_then(|mail| mail.folder(&config.data_dir)) {
+        let _ = writeln!(text, "  mail        {}", folder.display()); // cannot fail
+    }
     if let Some(at) = config.metrics_listen {
         let _ = writeln!(text, "  metrics     http://{at}/metrics"); // cannot fail
     }

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::find_user::account;
 use super::output::{CliError, Outcome, print_line};
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
-use super::user::account;
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;

@@ -3,11 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::find_user::account;
 use super::output::{CliError, Outcome, print_line};
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
-use super::user::{account, parse_role};
+use super::user::parse_role;
 use crate::admin::describe_invalid_display_name;
 use crate::app::{self, Environment};
 use crate::config::Config;

@@ -4,23 +4,25 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::confirm::Confirmation;
+use super::find_user::account;
 use super::import::Import;
 use super::output::{CliError, Outcome, print_line};
 use super::password;
 use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
+use super::user_email::{describe_taken_email, parse_email, set_email};
 use crate::admin::{describe_invalid_display_name, describe_invalid_username};
 use crate::app::{self, Environment};
 use crate::config::Config;
 use crate::core::clock::Timestamp;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
 use crate::domain::accounts::Account;
-use crate::domain::administration::{Change, ResetError};
-use crate::domain::registration::RegisterError;
+use crate::domain::administration::{AddUserError, Change, NewUser, ResetError};
 use crate::domain::roles::{Role, Roles};
 
 pub(super) const EXAMPLES: &str = "\
@@ -42,6 +44,9 @@ pub enum User {
         /// The name that pages and apps show for the user, up to 64 characters
         #[arg(long, value_name = "TEXT")]
         display_name: Option<String>,
+        /// The e-mail address of the user. It counts as confirmed, so check it before
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
         /// A role of the user; repeat it for several roles
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
@@ -94,6 +99,16 @@ pub enum User {
         /// The user name
         name: String,
     },
+    /// Set the e-mail address of a user
+    ///
+    /// The address counts as confirmed, and no mail is sent to it: check before that it belongs to
+    /// the user, who can sign in with it from then on.
+    Email {
+        /// The user name
+        name: String,
+        /// The e-mail address
+        address: String,
+    },
     /// Set a new password for a user, and revoke all sessions and API tokens of the user
     Passwd {
         /// The user name
@@ -115,11 +130,14 @@ impl User {
         let next_step = self.next_step(config);
         let domain = app::open_existing(config, Environment::real(config)).await?;
         let outcome = match self {
-            Self::Add { name, display_name, roles, no_password } => {
-                let new =
-                    NewUser { name: &name, display_name: display_name.as_deref(), roles: &roles };
-                add(&domain, new, no_password).await
+            Self::Add { name, display_name, email, roles, no_password } => {
+                let user = new_user(&name, display_name.as_deref(), email.as_deref(), &roles);
+                match user {
+                    Ok(user) => add(&domain, user, no_password).await,
+                    Err(wrong) => Err(wrong),
+                }
             }
+            Self::Email { name, address } => set_email(&domain, &name, &address).await,
             Self::List { json } => list(&domain, json).await,
             Self::Show { name, json } => show(&domain, &name, json).await,
             Self::Disable { name } => {
@@ -165,26 +183,32 @@ impl User {
             Self::Delete { name, .. } => Some(format!(
                 "The user name is on hold; to allow its registration now, run `cloakroom user release {name}`"
             )),
-            Self::List { .. } | Self::Show { .. } | Self::Release { .. } => None,
+            Self::List { .. } | Self::Show { .. } | Self::Release { .. } | Self::Email { .. } => {
+                None
+            }
         }
     }
 }
 
-/// The arguments of `user add`.
-struct NewUser<'a> {
-    name: &'a str,
-    display_name: Option<&'a str>,
-    roles: &'a [String],
-}
-
-async fn add(domain: &AuthService, new: NewUser<'_>, has_no_password: bool) -> Outcome {
-    let NewUser { name, display_name, roles: role_names } = new;
+/// Parses the arguments of `user add`.
+fn new_user(
+    name: &str,
+    display_name: Option<&str>,
+    email: Option<&str>,
+    role_names: &[String],
+) -> Result<NewUser, CliError> {
     let username = Username::parse(name.trim())
         .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
     let display_name = DisplayName::parse(display_name.unwrap_or_default())
         .map_err(|bad| CliError(describe_invalid_display_name(bad).to_owned()))?;
-    let granted = role_names.iter().map(|name| parse_role(name)).collect::<Result<Vec<_>, _>>()?;
-    let granted = Roles::new(granted).map_err(|too_many| CliError(too_many.to_string()))?;
+    let email = email.map(parse_email).transpose()?;
+    let roles = role_names.iter().map(|name| parse_role(name)).collect::<Result<Vec<_>, _>>()?;
+    let roles = Roles::new(roles).map_err(|too_many| CliError(too_many.to_string()))?;
+    Ok(NewUser { username, display_name, email, roles })
+}
+
+async fn add(domain: &AuthService, user: NewUser, has_no_password: bool) -> Outcome {
+    let username = user.username.clone();
     if domain.account_named(&username).await?.is_some() {
         return Err(CliError(format!("the user {username} already exists"))); // before the prompt
     }
@@ -194,25 +218,20 @@ async fn add(domain: &AuthService, new: NewUser<'_>, has_no_password: bool) -> O
         let rules = &domain.rules.passwords;
         Some(password::read_new(|typed| rules.check(typed, Some(&username)))?)
     };
-    match domain.add_account(username.clone(), display_name, password, granted).await {
+    match domain.add_account(user, password).await {
         Ok(_) => print_line(&format!("added {username}")),
-        Err(RegisterError::UsernameTaken) => {
+        Err(AddUserError::UsernameTaken) => {
             Err(CliError(format!("the user {username} already exists")))
         }
-        Err(RegisterError::Internal(fault)) => Err(fault.into()),
-        Err(
-            error @ (RegisterError::Closed
-            | RegisterError::NotInvited
-            | RegisterError::Invalid { .. }
-            | RegisterError::TooManyAttempts { .. }
-            | RegisterError::Overloaded),
-        ) => Err(CliError(format!("cannot add {username}: {error:?}"))),
+        Err(AddUserError::EmailTaken) => Err(describe_taken_email()),
+        Err(AddUserError::Overloaded) => Err(describe_overload()),
+        Err(AddUserError::Internal(fault)) => Err(fault.into()),
     }
 }
 
 async fn list(domain: &AuthService, json: bool) -> Outcome {
     let mut after = String::new();
-    let mut table = Table::new(["USER", "NAME", "CREATED", "STATE", "ROLES"]);
+    let mut table = Table::new(["USER", "NAME", "EMAIL", "CREATED", "STATE", "ROLES"]);
     let now = domain.clock.now();
     loop {
         let page = domain.accounts_after(&after).await?;
@@ -237,6 +256,8 @@ pub(super) struct UserLine<'a> {
     username: &'a str,
     id: &'a str,
     display_name: Option<&'a str>,
+    email: Option<&'a str>,
+    unconfirmed_email: Option<&'a str>,
     created_at: String,
     disabled_at: Option<String>,
     roles: Vec<&'a str>,
@@ -248,6 +269,8 @@ impl<'a> UserLine<'a> {
             username: account.username.as_str(),
             id: account.id.as_str(),
             display_name: account.display_name.as_ref().map(DisplayName::as_str),
+            email: account.email.as_ref().map(EmailAddress::as_str),
+            unconfirmed_email: account.unconfirmed_email.as_ref().map(EmailAddress::as_str),
             created_at: rfc3339(account.created_at),
             disabled_at: account.disabled_at.map(rfc3339),
             roles: account.roles.iter().collect(),
@@ -255,15 +278,27 @@ impl<'a> UserLine<'a> {
     }
 }
 
-pub(super) fn row(account: &Account, now: Timestamp) -> [Cell; 5] {
+pub(super) fn row(account: &Account, now: Timestamp) -> [Cell; 6] {
     let state = match account.disabled_at {
         None => Cell::from("active"),
         Some(at) => Cell::with_style(format!("disabled {}", relative(at, now)), terminal::WARNING),
     };
     let name = account.display_name.as_ref().map_or("-", DisplayName::as_str);
+    let email = account.email.as_ref().map_or("-", EmailAddress::as_str);
     let created = relative(account.created_at, now);
     let roles = account.roles.as_comma_list().replace(',', ", ");
-    [account.username.as_str().into(), name.into(), created.into(), state, roles.into()]
+    [
+        account.username.as_str().into(),
+        name.into(),
+        email.into(),
+        created.into(),
+        state,
+        roles.into(),
+    ]
+}
+
+fn describe_overload() -> CliError {
+    CliError("too many passwords are being hashed at the moment; try again".to_owned())
 }
 
 /// Changes a user and prints the outcome, also if nothing changed.
@@ -323,20 +358,16 @@ async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
     let both = |at| format!("{}, {}", rfc3339(at), relative(at, now));
     print_line(&format!("username    {}", line.username))?;
     print_line(&format!("name        {}", line.display_name.unwrap_or("none")))?;
+    print_line(&format!("email       {}", line.email.unwrap_or("none")))?;
+    if let Some(address) = line.unconfirmed_email {
+        print_line(&format!("unconfirmed {address}"))?;
+    }
     print_line(&format!("id          {}", line.id))?;
     print_line(&format!("created     {}", both(account.created_at)))?;
     print_line(&format!("disabled    {}", account.disabled_at.map_or("no".to_owned(), both)))?;
     let roles = account.roles.as_comma_list().replace(',', ", ");
     print_line(&format!("roles       {}", if roles.is_empty() { "none" } else { &roles }))?;
     print_line(&format!("sessions    {sessions}"))
-}
-
-/// Finds the account with this user name. It is an error if there is none.
-pub(super) async fn account(domain: &AuthService, name: &str) -> Result<Account, CliError> {
-    let username = Username::parse(name.trim())
-        .map_err(|bad| CliError(describe_invalid_username(name, bad)))?;
-    let account = domain.account_named(&username).await?;
-    account.ok_or_else(|| CliError(format!("there is no user {username}")))
 }
 
 /// Parses the name of a role.
@@ -353,9 +384,7 @@ async fn passwd(domain: &AuthService, name: &str) -> Outcome {
             "{username} has a new password; all sessions and API tokens of this user were revoked"
         )),
         Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
-        Err(ResetError::Overloaded) => {
-            Err(CliError("too many passwords are being hashed at the moment; try again".to_owned()))
-        }
+        Err(ResetError::Overloaded) => Err(describe_overload()),
         Err(ResetError::Internal(fault)) => Err(fault.into()),
     }
 }

@@ -74,6 +74,13 @@ pub struct Config {
     pub file: Option<PathBuf>,
 }
 
+impl Config {
+    /// Writes mail to files, unless the settings name a mail server.
+    pub fn mail_to_files(&mut self) {
+        self.mail.get_or_insert_with(|| Mail::to_files(&self.site.name, &self.public_url));
+    }
+}
+
 /// Two cores keep no more connections busy, and each connection is a process of the PostgreSQL
 /// server.
 const DEFAULT_CONNECTIONS: u32 = 10;

@@ -142,6 +142,20 @@ impl Mail {
         Ok(Some(Self { server, password, from, ca }))
     }
 
+    /// Mail to files in the data folder, from the default sender.
+    pub(super) fn to_files(site_name: &str, public_url: &PublicUrl) -> Self {
+        let from = MailFrom::default_for(site_name, public_url);
+        Self { server: MailDestination::Folder, password: None, from, ca: None }
+    }
+
+    /// The folder, if mail goes to files.
+    pub fn folder(&self, data_dir: &Path) -> Option<PathBuf> {
+        match self.server {
+            MailDestination::Folder => Some(data_dir.join(FOLDER)),
+            MailDestination::Smtp { .. } => None,
+        }
+    }
+
     /// Whether the server names a user without a password. Commands that send no mail accept this:
     /// the password may be in the environment of the service only.
     pub fn lacks_password(&self) -> bool {

@@ -55,6 +55,18 @@ impl EmailAddress {
         Ok(Self { at: local.len(), text })
     }
 
+    /// The address in a row. It was parsed when it was written.
+    pub fn from_row(text: String) -> Option<Self> {
+        let at = text.find('@')?;
+        Some(Self { text, at })
+    }
+
+    /// The mailbox: the address in small letters. Two addresses that differ only in this belong to
+    /// one account, because no mail server that people use tells them apart.
+    pub fn mailbox(&self) -> String {
+        self.text.to_ascii_lowercase()
+    }
+
     /// The address that mail is sent to.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -118,6 +130,9 @@ mod tests {
         }
         let address = EmailAddress::parse("Ann@Example.org").unwrap();
         assert_eq!((address.local_part(), address.domain()), ("Ann", "example.org"));
+        assert_eq!(address.mailbox(), "ann@example.org");
+        assert_eq!(EmailAddress::from_row("Ann@example.org".to_owned()), Some(address));
+        assert_eq!(EmailAddress::from_row("ann".to_owned()), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod email_address;
 pub mod error;
 pub mod ids;
 pub mod interval;
+pub mod login_name;
+pub mod mailed_secret;
 pub mod net;
 pub mod ownership;
 pub mod quantities;

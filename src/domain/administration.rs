@@ -1,6 +1,7 @@
 //! The operator's changes to accounts.
 
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::usernames::Username;
@@ -9,7 +10,6 @@ use crate::domain::accounts::{Account, hold_username};
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::rules::NewPassword;
 use crate::domain::passwords::stored::NO_PASSWORD;
-use crate::domain::registration::RegisterError;
 use crate::domain::roles::Roles;
 use crate::store::{AccountChange, AddAccountOutcome, HashRow};
 
@@ -22,6 +22,39 @@ pub enum Change {
     Done,
 }
 
+/// A user whom an operator adds.
+#[derive(Debug)]
+pub struct NewUser {
+    pub username: Username,
+    pub display_name: Option<DisplayName>,
+    /// The address counts as confirmed: the operator answers for it.
+    pub email: Option<EmailAddress>,
+    pub roles: Roles,
+}
+
+impl NewUser {
+    /// A user without anything but a name.
+    pub fn new(username: Username) -> Self {
+        Self { username, display_name: None, email: None, roles: Roles::default() }
+    }
+}
+
+/// The error of adding a user.
+#[derive(Debug)]
+pub enum AddUserError {
+    UsernameTaken,
+    /// The user of another account has confirmed the address.
+    EmailTaken,
+    Overloaded,
+    Internal(InternalError),
+}
+
+impl From<InternalError> for AddUserError {
+    fn from(fault: InternalError) -> Self {
+        Self::Internal(fault)
+    }
+}
+
 /// The error of a password reset.
 #[derive(Debug)]
 pub enum ResetError {
@@ -31,19 +64,18 @@ pub enum ResetError {
 }
 
 impl AuthService {
-    /// Adds an account with these roles for the operator, even if registration is closed. If the
-    /// user name is reserved, it is released. Nobody can sign in to an account without a password
-    /// until one is set, but it can have API tokens.
+    /// Adds an account for the operator, even if registration is closed. If the user name is
+    /// reserved, it is released. Nobody can sign in to an account without a password until one is
+    /// set, but it can have API tokens.
     pub async fn add_account(
         &self,
-        username: Username,
-        display_name: Option<DisplayName>,
+        user: NewUser,
         password: Option<NewPassword>,
-        roles: Roles,
-    ) -> Result<Account, RegisterError> {
+    ) -> Result<Account, AddUserError> {
+        let NewUser { username, display_name, email, roles } = user;
         let hash = match password {
             Some(password) => {
-                self.hasher.hash(password).await.map_err(|_full| RegisterError::Overloaded)?
+                self.hasher.hash(password).await.map_err(|_full| AddUserError::Overloaded)?
             }
             None => HashRow {
                 hash: NO_PASSWORD.to_owned().into(),
@@ -52,10 +84,11 @@ impl AuthService {
             },
         };
         let account = Account::new(username, display_name, self.clock.now());
-        let account = Account { roles, ..account };
+        let account = Account { email, roles, ..account };
         let held = self.server_secrets.held_digests(&account.username);
         match self.store.add_account(&account.to_row(&hash), &held).await? {
-            AddAccountOutcome::NameTaken => return Err(RegisterError::UsernameTaken),
+            AddAccountOutcome::NameTaken => return Err(AddUserError::UsernameTaken),
+            AddAccountOutcome::EmailTaken => return Err(AddUserError::EmailTaken),
             AddAccountOutcome::Released => {
                 self.audit.outside_requests().record_for(Event::UsernameReleased, &account.id);
             }
@@ -112,7 +145,8 @@ impl AuthService {
             AccountChange::Unchanged(account) => (account, false),
             AccountChange::Changed(account) => (account, true),
         };
-        let had_failures = self.throttle.clear_lockout(username).await?;
+        let row = self.store.account_named(username.as_str()).await?;
+        let had_failures = clear_lockout(self, username, row.and_then(|row| row.email)).await?;
         if !was_disabled && !had_failures {
             return Ok(Change::Unchanged);
         }
@@ -155,8 +189,18 @@ impl AuthService {
         if !set {
             return Err(ResetError::NoSuchAccount);
         }
-        self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.into());
-        self.throttle.clear_lockout(username).await.map_err(ResetError::Internal)?;
+        self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.clone().into());
+        clear_lockout(self, username, row.email).await.map_err(ResetError::Internal)?;
         Ok(())
     }
+}
+
+/// Clears the lockout of an account's user name and of its address. Returns whether there was one.
+async fn clear_lockout(
+    service: &AuthService,
+    username: &Username,
+    email: Option<String>,
+) -> Result<bool, InternalError> {
+    let mailbox = email.and_then(EmailAddress::from_row).map(|address| address.mailbox());
+    service.throttle.clear_lockout(username, mailbox.as_deref()).await
 }

@@ -25,6 +25,8 @@ pub enum MailOutcome {
     Sent,
     Postponed,
     Failed,
+    /// Nobody got it: its account had changed, or the mailbox had too many mails of the kind.
+    Dropped,
 }
 
 /// One label and its value.

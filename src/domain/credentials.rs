@@ -65,8 +65,8 @@ impl AuthService {
         };
         let VerifiedPassword { account, version, .. } =
             verify_current_password(self, who, current, &login_context.requester).await?;
-        let slot =
-            self.hasher.reserve_slot(&login_context.requester.share(Some(&account.username)));
+        let share = login_context.requester.share(Some(account.username.as_str()));
+        let slot = self.hasher.reserve_slot(&share);
         let slot = slot.map_err(|_full| LogInError::Overloaded)?;
         let hash =
             self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Overloaded)?;
@@ -140,7 +140,7 @@ async fn verify_current_password(
     requester: &Requester,
 ) -> Result<VerifiedPassword, LogInError> {
     let audit = service.audit.during(&requester.context);
-    let share = requester.share(Some(&who.account.username));
+    let share = requester.share(Some(who.account.username.as_str()));
     service.hasher.check_capacity(&share)?; // a flood causes no query
     let note = |error: &LogInError| {
         let event = match error {

@@ -5,11 +5,11 @@ use crate::core::ids::AccountId;
 use crate::core::secret::Password;
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
+use crate::domain::administration::{AddUserError, NewUser};
 use crate::domain::login::{Credentials, LogInError};
 use crate::domain::passwords::rules::PasswordRules;
-use crate::domain::registration::RegisterError;
 use crate::domain::role_assignments::GiveRoleError;
-use crate::domain::roles::{Role, Roles};
+use crate::domain::roles::Role;
 
 /// The users of the code snippet that Cloakroom grew from, including their short passwords.
 pub const DEMO_USERS: [(&str, &str); 2] = [("tiangolo", "secret2"), ("dmontagu", "secret1")];
@@ -32,14 +32,14 @@ pub async fn has_demo_users(domain: &AuthService) -> Result<bool, LogInError> {
 }
 
 /// Adds the demo users that do not exist yet.
-pub async fn add_demo_users(domain: &AuthService) -> Result<(), RegisterError> {
+pub async fn add_demo_users(domain: &AuthService) -> Result<(), AddUserError> {
     let as_short_as_they_are = PasswordRules { min_length: 1, names: Vec::new() };
     for (username, password) in DEMO_USERS {
-        let username = Username::parse(username).expect("it is a user name");
+        let user = NewUser::new(Username::parse(username).expect("it is a user name"));
         let password = as_short_as_they_are.check(&Password::new(password.to_owned()), None);
         let password = password.expect("it is a password");
-        match domain.add_account(username, None, Some(password), Roles::default()).await {
-            Ok(_) | Err(RegisterError::UsernameTaken) => {}
+        match domain.add_account(user, Some(password)).await {
+            Ok(_) | Err(AddUserError::UsernameTaken) => {}
             Err(error) => return Err(error),
         }
     }

@@ -2,15 +2,17 @@
 
 use crate::core::clock::Timestamp;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
 use crate::core::secret::{PasswordHash, random_id};
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
+use crate::domain::accounts::email_columns;
 use crate::domain::audit::event::Event;
 use crate::domain::passwords::imported::{ImportedHash, InvalidHash};
 use crate::domain::passwords::stored::NO_PASSWORD;
 use crate::domain::roles::Roles;
-use crate::store::{HashRow, ImportRow};
+use crate::store::{EmailColumns, HashRow, ImportRow};
 
 /// The number of users in a transaction, which occupies the writer for 0.2 seconds. A few thousand
 /// users already touch all pages of the indexes of a million users, so smaller batches would write
@@ -22,11 +24,30 @@ pub const BATCH: usize = 10_000;
 pub struct ImportedUser {
     pub username: Username,
     pub display_name: Option<DisplayName>,
+    pub email: Option<ImportedEmail>,
     pub password: ImportedPassword,
     /// `None` means the time of the import.
     pub created_at: Option<Timestamp>,
     pub is_disabled: bool,
     pub roles: Roles,
+}
+
+/// An address from another system.
+#[derive(Debug)]
+pub enum ImportedEmail {
+    /// The other system has verified that it belongs to the user. If the user of another account has
+    /// confirmed it here, it is imported as an unconfirmed one.
+    Confirmed(EmailAddress),
+    Unconfirmed(EmailAddress),
+}
+
+impl ImportedEmail {
+    fn to_columns(&self) -> (Option<EmailColumns<'_>>, Option<&str>) {
+        match self {
+            Self::Confirmed(address) => (Some(email_columns(address)), None),
+            Self::Unconfirmed(address) => (None, Some(address.as_str())),
+        }
+    }
 }
 
 /// A password hash from another system, or the mark of an account without a password.
@@ -73,10 +94,14 @@ impl AuthService {
         let rows: Vec<_> = users
             .iter()
             .zip(&ids)
-            .map(|(user, id)| ImportRow {
+            .map(|(user, id)| (user, id, user.email.as_ref().map(ImportedEmail::to_columns)))
+            .map(|(user, id, email)| (user, id, email.unwrap_or_default()))
+            .map(|(user, id, (email, unconfirmed_email))| ImportRow {
                 id,
                 username: user.username.as_str(),
                 display_name: user.display_name.as_ref().map(DisplayName::as_str),
+                email,
+                unconfirmed_email,
                 password_hash: &user.password.0.hash,
                 // For an account without a password, the decoy is verified.
                 hash_cost: if user.password.is_none() { own } else { user.password.0.cost },

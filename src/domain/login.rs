@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
+use crate::core::login_name::{LoginName, MAX_LOGIN_NAME_LENGTH};
 use crate::core::secret::{DeviceToken, Password};
-use crate::core::usernames::Username;
 use crate::domain::AuthService;
-use crate::domain::accounts::Account;
+use crate::domain::accounts::{Account, find_by_login_name};
 use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
@@ -19,15 +19,12 @@ use crate::domain::sessions::{IssuedSession, LoginContext, MAX_SESSIONS_PER_ACCO
 use crate::domain::throttle::attempts::{Attempt, ThrottleError};
 use crate::store::{AccountRow, AddSessionOutcome};
 
-/// A user name and password from a client, within the limits of their lengths.
+/// A user name or address and a password from a client, within the limits of their lengths.
 #[derive(Debug)]
 pub struct Credentials {
-    username: Option<Username>,
+    name: Option<LoginName>,
     password: Password,
 }
-
-/// The maximum length of the user name in a login request.
-pub const MAX_LOGIN_NAME_LENGTH: usize = 256;
 
 /// Which of the two is empty or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +50,8 @@ impl InvalidLength {
 }
 
 impl Credentials {
-    /// Parses the credentials. An invalid user name is accepted here, and fails later like a wrong
-    /// one.
+    /// Parses the credentials. A text that is neither a user name nor an address is accepted here,
+    /// and fails later like a wrong one.
     pub fn parse(username: &str, password: Password) -> Result<Self, InvalidCredentials> {
         let bad = InvalidCredentials {
             username: InvalidLength::of(username, MAX_LOGIN_NAME_LENGTH),
@@ -63,8 +60,8 @@ impl Credentials {
         if bad.username.is_some() || bad.password.is_some() {
             return Err(bad);
         }
-        // Phone keyboards append a space to the user name. The password is used exactly as typed.
-        Ok(Self { username: Username::parse(username.trim()).ok(), password })
+        // The password is used exactly as typed.
+        Ok(Self { name: LoginName::parse(username), password })
     }
 }
 
@@ -147,8 +144,9 @@ impl AuthService {
     ) -> Result<IssuedSession, LogInError> {
         let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
-        let username = credentials.username.as_ref();
-        self.hasher.check_capacity(&login_context.requester.share(username))?; // a flood causes no query
+        let name = credentials.name.as_ref().map(LoginName::key);
+        let share = login_context.requester.share(name.as_deref());
+        self.hasher.check_capacity(&share)?; // a flood causes no query
         self.keys.require_signing_key()?;
         let row = self.account_of(&credentials).await?;
         let known = row.as_ref().map(|row| (AccountId::from(row.id.clone()), row.password_version));
@@ -161,9 +159,10 @@ impl AuthService {
             }
             LogInError::Overloaded | LogInError::Internal(_) => {}
         };
-        let allowed = self.throttle.allow_login(username, known, &login_context.requester).await;
+        let requester = &login_context.requester;
+        let allowed = self.throttle.allow_login(name.as_deref(), known, requester).await;
         let allowed = allowed.map_err(LogInError::from).inspect_err(note)?;
-        let slot = self.hasher.reserve_slot(&login_context.requester.share(username))?;
+        let slot = self.hasher.reserve_slot(&share)?;
         let attempt = self.throttle.record_attempt(allowed).await;
         let attempt = attempt.map_err(LogInError::from).inspect_err(note)?;
         let verified =
@@ -223,8 +222,8 @@ impl AuthService {
         &self,
         credentials: &Credentials,
     ) -> Result<Option<AccountRow>, InternalError> {
-        match &credentials.username {
-            Some(username) => self.store.account_named(username.as_str()).await,
+        match &credentials.name {
+            Some(name) => find_by_login_name(&self.store, name).await,
             None => Ok(None),
         }
     }

@@ -13,6 +13,7 @@ pub mod clock_check;
 pub mod counters;
 pub mod credentials;
 pub mod demo_users;
+pub mod email_addresses;
 pub mod external_login;
 pub mod imports;
 pub mod invites;
@@ -42,6 +43,7 @@ use crate::domain::api_tokens::{ApiTokens, ApiTokensParts};
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::audit::retention::Retention;
 use crate::domain::counters::Counters;
+use crate::domain::email_addresses::EmailAddresses;
 use crate::domain::external_login::ExternalLogins;
 use crate::domain::invites::Invites;
 use crate::domain::keys::server_secret::ServerSecrets;
@@ -82,7 +84,8 @@ pub struct AuthService {
     pub profiles: Profiles,
     pub external_logins: ExternalLogins,
     pub roles: RoleAssignments,
-    pub outbox: Outbox,
+    pub outbox: Arc<Outbox>,
+    pub email_addresses: EmailAddresses,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
     pub counters: Arc<Counters>,
@@ -176,14 +179,18 @@ impl AuthService {
         };
         let external_logins =
             ExternalLogins { sessions: Arc::clone(&sessions), devices: Arc::clone(&devices) };
-        let outbox = Outbox::new(OutboxParts {
+        let outbox = Arc::new(Outbox::new(OutboxParts {
             store: Arc::clone(&store),
             clock: clock.clone(),
             audit: Arc::clone(&audit),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             mailer,
-        });
+            throttle: Arc::clone(&throttle),
+            secrets: Arc::clone(&server_secrets),
+        }));
+        let email_addresses =
+            EmailAddresses::new(&outbox, Arc::clone(&session_cache), Arc::clone(&audit));
         let retention = Retention::default();
         Self {
             store,
@@ -204,6 +211,7 @@ impl AuthService {
             external_logins,
             roles,
             outbox,
+            email_addresses,
             audit,
             retention,
             counters,

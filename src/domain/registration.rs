@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::core::display_names::{DisplayName, InvalidDisplayName};
+use crate::core::email_address::{EmailAddress, InvalidEmailAddress};
 use crate::core::error::InternalError;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{InvalidUsername, Username};
 use crate::domain::AuthService;
 use crate::domain::accounts::{Account, Registration};
 use crate::domain::audit::event::Event;
+use crate::domain::email_addresses::code_to;
 use crate::domain::passwords::rules::{InvalidPassword, NewPassword};
 use crate::domain::sessions::{IssuedSession, LoginContext};
 use crate::domain::throttle::attempts::ThrottleError;
@@ -19,6 +21,8 @@ use crate::store::SignUpOutcome;
 pub struct RegistrationRequest {
     pub username: Result<Username, InvalidUsername>,
     pub display_name: Result<Option<DisplayName>, InvalidDisplayName>,
+    /// The address to confirm, if the request names one.
+    pub email: Option<Result<EmailAddress, InvalidEmailAddress>>,
     pub password: Password,
     /// The code of an invite. It is ignored if none is needed.
     pub invite: Option<InviteCode>,
@@ -32,6 +36,7 @@ const FIRST_VERSION: i64 = 1;
 pub struct InvalidFields {
     pub username: Option<InvalidUsername>,
     pub display_name: Option<InvalidDisplayName>,
+    pub email: Option<InvalidEmailAddress>,
     pub password: Option<InvalidPassword>,
 }
 
@@ -39,6 +44,7 @@ pub struct InvalidFields {
 struct ValidFields {
     username: Username,
     display_name: Option<DisplayName>,
+    email: Option<EmailAddress>,
     password: NewPassword,
 }
 
@@ -48,6 +54,8 @@ pub enum RegisterError {
     Closed,
     /// The invite code is missing or not valid. The response does not say which.
     NotInvited,
+    /// The request names an address, but the service sends no mail.
+    MailOff,
     /// These violate a rule.
     Invalid(InvalidFields),
     UsernameTaken,
@@ -84,7 +92,8 @@ impl AuthService {
         login_context: LoginContext,
     ) -> Result<(Account, IssuedSession), RegisterError> {
         self.keys.require_signing_key()?;
-        let share = login_context.requester.share(request.username.as_ref().ok());
+        let name = request.username.as_ref().ok().map(Username::as_str);
+        let share = login_context.requester.share(name);
         if self.rules.registration != Registration::Closed {
             // a flood of requests causes no query
             self.hasher.check_capacity(&share).map_err(|_full| RegisterError::Overloaded)?;
@@ -99,8 +108,10 @@ impl AuthService {
             }
             Registration::Closed => return Err(RegisterError::Closed),
         };
-        let ValidFields { username, display_name, password } =
-            self.validate(request.username, request.display_name, &request.password)?;
+        if request.email.is_some() && !self.outbox.has_server() {
+            return Err(RegisterError::MailOff);
+        }
+        let ValidFields { username, display_name, email, password } = self.validate(request)?;
         let context = login_context.requester.context.clone();
         let audit = self.audit.during(&context);
         let note = |error: &ThrottleError| {
@@ -110,7 +121,8 @@ impl AuthService {
         };
         let allowed =
             self.throttle.allow_registration(&login_context.requester).await.inspect_err(note)?;
-        let slot = self.hasher.reserve_slot(&login_context.requester.share(Some(&username)));
+        let share = login_context.requester.share(Some(username.as_str()));
+        let slot = self.hasher.reserve_slot(&share);
         let slot = slot.map_err(|_full| RegisterError::Overloaded)?;
         let attempt = self.throttle.record_attempt(allowed).await.inspect_err(note)?;
         let hash = self.hasher.hash_at(&slot, password).await;
@@ -120,10 +132,17 @@ impl AuthService {
             return Err(RegisterError::Overloaded);
         };
         let account = Account::new(username, display_name, self.clock.now());
+        let account = Account { unconfirmed_email: email, ..account };
+        // Whether another account has the address is not looked up, so nothing can tell it.
+        let mail = account.unconfirmed_email.as_ref().map(|address| {
+            self.outbox.prepare(&code_to(&account.id, address, &login_context.requester))
+        });
         let new = self.sessions.begin(&account.id, login_context);
         let held = self.server_secrets.held_digests(&account.username);
-        match self.store.sign_up(&account.to_row(&hash), &held, &new.row(), invite).await? {
+        let with = (invite, mail.as_ref());
+        match self.store.sign_up(&account.to_row(&hash), &held, &new.row(), with).await? {
             SignUpOutcome::Done => {
+                self.outbox.wake();
                 let device = self.devices.issue(&account.id, FIRST_VERSION, None);
                 let issued = self.sessions.issue(new, device);
                 audit.record_session(
@@ -142,22 +161,22 @@ impl AuthService {
     }
 
     /// Checks the fields against the rules.
-    fn validate(
-        &self,
-        username: Result<Username, InvalidUsername>,
-        display_name: Result<Option<DisplayName>, InvalidDisplayName>,
-        password: &Password,
-    ) -> Result<ValidFields, RegisterError> {
-        let password = self.rules.passwords.check(password, username.as_ref().ok());
-        match (username.and_then(Username::require_not_reserved), display_name, password) {
-            (Ok(username), Ok(display_name), Ok(password)) => {
-                Ok(ValidFields { username, display_name, password })
+    fn validate(&self, request: RegistrationRequest) -> Result<ValidFields, RegisterError> {
+        let RegistrationRequest { username, display_name, email, password, invite: _ } = request;
+        let password = self.rules.passwords.check(&password, username.as_ref().ok());
+        let username = username.and_then(Username::require_not_reserved);
+        match (username, display_name, email.transpose(), password) {
+            (Ok(username), Ok(display_name), Ok(email), Ok(password)) => {
+                Ok(ValidFields { username, display_name, email, password })
             }
-            (username, display_name, password) => Err(RegisterError::Invalid(InvalidFields {
-                username: username.err(),
-                display_name: display_name.err(),
-                password: password.err(),
-            })),
+            (username, display_name, email, password) => {
+                Err(RegisterError::Invalid(InvalidFields {
+                    username: username.err(),
+                    display_name: display_name.err(),
+                    email: email.err(),
+                    password: password.err(),
+                }))
+            }
         }
     }
 }

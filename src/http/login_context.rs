@@ -18,32 +18,62 @@ const MAX_NAME_LENGTH: usize = 64;
 impl AppState {
     /// The client of the request, for rate limits and the hashing queue.
     pub fn requester(&self, request: &Request) -> Requester {
-        Requester {
+        self.client(request).1
+    }
+
+    /// The client of the request as a session names it, and for everything else.
+    fn client(&self, request: &Request) -> (ClientInfo, Requester) {
+        let address = client_address(&self.proxies, request).map(|address| address.to_string());
+        let user_agent = request.header(header::USER_AGENT).unwrap_or_default();
+        let BrowserName { shown, mailed } = BrowserName::read(user_agent);
+        let requester = Requester {
             address: counted_address(&self.proxies, request),
             devices: self.device.all(request),
             context: request_context(request),
-        }
+            mailed: ClientInfo { address: address.clone(), browser: mailed },
+        };
+        (ClientInfo { address, browser: shown }, requester)
     }
 
     /// The login context of the request.
     pub fn login_context(&self, request: &Request, remember: bool) -> LoginContext {
         let remember = if remember { Remember::Yes } else { Remember::No };
-        let requester = self.requester(request);
-        let address = client_address(&self.proxies, request).map(|address| address.to_string());
-        let browser = request.header(header::USER_AGENT).and_then(browser);
-        LoginContext { remember, client: ClientInfo { address, browser }, requester }
+        let (client, requester) = self.client(request);
+        LoginContext { remember, client, requester }
     }
 }
 
-/// `Firefox on Linux` for a browser, or the name of a program.
-fn browser(user_agent: &str) -> Option<String> {
-    let read: String = user_agent.chars().take(MAX_USER_AGENT_LENGTH).collect();
-    let known = Parser::new().parse(&read).filter(|known| known.category != "misc");
-    let words = match known {
-        Some(known) if known.os == "UNKNOWN" || known.os.is_empty() => known.name.to_owned(),
-        Some(known) => format!("{} on {}", known.name, known.os),
-        None => read.split(['/', ' ', '(']).next().unwrap_or_default().to_owned(),
-    };
+/// The name of a browser.
+struct BrowserName {
+    /// `Firefox on Linux` for a browser, or the name of a program as it sends it.
+    shown: Option<String>,
+    /// The same for a browser, and nothing for a program.
+    mailed: Option<String>,
+}
+
+impl BrowserName {
+    fn read(user_agent: &str) -> Self {
+        let read: String = user_agent.chars().take(MAX_USER_AGENT_LENGTH).collect();
+        let known = Parser::new().parse(&read).filter(|known| known.category != "misc");
+        match known {
+            Some(known) => {
+                let words = match known.os {
+                    "UNKNOWN" | "" => known.name.to_owned(),
+                    os => format!("{} on {os}", known.name),
+                };
+                let words = shorten(&words);
+                let is_listed = |words: &String| words.is_ascii() && known.name != "UNKNOWN";
+                Self { shown: words.clone(), mailed: words.filter(is_listed) }
+            }
+            None => Self {
+                shown: shorten(read.split(['/', ' ', '(']).next().unwrap_or_default()),
+                mailed: None,
+            },
+        }
+    }
+}
+
+fn shorten(words: &str) -> Option<String> {
     let is_shown = |c: &char| !c.is_control();
     let words: String = words.chars().filter(is_shown).take(MAX_NAME_LENGTH).collect();
     (words != "UNKNOWN" && !words.is_empty()).then_some(words)
@@ -73,16 +103,27 @@ mod tests {
             ("curl/7.88.1", "curl"),
             ("node", "node"),
         ] {
-            assert_eq!(browser(user_agent).as_deref(), Some(words));
+            let name = BrowserName::read(user_agent);
+            assert_eq!(name.shown.as_deref(), Some(words));
+            let is_listed = words.contains(' ');
+            assert_eq!(name.mailed.as_deref(), is_listed.then_some(words));
         }
-        assert_eq!(browser(""), None);
+        assert_eq!(BrowserName::read("").shown, None);
+    }
+
+    #[test]
+    fn mail_14_a_browser_that_calls_itself_a_host_has_no_name_in_mail() {
+        for user_agent in ["http://evil.example", "evil.example", "evil.example/1 (Linux)"] {
+            assert_eq!(BrowserName::read(user_agent).mailed, None, "{user_agent}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_user_agent_gives_a_short_name_or_none(user_agent in "\\PC{0,600}") {
-            let words = browser(&user_agent);
-            prop_assert!(words.is_none_or(|words| words.chars().count() <= MAX_NAME_LENGTH));
+            let BrowserName { shown, mailed } = BrowserName::read(&user_agent);
+            prop_assert!(shown.is_none_or(|words| words.chars().count() <= MAX_NAME_LENGTH));
+            prop_assert!(mailed.is_none_or(|words| words.is_ascii()));
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct FoundApiTokenRow {
     pub account_id: String,
     pub username: String,
     pub display_name: Option<String>,
+    pub email: Option<String>,
+    pub unconfirmed_email: Option<String>,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
     /// The names of the roles of the account, separated by spaces.
@@ -42,6 +44,8 @@ from_row!(FoundApiTokenRow {
     account_id,
     username,
     display_name,
+    email,
+    unconfirmed_email,
     account_created_at,
     account_disabled_at,
     roles,
@@ -93,8 +97,9 @@ macro_rules! find_token_where {
         concat!(
             "select ",
             token_columns!(),
-            ", account_id, username, display_name, accounts.created_at as account_created_at,
-               accounts.disabled_at as account_disabled_at, ",
+            ", account_id, username, display_name, email, unconfirmed_email,
+             accounts.created_at as account_created_at,
+             accounts.disabled_at as account_disabled_at, ",
             roles_column!(),
             " from api_tokens join accounts on accounts.id = account_id where ",
             $condition

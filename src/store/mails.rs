@@ -13,6 +13,12 @@ pub struct NewMailRow {
     pub id: String,
     pub kind: &'static str,
     pub recipient: String,
+    /// The account that it is about. `None` if the worker looks for it, or if there is none.
+    pub account_id: Option<String>,
+    /// The IP address of the client that caused it.
+    pub address: Option<String>,
+    /// The browser of that client.
+    pub browser: Option<String>,
     pub created_at: i64,
 }
 
@@ -22,6 +28,9 @@ pub struct ClaimedMailRow {
     pub id: String,
     pub kind: String,
     pub recipient: String,
+    pub account_id: Option<String>,
+    pub address: Option<String>,
+    pub browser: Option<String>,
     pub created_at: i64,
     /// The number of claims. A node whose claim has expired changes nothing: another one has a
     /// larger number.
@@ -30,7 +39,17 @@ pub struct ClaimedMailRow {
     pub reason: Option<String>,
 }
 
-from_row!(ClaimedMailRow { id, kind, recipient, created_at, tries, reason });
+from_row!(ClaimedMailRow {
+    id,
+    kind,
+    recipient,
+    account_id,
+    address,
+    browser,
+    created_at,
+    tries,
+    reason
+});
 
 /// A mail in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +147,7 @@ impl Store {
                  order by due_at, id limit $3{skip})
              update mails set due_at = $2, claimed_at = $1, tries = tries + 1
              where id in (select id from due) and failed_at is null and due_at <= $1
-             returning id, kind, recipient, created_at, tries, reason",
+             returning id, kind, recipient, account_id, address, browser, created_at, tries, reason",
             places.join(", ")
         );
         let query = self.writer().query(Statement::Generated(claim_sql));
@@ -271,12 +290,16 @@ impl Store {
 /// Queues a mail in the transaction of its cause: both happen, or neither does.
 pub async fn queue_mail(db: &mut impl Connection, mail: &NewMailRow) -> sqlx::Result<()> {
     db.query(
-        "insert into mails (id, kind, recipient, created_at, due_at, tries)
-         values ($1, $2, $3, $4, $4, 0)",
+        "insert into mails
+             (id, kind, recipient, account_id, address, browser, created_at, due_at, tries)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, 0)",
     )
     .bind(&mail.id)
     .bind(mail.kind)
     .bind(&mail.recipient)
+    .bind(mail.account_id.as_deref())
+    .bind(mail.address.as_deref())
+    .bind(mail.browser.as_deref())
     .bind(mail.created_at)
     .execute()
     .await

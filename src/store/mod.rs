@@ -22,6 +22,7 @@ mod login_attempts;
 mod mails;
 mod open;
 mod open_error;
+mod proofs;
 mod revocations;
 mod roles;
 mod session_data;
@@ -34,8 +35,9 @@ mod write;
 use std::fmt;
 
 pub use self::accounts::{
-    AccountChange, AccountRow, AddAccountOutcome, HashRow, ImportRow, NewAccountRow,
-    ProfileOutcome, SignUpOutcome,
+    AccountChange, AccountRow, AddAccountOutcome, ConfirmEmailOutcome, EmailColumns,
+    EmailConfirmationRow, HashRow, ImportRow, NewAccountRow, ProfileOutcome, RequestEmailOutcome,
+    SetEmailOutcome, SignUpOutcome,
 };
 pub use self::api_tokens::{
     AddApiTokenOutcome, ApiTokenRow, FoundApiTokenRow, NewApiTokenRow, RemoveApiTokenOutcome,
@@ -58,6 +60,7 @@ pub use self::login_attempts::{
 pub use self::mails::{ClaimedMailRow, MailClaim, MailCounts, MailRow, NewMailRow};
 pub use self::open::{Database, PGPASS_TARGET, QUIET_SLOW_QUERIES};
 pub use self::open_error::OpenError;
+pub use self::proofs::NewProofRow;
 pub use self::revocations::{RevocationFeed, Update};
 pub use self::roles::{GiveRoleOutcome, GivenRoleRow, RoleCountRow};
 pub use self::session_data::{DataPlace, DataRow};

@@ -78,7 +78,7 @@ impl TestApp {
         Self { clock: Clock::System, ..domain }
     }
 
-    async fn build(settings: Settings, hash_cost: Argon2Params, limits: Limits) -> Self {
+    pub async fn build(settings: Settings, hash_cost: Argon2Params, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = Some(folder.path().to_owned());
         let folder = Arc::new(folder);

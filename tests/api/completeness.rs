@@ -12,13 +12,14 @@ use cloakroom::core::usernames::Username;
 use cloakroom::domain::api_tokens::{MAX_API_TOKENS, NewApiToken};
 use cloakroom::domain::passwords::queue::Share;
 use cloakroom::domain::roles::Roles;
-use cloakroom::domain::throttle::limits::{Gcra, Limits};
+use cloakroom::domain::throttle::limits::{BackoffSchedule, Gcra, Limits};
 use poem::http::{Method, header};
 use poem::{Request, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::app::{Answer, Client, PASSWORD, TestApp, coming_from, request};
+use crate::app::{Answer, CHEAP, Client, PASSWORD, TestApp, coming_from, request};
 use crate::contract::{self, DOCUMENT};
+use crate::email::{mailed_code, mailed_codes};
 
 /// An operation, a status, and the code of the problem, or an empty string.
 type Reached = (String, String, String);
@@ -28,6 +29,12 @@ type Reached = (String, String, String);
 const NEVER_BREAK: [&str; 2] = ["getJwks", "getLiveness"];
 
 const CONFIRM: &str = "/session/confirm/password";
+const CONFIRM_EMAIL: &str = "/me/email/confirm";
+
+/// Settings with which the service sends mail, to files.
+fn with_mail() -> Settings {
+    Settings::from_toml("mail.server = 'file'").unwrap()
+}
 
 /// The operations, and the responses that were reached.
 #[derive(Default)]
@@ -117,6 +124,7 @@ async fn every_documented_answer_is_reached_and_no_other() {
     what_goes_well(&tour).await;
     what_is_refused(&tour).await;
     registrations(&tour).await;
+    addresses(&tour).await;
     too_often(&tour).await;
     too_many_changes(&tour).await;
     too_many_at_once(&tour).await;
@@ -178,7 +186,7 @@ async fn refusals_at_the_door(tour: &Tour) {
 async fn what_goes_well(tour: &Tour) {
     let audiences = Some(CommaList::from("https://api.example.org"));
     let tokens = TokenSettings { audiences };
-    let app = TestApp::with(Settings { tokens, ..Settings::default() }).await;
+    let app = TestApp::with(Settings { tokens, ..with_mail() }).await;
     let registration = json!({ "username": "ann", "password": PASSWORD });
     let client = app.anonymous();
     tour.send_as(&client, post(&Method::POST, "/register", &registration)).await;
@@ -199,6 +207,10 @@ async fn what_goes_well(tour: &Tour) {
     tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
     let confirmation = json!({ "current_password": PASSWORD });
     tour.send_as(&client, post(&Method::POST, CONFIRM, &confirmation)).await;
+    let address = json!({ "email": "ann@example.org" });
+    tour.send_as(&client, post(&Method::PUT, "/me/email", &address)).await;
+    let code = json!({ "code": mailed_code(&app, "ann@example.org").await });
+    tour.send_as(&client, post(&Method::POST, CONFIRM_EMAIL, &code)).await;
     let change =
         json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
@@ -252,6 +264,10 @@ async fn what_is_refused(tour: &Tour) {
     let off = TestApp::with(Settings { api_tokens, ..Settings::default() }).await;
     let off_client = off.signed_in("ann").await;
     tour.send_as(&off_client, post(&Method::POST, "/api-tokens", &new_token)).await;
+    let address = json!({ "email": "ann@example.org" });
+    tour.send_as(&client, post(&Method::PUT, "/me/email", &address)).await;
+    let bob = json!({ "username": "bob", "password": PASSWORD, "email": "bob@example.org" });
+    tour.send(&app, post(&Method::POST, "/register", &bob)).await;
     // The session is no longer confirmed.
     app.wait(mins(15));
     for (method, path, operation) in operations() {
@@ -265,6 +281,34 @@ async fn what_is_refused(tour: &Tour) {
     tour.send_as(&client, post(&Method::POST, "/token", &audience)).await;
     let unknown = format!("/sessions/{}", "x".repeat(22));
     tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+}
+
+async fn addresses(tour: &Tour) {
+    let codes = BackoffSchedule(vec![(2, mins(1))]);
+    let account = Gcra { burst: 2, every: Duration::from_secs(2) };
+    let limits = Limits { codes, account, ..Limits::production() };
+    let app = TestApp::build(with_mail(), CHEAP, limits).await;
+    let (ann, bob) = (app.signed_in("ann").await, app.signed_in("bob").await);
+    for who in [&ann, &bob] {
+        let email = json!({ "email": "both@example.org" });
+        tour.send_as(who, post(&Method::PUT, "/me/email", &email)).await;
+    }
+    let wrong = json!({ "email": "nobody" });
+    tour.send_as(&ann, post(&Method::PUT, "/me/email", &wrong)).await;
+    let codes = mailed_codes(&app, "both@example.org", 2).await;
+    // Which mail is whose is not in the mail.
+    for who in [&ann, &bob] {
+        for code in &codes {
+            let code = json!({ "code": code });
+            tour.send_as(who, post(&Method::POST, CONFIRM_EMAIL, &code)).await;
+        }
+    }
+    for _ in 0..3 {
+        let wrong = json!({ "code": "00000-00000" });
+        tour.send_as(&ann, post(&Method::POST, CONFIRM_EMAIL, &wrong)).await;
+        let email = json!({ "email": "ann@example.com" });
+        tour.send_as(&ann, post(&Method::PUT, "/me/email", &email)).await;
+    }
 }
 
 async fn registrations(tour: &Tour) {

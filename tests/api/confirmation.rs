@@ -124,7 +124,8 @@ async fn mfa_35_and_37_exactly_the_documented_operations_require_a_confirmed_ses
             }
         }
     }
-    let expected = ["revokeOtherSessions", "revokeSession", "closeAccount", "createApiToken"];
+    let expected =
+        ["revokeOtherSessions", "revokeSession", "closeAccount", "changeEmail", "createApiToken"];
     assert_eq!(confirmed, expected);
 }
 

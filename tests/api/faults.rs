@@ -6,11 +6,10 @@ use std::time::Duration;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::administration::ResetError;
+use cloakroom::domain::administration::{AddUserError, NewUser};
 use cloakroom::domain::demo_users;
 use cloakroom::domain::jobs;
 use cloakroom::domain::passwords::cost::Argon2Params;
-use cloakroom::domain::registration::RegisterError;
-use cloakroom::domain::roles::Roles;
 use cloakroom::domain::session_data::DataError;
 use cloakroom::store::Store;
 use poem::http::Method;
@@ -35,7 +34,7 @@ async fn a_database_that_is_gone_is_answered_503_and_only_the_process_is_live() 
     let registered = app.anonymous().post("/register", &account).await;
     assert_eq!(registered.refusal(), (503, "unavailable".into()));
     let added = demo_users::add_demo_users(&app.domain).await;
-    assert!(matches!(added, Err(RegisterError::Internal(_))), "{added:?}");
+    assert!(matches!(added, Err(AddUserError::Internal(_))), "{added:?}");
     for word in ["sql", "database disk", "malformed", "cloakroom.db", "accounts"] {
         assert!(!login.text.contains(word), "{}", login.text);
     }
@@ -263,8 +262,8 @@ async fn a_name_that_somebody_takes_before_the_operator_has_typed_a_password_sta
     let username = Username::parse("ann").unwrap();
     let typed = Password::new("another long password".to_owned());
     let password = app.domain.rules.passwords.check(&typed, Some(&username)).unwrap();
-    let added = app.domain.add_account(username, None, Some(password), Roles::default()).await;
-    assert!(matches!(added, Err(RegisterError::UsernameTaken)), "{added:?}");
+    let added = app.domain.add_account(NewUser::new(username), Some(password)).await;
+    assert!(matches!(added, Err(AddUserError::UsernameTaken)), "{added:?}");
     app.signed_in_again("ann").await;
 }
 

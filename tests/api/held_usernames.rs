@@ -7,6 +7,7 @@ use cloakroom::core::clock::days;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::Rules;
+use cloakroom::domain::administration::NewUser;
 use cloakroom::domain::imports::{ImportedPassword, ImportedUser};
 use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::roles::Roles;
@@ -37,7 +38,7 @@ async fn add(app: &TestApp, username: &str) {
     let password = Password::new(PASSWORD.to_owned());
     let Rules { passwords, .. } = &app.domain.rules;
     let password = passwords.check(&password, Some(&username)).unwrap();
-    app.domain.add_account(username, None, Some(password), Roles::default()).await.unwrap();
+    app.domain.add_account(NewUser::new(username), Some(password)).await.unwrap();
 }
 
 /// Counts the written events that the SQL selects.
@@ -109,6 +110,7 @@ async fn att_17_02_an_operator_releases_a_held_name_or_gives_it_to_a_user() {
     assert_eq!(events(&app, RELEASED).await, 2, "`user add` takes it");
     let user = |username| ImportedUser {
         username: name(username),
+        email: None,
         display_name: None,
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,

@@ -60,6 +60,7 @@ const HASHES: [(&str, &str); 12] = [
 fn user(name: &str, hash: &str) -> ImportedUser {
     ImportedUser {
         username: Username::parse(name).unwrap(),
+        email: None,
         display_name: None,
         password: ImportedPassword::parse(hash).unwrap(),
         created_at: None,

@@ -35,7 +35,7 @@ const FOLDER: &str = "mail.server = 'file'";
 /// Queues a test mail for an address. Returns its id.
 pub async fn queue(domain: &AuthService, recipient: &str) -> String {
     let recipient = EmailAddress::parse(recipient).unwrap();
-    domain.outbox.queue(&NewMail { kind: MailKind::Test, recipient }).await.unwrap()
+    domain.outbox.queue(&NewMail::test(recipient)).await.unwrap()
 }
 
 /// The ids of the mails that a node wrote to the folder.
@@ -255,4 +255,23 @@ async fn the_mails_of_the_outbox_are_counted() {
     assert!(app.eventually(async || has("cloakroom_mails_waiting 2\n").await).await);
     assert!(has("cloakroom_mails_failed 1\n").await);
     assert!(has("cloakroom_mails_total{kind=\"test\",outcome=\"sent\"} 0\n").await);
+}
+
+#[tokio::test]
+async fn the_cleaner_removes_a_proof_when_it_expires_and_no_earlier() {
+    let app = TestApp::new().await;
+    app.signed_in("ann").await;
+    app.sql(
+        "insert into proofs
+             (digest, account_id, purpose, mailbox, password_version, created_at, expires_at)
+         select digest, account_id, 'reset', 'ann@example.org', 1, 1767225600000, 1767225660000
+         from sessions",
+    )
+    .await;
+    app.wait(mins(1).saturating_sub(Duration::from_millis(1)));
+    remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count("select count(*) from proofs").await, 1);
+    app.wait(Duration::from_millis(1));
+    remove_ended(&app.domain).await.unwrap();
+    assert_eq!(app.count("select count(*) from proofs").await, 0);
 }

@@ -19,6 +19,7 @@ mod contract;
 mod cookie_deletion;
 mod cookies;
 mod devices;
+mod email;
 mod event_context;
 mod fair_queue;
 mod faults;

@@ -267,6 +267,7 @@ async fn an_import_gives_roles_to_new_users_only() {
         password: ImportedPassword::parse("").unwrap(),
         created_at: None,
         is_disabled: false,
+        email: None,
         display_name: None,
         roles: Roles::new(roles.iter().map(|name| role(name))).unwrap(),
     };

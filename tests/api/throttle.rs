@@ -145,18 +145,18 @@ async fn thr_03_a_thousand_addresses_get_ten_tries_in_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
-async fn thr_04_a_hundred_failures_in_a_row_close_the_name_to_strangers_even_over_a_restart() {
+async fn thr_04_fifty_failures_in_a_row_close_the_name_to_strangers_even_over_a_restart() {
     let mut app = TestApp::new().await;
     app.signed_in("ann").await;
     let device = device_of(&app, "ann").await;
     let mut failures = 0;
-    while failures < 100 {
+    while failures < 50 {
         match fail(&app, "ann").await {
             (403, _) => failures += 1,
             (429, Some(seconds)) => app.wait(Duration::from_secs(seconds)),
             other => panic!("{other:?}"),
         }
-        if failures == 50 {
+        if failures == 25 {
             app.restarted().await;
         }
     }
@@ -608,5 +608,5 @@ async fn a_try_that_no_thread_has_time_for_costs_an_address_no_turn() {
 fn the_limits_are_the_documented_ones() {
     let limits = Limits::production();
     assert_eq!(limits.name.0.first(), Some(&(5, SECOND)));
-    assert_eq!(limits.name.0.last(), Some(&(100, HOUR * 24)));
+    assert_eq!(limits.name.0.last(), Some(&(50, HOUR * 24)));
 }

@@ -520,3 +520,39 @@ fn a_restore_that_was_killed_leaves_nothing_half_and_can_be_run_again() {
         assert!(said(elsewhere.path(), &["user", "list"]).contains("\nann "));
     }
 }
+
+#[test]
+fn a_restore_empties_the_proofs_and_a_move_takes_them_along() {
+    if is_postgres() {
+        return; // writes to the SQLite file
+    }
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    said(folder.path(), &["user", "add", "ann"]);
+    let source = folder.path().join("cloakroom-data/cloakroom.db");
+    change(
+        &source,
+        "update accounts set email = 'Ann@example.org', email_key = 'ann@example.org',
+                             unconfirmed_email = 'ann@example.com'",
+    );
+    change(
+        &source,
+        "insert into proofs
+             (digest, account_id, purpose, mailbox, password_version, created_at, expires_at)
+         select x'00ff', id, 'reset', email_key, password_version, 5, 9000000000000 from accounts",
+    );
+    let addresses = "select email || ' ' || email_key || ' ' || unconfirmed_email from accounts";
+    let proofs = "select hex(digest) || ' ' || purpose || ' ' || mailbox || ' ' || created_at
+                  from proofs";
+
+    let moved = folder.path().join("moved.db");
+    let at = |file: &Path| format!("sqlite://{}", file.display());
+    said(folder.path(), &["move", "--from", &at(&source), "--to", &at(&moved)]);
+    assert_eq!(ask(&moved, addresses), ["Ann@example.org ann@example.org ann@example.com"]);
+    assert_eq!(ask(&moved, proofs), ["00FF reset ann@example.org 5"]);
+
+    let backup = back_up(folder.path(), "backup", &[]);
+    said(elsewhere.path(), &["restore", backup.to_str().unwrap()]);
+    let restored = elsewhere.path().join("cloakroom-data/cloakroom.db");
+    assert_eq!(ask(&restored, addresses), ["Ann@example.org ann@example.org ann@example.com"]);
+    assert_eq!(ask(&restored, proofs), [""; 0], "a code of that time may have been used since");
+}

@@ -81,7 +81,11 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
     service.stop();
     said(folder, &["pepper", "add"]); // afterwards, because a sign-in gives a password the pepper
     for (arguments, header, row) in [
-        (&["user", "list"][..], "USER NAME CREATED STATE ROLES", "ann - # ago active editor"),
+        (
+            &["user", "list"][..],
+            "USER NAME EMAIL CREATED STATE ROLES",
+            "ann - - # ago active editor",
+        ),
         (
             &["session", "list", "ann"],
             "ID SIGNED IN LAST SEEN EXPIRES FROM",
@@ -91,8 +95,8 @@ fn every_listing_is_a_table_of_a_hundred_columns_with_a_header_and_human_times()
         (&["role", "list", "ann"], "ROLE GIVEN", "editor # ago"),
         (
             &["role", "list", "--role", "editor"],
-            "USER NAME CREATED STATE ROLES",
-            "ann - # ago active editor",
+            "USER NAME EMAIL CREATED STATE ROLES",
+            "ann - - # ago active editor",
         ),
         (&["key", "list"], "ID USE FILE", "signs cloakroom-data/keys/"),
         (&["pepper", "list"], "ID STATE PASSWORDS FILE", "current 0 cloakroom-data/keys/"),

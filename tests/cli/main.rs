@@ -10,6 +10,7 @@ mod damage;
 mod definitions;
 mod display_names;
 mod doctor;
+mod email;
 mod import;
 mod mail;
 mod migrations;

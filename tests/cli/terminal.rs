@@ -120,8 +120,8 @@ fn tables_have_colors_on_a_terminal_and_where_they_are_asked_for() {
     assert!(text(&forced.stdout).contains(colored));
     let piped = said(folder, &["user", "list"]);
     assert_eq!(
-        piped.split_whitespace().take(6).collect::<Vec<_>>(),
-        ["USER", "NAME", "CREATED", "STATE", "ROLES", "ann"]
+        piped.split_whitespace().take(7).collect::<Vec<_>>(),
+        ["USER", "NAME", "EMAIL", "CREATED", "STATE", "ROLES", "ann"]
     );
     assert!(piped.contains("  disabled ") && !piped.contains('\u{1b}'), "{piped:?}");
 

@@ -18,7 +18,7 @@ pub enum ImportError {
     NotAFile(PathBuf),
     #[error(
         "unknown column {0:?}; the columns are username, password_hash, disabled, created_at, \
-         display_name and roles"
+         display_name, roles, email and email_verified"
     )]
     UnknownColumn(String),
     #[error("the header contains the column {0} twice")]

@@ -7,8 +7,9 @@ use time::format_description::well_known::Rfc3339;
 use super::error::ImportError;
 use crate::core::clock::Timestamp;
 use crate::core::display_names::{DisplayName, InvalidDisplayName};
+use crate::core::email_address::{EmailAddress, InvalidEmailAddress};
 use crate::core::usernames::{InvalidUsername, Username};
-use crate::domain::imports::{ImportedPassword, ImportedUser};
+use crate::domain::imports::{ImportedEmail, ImportedPassword, ImportedUser};
 use crate::domain::passwords::imported::InvalidHash;
 use crate::domain::roles::{Role, Roles};
 
@@ -22,11 +23,21 @@ pub(super) struct Fields {
     created_at: Option<String>,
     display_name: Option<String>,
     roles: Option<Vec<String>>,
+    email: Option<String>,
+    email_verified: Option<bool>,
 }
 
 /// The columns of a CSV file. The first two are required.
-const COLUMNS: [&str; 6] =
-    ["username", "password_hash", "disabled", "created_at", "display_name", "roles"];
+const COLUMNS: [&str; 8] = [
+    "username",
+    "password_hash",
+    "disabled",
+    "created_at",
+    "display_name",
+    "roles",
+    "email",
+    "email_verified",
+];
 
 /// The positions of the columns in a CSV file.
 pub(super) struct Columns {
@@ -38,6 +49,8 @@ pub(super) struct Columns {
     created_at: Option<usize>,
     display_name: Option<usize>,
     roles: Option<usize>,
+    email: Option<usize>,
+    email_verified: Option<usize>,
 }
 
 impl Columns {
@@ -51,13 +64,22 @@ impl Columns {
                 return Err(ImportError::RepeatedColumn(name.to_owned()));
             }
         }
-        let [Some(username), Some(password_hash), disabled, created_at, display_name, roles] =
-            places
-        else {
+        let [username, password_hash, disabled, created_at, display_name, roles, email, verified] =
+            places;
+        let (Some(username), Some(password_hash)) = (username, password_hash) else {
             return Err(ImportError::MissingColumns);
         };
-        let width = header.len();
-        Ok(Self { width, username, password_hash, disabled, created_at, display_name, roles })
+        Ok(Self {
+            width: header.len(),
+            username,
+            password_hash,
+            disabled,
+            created_at,
+            display_name,
+            roles,
+            email,
+            email_verified: verified,
+        })
     }
 
     /// Parses a record. The error says what is wrong without repeating the record.
@@ -73,22 +95,27 @@ impl Columns {
             .map_err(|_| "the row is not encoded in UTF-8".to_owned())?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let some = |at: Option<usize>| at.map(text).filter(|text| !text.is_empty());
-        // Excel writes TRUE, Python True, PostgreSQL t.
-        let disabled = some(self.disabled).map(|text| text.to_ascii_lowercase());
-        let disabled = match disabled.as_deref() {
-            None => None,
-            Some("false" | "f" | "0") => Some(false),
-            Some("true" | "t" | "1") => Some(true),
-            Some(_) => return Err("disabled must be true or false".to_owned()),
-        };
         Ok(Fields {
             username: text(self.username),
             password_hash: Some(text(self.password_hash)),
-            disabled,
+            disabled: some(self.disabled).map(|text| parse_flag("disabled", &text)).transpose()?,
             created_at: some(self.created_at),
             display_name: some(self.display_name),
             roles: some(self.roles).map(|text| split_roles(&text)),
+            email: some(self.email),
+            email_verified: some(self.email_verified)
+                .map(|text| parse_flag("email_verified", &text))
+                .transpose()?,
         })
+    }
+}
+
+/// Parses a column that is true or false: Excel writes TRUE, Python True, PostgreSQL t.
+fn parse_flag(column: &str, text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "false" | "f" | "0" => Ok(false),
+        "true" | "t" | "1" => Ok(true),
+        _ => Err(format!("{column} must be true or false")),
     }
 }
 
@@ -115,9 +142,17 @@ pub(super) fn parse_user(fields: &Fields) -> Result<ImportedUser, String> {
     let roles: Vec<Role> =
         roles.collect::<Result<_, _>>().map_err(|bad| format!("{name:?}: {bad}"))?;
     let roles = Roles::new(roles).map_err(|too_many| format!("{name:?}: {too_many}"))?;
+    let email = fields.email.as_deref().filter(|text| !text.is_empty());
+    let email = email.map(|text| EmailAddress::parse(text.trim())).transpose();
+    let email = email.map_err(|bad| format!("{name:?}: {}", describe_invalid_email(bad)))?;
+    let email = email.map(|address| match fields.email_verified {
+        Some(true) => ImportedEmail::Confirmed(address),
+        Some(false) | None => ImportedEmail::Unconfirmed(address),
+    });
     Ok(ImportedUser {
         username,
         display_name,
+        email,
         password,
         created_at,
         is_disabled: fields.disabled.unwrap_or(false),
@@ -153,7 +188,7 @@ fn describe_invalid_hash(name: &str, bad: InvalidHash) -> String {
 
 const NO_USER: &str = "the row must be a JSON object with username and password_hash, and \
     optionally disabled (true or false), created_at, \
-    display_name and roles (an array)";
+    display_name, roles (an array), email and email_verified (true or false)";
 
 /// Parses a line of JSON. The error says what is wrong without repeating the line.
 pub(super) fn parse_json(line: &[u8]) -> Result<Fields, String> {
@@ -172,6 +207,18 @@ pub(crate) fn describe_invalid_display_name(bad: InvalidDisplayName) -> &'static
         InvalidDisplayName::NotAllowed => {
             "a display name must not contain control characters, and must contain a character that \
              can be seen"
+        }
+    }
+}
+
+/// Explains why a text is not an e-mail address that the service sends to.
+pub(crate) fn describe_invalid_email(bad: InvalidEmailAddress) -> &'static str {
+    match bad {
+        InvalidEmailAddress::Empty => "an e-mail address must not be empty",
+        InvalidEmailAddress::TooLong => "an e-mail address can have at most 254 bytes",
+        InvalidEmailAddress::NotAllowed => {
+            "this is not an e-mail address such as ann@example.org, without spaces, quotation \
+             marks and the characters % ! / |"
         }
     }
 }

@@ -9,7 +9,9 @@ mod tests;
 mod users;
 
 pub use self::error::ImportError;
-pub(crate) use self::fields::{describe_invalid_display_name, describe_invalid_username};
+pub(crate) use self::fields::{
+    describe_invalid_display_name, describe_invalid_email, describe_invalid_username,
+};
 pub use self::format::ImportFormat;
 pub(crate) use self::users::import_into;
 pub use self::users::{ImportEvent, ImportOptions, ImportReport, RefusedRow, import_users};

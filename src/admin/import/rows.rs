@@ -9,8 +9,7 @@ use std::path::Path;
 use super::error::ImportError;
 use super::fields::{Columns, Fields, parse_json, parse_user};
 use super::format::ImportFormat;
-use crate::core::usernames::Username;
-use crate::domain::imports::ImportedUser;
+use crate::domain::imports::{ImportedEmail, ImportedUser};
 
 /// The maximum length of a JSON line in bytes. The line of a typical user has a few hundred bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -85,16 +84,23 @@ impl Iterator for Rows {
         };
         let user = fields.and_then(|fields| {
             let user = parse_user(&fields)?;
-            if self.names.is_new(&user.username) {
-                return Ok(user);
+            if !self.names.is_new(user.username.as_str()) {
+                return Err(format!("{:?} occurs twice in the file", fields.username));
             }
-            Err(format!("{:?} occurs twice in the file", fields.username))
+            // Names contain no @, so the two kinds of text never equal each other.
+            if let Some(ImportedEmail::Confirmed(address)) = &user.email
+                && !self.names.is_new(&address.mailbox())
+            {
+                let name = &fields.username;
+                return Err(format!("{name:?}: another row has the verified address {address}"));
+            }
+            Ok(user)
         });
         Some(Ok(Row { line, user }))
     }
 }
 
-/// The user names of the rows already read, as keyed 64-bit hashes. In a file with a million names,
+/// The user names and verified addresses of the rows already read, as keyed 64-bit hashes. In a file with a million names,
 /// the probability of a collision is one in forty million. A collision refuses the second user.
 #[derive(Default)]
 struct Names {
@@ -103,8 +109,8 @@ struct Names {
 }
 
 impl Names {
-    fn is_new(&mut self, name: &Username) -> bool {
-        self.seen.insert(self.hasher.hash_one(name.as_str()))
+    fn is_new(&mut self, name: &str) -> bool {
+        self.seen.insert(self.hasher.hash_one(name))
     }
 }
 

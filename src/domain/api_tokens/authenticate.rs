@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use crate::core::api_token_secret::{API_TOKEN_LENGTH, ApiTokenDigest, ApiTokenSecret};
 use crate::core::clock::Timestamp;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
 use crate::core::ids::AccountId;
 use crate::core::secret::TokenHash;
@@ -152,6 +153,8 @@ fn to_authenticated(row: FoundApiTokenRow) -> AuthenticatedToken {
         id: row.account_id.into(),
         username: Username::from_row(row.username),
         display_name: row.display_name.map(DisplayName::from_row),
+        email: row.email.and_then(EmailAddress::from_row),
+        unconfirmed_email: row.unconfirmed_email.and_then(EmailAddress::from_row),
         created_at: Timestamp::from_millis(row.account_created_at),
         disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
         roles,

@@ -56,6 +56,16 @@ pub enum Event {
     RegistrationThrottled,
     /// A user changed the display name. Fields: `account`, `session`.
     ProfileUpdated,
+    /// A user requested a code for a new e-mail address. Fields: `account`, `session`.
+    EmailChangeRequested,
+    /// A user confirmed an e-mail address. Fields: `account`, `session`.
+    EmailConfirmed,
+    /// The operator set the e-mail address of a user. Fields: `account`.
+    EmailSet,
+    /// A code for an e-mail address was wrong or had expired. Fields: `account`, `session`.
+    CodeRefused,
+    /// A code was not looked at, because too many were wrong before. Fields: `account`, `session`.
+    CodeThrottled,
     /// A user closed the account. Fields: `account`.
     AccountClosed,
     /// A signed-in account made more changes than its limit allows. Fields: `account`. The log has
@@ -149,6 +159,8 @@ impl Event {
             | Self::AccountThrottled
             | Self::RoleRefused
             | Self::ApiTokenRefused
+            | Self::CodeRefused
+            | Self::CodeThrottled
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
             | Self::ExternalLoginSucceeded
@@ -162,6 +174,9 @@ impl Event {
             | Self::PasswordReset
             | Self::AccountRegistered
             | Self::ProfileUpdated
+            | Self::EmailChangeRequested
+            | Self::EmailConfirmed
+            | Self::EmailSet
             | Self::AccountClosed
             | Self::UserAdded
             | Self::UsersImported

@@ -31,9 +31,9 @@ pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
     }
 }
 
-/// Removes sessions that ended a while ago, expired API tokens and invites, user names that are no
-/// longer reserved, mails that were given up a week ago, revocations that all nodes have read,
-/// attempts that no longer delay a client, and old events.
+/// Removes sessions that ended a while ago, expired API tokens, invites and proofs, user names that
+/// are no longer reserved, mails that were given up a week ago, revocations that all nodes have
+/// read, attempts that no longer delay a client, and old events.
 pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     let keep = i64::try_from(RECORDED.as_millis()).expect("a minute is a small number");
     loop {
@@ -68,6 +68,10 @@ pub async fn remove_ended(domain: &AuthService) -> Result<(), InternalError> {
     }
     let week_ago = domain.clock.now().minus(FAILED_MAILS_KEPT).millis();
     while domain.store.remove_failed_mails(week_ago, BATCH).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let now = domain.clock.now().millis();
+    while domain.store.remove_expired_proofs(now, BATCH).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     let yesterday = domain.clock.now().minus(days(1)).millis();

@@ -11,6 +11,8 @@ use aws_lc_rs::{hkdf, hmac};
 
 use crate::core::clock::Timestamp;
 use crate::core::error::InternalError;
+use crate::core::ids::AccountId;
+use crate::core::mailed_secret::{MailedCode, ProofDigest};
 use crate::core::secret::{HeldUsernameDigest, ServerSecret, Sid, SidDigest, random_id};
 use crate::core::usernames::Username;
 use crate::domain::keys::files::KeyError;
@@ -24,6 +26,7 @@ const EXTENSION: &str = files::SERVER_SECRET;
 const THROTTLE_LABEL: &[u8] = b"cloakroom v1 throttle keys";
 const HELD_USERNAMES_LABEL: &[u8] = b"cloakroom v1 held user names";
 const REPLACED_TOKENS_LABEL: &[u8] = b"cloakroom v1 replaced session tokens";
+const MAILED_CODES_LABEL: &[u8] = b"cloakroom v1 mailed codes";
 /// The number of rows that a statement removes, which occupies the writer for a few milliseconds.
 const BATCH: i64 = 500;
 
@@ -33,6 +36,7 @@ pub(crate) struct DerivedKeys {
     throttle: hmac::Key,
     held_usernames: hmac::Key,
     replaced_tokens: hmac::Key,
+    mailed_codes: hmac::Key,
 }
 
 impl DerivedKeys {
@@ -49,12 +53,22 @@ impl DerivedKeys {
             throttle: derive(THROTTLE_LABEL),
             held_usernames: derive(HELD_USERNAMES_LABEL),
             replaced_tokens: derive(REPLACED_TOKENS_LABEL),
+            mailed_codes: derive(MAILED_CODES_LABEL),
         }
     }
 
     fn digest_of(&self, username: &Username) -> HeldUsernameDigest {
         let mac = hmac::sign(&self.held_usernames, username.as_str().as_bytes());
         HeldUsernameDigest::new(mac.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes"))
+    }
+
+    fn digest_of_code(&self, account: &AccountId, mailbox: &str, code: &MailedCode) -> ProofDigest {
+        // No id and no address contains a space, so the parts cannot be read in another way.
+        let text = format!("{} {mailbox} ", account.as_str());
+        let mut mac = hmac::Context::with_key(&self.mailed_codes);
+        mac.update(text.as_bytes());
+        mac.update(code.expose().as_bytes()); // for the digest that is stored
+        ProofDigest::from_mac(mac.sign().as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes"))
     }
 }
 
@@ -186,6 +200,28 @@ impl ServerSecrets {
     pub(crate) fn replacement_of(&self, replaced: SidDigest) -> Sid {
         let mac = hmac::sign(&current(&self.set()).replaced_tokens, replaced.as_bytes());
         Sid::from_bytes(mac.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes"))
+    }
+
+    /// The digest of a code that is mailed to an address of this account.
+    pub(crate) fn code_digest(
+        &self,
+        account: &AccountId,
+        mailbox: &str,
+        code: &MailedCode,
+    ) -> ProofDigest {
+        current(&self.set()).digest_of_code(account, mailbox, code)
+    }
+
+    /// The digests by which a code that was mailed is found, one for each secret.
+    pub(crate) fn code_digests(
+        &self,
+        account: &AccountId,
+        mailbox: &str,
+        code: &MailedCode,
+    ) -> Vec<ProofDigest> {
+        let set = self.set();
+        let keys = set.files.iter().map(|file| &file.content);
+        keys.map(|keys| keys.digest_of_code(account, mailbox, code)).collect()
     }
 
     /// The row that reserves a user name.

@@ -12,6 +12,10 @@ use crate::core::clock::hours;
 pub enum MailKind {
     /// Shows an operator that mail arrives.
     Test,
+    /// Contains the code that confirms an address.
+    ConfirmAddress,
+    /// Tells the user at the former address that another one was confirmed.
+    AddressChanged,
 }
 
 impl MailKind {
@@ -28,7 +32,8 @@ impl MailKind {
     /// it any more.
     pub fn max_age(self) -> Duration {
         match self {
-            Self::Test => hours(48),
+            Self::ConfirmAddress => hours(4),
+            Self::Test | Self::AddressChanged => hours(48),
         }
     }
 }

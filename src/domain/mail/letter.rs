@@ -7,7 +7,8 @@ use askama::Template;
 
 use crate::core::clock::Timestamp;
 use crate::core::email_address::EmailAddress;
-use crate::domain::mail::kind::MailKind;
+use crate::core::mailed_secret::MailedCode;
+use crate::domain::requester::ClientInfo;
 
 /// Who sends mail, and about which service.
 #[derive(Debug, Clone)]
@@ -35,26 +36,71 @@ pub struct Letter {
     pub text: String,
 }
 
+/// What a mail says.
+#[derive(Debug)]
+pub enum Content<'a> {
+    Test,
+    /// Names no user: whoever requested it may have chosen the user name for its reader.
+    ConfirmAddress {
+        code: &'a MailedCode,
+        client: &'a ClientInfo,
+    },
+    AddressChanged {
+        username: &'a str,
+        client: &'a ClientInfo,
+    },
+}
+
 #[derive(Template)]
 #[template(path = "mail/test.txt")]
 struct TestText<'a> {
     origin: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "mail/confirm_address.txt")]
+struct ConfirmAddressText<'a> {
+    origin: &'a str,
+    code: &'a str,
+    client: &'a ClientInfo,
+}
+
+#[derive(Template)]
+#[template(path = "mail/address_changed.txt")]
+struct AddressChangedText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    client: &'a ClientInfo,
+}
+
+impl Content<'_> {
+    /// The end of the subject, and the text.
+    fn render(&self, origin: &str) -> (&'static str, askama::Result<String>) {
+        match *self {
+            Self::Test => ("this is a test", TestText { origin }.render()),
+            Self::ConfirmAddress { code, client } => {
+                let code = code.expose_for_reading(); // for its reader
+                let text = ConfirmAddressText { origin, code: &code, client };
+                ("confirm your address", text.render())
+            }
+            Self::AddressChanged { username, client } => {
+                let text = AddressChangedText { origin, username, client };
+                ("your account has another address", text.render())
+            }
+        }
+    }
+}
+
 impl Letter {
     /// Writes a mail.
     pub fn write(
         sender: &Sender,
-        kind: MailKind,
+        content: &Content<'_>,
         id: String,
         (to, date): (EmailAddress, Timestamp),
     ) -> Self {
-        let (subject, text) = match kind {
-            MailKind::Test => {
-                let subject = format!("{}: this is a test", sender.site_name);
-                (subject, TestText { origin: &sender.origin }.render())
-            }
-        };
+        let (about, text) = content.render(&sender.origin);
+        let subject = format!("{}: {about}", sender.site_name);
         // Without a line break at its end, which the library that formats it adds.
         let text = text.expect("a template that compiled renders");
         Self { id, to, date, subject, text }
@@ -63,29 +109,46 @@ impl Letter {
 
 #[cfg(test)]
 mod tests {
-    use strum::VariantNames;
-
     use super::*;
 
-    #[test]
-    fn every_text_is_short_ascii_lines_with_the_link_on_a_line_of_its_own() {
-        let sender = Sender {
+    fn sender() -> Sender {
+        Sender {
             name: None,
             address: "no-reply@id.example.org".to_owned(),
             site_name: "Büro".to_owned(),
             origin: "https://id.example.org".to_owned(),
             domain: "id.example.org".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_text_is_short_ascii_lines_with_each_link_on_a_line_of_its_own() {
+        let username = "a".repeat(64);
+        let code = MailedCode::parse("7K3M9QXT4D").unwrap();
+        let known = ClientInfo {
+            address: Some("2001:db8:1234:5678:9abc:def0:1234:5678".to_owned()),
+            browser: Some("Internet Explorer on Windows Phone OS".to_owned()),
         };
-        for kind in MailKind::VARIANTS {
-            let to = EmailAddress::parse("ann@example.org").unwrap();
-            let date = Timestamp::from_millis(0);
-            let letter = Letter::write(&sender, kind.parse().unwrap(), "id".to_owned(), (to, date));
-            assert!(letter.text.is_ascii() && letter.subject.starts_with("Büro: "));
-            assert!(letter.text.lines().all(|line| line.len() <= 76), "{}", letter.text);
-            let links: Vec<_> =
-                letter.text.lines().filter(|line| line.contains("https://")).collect();
-            assert_eq!(links, ["https://id.example.org"], "{}", letter.text);
-            assert!(!letter.text.contains('&') && !letter.text.ends_with('\n'));
+        for client in [&known, &ClientInfo::default()] {
+            for (content, path) in [
+                (Content::Test, ""),
+                (
+                    Content::ConfirmAddress { code: &code, client },
+                    "/account/email?code=7K3M9-QXT4D",
+                ),
+                (Content::AddressChanged { username: &username, client }, "/account"),
+            ] {
+                let to = EmailAddress::parse("ann@example.org").unwrap();
+                let date = Timestamp::from_millis(0);
+                let letter = Letter::write(&sender(), &content, "id".to_owned(), (to, date));
+                assert!(letter.text.is_ascii() && letter.subject.starts_with("Büro: "));
+                assert!(letter.text.lines().all(|line| line.len() <= 76), "{}", letter.text);
+                let links = letter.text.lines().filter(|line| line.contains("https://"));
+                let link = format!("https://id.example.org{path}");
+                assert_eq!(links.collect::<Vec<_>>(), [link], "{}", letter.text);
+                assert!(!letter.text.contains('&') && !letter.text.ends_with('\n'));
+                assert!(!letter.text.contains("\n\n\n"), "{}", letter.text);
+            }
         }
     }
 }

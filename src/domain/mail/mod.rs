@@ -1,5 +1,7 @@
 //! Mail: the outbox, the texts, and the way to the mail server.
 
+mod administration;
+pub mod composer;
 pub mod failure;
 pub mod kind;
 pub mod letter;

@@ -4,6 +4,7 @@
 //! after the server has accepted it. So no mail is lost, and only a crash between the two makes
 //! another node send a mail a second time, with the same `Message-ID`.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,17 +14,22 @@ use tokio::time::timeout;
 use crate::core::clock::{Clock, Timestamp, mins};
 use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
+use crate::core::ids::AccountId;
 use crate::core::secret::random_id;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::counters::{Counters, MailOutcome};
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::mail::composer::{Addressee, Composer, Matter};
 use crate::domain::mail::failure::{Failure, SendError, Step};
 use crate::domain::mail::kind::MailKind;
-use crate::domain::mail::letter::Letter;
+use crate::domain::mail::letter::{Content, Letter};
 use crate::domain::mail::mailer::{MailSession, Mailer};
 use crate::domain::mail::retry::wait_at_age;
+use crate::domain::requester::ClientInfo;
 use crate::domain::shutdown::Shutdown;
-use crate::store::{ClaimedMailRow, MailClaim, MailCounts, MailRow, NewMailRow, Store};
+use crate::domain::throttle::attempts::Throttle;
+use crate::store::{ClaimedMailRow, MailClaim, NewMailRow, Store};
 
 /// The number of mails that a node claims at a time, and sends over one connection.
 const BATCH: usize = 10;
@@ -34,14 +40,23 @@ const CLAIM: Duration = mins(10);
 const _: () = assert!(CLAIM.as_secs() > 10 * MAX_MAIL_TIME.as_secs() + 60);
 /// How long a shutdown waits for the mail that is being sent. Requests get the same time.
 const MAX_SHUTDOWN_TIME: Duration = Duration::from_secs(8);
-/// The number of mails in a page of the list.
-const PAGE: i64 = 500;
 
 /// A mail to be queued.
 #[derive(Debug, Clone)]
 pub struct NewMail {
     pub kind: MailKind,
     pub recipient: EmailAddress,
+    /// The account that it is about.
+    pub account: Option<AccountId>,
+    /// The client that caused it.
+    pub client: ClientInfo,
+}
+
+impl NewMail {
+    /// A test mail.
+    pub fn test(recipient: EmailAddress) -> Self {
+        Self { kind: MailKind::Test, recipient, account: None, client: ClientInfo::default() }
+    }
 }
 
 /// The outcome of a round of the worker.
@@ -61,15 +76,23 @@ enum Next {
     Stop(Failure),
 }
 
+/// What became of a mail.
+enum Handed {
+    Sent,
+    /// Nobody gets it.
+    Dropped,
+}
+
 /// The mails that wait to be sent.
 #[derive(Debug)]
 pub struct Outbox {
-    store: Arc<Store>,
-    clock: Clock,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
     audit: Arc<AuditLog>,
     counters: Arc<Counters>,
     shutdown: Arc<Shutdown>,
     mailer: Option<Mailer>,
+    pub(in crate::domain) composer: Composer,
     wake: Arc<Notify>,
     /// Held while mails are sent, so that the shutdown can wait for the end.
     sending: tokio::sync::Mutex<()>,
@@ -87,11 +110,16 @@ pub struct OutboxParts {
     pub shutdown: Arc<Shutdown>,
     /// Missing without a mail server in the settings.
     pub mailer: Option<Mailer>,
+    pub throttle: Arc<Throttle>,
+    pub secrets: Arc<ServerSecrets>,
 }
 
 impl Outbox {
     pub fn new(parts: OutboxParts) -> Self {
-        let OutboxParts { store, clock, audit, counters, shutdown, mailer } = parts;
+        let OutboxParts { store, clock, audit, counters, shutdown, mailer, throttle, secrets } =
+            parts;
+        let composer =
+            Composer { store: Arc::clone(&store), clock: clock.clone(), secrets, throttle };
         Self {
             store,
             clock,
@@ -99,6 +127,7 @@ impl Outbox {
             counters,
             shutdown,
             mailer,
+            composer,
             wake: Arc::default(),
             sending: tokio::sync::Mutex::default(),
             unrecorded: Mutex::default(),
@@ -117,6 +146,9 @@ impl Outbox {
             id: random_id(),
             kind: mail.kind.name(),
             recipient: mail.recipient.as_str().to_owned(),
+            account_id: mail.account.as_ref().map(|account| account.as_str().to_owned()),
+            address: mail.client.address.clone(),
+            browser: mail.client.browser.clone(),
             created_at: self.clock.now().millis(),
         }
     }
@@ -191,12 +223,17 @@ impl Outbox {
         session: &mut Option<MailSession>,
         mail: &ClaimedMailRow,
     ) -> Result<Next, InternalError> {
-        let (Ok(kind), Ok(to)) =
-            (mail.kind.parse::<MailKind>(), EmailAddress::parse(&mail.recipient))
-        else {
-            let failure =
-                Failure::new(Step::Recipient, "the row of the mail was changed by another program");
-            return self.give_up(mail, &failure).await.map(|()| Next::Continue);
+        let damaged =
+            || Failure::new(Step::Recipient, "the row of the mail was changed by another program");
+        let Ok(kind) = mail.kind.parse::<MailKind>() else {
+            return self.give_up(mail, &damaged()).await.map(|()| Next::Continue);
+        };
+        let (to, matter) = match self.composer.find_addressee(kind, mail).await? {
+            Addressee::Mailbox(to, matter) => (to, matter),
+            Addressee::Nobody => return self.drop_mail(mail, kind).await.map(|()| Next::Continue),
+            Addressee::Damaged => {
+                return self.give_up(mail, &damaged()).await.map(|()| Next::Continue);
+            }
         };
         // Nobody waits for it any more, for example after the service was stopped for a week.
         if self.age(mail) > kind.max_age() {
@@ -204,69 +241,77 @@ impl Outbox {
             let failure = Failure::new(Step::Settings, reason);
             return self.give_up(mail, &failure).await.map(|()| Next::Continue);
         }
-        let date = Timestamp::from_millis(mail.created_at);
-        let letter = Letter::write(&mailer.sender, kind, mail.id.clone(), (to, date));
-        match self.hand_over(mailer, session, &letter).await {
-            Ok(_) => {
+        match self.hand_over((mailer, session), mail, (&to, &matter)).await? {
+            Ok(Handed::Sent) => {
                 self.counters.count_mail(kind, MailOutcome::Sent);
                 self.lock_unrecorded().push((mail.id.clone(), mail.tries));
                 self.record_sent().await?;
-                Ok(Next::Continue)
             }
-            Err(SendError::Refused(failure)) => {
-                self.give_up(mail, &failure).await?;
-                Ok(Next::Continue)
-            }
-            Err(SendError::Later(failure)) => {
-                self.postpone(mail, kind, &failure).await?;
-                Ok(Next::Continue)
-            }
+            Ok(Handed::Dropped) => self.drop_mail(mail, kind).await?,
+            Err(SendError::Refused(failure)) => self.give_up(mail, &failure).await?,
+            Err(SendError::Later(failure)) => self.postpone(mail, kind, &failure).await?,
             Err(SendError::Server(failure)) => {
                 self.put_back(mail, Some(&failure)).await?;
-                Ok(Next::Stop(failure))
+                return Ok(Next::Stop(failure));
             }
         }
+        Ok(Next::Continue)
     }
 
     /// Sends a mail over the connection of the batch, or a new one, within the maximum time. A
-    /// shutdown waits for this mail, but not as long.
+    /// shutdown waits for this mail, but not as long. The mail is written when there is a
+    /// connection, so that no secret is made for a mail that is not sent.
     async fn hand_over(
         &self,
-        mailer: &Mailer,
-        session: &mut Option<MailSession>,
-        letter: &Letter,
-    ) -> Result<String, SendError> {
+        (mailer, session): (&Mailer, &mut Option<MailSession>),
+        mail: &ClaimedMailRow,
+        (to, matter): (&EmailAddress, &Matter),
+    ) -> Result<Result<Handed, SendError>, InternalError> {
+        let late = "the mail server did not answer in time";
+        let mut ends = pin!(self.wait_for_end_of_mail());
         if session.as_ref().is_some_and(|session| !session.is_usable()) {
             *session = None;
         }
-        let sending = async {
-            let open = match session {
-                Some(open) => open,
-                None => session.insert(mailer.connect().await.map_err(SendError::Server)?),
+        let open = if let Some(open) = session {
+            open
+        } else {
+            let opened = tokio::select! {
+                opened = mailer.connect() => opened,
+                () = &mut ends => Err(Failure::new(Step::Connect, late)),
             };
-            open.send(&mailer.sender, letter).await
-        };
-        let ends = async {
-            tokio::select! {
-                () = tokio::time::sleep(MAX_MAIL_TIME) => {}
-                () = async {
-                    self.shutdown.wait_for_begin().await;
-                    tokio::time::sleep(MAX_SHUTDOWN_TIME).await;
-                } => {}
+            match opened {
+                Ok(opened) => session.insert(opened),
+                Err(failure) => return Ok(Err(SendError::Server(failure))),
             }
         };
+        let letter = self.composer.compose(&mailer.sender, mail, (to, matter)).await?;
+        let Some(letter) = letter else { return Ok(Ok(Handed::Dropped)) };
+        let sent = tokio::select! {
+            sent = open.send(&mailer.sender, &letter) => Some(sent),
+            () = &mut ends => None,
+        };
+        let Some(sent) = sent else {
+            *session = None; // the connection is in the middle of a command
+            return Ok(Err(SendError::Later(Failure::new(Step::Content, late))));
+        };
+        Ok(sent.map(|_| Handed::Sent))
+    }
+
+    /// Waits until a mail has taken its maximum time, or less if the shutdown begins.
+    async fn wait_for_end_of_mail(&self) {
         tokio::select! {
-            sent = sending => return sent,
-            () = ends => {}
+            () = tokio::time::sleep(MAX_MAIL_TIME) => {}
+            () = async {
+                self.shutdown.wait_for_begin().await;
+                tokio::time::sleep(MAX_SHUTDOWN_TIME).await;
+            } => {}
         }
-        // The connection is in the middle of a command.
-        let was_open = session.take().is_some();
-        let text = "the mail server did not answer in time";
-        Err(if was_open {
-            SendError::Later(Failure::new(Step::Content, text))
-        } else {
-            SendError::Server(Failure::new(Step::Connect, text))
-        })
+    }
+
+    /// Removes a mail that nobody gets.
+    async fn drop_mail(&self, mail: &ClaimedMailRow, kind: MailKind) -> Result<(), InternalError> {
+        self.counters.count_mail(kind, MailOutcome::Dropped);
+        self.store.finish_mail(&mail.id, mail.tries).await.map(drop)
     }
 
     fn age(&self, mail: &ClaimedMailRow) -> Duration {
@@ -339,33 +384,7 @@ impl Outbox {
         to: EmailAddress,
         now: Timestamp,
     ) -> Result<String, SendError> {
-        let letter = Letter::write(&mailer.sender, MailKind::Test, random_id(), (to, now));
+        let letter = Letter::write(&mailer.sender, &Content::Test, random_id(), (to, now));
         mailer.send(&letter).await
-    }
-
-    /// Lists a page of the mails, oldest first, starting after a given one.
-    pub async fn list_mails(
-        &self,
-        behind: Option<&MailRow>,
-    ) -> Result<Vec<MailRow>, InternalError> {
-        let behind = behind.map_or((i64::MIN, ""), |last| (last.created_at, last.id.as_str()));
-        self.store.mails_behind(behind, PAGE).await
-    }
-
-    /// Counts the mails that wait, and those that were given up.
-    pub async fn count_mails(&self) -> Result<MailCounts, InternalError> {
-        self.store.count_mails().await
-    }
-
-    /// Sends a mail as soon as possible, and starts its time again. Without an id, all mails that
-    /// were given up. Returns the number of mails: none if there is no such mail, or if it is being
-    /// sent.
-    pub async fn retry_mails(&self, id: Option<&str>) -> Result<u64, InternalError> {
-        self.store.retry_mails(id, self.clock.now().millis()).await
-    }
-
-    /// Removes a mail. Without an id, all mails that were given up. Returns the number of mails.
-    pub async fn drop_mails(&self, id: Option<&str>) -> Result<u64, InternalError> {
-        self.store.drop_mails(id).await
     }
 }

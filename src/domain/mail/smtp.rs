@@ -10,8 +10,8 @@ use std::fs;
 use std::time::Duration;
 
 use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message, SinglePart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
@@ -43,6 +43,10 @@ pub fn format_letter(sender: &Sender, letter: &Letter) -> Result<Vec<u8>, Failur
     let from = Mailbox::new(sender.name.clone(), address);
     let to = Mailbox::new(None, parse_recipient(letter)?);
     let automatic = HeaderName::new_from_ascii_str("Auto-Submitted"); // RFC 3834
+    // The library itself would encode a line of more than 76 characters as quoted-printable, which
+    // breaks long links for programs that read the raw mail. RFC 5322 allows 998 characters.
+    let text = letter.text.replace('\n', "\r\n").into_bytes();
+    let text = Body::dangerous_pre_encoded(text, ContentTransferEncoding::SevenBit);
     let message = Message::builder()
         .from(from)
         .to(to)
@@ -51,7 +55,7 @@ pub fn format_letter(sender: &Sender, letter: &Letter) -> Result<Vec<u8>, Failur
         .message_id(Some(format!("<{}@{}>", letter.id, sender.domain)))
         .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
         // `body` instead would leave `MIME-Version` out, without which `charset` means nothing.
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(letter.text.clone()))
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .map_err(|error| wrong(&error))?;
     Ok(message.formatted())
 }
@@ -368,7 +372,7 @@ mod tests {
     use super::*;
     use crate::core::clock::Timestamp;
     use crate::core::email_address::EmailAddress;
-    use crate::domain::mail::kind::MailKind;
+    use crate::domain::mail::letter::Content;
 
     fn sender(name: Option<&str>, address: &str) -> Sender {
         Sender {
@@ -383,7 +387,7 @@ mod tests {
     fn letter(sender: &Sender, to: &str) -> Letter {
         let to = EmailAddress::parse(to).unwrap();
         let date = Timestamp::from_millis(1_767_225_600_000);
-        Letter::write(sender, MailKind::Test, "an-Id_7".to_owned(), (to, date))
+        Letter::write(sender, &Content::Test, "an-Id_7".to_owned(), (to, date))
     }
 
     #[test]
@@ -409,6 +413,18 @@ mod tests {
         assert_eq!(head.lines().filter(|line| !line.starts_with(' ')).count(), 9, "{head}");
         assert!(mail.is_ascii());
         assert_eq!(text.replace("\r\n", "\n"), letter.text + "\n");
+    }
+
+    #[test]
+    fn a_long_line_is_sent_as_it_is() {
+        let sender = Sender {
+            origin: format!("https://{}.example.org", "long.".repeat(40)),
+            ..sender(None, "no-reply@id.example.org")
+        };
+        let mail = format_letter(&sender, &letter(&sender, "ann@example.org")).unwrap();
+        let mail = String::from_utf8(mail).unwrap();
+        assert!(mail.contains(&format!("\r\n{}\r\n", sender.origin)), "{mail}");
+        assert!(mail.contains("Content-Transfer-Encoding: 7bit\r\n"), "{mail}");
     }
 
     #[test]

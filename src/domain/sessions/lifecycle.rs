@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
 use crate::core::ids::{AccountId, SessionId};
 use crate::core::secret::{DeviceToken, Sid, SidDigest, random_id};
@@ -313,6 +314,8 @@ impl Sessions {
             id: AccountId::from(row.session.account_id.clone()),
             username: Username::from_row(row.username),
             display_name: row.display_name.map(DisplayName::from_row),
+            email: row.email.and_then(EmailAddress::from_row),
+            unconfirmed_email: row.unconfirmed_email.and_then(EmailAddress::from_row),
             created_at: Timestamp::from_millis(row.account_created_at),
             disabled_at: row.account_disabled_at.map(Timestamp::from_millis),
             roles: Roles::from_row(&row.roles),

@@ -13,6 +13,7 @@ use crate::core::clock::{Timestamp, days, hours, mins};
 use crate::core::ids::SessionId;
 use crate::core::secret::{DeviceToken, SessionToken, SidDigest};
 use crate::domain::accounts::Account;
+pub use crate::domain::requester::ClientInfo;
 use crate::domain::requester::Requester;
 
 /// The lifetimes of sessions.
@@ -90,15 +91,6 @@ pub struct Session {
     /// Until when it counts as confirmed. `None` for a request that presented a replaced token.
     pub confirmation_ends_at: Option<Timestamp>,
     pub client: ClientInfo,
-}
-
-/// The client that created a session, by which its owner recognizes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClientInfo {
-    /// The address of the client.
-    pub address: Option<String>,
-    /// The name of the browser.
-    pub browser: Option<String>,
 }
 
 /// The context of a login: the options and the client.

@@ -112,17 +112,18 @@ impl Throttle {
         Self { store, clock, secrets, devices, limits }
     }
 
-    /// Allows a login with this user name, or says how long to wait. A device that has signed in to
+    /// Allows a login with this user name or address, or says how long to wait. The two are counted
+    /// separately, so that they do not tell which address an account has. A device that has signed in to
     /// the account before has its own count, and all devices of an account have a common one.
     pub(crate) async fn allow_login(
         &self,
-        username: Option<&Username>,
+        name: Option<&str>,
         account: Option<(&AccountId, i64)>,
         requester: &Requester,
     ) -> Result<AllowedAttempt<'_>, ThrottleError> {
         let now = self.clock.now();
         let (limits, secrets) = (&self.limits, &*self.secrets);
-        let name = username.map(|username| ThrottleKey::Name(username.as_str()).digest(secrets));
+        let name = name.map(|name| ThrottleKey::Name(name).digest(secrets));
         for known in self.devices.trusted_devices(account, requester, now) {
             let keys =
                 [ThrottleKey::Device(&known.id), ThrottleKey::Devices(known.account.as_str())];
@@ -159,6 +160,35 @@ impl Throttle {
             (ThrottleKey::Session(session.as_str()).digest(&self.secrets), &self.limits.session);
         let allowed = self.allow(vec![account], vec![session]).await?;
         Ok(AllowedAttempt { keeps_turns: true, ..allowed })
+    }
+
+    /// Allows a code to be checked that was mailed to the user of this account, or says how long to
+    /// wait.
+    pub(crate) async fn allow_code(
+        &self,
+        account: &AccountId,
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
+        let key = ThrottleKey::Codes(account.as_str()).digest(&self.secrets);
+        self.allow(Vec::new(), vec![(key, &self.limits.codes)]).await
+    }
+
+    /// Counts a mail with a secret to a mailbox. Returns false if there were too many lately. The
+    /// count is kept when the account of the mailbox is closed.
+    pub(crate) async fn take_mailbox_turn(
+        &self,
+        kind: &str,
+        mailbox: &str,
+    ) -> Result<bool, InternalError> {
+        let key = ThrottleKey::Mailbox { kind, mailbox }.digest(&self.secrets);
+        let counted = async {
+            let allowed = self.allow(Vec::new(), vec![(key, &self.limits.mailbox)]).await?;
+            self.record_attempt(allowed).await
+        };
+        match counted.await {
+            Ok(_) => Ok(true),
+            Err(ThrottleError::RateLimited(_) | ThrottleError::Overloaded) => Ok(false),
+            Err(ThrottleError::Internal(fault)) => Err(fault),
+        }
     }
 
     /// Allows a registration, or says how long to wait.
@@ -304,10 +334,16 @@ impl Throttle {
         Ok(self.store.attempts_of(key).await?.wait(now))
     }
 
-    /// Clears the lockout of a user name for the operator. Returns whether there was one.
-    pub(crate) async fn clear_lockout(&self, username: &Username) -> Result<bool, InternalError> {
-        let key = ThrottleKey::Name(username.as_str()).digest(&self.secrets);
-        let resets = vec![ResetRow { key, up_to: i64::MAX }];
+    /// Clears the lockout of an account's user name and of its address. Returns whether there was
+    /// one.
+    pub(crate) async fn clear_lockout(
+        &self,
+        username: &Username,
+        mailbox: Option<&str>,
+    ) -> Result<bool, InternalError> {
+        let names = [Some(username.as_str()), mailbox].into_iter().flatten();
+        let keys = names.map(|name| ThrottleKey::Name(name).digest(&self.secrets));
+        let resets = keys.map(|key| ResetRow { key, up_to: i64::MAX }).collect();
         Ok(self.store.reset_attempts(AttemptReset { resets, turns: Vec::new() }).await? > 0)
     }
 

@@ -16,6 +16,10 @@ pub struct Limits {
     pub devices: BackoffSchedule,
     /// Failed confirmations of the current password in a session.
     pub session: BackoffSchedule,
+    /// Wrong codes that a user typed to confirm an address.
+    pub codes: BackoffSchedule,
+    /// Mails of one kind with a secret to a mailbox.
+    pub mailbox: BackoffSchedule,
     /// Changes to an account that are recorded in the audit log.
     pub account: Gcra,
     /// Failed logins from an address.
@@ -51,21 +55,25 @@ pub const DEVICE: Duration = days(90);
 impl Limits {
     pub fn production() -> Self {
         let second = Duration::from_secs;
-        // Five typing errors are free; ten attempts in 15 minutes are allowed; a hundred
-        // consecutive failures (NIST SP 800-63B-4, section 3.2.2) lock the user name for unknown
-        // clients.
-        let name = vec![
-            (5, second(1)),
-            (6, second(2)),
-            (7, second(4)),
-            (8, second(8)),
-            (9, second(16)),
-            (10, mins(15)),
-            (100, hours(24)),
-        ];
+        // Five typing errors are free; ten attempts in 15 minutes are allowed. NIST SP 800-63B-4,
+        // section 3.2.2, allows a hundred consecutive failures. An account has two names, its user
+        // name and its address, so fifty failures lock each for unknown clients.
+        let backoff = |locked_from| {
+            BackoffSchedule(vec![
+                (5, second(1)),
+                (6, second(2)),
+                (7, second(4)),
+                (8, second(8)),
+                (9, second(16)),
+                (10, mins(15)),
+                (locked_from, hours(24)),
+            ])
+        };
         Self {
-            session: BackoffSchedule(name.clone()),
-            name: BackoffSchedule(name),
+            session: backoff(100),
+            codes: backoff(100),
+            name: backoff(50),
+            mailbox: BackoffSchedule(vec![(3, hours(1))]),
             device: BackoffSchedule(vec![(10, DEVICE)]), // then it counts as an unknown client
             devices: BackoffSchedule(vec![(20, mins(15)), (100, hours(24))]), // against stolen device cookies
             account: Gcra { burst: 30, every: second(2) },
@@ -85,6 +93,8 @@ impl Limits {
             name: free.clone(),
             device: free.clone(),
             devices: free.clone(),
+            codes: free.clone(),
+            mailbox: free.clone(),
             session: free,
             account: unlimited,
             address: unlimited,

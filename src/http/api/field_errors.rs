@@ -1,6 +1,7 @@
-//! Field errors for user names, display names and passwords that violate a rule.
+//! Field errors for user names, display names, addresses and passwords that violate a rule.
 
 use crate::core::display_names::InvalidDisplayName;
+use crate::core::email_address::InvalidEmailAddress;
 use crate::core::usernames::InvalidUsername;
 use crate::domain::api_tokens::InvalidApiToken;
 use crate::domain::passwords::rules::InvalidPassword;
@@ -9,7 +10,7 @@ use crate::http::problem::{FieldCode, FieldError};
 
 /// The field errors of a registration.
 pub fn field_errors(bad: InvalidFields) -> Vec<FieldError> {
-    let InvalidFields { username, display_name, password } = bad;
+    let InvalidFields { username, display_name, email, password } = bad;
     let username = username.map(|bad| match bad {
         InvalidUsername::Empty => {
             FieldError::new("username", FieldCode::TooShort, "Enter a user name.")
@@ -31,7 +32,22 @@ pub fn field_errors(bad: InvalidFields) -> Vec<FieldError> {
     });
     let password = password.map(|bad| about_password("password", bad));
     let display_name = display_name.map(about_display_name);
-    [username, display_name, password].into_iter().flatten().collect()
+    let email = email.map(about_email);
+    [username, display_name, email, password].into_iter().flatten().collect()
+}
+
+/// The error of the field `email`.
+pub fn about_email(bad: InvalidEmailAddress) -> FieldError {
+    let (code, detail) = match bad {
+        InvalidEmailAddress::Empty => (FieldCode::TooShort, "Enter an e-mail address."),
+        InvalidEmailAddress::TooLong => (FieldCode::TooLong, "Use at most 254 bytes."),
+        InvalidEmailAddress::NotAllowed => (
+            FieldCode::NotAllowed,
+            "Enter an address such as ann@example.org, without spaces, quotation marks and the \
+             characters % ! / |.",
+        ),
+    };
+    FieldError::new("email", code, detail)
 }
 
 /// The error of the field `display_name`.

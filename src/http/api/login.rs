@@ -27,8 +27,8 @@ pub struct LoginApi(pub Arc<AppState>);
 #[derive(Object)]
 #[oai(rename = "Credentials", deny_unknown_fields, example)]
 pub struct CredentialsView {
-    /// The user name. Upper and lower case are equivalent, and white space around the name is
-    /// removed.
+    /// The user name, or the e-mail address that the user has confirmed. Upper and lower case are
+    /// equivalent, and white space around the name is removed.
     #[oai(validator(min_length = 1, max_length = 256))]
     pub username: String,
     /// The password, including any spaces around it.
@@ -167,7 +167,7 @@ enum LogoutAnswer {
 impl LoginApi {
     /// Sign in
     ///
-    /// Verifies a user name and a password, and sets the cookie of a new session. A browser then
+    /// Verifies a user name or an e-mail address and a password, and sets the cookie of a new session. A browser then
     /// sends the cookie automatically with every operation that has a padlock. If the request
     /// already contains a session cookie, a successful sign-in revokes that session.
     ///
@@ -175,9 +175,9 @@ impl LoginApi {
     /// fields. If a browser submits the form, the response is 303. If the form redirects to one of
     /// the origins in the setting `apps`, the response is 200 with a page that leads there.
     ///
-    /// Failed attempts are limited. After five failures in a row for one user name, the response to
+    /// Failed attempts are limited. After five failures in a row for one user name or address, the response to
     /// the next attempts is 429: for 1 to 16 seconds, after ten failures for 15 minutes, and after
-    /// 100 failures for 24 hours. An IP address can fail ten times, then once a minute.
+    /// 50 failures for 24 hours. An IP address can fail ten times, then once a minute.
     ///
     /// A successful sign-in also sets the cookie `device` (`__Host-device` with https), which is
     /// valid for 90 days and does not authenticate the user. A client that sends this cookie is not

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod confirmation;
 mod cursor;
+pub mod email;
 pub mod field_errors;
 pub mod forward_auth;
 pub mod health;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use self::accounts::AccountsApi;
 use self::api_tokens::ApiTokensApi;
 use self::confirmation::ConfirmationApi;
+use self::email::EmailApi;
 use self::forward_auth::ForwardAuthApi;
 use self::health::HealthApi;
 use self::login::LoginApi;
@@ -33,6 +35,7 @@ pub type Operations<T> = (
     LoginApi,
     RegistrationApi,
     AccountsApi,
+    EmailApi,
     SessionsApi,
     ConfirmationApi,
     ApiTokensApi,
@@ -48,6 +51,7 @@ pub fn operations(state: &Arc<AppState>) -> Operations<()> {
         LoginApi(Arc::clone(state)),
         RegistrationApi(Arc::clone(state)),
         AccountsApi(Arc::clone(state)),
+        EmailApi(Arc::clone(state)),
         SessionsApi(Arc::clone(state)),
         ConfirmationApi(Arc::clone(state)),
         ApiTokensApi(Arc::clone(state)),

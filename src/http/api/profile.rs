@@ -29,6 +29,14 @@ pub struct AccountView {
     /// identifies no user, because several users can have the same one.
     #[oai(skip_serializing_if_is_none, validator(min_length = 1, max_length = 64))]
     pub display_name: Option<String>,
+    /// The e-mail address that the user has proved to own, with the domain in ASCII. It is absent if
+    /// the user has confirmed none. No other account has it.
+    #[oai(skip_serializing_if_is_none, validator(min_length = 5, max_length = 254))]
+    pub email: Option<String>,
+    /// The e-mail address that a code was last requested for. It proves nothing about the user, and
+    /// other accounts can have the same one.
+    #[oai(skip_serializing_if_is_none, validator(min_length = 5, max_length = 254))]
+    pub unconfirmed_email: Option<String>,
     /// When the account was created.
     pub created_at: OffsetDateTime,
     /// The roles of the account in alphabetical order. The operator gives them, and the
@@ -48,6 +56,8 @@ impl From<&Account> for AccountView {
             id: account.id.as_str().to_owned(),
             username: account.username.to_string(),
             display_name: account.display_name.as_ref().map(ToString::to_string),
+            email: account.email.as_ref().map(ToString::to_string),
+            unconfirmed_email: account.unconfirmed_email.as_ref().map(ToString::to_string),
             created_at: date_time(account.created_at),
             roles: account.roles.to_vec(),
         }

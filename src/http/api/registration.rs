@@ -11,6 +11,7 @@ use super::field_errors::field_errors;
 use super::profile::AccountView;
 use super::tags::Tag;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::secret::{InviteCode, Password};
 use crate::core::usernames::{InvalidUsername, USERNAME_CHARS, Username};
 use crate::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH};
@@ -43,6 +44,10 @@ pub struct NewAccountView {
     /// allowed. The empty string counts as absent.
     #[oai(skip_serializing_if_is_none, validator(max_length = 64))]
     pub display_name: Option<String>,
+    /// An e-mail address, to which a code is sent. It counts for nothing until the user confirms it
+    /// with `confirmEmail`. The response does not reveal whether another account has the address.
+    #[oai(skip_serializing_if_is_none, validator(max_length = 254))]
+    pub email: Option<String>,
     /// All characters are allowed, including spaces, except control characters. A few unrelated
     /// words make a good password. Passwords that are easy to guess are refused: common passwords,
     /// repetitions, sequences, and variations of the user name.
@@ -65,6 +70,7 @@ impl Example for NewAccountView {
         Self {
             username: "alice".into(),
             display_name: Some("Alice Liddell".into()),
+            email: None,
             password: PasswordText(Password::new("correct horse battery staple".into())),
             remember: false,
             invite: None,
@@ -77,6 +83,7 @@ impl FromFields for NewAccountView {
         Self {
             username: fields.text("username"),
             display_name: fields.unchecked_text("display_name"),
+            email: fields.unchecked_text("email"),
             password: PasswordText(fields.password("password")),
             remember: fields.flag("remember"),
             invite: fields.optional_text("invite", MAX_INVITE_LENGTH),
@@ -95,7 +102,10 @@ impl NewAccountView {
         };
         let invite = self.invite.as_deref().map(InviteCode::from_input);
         let display_name = DisplayName::parse(self.display_name.as_deref().unwrap_or_default());
-        RegistrationRequest { username, display_name, password: self.password.0, invite }
+        // An optional field of a form that the user left empty.
+        let email = self.email.filter(|email| !email.trim().is_empty());
+        let email = email.map(|email| EmailAddress::parse(&email));
+        RegistrationRequest { username, display_name, email, password: self.password.0, invite }
     }
 }
 
@@ -113,14 +123,17 @@ enum RegisterAnswer {
     ///
     /// `invite_refused`: registration requires an invite, and the invite code is missing, unknown,
     /// already used or expired. The response does not reveal which of these is the reason.
+    ///
+    /// `mail_off`: the request contains an e-mail address, but the service sends no mail. No account
+    /// was created.
     #[oai(status = 403, content_type = "application/problem+json")]
     Refused(Json<Problem>),
     /// `username_taken`: an account has this user name, or an account with this name was closed or
     /// deleted, and the name is still on hold.
     #[oai(status = 409, content_type = "application/problem+json")]
     Taken(Json<Problem>),
-    /// `policy_violation`: the user name, the display name or the password violates a rule. `errors`
-    /// names the rule and says what to do.
+    /// `policy_violation`: the user name, the display name, the e-mail address or the password
+    /// violates a rule. `errors` names the rule and says what to do.
     #[oai(status = 422, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
     /// `too_many_attempts`: too many accounts were created from this IP address or in total. An IP
@@ -174,6 +187,7 @@ impl RegistrationApi {
                 RegisterAnswer::Refused(problem(Code::RegistrationClosed))
             }
             Err(RegisterError::NotInvited) => RegisterAnswer::Refused(problem(Code::InviteRefused)),
+            Err(RegisterError::MailOff) => RegisterAnswer::Refused(problem(Code::MailOff)),
             Err(RegisterError::UsernameTaken) => {
                 RegisterAnswer::Taken(problem(Code::UsernameTaken))
             }

@@ -120,11 +120,13 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
 const UPDATES: [&str; 1] = ["ProfileUpdate"];
 
 /// The schemas of the other request bodies.
-const REQUESTS: [&str; 7] = [
+const REQUESTS: [&str; 9] = [
     "ApiTokenRequest",
     "Credentials",
     "LogoutOptions",
     "Registration",
+    "EmailChange",
+    "EmailConfirmation",
     "PasswordChange",
     "PasswordConfirmation",
     "TokenRequest",

@@ -16,6 +16,7 @@ use super::render::{render, see_other};
 use super::session_list::SessionList;
 use super::visitor::require_session;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::secret::Password;
 use crate::domain::api_tokens::MAX_API_TOKENS;
 use crate::domain::sessions::lifecycle::RevokeError;
@@ -35,6 +36,9 @@ struct AccountPage<'a> {
     site: &'a Branding,
     username: &'a str,
     display_name: Option<&'a str>,
+    email: Option<&'a str>,
+    /// What the link to the page of the address says, if the user can add an address or has one.
+    email_hint: Option<&'static str>,
     /// The first letter of the name, instead of a picture.
     initial: String,
     created: PageTime,
@@ -114,10 +118,17 @@ fn show_account(
     let (wanted, problem) = shown.refused.unzip();
     let asks_password = asks_password(state, who, problem);
     let fields: &[_] = if asks_password && problem.is_some() { &["current_password"] } else { &[] };
+    let can_add_email = state.domain.outbox.has_server() || account.unconfirmed_email.is_some();
+    let email_hint = match &account.email {
+        Some(_) => Some("For signing in and for a forgotten password"),
+        None => can_add_email.then_some("You have no confirmed address"),
+    };
     let page = AccountPage {
         site: &state.site,
         username,
         display_name,
+        email: account.email.as_ref().map(EmailAddress::as_str),
+        email_hint,
         initial: initial_of(display_name.unwrap_or(username)),
         created: PageTime::day(account.created_at),
         sessions: SessionList::new(&who.session, sessions, shown.page, state.domain.clock.now()),
@@ -144,8 +155,10 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
         Notice::ProfileUpdated => Some("Your display name was saved."),
         Notice::SessionRevoked => Some("The session was signed out."),
         Notice::OtherSessionsRevoked => Some("You are signed out everywhere else."),
+        Notice::EmailConfirmed => Some("Your e-mail address was confirmed."),
         // A new session has begun since then, or another page shows the notice.
-        Notice::SignedOut
+        Notice::EmailChangeRequested
+        | Notice::SignedOut
         | Notice::SignedOutAndForgotten
         | Notice::Forgotten
         | Notice::AccountClosed

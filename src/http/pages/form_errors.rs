@@ -10,7 +10,8 @@ use crate::domain::login::LogInError;
 use crate::http::problem::{ApiError, Code, FieldError, Problem, RETRY_AFTER};
 
 /// Problem codes that concern a single field, if the form has it.
-const ABOUT_ONE_FIELD: [(Code, &str); 3] = [
+const ABOUT_ONE_FIELD: [(Code, &str); 4] = [
+    (Code::CodeRefused, "code"),
     (Code::InvalidCredentials, "current_password"),
     (Code::InviteRefused, "invite"),
     (Code::UsernameTaken, "username"),

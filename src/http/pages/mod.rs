@@ -9,6 +9,7 @@ mod close;
 mod color;
 mod confirmation;
 mod content_negotiation;
+mod email;
 mod endpoints;
 mod form_errors;
 mod forwarded;
@@ -64,6 +65,7 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/signed-out", signed_out::signed_out_page(state)),
         ("/account", account::account_page(state)),
         ("/account/name", profile::name_page(state)),
+        ("/account/email", email::email_page(state)),
         ("/account/password", password::password_page(state)),
         ("/account/confirm", confirmation::confirm_page(state)),
         ("/account/tokens", api_tokens::tokens_page(state)),
@@ -77,6 +79,8 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     for (path, endpoint) in [
         ("/account/sessions", account::sessions_posted(state)),
         ("/account/name", profile::name_posted(state)),
+        ("/account/email", email::email_posted(state)),
+        ("/account/email/confirm", email::confirm_posted(state)),
         ("/account/password", password::password_posted(state)),
         ("/account/confirm", confirmation::confirm_posted(state)),
         ("/account/tokens", api_tokens::tokens_posted(state)),

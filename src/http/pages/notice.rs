@@ -25,6 +25,8 @@ pub enum Notice {
     AccountClosed,
     PasswordChanged,
     ProfileUpdated,
+    EmailChangeRequested,
+    EmailConfirmed,
     SessionRevoked,
     OtherSessionsRevoked,
     ApiTokenRevoked,

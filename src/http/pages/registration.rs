@@ -66,6 +66,7 @@ pub fn register_posted(state: &Arc<AppState>) -> Shared {
             Ok((_, issued)) => leave_signed_in(&state, &request, &posted, &issued).await,
             Err(RegisterError::Closed) => Ok(show_closed(&state, username)),
             Err(RegisterError::NotInvited) => Ok(again.of(Code::InviteRefused)),
+            Err(RegisterError::MailOff) => Ok(again.of(Code::MailOff)),
             Err(RegisterError::UsernameTaken) => Ok(again.of(Code::UsernameTaken)),
             Err(RegisterError::Invalid(bad)) => {
                 let problem = Problem::of(Code::PolicyViolation);

@@ -31,6 +31,10 @@ pub struct SignInPage<'a> {
     pub signed_in: Option<&'a str>,
     pub username: &'a str,
     pub display_name: &'a str,
+    /// The address, if the form has a field for it: if the service sends mail.
+    pub email: Option<&'a str>,
+    /// The label of the field for the name: an account can have an address if there is mail.
+    pub name_label: &'static str,
     pub remember: bool,
     /// Whether the user can choose to stay signed in.
     pub offers_remember: bool,
@@ -45,6 +49,7 @@ impl<'a> SignInPage<'a> {
     pub fn empty(state: &'a AppState, is_registration: bool, next: Option<&'a str>) -> Self {
         let registration = state.domain.rules.registration;
         let takes_invite = is_registration && registration == Registration::Invite;
+        let has_mail = state.domain.outbox.has_server();
         Self {
             site: &state.site,
             is_registration,
@@ -54,12 +59,17 @@ impl<'a> SignInPage<'a> {
             signed_in: None,
             username: "",
             display_name: "",
+            email: (is_registration && has_mail).then_some(""),
+            name_label: match (is_registration, has_mail) {
+                (false, true) => "User name or e-mail address",
+                (true, _) | (_, false) => "User name",
+            },
             remember: false,
             offers_remember: state.domain.rules.sessions.remembered.is_some(),
             invite: takes_invite.then_some(""),
             errors: FormErrors {
                 problem: None,
-                fields: &["invite", "username", "display_name", "password"],
+                fields: &["invite", "username", "display_name", "email", "password"],
             },
             min_length: state.domain.rules.passwords.min_length,
         }
@@ -93,6 +103,7 @@ pub struct SubmittedForm {
     pub next: Option<String>,
     pub username: String,
     pub display_name: String,
+    pub email: String,
     pub remember: bool,
     pub invite: String,
     /// Whether the form comes from this service's page, which sets a cookie to test whether the
@@ -154,6 +165,7 @@ pub fn show_again(empty: SignInPage<'_>, posted: &SubmittedForm, problem: &Probl
     let page = SignInPage {
         username: &posted.username,
         display_name: &posted.display_name,
+        email: empty.email.map(|_| posted.email.as_str()),
         remember: posted.remember,
         invite: empty.invite.map(|_| posted.invite.as_str()),
         errors: FormErrors { problem: Some(problem), ..empty.errors },
@@ -177,6 +189,7 @@ pub async fn read_submitted<T: FromFields>(
     posted.next = fields.form_only("next").and_then(|next| apps.next(&next));
     posted.username = shorten(fields.peek("username").unwrap_or_default());
     posted.display_name = shorten(fields.peek("display_name").unwrap_or_default());
+    posted.email = shorten(fields.peek("email").unwrap_or_default());
     posted.invite = shorten(fields.peek("invite").unwrap_or_default());
     posted.remember = fields.peek("remember").is_some();
     let view = T::from_fields(&mut fields);

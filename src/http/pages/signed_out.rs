@@ -49,6 +49,8 @@ fn what_was_done(notice: Notice) -> Option<Done> {
         Notice::AccountClosed => Some(Done::AccountClosed),
         Notice::PasswordChanged
         | Notice::ProfileUpdated
+        | Notice::EmailChangeRequested
+        | Notice::EmailConfirmed
         | Notice::SessionRevoked
         | Notice::OtherSessionsRevoked
         | Notice::ApiTokenRevoked => None,

@@ -16,6 +16,8 @@ pub enum Code {
     InvalidCredentials,
     RegistrationClosed,
     InviteRefused,
+    MailOff,
+    CodeRefused,
     AudienceRefused,
     ApiTokensOff,
     CrossOrigin,
@@ -23,6 +25,7 @@ pub enum Code {
     MethodNotAllowed,
     UsernameTaken,
     TooManyTokens,
+    EmailTaken,
     PayloadTooLarge,
     UnsupportedMediaType,
     UnknownHost,
@@ -94,6 +97,12 @@ impl Code {
             Self::InviteRefused => entry(403, "Invite refused",
                 "Registration requires a valid invite code. The code is missing, mistyped, \
                  already used or expired. Ask the operator of this service for a new invite."),
+            Self::MailOff => entry(403, "No mail",
+                "This service sends no mail, so it cannot confirm an e-mail address. The operator \
+                 can set `mail.server`."),
+            Self::CodeRefused => entry(403, "Code refused",
+                "The code is wrong or has expired, or belongs to another account or address. Check \
+                 it, or request a new one."),
             Self::AudienceRefused => entry(403, "Audience refused",
                 "The service does not issue tokens for this audience. The operator can add it to \
                  the setting `tokens.audiences`."),
@@ -109,6 +118,9 @@ impl Code {
                 "This user name is taken. Choose another one."),
             Self::TooManyTokens => entry(409, "Too many API tokens",
                 "The account has 50 API tokens. Revoke one that you do not need, then try again."),
+            Self::EmailTaken => entry(409, "Address taken",
+                "Another account has this e-mail address. Sign in to that account, or use another \
+                 address."),
             Self::PayloadTooLarge => entry(413, "Body too large",
                 "The body is larger than 16 KiB."),
             Self::UnsupportedMediaType => entry(415, "Unsupported media type",

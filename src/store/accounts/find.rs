@@ -10,8 +10,8 @@ use crate::store::roles::roles_column;
 macro_rules! select_accounts {
     ($condition:literal) => {
         concat!(
-            "select id, username, display_name, password_hash, password_version, created_at,
-             disabled_at, ",
+            "select id, username, display_name, email, unconfirmed_email, password_hash,
+             password_version, created_at, disabled_at, ",
             roles_column!(),
             " from accounts ",
             $condition
@@ -28,6 +28,19 @@ impl Store {
             .fetch_optional()
             .await
             .map_err(context("finding an account by user name"))
+    }
+
+    /// Finds the account whose user has confirmed the address of this mailbox.
+    pub async fn account_with_mailbox(
+        &self,
+        mailbox: &str,
+    ) -> Result<Option<AccountRow>, InternalError> {
+        self.reader()
+            .query(select_accounts!("where email_key = $1"))
+            .bind(mailbox)
+            .fetch_optional()
+            .await
+            .map_err(context("finding an account by address"))
     }
 
     /// Finds the account with this id.

@@ -1,6 +1,8 @@
 //! Imports many accounts in one transaction.
 
-use super::rows::ImportRow;
+use std::collections::HashSet;
+
+use super::rows::{EmailColumns, ImportRow};
 use crate::core::error::InternalError;
 use crate::core::secret::HeldUsernameDigest;
 use crate::store::Store;
@@ -13,7 +15,7 @@ use crate::store::roles::insert_roles;
 /// stay short.
 const MAX_ROWS: usize = 100;
 /// The number of values in a row of an import.
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 10;
 
 impl Store {
     /// Prepares the writer of this process for a bulk insert. SQLite's default cache of 2 MB holds
@@ -34,7 +36,8 @@ impl Store {
     }
 
     /// Adds the accounts whose user names are free, with their roles, and releases the given
-    /// reserved names, in one transaction. Returns the number of new accounts and of released names.
+    /// reserved names, in one transaction. A confirmed address that another account has is added as
+    /// an unconfirmed one. Returns the number of new accounts and of released names.
     pub async fn import_accounts(
         &self,
         accounts: &[ImportRow<'_>],
@@ -65,14 +68,22 @@ impl Store {
 }
 
 async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::Result<u64> {
+    let taken = taken_mailboxes(db, rows).await?;
     let places = (0..rows.len()).map(|row| format!("({})", places(row * COLUMNS, COLUMNS)));
     let places = places.collect::<Vec<_>>().join(", ");
     let mut insert = db.query(Statement::Generated(format!(
         "insert into accounts
-             (id, username, password_hash, hash_cost, created_at, disabled_at, display_name)
+             (id, username, password_hash, hash_cost, created_at, disabled_at, display_name, email,
+              email_key, unconfirmed_email)
          values {places} on conflict (username) do nothing"
     )));
     for row in rows {
+        let is_free = |address: &&EmailColumns<'_>| !taken.contains(&address.mailbox);
+        let confirmed = row.email.as_ref().filter(is_free);
+        let unconfirmed = match (&row.email, confirmed) {
+            (Some(taken), None) => Some(taken.email),
+            (Some(_), Some(_)) | (None, _) => row.unconfirmed_email,
+        };
         insert = insert
             .bind(row.id)
             .bind(row.username)
@@ -80,9 +91,31 @@ async fn insert_rows(db: &mut impl Connection, rows: &[ImportRow<'_>]) -> sqlx::
             .bind(row.hash_cost)
             .bind(row.created_at)
             .bind(row.disabled_at)
-            .bind(row.display_name);
+            .bind(row.display_name)
+            .bind(confirmed.map(|address| address.email))
+            .bind(confirmed.map(|address| address.mailbox.as_str()))
+            .bind(unconfirmed);
     }
     insert.execute().await
+}
+
+/// The mailboxes of these rows that existing accounts have.
+async fn taken_mailboxes(
+    db: &mut impl Connection,
+    rows: &[ImportRow<'_>],
+) -> sqlx::Result<HashSet<String>> {
+    let mailboxes: Vec<_> = rows.iter().filter_map(|row| row.email.as_ref()).collect();
+    if mailboxes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let places = places(0, mailboxes.len());
+    let mut find = db.query(Statement::Generated(format!(
+        "select email_key from accounts where email_key in ({places})"
+    )));
+    for address in mailboxes {
+        find = find.bind(address.mailbox.as_str());
+    }
+    Ok(find.fetch_values().await?.into_iter().collect())
 }
 
 async fn release_all(

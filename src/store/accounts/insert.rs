@@ -1,5 +1,6 @@
 //! Inserts accounts.
 
+use super::email::is_taken;
 use super::rows::NewAccountRow;
 use crate::core::error::InternalError;
 use crate::core::secret::{HeldUsernameDigest, InviteDigest};
@@ -8,6 +9,7 @@ use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::held_usernames::{count_held, release_held};
 use crate::store::invites::use_up_invite;
+use crate::store::mails::{NewMailRow, queue_mail};
 use crate::store::roles::insert_roles;
 use crate::store::sessions::{NewSessionRow, insert_session};
 
@@ -30,6 +32,8 @@ pub enum AddAccountOutcome {
     /// The account was added, and its name, which was reserved, is released.
     Released,
     NameTaken,
+    /// The user of another account has confirmed the address.
+    EmailTaken,
 }
 
 impl Store {
@@ -41,6 +45,11 @@ impl Store {
         held: &[HeldUsernameDigest],
     ) -> Result<AddAccountOutcome, InternalError> {
         self.transaction(|mut all| async move {
+            if let Some(address) = &account.email
+                && is_taken(&mut all, account.id, &address.mailbox).await?
+            {
+                return Ok(AddAccountOutcome::EmailTaken);
+            }
             if !insert_account(&mut all, account).await? {
                 return Ok(AddAccountOutcome::NameTaken);
             }
@@ -57,14 +66,14 @@ impl Store {
         .map_err(context("adding an account"))
     }
 
-    /// Adds the account and its first session, and uses up the invite if there is one, in one
-    /// transaction. A reserved user name counts as taken.
+    /// Adds the account and its first session, uses up the invite if there is one, and queues the
+    /// mail with the code for its address, in one transaction. A reserved user name counts as taken.
     pub async fn sign_up(
         &self,
         account: &NewAccountRow<'_>,
         held: &[HeldUsernameDigest],
         new: &NewSessionRow<'_>,
-        invite: Option<InviteDigest>,
+        (invite, mail): (Option<InviteDigest>, Option<&NewMailRow>),
     ) -> Result<SignUpOutcome, InternalError> {
         self.transaction(|mut all| async move {
             if let Some(invite) = invite
@@ -85,6 +94,9 @@ impl Store {
                 return Ok(SignUpOutcome::NameTaken);
             }
             insert_session(&mut all, new, FIRST_PASSWORD).await?;
+            if let Some(mail) = mail {
+                queue_mail(&mut all, mail).await?;
+            }
             all.commit().await?;
             Ok(SignUpOutcome::Done)
         })
@@ -100,8 +112,9 @@ async fn insert_account(
 ) -> sqlx::Result<bool> {
     db.query(
         "insert into accounts
-             (id, username, password_hash, hash_cost, pepper, created_at, display_name)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (username) do nothing",
+             (id, username, password_hash, hash_cost, pepper, created_at, display_name, email,
+              email_key, unconfirmed_email)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (username) do nothing",
     )
     .bind(account.id)
     .bind(account.username)
@@ -110,6 +123,9 @@ async fn insert_account(
     .bind(account.password.pepper.as_deref())
     .bind(account.created_at)
     .bind(account.display_name)
+    .bind(account.email.as_ref().map(|address| address.email))
+    .bind(account.email.as_ref().map(|address| address.mailbox.as_str()))
+    .bind(account.unconfirmed_email)
     .execute()
     .await
     .map(|added| added > 0)

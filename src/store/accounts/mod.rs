@@ -2,6 +2,7 @@
 
 mod change;
 mod delete;
+mod email;
 mod find;
 mod import;
 mod insert;
@@ -12,6 +13,9 @@ mod rows;
 mod status;
 
 pub use self::change::AccountChange;
+pub use self::email::{
+    ConfirmEmailOutcome, EmailConfirmationRow, RequestEmailOutcome, SetEmailOutcome,
+};
 pub use self::insert::{AddAccountOutcome, SignUpOutcome};
 pub use self::profile::ProfileOutcome;
-pub use self::rows::{AccountRow, HashRow, ImportRow, NewAccountRow};
+pub use self::rows::{AccountRow, EmailColumns, HashRow, ImportRow, NewAccountRow};

@@ -12,7 +12,7 @@ macro_rules! find_session_where {
         concat!(
             "select sessions.id, account_id, remember, sessions.created_at, last_seen_at,
                     idle_timeout, expires_at, confirmed_at, address, browser, ended_at, username,
-                    display_name, accounts.created_at as account_created_at,
+                    display_name, email, unconfirmed_email, accounts.created_at as account_created_at,
                     accounts.disabled_at as account_disabled_at, ",
             roles_column!(),
             " from sessions join accounts on accounts.id = account_id where ",

@@ -39,6 +39,8 @@ pub struct FoundSessionRow {
     pub ended_at: Option<i64>,
     pub username: String,
     pub display_name: Option<String>,
+    pub email: Option<String>,
+    pub unconfirmed_email: Option<String>,
     pub account_created_at: i64,
     pub account_disabled_at: Option<i64>,
     /// The names of the roles, separated by spaces.
@@ -49,6 +51,8 @@ from_row!(FoundSessionRow {
     ended_at,
     username,
     display_name,
+    email,
+    unconfirmed_email,
     account_created_at,
     account_disabled_at,
     roles,

@@ -16,6 +16,9 @@ pub const TABLES: &[Table] = &[
             ("hash_cost", Kind::Number),
             ("pepper", Kind::Text),
             ("display_name", Kind::Text),
+            ("email", Kind::Text),
+            ("email_key", Kind::Text),
+            ("unconfirmed_email", Kind::Text),
         ],
     },
     Table {
@@ -81,6 +84,20 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "proofs",
+        key_columns: 1,
+        columns: &[
+            ("digest", Kind::Bytes),
+            ("account_id", Kind::Text),
+            ("purpose", Kind::Text),
+            ("mailbox", Kind::Text),
+            ("mail_id", Kind::Text),
+            ("password_version", Kind::Number),
+            ("created_at", Kind::Number),
+            ("expires_at", Kind::Number),
+        ],
+    },
+    Table {
         name: "mails",
         key_columns: 1,
         columns: &[
@@ -93,6 +110,9 @@ pub const TABLES: &[Table] = &[
             ("tries", Kind::Number),
             ("failed_at", Kind::Number),
             ("reason", Kind::Text),
+            ("account_id", Kind::Text),
+            ("address", Kind::Text),
+            ("browser", Kind::Text),
         ],
     },
     Table {

@@ -255,6 +255,7 @@ fn each_library_is_named_in_its_layer_only() {
         ![
             "core/api_token_secret.rs",
             "core/secret.rs",
+            "core/mailed_secret.rs",
             "http/request/fields.rs",
             "domain/keys/files.rs",
             "domain/keys/tokens.rs",

@@ -1,0 +1,154 @@
+//! Writes the mails of the outbox when they are sent: finds the mailbox, and makes the secret that
+//! the mail contains. The outbox holds neither, so neither a database nor a backup contains a code
+//! that can be used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::clock::{Clock, Timestamp, hours};
+use crate::core::email_address::EmailAddress;
+use crate::core::error::InternalError;
+use crate::core::mailed_secret::{MailedCode, ProofDigest};
+use crate::domain::accounts::Account;
+use crate::domain::keys::server_secret::ServerSecrets;
+use crate::domain::mail::kind::MailKind;
+use crate::domain::mail::letter::{Content, Letter, Sender};
+use crate::domain::requester::ClientInfo;
+use crate::domain::throttle::attempts::Throttle;
+use crate::store::{AccountRow, ClaimedMailRow, NewProofRow, Store};
+
+/// How long a code is valid that confirms an address.
+const CODE_LIFETIME: Duration = hours(24);
+
+/// Writes mails.
+#[derive(Debug)]
+pub struct Composer {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Clock,
+    pub(crate) secrets: Arc<ServerSecrets>,
+    pub(crate) throttle: Arc<Throttle>,
+}
+
+/// Who gets a mail.
+#[derive(Debug)]
+pub enum Addressee {
+    Mailbox(EmailAddress, Matter),
+    /// Nobody: the account is gone, or does not wait for this mail any more.
+    Nobody,
+    /// The row does not contain an address.
+    Damaged,
+}
+
+/// What a mail is about.
+#[derive(Debug)]
+pub enum Matter {
+    Test,
+    ConfirmAddress(Subject),
+    AddressChanged(Subject),
+}
+
+/// The account that a mail is about.
+#[derive(Debug)]
+pub struct Subject {
+    account: Box<Account>,
+    password_version: i64,
+}
+
+impl Subject {
+    fn from_row(row: AccountRow) -> Self {
+        let (account, password) = Account::from_row(row);
+        Self { account: Box::new(account), password_version: password.version }
+    }
+
+    /// Whether its user has requested a code for this mailbox, and has not used it yet.
+    fn waits_for_code_to(&self, to: &EmailAddress) -> bool {
+        let wanted = self.account.unconfirmed_email.as_ref().map(EmailAddress::mailbox);
+        self.account.disabled_at.is_none() && wanted == Some(to.mailbox())
+    }
+}
+
+impl Composer {
+    /// Finds the mailbox of a mail.
+    pub async fn find_addressee(
+        &self,
+        kind: MailKind,
+        mail: &ClaimedMailRow,
+    ) -> Result<Addressee, InternalError> {
+        let Ok(to) = EmailAddress::parse(&mail.recipient) else { return Ok(Addressee::Damaged) };
+        if kind == MailKind::Test {
+            return Ok(Addressee::Mailbox(to, Matter::Test));
+        }
+        let account = match &mail.account_id {
+            Some(id) => self.store.account(id).await?,
+            None => None,
+        };
+        let Some(subject) = account.map(Subject::from_row) else { return Ok(Addressee::Nobody) };
+        let matter = match kind {
+            MailKind::ConfirmAddress if subject.waits_for_code_to(&to) => {
+                Matter::ConfirmAddress(subject)
+            }
+            MailKind::AddressChanged => Matter::AddressChanged(subject),
+            MailKind::ConfirmAddress | MailKind::Test => return Ok(Addressee::Nobody),
+        };
+        Ok(Addressee::Mailbox(to, matter))
+    }
+
+    /// Writes a mail, and makes its secret. Returns `None` if the mailbox got too many mails of this
+    /// kind lately, or if the account has changed since the mailbox was found.
+    pub async fn compose(
+        &self,
+        sender: &Sender,
+        mail: &ClaimedMailRow,
+        (to, matter): (&EmailAddress, &Matter),
+    ) -> Result<Option<Letter>, InternalError> {
+        let client = ClientInfo { address: mail.address.clone(), browser: mail.browser.clone() };
+        let write = |content: &Content<'_>| {
+            let date = Timestamp::from_millis(mail.created_at);
+            Letter::write(sender, content, mail.id.clone(), (to.clone(), date))
+        };
+        Ok(match matter {
+            Matter::Test => Some(write(&Content::Test)),
+            Matter::AddressChanged(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::AddressChanged { username, client: &client }))
+            }
+            Matter::ConfirmAddress(subject) => {
+                let (code, mailbox) = (MailedCode::random(), to.mailbox());
+                let digest = self.secrets.code_digest(&subject.account.id, &mailbox, &code);
+                let proof = (digest, MailKind::ConfirmAddress, CODE_LIFETIME);
+                let is_added = self.add_proof(mail, subject, &mailbox, proof).await?;
+                let content = Content::ConfirmAddress { code: &code, client: &client };
+                is_added.then(|| write(&content))
+            }
+        })
+    }
+
+    /// Records the digest of the secret in a mail. Returns false if the mailbox got too many of
+    /// these mails lately. A mail that is sent again counts once, and its earlier secrets stay
+    /// valid, because an earlier copy may have arrived.
+    async fn add_proof(
+        &self,
+        mail: &ClaimedMailRow,
+        subject: &Subject,
+        mailbox: &str,
+        (digest, kind, lifetime): (ProofDigest, MailKind, Duration),
+    ) -> Result<bool, InternalError> {
+        let account_id = subject.account.id.as_str();
+        let is_sent_again = self.store.has_proof_of_mail((account_id, &mail.id)).await?;
+        if !is_sent_again && !self.throttle.take_mailbox_turn(kind.name(), mailbox).await? {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let proof = NewProofRow {
+            digest,
+            account_id,
+            purpose: kind.name(),
+            mailbox: Some(mailbox),
+            mail_id: Some(&mail.id),
+            password_version: subject.password_version,
+            created_at: now.millis(),
+            expires_at: now.plus(lifetime).millis(),
+        };
+        self.store.add_proof(&proof).await
+    }
+}
