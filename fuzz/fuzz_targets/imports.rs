@@ -1,5 +1,5 @@
 //! Fuzzes the files for `cloakroom user import`. The input is read in both formats; then its lines,
-//! four per user, are written in both, and both must give the same users.
+//! six per user, are written in both, and both must give the same users.
 
 #![no_main]
 
@@ -39,15 +39,19 @@ fuzz_target!(|data: &[u8]| {
     let lines: Vec<&str> = text.lines().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut jsonl = Vec::new();
-    csv.write_record(["username", "password_hash", "disabled", "created_at"]).expect("memory");
-    for user in lines.chunks_exact(4) {
-        let [username, hash, disabled, created_at] = user else { return };
+    let columns =
+        ["username", "password_hash", "disabled", "created_at", "email", "email_verified"];
+    csv.write_record(columns).expect("memory");
+    for user in lines.chunks_exact(6) {
+        let [username, hash, disabled, created_at, email, verified] = user else { return };
         if user.iter().any(|field| field.contains('\r')) {
             return; // a line break in CSV
         }
         let is_disabled = disabled.starts_with('t');
         let disabled = if is_disabled { "true" } else { "" };
-        csv.write_record([username, hash, disabled, created_at]).expect("memory");
+        let is_verified = verified.starts_with('t');
+        let verified = if is_verified { "true" } else { "" };
+        csv.write_record([username, hash, disabled, created_at, email, verified]).expect("memory");
         let mut object = Map::new();
         object.insert("username".to_owned(), (*username).into());
         object.insert("password_hash".to_owned(), (*hash).into());
@@ -55,6 +59,8 @@ fuzz_target!(|data: &[u8]| {
         if !created_at.is_empty() {
             object.insert("created_at".to_owned(), (*created_at).into());
         }
+        object.insert("email".to_owned(), (*email).into());
+        object.insert("email_verified".to_owned(), is_verified.into());
         jsonl.extend(Value::Object(object).to_string().into_bytes());
         jsonl.push(b'\n');
     }

@@ -3,9 +3,10 @@
 
 #![no_main]
 
+use cloakroom::core::login_name::MAX_LOGIN_NAME_LENGTH;
 use cloakroom::core::secret::Password;
 use cloakroom::core::usernames::Username;
-use cloakroom::domain::login::{Credentials, MAX_LOGIN_NAME_LENGTH};
+use cloakroom::domain::login::Credentials;
 use cloakroom::domain::passwords::rules::{DEFAULT_MIN_PASSWORD_LENGTH, PasswordRules};
 use libfuzzer_sys::fuzz_target;
 
