@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod aborts;
+mod mails;
 mod migrating;
 mod mounted;
 mod moving;

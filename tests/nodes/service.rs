@@ -18,6 +18,8 @@ pub struct Cluster {
     pub front: SocketAddr,
     database: String,
     program: String,
+    /// More settings of the nodes and commands.
+    environment: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     nginx: Option<Child>,
 }
@@ -43,13 +45,28 @@ impl Cluster {
         Self::of_program(&this_release(), nodes, database)
     }
 
+    /// The same with more settings.
+    pub fn with(settings: &[(&'static str, String)], nodes: usize, database: &str) -> Self {
+        Self::start_all(&this_release(), settings, nodes, database)
+    }
+
     /// The same with another release's program.
     pub fn of_program(program: &str, nodes: usize, database: &str) -> Self {
+        Self::start_all(program, &[], nodes, database)
+    }
+
+    fn start_all(
+        program: &str,
+        settings: &[(&'static str, String)],
+        nodes: usize,
+        database: &str,
+    ) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             front: free_address(),
             database: database.to_owned(),
             program: program.to_owned(),
+            environment: settings.to_vec(),
             folder: tempfile::tempdir().unwrap(),
             nginx: None,
         };
@@ -122,6 +139,7 @@ impl Cluster {
         command.env("DATABASE_URL", database);
         command.env("CLOAKROOM_PUBLIC_URL", format!("http://{}", self.front));
         command.env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1"); // each client states its own address
+        command.envs(self.environment.iter().cloned());
         command
     }
 
@@ -144,6 +162,13 @@ impl Cluster {
     pub fn restart(&mut self, n: usize) {
         let at = self.nodes[n].at;
         assert_eq!(self.nodes[n].end(), Some(0));
+        self.nodes[n] = self.spawn(at).ready();
+    }
+
+    /// Kills a node and starts another at its address.
+    pub fn kill_and_start(&mut self, n: usize) {
+        let at = self.nodes[n].at;
+        self.nodes[n].process.kill();
         self.nodes[n] = self.spawn(at).ready();
     }
 
