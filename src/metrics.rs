@@ -75,6 +75,7 @@ fn registry(sources: MetricSources) -> Registry {
     registry.register("cloakroom_request_seconds", TOOK, requests.seconds.clone());
     registry.register("cloakroom_logins", LOGINS, counters.logins.clone());
     registry.register("cloakroom_confirmations", CONFIRMATIONS, counters.confirmations.clone());
+    registry.register("cloakroom_password_recoveries", RECOVERIES, counters.recoveries.clone());
     registry.register("cloakroom_recognitions", RECOGNITIONS, counters.session_lookups.clone());
     registry.register("cloakroom_api_token_checks", TOKENS, counters.token_lookups.clone());
     registry.register("cloakroom_sessions", SESSIONS, counters.sessions.clone());
@@ -131,6 +132,8 @@ const LOGINS: &str =
     "Sign-ins by outcome; overloaded: the hash queue was full; failed: an internal error";
 const CONFIRMATIONS: &str =
     "Confirmations of a session with the password by outcome, as for sign-ins";
+const RECOVERIES: &str = "New passwords set with a link, by outcome: refused counts wrong, used and expired links, \
+                          and passwords that violate a rule";
 const RECOGNITIONS: &str = "Guarded requests by how the session was found: in the session cache (hit), by \
                             signature and row (miss), or by the look-up of a simultaneous request with the \
                             same token (shared)";

@@ -84,6 +84,19 @@ confirmEmail() {
     # end
 }
 
+requestPasswordReset() {
+    # sample requestPasswordReset
+    curl --fail-with-body --json '{"username": "'"$username"'"}' "$CLOAKROOM_URL/password-reset"
+    # end
+}
+
+resetPassword() {
+    # sample resetPassword
+    curl --json '{"token": "'"$token"'", "new_password": "'"$new_password"'"}' \
+        "$CLOAKROOM_URL/password-reset/confirm"
+    # end
+}
+
 changePassword() {
     # sample changePassword
     curl --cookie cookies --cookie-jar cookies --request PUT \
@@ -175,6 +188,9 @@ email=$username@example.org
 expect '' changeEmail
 code=00000-00000 # the right one is in the mail
 expect 'code_refused' confirmEmail
+expect '' requestPasswordReset
+token=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 # the right one is in the mail
+expect 'reset_refused' resetPassword
 expect 'Bearer' issueToken
 expect '"kid"' getJwks
 expect 'remote-user' forwardAuth

@@ -15,7 +15,7 @@ from cloakroom.api.accounts import (
 )
 from cloakroom.api.api_tokens import create_api_token, list_api_tokens, revoke_api_token
 from cloakroom.api.health import get_liveness, get_readiness
-from cloakroom.api.login import login, register
+from cloakroom.api.login import login, register, request_password_reset, reset_password
 from cloakroom.api.private import read_private
 from cloakroom.api.proxies import forward_auth
 from cloakroom.api.sessions import (
@@ -35,6 +35,8 @@ from cloakroom.models import (
     LogoutOptions,
     PasswordChange,
     PasswordConfirmation,
+    PasswordReset,
+    PasswordResetRequest,
     Problem,
     ProfileUpdate,
     Registration,
@@ -164,6 +166,26 @@ def sample_confirm_email(cloakroom: Client, code: str) -> None:
     assert isinstance(account, Problem) and account.code == "code_refused", account
 
 
+def sample_request_password_reset(cloakroom: Client, username: str) -> None:
+    # sample requestPasswordReset
+    problem = request_password_reset.sync(client=cloakroom, body=PasswordResetRequest(username))
+    if problem:
+        raise RuntimeError(f"{problem.code}: {problem.title}")
+    print("If the account has an address, a link is on its way.")
+    # end
+
+
+def sample_reset_password(cloakroom: Client, token: str, new_password: str) -> None:
+    # sample resetPassword
+    problem = reset_password.sync(client=cloakroom, body=PasswordReset(token, new_password))
+    if problem:
+        print(problem.code)  # reset_refused: let the user request another link
+    else:
+        print("The new password is set. Sign in with it.")
+    # end
+    assert problem and problem.code == "reset_refused", problem
+
+
 def sample_change_password(cloakroom: Client, current_password: str, new_password: str) -> None:
     # sample changePassword
     change = PasswordChange(current_password, new_password)
@@ -279,6 +301,9 @@ def run_samples(base_url: str, username: str) -> None:
     sample_update_me(cloakroom, "Alice Liddell")
     sample_change_email(cloakroom, f"{username}@example.org")
     sample_confirm_email(cloakroom, "00000-00000")  # the right code is in the mail
+    sample_request_password_reset(cloakroom, username)
+    token = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"  # the right one is in the mail
+    sample_reset_password(cloakroom, token, "a long walk by the river")
     sample_forward_auth(cloakroom)
     sample_issue_token(cloakroom)
     sample_get_jwks(cloakroom)

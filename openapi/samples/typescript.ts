@@ -122,6 +122,22 @@ async function confirmEmail(cloakroom: Client, code: string) {
   assert.equal(error?.code, 'code_refused');
 }
 
+async function requestPasswordReset(cloakroom: Client, username: string) {
+  // sample requestPasswordReset
+  const { error } = await cloakroom.POST('/password-reset', { body: { username } });
+  if (error) throw new Error(`${error.code}: ${error.title}`);
+  console.log('If the account has an address, a link is on its way.');
+  // end
+}
+
+async function resetPassword(cloakroom: Client, token: string, new_password: string) {
+  // sample resetPassword
+  const { error } = await cloakroom.POST('/password-reset/confirm', { body: { token, new_password } });
+  console.log(error ? error.code : 'The new password is set. Sign in with it.'); // reset_refused: request another link
+  // end
+  assert.equal(error?.code, 'reset_refused');
+}
+
 async function closeAccount(cloakroom: Client) {
   // sample closeAccount
   const { error } = await cloakroom.DELETE('/me');
@@ -227,6 +243,9 @@ export async function runSamples(baseUrl: string, username: string) {
   await updateMe(cloakroom, 'Alice Liddell');
   await changeEmail(cloakroom, `${username}@example.org`);
   await confirmEmail(cloakroom, '00000-00000'); // the right code is in the mail
+  await requestPasswordReset(cloakroom, username);
+  const token = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'; // the right one is in the mail
+  await resetPassword(cloakroom, token, 'a long walk by the river');
   await forwardAuth(cloakroom);
   await issueToken(cloakroom);
   await getJwks(cloakroom);

@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::core::clock::{Clock, Timestamp};
 use crate::core::email_address::EmailAddress;
 use crate::domain::AuthService;
-use crate::domain::mail::outbox::{NewMail, Outbox};
+use crate::domain::mail::new_mail::NewMail;
+use crate::domain::mail::outbox::Outbox;
 use crate::domain::mail::server::MailServer;
 use crate::store::MailRow;
 

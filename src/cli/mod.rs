@@ -37,6 +37,7 @@ mod token;
 mod transfer;
 mod user;
 mod user_email;
+mod user_password;
 
 use std::io::{self, IsTerminal, Write as _};
 use std::panic;

@@ -12,6 +12,7 @@ use super::table::{Cell, Table};
 use super::terminal;
 use super::times::{relative, rfc3339};
 use super::user_email::{describe_taken_email, parse_email, set_email};
+use super::user_password::{create_reset_link, describe_overload, passwd};
 use crate::admin::{describe_invalid_display_name, describe_invalid_username};
 use crate::app::{self, Environment};
 use crate::config::Config;
@@ -22,7 +23,7 @@ use crate::core::error::InternalError;
 use crate::core::usernames::Username;
 use crate::domain::AuthService;
 use crate::domain::accounts::Account;
-use crate::domain::administration::{AddUserError, Change, NewUser, ResetError};
+use crate::domain::administration::{AddUserError, Change, NewUser};
 use crate::domain::roles::{Role, Roles};
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,6 +33,7 @@ Examples:
   cloakroom user list --json | jq -r 'select(.disabled_at == null).username'
   cloakroom user add ann --role editor          With a role; see `cloakroom role --help`
   cloakroom user add ci --no-password           For a program; see `cloakroom token --help`
+  cloakroom user reset-link ann                 A link with which ann sets a new password
   cloakroom user disable ann                    A running service applies this within one second";
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +116,19 @@ pub enum User {
         /// The user name
         name: String,
     },
+    /// Print a link with which a user without a password, or who forgot it, sets a new one
+    ///
+    /// The link works once, and for 24 hours. It replaces all earlier links of the user. When the
+    /// user sets a password with it, all sessions and API tokens of the user are revoked. A user with
+    /// an e-mail address gets a notice if the service sends mail. Hand the link over only to the user:
+    /// with it, anyone can set the password.
+    ResetLink {
+        /// The user name
+        name: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Import users from a file, with the password hashes of another system
     ///
     /// Supported hashes are Argon2, bcrypt, scrypt and PBKDF2 in the formats of PHC, Django,
@@ -152,6 +167,7 @@ impl User {
             Self::Delete { name, confirmation } => delete(&domain, &name, &confirmation).await,
             Self::Release { name } => release(&domain, &name).await,
             Self::Passwd { name } => passwd(&domain, &name).await,
+            Self::ResetLink { name, json } => create_reset_link(config, &domain, &name, json).await,
             Self::Import(import) => import.run(&domain).await,
         };
         domain.close_store().await;
@@ -183,9 +199,11 @@ impl User {
             Self::Delete { name, .. } => Some(format!(
                 "The user name is on hold; to allow its registration now, run `cloakroom user release {name}`"
             )),
-            Self::List { .. } | Self::Show { .. } | Self::Release { .. } | Self::Email { .. } => {
-                None
-            }
+            Self::List { .. }
+            | Self::Show { .. }
+            | Self::Release { .. }
+            | Self::Email { .. }
+            | Self::ResetLink { .. } => None,
         }
     }
 }
@@ -297,10 +315,6 @@ pub(super) fn row(account: &Account, now: Timestamp) -> [Cell; 6] {
     ]
 }
 
-fn describe_overload() -> CliError {
-    CliError("too many passwords are being hashed at the moment; try again".to_owned())
-}
-
 /// Changes a user and prints the outcome, also if nothing changed.
 async fn change(
     name: &str,
@@ -373,18 +387,4 @@ async fn show(domain: &AuthService, name: &str, json: bool) -> Outcome {
 /// Parses the name of a role.
 pub(super) fn parse_role(name: &str) -> Result<Role, CliError> {
     Role::parse(name).map_err(|bad| CliError(format!("{name:?} is not the name of a role: {bad}")))
-}
-
-async fn passwd(domain: &AuthService, name: &str) -> Outcome {
-    let username = account(domain, name).await?.username; // before the prompt
-    let rules = &domain.rules.passwords;
-    let password = password::read_new(|typed| rules.check(typed, Some(&username)))?;
-    match domain.reset_password(&username, password).await {
-        Ok(()) => print_line(&format!(
-            "{username} has a new password; all sessions and API tokens of this user were revoked"
-        )),
-        Err(ResetError::NoSuchAccount) => Err(CliError(format!("there is no user {username}"))),
-        Err(ResetError::Overloaded) => Err(describe_overload()),
-        Err(ResetError::Internal(fault)) => Err(fault.into()),
-    }
 }

@@ -119,6 +119,8 @@ impl fmt::Debug for ProofDigest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -163,6 +165,31 @@ mod tests {
             ["", "7K3M9-QXT4", "7K3M9-QXT4DD", "7K3M9-QXT4U", "7K3M9-QXT4é", "７K3M9QXT4D", &long]
         {
             assert!(MailedCode::parse(typed).is_none(), "{typed:.20}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_is_read_from_its_own_text_and_from_no_other(
+            bytes in any::<[u8; 32]>(), at in 0_usize..43, other in any::<char>()
+        ) {
+            let token = ResetToken(Zeroizing::new(bytes));
+            let text = token.expose();
+            prop_assert!(text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+            prop_assert_eq!(ResetToken::parse(&text).unwrap().digest(), token.digest());
+            let changed: String = text.char_indices().map(|(n, c)| if n == at { other } else { c }).collect();
+            if let Some(read) = ResetToken::parse(&changed) {
+                prop_assert_eq!(&*read.expose(), &changed, "two texts are one token");
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_token_in_its_canonical_spelling_or_none(
+            text in "\\PC{0,80}|[A-Za-z0-9_+/=-]{42,44}"
+        ) {
+            if let Some(token) = ResetToken::parse(&text) {
+                prop_assert_eq!(&*token.expose(), &text);
+            }
         }
     }
 }

@@ -196,7 +196,7 @@ impl AuthService {
 }
 
 /// Clears the lockout of an account's user name and of its address. Returns whether there was one.
-async fn clear_lockout(
+pub(crate) async fn clear_lockout(
     service: &AuthService,
     username: &Username,
     email: Option<String>,

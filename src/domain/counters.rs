@@ -7,7 +7,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use crate::domain::mail::kind::MailKind;
 
-/// The outcome of a login or a confirmation, for the metrics.
+/// The outcome of a login, a confirmation or a recovery, for the metrics.
 #[derive(Debug, Clone, Copy, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum LoginOutcome {
@@ -25,7 +25,8 @@ pub enum MailOutcome {
     Sent,
     Postponed,
     Failed,
-    /// Nobody got it: its account had changed, or the mailbox had too many mails of the kind.
+    /// Nobody got it: there was no such account or it had changed, the mailbox had too many mails of
+    /// the kind, or a link was not sent within half an hour.
     Dropped,
 }
 
@@ -39,6 +40,8 @@ pub type LabelPair = [(&'static str, &'static str); 2];
 pub struct Counters {
     pub logins: Family<Label, Counter>,
     pub confirmations: Family<Label, Counter>,
+    /// New passwords that were set with a link, or that were refused.
+    pub recoveries: Family<Label, Counter>,
     pub session_lookups: Family<Label, Counter>,
     /// Requests whose token was in the session cache. This counter and the next two belong to
     /// `session_lookups`, and are separate fields so that a request need not look its counter up.
@@ -79,10 +82,11 @@ impl Default for Counters {
         let result = |name| token_lookups.get_or_create_owned(&[("result", name)]);
         let (token_hits, token_misses) = (result("hit"), result("miss"));
         let (tokens_shared, token_refusals) = (result("shared"), result("refused"));
-        let (logins, confirmations) = <(Family<Label, Counter>, Family<Label, Counter>)>::default();
+        let [logins, confirmations, recoveries] = <[Family<Label, Counter>; 3]>::default();
         for outcome in LoginOutcome::VARIANTS {
-            logins.get_or_create_owned(&[("outcome", *outcome)]);
-            confirmations.get_or_create_owned(&[("outcome", *outcome)]);
+            for family in [&logins, &confirmations, &recoveries] {
+                family.get_or_create_owned(&[("outcome", *outcome)]);
+            }
         }
         let (sessions, key_errors) = <(_, Family<_, _>)>::default();
         let mails = Family::<LabelPair, Counter>::default();
@@ -95,6 +99,7 @@ impl Default for Counters {
         let counters = Self {
             logins,
             confirmations,
+            recoveries,
             session_lookups,
             hits,
             misses,
@@ -124,8 +129,17 @@ impl Counters {
         self.confirmations.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 
+    pub(crate) fn count_recovery(&self, outcome: LoginOutcome) {
+        self.recoveries.get_or_create(&[("outcome", outcome.into())]).inc();
+    }
+
     pub(crate) fn count_mail(&self, kind: MailKind, outcome: MailOutcome) {
-        self.mails.get_or_create(&[("kind", kind.name()), ("outcome", outcome.into())]).inc();
+        self.count_mails(kind, outcome, 1);
+    }
+
+    pub(crate) fn count_mails(&self, kind: MailKind, outcome: MailOutcome, count: u64) {
+        let labels = [("kind", kind.name()), ("outcome", outcome.into())];
+        self.mails.get_or_create(&labels).inc_by(count);
     }
 
     pub(crate) fn record_mails(&self, waiting: i64, failed: i64) {

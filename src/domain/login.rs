@@ -40,7 +40,7 @@ pub enum InvalidLength {
 }
 
 impl InvalidLength {
-    fn of(text: &str, most: usize) -> Option<Self> {
+    pub fn of(text: &str, most: usize) -> Option<Self> {
         match text.chars().count() {
             0 => Some(Self::Empty),
             chars if chars > most => Some(Self::LongerThan(most)),

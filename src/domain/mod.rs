@@ -23,8 +23,10 @@ pub mod login;
 pub mod mail;
 pub mod passwords;
 pub mod profile;
+pub mod recovery;
 pub mod registration;
 pub mod requester;
+pub mod reset_links;
 pub mod role_assignments;
 pub mod roles;
 pub mod session_data;
@@ -53,6 +55,7 @@ use crate::domain::mail::outbox::{Outbox, OutboxParts};
 use crate::domain::passwords::hasher::Hasher;
 use crate::domain::passwords::rules::PasswordRules;
 use crate::domain::profile::Profiles;
+use crate::domain::reset_links::ResetLinks;
 use crate::domain::role_assignments::RoleAssignments;
 use crate::domain::session_data::SessionData;
 use crate::domain::sessions::SessionRules;
@@ -86,6 +89,7 @@ pub struct AuthService {
     pub roles: RoleAssignments,
     pub outbox: Arc<Outbox>,
     pub email_addresses: EmailAddresses,
+    pub reset_links: ResetLinks,
     pub audit: Arc<AuditLog>,
     pub retention: Retention,
     pub counters: Arc<Counters>,
@@ -191,6 +195,7 @@ impl AuthService {
         }));
         let email_addresses =
             EmailAddresses::new(&outbox, Arc::clone(&session_cache), Arc::clone(&audit));
+        let reset_links = ResetLinks::new(&outbox, Arc::clone(&audit));
         let retention = Retention::default();
         Self {
             store,
@@ -212,6 +217,7 @@ impl AuthService {
             roles,
             outbox,
             email_addresses,
+            reset_links,
             audit,
             retention,
             counters,

@@ -266,6 +266,27 @@ impl Store {
         query.execute().await.map_err(context("removing mails"))
     }
 
+    /// Removes the mails of a kind that were queued until a time, unless a node is sending them at
+    /// the moment or has given them up. Returns how many were removed.
+    pub async fn remove_old_mails(
+        &self,
+        kind: &str,
+        until: i64,
+        now: i64,
+    ) -> Result<u64, InternalError> {
+        self.writer()
+            .query(
+                "delete from mails where created_at <= $2 and kind = $1 and failed_at is null
+                   and (claimed_at is null or due_at <= $3)",
+            )
+            .bind(kind)
+            .bind(until)
+            .bind(now)
+            .execute()
+            .await
+            .map_err(context("removing old mails"))
+    }
+
     /// Removes up to `limit` mails that were given up until a time. Returns how many were removed.
     pub async fn remove_failed_mails(&self, until: i64, limit: i64) -> Result<u64, InternalError> {
         self.writer()

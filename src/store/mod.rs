@@ -36,8 +36,8 @@ use std::fmt;
 
 pub use self::accounts::{
     AccountChange, AccountRow, AddAccountOutcome, ConfirmEmailOutcome, EmailColumns,
-    EmailConfirmationRow, HashRow, ImportRow, NewAccountRow, ProfileOutcome, RequestEmailOutcome,
-    SetEmailOutcome, SignUpOutcome,
+    EmailConfirmationRow, HashRow, ImportRow, NewAccountRow, ProfileOutcome, RecoveryRow,
+    RequestEmailOutcome, SetEmailOutcome, SignUpOutcome,
 };
 pub use self::api_tokens::{
     AddApiTokenOutcome, ApiTokenRow, FoundApiTokenRow, NewApiTokenRow, RemoveApiTokenOutcome,

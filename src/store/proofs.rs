@@ -2,7 +2,9 @@
 
 use super::Store;
 use super::engine::connection::Connection;
+use super::engine::query::Query;
 use super::errors::context;
+use super::mails::{NewMailRow, queue_mail};
 use crate::core::error::InternalError;
 use crate::core::mailed_secret::ProofDigest;
 
@@ -26,26 +28,39 @@ impl Store {
     /// Adds a proof, unless its account has another password by now, or is disabled. Returns
     /// whether it was added.
     pub async fn add_proof(&self, proof: &NewProofRow<'_>) -> Result<bool, InternalError> {
-        self.writer()
-            .query(
-                "insert into proofs
-                     (digest, account_id, purpose, mailbox, mail_id, password_version, created_at,
-                      expires_at)
-                 select $1, accounts.id, $3, $4, $5, password_version, $7, $8 from accounts
-                 where accounts.id = $2 and password_version = $6 and disabled_at is null",
-            )
-            .bind(proof.digest.as_bytes())
-            .bind(proof.account_id)
-            .bind(proof.purpose)
-            .bind(proof.mailbox)
-            .bind(proof.mail_id)
-            .bind(proof.password_version)
-            .bind(proof.created_at)
-            .bind(proof.expires_at)
-            .execute()
-            .await
-            .map(|added| added == 1)
-            .map_err(context("adding a proof"))
+        let added = bind_proof(self.writer().query(INSERT_PROOF), proof).execute().await;
+        added.map(|added| added == 1).map_err(context("adding a proof"))
+    }
+
+    /// Adds a proof that an operator hands over, in place of all proofs of its account with the same
+    /// purpose, and queues a notice to the user. Returns how many it replaced, or `None` if the
+    /// account has another password by now, or is disabled.
+    pub async fn replace_proofs(
+        &self,
+        proof: &NewProofRow<'_>,
+        notice: Option<&NewMailRow>,
+    ) -> Result<Option<u64>, InternalError> {
+        self.transaction(|mut all| async move {
+            let replaced = all
+                .query(
+                    "delete from proofs where account_id = $1 and purpose = $2 and expires_at > $3",
+                )
+                .bind(proof.account_id)
+                .bind(proof.purpose)
+                .bind(proof.created_at)
+                .execute()
+                .await?;
+            if bind_proof(all.query(INSERT_PROOF), proof).execute().await? == 0 {
+                return Ok(None);
+            }
+            if let Some(notice) = notice {
+                queue_mail(&mut all, notice).await?;
+            }
+            all.commit().await?;
+            Ok(Some(replaced))
+        })
+        .await
+        .map_err(context("replacing proofs"))
     }
 
     /// Whether there is a proof in this mail of the account already: the mail is sent again.
@@ -85,6 +100,24 @@ impl Store {
             .await
             .map_err(context("removing the proofs"))
     }
+}
+
+/// Adds a proof, unless its account has another password by now, or is disabled.
+const INSERT_PROOF: &str = "insert into proofs
+         (digest, account_id, purpose, mailbox, mail_id, password_version, created_at, expires_at)
+     select $1, accounts.id, $3, $4, $5, password_version, $7, $8 from accounts
+     where accounts.id = $2 and password_version = $6 and disabled_at is null";
+
+fn bind_proof<'c>(query: Query<'c>, proof: &NewProofRow<'_>) -> Query<'c> {
+    query
+        .bind(proof.digest.as_bytes())
+        .bind(proof.account_id)
+        .bind(proof.purpose)
+        .bind(proof.mailbox)
+        .bind(proof.mail_id)
+        .bind(proof.password_version)
+        .bind(proof.created_at)
+        .bind(proof.expires_at)
 }
 
 /// Removes a proof that is valid: it has not expired, and the account still has the password for

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::app::{Answer, CHEAP, Client, PASSWORD, TestApp, coming_from, request};
 use crate::contract::{self, DOCUMENT};
 use crate::email::{mailed_code, mailed_codes};
+use crate::password_reset::created_token;
 
 /// An operation, a status, and the code of the problem, or an empty string.
 type Reached = (String, String, String);
@@ -30,6 +31,7 @@ const NEVER_BREAK: [&str; 2] = ["getJwks", "getLiveness"];
 
 const CONFIRM: &str = "/session/confirm/password";
 const CONFIRM_EMAIL: &str = "/me/email/confirm";
+const RESET: &str = "/password-reset/confirm";
 
 /// Settings with which the service sends mail, to files.
 fn with_mail() -> Settings {
@@ -214,18 +216,32 @@ async fn what_goes_well(tour: &Tour) {
     let change =
         json!({ "current_password": PASSWORD, "new_password": "a long walk by the river" });
     tour.send_as(&client, post(&Method::PUT, "/me/password", &change)).await;
+    let ann = json!({ "username": "ann" });
+    tour.send(&app, post(&Method::POST, "/password-reset", &ann)).await;
+    let token = created_token(&app, "ann").await;
+    let reset = json!({ "token": token, "new_password": PASSWORD });
+    tour.send(&app, post(&Method::POST, RESET, &reset)).await;
+    tour.send_as(&client, post(&Method::POST, "/login", &registration)).await;
     tour.send_as(&client, request(Method::DELETE, "/me").finish()).await;
     tour.send_as(&client, request(Method::POST, "/logout").finish()).await;
 
-    let form = |path: &str, fields: &'static str| {
+    let form = |path: &str, fields: String| {
         let form: RequestBuilder =
             request(Method::POST, path).content_type("application/x-www-form-urlencoded");
         form.header(header::ACCEPT, "text/html").body(fields)
     };
     let fields = "username=bob&password=canary+correct+horse+battery";
-    for (path, fields) in [("/register", fields), ("/login", fields), ("/logout", "")] {
-        tour.send(&app, form(path, fields)).await;
+    for (path, fields) in [
+        ("/register", fields),
+        ("/login", fields),
+        ("/logout", ""),
+        ("/password-reset", "username=bob"),
+    ] {
+        tour.send(&app, form(path, fields.to_owned())).await;
     }
+    let token = created_token(&app, "bob").await;
+    let fields = format!("token={token}&new_password=a+long+walk+by+the+river");
+    tour.send(&app, form(RESET, fields)).await;
 }
 
 async fn what_is_refused(tour: &Tour) {
@@ -268,6 +284,12 @@ async fn what_is_refused(tour: &Tour) {
     tour.send_as(&client, post(&Method::PUT, "/me/email", &address)).await;
     let bob = json!({ "username": "bob", "password": PASSWORD, "email": "bob@example.org" });
     tour.send(&app, post(&Method::POST, "/register", &bob)).await;
+    tour.send(&app, post(&Method::POST, "/password-reset", &json!({ "username": "ann" }))).await;
+    let right = created_token(&app, "ann").await;
+    for (used, new_password) in [("wrong", "a long walk by the river"), (&*right, "short")] {
+        let reset = json!({ "token": used, "new_password": new_password });
+        tour.send(&app, post(&Method::POST, RESET, &reset)).await;
+    }
     // The session is no longer confirmed.
     app.wait(mins(15));
     for (method, path, operation) in operations() {
@@ -321,7 +343,7 @@ async fn registrations(tour: &Tour) {
 }
 
 async fn too_often(tour: &Tour) {
-    let app = TestApp::new().await;
+    let app = TestApp::with(with_mail()).await;
     let client = app.signed_in("ann").await;
     let other = app.signed_in_again("ann").await;
     for n in 0..11 {
@@ -330,6 +352,8 @@ async fn too_often(tour: &Tour) {
         let account = json!({ "username": format!("user{n}"), "password": PASSWORD });
         let register = post(&Method::POST, "/register", &account);
         tour.send(&app, coming_from("192.0.2.7", register)).await;
+        let link = post(&Method::POST, "/password-reset", &json!({ "username": "ann" }));
+        tour.send(&app, coming_from("192.0.2.7", link)).await;
         let wrong = json!({ "current_password": "wrong" });
         tour.send_as(&client, post(&Method::POST, CONFIRM, &wrong)).await;
         let wrong = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
@@ -342,6 +366,7 @@ async fn too_many_changes(tour: &Tour) {
     let account = Gcra { burst: 1, every: Duration::from_secs(2) };
     let app = TestApp::limited(Limits { account, ..Limits::production() }).await;
     let client = app.signed_in("ann").await;
+    app.signed_in("bob").await;
     for _ in 0..2 {
         app.signed_in_again("ann").await;
         tour.send_as(&client, request(Method::DELETE, "/sessions").finish()).await;
@@ -352,6 +377,11 @@ async fn too_many_changes(tour: &Tour) {
     tour.send_as(&client, post(&Method::POST, "/api-tokens", &token)).await;
     let unknown = format!("/api-tokens/{}", "x".repeat(22));
     tour.send_as(&client, request(Method::DELETE, &unknown).finish()).await;
+    for _ in 0..2 {
+        let token = created_token(&app, "bob").await;
+        let reset = json!({ "token": token, "new_password": PASSWORD });
+        tour.send(&app, post(&Method::POST, RESET, &reset)).await;
+    }
     for name in ["Ann", "Anna"] {
         let name = json!({ "display_name": name });
         tour.send_as(&client, post(&Method::PATCH, "/me", &name)).await;
@@ -370,7 +400,9 @@ async fn too_many_at_once(tour: &Tour) {
     let register = json!({ "username": "bob", "password": PASSWORD });
     let confirm = json!({ "current_password": "wrong" });
     let change = json!({ "current_password": "wrong", "new_password": "a long walk, again" });
+    let reset = json!({ "token": "x", "new_password": "a long walk, again" });
     let answers = [
+        tour.send(&app, post(&Method::POST, RESET, &reset)).await,
         tour.send(&app, post(&Method::POST, "/login", &login)).await,
         tour.send(&app, post(&Method::POST, "/register", &register)).await,
         tour.send_as(&client, post(&Method::POST, CONFIRM, &confirm)).await,
@@ -395,14 +427,14 @@ async fn ask_for_everything(tour: &Tour, app: &TestApp, client: &Client<'_>) {
 }
 
 async fn a_database_that_is_gone(tour: &Tour) {
-    let app = TestApp::new().await;
+    let app = TestApp::with(with_mail()).await;
     let client = app.signed_in("ann").await;
     app.corrupt_database().await;
     ask_for_everything(tour, &app, &client).await;
 }
 
 async fn a_table_that_is_missing(tour: &Tour) {
-    let app = TestApp::new().await;
+    let app = TestApp::with(with_mail()).await;
     let client = app.signed_in("ann").await;
     for sql in [
         "alter table accounts rename to accounts_gone",

@@ -35,6 +35,7 @@ mod model;
 mod nodes;
 mod origins;
 mod pages;
+mod password_reset;
 mod paths;
 mod peppers;
 mod profile;

@@ -15,6 +15,7 @@ mod import;
 mod mail;
 mod migrations;
 mod owners;
+mod reset_link;
 mod roles;
 mod server_secrets;
 mod settings;

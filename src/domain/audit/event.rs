@@ -50,6 +50,19 @@ pub enum Event {
     PasswordChanged,
     /// The operator set a new password. Fields: `account`.
     PasswordReset,
+    /// A client requested a link for a new password. Whether there is such an account is not known
+    /// then: see `mails_total` in the metrics.
+    ResetRequested,
+    /// A request of a link for a new password was refused, because there were too many.
+    ResetThrottled,
+    /// The link for a new password was wrong, used or expired, so no password was set.
+    ResetRefused,
+    /// A user set a new password with a link. Fields: `account`.
+    PasswordRecovered,
+    /// A user with a valid link tried to set too many passwords. Fields: `account`.
+    RecoveryThrottled,
+    /// The operator created a link for a new password. Fields: `account`.
+    ResetLinkCreated,
     /// A user registered. Fields: `account`, `session`.
     AccountRegistered,
     /// A registration was refused, because there were too many.
@@ -161,6 +174,10 @@ impl Event {
             | Self::ApiTokenRefused
             | Self::CodeRefused
             | Self::CodeThrottled
+            | Self::ResetRequested
+            | Self::ResetThrottled
+            | Self::ResetRefused
+            | Self::RecoveryThrottled
             | Self::CrossOriginRefused => true,
             Self::LoginSucceeded
             | Self::ExternalLoginSucceeded
@@ -172,6 +189,8 @@ impl Event {
             | Self::SessionConfirmed
             | Self::PasswordChanged
             | Self::PasswordReset
+            | Self::PasswordRecovered
+            | Self::ResetLinkCreated
             | Self::AccountRegistered
             | Self::ProfileUpdated
             | Self::EmailChangeRequested

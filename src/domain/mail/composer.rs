@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::clock::{Clock, Timestamp, hours};
+use crate::core::clock::{Clock, Timestamp, hours, mins};
 use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
-use crate::core::mailed_secret::{MailedCode, ProofDigest};
-use crate::domain::accounts::Account;
+use crate::core::login_name::LoginName;
+use crate::core::mailed_secret::{MailedCode, ProofDigest, ResetToken};
+use crate::domain::accounts::{Account, find_by_login_name};
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::domain::mail::kind::MailKind;
 use crate::domain::mail::letter::{Content, Letter, Sender};
@@ -19,6 +20,8 @@ use crate::store::{AccountRow, ClaimedMailRow, NewProofRow, Store};
 
 /// How long a code is valid that confirms an address.
 const CODE_LIFETIME: Duration = hours(24);
+/// How long a link is valid that was mailed to set a new password.
+pub const RESET_LINK_LIFETIME: Duration = mins(30);
 
 /// Writes mails.
 #[derive(Debug)]
@@ -45,6 +48,9 @@ pub enum Matter {
     Test,
     ConfirmAddress(Subject),
     AddressChanged(Subject),
+    ResetPassword(Subject),
+    PasswordRecovered(Subject),
+    ResetLinkCreated(Subject),
 }
 
 /// The account that a mail is about.
@@ -74,6 +80,9 @@ impl Composer {
         kind: MailKind,
         mail: &ClaimedMailRow,
     ) -> Result<Addressee, InternalError> {
+        if kind == MailKind::ResetPassword {
+            return self.find_by_name(&mail.recipient).await;
+        }
         let Ok(to) = EmailAddress::parse(&mail.recipient) else { return Ok(Addressee::Damaged) };
         if kind == MailKind::Test {
             return Ok(Addressee::Mailbox(to, Matter::Test));
@@ -88,9 +97,28 @@ impl Composer {
                 Matter::ConfirmAddress(subject)
             }
             MailKind::AddressChanged => Matter::AddressChanged(subject),
-            MailKind::ConfirmAddress | MailKind::Test => return Ok(Addressee::Nobody),
+            MailKind::PasswordRecovered => Matter::PasswordRecovered(subject),
+            MailKind::ResetLinkCreated => Matter::ResetLinkCreated(subject),
+            MailKind::ConfirmAddress | MailKind::Test | MailKind::ResetPassword => {
+                return Ok(Addressee::Nobody);
+            }
         };
         Ok(Addressee::Mailbox(to, matter))
+    }
+
+    /// Finds the confirmed address of the account that a user named who wants a new password. It is
+    /// looked up here, and not when it is requested, so that neither the response nor its time
+    /// depends on the account.
+    async fn find_by_name(&self, typed: &str) -> Result<Addressee, InternalError> {
+        let Some(name) = LoginName::parse(typed) else { return Ok(Addressee::Nobody) };
+        let found = find_by_login_name(&self.store, &name).await?;
+        let Some(subject) = found.map(Subject::from_row) else { return Ok(Addressee::Nobody) };
+        Ok(match &subject.account.email {
+            Some(email) if subject.account.disabled_at.is_none() => {
+                Addressee::Mailbox(email.clone(), Matter::ResetPassword(subject))
+            }
+            Some(_) | None => Addressee::Nobody,
+        })
     }
 
     /// Writes a mail, and makes its secret. Returns `None` if the mailbox got too many mails of this
@@ -111,6 +139,22 @@ impl Composer {
             Matter::AddressChanged(subject) => {
                 let username = subject.account.username.as_str();
                 Some(write(&Content::AddressChanged { username, client: &client }))
+            }
+            Matter::PasswordRecovered(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::PasswordRecovered { username, client: &client }))
+            }
+            Matter::ResetLinkCreated(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::ResetLinkCreated { username }))
+            }
+            Matter::ResetPassword(subject) => {
+                let token = ResetToken::random();
+                let proof = (token.digest(), MailKind::ResetPassword, RESET_LINK_LIFETIME);
+                let is_added = self.add_proof(mail, subject, &to.mailbox(), proof).await?;
+                let username = subject.account.username.as_str();
+                let content = Content::ResetPassword { username, token: &token, client: &client };
+                is_added.then(|| write(&content))
             }
             Matter::ConfirmAddress(subject) => {
                 let (code, mailbox) = (MailedCode::random(), to.mailbox());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::core::clock::hours;
+use crate::core::clock::{hours, mins};
 
 /// The kind of a mail. Its name is the variant in snake case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
@@ -16,6 +16,12 @@ pub enum MailKind {
     ConfirmAddress,
     /// Tells the user at the former address that another one was confirmed.
     AddressChanged,
+    /// Contains the link with which the user sets a new password.
+    ResetPassword,
+    /// Tells the user that a link set a new password.
+    PasswordRecovered,
+    /// Tells the user that the operator created such a link.
+    ResetLinkCreated,
 }
 
 impl MailKind {
@@ -33,7 +39,11 @@ impl MailKind {
     pub fn max_age(self) -> Duration {
         match self {
             Self::ConfirmAddress => hours(4),
-            Self::Test | Self::AddressChanged => hours(48),
+            Self::ResetPassword => mins(30),
+            Self::Test
+            | Self::AddressChanged
+            | Self::PasswordRecovered
+            | Self::ResetLinkCreated => hours(48),
         }
     }
 }

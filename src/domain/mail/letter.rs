@@ -7,7 +7,7 @@ use askama::Template;
 
 use crate::core::clock::Timestamp;
 use crate::core::email_address::EmailAddress;
-use crate::core::mailed_secret::MailedCode;
+use crate::core::mailed_secret::{MailedCode, ResetToken};
 use crate::domain::requester::ClientInfo;
 
 /// Who sends mail, and about which service.
@@ -49,6 +49,18 @@ pub enum Content<'a> {
         username: &'a str,
         client: &'a ClientInfo,
     },
+    ResetPassword {
+        username: &'a str,
+        token: &'a ResetToken,
+        client: &'a ClientInfo,
+    },
+    PasswordRecovered {
+        username: &'a str,
+        client: &'a ClientInfo,
+    },
+    ResetLinkCreated {
+        username: &'a str,
+    },
 }
 
 #[derive(Template)]
@@ -73,6 +85,30 @@ struct AddressChangedText<'a> {
     client: &'a ClientInfo,
 }
 
+#[derive(Template)]
+#[template(path = "mail/reset_password.txt")]
+struct ResetPasswordText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    token: &'a str,
+    client: &'a ClientInfo,
+}
+
+#[derive(Template)]
+#[template(path = "mail/password_recovered.txt")]
+struct PasswordRecoveredText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    client: &'a ClientInfo,
+}
+
+#[derive(Template)]
+#[template(path = "mail/reset_link_created.txt")]
+struct ResetLinkCreatedText<'a> {
+    origin: &'a str,
+    username: &'a str,
+}
+
 impl Content<'_> {
     /// The end of the subject, and the text.
     fn render(&self, origin: &str) -> (&'static str, askama::Result<String>) {
@@ -86,6 +122,19 @@ impl Content<'_> {
             Self::AddressChanged { username, client } => {
                 let text = AddressChangedText { origin, username, client };
                 ("your account has another address", text.render())
+            }
+            Self::ResetPassword { username, token, client } => {
+                let token = token.expose(); // for its reader
+                let text = ResetPasswordText { origin, username, token: &token, client };
+                ("set a new password", text.render())
+            }
+            Self::PasswordRecovered { username, client } => {
+                let text = PasswordRecoveredText { origin, username, client };
+                ("your account has a new password", text.render())
+            }
+            Self::ResetLinkCreated { username } => {
+                let text = ResetLinkCreatedText { origin, username };
+                ("a link for a new password was created", text.render())
             }
         }
     }
@@ -125,6 +174,8 @@ mod tests {
     fn every_text_is_short_ascii_lines_with_each_link_on_a_line_of_its_own() {
         let username = "a".repeat(64);
         let code = MailedCode::parse("7K3M9QXT4D").unwrap();
+        let token = ResetToken::random();
+        let link_to_reset = format!("/password-reset/confirm?token={}", *token.expose());
         let known = ClientInfo {
             address: Some("2001:db8:1234:5678:9abc:def0:1234:5678".to_owned()),
             browser: Some("Internet Explorer on Windows Phone OS".to_owned()),
@@ -137,12 +188,19 @@ mod tests {
                     "/account/email?code=7K3M9-QXT4D",
                 ),
                 (Content::AddressChanged { username: &username, client }, "/account"),
+                (
+                    Content::ResetPassword { username: &username, token: &token, client },
+                    &link_to_reset,
+                ),
+                (Content::PasswordRecovered { username: &username, client }, "/login"),
+                (Content::ResetLinkCreated { username: &username }, "/login"),
             ] {
                 let to = EmailAddress::parse("ann@example.org").unwrap();
                 let date = Timestamp::from_millis(0);
                 let letter = Letter::write(&sender(), &content, "id".to_owned(), (to, date));
                 assert!(letter.text.is_ascii() && letter.subject.starts_with("Büro: "));
-                assert!(letter.text.lines().all(|line| line.len() <= 76), "{}", letter.text);
+                let is_short = |line: &str| line.len() <= 76 || line.starts_with("https://");
+                assert!(letter.text.lines().all(is_short), "{}", letter.text);
                 let links = letter.text.lines().filter(|line| line.contains("https://"));
                 let link = format!("https://id.example.org{path}");
                 assert_eq!(links.collect::<Vec<_>>(), [link], "{}", letter.text);

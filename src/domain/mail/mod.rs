@@ -6,6 +6,7 @@ pub mod failure;
 pub mod kind;
 pub mod letter;
 pub mod mailer;
+pub mod new_mail;
 pub mod outbox;
 pub mod retry;
 pub mod server;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::core::clock::{Clock, Timestamp, mins};
 use crate::core::email_address::EmailAddress;
 use crate::core::error::InternalError;
-use crate::core::ids::AccountId;
+use crate::core::login_name::LoginName;
 use crate::core::secret::random_id;
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
@@ -25,6 +25,7 @@ use crate::domain::mail::failure::{Failure, SendError, Step};
 use crate::domain::mail::kind::MailKind;
 use crate::domain::mail::letter::{Content, Letter};
 use crate::domain::mail::mailer::{MailSession, Mailer};
+use crate::domain::mail::new_mail::{NewMail, reset_row};
 use crate::domain::mail::retry::wait_at_age;
 use crate::domain::requester::ClientInfo;
 use crate::domain::shutdown::Shutdown;
@@ -40,24 +41,6 @@ const CLAIM: Duration = mins(10);
 const _: () = assert!(CLAIM.as_secs() > 10 * MAX_MAIL_TIME.as_secs() + 60);
 /// How long a shutdown waits for the mail that is being sent. Requests get the same time.
 const MAX_SHUTDOWN_TIME: Duration = Duration::from_secs(8);
-
-/// A mail to be queued.
-#[derive(Debug, Clone)]
-pub struct NewMail {
-    pub kind: MailKind,
-    pub recipient: EmailAddress,
-    /// The account that it is about.
-    pub account: Option<AccountId>,
-    /// The client that caused it.
-    pub client: ClientInfo,
-}
-
-impl NewMail {
-    /// A test mail.
-    pub fn test(recipient: EmailAddress) -> Self {
-        Self { kind: MailKind::Test, recipient, account: None, client: ClientInfo::default() }
-    }
-}
 
 /// The outcome of a round of the worker.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,15 +125,17 @@ impl Outbox {
     /// The row of a mail, for the transaction of its cause. After the commit, [`Outbox::wake`]
     /// makes this node send it at once.
     pub fn prepare(&self, mail: &NewMail) -> NewMailRow {
-        NewMailRow {
-            id: random_id(),
-            kind: mail.kind.name(),
-            recipient: mail.recipient.as_str().to_owned(),
-            account_id: mail.account.as_ref().map(|account| account.as_str().to_owned()),
-            address: mail.client.address.clone(),
-            browser: mail.client.browser.clone(),
-            created_at: self.clock.now().millis(),
-        }
+        mail.row(self.clock.now())
+    }
+
+    /// The row of a mail with a link for a new password, for the account that has this user name or
+    /// address.
+    pub(crate) fn prepare_reset(
+        &self,
+        name: Option<&LoginName>,
+        client: &ClientInfo,
+    ) -> NewMailRow {
+        reset_row(name, client, self.clock.now())
     }
 
     /// Queues a mail that has no other cause. Returns its id.
@@ -181,6 +166,7 @@ impl Outbox {
         if self.shutdown.is_shutting_down() || !self.store.has_due_mail(now.millis()).await? {
             return Ok(Round::Done);
         }
+        self.remove_old_requests(now).await?;
         let kinds = MailKind::names();
         let claim = MailClaim {
             now: now.millis(),
@@ -214,6 +200,16 @@ impl Outbox {
             None if is_full => Round::More,
             None => Round::Done,
         })
+    }
+
+    /// Removes the requests of links that nobody waits for any more. Anyone can cause them, so they
+    /// neither wait behind a mail server that cannot be reached, nor stay in the list.
+    async fn remove_old_requests(&self, now: Timestamp) -> Result<(), InternalError> {
+        let kind = MailKind::ResetPassword;
+        let until = now.minus(kind.max_age()).millis();
+        let removed = self.store.remove_old_mails(kind.name(), until, now.millis()).await?;
+        self.counters.count_mails(kind, MailOutcome::Dropped, removed);
+        Ok(())
     }
 
     /// Tries to send a mail, and records the outcome.

@@ -196,14 +196,34 @@ impl Throttle {
         &self,
         requester: &Requester,
     ) -> Result<AllowedAttempt<'_>, ThrottleError> {
-        let mut turns = Vec::new();
-        if let Some(address) = requester.address {
-            let key = ThrottleKey::Registrations(address).digest(&self.secrets);
-            turns.push((key, self.limits.registrations));
-        }
+        let one = requester.address.map(ThrottleKey::Registrations);
+        let one = one.map(|key| (key.digest(&self.secrets), self.limits.registrations));
         let all = ThrottleKey::AllRegistrations.digest(&self.secrets);
-        turns.push((all, self.limits.all_registrations));
-        self.allow(turns, Vec::new()).await
+        let all = (all, self.limits.all_registrations);
+        self.allow(one.into_iter().chain([all]).collect(), Vec::new()).await
+    }
+
+    /// Allows a request of a link for a new password, or says how long to wait. The requested name
+    /// has no part in it.
+    pub(crate) async fn allow_reset_request(
+        &self,
+        requester: &Requester,
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
+        let one = requester.address.map(ThrottleKey::Resets);
+        let one = one.map(|key| (key.digest(&self.secrets), self.limits.resets));
+        let all = (ThrottleKey::AllResets.digest(&self.secrets), self.limits.all_resets);
+        self.allow(one.into_iter().chain([all]).collect(), Vec::new()).await
+    }
+
+    /// Allows a new password for this account to be hashed, for a client that has a link, or says
+    /// how long to wait. It has a limit of its own, because a stolen session could use up the limit
+    /// of other changes.
+    pub(crate) async fn allow_recovery(
+        &self,
+        account: &AccountId,
+    ) -> Result<AllowedAttempt<'_>, ThrottleError> {
+        let key = ThrottleKey::Recoveries(account.as_str()).digest(&self.secrets);
+        self.allow(vec![(key, self.limits.account)], Vec::new()).await
     }
 
     async fn allow<'a>(

@@ -18,6 +18,9 @@ pub(super) enum ThrottleKey<'a> {
     Address(IpAddr),
     Registrations(IpAddr),
     AllRegistrations,
+    Resets(IpAddr),
+    AllResets,
+    Recoveries(&'a str),
 }
 
 impl ThrottleKey<'_> {
@@ -36,6 +39,9 @@ impl ThrottleKey<'_> {
             Self::Address(address) => ("address", network(*address)),
             Self::Registrations(address) => ("registrations", network(*address)),
             Self::AllRegistrations => ("registrations", "all".to_owned()),
+            Self::Resets(address) => ("resets", network(*address)),
+            Self::AllResets => ("resets", "all".to_owned()),
+            Self::Recoveries(account) => ("recoveries", (*account).to_owned()),
         };
         secrets.throttle_digest(&format!("{kind} {who}"))
     }

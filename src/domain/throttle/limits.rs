@@ -28,6 +28,11 @@ pub struct Limits {
     pub registrations: Gcra,
     /// All registrations.
     pub all_registrations: Gcra,
+    /// Requests of a link for a new password from an address.
+    pub resets: Gcra,
+    /// All requests of such a link. Each is a row of the outbox until the worker has looked its name
+    /// up, or for half an hour while the mail server cannot be reached.
+    pub all_resets: Gcra,
     /// The maximum number of keys. The oldest that delay no client are removed first.
     pub keys: i64,
 }
@@ -81,6 +86,9 @@ impl Limits {
             address: Gcra { burst: 10, every: mins(1) },
             registrations: Gcra { burst: 10, every: mins(1) },
             all_registrations: Gcra { burst: 1000, every: second(1) },
+            resets: Gcra { burst: 10, every: mins(1) },
+            // At most 19,000 rows in half an hour, about 5 MB.
+            all_resets: Gcra { burst: 1000, every: Duration::from_millis(100) },
             keys: 1_000_000, // about 100 MB on disk
         }
     }
@@ -100,6 +108,8 @@ impl Limits {
             address: unlimited,
             registrations: unlimited,
             all_registrations: unlimited,
+            resets: unlimited,
+            all_resets: unlimited,
             keys: 1_000_000,
         }
     }

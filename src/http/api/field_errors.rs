@@ -4,6 +4,7 @@ use crate::core::display_names::InvalidDisplayName;
 use crate::core::email_address::InvalidEmailAddress;
 use crate::core::usernames::InvalidUsername;
 use crate::domain::api_tokens::InvalidApiToken;
+use crate::domain::login::InvalidLength;
 use crate::domain::passwords::rules::InvalidPassword;
 use crate::domain::registration::InvalidFields;
 use crate::http::problem::{FieldCode, FieldError};
@@ -34,6 +35,18 @@ pub fn field_errors(bad: InvalidFields) -> Vec<FieldError> {
     let display_name = display_name.map(about_display_name);
     let email = email.map(about_email);
     [username, display_name, email, password].into_iter().flatten().collect()
+}
+
+/// The error of a field that is empty or too long.
+pub fn about_length(field: &str, bad: InvalidLength) -> FieldError {
+    match bad {
+        InvalidLength::Empty => {
+            FieldError::new(field, FieldCode::TooShort, "This field is required.")
+        }
+        InvalidLength::LongerThan(most) => {
+            FieldError::new(field, FieldCode::TooLong, format!("Use at most {most} characters."))
+        }
+    }
 }
 
 /// The error of the field `email`.

@@ -7,14 +7,15 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::field_errors::about_length;
 use super::sessions::SessionView;
 use super::tags::Tag;
 use crate::core::error::InternalError;
 use crate::core::secret::Password;
-use crate::domain::login::{Credentials, InvalidCredentials, InvalidLength, LogInError};
+use crate::domain::login::{Credentials, InvalidCredentials, LogInError};
 use crate::domain::passwords::rules::MAX_PASSWORD_INPUT;
 use crate::http::extra_cookie::{ExtraCookie, WithExtraCookie};
-use crate::http::problem::{ApiError, Code, FieldCode, FieldError, Problem};
+use crate::http::problem::{ApiError, Code, FieldError, Problem};
 use crate::http::request::body::{Body, FromFields, OptionalBody};
 use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
@@ -70,20 +71,8 @@ impl CredentialsView {
 }
 
 fn errors(bad: InvalidCredentials) -> Vec<FieldError> {
-    let error = |field, bad: Option<InvalidLength>| {
-        bad.map(|length| match length {
-            InvalidLength::Empty => {
-                FieldError::new(field, FieldCode::TooShort, "This field is required.")
-            }
-            InvalidLength::LongerThan(most) => FieldError::new(
-                field,
-                FieldCode::TooLong,
-                format!("Use at most {most} characters."),
-            ),
-        })
-    };
-    let fields = [error("username", bad.username), error("password", bad.password)];
-    fields.into_iter().flatten().collect()
+    let fields = [("username", bad.username), ("password", bad.password)];
+    fields.into_iter().filter_map(|(field, bad)| Some(about_length(field, bad?))).collect()
 }
 
 /// Options of the sign-out.

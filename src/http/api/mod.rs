@@ -9,6 +9,7 @@ pub mod field_errors;
 pub mod forward_auth;
 pub mod health;
 pub mod login;
+pub mod password_reset;
 pub mod private;
 pub mod profile;
 pub mod registration;
@@ -25,6 +26,7 @@ use self::email::EmailApi;
 use self::forward_auth::ForwardAuthApi;
 use self::health::HealthApi;
 use self::login::LoginApi;
+use self::password_reset::PasswordResetApi;
 use self::registration::RegistrationApi;
 use self::sessions::SessionsApi;
 use self::tokens::TokensApi;
@@ -33,6 +35,7 @@ use super::state::AppState;
 /// All operations. `T` contains those of the embedding service. The document sorts them by tag.
 pub type Operations<T> = (
     LoginApi,
+    PasswordResetApi,
     RegistrationApi,
     AccountsApi,
     EmailApi,
@@ -49,6 +52,7 @@ pub type Operations<T> = (
 pub fn operations(state: &Arc<AppState>) -> Operations<()> {
     (
         LoginApi(Arc::clone(state)),
+        PasswordResetApi(Arc::clone(state)),
         RegistrationApi(Arc::clone(state)),
         AccountsApi(Arc::clone(state)),
         EmailApi(Arc::clone(state)),

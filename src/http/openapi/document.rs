@@ -120,7 +120,7 @@ pub fn build<T: OpenApi>(about: DocumentInfo, body_limit: usize) -> Value {
 const UPDATES: [&str; 1] = ["ProfileUpdate"];
 
 /// The schemas of the other request bodies.
-const REQUESTS: [&str; 9] = [
+const REQUESTS: [&str; 11] = [
     "ApiTokenRequest",
     "Credentials",
     "LogoutOptions",
@@ -129,6 +129,8 @@ const REQUESTS: [&str; 9] = [
     "EmailConfirmation",
     "PasswordChange",
     "PasswordConfirmation",
+    "PasswordReset",
+    "PasswordResetRequest",
     "TokenRequest",
 ];
 

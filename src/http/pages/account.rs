@@ -162,6 +162,8 @@ fn done_in_words(notice: Notice) -> Option<&'static str> {
         | Notice::SignedOutAndForgotten
         | Notice::Forgotten
         | Notice::AccountClosed
+        | Notice::PasswordResetRequested
+        | Notice::PasswordRecovered
         | Notice::ApiTokenRevoked => None,
     }
 }

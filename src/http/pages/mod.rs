@@ -18,6 +18,7 @@ mod next_step;
 mod notice;
 mod page_time;
 mod password;
+mod password_reset;
 mod problem_page;
 mod profile;
 mod redirect_targets;
@@ -50,7 +51,10 @@ pub const SCRIPT: &str = include_str!("page.js");
 
 /// Whether this operation answers a browser's form with a page.
 pub fn takes_forms(path: &str) -> bool {
-    matches!(path, "/login" | "/register" | "/logout")
+    matches!(
+        path,
+        "/login" | "/register" | "/logout" | "/password-reset" | "/password-reset/confirm"
+    )
 }
 
 /// Adds the pages, and forwards forms that browsers post to an operation to the page's handler.
@@ -62,6 +66,9 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
         ("/", login::home(state)),
         ("/login", login::login_page(state)),
         ("/register", registration::register_page(state)),
+        ("/password-reset", password_reset::request_page(state)),
+        ("/password-reset/done", password_reset::done_page(state)),
+        ("/password-reset/confirm", password_reset::link_page(state)),
         ("/signed-out", signed_out::signed_out_page(state)),
         ("/account", account::account_page(state)),
         ("/account/name", profile::name_page(state)),
@@ -92,6 +99,8 @@ pub fn add(state: &Arc<AppState>, table: &mut RouteTable) {
     for (path, posted) in [
         ("/login", login::login_posted(state)),
         ("/register", registration::register_posted(state)),
+        ("/password-reset", password_reset::request_posted(state)),
+        ("/password-reset/confirm", password_reset::link_posted(state)),
         ("/logout", signed_out::logout_posted(state)),
     ] {
         let methods = table.get_mut(path).expect("these operations are there");

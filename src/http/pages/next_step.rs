@@ -30,6 +30,11 @@ impl NextStep {
         Self { href: format!("/account/confirm?{query}"), label: "Confirm your password" }
     }
 
+    /// Leads to the page that requests a link for a new password.
+    pub fn request_link() -> Self {
+        Self { href: "/password-reset".to_owned(), label: "Request another link" }
+    }
+
     pub fn account() -> Self {
         Self { href: "/account".to_owned(), label: "Go to your account" }
     }

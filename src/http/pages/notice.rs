@@ -24,6 +24,8 @@ pub enum Notice {
     Forgotten,
     AccountClosed,
     PasswordChanged,
+    PasswordResetRequested,
+    PasswordRecovered,
     ProfileUpdated,
     EmailChangeRequested,
     EmailConfirmed,

@@ -168,6 +168,9 @@ impl BrowserRequest {
         if problem.is(Code::SessionRefused) {
             return Some(NextStep::try_again("/".to_owned())); // one cookie has to go first
         }
+        if problem.is(Code::ResetRefused) && state.domain.outbox.has_server() {
+            return Some(NextStep::request_link());
+        }
         if problem.status >= 500
             && let Some(address) = self.address(state)
         {

@@ -35,6 +35,8 @@ pub struct SignInPage<'a> {
     pub email: Option<&'a str>,
     /// The label of the field for the name: an account can have an address if there is mail.
     pub name_label: &'static str,
+    /// The page that requests a link for a new password, if the service sends mail.
+    pub reset_page: Option<&'static str>,
     pub remember: bool,
     /// Whether the user can choose to stay signed in.
     pub offers_remember: bool,
@@ -64,6 +66,7 @@ impl<'a> SignInPage<'a> {
                 (false, true) => "User name or e-mail address",
                 (true, _) | (_, false) => "User name",
             },
+            reset_page: (!is_registration && has_mail).then_some("/password-reset"),
             remember: false,
             offers_remember: state.domain.rules.sessions.remembered.is_some(),
             invite: takes_invite.then_some(""),

@@ -48,6 +48,8 @@ fn what_was_done(notice: Notice) -> Option<Done> {
         Notice::Forgotten => Some(Done::Forgotten),
         Notice::AccountClosed => Some(Done::AccountClosed),
         Notice::PasswordChanged
+        | Notice::PasswordResetRequested
+        | Notice::PasswordRecovered
         | Notice::ProfileUpdated
         | Notice::EmailChangeRequested
         | Notice::EmailConfirmed

@@ -18,6 +18,7 @@ pub enum Code {
     InviteRefused,
     MailOff,
     CodeRefused,
+    ResetRefused,
     AudienceRefused,
     ApiTokensOff,
     CrossOrigin,
@@ -98,11 +99,14 @@ impl Code {
                 "Registration requires a valid invite code. The code is missing, mistyped, \
                  already used or expired. Ask the operator of this service for a new invite."),
             Self::MailOff => entry(403, "No mail",
-                "This service sends no mail, so it cannot confirm an e-mail address. The operator \
-                 can set `mail.server`."),
+                "This service sends no mail, so it can neither confirm an e-mail address nor send a \
+                 link for a new password. The operator can set `mail.server`."),
             Self::CodeRefused => entry(403, "Code refused",
                 "The code is wrong or has expired, or belongs to another account or address. Check \
                  it, or request a new one."),
+            Self::ResetRefused => entry(403, "Link refused",
+                "The link for a new password is incomplete, was used or has expired, or the account \
+                 has changed since. Request another one, or ask the operator of this service for one."),
             Self::AudienceRefused => entry(403, "Audience refused",
                 "The service does not issue tokens for this audience. The operator can add it to \
                  the setting `tokens.audiences`."),

@@ -2,6 +2,7 @@
 
 use super::rows::AccountRow;
 use crate::core::error::InternalError;
+use crate::core::mailed_secret::ProofDigest;
 use crate::store::Store;
 use crate::store::errors::context;
 use crate::store::roles::roles_column;
@@ -51,6 +52,29 @@ impl Store {
             .fetch_optional()
             .await
             .map_err(context("finding an account"))
+    }
+
+    /// Finds the account for which a proof is valid: it has not expired, and the account still has
+    /// the password for which it was made and is not disabled.
+    pub async fn account_of_proof(
+        &self,
+        (digest, purpose): (ProofDigest, &str),
+        now: i64,
+    ) -> Result<Option<AccountRow>, InternalError> {
+        self.reader()
+            .query(select_accounts!(
+                "where id = (select account_id from proofs
+                             where digest = $1 and purpose = $2 and expires_at > $3)
+                   and password_version = (select p.password_version from proofs p
+                                           where p.digest = $1)
+                   and disabled_at is null"
+            ))
+            .bind(digest.as_bytes())
+            .bind(purpose)
+            .bind(now)
+            .fetch_optional()
+            .await
+            .map_err(context("finding the account of a proof"))
     }
 
     /// Lists accounts by user name: at most `limit`, starting after the given name.

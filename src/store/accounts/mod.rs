@@ -9,6 +9,7 @@ mod insert;
 mod passwords;
 mod peppers;
 mod profile;
+mod recovery;
 mod rows;
 mod status;
 
@@ -18,4 +19,5 @@ pub use self::email::{
 };
 pub use self::insert::{AddAccountOutcome, SignUpOutcome};
 pub use self::profile::ProfileOutcome;
+pub use self::recovery::RecoveryRow;
 pub use self::rows::{AccountRow, EmailColumns, HashRow, ImportRow, NewAccountRow};

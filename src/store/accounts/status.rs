@@ -6,13 +6,14 @@ use crate::store::Store;
 use crate::store::api_tokens::remove_api_tokens_of;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
+use crate::store::proofs::remove_proofs_of;
 use crate::store::sessions::revoke_all_sessions;
 
 const ID_OF: &str = "select id from accounts where username = $1";
 
 impl Store {
-    /// Disables the account, and ends all its sessions and API tokens, in one transaction. An account that is
-    /// already disabled keeps the time at which it was disabled.
+    /// Disables the account, and ends all its sessions, API tokens and proofs, in one transaction. An
+    /// account that is already disabled keeps the time at which it was disabled.
     pub async fn disable_account(
         &self,
         username: &str,
@@ -33,6 +34,7 @@ impl Store {
                 return Ok(AccountChange::from_current(account));
             };
             remove_api_tokens_of(&mut all, &account).await?;
+            remove_proofs_of(&mut all, &account).await?;
             revoke_all_sessions(&mut all, &account, now).await?;
             all.commit().await?;
             Ok(AccountChange::Changed(account))
