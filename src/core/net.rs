@@ -1,4 +1,4 @@
-//! The networks of trusted proxies.
+//! Networks: those of trusted proxies, and those of clients.
 
 use std::net::IpAddr;
 
@@ -16,5 +16,16 @@ impl TrustedProxies {
     /// Whether this address is a trusted proxy.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// A client with one address of a network can use all of them. In IPv6 that is a /64 (RFC 6177).
+pub fn network_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
     }
 }

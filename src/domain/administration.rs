@@ -8,8 +8,10 @@ use crate::core::usernames::Username;
 use crate::domain::AuthService;
 use crate::domain::accounts::{Account, hold_username};
 use crate::domain::audit::event::Event;
+use crate::domain::mail::kind::MailKind;
 use crate::domain::passwords::rules::NewPassword;
 use crate::domain::passwords::stored::NO_PASSWORD;
+use crate::domain::requester::ClientInfo;
 use crate::domain::roles::Roles;
 use crate::store::{AccountChange, AddAccountOutcome, HashRow};
 
@@ -159,9 +161,14 @@ impl AuthService {
     pub async fn delete(&self, username: &Username) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let held = hold_username(&self.server_secrets, self.rules.username_hold, username, now);
-        let (name, held) = (username.as_str(), held.as_ref());
-        let account = self.store.delete_account(name, held, now.millis()).await?;
-        Ok(self.record_revocation(account, Event::UserDeleted))
+        let Some(account) = self.account_named(username).await? else { return Ok(false) };
+        let kind = MailKind::AccountClosed;
+        let notice = self.outbox.notice(kind, &account, &ClientInfo::default());
+        let (id, additions) = (account.id.as_str(), (held.as_ref(), notice.as_ref()));
+        let is_deleted = self.store.delete_account(id, additions, now.millis()).await?;
+        self.outbox.wake();
+        let deleted = is_deleted.then(|| id.to_owned());
+        Ok(self.record_revocation(deleted, Event::UserDeleted))
     }
 
     /// Removes the account's sessions from the cache and records the event. Returns false if there
@@ -181,16 +188,20 @@ impl AuthService {
     ) -> Result<(), ResetError> {
         let row =
             self.store.account_named(username.as_str()).await.map_err(ResetError::Internal)?;
-        let row = row.ok_or(ResetError::NoSuchAccount)?;
+        let (account, _) = Account::from_row(row.ok_or(ResetError::NoSuchAccount)?);
         let hash = self.hasher.hash(password).await.map_err(|_busy| ResetError::Overloaded)?;
         let now = self.clock.now().millis();
-        let set =
-            self.store.set_password(&row.id, &hash, now).await.map_err(ResetError::Internal)?;
-        if !set {
+        let kind = MailKind::PasswordChanged;
+        let notice = self.outbox.notice(kind, &account, &ClientInfo::default());
+        let id = account.id.as_str();
+        let set = self.store.set_password(id, &hash, notice.as_ref(), now).await;
+        if !set.map_err(ResetError::Internal)? {
             return Err(ResetError::NoSuchAccount);
         }
-        self.audit.outside_requests().record_for(Event::PasswordReset, &row.id.clone().into());
-        clear_lockout(self, username, row.email).await.map_err(ResetError::Internal)?;
+        self.outbox.wake();
+        self.audit.outside_requests().record_for(Event::PasswordReset, &account.id);
+        let email = account.email.map(|email| email.as_str().to_owned());
+        clear_lockout(self, username, email).await.map_err(ResetError::Internal)?;
         Ok(())
     }
 }

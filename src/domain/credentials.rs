@@ -5,10 +5,10 @@ use crate::core::error::InternalError;
 use crate::core::secret::Password;
 use crate::domain::AuthService;
 use crate::domain::accounts::hold_username;
-use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
 use crate::domain::login::{LogInError, VerifiedPassword};
+use crate::domain::mail::kind::MailKind;
 use crate::domain::passwords::rules::InvalidPassword;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::{AuthenticatedSession, IssuedSession, LoginContext};
@@ -71,14 +71,17 @@ impl AuthService {
         let hash =
             self.hasher.hash_at(&slot, new?).await.map_err(|_full| LogInError::Overloaded)?;
         drop(slot);
-        let context = login_context.requester.context.clone();
+        let requester = &login_context.requester;
+        let notice = self.outbox.notice(MailKind::PasswordChanged, &account, &requester.mailed);
+        let context = requester.context.clone();
         let session = self.sessions.begin(&account.id, login_context);
-        let old = who.session.id.as_str();
-        let changed = self.store.change_password(version, &hash, old, &session.row()).await;
+        let sessions = (who.session.id.as_str(), &session.row());
+        let changed = self.store.change_password(version, &hash, sessions, notice.as_ref()).await;
         if !changed.map_err(LogInError::Internal)? {
             return Err(LogInError::WrongCredentials.into());
         }
         self.session_cache.invalidate_account(&account.id);
+        self.outbox.wake();
         let device = self.devices.issue(&account.id, version + 1, None);
         let issued = self.sessions.issue(session, device);
         self.audit.during(&context).record_session(
@@ -117,16 +120,20 @@ impl AuthService {
     pub async fn close(
         &self,
         who: &AuthenticatedSession,
-        context: &RequestContext,
+        requester: &Requester,
     ) -> Result<bool, InternalError> {
         let now = self.clock.now();
         let hold_time = self.rules.username_hold;
         let held = hold_username(&self.server_secrets, hold_time, &who.account.username, now);
         let owner = (who.account.id.as_str(), who.session.id.as_str());
-        let is_closed = self.store.remove_account(owner, held.as_ref(), now.millis()).await?;
+        let kind = MailKind::AccountClosed;
+        let notice = self.outbox.notice(kind, &who.account, &requester.mailed);
+        let additions = (held.as_ref(), notice.as_ref());
+        let is_closed = self.store.remove_account(owner, additions, now.millis()).await?;
         self.session_cache.invalidate_account(&who.account.id);
         if is_closed {
-            self.audit.during(context).record_for(Event::AccountClosed, &who.account.id);
+            self.outbox.wake();
+            self.audit.during(&requester.context).record_for(Event::AccountClosed, &who.account.id);
         }
         Ok(is_closed)
     }

@@ -8,6 +8,7 @@ use crate::core::ids::AccountId;
 use crate::domain::accounts::Account;
 use crate::domain::audit::event::Event;
 use crate::domain::counters::LoginOutcome;
+use crate::domain::mail::outbox::Outbox;
 use crate::domain::requester::Requester;
 use crate::domain::sessions::lifecycle::Sessions;
 use crate::domain::sessions::{IssuedSession, LoginContext, MAX_SESSIONS_PER_ACCOUNT};
@@ -30,11 +31,24 @@ pub enum ExternalLogin {
 /// Logins without a password.
 #[derive(Debug)]
 pub struct ExternalLogins {
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) devices: Arc<Devices>,
+    sessions: Arc<Sessions>,
+    devices: Arc<Devices>,
+    outbox: Arc<Outbox>,
 }
 
 impl ExternalLogins {
+    pub(crate) fn new(
+        sessions: &Arc<Sessions>,
+        devices: &Arc<Devices>,
+        outbox: &Arc<Outbox>,
+    ) -> Self {
+        Self {
+            sessions: Arc::clone(sessions),
+            devices: Arc::clone(devices),
+            outbox: Arc::clone(outbox),
+        }
+    }
+
     /// Logs in the user of an account, whom the caller has authenticated. The session follows the
     /// same rules as that of a login with a password: the number of sessions, their lifetimes, and
     /// the account's state, which is checked in the statement that adds the session.
@@ -62,6 +76,7 @@ impl ExternalLogins {
         let audit = self.sessions.audit.during(&requester.context);
         let login_context = LoginContext { remember, client, requester: Requester::default() };
         let new = self.sessions.begin(id, login_context);
+        let now = self.sessions.clock.now();
         for _ in 0..MAX_TRIES {
             let Some(row) = self.sessions.store.account(id.as_str()).await? else {
                 audit.record(Event::ExternalLoginRefused);
@@ -72,16 +87,22 @@ impl ExternalLogins {
                 audit.record_session(Event::ExternalLoginRefused, Some(id), None);
                 return Ok(ExternalLogin::Disabled);
             }
-            let (version, resets) = (stored.version, AttemptReset::default());
+            let version = stored.version;
+            let known = self.devices.trusted_devices(Some((id, version)), &requester, now);
+            let known = known.into_iter().next().map(|device| device.id);
+            let notice =
+                self.outbox.notice_of_sign_in(&account, known.is_some(), &requester).await?;
+            let has_notice = notice.is_some();
+            let additions = (AttemptReset::default(), notice);
             let (row, most) = (new.row(), MAX_SESSIONS_PER_ACCOUNT);
-            match self.sessions.store.add_session(&row, version, most, resets).await? {
+            match self.sessions.store.add_session(&row, version, most, additions).await? {
                 AddSessionOutcome::No => continue, // the account was changed since it was read
                 AddSessionOutcome::Yes => {}
                 AddSessionOutcome::InPlaceOfOlder => self.sessions.cache.invalidate_account(id),
             }
-            let now = self.sessions.clock.now();
-            let known = self.devices.trusted_devices(Some((id, version)), &requester, now);
-            let known = known.into_iter().next().map(|device| device.id);
+            if has_notice {
+                self.outbox.wake();
+            }
             let device = self.devices.issue(id, version, known);
             let issued = self.sessions.issue(new, device);
             let session = Some(&issued.session.id);

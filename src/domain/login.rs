@@ -265,14 +265,21 @@ impl AuthService {
         login_context: LoginContext,
         attempt: &Attempt,
     ) -> Result<IssuedSession, LogInError> {
+        let (device, requester) = (attempt.device(), &login_context.requester);
+        let notice = self.outbox.notice_of_sign_in(account, device.is_some(), requester).await?;
         let new = self.sessions.begin(&account.id, login_context);
-        let reset = attempt.reset();
-        match self.store.add_session(&new.row(), version, MAX_SESSIONS_PER_ACCOUNT, reset).await? {
+        let has_notice = notice.is_some();
+        let additions = (attempt.reset(), notice);
+        let (row, most) = (new.row(), MAX_SESSIONS_PER_ACCOUNT);
+        match self.store.add_session(&row, version, most, additions).await? {
             AddSessionOutcome::No => return Err(LogInError::WrongCredentials),
             AddSessionOutcome::Yes => {}
             AddSessionOutcome::InPlaceOfOlder => self.session_cache.invalidate_account(&account.id),
         }
-        let device = self.devices.issue(&account.id, version, attempt.device());
+        if has_notice {
+            self.outbox.wake();
+        }
+        let device = self.devices.issue(&account.id, version, device);
         Ok(self.sessions.issue(new, device))
     }
 

@@ -157,11 +157,22 @@ impl AuthService {
         let session_data = SessionData::new(Arc::clone(&store), clock.clone());
         let access_tokens =
             AccessTokens::new(Arc::clone(&keys), clock.clone(), rules.audiences.clone());
+        let outbox = Arc::new(Outbox::new(OutboxParts {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            audit: Arc::clone(&audit),
+            counters: Arc::clone(&counters),
+            shutdown: Arc::clone(&shutdown),
+            mailer,
+            throttle: Arc::clone(&throttle),
+            secrets: Arc::clone(&server_secrets),
+        }));
         let api_tokens = Arc::new(ApiTokens::new(ApiTokensParts {
             store: Arc::clone(&store),
             clock: clock.clone(),
             max_days: rules.api_token_days,
             throttle: Arc::clone(&throttle),
+            outbox: Arc::clone(&outbox),
             sessions: Arc::clone(&session_cache),
             audit: Arc::clone(&audit),
             counters: Arc::clone(&counters),
@@ -181,18 +192,7 @@ impl AuthService {
             cache: Arc::clone(&session_cache),
             audit: Arc::clone(&audit),
         };
-        let external_logins =
-            ExternalLogins { sessions: Arc::clone(&sessions), devices: Arc::clone(&devices) };
-        let outbox = Arc::new(Outbox::new(OutboxParts {
-            store: Arc::clone(&store),
-            clock: clock.clone(),
-            audit: Arc::clone(&audit),
-            counters: Arc::clone(&counters),
-            shutdown: Arc::clone(&shutdown),
-            mailer,
-            throttle: Arc::clone(&throttle),
-            secrets: Arc::clone(&server_secrets),
-        }));
+        let external_logins = ExternalLogins::new(&sessions, &devices, &outbox);
         let email_addresses =
             EmailAddresses::new(&outbox, Arc::clone(&session_cache), Arc::clone(&audit));
         let reset_links = ResetLinks::new(&outbox, Arc::clone(&audit));

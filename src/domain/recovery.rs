@@ -117,8 +117,7 @@ async fn recover(
         service.throttle.undo_attempt(&attempt).await?; // no password was set
         return Err(RecoverError::Overloaded);
     };
-    let notice = links.notice(MailKind::PasswordRecovered, &account, &requester.mailed);
-    let notice = notice.map(|notice| service.outbox.prepare(&notice));
+    let notice = service.outbox.notice(MailKind::PasswordRecovered, &account, &requester.mailed);
     let row = RecoveryRow {
         account_id: account.id.as_str(),
         version: stored.version,

@@ -16,7 +16,6 @@ use crate::domain::accounts::{Account, StoredPassword};
 use crate::domain::audit::event::Event;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::mail::kind::MailKind;
-use crate::domain::mail::new_mail::NewMail;
 use crate::domain::mail::outbox::Outbox;
 use crate::domain::requester::{ClientInfo, Requester};
 use crate::domain::throttle::attempts::{Throttle, ThrottleError};
@@ -162,25 +161,12 @@ impl ResetLinks {
             created_at: now.millis(),
             expires_at: expires_at.millis(),
         };
-        let notice = self.notice(MailKind::ResetLinkCreated, &account, &ClientInfo::default());
-        let notice = notice.map(|notice| self.outbox.prepare(&notice));
+        let notice =
+            self.outbox.notice(MailKind::ResetLinkCreated, &account, &ClientInfo::default());
         let replaced = self.store.replace_proofs(&proof, notice.as_ref()).await?;
         let replaced = replaced.ok_or(CreateLinkError::Changed)?;
         self.outbox.wake();
         self.audit.outside_requests().record_for(Event::ResetLinkCreated, &account.id);
         Ok(ResetLink { token, expires_at, replaced, is_announced: notice.is_some() })
-    }
-
-    /// A mail that tells the user of an account what happened, if it has an address and the service
-    /// sends mail.
-    pub(super) fn notice(
-        &self,
-        kind: MailKind,
-        account: &Account,
-        client: &ClientInfo,
-    ) -> Option<NewMail> {
-        let recipient = account.email.clone().filter(|_| self.outbox.has_server())?;
-        let (account, client) = (Some(account.id.clone()), client.clone());
-        Some(NewMail { kind, recipient, account, client })
     }
 }

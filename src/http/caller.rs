@@ -11,6 +11,7 @@ use super::required_role::{Anyone, RequiredRole};
 use super::security_scheme::{API_TOKEN_SCHEME, SCHEME, impl_guard};
 use super::state::AppState;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::core::ids::SessionId;
 use crate::domain::audit::context::Credential;
 use crate::domain::caller::AuthenticatedCaller;
@@ -104,6 +105,12 @@ impl<R> Caller<R> {
     /// so do not use it to tell users apart.
     pub fn display_name(&self) -> Option<&str> {
         self.0.account().display_name.as_ref().map(DisplayName::as_str)
+    }
+
+    /// The e-mail address that the user has confirmed. No other account has it, but it can change,
+    /// so refer to the account by its id. An address that is not confirmed yet is not returned.
+    pub fn email(&self) -> Option<&str> {
+        self.0.account().email.as_ref().map(EmailAddress::as_str)
     }
 
     /// The roles that are in force for the request, in alphabetical order: those of the account,

@@ -17,6 +17,7 @@ use super::security_scheme::{CONFIRMED, PUBLIC, SCHEME, impl_guard};
 use super::session_check::SessionCheck;
 use super::state::AppState;
 use crate::core::display_names::DisplayName;
+use crate::core::email_address::EmailAddress;
 use crate::domain::audit::context::Credential;
 use crate::domain::sessions::AuthenticatedSession;
 
@@ -117,6 +118,12 @@ impl<R> SignedIn<R> {
     /// so do not use it to tell users apart.
     pub fn display_name(&self) -> Option<&str> {
         self.0.account.display_name.as_ref().map(DisplayName::as_str)
+    }
+
+    /// The e-mail address that the user has confirmed. No other account has it, but it can change,
+    /// so refer to the account by its id. An address that is not confirmed yet is not returned.
+    pub fn email(&self) -> Option<&str> {
+        self.0.account.email.as_ref().map(EmailAddress::as_str)
     }
 
     /// The id of the session in lists. It is not a secret and does not authorize requests.

@@ -6,6 +6,7 @@ use super::engine::from_row::from_row;
 use super::engine::query::Statement;
 use super::errors::context;
 use super::login_attempts::{GcraRow, NodeTime, take_turn};
+use super::mails::{NewMailRow, queue_notice};
 use super::revocations::record_revocation;
 use super::roles::roles_column;
 use crate::core::api_token_secret::ApiTokenDigest;
@@ -143,12 +144,12 @@ impl Store {
     }
 
     /// Adds a token to an account that has fewer than `max` active ones. If `turn` is given, it is
-    /// counted against the account's rate limit.
+    /// counted against the account's rate limit. A notice to the user is queued.
     pub async fn add_api_token(
         &self,
         new: &NewApiTokenRow<'_>,
         max: usize,
-        turn: Option<(GcraRow, NodeTime)>,
+        (turn, notice): (Option<(GcraRow, NodeTime)>, Option<&NewMailRow>),
     ) -> Result<AddApiTokenOutcome, InternalError> {
         self.transaction(|mut all| async move {
             let (account_id, token) = (new.account_id, new.token);
@@ -185,6 +186,7 @@ impl Store {
             .bind(token.expires_at)
             .execute()
             .await?;
+            queue_notice(&mut all, notice).await?;
             all.commit().await?;
             Ok(AddApiTokenOutcome::Added)
         })

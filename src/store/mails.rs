@@ -308,6 +308,17 @@ impl Store {
     }
 }
 
+/// Queues a notice in the transaction of its cause, if anybody gets it.
+pub async fn queue_notice(
+    db: &mut impl Connection,
+    notice: Option<&NewMailRow>,
+) -> sqlx::Result<()> {
+    match notice {
+        Some(notice) => queue_mail(db, notice).await,
+        None => Ok(()),
+    }
+}
+
 /// Queues a mail in the transaction of its cause: both happen, or neither does.
 pub async fn queue_mail(db: &mut impl Connection, mail: &NewMailRow) -> sqlx::Result<()> {
     db.query(

@@ -4,7 +4,7 @@ use super::Store;
 use super::engine::connection::Connection;
 use super::engine::query::Query;
 use super::errors::context;
-use super::mails::{NewMailRow, queue_mail};
+use super::mails::{NewMailRow, queue_notice};
 use crate::core::error::InternalError;
 use crate::core::mailed_secret::ProofDigest;
 
@@ -53,9 +53,7 @@ impl Store {
             if bind_proof(all.query(INSERT_PROOF), proof).execute().await? == 0 {
                 return Ok(None);
             }
-            if let Some(notice) = notice {
-                queue_mail(&mut all, notice).await?;
-            }
+            queue_notice(&mut all, notice).await?;
             all.commit().await?;
             Ok(Some(replaced))
         })

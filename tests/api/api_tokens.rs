@@ -12,9 +12,9 @@ use cloakroom::core::display_names::DisplayName;
 use cloakroom::core::usernames::Username;
 use cloakroom::domain::accounts::Account;
 use cloakroom::domain::api_tokens::NewApiToken;
-use cloakroom::domain::audit::context::RequestContext;
 use cloakroom::domain::jobs::cleanup;
 use cloakroom::domain::passwords::rules::PasswordRules;
+use cloakroom::domain::requester::Requester;
 use cloakroom::domain::roles::{Role, Roles};
 use futures_util::future::join_all;
 use poem::Request;
@@ -491,7 +491,7 @@ async fn a_session_that_ended_meanwhile_creates_no_token() {
     assert_eq!(ann.put("/me/password", &change).await.status, 204);
     let name = DisplayName::parse("x").unwrap().unwrap();
     let new = NewApiToken { name, roles: Roles::default(), days: 1 };
-    let created = app.domain.api_tokens.create_own(&who, new, &RequestContext::default()).await;
+    let created = app.domain.api_tokens.create_own(&who, new, &Requester::default()).await;
     assert!(created.is_err(), "its request began before the password was changed");
     assert_eq!(app.count("select count(*) from api_tokens").await, 0);
 }

@@ -333,12 +333,14 @@ async fn mail_12_the_former_address_counts_until_the_new_one_is_confirmed_and_is
     assert_eq!(status("old@example.org").await, 403);
     assert_eq!(status("new@example.org").await, 200);
     all_sent(&app).await;
-    let told = mails_to(&app, "old@example.org");
+    let mut told = mails_to(&app, "old@example.org");
+    told.retain(|mail| !mail.contains("Somebody signed in"));
     assert_eq!(told.len(), 2, "a code, and a notice");
     let notice = told.iter().find(|mail| !mail.contains("?code=")).unwrap();
     let fact = "This account has another e-mail address now:\r\n\r\nann\r\n";
     assert!(notice.contains(fact) && !notice.contains("new@"), "{notice}");
-    assert_eq!(mails_to(&app, "new@example.org").len(), 1);
+    let got = mails_to(&app, "new@example.org");
+    assert_eq!(got.iter().filter(|mail| !mail.contains("Somebody signed in")).count(), 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use poem::Request;
 use poem::http::Method;
 
 use crate::app::{Answer, PASSWORD, TestApp, request};
+use crate::email::{app_with_mail, set_address};
 
 const PERSON: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const WIKI: &str = "https://wiki.example.org";
@@ -441,6 +442,22 @@ async fn all_headers_about_the_user_are_always_sent_also_empty() {
             assert_eq!(answer.header("remote-name"), Some(""));
         }
     }
+}
+
+#[tokio::test]
+async fn the_app_gets_the_confirmed_address_and_no_other() {
+    let app = app_with_mail().await;
+    let ann = app.signed_in("ann").await;
+    let address = async |cookie: &str| {
+        let answer = ask(&app, "/forward-auth", &[("cookie", cookie)]).await;
+        answer.header("remote-email").map(str::to_owned)
+    };
+    let change = serde_json::json!({ "email": "Ann@example.org" });
+    assert_eq!(ann.put("/me/email", &change).await.status, 202);
+    let cookie = ann.cookie().unwrap();
+    assert_eq!(address(&cookie).await.as_deref(), Some(""), "it is not confirmed");
+    set_address(&app, &ann, "Ann@example.org").await;
+    assert_eq!(address(&ann.cookie().unwrap()).await.as_deref(), Some("Ann@example.org"));
 }
 
 #[tokio::test]

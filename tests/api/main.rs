@@ -33,6 +33,7 @@ mod mail;
 mod metrics;
 mod model;
 mod nodes;
+mod notices;
 mod origins;
 mod pages;
 mod password_reset;

@@ -116,7 +116,8 @@ async fn a_link_from_a_mail_sets_a_new_password_once_and_signs_nobody_in() {
     assert_eq!(app.anonymous().log_in("ann", PASSWORD).await.status, 403);
     assert_eq!(app.anonymous().log_in("ann", NEW).await.status, 200);
     all_sent(&app).await;
-    let told = mails_to(&app, ADDRESS);
+    let mut told = mails_to(&app, ADDRESS);
+    told.retain(|mail| !mail.contains("Somebody signed in"));
     assert_eq!(told.len(), mails + 2, "a link, and a notice");
     let notice = told.iter().find(|mail| mail.contains("A new password was set")).unwrap();
     assert!(notice.contains("\r\nann\r\n") && !notice.contains(LINK), "{notice}");

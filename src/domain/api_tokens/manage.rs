@@ -13,6 +13,8 @@ use crate::domain::accounts::Account;
 use crate::domain::api_tokens::{ApiToken, ApiTokens, MAX_API_TOKENS};
 use crate::domain::audit::context::RequestContext;
 use crate::domain::audit::event::Event;
+use crate::domain::mail::kind::MailKind;
+use crate::domain::requester::{ClientInfo, Requester};
 use crate::domain::roles::Roles;
 use crate::domain::sessions::{AuthenticatedSession, Cursor};
 use crate::store::{
@@ -98,16 +100,18 @@ impl ApiTokens {
         &self,
         who: &AuthenticatedSession,
         new: NewApiToken,
-        context: &RequestContext,
+        requester: &Requester,
     ) -> Result<(ApiTokenSecret, ApiToken), CreateApiTokenError> {
         self.check(&who.account, &new)?;
-        let (account, audit) = (&who.account.id, self.audit.during(context));
+        let (account, audit) = (&who.account.id, self.audit.during(&requester.context));
         let turn = self.throttle.account_turn(account).await?;
         let turn = turn.map_err(|wait| {
             audit.record_throttled(account);
             CreateApiTokenError::TooManyAttempts { wait }
         })?;
-        let created = self.add(account, Some(&who.session.id), new, Some(turn)).await;
+        let client = &requester.mailed;
+        let created =
+            self.add((&who.account, client), Some(&who.session.id), new, Some(turn)).await;
         if let Err(CreateApiTokenError::TooManyAttempts { .. }) = &created {
             audit.record_throttled(account); // concurrent requests used up the limit
         }
@@ -124,7 +128,7 @@ impl ApiTokens {
         new: NewApiToken,
     ) -> Result<(ApiTokenSecret, ApiToken), CreateApiTokenError> {
         self.check(account, &new)?;
-        let (secret, token) = self.add(&account.id, None, new, None).await?;
+        let (secret, token) = self.add((account, &ClientInfo::default()), None, new, None).await?;
         let audit = self.audit.outside_requests();
         audit.record_api_token(Event::ApiTokenCreated, &account.id, None, &token.id);
         Ok((secret, token))
@@ -147,7 +151,7 @@ impl ApiTokens {
 
     async fn add(
         &self,
-        account: &AccountId,
+        (account, client): (&Account, &ClientInfo),
         session: Option<&SessionId>,
         new: NewApiToken,
         turn: Option<(GcraRow, NodeTime)>,
@@ -164,12 +168,17 @@ impl ApiTokens {
         };
         let inserted = NewApiTokenRow {
             digest: secret.digest(),
-            account_id: account.as_str(),
+            account_id: account.id.as_str(),
             session_id: session.map(SessionId::as_str),
             token: &row,
         };
-        match self.store.add_api_token(&inserted, MAX_API_TOKENS, turn).await? {
-            AddApiTokenOutcome::Added => Ok((secret, ApiToken::from_row(row))),
+        let notice = self.outbox.notice(MailKind::ApiTokenCreated, account, client);
+        let additions = (turn, notice.as_ref());
+        match self.store.add_api_token(&inserted, MAX_API_TOKENS, additions).await? {
+            AddApiTokenOutcome::Added => {
+                self.outbox.wake();
+                Ok((secret, ApiToken::from_row(row)))
+            }
             AddApiTokenOutcome::NotSignedIn => Err(CreateApiTokenError::NotSignedIn),
             AddApiTokenOutcome::TooMany => Err(CreateApiTokenError::TooMany),
             AddApiTokenOutcome::RateLimited => {

@@ -4,6 +4,7 @@
 //! credentials, sessions, addresses or tokens, so whoever steals one cannot keep the account.
 
 mod authenticate;
+mod expiry;
 mod manage;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::core::ids::AccountId;
 use crate::domain::accounts::Account;
 use crate::domain::audit::journal::AuditLog;
 use crate::domain::counters::Counters;
+use crate::domain::mail::outbox::Outbox;
 use crate::domain::roles::Roles;
 use crate::domain::sessions::cache::{Generation, SessionCache, TokenCache};
 use crate::domain::sessions::shared_lookups::SharedLookups;
@@ -113,6 +115,7 @@ pub struct ApiTokens {
     /// The longest lifetime of a new token. If it is zero, there are no API tokens.
     max_lifetime: Duration,
     throttle: Arc<Throttle>,
+    outbox: Arc<Outbox>,
     sessions: Arc<SessionCache>,
     cache: TokenCache<Arc<AuthenticatedToken>>,
     lookups: Arc<SharedLookups<TokenLookup>>,
@@ -128,6 +131,7 @@ pub(crate) struct ApiTokensParts {
     pub clock: Clock,
     pub max_days: u32,
     pub throttle: Arc<Throttle>,
+    pub outbox: Arc<Outbox>,
     pub sessions: Arc<SessionCache>,
     pub audit: Arc<AuditLog>,
     pub counters: Arc<Counters>,
@@ -136,12 +140,13 @@ pub(crate) struct ApiTokensParts {
 
 impl ApiTokens {
     pub(crate) fn new(parts: ApiTokensParts) -> Self {
-        let ApiTokensParts { store, clock, max_days, throttle, sessions, .. } = parts;
+        let ApiTokensParts { store, clock, max_days, throttle, outbox, sessions, .. } = parts;
         Self {
             store,
             clock,
             max_lifetime: days(max_days.into()),
             throttle,
+            outbox,
             cache: sessions.new_beside(MAX_CACHED),
             sessions,
             lookups: Arc::default(),

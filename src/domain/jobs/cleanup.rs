@@ -1,4 +1,4 @@
-//! Removes ended sessions and other expired rows.
+//! Removes ended sessions and other expired rows, and announces the end of API tokens.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -25,8 +25,10 @@ pub async fn run_cleanup(domain: Weak<AuthService>, every: Duration) {
     let mut rounds = Periodic::every(every, domain);
     rounds.skip_first();
     while let Some(domain) = next_until_closing(&mut rounds).await {
-        if let Err(fault) = remove_ended(&domain).await {
-            domain.shutdown.warn(&fault); // the next run tries again
+        for outcome in [remove_ended(&domain).await, domain.api_tokens.announce_expiring().await] {
+            if let Err(fault) = outcome {
+                domain.shutdown.warn(&fault); // the next run tries again
+            }
         }
     }
 }

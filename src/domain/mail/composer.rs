@@ -51,6 +51,11 @@ pub enum Matter {
     ResetPassword(Subject),
     PasswordRecovered(Subject),
     ResetLinkCreated(Subject),
+    PasswordChanged(Subject),
+    NewSignIn(Subject),
+    ApiTokenCreated(Subject),
+    ApiTokenExpiring(Subject),
+    AccountClosed,
 }
 
 /// The account that a mail is about.
@@ -84,8 +89,10 @@ impl Composer {
             return self.find_by_name(&mail.recipient).await;
         }
         let Ok(to) = EmailAddress::parse(&mail.recipient) else { return Ok(Addressee::Damaged) };
-        if kind == MailKind::Test {
-            return Ok(Addressee::Mailbox(to, Matter::Test));
+        match kind {
+            MailKind::Test => return Ok(Addressee::Mailbox(to, Matter::Test)),
+            MailKind::AccountClosed => return Ok(Addressee::Mailbox(to, Matter::AccountClosed)),
+            _ => {}
         }
         let account = match &mail.account_id {
             Some(id) => self.store.account(id).await?,
@@ -99,9 +106,14 @@ impl Composer {
             MailKind::AddressChanged => Matter::AddressChanged(subject),
             MailKind::PasswordRecovered => Matter::PasswordRecovered(subject),
             MailKind::ResetLinkCreated => Matter::ResetLinkCreated(subject),
-            MailKind::ConfirmAddress | MailKind::Test | MailKind::ResetPassword => {
-                return Ok(Addressee::Nobody);
-            }
+            MailKind::PasswordChanged => Matter::PasswordChanged(subject),
+            MailKind::NewSignIn => Matter::NewSignIn(subject),
+            MailKind::ApiTokenCreated => Matter::ApiTokenCreated(subject),
+            MailKind::ApiTokenExpiring => Matter::ApiTokenExpiring(subject),
+            MailKind::ConfirmAddress
+            | MailKind::Test
+            | MailKind::ResetPassword
+            | MailKind::AccountClosed => return Ok(Addressee::Nobody),
         };
         Ok(Addressee::Mailbox(to, matter))
     }
@@ -148,6 +160,24 @@ impl Composer {
                 let username = subject.account.username.as_str();
                 Some(write(&Content::ResetLinkCreated { username }))
             }
+            Matter::PasswordChanged(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::PasswordChanged { username, client: &client }))
+            }
+            Matter::NewSignIn(subject) => {
+                let username = subject.account.username.as_str();
+                let at = Timestamp::from_millis(mail.created_at);
+                Some(write(&Content::NewSignIn { username, client: &client, at }))
+            }
+            Matter::ApiTokenCreated(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::ApiTokenCreated { username, client: &client }))
+            }
+            Matter::ApiTokenExpiring(subject) => {
+                let username = subject.account.username.as_str();
+                Some(write(&Content::ApiTokenExpiring { username }))
+            }
+            Matter::AccountClosed => Some(write(&Content::AccountClosed { client: &client })),
             Matter::ResetPassword(subject) => {
                 let token = ResetToken::random();
                 let proof = (token.digest(), MailKind::ResetPassword, RESET_LINK_LIFETIME);

@@ -22,6 +22,16 @@ pub enum MailKind {
     PasswordRecovered,
     /// Tells the user that the operator created such a link.
     ResetLinkCreated,
+    /// Tells the user that the password was changed with the former one, or by the operator.
+    PasswordChanged,
+    /// Tells the user about a sign-in by an unknown browser in an unknown network.
+    NewSignIn,
+    /// Tells the user that an API token of the account was created.
+    ApiTokenCreated,
+    /// Tells the user that API tokens of the account expire within a week.
+    ApiTokenExpiring,
+    /// Tells the former user that the account was closed.
+    AccountClosed,
 }
 
 impl MailKind {
@@ -43,7 +53,12 @@ impl MailKind {
             Self::Test
             | Self::AddressChanged
             | Self::PasswordRecovered
-            | Self::ResetLinkCreated => hours(48),
+            | Self::ResetLinkCreated
+            | Self::PasswordChanged
+            | Self::NewSignIn
+            | Self::ApiTokenCreated
+            | Self::ApiTokenExpiring
+            | Self::AccountClosed => hours(48),
         }
     }
 }

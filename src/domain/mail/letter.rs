@@ -61,6 +61,27 @@ pub enum Content<'a> {
     ResetLinkCreated {
         username: &'a str,
     },
+    PasswordChanged {
+        username: &'a str,
+        client: &'a ClientInfo,
+    },
+    NewSignIn {
+        username: &'a str,
+        client: &'a ClientInfo,
+        at: Timestamp,
+    },
+    /// Does not contain the name of the token, which may be in any alphabet.
+    ApiTokenCreated {
+        username: &'a str,
+        client: &'a ClientInfo,
+    },
+    ApiTokenExpiring {
+        username: &'a str,
+    },
+    /// Names no user: the account is gone.
+    AccountClosed {
+        client: &'a ClientInfo,
+    },
 }
 
 #[derive(Template)]
@@ -109,6 +130,45 @@ struct ResetLinkCreatedText<'a> {
     username: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "mail/password_changed.txt")]
+struct PasswordChangedText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    client: &'a ClientInfo,
+}
+
+#[derive(Template)]
+#[template(path = "mail/new_sign_in.txt")]
+struct NewSignInText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    client: &'a ClientInfo,
+    at: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/api_token_created.txt")]
+struct ApiTokenCreatedText<'a> {
+    origin: &'a str,
+    username: &'a str,
+    client: &'a ClientInfo,
+}
+
+#[derive(Template)]
+#[template(path = "mail/api_token_expiring.txt")]
+struct ApiTokenExpiringText<'a> {
+    origin: &'a str,
+    username: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/account_closed.txt")]
+struct AccountClosedText<'a> {
+    origin: &'a str,
+    client: &'a ClientInfo,
+}
+
 impl Content<'_> {
     /// The end of the subject, and the text.
     fn render(&self, origin: &str) -> (&'static str, askama::Result<String>) {
@@ -135,6 +195,24 @@ impl Content<'_> {
             Self::ResetLinkCreated { username } => {
                 let text = ResetLinkCreatedText { origin, username };
                 ("a link for a new password was created", text.render())
+            }
+            Self::PasswordChanged { username, client } => {
+                let text = PasswordChangedText { origin, username, client };
+                ("your password was changed", text.render())
+            }
+            Self::NewSignIn { username, client, at } => {
+                let at = &at.to_rfc3339();
+                ("new sign-in", NewSignInText { origin, username, client, at }.render())
+            }
+            Self::ApiTokenCreated { username, client } => {
+                let text = ApiTokenCreatedText { origin, username, client };
+                ("an API token was created", text.render())
+            }
+            Self::ApiTokenExpiring { username } => {
+                ("API tokens expire soon", ApiTokenExpiringText { origin, username }.render())
+            }
+            Self::AccountClosed { client } => {
+                ("your account was closed", AccountClosedText { origin, client }.render())
             }
         }
     }
@@ -194,6 +272,18 @@ mod tests {
                 ),
                 (Content::PasswordRecovered { username: &username, client }, "/login"),
                 (Content::ResetLinkCreated { username: &username }, "/login"),
+                (Content::PasswordChanged { username: &username, client }, "/login"),
+                (
+                    Content::NewSignIn {
+                        username: &username,
+                        client,
+                        at: Timestamp::from_millis(1_800_000_000_000),
+                    },
+                    "/account",
+                ),
+                (Content::ApiTokenCreated { username: &username, client }, "/account/tokens"),
+                (Content::ApiTokenExpiring { username: &username }, "/account/tokens"),
+                (Content::AccountClosed { client }, ""),
             ] {
                 let to = EmailAddress::parse("ann@example.org").unwrap();
                 let date = Timestamp::from_millis(0);

@@ -7,6 +7,7 @@ pub mod kind;
 pub mod letter;
 pub mod mailer;
 pub mod new_mail;
+mod notices;
 pub mod outbox;
 pub mod retry;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::core::net::network_of;
 use crate::domain::keys::server_secret::ServerSecrets;
 use crate::store::AttemptKey;
 
@@ -36,24 +37,13 @@ impl ThrottleKey<'_> {
             Self::Profile(id) => ("profile", (*id).to_owned()),
             Self::Codes(account) => ("codes", (*account).to_owned()),
             Self::Mailbox { kind, mailbox } => ("mailbox", format!("{kind} {mailbox}")),
-            Self::Address(address) => ("address", network(*address)),
-            Self::Registrations(address) => ("registrations", network(*address)),
+            Self::Address(address) => ("address", network_of(*address)),
+            Self::Registrations(address) => ("registrations", network_of(*address)),
             Self::AllRegistrations => ("registrations", "all".to_owned()),
-            Self::Resets(address) => ("resets", network(*address)),
+            Self::Resets(address) => ("resets", network_of(*address)),
             Self::AllResets => ("resets", "all".to_owned()),
             Self::Recoveries(account) => ("recoveries", (*account).to_owned()),
         };
         secrets.throttle_digest(&format!("{kind} {who}"))
-    }
-}
-
-/// A client with one address of a network can use all of them. In IPv6 that is a /64 (RFC 6177).
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
     }
 }

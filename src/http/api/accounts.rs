@@ -213,7 +213,7 @@ impl AccountsApi {
         who: Confirmed,
         request: &Request,
     ) -> Result<CloseAnswer, ApiError> {
-        if self.0.domain.close(&who.0, &request_context(request)).await? {
+        if self.0.domain.close(&who.0, &self.0.requester(request)).await? {
             Ok(CloseAnswer::Closed(self.0.cookie.clear()))
         } else {
             Err(self.0.session_refused(RefusedToken::Recent))

@@ -311,7 +311,7 @@ impl ApiTokensApi {
             Err(errors) if tokens.are_allowed() => return invalid(errors),
             Err(_) => return Ok(CreateAnswer::Off(Json(Problem::of(Code::ApiTokensOff)))),
         };
-        match tokens.create_own(&who.0, new, &request_context(request)).await {
+        match tokens.create_own(&who.0, new, &self.0.requester(request)).await {
             Ok((secret, token)) => {
                 Ok(CreateAnswer::Created(Json(ApiTokenWithSecret::of(&secret, &token))))
             }

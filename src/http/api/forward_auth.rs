@@ -38,7 +38,7 @@ impl Identity {
             user_id: account.id.as_str().to_owned(),
             session: session.unwrap_or_default().to_owned(),
             groups: account.roles.as_comma_list().to_owned(),
-            email: String::new(), // accounts have no e-mail address
+            email: account.email.as_ref().map(ToString::to_string).unwrap_or_default(),
             name: account.display_name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }

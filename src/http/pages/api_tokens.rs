@@ -259,7 +259,7 @@ async fn create_confirmed(
     new: NewApiToken,
     again: &FormResponder<impl Fn(&Problem) -> Response>,
 ) -> Result<Response, ApiError> {
-    let created = state.domain.api_tokens.create_own(who, new, &request_context(request)).await;
+    let created = state.domain.api_tokens.create_own(who, new, &state.requester(request)).await;
     Ok(match created {
         Ok((secret, token)) => {
             let page = CreatedPage {

@@ -17,7 +17,6 @@ use super::visitor::require_session;
 use crate::core::secret::Password;
 use crate::domain::sessions::{AuthenticatedSession, RefusedToken};
 use crate::http::problem::Problem;
-use crate::http::request::context::request_context;
 use crate::http::request::fields::Fields;
 use crate::http::state::AppState;
 
@@ -60,8 +59,7 @@ pub fn close_posted(state: &Arc<AppState>) -> BoxEndpoint<'static> {
             Ok(session) => session,
             Err(reason) => return Ok(again.ask_for_confirmation(reason)),
         };
-        let context = request_context(&request);
-        match state.domain.close(&session.who, &context).await {
+        match state.domain.close(&session.who, &state.requester(&request)).await {
             Ok(true) => {
                 let mut response = see_other("/signed-out");
                 response.headers_mut().insert(header::SET_COOKIE, state.cookie.clearing());

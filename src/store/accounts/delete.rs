@@ -6,42 +6,33 @@ use crate::store::ended_tokens::record_ended_tokens;
 use crate::store::engine::connection::{Connection, Transaction};
 use crate::store::errors::context;
 use crate::store::held_usernames::{HeldUsernameRow, hold_username};
+use crate::store::mails::{NewMailRow, queue_notice};
 use crate::store::revocations::record_revocation;
 
 impl Store {
-    /// Deletes the account of this user name and its sessions, and reserves the name, in one
-    /// transaction. Returns the id of the account if it existed.
+    /// Deletes an account and its sessions for the operator, reserves the name, and queues a notice
+    /// to its user, in one transaction. Returns false if another process deleted it first.
     pub async fn delete_account(
         &self,
-        username: &str,
-        held: Option<&HeldUsernameRow>,
+        account_id: &str,
+        (held, notice): (Option<&HeldUsernameRow>, Option<&NewMailRow>),
         now: i64,
-    ) -> Result<Option<String>, InternalError> {
-        self.transaction(|mut all| async move {
-            let account: Option<String> = all
-                .query("select id from accounts where username = $1")
-                .bind(username)
-                .fetch_optional_value()
-                .await?;
-            let Some(account) = account else { return Ok(None) };
-            // false if another process deleted it first
-            let is_removed = remove(all, (&account, None), held, now).await?;
-            Ok(is_removed.then_some(account))
-        })
-        .await
-        .map_err(context("deleting an account"))
+    ) -> Result<bool, InternalError> {
+        self.transaction(|all| remove(all, (account_id, None), (held, notice), now))
+            .await
+            .map_err(context("deleting an account"))
     }
 
-    /// Deletes the account of a session together with its sessions, and reserves its user name, in
-    /// one transaction. Returns false if the session has ended, or if the account is disabled or no
+    /// Deletes the account of a session together with its sessions, reserves its user name, and
+    /// queues a notice to its user, in one transaction. Returns false if the session has ended, or if the account is disabled or no
     /// longer exists.
     pub async fn remove_account(
         &self,
         (account_id, session_id): (&str, &str),
-        held: Option<&HeldUsernameRow>,
+        (held, notice): (Option<&HeldUsernameRow>, Option<&NewMailRow>),
         now: i64,
     ) -> Result<bool, InternalError> {
-        self.transaction(|all| remove(all, (account_id, Some(session_id)), held, now))
+        self.transaction(|all| remove(all, (account_id, Some(session_id)), (held, notice), now))
             .await
             .map_err(context("closing an account"))
     }
@@ -52,7 +43,7 @@ impl Store {
 async fn remove(
     mut all: Transaction,
     (account_id, session_id): (&str, Option<&str>),
-    held: Option<&HeldUsernameRow>,
+    (held, notice): (Option<&HeldUsernameRow>, Option<&NewMailRow>),
     now: i64,
 ) -> sqlx::Result<bool> {
     record_ended_tokens(&mut all, account_id, now).await?;
@@ -66,6 +57,7 @@ async fn remove(
     if let Some(held) = held {
         hold_username(&mut all, held).await?;
     }
+    queue_notice(&mut all, notice).await?;
     record_revocation(&mut all, account_id, now).await?;
     all.commit().await?;
     Ok(true)

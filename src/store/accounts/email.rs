@@ -7,7 +7,7 @@ use crate::store::Store;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
 use crate::store::login_attempts::{GcraRow, NodeTime, take_turn};
-use crate::store::mails::{NewMailRow, queue_mail};
+use crate::store::mails::{NewMailRow, queue_mail, queue_notice};
 use crate::store::proofs::{remove_proofs_of, use_up_proof};
 use crate::store::revocations::record_revocation;
 
@@ -129,9 +129,7 @@ impl Store {
                     return Ok(ConfirmEmailOutcome::Refused);
                 }
                 remove_proofs_of(&mut all, account_id).await?;
-                if let Some(notice) = notice {
-                    queue_mail(&mut all, notice).await?;
-                }
+                queue_notice(&mut all, notice).await?;
                 record_revocation(&mut all, account_id, now).await?;
                 all.commit().await?;
                 Ok(ConfirmEmailOutcome::Confirmed)

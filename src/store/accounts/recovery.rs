@@ -7,7 +7,7 @@ use crate::store::Store;
 use crate::store::api_tokens::remove_api_tokens_of;
 use crate::store::engine::connection::Connection;
 use crate::store::errors::context;
-use crate::store::mails::{NewMailRow, queue_mail};
+use crate::store::mails::{NewMailRow, queue_notice};
 use crate::store::proofs::remove_proofs_of;
 use crate::store::sessions::revoke_all_sessions;
 
@@ -66,9 +66,7 @@ impl Store {
             remove_proofs_of(&mut all, account_id).await?;
             remove_api_tokens_of(&mut all, account_id).await?;
             revoke_all_sessions(&mut all, account_id, now).await?;
-            if let Some(notice) = notice {
-                queue_mail(&mut all, notice).await?;
-            }
+            queue_notice(&mut all, notice).await?;
             all.commit().await?;
             Ok(true)
         })

@@ -48,6 +48,29 @@ impl Store {
             .map_err(context("finding a session"))
     }
 
+    /// The addresses from which the user signed in or registered since a time: those of the sessions
+    /// that are there, and of the events.
+    pub async fn sign_in_addresses(
+        &self,
+        account_id: &str,
+        since: i64,
+    ) -> Result<Vec<String>, InternalError> {
+        self.reader()
+            .query(
+                "select address from sessions
+                 where account_id = $1 and created_at >= $2 and address is not null
+                 union
+                 select address from events
+                 where account_id = $1 and refusal = 0 and at >= $2 and address is not null
+                   and event in ('login_succeeded', 'external_login_succeeded', 'account_registered')",
+            )
+            .bind(account_id)
+            .bind(since)
+            .fetch_values()
+            .await
+            .map_err(context("finding the addresses of sign-ins"))
+    }
+
     /// Lists the account's active sessions, newest first: at most `limit`, starting after the
     /// session with the given time of creation and id.
     pub async fn sessions_of(

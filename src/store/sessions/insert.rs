@@ -10,6 +10,7 @@ use crate::store::engine::query::Statement;
 use crate::store::errors::context;
 use crate::store::group_commit::RollbackScope;
 use crate::store::login_attempts::{AttemptReset, reset_attempts};
+use crate::store::mails::{NewMailRow, queue_notice};
 use crate::store::revocations::record_revocation;
 
 /// The outcome of adding a session.
@@ -26,13 +27,14 @@ impl Store {
     /// Adds the session if the account still has this password version and is not disabled. The
     /// condition is part of the statement, so that no session survives a concurrent change of the
     /// password. If the account has more than `most` sessions, the oldest are ended. The attempts
-    /// that led to this session are reset in the same transaction.
+    /// that led to this session are reset, and a notice to the user is queued, in the same
+    /// transaction.
     pub async fn add_session(
         &self,
         new: &NewSessionRow<'_>,
         version: i64,
         most: i64,
-        attempts: AttemptReset,
+        (attempts, notice): (AttemptReset, Option<NewMailRow>),
     ) -> Result<AddSessionOutcome, InternalError> {
         let (digest, session) = (new.digest, new.session.clone());
         self.write(RollbackScope::Group, move |mut all| {
@@ -42,6 +44,7 @@ impl Store {
                     return Ok(AddSessionOutcome::No);
                 }
                 reset_attempts(&mut all, attempts).await?;
+                queue_notice(&mut all, notice.as_ref()).await?;
                 let over = all
                     .query(
                         "update sessions set ended_at = $2

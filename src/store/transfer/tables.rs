@@ -71,6 +71,7 @@ pub const TABLES: &[Table] = &[
             ("created_at", Kind::Number),
             ("expires_at", Kind::Number),
             ("last_used_at", Kind::Number),
+            ("notified_at", Kind::Number),
         ],
     },
     Table {
