@@ -73,6 +73,28 @@ async fn a_login_with_sizes_that_cannot_be_right_is_refused_before_hashing() {
 }
 
 #[tokio::test]
+async fn a_form_and_json_have_the_same_errors_in_the_same_order() {
+    let app = TestApp::new().await;
+    let client = app.anonymous();
+    let fields = [("next", "x"), ("usename", "ann"), ("next", "y"), ("next", "z")];
+    let form = client.post_form("/login", &fields).await;
+    let members: Vec<_> =
+        fields.iter().map(|(name, value)| format!("{name:?}:{value:?}")).collect();
+    let body = format!("{{{}}}", members.join(","));
+    let request = request(Method::POST, "/login").content_type("application/json").body(body);
+    let json = app.send(request).await;
+    let errors = [
+        ("username", "missing"),
+        ("password", "missing"),
+        ("next", "repeated"),
+        ("next", "unknown"),
+        ("usename", "unknown"),
+    ];
+    let errors = errors.map(|(field, code)| (field.to_owned(), code.to_owned()));
+    assert_eq!((form.errors(), json.errors()), (errors.to_vec(), errors.to_vec()));
+}
+
+#[tokio::test]
 async fn repeated_fields_are_refused() {
     let app = TestApp::new().await;
     let bodies = [

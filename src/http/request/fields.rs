@@ -27,7 +27,7 @@ const MAX_FIELDS: usize = 40;
 #[derive(Default)]
 pub struct Fields {
     rest: Vec<(String, Value)>,
-    /// The further values of the fields of a form that occur more than once.
+    /// The further values of the fields that occur more than once. Only in a form, some may.
     more: Vec<(String, Value)>,
     is_form: bool,
     errors: Vec<FieldError>,
@@ -56,17 +56,10 @@ impl Fields {
 
     fn add(&mut self, name: String, value: Value) {
         if self.rest.iter().any(|(known, _)| *known == name) {
-            if self.is_form {
-                self.more.push((name, value));
-                return;
-            }
-            let already = self.errors.iter().any(|error| error.field == name);
-            if !already {
-                self.report_repetition(&name);
-            }
-            return;
+            self.more.push((name, value));
+        } else {
+            self.rest.push((name, value));
         }
-        self.rest.push((name, value));
     }
 
     fn report_repetition(&mut self, name: &str) {
@@ -138,7 +131,7 @@ impl Fields {
 
     /// An optional list of at most `most` strings. In a form, the field occurs once for each of them.
     pub fn texts(&mut self, name: &str, most: usize) -> Vec<String> {
-        let more = self.take_more(name);
+        let more = if self.is_form { self.take_more(name) } else { Vec::new() };
         let values = match self.take_unless_null(name) {
             None => return Vec::new(),
             Some(Value::Array(values)) => values,
@@ -214,7 +207,7 @@ impl Fields {
         Some(self.rest.swap_remove(at).1)
     }
 
-    /// The further values of a field of a form.
+    /// The further values of a field.
     fn take_more(&mut self, name: &str) -> Vec<Value> {
         self.more.extract_if(.., |(known, _)| known == name).map(|(_, value)| value).collect()
     }
