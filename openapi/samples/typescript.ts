@@ -244,8 +244,8 @@ export async function runSamples(baseUrl: string, username: string) {
   await changeEmail(cloakroom, `${username}@example.org`);
   await confirmEmail(cloakroom, '00000-00000'); // the right code is in the mail
   await requestPasswordReset(cloakroom, username);
-  const token = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'; // the right one is in the mail
-  await resetPassword(cloakroom, token, 'a long walk by the river');
+  const mailed = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'; // the right token is in the mail
+  await resetPassword(cloakroom, mailed, 'a long walk by the river');
   await forwardAuth(cloakroom);
   await issueToken(cloakroom);
   await getJwks(cloakroom);

@@ -11,6 +11,7 @@ import { complaintsOfAxe } from './accessible.mjs';
 import { launch, openPage, takePicture } from './browser.mjs';
 
 const PASSWORD = 'a long walk by the river';
+const OTHER_PASSWORD = 'a long walk by the sea';
 const SIGN_IN_NAME = 'User name or e-mail address'; // the label of the page for signing in
 const PEOPLE = ['ann', 'bea', 'carl', 'dora', 'emil', 'fay', 'gus', 'hana']; // one user for each run
 const SCREENS = { desk: { width: 1280, height: 900 }, phone: { width: 375, height: 812 } };
@@ -123,12 +124,12 @@ async function walkTokens(page, look) {
   assert.equal(await page.getByRole('button', { name: /^Revoke / }).count(), 1);
 }
 
-/** The text of the first mail to this address, which the service puts into a folder. */
-async function mailTo(address) {
+/** The text of a mail to this address that contains `part`. The service puts mail into a folder. */
+async function mailTo(address, part) {
   for (let tries = 0; tries < 100; tries++) {
     for (const name of await readdir(process.env.MAIL_FOLDER).catch(() => [])) {
       const text = name.endsWith('.eml') ? await readFile(join(process.env.MAIL_FOLDER, name), 'utf8') : '';
-      if (text.includes(`To: ${address}\r\n`)) return text;
+      if (text.includes(`To: ${address}\r\n`) && text.includes(part)) return text;
     }
     await sleep(100);
   }
@@ -151,11 +152,46 @@ async function walkEmail(page, username, look) {
   await fill(page, 'Code from the mail', 'AAAAA-AAAAA');
   await press(page, 'Confirm this address');
   await look('email-code-refused');
-  const [code] = /\b[0-9A-Z]{5}-[0-9A-Z]{5}\b/.exec(await mailTo(address));
+  const [code] = /\b[0-9A-Z]{5}-[0-9A-Z]{5}\b/.exec(await mailTo(address, '?code='));
   await fill(page, 'Code from the mail', code.toLowerCase());
   await press(page, 'Confirm this address');
   await look('email-confirmed');
   await page.getByText(address).first().waitFor();
+}
+
+/** Sets a new password with the link from a mail, and signs in with it. */
+async function walkReset(page, username, look) {
+  await page.goto('/password-reset');
+  await look('reset');
+  await fill(page, SIGN_IN_NAME, username);
+  await press(page, 'Send the link');
+  await look('reset-requested');
+  const [link] = /\/password-reset\/confirm\?token=\S+/.exec(await mailTo(`${username}@example.org`, '?token='));
+  const referrers = [];
+  const note = (request) => referrers.push(request.headers().referer ?? '');
+  page.on('request', note);
+  await page.goto(link);
+  await look('reset-link');
+  assert.equal(await page.locator('input[autocomplete="username"]').inputValue(), username);
+  await fill(page, 'New password', username);
+  await press(page, 'Set the password');
+  await look('reset-link-refused');
+  assert.equal(await page.locator(':focus').getAttribute('id'), 'new_password', 'one goes on where it is wrong');
+  await fill(page, 'New password', OTHER_PASSWORD);
+  await press(page, 'Set the password');
+  await look('reset-done');
+  page.off('request', note);
+  // MAIL-23: no request that the page causes contains its address, and no other origin gets any.
+  const { origin } = new URL(page.url());
+  assert.ok(referrers.includes(`${origin}/`), 'the page sends its form');
+  assert.deepEqual(referrers.filter((referrer) => referrer && (!referrer.startsWith(`${origin}/`) || referrer.includes('token'))), []);
+  await page.goto(link);
+  await look('reset-link-used');
+  await page.goto('/login');
+  await fill(page, SIGN_IN_NAME, `${username}@example.org`);
+  await fill(page, 'Password', OTHER_PASSWORD);
+  await press(page, 'Sign in');
+  assert.ok(page.url().endsWith('/account'));
 }
 
 /** Goes through all pages and checks each. */
@@ -222,6 +258,7 @@ async function walk(page, username, look) {
   await look('account-named');
   await walkTokens(page, look);
   await walkEmail(page, username, look);
+  await walkReset(page, username, look);
   await page.goto('/account/close');
   await look('close-confirmed');
   await press(page, 'Close account');
