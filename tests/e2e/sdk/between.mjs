@@ -6,6 +6,7 @@
 //              object of every response has an additional field
 // one-cookie   only the session's cookie: `redocly respect` reads only the last Set-Cookie of a response,
 //              which is not the session's where there are two
+import { randomInt } from 'node:crypto';
 import { createServer, request } from 'node:http';
 
 const [, , service, change] = process.argv;
@@ -27,7 +28,9 @@ function sessionsAlone(cookies) {
 createServer((incoming, outgoing) => {
   const { method, url } = incoming;
   const headers = { ...incoming.headers, host: new URL(service).host };
-  const onward = request(new URL(url, service), { method, headers });
+  // Each request of a link comes from another loopback address, because one address may send only a few.
+  const localAddress = url === '/password-reset' ? `127.0.${randomInt(1, 256)}.${randomInt(1, 255)}` : undefined;
+  const onward = request(new URL(url, service), { method, headers, localAddress });
   onward.on('response', async (answer) => {
     const { statusCode, headers } = answer;
     let body = Buffer.concat(await Array.fromAsync(answer));

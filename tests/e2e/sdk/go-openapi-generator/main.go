@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -128,4 +130,43 @@ func main() {
 	check(err == nil, "close the account", err)
 	_, _, err = bob.AccountsAPI.GetMe(ctx).Execute()
 	check(code(err) == "not_authenticated", "it is gone", err)
+
+	if mailbox := os.Getenv("MAILBOX"); mailbox != "" {
+		recoverPassword(ctx, url, mailbox, fmt.Sprintf("go-%x", rand.Int63()))
+	}
+}
+
+// recoverPassword confirms an address with the code from a mail, and sets a new password with the link from another.
+func recoverPassword(ctx context.Context, url, mailbox, name string) {
+	email := name + "@example.org"
+	mailed := func(secret string) string {
+		answer, err := http.Get(mailbox + "/" + secret + "/" + email)
+		check(err == nil && answer.StatusCode == 200, "mail", err)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		check(err == nil, "read the mail", err)
+		return string(text)
+	}
+	cleo := connect(url)
+	somebody := *cloakroom.NewRegistration(name, "a long walk by the river")
+	somebody.SetEmail(email)
+	made, _, err := cleo.LoginAPI.Register(ctx).Registration(somebody).Execute()
+	check(err == nil && made.GetUnconfirmedEmail() == email, "register with an address", err)
+	fromMail := *cloakroom.NewEmailConfirmation(mailed("code"))
+	confirmed, _, err := cleo.AccountsAPI.ConfirmEmail(ctx).EmailConfirmation(fromMail).Execute()
+	check(err == nil && confirmed.GetEmail() == email, "confirm the address", err)
+	forgetful := connect(url)
+	request := *cloakroom.NewPasswordResetRequest(email)
+	_, err = forgetful.LoginAPI.RequestPasswordReset(ctx).PasswordResetRequest(request).Execute()
+	check(err == nil, "request a link", err)
+	reset := *cloakroom.NewPasswordReset(mailed("token"), "a short walk by the sea")
+	_, err = forgetful.LoginAPI.ResetPassword(ctx).PasswordReset(reset).Execute()
+	check(err == nil, "set a new password", err)
+	_, err = forgetful.LoginAPI.ResetPassword(ctx).PasswordReset(reset).Execute()
+	check(code(err) == "reset_refused", "the link works once", err)
+	_, _, err = cleo.AccountsAPI.GetMe(ctx).Execute()
+	check(code(err) == "session_refused", "the sessions end", err)
+	credentials := *cloakroom.NewCredentials(email, "a short walk by the sea")
+	signedIn, _, err := forgetful.LoginAPI.Login(ctx).Credentials(credentials).Execute()
+	check(err == nil && signedIn.Ok, "sign in by address", err)
 }

@@ -1,6 +1,9 @@
 import cloakroom.Cloakroom;
 import java.net.CookieManager;
+import java.net.URI;
 import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -31,7 +34,41 @@ class Program {
             Map.of("username", USERNAME, "password", password, "remember", remember));
     }
 
-    public static void main(String[] arguments) {
+    /** What a mail contains: a code or a token. */
+    static String mailed(String mailbox, String secret, String email) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(mailbox + "/" + secret + "/" + email)).build();
+        var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+        check(answer.statusCode() == 200, "mail");
+        return answer.body();
+    }
+
+    /**
+     * A user confirms an address with the code from a mail, and sets a new password with the link from
+     * another.
+     */
+    static void recover(String url, String mailbox) throws Exception {
+        var name = "java-" + UUID.randomUUID();
+        var email = name + "@example.org";
+        var cleo = Visit.connect(url);
+        var made = cleo.register(Cloakroom.Registration.fromJson(
+            Map.of("username", name, "password", "a long walk by the river", "email", email)));
+        check(email.equals(made.unconfirmedEmail()), "register with an address");
+        var code = Map.of("code", mailed(mailbox, "code", email));
+        var confirmed = cleo.confirmEmail(Cloakroom.EmailConfirmation.fromJson(code));
+        check(email.equals(confirmed.email()), "confirm the address");
+        var forgetful = Visit.connect(url);
+        forgetful.requestPasswordReset(Cloakroom.PasswordResetRequest.fromJson(Map.of("username", email)));
+        var reset = Cloakroom.PasswordReset.fromJson(
+            Map.of("token", mailed(mailbox, "token", email), "new_password", "a short walk by the sea"));
+        forgetful.resetPassword(reset);
+        check(refused(403, () -> forgetful.resetPassword(reset)).equals("reset_refused"), "it works once");
+        check(refused(403, cleo::getMe).equals("session_refused"), "the sessions end");
+        var signedIn = forgetful.login(Cloakroom.Credentials.fromJson(
+            Map.of("username", email, "password", "a short walk by the sea")));
+        check(signedIn.ok(), "sign in by address");
+    }
+
+    public static void main(String[] arguments) throws Exception {
         var url = System.getenv("CLOAKROOM_URL");
         var wrongPassword = System.getenv("WRONG_PASSWORD"); // the code that the service sends for it
 
@@ -109,5 +146,8 @@ class Program {
         // The confirmed session closes the account.
         bob.closeAccount();
         check(refused(401, bob::getMe).equals("not_authenticated"), "it is gone");
+
+        var mailbox = System.getenv("MAILBOX");
+        if (mailbox != null) recover(url, mailbox);
     }
 }

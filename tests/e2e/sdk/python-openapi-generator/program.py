@@ -1,6 +1,7 @@
 import os
 import secrets
 from datetime import datetime, timedelta, timezone
+from urllib.request import urlopen
 
 from cloakroom import (
     Account,
@@ -11,11 +12,14 @@ from cloakroom import (
     APITokensApi,
     Configuration,
     Credentials,
+    EmailConfirmation,
     LoggedIn,
     LoginApi,
     Registration,
     PasswordChange,
     PasswordConfirmation,
+    PasswordReset,
+    PasswordResetRequest,
     PrivateApi,
     ProxiesApi,
     Session,
@@ -128,3 +132,26 @@ assert bob.accounts.get_me().username == name
 # The confirmed session closes the account.
 assert bob.accounts.close_account_with_http_info().status_code == 204
 assert refused(bob.accounts.get_me).code == "session_refused"
+
+# A user confirms an address with the code from a mail, and sets a new password with the link from another.
+mailbox = os.environ.get("MAILBOX")
+if mailbox:
+    cleo = Device()
+    email = f"og-{secrets.token_hex(6)}@example.org"
+
+    def mailed(secret: str) -> str:
+        with urlopen(f"{mailbox}/{secret}/{email}") as answer:
+            return answer.read().decode()
+
+    somebody = Registration(username=email.split("@")[0], password="a long walk by the river", email=email)
+    made = Account.from_json(cleo.keep(cleo.login.register_without_preload_content(somebody)))
+    assert made.unconfirmed_email == email
+    assert cleo.accounts.confirm_email(EmailConfirmation(code=mailed("code"))).email == email
+    forgetful = Device()
+    forgetful.login.request_password_reset(PasswordResetRequest(username=email))
+    reset = PasswordReset(token=mailed("token"), new_password="a short walk by the sea")
+    forgetful.login.reset_password(reset)
+    assert refused(forgetful.login.reset_password, reset).code == "reset_refused"
+    assert refused(cleo.accounts.get_me).code == "session_refused"
+    credentials = Credentials(username=email, password=reset.new_password)
+    assert forgetful.login.login(credentials).ok

@@ -2,11 +2,12 @@ import os
 import secrets
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
+from urllib.request import urlopen
 
 from cloakroom import AuthenticatedClient, Client
-from cloakroom.api.accounts import change_password, close_account, get_me
+from cloakroom.api.accounts import change_password, close_account, confirm_email, get_me
 from cloakroom.api.api_tokens import create_api_token, list_api_tokens, revoke_api_token
-from cloakroom.api.login import login, register
+from cloakroom.api.login import login, register, request_password_reset, reset_password
 from cloakroom.api.private import read_private
 from cloakroom.api.proxies import forward_auth
 from cloakroom.api.sessions import confirm_with_password, list_sessions, revoke_session
@@ -15,10 +16,13 @@ from cloakroom.models import (
     ApiTokenRequest,
     ApiTokenWithSecret,
     Credentials,
+    EmailConfirmation,
     LoggedIn,
     Registration,
     PasswordChange,
     PasswordConfirmation,
+    PasswordReset,
+    PasswordResetRequest,
     PrivateData,
     Problem,
     Session,
@@ -118,6 +122,31 @@ assert expect(Account, get_me.sync(client=bob)).username == name
 # The confirmed session closes the account.
 assert close_account.sync_detailed(client=bob).status_code == 204
 assert expect(Problem, get_me.sync(client=bob)).code == "not_authenticated"
+
+# A user confirms an address with the code from a mail, and sets a new password with the link from another.
+mailbox = os.environ.get("MAILBOX")
+if mailbox:
+    cleo = Client(base_url=base_url)
+    email = f"py-{secrets.token_hex(6)}@example.org"
+
+    def mailed(secret: str) -> str:
+        with urlopen(f"{mailbox}/{secret}/{email}") as answer:
+            return answer.read().decode()
+
+    registration = Registration(email.split("@")[0], "a long walk by the river", email=email)
+    made = expect(Account, register.sync(client=cleo, body=registration))
+    assert made.unconfirmed_email == email
+    code = EmailConfirmation(mailed("code"))
+    assert expect(Account, confirm_email.sync(client=cleo, body=code)).email == email
+    forgetful = Client(base_url=base_url)
+    reset_request = PasswordResetRequest(email)
+    assert request_password_reset.sync_detailed(client=forgetful, body=reset_request).status_code == 202
+    reset = PasswordReset(mailed("token"), "a short walk by the sea")
+    assert reset_password.sync_detailed(client=forgetful, body=reset).status_code == 204
+    assert expect(Problem, reset_password.sync(client=forgetful, body=reset)).code == "reset_refused"
+    assert expect(Problem, get_me.sync(client=cleo)).code == "session_refused"
+    credentials = Credentials(email, reset.new_password)
+    assert expect(LoggedIn, login.sync(client=forgetful, body=credentials)).ok
 
 # The samples of the document work as they are shown.
 run_samples(base_url, f"py-{secrets.token_hex(6)}")

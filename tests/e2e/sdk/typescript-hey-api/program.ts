@@ -98,3 +98,25 @@ assert.equal((await cloakroom.getMe({ client: bob })).data?.username, name);
 // The confirmed session closes the account.
 assert.equal((await cloakroom.closeAccount({ client: bob })).response?.status, 204);
 assert.equal((await cloakroom.getMe({ client: bob })).error?.code, 'not_authenticated');
+
+// A user confirms an address with the code from a mail, and sets a new password with the link from another.
+const mailbox = process.env.MAILBOX;
+if (mailbox) {
+  const cleo = device();
+  const email = `hey-${randomBytes(6).toString('hex')}@example.org`;
+  const mailed = async (secret: string) => (await fetch(`${mailbox}/${secret}/${email}`)).text();
+  const registration = { username: email.split('@')[0], password: 'a long walk by the river', email };
+  const registered = await cloakroom.register({ client: cleo, body: registration });
+  assert.equal(registered.data?.unconfirmed_email, email);
+  const code = await mailed('code');
+  assert.equal((await cloakroom.confirmEmail({ client: cleo, body: { code } })).data?.email, email);
+  const forgetful = device();
+  const requested = await cloakroom.requestPasswordReset({ client: forgetful, body: { username: email } });
+  assert.equal(requested.response?.status, 202);
+  const body = { token: await mailed('token'), new_password: 'a short walk by the sea' };
+  assert.equal((await cloakroom.resetPassword({ client: forgetful, body })).response?.status, 204);
+  assert.equal((await cloakroom.resetPassword({ client: forgetful, body })).error?.code, 'reset_refused');
+  assert.equal((await cloakroom.getMe({ client: cleo })).error?.code, 'session_refused');
+  const signIn = { username: email, password: body.new_password };
+  assert.equal((await cloakroom.login({ client: forgetful, body: signIn })).data?.ok, true);
+}

@@ -93,5 +93,25 @@ assert.equal((await bob.GET('/me')).data?.username, name);
 assert.equal((await bob.DELETE('/me')).response.status, 204);
 assert.equal((await bob.GET('/me')).error?.code, 'not_authenticated');
 
+// A user confirms an address with the code from a mail, and sets a new password with the link from another.
+const mailbox = process.env.MAILBOX;
+if (mailbox) {
+  const cleo = device();
+  const email = `ts-${randomBytes(6).toString('hex')}@example.org`;
+  const mailed = async (secret: string) => (await fetch(`${mailbox}/${secret}/${email}`)).text();
+  const registration = { username: email.split('@')[0], password: 'a long walk by the river', email };
+  assert.equal((await cleo.POST('/register', { body: registration })).data?.unconfirmed_email, email);
+  const code = await mailed('code');
+  assert.equal((await cleo.POST('/me/email/confirm', { body: { code } })).data?.email, email);
+  const forgetful = device();
+  assert.equal((await forgetful.POST('/password-reset', { body: { username: email } })).response.status, 202);
+  const body = { token: await mailed('token'), new_password: 'a short walk by the sea' };
+  assert.equal((await forgetful.POST('/password-reset/confirm', { body })).response.status, 204);
+  assert.equal((await forgetful.POST('/password-reset/confirm', { body })).error?.code, 'reset_refused');
+  assert.equal((await cleo.GET('/me')).error?.code, 'session_refused');
+  const signedIn = await forgetful.POST('/login', { body: { username: email, password: body.new_password } });
+  assert.equal(signedIn.data?.ok, true);
+}
+
 // The samples of the document work as they are shown.
 await runSamples(baseUrl, `ts-${randomBytes(6).toString('hex')}`);

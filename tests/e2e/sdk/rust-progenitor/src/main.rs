@@ -8,6 +8,7 @@ use progenitor_client::{ByteStream, Error};
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use visit::cloakroom::Client;
+use visit::cloakroom::types::RegistrationEmail;
 use visit::{connect, problem, visit};
 
 const USERNAME: &str = "tiangolo";
@@ -120,4 +121,40 @@ async fn main() {
     bob.close_account().send().await.unwrap();
     let answer = bob.get_me().send().await;
     assert_eq!(refused(answer).await, (401, "not_authenticated".to_owned()));
+
+    if let Ok(mailbox) = env::var("MAILBOX") {
+        recover(&url, &mailbox, &format!("rs-{now:x}")).await;
+    }
+}
+
+/// A user confirms an address with the code from a mail, and sets a new password with the link from
+/// another.
+async fn recover(url: &str, mailbox: &str, name: &str) {
+    let (old, new) = ("a long walk by the river", "a short walk by the sea");
+    let email = format!("{name}@example.org");
+    let mailed = async |secret: &str| {
+        reqwest::get(format!("{mailbox}/{secret}/{email}")).await.unwrap().text().await.unwrap()
+    };
+    let cleo = connect(url).unwrap();
+    let register = cleo.register();
+    let address: RegistrationEmail = email.parse().unwrap();
+    let register = register.body_map(|body| body.username(name).password(old).email(address));
+    assert!(register.send().await.unwrap().unconfirmed_email.is_some());
+    let code = mailed("code").await;
+    let confirmed = cleo.confirm_email().body_map(|body| body.code(code)).send().await.unwrap();
+    assert!(confirmed.email.is_some() && confirmed.unconfirmed_email.is_none());
+    let forgetful = connect(url).unwrap();
+    let request = forgetful.request_password_reset().body_map(|body| body.username(email.clone()));
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    let token = mailed("token").await;
+    let reset = || {
+        let reset = forgetful.reset_password();
+        reset.body_map(|body| body.token(token.clone()).new_password(new)).send()
+    };
+    assert_eq!(reset().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(refused(reset().await).await, (403, "reset_refused".to_owned()));
+    let answer = cleo.get_me().send().await;
+    assert_eq!(refused(answer).await, (403, "session_refused".to_owned()));
+    let login = forgetful.login().body_map(|body| body.username(email.clone()).password(new));
+    assert!(login.send().await.unwrap().ok);
 }
