@@ -54,18 +54,23 @@ async fn a_changed_password_is_told_and_so_is_one_that_the_operator_sets() {
     let wrong = json!({ "current_password": "wrong", "new_password": NEW });
     assert_eq!(ann.put("/me/password", &wrong).await.status, 403);
     assert!(notices(&app, "your password was changed").await.is_empty());
+    assert_eq!(ann.post("/api-tokens", &json!({ "name": "x" })).await.status, 201);
     for client in [&ann, &bob] {
         assert_eq!(client.put("/me/password", &change).await.status, 204);
     }
     let told = notices(&app, "your password was changed").await;
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("\r\n\r\nann\r\n"), "{}", told[0]);
+    let tokens = "API tokens of the account that still work: 1\r\n";
+    assert!(told[0].contains(tokens), "{}", told[0]);
 
     let ann = Username::parse("ann").unwrap();
     let password = Password::new(PASSWORD.to_owned());
     let password = app.domain.rules.passwords.check(&password, None).unwrap();
     app.domain.reset_password(&ann, password).await.unwrap();
-    assert_eq!(notices(&app, "your password was changed").await.len(), 2);
+    let told = notices(&app, "your password was changed").await;
+    let without_tokens = told.iter().filter(|mail| !mail.contains(tokens)).count();
+    assert_eq!((told.len(), without_tokens), (2, 1), "the operator's change revoked it");
 }
 
 #[tokio::test]

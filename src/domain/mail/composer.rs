@@ -23,6 +23,9 @@ const CODE_LIFETIME: Duration = hours(24);
 /// How long a link is valid that was mailed to set a new password.
 pub const RESET_LINK_LIFETIME: Duration = mins(30);
 
+/// The maximum number of API tokens that are counted: more than an account can have.
+const MAX_COUNTED: i64 = 100;
+
 /// Writes mails.
 #[derive(Debug)]
 pub struct Composer {
@@ -161,8 +164,12 @@ impl Composer {
                 Some(write(&Content::ResetLinkCreated { username }))
             }
             Matter::PasswordChanged(subject) => {
-                let username = subject.account.username.as_str();
-                Some(write(&Content::PasswordChanged { username, client: &client }))
+                let (account, now) = (&subject.account, self.clock.now().millis());
+                let tokens =
+                    self.store.api_tokens_of(account.id.as_str(), now, (None, MAX_COUNTED));
+                let api_tokens = tokens.await?.len();
+                let username = account.username.as_str();
+                Some(write(&Content::PasswordChanged { username, client: &client, api_tokens }))
             }
             Matter::NewSignIn(subject) => {
                 let username = subject.account.username.as_str();

@@ -64,6 +64,8 @@ pub enum Content<'a> {
     PasswordChanged {
         username: &'a str,
         client: &'a ClientInfo,
+        /// The number of API tokens, which still work.
+        api_tokens: usize,
     },
     NewSignIn {
         username: &'a str,
@@ -136,6 +138,7 @@ struct PasswordChangedText<'a> {
     origin: &'a str,
     username: &'a str,
     client: &'a ClientInfo,
+    api_tokens: usize,
 }
 
 #[derive(Template)]
@@ -196,8 +199,8 @@ impl Content<'_> {
                 let text = ResetLinkCreatedText { origin, username };
                 ("a link for a new password was created", text.render())
             }
-            Self::PasswordChanged { username, client } => {
-                let text = PasswordChangedText { origin, username, client };
+            Self::PasswordChanged { username, client, api_tokens } => {
+                let text = PasswordChangedText { origin, username, client, api_tokens };
                 ("your password was changed", text.render())
             }
             Self::NewSignIn { username, client, at } => {
@@ -272,7 +275,11 @@ mod tests {
                 ),
                 (Content::PasswordRecovered { username: &username, client }, "/login"),
                 (Content::ResetLinkCreated { username: &username }, "/login"),
-                (Content::PasswordChanged { username: &username, client }, "/login"),
+                (Content::PasswordChanged { username: &username, client, api_tokens: 0 }, "/login"),
+                (
+                    Content::PasswordChanged { username: &username, client, api_tokens: 50 },
+                    "/login",
+                ),
                 (
                     Content::NewSignIn {
                         username: &username,
