@@ -35,8 +35,8 @@ use super::state::AppState;
 /// All operations. `T` contains those of the embedding service. The document sorts them by tag.
 pub type Operations<T> = (
     LoginApi,
-    PasswordResetApi,
     RegistrationApi,
+    PasswordResetApi,
     AccountsApi,
     EmailApi,
     SessionsApi,
@@ -52,8 +52,8 @@ pub type Operations<T> = (
 pub fn operations(state: &Arc<AppState>) -> Operations<()> {
     (
         LoginApi(Arc::clone(state)),
-        PasswordResetApi(Arc::clone(state)),
         RegistrationApi(Arc::clone(state)),
+        PasswordResetApi(Arc::clone(state)),
         AccountsApi(Arc::clone(state)),
         EmailApi(Arc::clone(state)),
         SessionsApi(Arc::clone(state)),
