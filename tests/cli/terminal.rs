@@ -139,7 +139,7 @@ fn no_line_of_a_table_is_wider_than_the_terminal() {
     let folder = folder.path().join("a-folder-with-a-long-name".repeat(4));
     fs::create_dir(&folder).unwrap();
     let folder = folder.as_path();
-    let name = "n".repeat(40);
+    let name = "n".repeat(36);
     said(folder, &["user", "add", &name]);
     said(folder, &["user", "disable", &name]);
     said(folder, &["pepper", "add"]);
